@@ -1,0 +1,285 @@
+"""What localization writes: the positions of tags, and where a tag would have been heard.
+
+Both are columns of one length held in frozen dataclasses, stored as Parquet. In memory a missing number is
+NaN (``rank`` 0) and a missing text None; in the file all of them are null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Texts = npt.NDArray[np.object_]
+
+POSITIONS_FORMAT = "nightstack-positions/1"
+COVERAGE_FORMAT = "nightstack-coverage/1"
+
+_TEXT, _FLOAT, _COUNT, _TIME = pa.string(), pa.float64(), pa.uint32(), pa.timestamp("ns", tz="UTC")
+_REQUIRED_POSITIONS = (
+    "epc",
+    "x_m",
+    "y_m",
+    "z_m",
+    "sigma_along_m",
+    "sigma_local_m",
+    "readings",
+    "antennas",
+    "quality",
+)
+
+
+class PositionsError(ValueError):
+    """A positions or coverage file that cannot be used: which file, what is wrong, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """The estimate for every tag heard; all columns have one length ``n``.
+
+    Attributes
+    ----------
+    epc : object array of str, shape (n,)
+        EPC or UID, upper-case hexadecimal.
+    x_m, y_m, z_m : float64 array, shape (n,)
+        Map coordinates; NaN where the tag could not be placed.
+    sigma_along_m : float64 array, shape (n,)
+        One standard deviation of the error along the face, as it is.
+    sigma_local_m : float64 array, shape (n,)
+        The same without what the tag shares with its neighbours: what decides their order.
+    readings, antennas : int64 array, shape (n,)
+        Readings of this tag in the run, and by how many antennas.
+    quality : float64 array, shape (n,)
+        0 (a guess) to 1 (the model explains what was heard).
+    face_id, shelf_id : object array of str or None, shape (n,)
+        Where it stands by the plan; None without a plan or a place.
+    offset_m : float64 array, shape (n,)
+        Along the face from its origin.
+    p_shelf : float64 array, shape (n,)
+        Posterior of ``shelf_id`` (of ``face_id`` where the face has no shelves).
+    rank : int64 array, shape (n,)
+        1 is the leftmost on the shelf, or on the face where it has no shelves; 0 where there is no place.
+    p_order : float64 array, shape (n,)
+        Posterior that the tag stands right of its left neighbour; NaN at rank 1.
+    alt_shelf_id, alt_offset_m, p_alt : arrays, shape (n,)
+        The second best place.
+    heard_from, heard_to : int64 array, shape (n,)
+        First and last reading, ns UTC.
+    """
+
+    epc: Texts
+    x_m: Floats
+    y_m: Floats
+    z_m: Floats
+    sigma_along_m: Floats
+    sigma_local_m: Floats
+    readings: Ints
+    antennas: Ints
+    quality: Floats
+    face_id: Texts
+    shelf_id: Texts
+    offset_m: Floats
+    p_shelf: Floats
+    rank: Ints
+    p_order: Floats
+    alt_shelf_id: Texts
+    alt_offset_m: Floats
+    p_alt: Floats
+    heard_from: Ints
+    heard_to: Ints
+
+    _types: ClassVar[dict[str, pa.DataType]] = {
+        "epc": _TEXT, "x_m": _FLOAT, "y_m": _FLOAT, "z_m": _FLOAT, "sigma_along_m": _FLOAT,
+        "sigma_local_m": _FLOAT, "readings": _COUNT, "antennas": pa.uint8(), "quality": _FLOAT, "face_id": _TEXT, "shelf_id": _TEXT,
+        "offset_m": _FLOAT, "p_shelf": _FLOAT, "rank": _COUNT, "p_order": _FLOAT, "alt_shelf_id": _TEXT,
+        "alt_offset_m": _FLOAT, "p_alt": _FLOAT, "heard_from": _TIME, "heard_to": _TIME,
+    }  # fmt: skip
+
+    def __post_init__(self) -> None:
+        _check_lengths(self)
+
+    def __len__(self) -> int:
+        return len(self.epc)
+
+    @property
+    def placed(self) -> npt.NDArray[np.bool_]:
+        """Which tags have a place, shape (n,)."""
+        return np.isfinite(self.x_m)
+
+    def select(self, index: npt.ArrayLike) -> Positions:
+        """Return the rows of a mask or of indices, in that order."""
+        return _select(self, index)
+
+    @classmethod
+    def empty(cls, n: int = 0) -> Positions:
+        """Return ``n`` rows in which nothing is known yet."""
+        return _empty(cls, n)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a tag standing somewhere would have given: one row a face, level and 0.1 m; ``n`` rows.
+
+    Attributes
+    ----------
+    face_id : object array of str, shape (n,)
+    level : int64 array, shape (n,)
+        1 is the lowest board; 0 where the face has no shelves.
+    shelf_id : object array of str or None, shape (n,)
+    from_m, to_m : float64 array, shape (n,)
+        The cell, as offsets along the face.
+    readings : float64 array, shape (n,)
+        Expected number of readings of a tag in the cell.
+    p_heard : float64 array, shape (n,)
+        Chance that it would have been heard at all.
+    """
+
+    face_id: Texts
+    level: Ints
+    shelf_id: Texts
+    from_m: Floats
+    to_m: Floats
+    readings: Floats
+    p_heard: Floats
+
+    _types: ClassVar[dict[str, pa.DataType]] = {
+        "face_id": _TEXT, "level": _COUNT, "shelf_id": _TEXT, "from_m": _FLOAT, "to_m": _FLOAT,
+        "readings": _FLOAT, "p_heard": _FLOAT,
+    }  # fmt: skip
+
+    def __post_init__(self) -> None:
+        _check_lengths(self)
+
+    def __len__(self) -> int:
+        return len(self.face_id)
+
+    def select(self, index: npt.ArrayLike) -> Coverage:
+        """Return the rows of a mask or of indices, in that order."""
+        return _select(self, index)
+
+    @classmethod
+    def empty(cls, n: int = 0) -> Coverage:
+        """Return ``n`` rows in which nothing is known yet."""
+        return _empty(cls, n)
+
+
+Table = TypeVar("Table", Positions, Coverage)
+
+
+def write_positions(path: str | Path, positions: Positions) -> None:
+    """Write ``positions.parquet``; the file appears whole or not at all."""
+    _write(Path(path), positions, POSITIONS_FORMAT)
+
+
+def read_positions(path: str | Path) -> Positions:
+    """Read ``positions.parquet``.
+
+    Raises
+    ------
+    PositionsError
+        The file is no Parquet, or a column is missing or of another type.
+    """
+    return _read(Path(path), Positions, _REQUIRED_POSITIONS, POSITIONS_FORMAT)
+
+
+def write_coverage(path: str | Path, coverage: Coverage) -> None:
+    """Write ``coverage.parquet``; the file appears whole or not at all."""
+    _write(Path(path), coverage, COVERAGE_FORMAT)
+
+
+def read_coverage(path: str | Path) -> Coverage:
+    """Read ``coverage.parquet``.
+
+    Raises
+    ------
+    PositionsError
+        The file is no Parquet, or a column is missing or of another type.
+    """
+    return _read(Path(path), Coverage, tuple(Coverage._types), COVERAGE_FORMAT)
+
+
+def _columns(table: Positions | Coverage | type[Positions] | type[Coverage]) -> list[str]:
+    return [f.name for f in fields(table)]
+
+
+def _check_lengths(table: Positions | Coverage) -> None:
+    lengths = {name: len(getattr(table, name)) for name in _columns(table)}
+    if len(set(lengths.values())) > 1:
+        raise PositionsError(f"{type(table).__name__}: columns differ in length: {lengths}")
+
+
+def _select(table: Table, index: npt.ArrayLike) -> Table:
+    rows = np.asarray(index)
+    return replace(table, **{name: getattr(table, name)[rows] for name in _columns(table)})
+
+
+def _empty(cls: type[Table], n: int) -> Table:
+    return cls(**{name: _blank(kind, n) for name, kind in cls._types.items()})
+
+
+def _blank(kind: Any, n: int) -> npt.NDArray[Any]:
+    if kind == _TEXT:
+        return np.full(n, None, object)
+    return np.full(n, np.nan) if kind == _FLOAT else np.zeros(n, np.int64)
+
+
+def _write(path: Path, table: Positions | Coverage, format_name: str) -> None:
+    arrays: list[pa.Array] = []
+    for name, kind in table._types.items():
+        values = getattr(table, name)
+        if kind == _FLOAT:
+            arrays.append(pa.array(values, kind, from_pandas=True))
+        elif name == "rank":
+            arrays.append(pa.array(values, kind, mask=np.asarray(values) <= 0))
+        else:
+            arrays.append(pa.array(values, kind))
+    schema = pa.schema(
+        list(table._types.items()), metadata={"format": format_name, "maker": "nightstack localization"}
+    )
+    partial = path.with_name(path.name + ".partial")
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), partial, compression="zstd")
+    partial.replace(path)
+
+
+def _read(path: Path, cls: type[Table], required: tuple[str, ...], format_name: str) -> Table:
+    try:
+        stored = pq.read_table(path)
+    except FileNotFoundError:
+        raise PositionsError(f"{path}: no such file; make it with: nightstack localize RECORDING") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise PositionsError(f"{path}: not a readable Parquet file ({error}); localize again") from None
+    said = (stored.schema.metadata or {}).get(b"format", format_name.encode()).decode("utf-8", "replace")
+    if said != format_name:
+        raise PositionsError(f"{path}: format is {said!r}, this reads {format_name!r}; localize again")
+    missing = [name for name in required if name not in stored.column_names]
+    if missing:
+        raise PositionsError(f"{path}: column {missing[0]!r} is missing; localize again")
+    columns: dict[str, npt.NDArray[Any]] = {}
+    for name, kind in cls._types.items():
+        if name not in stored.column_names:
+            columns[name] = _blank(kind, stored.num_rows)
+            continue
+        columns[name] = _from_arrow(path, name, kind, stored.column(name))
+    return cls(**columns)
+
+
+def _from_arrow(path: Path, name: str, kind: Any, column: Any) -> npt.NDArray[Any]:
+    try:
+        if kind == _TEXT:
+            text = column.cast(pa.large_string())
+            return np.array(text.to_pylist(), object) if len(text) else np.empty(0, object)
+        if kind == _FLOAT:
+            return column.cast(_FLOAT).to_numpy(zero_copy_only=False).astype(np.float64, copy=True)
+        whole = column.cast(_TIME).cast(pa.int64()) if kind == _TIME else column.cast(pa.int64())
+        return whole.fill_null(0).to_numpy().astype(np.int64, copy=True)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise PositionsError(
+            f"{path}: column {name!r} is {column.type}, not {kind} ({error}); localize again"
+        ) from None
