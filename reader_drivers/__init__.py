@@ -1,1 +1,19 @@
+"""Readers: from a protocol's bytes to columns of readings.
 
+One folder a protocol, each in the same layers: transport, codec (framing and messages), client, driver. The codecs import
+nothing but numpy and numba, so that emulators speak with the same bytes.
+"""
+
+from reader_drivers._open import open_reader, schemes
+from reader_drivers._reader import Capabilities, Reader, ReaderBatch, ReaderError, ReaderEvent, ReaderSettings
+
+__all__ = [
+    "Capabilities",
+    "Reader",
+    "ReaderBatch",
+    "ReaderError",
+    "ReaderEvent",
+    "ReaderSettings",
+    "open_reader",
+    "schemes",
+]

@@ -1,0 +1,51 @@
+"""From a URL to a driver: one scheme a protocol."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from urllib.parse import urlsplit
+
+from reader_drivers._reader import Reader, ReaderError
+
+Factory = Callable[[str, Callable[[], int]], Reader]
+
+ENTRY_POINTS = "nightstack.readers"
+"""Entry point group in which other packages offer drivers: name = URL scheme, object = `factory(url, clock) -> Reader`."""
+
+_BUILT_IN = {"llrp": "reader_drivers.llrp:open_llrp"}
+
+
+def schemes() -> tuple[str, ...]:
+    """Return the URL schemes that can be opened, built-in ones first."""
+    foreign = {point.name for point in entry_points(group=ENTRY_POINTS)} - _BUILT_IN.keys()
+    return (*_BUILT_IN, *sorted(foreign))
+
+
+def open_reader(url: str, *, clock: Callable[[], int] = time.time_ns) -> Reader:
+    """Make the driver for a reader; nothing is sent before `Reader.connect`.
+
+    Parameters
+    ----------
+    url
+        `scheme://host:port?option=value`; the scheme names the protocol, the options are the driver's.
+    clock
+        Returns the host's time, ns UTC. Every time a driver hands out comes from it or is mapped to it.
+
+    Raises
+    ------
+    ReaderError
+        No driver for this scheme, or options it does not know.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme in _BUILT_IN:
+        module, name = _BUILT_IN[scheme].split(":")
+        factory: Factory = getattr(import_module(module), name)
+        return factory(url, clock)
+    for point in entry_points(group=ENTRY_POINTS, name=scheme):
+        factory = point.load()
+        return factory(url, clock)
+    known = ", ".join(f"{name}://" for name in schemes())
+    raise ReaderError(f"{url}: no driver for {scheme or 'a URL without scheme'}; use one of {known}")

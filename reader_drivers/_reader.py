@@ -1,0 +1,172 @@
+"""What every reader driver offers: settings in, readings and events out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+from recording import Activity, Readings
+
+
+
+class ReaderError(OSError):
+    """A reader that cannot be reached or does not do what it is asked; says what, where (URL) and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a reader says about itself.
+
+    Parameters
+    ----------
+    manufacturer, model, firmware
+        As the reader names them; numbers it gives are turned to names where they are known.
+    air
+        `gen2` (UHF, EPC) or `iso15693` (HF, UID).
+    antennas
+        Number of antenna ports.
+    phase
+        True: readings carry a phase.
+    phase_ambiguity
+        `pi` where the reported phase may be half a turn off; `unknown` where the maker does not say.
+    rssi_step_db
+        Resolution of the RSSI, dB.
+    frequencies_khz
+        Channel centres in channel order, kHz.
+    powers_dbm
+        Transmit powers that can be set, dBm, ascending.
+    region
+        Regulatory region, such as `FCC`, `ETSI`, `CN`.
+    """
+
+    manufacturer: str
+    model: str
+    firmware: str
+    air: Literal["gen2", "iso15693"]
+    antennas: int
+    phase: bool
+    phase_ambiguity: Literal["none", "pi", "unknown"]
+    rssi_step_db: float
+    frequencies_khz: tuple[int, ...]
+    powers_dbm: tuple[float, ...]
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSettings:
+    """What a reader is asked to do; what is left out is the reader's (or the URL's) choice.
+
+    Parameters
+    ----------
+    ports
+        Antenna ports to use, 1-based; empty: all.
+    power_dbm
+        Transmit power, dBm; the nearest power of the reader's table at or below it is set. None: the highest.
+    session
+        Gen2 session, 0..3. None: 2 with dual-target search, else 1.
+    search
+        `dual`: tags answer again and again, as localization needs; `single`: once for each session persistence;
+        `focus`: once and kept silent.
+    rf_mode
+        The reader's number of a link profile. None: the reader's default.
+    channels
+        1-based channel indices to stay on, where the region allows it; empty: the reader hops.
+    keepalive_s
+        Seconds between signs of life; after three without one the reader counts as gone.
+    """
+
+    ports: tuple[int, ...] = ()
+    power_dbm: float | None = None
+    session: int | None = None
+    search: Literal["dual", "single", "focus"] = "dual"
+    rf_mode: int | None = None
+    channels: tuple[int, ...] = ()
+    keepalive_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderEvent:
+    """Something that happened to a reader.
+
+    Parameters
+    ----------
+    t
+        Host time, ns UTC.
+    kind
+        `reader_gone`, `reader_back`, `antenna_gone`, `antenna_back`, `buffer_warning`, `buffer_overflow`,
+        `reader_exception`, `clock_stepped`, `clock_drift`, `bad_message`, `bad_reading`, `connection_attempted`.
+    detail
+        One sentence.
+    """
+
+    t: int
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderBatch:
+    """What was heard since the last call of `Reader.read`.
+
+    Parameters
+    ----------
+    readings
+        `readings.antenna` is the reader's own port number; phase grows with distance.
+    events
+        In order of time.
+    activity
+        When each port listened, or None where nothing is known. `antenna` is the port number.
+    """
+
+    readings: Readings = field(default_factory=Readings.empty)
+    events: tuple[ReaderEvent, ...] = ()
+    activity: Activity | None = None
+
+
+class Reader(ABC):
+    """A reader, opened by `open_reader`. Not to be shared by threads, except that `close` may come from any."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @abstractmethod
+    def connect(self) -> Capabilities:
+        """Reach the reader and put it into a known, silent state.
+
+        Raises
+        ------
+        ReaderError
+            It cannot be reached, is held by another client, or refuses.
+        """
+
+    @abstractmethod
+    def start(self, settings: ReaderSettings | None = None) -> None:
+        """Begin to read tags; the reader goes on, over lost connections too, until `stop`.
+
+        Raises
+        ------
+        ReaderError
+            The reader refuses these settings, or is not connected.
+        """
+
+    @abstractmethod
+    def read(self, timeout_s: float) -> ReaderBatch:
+        """Return what has come in, waiting at most `timeout_s` for something to come.
+
+        Never raises for a lost reader: events tell, and the driver reconnects by itself.
+        """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop reading tags. What was heard before is still handed out by `read`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the reader. May be called twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
