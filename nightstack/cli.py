@@ -1,0 +1,100 @@
+"""The ``nightstack`` command: its tree of commands, and what an error looks like from outside."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from nightstack import __version__
+from nightstack.commands import demo, doctor, readers, recordings, robot, serve, simulate
+from nightstack.errors import BAD_INPUT, DONE, FAILED, exit_status, one_line
+
+app = typer.Typer(
+    name="nightstack",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Take stock of a library at night: where every book stands, what is misshelved, what is missing.",
+    epilog="Exit status: 0 done, 1 the work failed, 2 the arguments, settings or input files are wrong.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nightstack {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+demo.register(app)
+serve.register(app)
+robot.register(app)
+recordings.register(app)
+simulate.register(app)
+readers.register(app)
+doctor.register(app)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv
+        Arguments without the program's name; those of the process if None.
+
+    Returns
+    -------
+    int
+        0 done, 1 the work failed, 2 the arguments, settings or input files are wrong.
+    """
+    try:
+        status = app(args=list(argv) if argv is not None else None, standalone_mode=False)
+    except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # its text is the help page
+            print(error.format_message(), file=sys.stderr)
+        else:
+            _complain(f"{error.format_message().rstrip('.')} (`nightstack COMMAND --help` lists what is known)")
+        return BAD_INPUT
+    except (KeyboardInterrupt, Abort):
+        _complain("stopped by the keyboard")
+        return 130
+    except BrokenPipeError:  # the reader of our output left: `nightstack ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        return _report(error)
+    return status if isinstance(status, int) else DONE
+
+
+def _report(error: Exception) -> int:
+    status = exit_status(error)
+    if status is None or os.environ.get("NIGHTSTACK_DEBUG"):
+        if os.environ.get("NIGHTSTACK_DEBUG"):
+            traceback.print_exc()
+        else:
+            _complain(
+                f"this is a fault in nightstack itself: {type(error).__name__}: {one_line(error)} "
+                "(set NIGHTSTACK_DEBUG=1 to see where)"
+            )
+            return FAILED
+    _complain(one_line(error))
+    return FAILED if status is None else status
+
+
+def _complain(line: str) -> None:
+    print(f"nightstack: {line}", file=sys.stderr, flush=True)

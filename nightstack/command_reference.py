@@ -1,0 +1,52 @@
+"""Write docs/commands.md from the commands' own help: ``python -m nightstack.command_reference > docs/commands.md``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+os.environ["TERMINAL_WIDTH"] = os.environ["COLUMNS"] = "100"  # read when typer is imported: the page is the same everywhere
+os.environ["NO_COLOR"] = "1"
+
+import typer.main  # noqa: E402
+
+_HEAD = """# Commands
+
+Every command prints this with `--help`. Exit status: 0 done, 1 the work failed, 2 the arguments, settings or input files
+are wrong. An error is one line on standard error. Progress goes to standard error, results to standard output.
+"""
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Yield each command with its help.
+
+    Yields
+    ------
+    tuple of str
+        The command as typed (``nightstack sim library``) and its help text.
+    """
+    from nightstack.cli import app
+
+    yield from _walk(typer.main.get_command(app), "nightstack", None)
+
+
+def _walk(command: object, path: str, parent: object) -> Iterator[tuple[str, str]]:
+    context = command.make_context(path, [], parent=parent, resilient_parsing=True)  # pyright: ignore
+    context.info_name = path if parent is None else path.rsplit(" ", 1)[-1]
+    yield path, command.get_help(context)  # pyright: ignore
+    for name, child in getattr(command, "commands", {}).items():
+        yield from _walk(child, f"{path} {name}", context)
+
+
+def reference() -> str:
+    """Return the whole page."""
+    parts = [_HEAD]
+    for path, text in pages():
+        body = "\n".join(line.rstrip() for line in text.strip().splitlines())
+        parts.append(f"## `{path}`\n\n```\n{body}\n```\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

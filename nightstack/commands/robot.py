@@ -1,0 +1,32 @@
+"""``nightstack robot run``: the on-robot agent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nightstack.progress import progress
+
+_app = typer.Typer(no_args_is_help=True, help="The on-robot agent.", rich_markup_mode=None)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.add_typer(_app, name="robot")
+
+
+@_app.command("run")
+def run(
+    settings: Annotated[
+        Path, typer.Argument(help="The robot's settings (TOML; docs/robot.md lists them).", metavar="SETTINGS")
+    ] = Path("robot.toml"),
+) -> int:
+    """Drive the shelves, read, and stream to the ingest; resumes an unfinished run by itself."""
+    from robot.agent import Agent
+    from robot.settings import RobotSettings
+
+    config = RobotSettings.read(settings)
+    with progress("robot") as tell:
+        return Agent(config, progress=tell).run()

@@ -1,0 +1,81 @@
+"""``nightstack sim ...``: make a library, scan it, or serve it as a world of readers and a robot base."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nightstack.errors import InputError
+from nightstack.progress import progress
+
+_app = typer.Typer(
+    no_args_is_help=True, help="The simulated library: make it, scan it, serve it.", rich_markup_mode=None
+)
+
+LibraryFolder = Annotated[Path, typer.Argument(help="A folder that `sim library` made.", metavar="LIBRARY")]
+Preset = Annotated[str, typer.Option(help="How hard the radio is: easy, ordinary or harsh.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.add_typer(_app, name="sim")
+
+
+@_app.command("library")
+def library(
+    out: Annotated[Path, typer.Option(help="Folder to make; must not exist or be empty.", metavar="FOLDER")],
+    books: Annotated[int, typer.Option(help="How many books.", min=1)] = 2000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same library.")] = 1,
+) -> None:
+    """Make a library: plan, holdings, truth, and planted trouble."""
+    from sim.library import make_library
+
+    _refuse_full(out)
+    made = make_library(books, seed)
+    made.save(out)
+    typer.echo(f"{books} books: {out}")
+
+
+@_app.command("record")
+def record(
+    library: LibraryFolder,
+    out: Annotated[Path, typer.Option(help="Recording folder to write.", metavar="FOLDER")],
+    passes: Annotated[int, typer.Option(help="Passes along each face.", min=1)] = 2,
+    speed: Annotated[float, typer.Option(help="Speed in m/s.", min=0.01, max=2.0)] = 0.2,
+    preset: Preset = "ordinary",
+    seed: Annotated[int, typer.Option(help="Seed of the radio and the drive.")] = 1,
+) -> None:
+    """Scan a simulated library straight into a recording folder with its truth."""
+    from sim.library import load_library
+    from sim.record import record as scan
+
+    _refuse_full(out)
+    with progress("scan") as tell:
+        scan(load_library(library), out, passes=passes, speed_mps=speed, preset=preset, seed=seed, progress=tell)
+    typer.echo(f"recorded: {out}")
+
+
+@_app.command("world")
+def world(
+    library: LibraryFolder,
+    reader: Annotated[
+        str, typer.Option(help="Where the LLRP reader listens.", metavar="HOST:PORT")
+    ] = "127.0.0.1:0",
+    base: Annotated[str, typer.Option(help="Where the robot base listens.", metavar="HOST:PORT")] = "127.0.0.1:0",
+    preset: Preset = "ordinary",
+    seed: Annotated[int, typer.Option(help="Seed of the radio and of the base's odometry.")] = 1,
+    real_time: Annotated[
+        bool, typer.Option("--real-time", help="Run by the wall clock instead of as fast as it goes.")
+    ] = False,
+) -> None:
+    """Serve a simulated library: an LLRP reader and a robot base on TCP, for an agent to drive."""
+    from sim.world import serve_world
+
+    serve_world(library, reader, base, preset=preset, seed=seed, real_time=real_time)
+
+
+def _refuse_full(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: is there already; name a folder that does not exist or is empty")

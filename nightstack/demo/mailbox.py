@@ -1,0 +1,66 @@
+"""The demo's mail server: real SMTP on loopback, every message kept as it came in."""
+
+from __future__ import annotations
+
+import queue
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.controller import Controller
+
+
+class Mailbox:
+    """An SMTP server that writes each message it accepts into a folder.
+
+    Parameters
+    ----------
+    folder
+        Where ``mail-1.eml``, ``mail-2.eml`` ... go, byte for byte as received.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._arrived: queue.Queue[Path] = queue.Queue()
+        self._count = 0
+        self._controller = Controller(self, hostname="127.0.0.1", port=0)
+
+    @property
+    def port(self) -> int:
+        """The TCP port that the server listens on."""
+        server = self._controller.server
+        assert server is not None, "started in __enter__"
+        return int(server.sockets[0].getsockname()[1])  # pyright: ignore[reportAttributeAccessIssue]
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+        """Keep one message (called by aiosmtpd)."""
+        self._count += 1
+        file = self._folder / f"mail-{self._count}.eml"
+        file.write_bytes(envelope.original_content)
+        self._arrived.put(file)
+        return "250 kept"
+
+    def wait(self, timeout_s: float) -> Path | None:
+        """Wait for the next message.
+
+        Parameters
+        ----------
+        timeout_s
+            Seconds to wait at most.
+
+        Returns
+        -------
+        Path or None
+            The message's file; None if none came.
+        """
+        try:
+            return self._arrived.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+
+    def __enter__(self) -> Mailbox:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._controller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._controller.stop()
