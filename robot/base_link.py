@@ -1,8 +1,8 @@
 """The base link: the line protocol between the agent and the robot's base, as bytes.
 
-One ASCII line is one message; its fields are parted by single spaces, and it is closed by ``*``, the CRC-16 of
-everything before the ``*`` as four upper-case hexadecimal digits, and a newline (a carriage return before it
-is accepted)::
+One ASCII line is one message; its fields are parted by single spaces, and it is closed by ``*``, the CRC-16
+of everything before the ``*`` as four upper-case hexadecimal digits, and a newline (a carriage return
+before it is accepted)::
 
     base -> host
         P <seq> <t_us> <x_m> <y_m> <yaw_rad> <v_mps> <w_radps> <sigma_xy_m> <sigma_yaw_rad> <flags>*<crc>
@@ -15,8 +15,8 @@ The CRC is CRC-16/IBM-3740, better known as CCITT-FALSE: polynomial 0x1021, star
 reflected, no final exclusive or; its check value over ``123456789`` is 0x29B1 (catalogue of parametrised CRC
 algorithms, G. Cook).
 
-`parse_line` reads one line and says what is wrong with a bad one; `Framer` reads any byte stream, in pieces of
-any size, and never raises: it counts what it had to throw away.
+`parse_line` reads one line and says what is wrong with a bad one; `Framer` reads any byte stream, in pieces
+of any size, and never raises: it counts what it had to throw away.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class PoseReport:
     """``P``: where the base is and how fast it goes, 10 to 50 times a second.
 
     `t_us` is microseconds since 1970-01-01 UTC by the base's clock. Pose and velocity are those of the base's
-    centre in the map frame: `v_mps` forward, `w_radps` counter-clockwise. The sigmas are one standard deviation.
+    centre in the map frame: `v_mps` forward, `w_radps` counter-clockwise. The sigmas are one standard
+    deviation.
     """
 
     seq: int
@@ -97,7 +98,7 @@ class Info:
 
 @dataclass(frozen=True, slots=True)
 class Velocity:
-    """``V``: the answer to the pose report of the same `seq`: forward and counter-clockwise speed from now on."""
+    """``V``: the answer to the pose report of the same `seq`: forward and counter-clockwise speed."""
 
     seq: int
     v_mps: float
@@ -158,7 +159,7 @@ def format_line(message: Message) -> bytes:
             name = message.name.encode("ascii", "replace")
             if not _NAME.match(name) or not message.name.isascii():
                 raise BaseLinkError(
-                    f"base name {message.name!r} is not 1 to 40 printable ASCII characters without space and *"
+                    f"base name {message.name!r} is not 1 to 40 printable ASCII characters other than *"
                 )
             body = b"I %b %d %b %b" % (
                 name,
