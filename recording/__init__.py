@@ -1,1 +1,28 @@
+"""What a scan heard: readings, poses, antenna mounts, the recording folder and the MQTT payload."""
 
+from recording.errors import PayloadError, RecordingError
+from recording.folder import read_recording, read_truth
+from recording.poses import Poses
+from recording.readings import NO_TIME, Readings
+from recording.records import Activity, Events, Recording, Truth
+from recording.run_info import FORMAT, AntennaMount, RunInfo
+from recording.writer import RecordingWriter, write_recording
+
+__all__ = [
+    "FORMAT",
+    "NO_TIME",
+    "Activity",
+    "AntennaMount",
+    "Events",
+    "PayloadError",
+    "Poses",
+    "Readings",
+    "Recording",
+    "RecordingError",
+    "RecordingWriter",
+    "RunInfo",
+    "Truth",
+    "read_recording",
+    "read_truth",
+    "write_recording",
+]

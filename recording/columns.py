@@ -1,0 +1,79 @@
+"""Array types and the checks that every columnar class of this room shares."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Int64 = npt.NDArray[np.int64]
+UInt32 = npt.NDArray[np.uint32]
+UInt8 = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+Strings = npt.NDArray[np.object_]
+Rows = Bool | npt.NDArray[np.integer[Any]] | slice | Sequence[int]
+
+
+def as_column(name: str, values: Any, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """
+    One-dimensional array of ``dtype``, converted only where no value changes.
+
+    Parameters
+    ----------
+    name : str
+        Column name, for the error.
+    values : array_like
+        The values, shape (n,).
+    dtype : dtype_like
+        The column's type.
+
+    Raises
+    ------
+    ValueError
+        If the values are not one-dimensional or do not fit into ``dtype``.
+    """
+    wanted = np.dtype(dtype)
+    array = np.asarray(values) if wanted != np.dtype(object) else _as_objects(values)
+    if array.ndim != 1:
+        raise ValueError(f"column {name} has {array.ndim} dimensions, not one")
+    if array.dtype == wanted:
+        return array
+    if array.size == 0:
+        return np.empty(0, wanted)
+    if wanted.kind == "f" and array.dtype.kind in "fiu":
+        return array.astype(wanted)
+    if wanted.kind in "iu" and array.dtype.kind in "iufb":
+        converted = array.astype(wanted)
+        if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
+            raise ValueError(f"column {name} must be {wanted}, and some value is not finite")
+        # Compared through Python's exact integers only where the kinds differ; elsewhere wrap-around shows.
+        if np.any(converted.astype(array.dtype) != array) or (np.any(array < 0) and wanted.kind == "u"):
+            raise ValueError(f"column {name} must be {wanted}, and some value does not fit")
+        return converted
+    if wanted.kind == "M" or array.dtype.kind == "M":
+        raise ValueError(f"column {name} must be {wanted}: give int64 nanoseconds UTC")
+    if wanted.kind == "b" and array.dtype.kind == "b":
+        return array
+    raise ValueError(f"column {name} must be {wanted}, not {array.dtype}")
+
+
+def _as_objects(values: Any) -> npt.NDArray[Any]:
+    if isinstance(values, np.ndarray) and values.dtype == np.dtype(object):
+        return values
+    items = list(values)
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+def same_bits(a: npt.NDArray[Any] | None, b: npt.NDArray[Any] | None) -> bool:
+    """Whether two columns are equal bit for bit, so that equal NaNs are equal and 0.0 and -0.0 are not."""
+    if a is None or b is None:
+        return a is b
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if a.dtype == np.dtype(object):
+        return bool(np.all(a == b)) if a.size else True
+    return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()

@@ -1,0 +1,257 @@
+"""
+Parquet tables of the recording folder: opening them, checking their columns, turning them to numpy.
+
+Structure is strict here: a missing file or column and a wrong type are refused. Any Arrow string, and any
+dictionary of strings, counts as a string. What single rows hold is judged in `recording.cleaning`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from recording.columns import Bool, Float32, Float64, Int64, Strings
+from recording.errors import RecordingError
+from recording.json_checks import one_line
+
+TIME = pa.timestamp("ns", "UTC")
+_UTC_NAMES = {"UTC", "Etc/UTC", "GMT", "Z", "+00:00", "utc"}
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSpec:
+    """One column of a format: its name, its Arrow type, and whether it must be there."""
+
+    name: str
+    type: pa.DataType
+    required: bool = True
+
+
+def _optional(name: str, kind: pa.DataType) -> ColumnSpec:
+    return ColumnSpec(name, kind, required=False)
+
+
+READINGS = (
+    ColumnSpec("t", TIME),
+    ColumnSpec("epc", pa.string()),
+    ColumnSpec("antenna", pa.uint8()),
+    ColumnSpec("frequency_khz", pa.uint32()),
+    ColumnSpec("rssi_dbm", pa.float32()),
+    ColumnSpec("phase_rad", pa.float32()),
+    _optional("seen_count", pa.uint32()),
+    _optional("doppler_hz", pa.float32()),
+    _optional("reader_t", TIME),
+)
+POSES = (
+    ColumnSpec("t", TIME),
+    ColumnSpec("x_m", pa.float64()),
+    ColumnSpec("y_m", pa.float64()),
+    ColumnSpec("yaw_rad", pa.float64()),
+    _optional("sigma_xy_m", pa.float32()),
+    _optional("sigma_yaw_rad", pa.float32()),
+    _optional("floor_id", pa.string()),
+    _optional("mast_z_m", pa.float32()),
+)
+ACTIVITY = (
+    ColumnSpec("t_start", TIME),
+    ColumnSpec("t_end", TIME),
+    ColumnSpec("antenna", pa.uint8()),
+    ColumnSpec("power_dbm", pa.float32()),
+    ColumnSpec("session", pa.uint8()),
+    ColumnSpec("rounds", pa.uint32()),
+)
+EVENTS = (
+    ColumnSpec("t", TIME),
+    ColumnSpec("source", pa.string()),
+    ColumnSpec("kind", pa.string()),
+    ColumnSpec("detail", pa.string()),
+)
+TRUTH = (
+    ColumnSpec("epc", pa.string()),
+    ColumnSpec("x_m", pa.float64()),
+    ColumnSpec("y_m", pa.float64()),
+    ColumnSpec("z_m", pa.float64()),
+    _optional("shelf_id", pa.string()),
+    _optional("offset_m", pa.float64()),
+    _optional("present", pa.bool_()),
+    _optional("face", pa.string()),
+)
+TRACK = (ColumnSpec("t", TIME),)
+
+
+class ParquetTable:
+    """
+    A Parquet file of the folder whose structure has been checked.
+
+    Columns are read one by one when asked for, so that a night of fifty million readings needs the memory
+    of its numpy columns and of one Arrow column beside them.
+
+    Raises
+    ------
+    RecordingError
+        If the file is missing, damaged, lacks a column or has one of a wrong type.
+    """
+
+    def __init__(self, path: Path, specs: tuple[ColumnSpec, ...]) -> None:
+        self.path, self.name = path, path.name
+        if path.is_dir():
+            raise RecordingError(f"{self.name}: is a folder where a file should be")
+        strings = [spec.name for spec in specs if pa.types.is_string(spec.type)]
+        try:
+            # A dictionary column of few distinct strings costs four bytes a row; the setting must name
+            # existing columns only, hence the look at the schema first.
+            names = pq.read_schema(path).names
+            self._file = pq.ParquetFile(path, read_dictionary=[s for s in strings if s in names])
+        except FileNotFoundError:
+            raise RecordingError(f"{self.name}: is missing in {path.parent}") from None
+        except (OSError, pa.ArrowException, ValueError) as e:
+            raise RecordingError(f"{self.name}: cannot be read as Parquet ({one_line(str(e))})") from None
+        self.rows: int = self._file.metadata.num_rows
+        schema = self._file.schema_arrow
+        twice = {name for name in schema.names if schema.names.count(name) > 1}
+        self.types: dict[str, pa.DataType] = {field.name: field.type for field in schema}
+        self.specs = {spec.name: spec for spec in specs}
+        for spec in specs:
+            if spec.name in twice:
+                raise RecordingError(f"{self.name}: column {spec.name} is there twice")
+            if spec.name not in self.types:
+                if spec.required:
+                    raise RecordingError(
+                        f"{self.name}: column {spec.name} ({_type_name(spec.type)}) is missing; "
+                        f"it has {', '.join(schema.names[:12]) or 'no columns'}"
+                    )
+                continue
+            self._check_type(spec, self.types[spec.name])
+        self.extra = tuple(name for name in self.types if name not in self.specs and name not in twice)
+
+    def _check_type(self, spec: ColumnSpec, found: pa.DataType) -> None:
+        if pa.types.is_string(spec.type):
+            good = is_string(found)
+        elif pa.types.is_timestamp(spec.type):
+            good = pa.types.is_timestamp(found) and found.unit == "ns" and found.tz in _UTC_NAMES
+        else:
+            good = found == spec.type
+        if not good:
+            raise RecordingError(
+                f"{self.name}: column {spec.name} is {_type_name(found)} and must be {_type_name(spec.type)}"
+            )
+
+    def has(self, name: str) -> bool:
+        """Whether the file has this column."""
+        return name in self.types
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """One column as Arrow has it."""
+        try:
+            return self._file.read(columns=[name]).column(name)
+        except (OSError, pa.ArrowException, ValueError, KeyError) as e:
+            raise RecordingError(f"{self.name}: column {name} is damaged ({one_line(str(e))})") from None
+
+    def whole(self) -> pa.Table:
+        """Every column, known or not."""
+        try:
+            return self._file.read()
+        except (OSError, pa.ArrowException, ValueError) as e:
+            raise RecordingError(f"{self.name}: is damaged ({one_line(str(e))})") from None
+
+    def numbers(self, name: str) -> tuple[npt.NDArray[Any], Bool]:
+        """A column's values, zero where null, and where it is null."""
+        column = self.arrow(name)
+        null = np.zeros(self.rows, dtype=np.bool_)
+        if column.null_count:
+            null = column.is_null().to_numpy().astype(np.bool_)
+            column = column.fill_null(_zero(column.type))
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.int64())
+        values = column.to_numpy()
+        return _owned(values), null
+
+    def times(self, name: str) -> tuple[Int64, Bool]:
+        """A time column as int64 nanoseconds, and where it is null."""
+        return self.numbers(name)
+
+    def floats(self, name: str) -> npt.NDArray[Any]:
+        """A float column, NaN where null."""
+        values, null = self.numbers(name)
+        values[null] = np.nan
+        return values
+
+    def codes(self, name: str) -> tuple[npt.NDArray[np.int64], list[str | None]]:
+        """A string column as indices into its distinct values; -1 where null."""
+        column = self.arrow(name)
+        try:
+            if not pa.types.is_dictionary(column.type):
+                column = pc.dictionary_encode(column)
+            column = column.unify_dictionaries()
+            if column.num_chunks == 0:
+                return np.empty(0, np.int64), []
+            values = column.chunk(0).dictionary.to_pylist()
+            index = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in column.chunks]
+        except (pa.ArrowException, ValueError) as e:
+            raise RecordingError(f"{self.name}: column {name} is damaged ({one_line(str(e))})") from None
+        return np.concatenate(index).astype(np.int64), values
+
+    def strings(self, name: str) -> Strings:
+        """A string column as objects, None where null."""
+        index, values = self.codes(name)
+        table = np.empty(len(values) + 1, dtype=object)
+        table[:-1] = values
+        return table[index]
+
+    def ranks(self, name: str) -> npt.NDArray[Any]:
+        """Any column as integers that are equal where the values are equal; -1 where null."""
+        column = self.arrow(name)
+        try:
+            if not pa.types.is_dictionary(column.type):
+                column = pc.dictionary_encode(column)
+            chunks = column.unify_dictionaries().chunks
+            parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks]
+            return np.concatenate(parts) if parts else np.empty(0, np.int64)
+        except (pa.ArrowException, ValueError):
+            # Nested types have no dictionary; their text is as good to compare by.
+            texts = [repr(value) for value in column.to_pylist()]
+            return np.unique(np.array(texts, dtype=object).astype(str), return_inverse=True)[1]
+
+
+def _owned(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return values if values.flags.writeable else values.copy()
+
+
+def _zero(kind: pa.DataType) -> pa.Scalar:
+    if pa.types.is_boolean(kind):
+        return pa.scalar(False, kind)
+    return pa.scalar(0, pa.int64()).cast(kind)
+
+
+def is_string(kind: pa.DataType) -> bool:
+    """Whether an Arrow type is a string: string, large_string, string_view, or a dictionary of them."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _type_name(kind: pa.DataType) -> str:
+    return str(kind).replace("tz=", "")
+
+
+__all__ = [
+    "ACTIVITY",
+    "EVENTS",
+    "POSES",
+    "READINGS",
+    "TIME",
+    "TRACK",
+    "TRUTH",
+    "ColumnSpec",
+    "Float32",
+    "Float64",
+    "ParquetTable",
+    "is_string",
+]
