@@ -1,0 +1,1 @@
+"""LLRP: Impinj and other UHF readers over TCP."""
