@@ -73,7 +73,7 @@ class BrokerProcess:
 
 
 def free_port() -> int:
-    """Return a loopback port that is free now; a listener that must keep its port over a restart needs one."""
+    """Return a loopback port that is free now, for a listener that must keep it over a restart."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

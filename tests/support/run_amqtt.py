@@ -1,4 +1,7 @@
-"""Run an amqtt broker on a loopback port until killed: ``python run_amqtt.py PORT``. Prints ``ready`` when it listens."""
+"""Run an amqtt broker on a loopback port until killed: ``python run_amqtt.py PORT``.
+
+Prints ``ready`` when it listens.
+"""
 
 import asyncio
 import logging
