@@ -68,7 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":  # its text is the help page
             print(error.format_message(), file=sys.stderr)
         else:
-            _complain(f"{error.format_message().rstrip('.')} (`nightstack COMMAND --help` lists what is known)")
+            _complain(
+                f"{error.format_message().rstrip('.')} (`nightstack COMMAND --help` lists what is known)"
+            )
         return BAD_INPUT
     except (KeyboardInterrupt, Abort):
         _complain("stopped by the keyboard")

@@ -6,15 +6,17 @@ import os
 import sys
 from collections.abc import Iterator
 
-os.environ["TERMINAL_WIDTH"] = os.environ["COLUMNS"] = "100"  # read when typer is imported: the page is the same everywhere
+os.environ["TERMINAL_WIDTH"] = os.environ["COLUMNS"] = (
+    "100"  # read when typer is imported: the page is the same everywhere
+)
 os.environ["NO_COLOR"] = "1"
 
-import typer.main  # noqa: E402
+import typer.main
 
 _HEAD = """# Commands
 
-Every command prints this with `--help`. Exit status: 0 done, 1 the work failed, 2 the arguments, settings or input files
-are wrong. An error is one line on standard error. Progress goes to standard error, results to standard output.
+Every command prints this with `--help`. Exit status: 0 done, 1 the work failed, 2 the arguments, settings or input
+files are wrong. An error is one line on standard error. Progress goes to standard error, results to standard output.
 """
 
 

@@ -30,6 +30,7 @@ _INPUT_ERRORS = frozenset(
         "CallNumberError",
         "LibraryError",
         "ConfigError",
+        "ServeError",
         "SettingsError",
         "PositionsError",
         "CalibrationError",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -21,7 +21,7 @@ class ProgressCallback(Protocol):
 
 
 @contextmanager
-def progress(title: str, *, quiet: bool = False) -> Iterator[ProgressCallback]:
+def progress(title: str, *, quiet: bool = False) -> Generator[ProgressCallback]:
     """Show the progress of one piece of work.
 
     Parameters
@@ -37,14 +37,14 @@ def progress(title: str, *, quiet: bool = False) -> Iterator[ProgressCallback]:
         To be called with the share done and a few words.
     """
     if quiet:
-        yield lambda share, what: None
+        yield lambda _share, _what: None
     elif sys.stderr.isatty():
         yield from _bar(title)
     else:
         yield from _lines(title)
 
 
-def _bar(title: str) -> Iterator[ProgressCallback]:
+def _bar(title: str) -> Generator[ProgressCallback]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -65,7 +65,7 @@ def _bar(title: str) -> Iterator[ProgressCallback]:
         bar.update(task, completed=1.0, description="done")
 
 
-def _lines(title: str) -> Iterator[ProgressCallback]:
+def _lines(title: str) -> Generator[ProgressCallback]:
     last_line = 0.0
     last_text = ""
 

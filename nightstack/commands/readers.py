@@ -36,7 +36,11 @@ def probe(
         typer.echo(json.dumps({"url": url, **capabilities}, indent=2, default=list))
         return
     for name, value in capabilities.items():
-        shown = f"{value[0]} .. {value[-1]} ({len(value)})" if isinstance(value, tuple) and len(value) > 4 else value
+        shown = (
+            f"{value[0]} .. {value[-1]} ({len(value)})"
+            if isinstance(value, tuple) and len(value) > 4
+            else value
+        )
         typer.echo(f"{name:16} {shown}")
 
 

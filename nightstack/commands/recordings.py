@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 RecordingFolder = Annotated[Path, typer.Argument(help="A recording folder.", metavar="RECORDING")]
 PlanFile = Annotated[
-    Path | None, typer.Option("--plan", help="plan.json to use; default: the one in the folder.", metavar="FILE")
+    Path | None,
+    typer.Option("--plan", help="plan.json to use; default: the one in the folder.", metavar="FILE"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
@@ -42,7 +43,8 @@ def localize(
         ),
     ] = None,
     calibration: Annotated[
-        Path | None, typer.Option(help="A calibration file. Nothing saved is read unless named.", metavar="FILE")
+        Path | None,
+        typer.Option(help="A calibration file. Nothing saved is read unless named.", metavar="FILE"),
     ] = None,
     jobs: Annotated[int, typer.Option(help="Cores to use; 0: all.", min=0)] = 1,
     as_json: AsJson = False,
@@ -79,7 +81,8 @@ def exceptions(
     positions: Annotated[
         Path | None,
         typer.Option(
-            help="positions.parquet; default: the one in the folder, else it is worked out now.", metavar="FILE"
+            help="positions.parquet; default: the one in the folder, else it is worked out now.",
+            metavar="FILE",
         ),
     ] = None,
     plan: PlanFile = None,
@@ -154,7 +157,8 @@ def replay(
         str, typer.Option(help="The broker to play into.", metavar="URL")
     ] = "mqtt://127.0.0.1:1883",
     speed: Annotated[
-        float, typer.Option(help="1: as fast as it was scanned; 10: ten times; 0: as fast as it goes.", min=0.0)
+        float,
+        typer.Option(help="1: as fast as it was scanned; 10: ten times; 0: as fast as it goes.", min=0.0),
     ] = 0.0,
     timeout_s: Annotated[
         float, typer.Option("--timeout", help="Seconds to wait for the ingest to confirm more.", min=1.0)
@@ -173,8 +177,8 @@ def replay(
         typer.echo(json.dumps(outcome.to_json(), indent=2))
     else:
         typer.echo(
-            f"run {outcome.run_id}: {outcome.readings} readings and {outcome.poses} poses in {outcome.batches} batches, "
-            "all confirmed by the ingest"
+            f"run {outcome.run_id}: {outcome.readings} readings and {outcome.poses} poses "
+            f"in {outcome.batches} batches, all confirmed by the ingest"
         )
 
 

@@ -20,7 +20,8 @@ def register(app: typer.Typer) -> None:
 @_app.command("run")
 def run(
     settings: Annotated[
-        Path, typer.Argument(help="The robot's settings (TOML; docs/robot.md lists them).", metavar="SETTINGS")
+        Path,
+        typer.Argument(help="The robot's settings (TOML; docs/robot.md lists them).", metavar="SETTINGS"),
     ] = Path("robot.toml"),
 ) -> int:
     """Drive the shelves, read, and stream to the ingest; resumes an unfinished run by itself."""

@@ -1,2 +1,66 @@
-"""placeholder"""
-def register(app): ...
+"""``nightstack serve`` and ``nightstack report``: the cloud side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="serve.toml (docs/cloud_ingest.md lists the settings).", metavar="FILE"),
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder everything is kept in. [default: ./nightstack-data]", metavar="DIR"),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command()(serve)
+    app.command()(report)
+
+
+def serve(
+    settings: SettingsFile = None,
+    data: DataFolder = None,
+    broker: Annotated[
+        str | None,
+        typer.Option(help="Broker to listen to; without one the service brings its own.", metavar="URL"),
+    ] = None,
+    broker_listen: Annotated[
+        str | None,
+        typer.Option(help="Where its own broker listens. [default: 127.0.0.1:1883]", metavar="HOST:PORT"),
+    ] = None,
+    http: Annotated[
+        str | None, typer.Option(help="API and pages. [default: 127.0.0.1:8080]", metavar="HOST:PORT")
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(help="SQLAlchemy URL. [default: sqlite in the data folder]", metavar="URL"),
+    ] = None,
+    role: Annotated[
+        str, typer.Option(help="all, or one of ingest, jobs, web over the same data and database.")
+    ] = "all",
+) -> None:
+    """Take in what robots send, work runs out, report and mail; until it is stopped (SIGTERM, Ctrl-C)."""
+    from cloud_ingest import Serving
+    from cloud_ingest import serve as run
+    from nightstack.settings import read_serve_settings
+
+    config = read_serve_settings(
+        settings,
+        data=data,
+        broker=broker,
+        broker_listen=broker_listen,
+        http=http,
+        database=database,
+        role=role,
+    )
+
+    def ready(serving: Serving) -> None:
+        typer.echo(f"serving http={serving.http} broker={serving.broker} data={config.data}")
+
+    run(config, on_ready=ready)

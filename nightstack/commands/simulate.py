@@ -53,7 +53,15 @@ def record(
 
     _refuse_full(out)
     with progress("scan") as tell:
-        scan(load_library(library), out, passes=passes, speed_mps=speed, preset=preset, seed=seed, progress=tell)
+        scan(
+            load_library(library),
+            out,
+            passes=passes,
+            speed_mps=speed,
+            preset=preset,
+            seed=seed,
+            progress=tell,
+        )
     typer.echo(f"recorded: {out}")
 
 
@@ -63,7 +71,9 @@ def world(
     reader: Annotated[
         str, typer.Option(help="Where the LLRP reader listens.", metavar="HOST:PORT")
     ] = "127.0.0.1:0",
-    base: Annotated[str, typer.Option(help="Where the robot base listens.", metavar="HOST:PORT")] = "127.0.0.1:0",
+    base: Annotated[
+        str, typer.Option(help="Where the robot base listens.", metavar="HOST:PORT")
+    ] = "127.0.0.1:0",
     preset: Preset = "ordinary",
     seed: Annotated[int, typer.Option(help="Seed of the radio and of the base's odometry.")] = 1,
     real_time: Annotated[

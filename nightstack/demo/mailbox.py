@@ -31,7 +31,9 @@ class Mailbox:
         assert server is not None, "started in __enter__"
         return int(server.sockets[0].getsockname()[1])  # pyright: ignore[reportAttributeAccessIssue]
 
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+    async def handle_DATA(  # noqa: N802 (aiosmtpd's name for it)
+        self, _server: Any, _session: Any, envelope: Any
+    ) -> str:
         """Keep one message (called by aiosmtpd)."""
         self._count += 1
         file = self._folder / f"mail-{self._count}.eml"

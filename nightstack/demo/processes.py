@@ -75,7 +75,9 @@ class Program:
             try:
                 line = self._lines.get(timeout=timeout_s)
             except queue.Empty:
-                raise CommandError(f"{self.name} did not get ready in {timeout_s:.0f} s; see {self.log}") from None
+                raise CommandError(
+                    f"{self.name} did not get ready in {timeout_s:.0f} s; see {self.log}"
+                ) from None
             if line is None:
                 raise CommandError(f"{self.name} ended before it was ready; see {self.log}")
             if line.split(maxsplit=1)[:1] == [word]:

@@ -9,7 +9,11 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_command_reference_is_what_the_commands_say():
     made = subprocess.run(
-        [sys.executable, "-m", "nightstack.command_reference"], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-m", "nightstack.command_reference"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
     ).stdout
     assert made == (ROOT / "docs" / "commands.md").read_text(), (
         "docs/commands.md is stale: python -m nightstack.command_reference > docs/commands.md"

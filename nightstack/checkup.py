@@ -1,0 +1,277 @@
+"""What ``nightstack doctor`` looks at. Each check says what it found and, where something is wrong, what mends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from nightstack.errors import one_line
+
+_CONNECT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at.
+
+    Attributes
+    ----------
+    what
+        The thing.
+    state
+        ``good``; ``absent``: not there and not needed; ``bad``: has to be mended.
+    found
+        What was found.
+    mend
+        The command or the edit that mends it, "" where there is nothing to do.
+    """
+
+    what: str
+    state: Literal["good", "absent", "bad"]
+    found: str
+    mend: str = ""
+
+
+def check_machine() -> list[Check]:
+    """Look at the machine and this installation."""
+    return [_python(), _packages(), _memory(), _kernel_cache(), _mosquitto(), _postgresql(), _cjk_font()]
+
+
+def _python() -> Check:
+    found = sys.version.split()[0]
+    if sys.version_info >= (3, 11):
+        return Check("Python", "good", found)
+    return Check(
+        "Python", "bad", found, "install Python 3.11 or newer and run `make demo` with PYTHON=python3.11"
+    )
+
+
+def _packages() -> Check:
+    missing: list[str] = []
+    try:
+        wanted = requires("nightstack") or []
+    except PackageNotFoundError:
+        return Check("packages", "bad", "nightstack is not installed", "make demo")
+    for line in wanted:
+        if "extra ==" in line:
+            continue
+        name = line.split(";")[0].split(">")[0].split("<")[0].split("=")[0].split("[")[0].strip()
+        try:
+            version(name)
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        mend = ".venv/bin/pip install --require-hashes -r requirements.lock"
+        return Check("packages", "bad", f"not installed: {', '.join(missing)}", mend)
+    return Check("packages", "good", f"nightstack {version('nightstack')} and all it needs")
+
+
+def _memory() -> Check:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    found = f"{total:.1f} GiB, {os.cpu_count()} cores"
+    if total < 1.5:
+        return Check("memory", "bad", found, "the service needs 1.5 GiB; put it on a larger machine")
+    return Check("memory", "good", found)
+
+
+def _kernel_cache() -> Check:
+    import localization
+
+    # numba keeps compiled kernels beside the source, or where NUMBA_CACHE_DIR says.
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(localization.__file__).parent / "__pycache__")
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if os.access(nearest, os.W_OK):
+        return Check("compiled kernels", "good", f"kept in {folder}")
+    return Check(
+        "compiled kernels",
+        "bad",
+        f"{folder} cannot be written: they would be compiled anew in every process",
+        "export NUMBA_CACHE_DIR=/var/cache/nightstack   # any folder the service may write to",
+    )
+
+
+def _mosquitto() -> Check:
+    found = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+    if found:
+        return Check("Mosquitto", "good", found)
+    return Check(
+        "Mosquitto",
+        "absent",
+        "not on this machine; the service's own broker serves one robot, Mosquitto many",
+        "apt-get install mosquitto",
+    )
+
+
+def _postgresql() -> Check:
+    try:
+        return Check("PostgreSQL driver", "good", f"psycopg {version('psycopg')}")
+    except PackageNotFoundError:
+        return Check(
+            "PostgreSQL driver",
+            "absent",
+            "not installed; the database is SQLite, which serves one library well",
+            ".venv/bin/pip install 'psycopg[binary]'",
+        )
+
+
+def _cjk_font() -> Check:
+    from reports.fonts import find_cjk_font
+
+    font = find_cjk_font()
+    if font is not None:
+        return Check("Chinese, Japanese, Korean font", "good", str(font))
+    return Check(
+        "Chinese, Japanese, Korean font",
+        "absent",
+        "none that can be embedded: such titles in the PDF rely on the reader's own fonts",
+        "apt-get install fonts-droid-fallback",
+    )
+
+
+def check_service(file: Path) -> list[Check]:
+    """Look at the service's settings, and at everything they point to."""
+    from nightstack.settings import read_serve_settings
+
+    try:
+        settings = read_serve_settings(file)
+    except ValueError as error:
+        return [
+            Check("settings", "bad", one_line(error), f"edit {file}; docs/cloud_ingest.md lists the settings")
+        ]
+    checks = [Check("settings", "good", str(file)), _data_folder(settings.data)]
+    checks.append(
+        Check("broker", "good", f"its own, on {settings.broker_listen}")
+        if settings.broker is None
+        else _reachable("broker", settings.broker, 1883, "start the broker, or name another in `broker`")
+    )
+    checks.append(_database(settings.database_url))
+    if settings.smtp is None:
+        checks.append(
+            Check("mail server", "bad", "none: mails are kept and not sent", f"add [smtp] host to {file}")
+        )
+    else:
+        where = f"smtp://{settings.smtp.host}:{settings.smtp.port}"
+        checks.append(_reachable("mail server", where, 25, f"correct [smtp] in {file}"))
+    for name in sorted({site.site for site in settings.sites} | _sites_on_disk(settings.data)):
+        site = settings.site(name)
+        if not site.recipients:
+            checks.append(
+                Check(f"site {name}: recipients", "bad", "nobody gets its mail", f"add recipients to {file}")
+            )
+        assert site.plan is not None and site.holdings is not None
+        checks += _site_files(name, site.plan, site.holdings)
+    return checks
+
+
+def _sites_on_disk(data: Path) -> set[str]:
+    folder = data / "sites"
+    return {entry.name for entry in folder.iterdir() if entry.is_dir()} if folder.is_dir() else set()
+
+
+def _site_files(name: str, plan: Path, holdings: Path) -> list[Check]:
+    from stacks.holdings import read_holdings
+    from stacks.plan import read_plan
+
+    checks: list[Check] = []
+    for what, file, read in (("plan", plan, read_plan), ("holdings", holdings, read_holdings)):
+        label = f"site {name}: {what}"
+        if not file.exists():
+            lost = (
+                "positions have no shelves"
+                if what == "plan"
+                else "nothing can be called missing or misshelved"
+            )
+            checks.append(
+                Check(label, "bad", f"{file} is not there: {lost}", f"put the library's {what} at {file}")
+            )
+            continue
+        try:
+            read(file)
+        except ValueError as error:
+            checks.append(Check(label, "bad", one_line(error), f"correct {file}"))
+        else:
+            checks.append(Check(label, "good", str(file)))
+    return checks
+
+
+def check_robot(file: Path) -> list[Check]:
+    """Look at a robot's settings, and at everything they point to."""
+    from robot.settings import RobotSettings
+    from stacks.plan import read_plan
+
+    try:
+        settings = RobotSettings.read(file)
+    except ValueError as error:
+        return [
+            Check("robot settings", "bad", one_line(error), f"edit {file}; docs/robot.md lists the settings")
+        ]
+    checks = [Check("robot settings", "good", str(file))]
+    try:
+        read_plan(settings.plan)
+    except ValueError as error:
+        checks.append(Check("plan", "bad", one_line(error), f"correct {settings.plan}"))
+    else:
+        checks.append(Check("plan", "good", str(settings.plan)))
+    checks.append(_reachable("broker", settings.broker, 1883, f"start it, or correct `broker` in {file}"))
+    if settings.base.startswith("tcp://"):
+        checks.append(_reachable("base", settings.base, 0, f"switch it on, or correct `base` in {file}"))
+    else:
+        there = Path(settings.base).exists()
+        mend = "" if there else f"plug it in, or correct `base` in {file}"
+        checks.append(Check("base", "good" if there else "bad", settings.base, mend))
+    for reader in settings.reader:
+        if "://" in reader.url:
+            mend = f"switch it on, or correct its url in {file}"
+            checks.append(_reachable(f"reader {reader.name}", reader.url, 5084, mend))
+    return checks
+
+
+def _data_folder(folder: Path) -> Check:
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not os.access(nearest, os.W_OK):
+        return Check(
+            "data folder",
+            "bad",
+            f"{folder} cannot be written",
+            f"chown it, or name another in `data` ({nearest})",
+        )
+    free = shutil.disk_usage(nearest).free / 2**30
+    if free < 5:
+        return Check(
+            "data folder", "bad", f"{folder}: {free:.1f} GiB free", "make room: a night takes up to 1 GiB"
+        )
+    return Check("data folder", "good", f"{folder}, {free:.0f} GiB free")
+
+
+def _database(url: str) -> Check:
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        parsed = make_url(url)
+        shown = parsed.render_as_string(hide_password=True)
+        if parsed.get_backend_name() == "sqlite":  # made at the first start
+            return Check("database", "good", shown)
+        with create_engine(parsed).connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except (SQLAlchemyError, ModuleNotFoundError) as error:
+        return Check("database", "bad", one_line(error), "correct `database`, or start the database")
+    return Check("database", "good", shown)
+
+
+def _reachable(what: str, url: str, default_port: int, mend: str) -> Check:
+    parts = urlsplit(url)
+    shown = f"{parts.hostname}:{parts.port or default_port}"
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or default_port), _CONNECT_S).close()
+    except OSError as error:
+        return Check(what, "bad", f"{shown} cannot be reached: {one_line(error)}", mend)
+    return Check(what, "good", f"{shown} answers")

@@ -1,0 +1,304 @@
+"""The demo's night: library, mail server, ingest, world and robot, started one after the other, scored at the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nightstack.demo.mailbox import Mailbox
+from nightstack.demo.processes import Program
+from nightstack.demo.scoreboard import Scoreboard, score_kinds
+from nightstack.errors import CommandError, InputError
+from nightstack.progress import ProgressCallback
+
+SITE = "demo"
+ROBOT = "robot-1"
+_MARK = ".nightstack-demo"
+_START_S = 60.0  # a program that takes longer to start has a fault that its log names
+_SILENT_S = 120.0  # no progress for so long: something is stuck
+
+# Share of the whole at which each stage begins: measured on two cores with 2,000 books.
+_ROBOT_FROM, _WORK_FROM, _SCORE_FROM = 0.10, 0.65, 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the demo is asked for.
+
+    Attributes
+    ----------
+    out
+        Folder for everything.
+    books, seed, preset
+        Of the simulated library and its radio.
+    """
+
+    out: Path
+    books: int = 2000
+    seed: int = 1
+    preset: str = "ordinary"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demo leaves: its figures, and each file with what it is."""
+
+    scoreboard: Scoreboard
+    files: tuple[tuple[Path, str], ...]
+
+
+def run_demo(options: DemoOptions, *, progress: ProgressCallback) -> DemoResult:
+    """Run a whole simulated night.
+
+    Parameters
+    ----------
+    options
+        What is wanted.
+    progress
+        Told the share done and the present stage.
+
+    Returns
+    -------
+    DemoResult
+        The scoreboard and the files left.
+
+    Raises
+    ------
+    InputError
+        The folder holds something that is no earlier demo.
+    CommandError
+        A program failed; its log is named.
+    """
+    began = time.monotonic()
+    out = _fresh_folder(options.out)
+    logs = out / "logs"
+    logs.mkdir()
+    with ExitStack() as stack:
+        progress(0.0, "building the library")
+        _make_library(options, out / "library")
+        mailbox = stack.enter_context(Mailbox(out / "mail"))
+        _write_site(out)
+        serve_file = _write_serve_settings(out, mailbox.port)
+
+        progress(0.04, "starting ingest and broker")
+        ingest = _start(stack, "ingest", ["serve", "--settings", str(serve_file)], logs)
+        world = _start(
+            stack,
+            "world",
+            ["sim", "world", str(out / "library"), "--seed", str(options.seed), "--preset", options.preset],
+            logs,
+        )
+        served = ingest.wait_for("serving", _START_S)
+        listening = world.wait_for("listening", _START_S)
+        robot_file = _write_robot_settings(out, served["broker"], listening)
+
+        progress(_ROBOT_FROM, "the robot sets out")
+        robot = _start(stack, "robot", ["robot", "run", str(robot_file)], logs)
+        run = _follow(served["http"], robot, ingest, progress)
+        mail = mailbox.wait(_SILENT_S)
+        if mail is None:
+            raise CommandError(f"no mail came in {_SILENT_S:.0f} s after the report; see {ingest.log}")
+        if robot.stop() != 0:
+            raise CommandError(f"the robot agent failed; see {robot.log}")
+
+    progress(_SCORE_FROM, "scoring")
+    files = _collect(out, str(run["run_id"]), mail)
+    board = _score(options, out, run, time.monotonic() - began)
+    (out / "scoreboard.json").write_text(json.dumps(board.to_json(), indent=2) + "\n", encoding="utf-8")
+    return DemoResult(board, (*files, (out / "scoreboard.json", "the figures above, for a program")))
+
+
+def _fresh_folder(out: Path) -> Path:
+    if out.exists():
+        if not out.is_dir():
+            raise InputError(f"{out}: is a file; name a folder with --out")
+        if any(out.iterdir()) and not (out / _MARK).exists():
+            raise InputError(
+                f"{out}: holds something that is no earlier demo; name another folder with --out"
+            )
+        shutil.rmtree(out)
+    out.mkdir(parents=True)
+    (out / _MARK).write_text("made by `nightstack demo`; replaced by the next one\n", encoding="utf-8")
+    return out.resolve()
+
+
+def _make_library(options: DemoOptions, folder: Path) -> None:
+    from sim.library import make_library
+
+    make_library(options.books, options.seed).save(folder)
+
+
+def _write_site(out: Path) -> None:
+    # The cloud side sees what a real library would give it, the plan and the catalogue: not the truth.
+    site = out / "cloud" / "sites" / SITE
+    site.mkdir(parents=True)
+    for name in ("plan.json", "holdings.csv"):
+        shutil.copy(out / "library" / name, site / name)
+
+
+def _write_serve_settings(out: Path, smtp_port: int) -> Path:
+    file = out / "serve.toml"
+    file.write_text(
+        f"""# The service's settings of this demo; docs/cloud_ingest.md lists them all.
+data = "cloud"
+broker_listen = "127.0.0.1:0"   # its own broker, on a free port
+http = "127.0.0.1:0"
+sender = "nightstack@demo.example"
+recipients = [{{ address = "circulation@demo.example", language = "en" }}]
+
+[smtp]
+host = "127.0.0.1"
+port = {smtp_port}
+""",
+        encoding="utf-8",
+    )
+    return file
+
+
+def _write_robot_settings(out: Path, broker: str, listening: dict[str, str]) -> Path:
+    from sim.library import load_mounts
+
+    antennas = "\n".join(
+        f"""[[antenna]]
+id = {mount.id}
+reader = "uhf"
+port = {mount.port}
+air = "{mount.air}"
+position_m = {list(mount.position_m)}
+boresight_deg = {list(mount.boresight_deg)}
+"""
+        for mount in load_mounts(out / "library")
+    )
+    file = out / "robot.toml"
+    file.write_text(
+        f"""# The robot's settings of this demo; docs/robot.md lists them all.
+site = "{SITE}"
+robot = "{ROBOT}"
+broker = "{broker}"
+plan = "library/plan.json"
+base = "tcp://{listening["base"]}"
+clock = "base"                  # simulated time: the night passes as fast as this machine computes
+spool = "robot-spool.db"
+
+[[reader]]
+name = "uhf"
+url = "llrp://{listening["reader"]}"
+
+{antennas}
+""",
+        encoding="utf-8",
+    )
+    return file
+
+
+def _start(stack: ExitStack, name: str, arguments: list[str], logs: Path) -> Program:
+    program = Program(name, arguments, logs / f"{name}.log")
+    stack.callback(program.stop)
+    return program
+
+
+def _follow(http: str, robot: Program, ingest: Program, progress: ProgressCallback) -> dict[str, Any]:
+    """Watch the run through the service's own API until it is reported."""
+    last, changed = "", time.monotonic()
+    while True:
+        run = _newest_run(http)
+        state = str(run["state"]) if run else "none"
+        if state == "reported":
+            assert run is not None
+            return run
+        if state == "failed":
+            assert run is not None
+            raise CommandError(f"the run failed: {run.get('reason')}; see {ingest.log}")
+        if not ingest.running():
+            raise CommandError(f"the ingest ended; see {ingest.log}")
+        if not robot.running() and robot.process.returncode != 0:
+            raise CommandError(f"the robot agent failed; see {robot.log}")
+        stored = int(run["readings_stored"]) if run else 0
+        said = robot.last_line()
+        what = {
+            "none": "the robot sets out",
+            "recording": f"the robot drives: {stored:,} readings stored {said.removeprefix('robot: ')}",
+            "closing": "gathering the recording",
+            "localizing": "working out where each book stands",
+            "reporting": "writing the report",
+        }.get(state, state)
+        if f"{state}{stored}{said}" != last:
+            last, changed = f"{state}{stored}{said}", time.monotonic()
+        elif time.monotonic() - changed > _SILENT_S:
+            raise CommandError(f"nothing moved for {_SILENT_S:.0f} s while {what}; see {ingest.log.parent}")
+        progress(_share_done(state, said), what)
+        time.sleep(0.25)
+
+
+def _share_done(state: str, said: str) -> float:
+    if state in ("none", "recording"):
+        percent = next((word for word in said.split() if word.endswith("%")), "0%")
+        digits = percent.rstrip("%")
+        return _ROBOT_FROM + (_WORK_FROM - _ROBOT_FROM) * (int(digits) / 100 if digits.isdigit() else 0.0)
+    return {"closing": _WORK_FROM, "localizing": _WORK_FROM + 0.05, "reporting": _SCORE_FROM - 0.05}.get(
+        state, _SCORE_FROM
+    )
+
+
+def _newest_run(http: str) -> dict[str, Any] | None:
+    try:
+        with urllib.request.urlopen(f"{http}/api/v1/runs", timeout=10) as answer:  # noqa: S310 (our own service)
+            runs = json.load(answer)
+    except (urllib.error.URLError, TimeoutError):
+        return None
+    return runs[0] if runs else None
+
+
+def _collect(out: Path, run_id: str, mail: Path) -> tuple[tuple[Path, str], ...]:
+    run = out / "cloud" / "runs" / run_id
+    wanted = (
+        ("report.pdf", "the report to print"),
+        ("report.html", "the report to read on a screen"),
+        ("report.xlsx", "the report as a workbook"),
+        ("exceptions.csv", "the findings for a program"),
+        ("positions.parquet", "where each book stands, with error bars"),
+        ("coverage.parquet", "where a tag would have been heard"),
+    )
+    files = [(mail, "the mail as the mail server received it")]
+    for name, what in wanted:
+        found = next(iter(sorted(run.rglob(name))), None)
+        if found is None:
+            raise CommandError(f"{run}: {name} was not made; see {out / 'logs' / 'ingest.log'}")
+        shutil.copy(found, out / name)
+        files.append((out / name, what))
+    shutil.copytree(run / "recording", out / "recording")
+    files.append((out / "recording", "everything the robot heard"))
+    return tuple(files)
+
+
+def _score(options: DemoOptions, out: Path, run: dict[str, Any], seconds: float) -> Scoreboard:
+    from localization.evaluate import evaluate
+    from localization.positions import read_positions
+    from recording import read_recording, read_truth
+    from robot.spool import Spool
+    from stacks.plan import read_plan
+
+    heard = read_recording(out / "recording")
+    positions = evaluate(
+        read_positions(out / "positions.parquet"),
+        read_truth(out / "library" / "truth.parquet"),
+        read_plan(out / "library" / "plan.json"),
+    )
+    with Spool(out / "robot-spool.db") as spool:
+        sent = spool.readings_written(str(run["run_id"]))
+    return Scoreboard(
+        books=options.books,
+        positions=positions,
+        kinds=score_kinds(out / "exceptions.csv", out / "library" / "planted.csv"),
+        readings_sent=sent,
+        readings_stored=int(run["readings_stored"]),
+        seconds=round(seconds, 1),
+        night_s=round(float(heard.poses.t[-1] - heard.poses.t[0]) / 1e9, 1),
+    )

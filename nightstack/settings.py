@@ -1,0 +1,178 @@
+"""The service's settings file: TOML and the environment into `cloud_ingest.ServeSettings`, every value checked."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from cloud_ingest.settings import ServeSettings
+
+
+class SettingsError(ValueError):
+    """A settings file that cannot be used: which file, which setting, what to do."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RecipientTable(_Table):
+    """``[[recipients]]`` or ``[[site.NAME.recipients]]``."""
+
+    address: str
+    language: str = "en"
+
+
+class SmtpTable(_Table):
+    """``[smtp]``: the mail server."""
+
+    host: str
+    port: int = Field(default=25, ge=1, le=65535)
+    security: Literal["plain", "starttls", "tls"] = "plain"
+    user: str | None = None
+    password: SecretStr | None = None
+    timeout_s: float = Field(default=30.0, gt=0)
+
+
+class SiteTable(_Table):
+    """``[site.NAME]``: one library."""
+
+    recipients: tuple[RecipientTable, ...] = ()
+    plan: Path | None = None
+    holdings: Path | None = None
+    calibration: Path | None = None
+
+
+class ServeFile(BaseSettings):
+    """``serve.toml``; each setting may also come from the environment (``NIGHTSTACK_SMTP__PASSWORD`` ...)."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix="NIGHTSTACK_",
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+    )
+
+    data: Path | None = None
+    broker: str | None = None
+    broker_listen: str | None = None
+    broker_ca: Path | None = None
+    client_id: str | None = None
+    http: str | None = None
+    database: SecretStr | None = None
+    base_url: str | None = None
+    sender: str | None = None
+    morning: time | None = None
+    time_zone: str | None = None
+    silence_s: float | None = None
+    offline_s: float | None = None
+    segment_rows: int | None = None
+    group_messages: int | None = None
+    ack_s: float | None = None
+    jobs: int | None = None
+    parallel_jobs: int | None = None
+    job_attempts: int | None = None
+    lease_s: float | None = None
+    job_timeout_s: float | None = None
+    quarantine_files: int | None = None
+    quarantine_bytes: int | None = None
+    mail_attempts: int | None = None
+    mail_retry_s: float | None = None
+    recipients: tuple[RecipientTable, ...] = ()
+    smtp: SmtpTable | None = None
+    site: dict[str, SiteTable] = Field(default_factory=dict[str, SiteTable])
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (pydantic calls it with all of these)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file: secrets need not stand in it."""
+        return env_settings, init_settings
+
+
+def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
+    """Read the service's settings.
+
+    Parameters
+    ----------
+    file
+        ``serve.toml``; None: the environment and the defaults alone. Relative paths in it are meant from its folder.
+    **overrides
+        Values of the command line; None means not given.
+
+    Returns
+    -------
+    ServeSettings
+        Checked settings.
+
+    Raises
+    ------
+    SettingsError
+        A file that is no TOML, an unknown setting, a value of the wrong type: one line naming file and setting.
+    """
+    from cloud_ingest.settings import Recipient, ServeSettings, SiteSettings
+    from reports import SmtpSettings
+
+    read = _read_file(file)
+    folder = file.parent if file is not None else Path()
+    given = {key: value for key, value in overrides.items() if value is not None}
+    plain = read.model_dump(exclude={"recipients", "smtp", "site", "database"}, exclude_none=True)
+    for key in ("data", "broker_ca"):
+        if key in plain:
+            plain[key] = folder / plain[key]
+    if read.database is not None:
+        plain["database"] = read.database.get_secret_value()
+    values: dict[str, Any] = {"data": Path("nightstack-data"), **plain, **given}
+    if read.smtp is not None:
+        smtp = read.smtp.model_dump(exclude={"password"})
+        password = read.smtp.password
+        values["smtp"] = SmtpSettings(**smtp, password=password.get_secret_value() if password else None)
+    values["recipients"] = tuple(Recipient(who.address, who.language) for who in read.recipients)
+    values["sites"] = tuple(
+        SiteSettings(
+            name,
+            tuple(Recipient(who.address, who.language) for who in site.recipients),
+            _from(folder, site.plan),
+            _from(folder, site.holdings),
+            _from(folder, site.calibration),
+        )
+        for name, site in read.site.items()
+    )
+    return ServeSettings(**values)
+
+
+def _from(folder: Path, path: Path | None) -> Path | None:
+    return None if path is None else folder / path
+
+
+def _read_file(file: Path | None) -> ServeFile:
+    source = file if file is not None else "environment"
+    content: dict[str, Any] = {}
+    if file is not None:
+        try:
+            content = tomllib.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise SettingsError(f"{file}: no such settings file; docs/cloud_ingest.md shows one") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{file}: cannot be read: {error}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"{file}: is no TOML: {error}") from None
+    try:
+        return ServeFile(**content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = "no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+        raise SettingsError(f"{source}: {where}: {what}; docs/cloud_ingest.md lists the settings") from None
