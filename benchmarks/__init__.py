@@ -1,0 +1,1 @@
+"""Speed and accuracy figures that anyone can run again: ``python -m benchmarks [NAME]``."""

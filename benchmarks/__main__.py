@@ -1,0 +1,30 @@
+"""``python -m benchmarks [NAME] [--json FILE]``: run one benchmark, or all."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+NAMES = ("accuracy", "payload", "llrp_decode")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmarks named and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", nargs="?", choices=NAMES, help="one benchmark; all of them by default")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    options = parser.parse_args(arguments)
+    figures: dict[str, Any] = {}
+    for name in (options.name,) if options.name else NAMES:
+        print(f"\n{name}")
+        figures[name] = importlib.import_module(f"benchmarks.{name}").main()
+    if options.json is not None:
+        options.json.write_text(json.dumps(figures, indent=1, default=str) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
