@@ -136,7 +136,9 @@ def _bytes(path: Path) -> bytes:
             raise RecordingError(f"{path.name}: is larger than {_MAX_RUN_JSON >> 20} MiB")
         return path.read_bytes()
     except FileNotFoundError:
-        raise RecordingError(f"{path.name}: is missing in {path.parent}; a recording folder needs it") from None
+        raise RecordingError(
+            f"{path.name}: is missing in {path.parent}; a recording folder needs it"
+        ) from None
     except OSError as e:
         raise RecordingError(f"{path.name}: cannot be read ({one_line(e.strerror or str(e))})") from None
 
@@ -154,7 +156,11 @@ def _readings(path: Path, mounts: set[int], notes: list[str]) -> tuple[Readings,
     known[list(mounts)] = True
     unknown = ~known[antenna]
     if np.any(unknown):
-        _refuse(table, unknown, f"antenna {int(antenna[np.argmax(unknown)])} is not among run.json's {sorted(mounts)}")
+        _refuse(
+            table,
+            unknown,
+            f"antenna {int(antenna[np.argmax(unknown)])} is not among run.json's {sorted(mounts)}",
+        )
     t, no_time = table.numbers("t")
     code, names = table.codes("epc")
     tag, tags, no_hex = _tags(code, names)

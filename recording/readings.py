@@ -155,7 +155,9 @@ class Readings:
         index: dict[str, int] = {}
         tag: list[UInt32] = []
         for part in parts:
-            new = np.fromiter((index.setdefault(name, len(index)) for name in part.tags), np.uint32, len(part.tags))
+            new = np.fromiter(
+                (index.setdefault(name, len(index)) for name in part.tags), np.uint32, len(part.tags)
+            )
             tag.append(new[part.tag] if len(part) else np.empty(0, np.uint32))
         joined: dict[str, npt.NDArray[Any]] = {"tag": np.concatenate(tag)}
         filler: dict[str, float] = {"seen_count": 1, "doppler_hz": np.nan, "reader_t": NO_TIME}

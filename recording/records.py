@@ -11,7 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from recording.columns import Bool, Float32, Float64, Int64, Rows, Strings, UInt8, UInt32, as_column, same_bits
+from recording.columns import (
+    Bool,
+    Float32,
+    Float64,
+    Int64,
+    Rows,
+    Strings,
+    UInt8,
+    UInt32,
+    as_column,
+    same_bits,
+)
 from recording.poses import Poses
 from recording.readings import Readings
 from recording.run_info import RunInfo

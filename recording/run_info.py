@@ -42,7 +42,12 @@ def is_name(text: object) -> bool:
     Names become folders and MQTT topic levels: 1 to 128 characters of any script, the first a letter or
     digit, none of ``/ \\ + # * ? < > | " :`` and no control characters, no space at the end.
     """
-    return isinstance(text, str) and _NAME.fullmatch(text) is not None and text == text.strip() and ".." not in text
+    return (
+        isinstance(text, str)
+        and _NAME.fullmatch(text) is not None
+        and text == text.strip()
+        and ".." not in text
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,18 +187,24 @@ class RunInfo:
             raise RecordingError(f"{source}: format is {found!r}; this version reads {FORMAT!r}")
         run_id = top.text("run_id")
         if not is_run_id(run_id):
-            raise RecordingError(f"{source}: run_id {run_id[:40]!r} may hold letters, digits and . _ - only, at most 128")
+            raise RecordingError(
+                f"{source}: run_id {run_id[:40]!r} may hold letters, digits and . _ - only, at most 128"
+            )
         robot = top.object("robot")
         for name, where, value in (("site", "site", top.text("site")), ("id", "robot.id", robot.text("id"))):
             if not is_name(value):
-                raise RecordingError(f"{source}: {where} {value[:40]!r} cannot be a folder and a topic; choose a plain {name}")
+                raise RecordingError(
+                    f"{source}: {where} {value[:40]!r} cannot be a folder and a topic; choose a plain {name}"
+                )
         antennas = tuple(AntennaMount.from_json(entry) for entry in robot.objects("antennas"))
         if not antennas:
             raise RecordingError(f"{source}: robot.antennas is empty; a recording needs at least one antenna")
         seen: set[int] = set()
         for mount in antennas:
             if mount.id in seen:
-                raise RecordingError(f"{source}: robot.antennas has the id {mount.id} twice; each id must be its own")
+                raise RecordingError(
+                    f"{source}: robot.antennas has the id {mount.id} twice; each id must be its own"
+                )
             seen.add(mount.id)
         extra = top.others({"format", "run_id", "site", "started_at", "robot"})
         other_robot = robot.others({"id", "antennas"})

@@ -37,7 +37,9 @@ class Topics:
     def __post_init__(self) -> None:
         for what, name in (("site", self.site), ("robot", self.robot)):
             if not is_name(name):
-                raise ValueError(f"{what} {name!r} cannot be a topic level; choose a plain name without / + #")
+                raise ValueError(
+                    f"{what} {name!r} cannot be a topic level; choose a plain name without / + #"
+                )
 
     def topic(self, leaf: str) -> str:
         """The topic of a leaf, which for a batch is its kind."""
@@ -180,7 +182,9 @@ class Ack:
 
     def to_json(self) -> bytes:
         """The payload."""
-        return _dump({"run_id": self.run_id, "kind": self.kind, "upto": self.upto, "missing": list(self.missing)})
+        return _dump(
+            {"run_id": self.run_id, "kind": self.kind, "upto": self.upto, "missing": list(self.missing)}
+        )
 
     @classmethod
     def from_json(cls, payload: bytes, source: str = "ack") -> Ack:

@@ -203,7 +203,9 @@ def _unpack(data: bytes) -> dict[str, Any]:
         )
     except (ValueError, TypeError, RecursionError, MemoryError, msgpack.UnpackException) as e:
         _fail(f"is no msgpack map of a batch ({one_line(str(e)) or type(e).__name__})")
-    if not isinstance(message, dict) or not all(isinstance(key, str) for key in cast(dict[Any, Any], message)):
+    if not isinstance(message, dict) or not all(
+        isinstance(key, str) for key in cast(dict[Any, Any], message)
+    ):
         _fail(f"is {type(message).__name__}, not a map of names")
     return cast(dict[str, Any], message)
 

@@ -70,7 +70,13 @@ def metadata(optional: Mapping[str, str] | None = None) -> dict[str, str]:
         maker = f"nightstack {version('nightstack')}"
     except PackageNotFoundError:
         maker = "nightstack"
-    return {"format": FORMAT, "format_name": name, "format_version": number, "maker": maker, **(optional or {})}
+    return {
+        "format": FORMAT,
+        "format_name": name,
+        "format_version": number,
+        "maker": maker,
+        **(optional or {}),
+    }
 
 
 class RecordingWriter:
@@ -201,7 +207,9 @@ class RecordingWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is not None:
             self.abandon()
             return
@@ -217,7 +225,11 @@ class RecordingWriter:
                 fields = [pa.field(s.name, _stored(s, arrays[s.name])) for s in specs if s.name in arrays]
                 schema = pa.schema(fields, metadata=metadata())
                 writer = pq.ParquetWriter(
-                    self._temp / name, schema, compression="zstd", compression_level=3, use_dictionary=_encoded(schema)
+                    self._temp / name,
+                    schema,
+                    compression="zstd",
+                    compression_level=3,
+                    use_dictionary=_encoded(schema),
                 )
                 self._open[name] = (writer, schema)
             writer, schema = self._open[name]
@@ -294,7 +306,9 @@ class _writing:  # noqa: N801 - reads as a statement
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if isinstance(error, OSError | pa.ArrowException) and not isinstance(error, RecordingError):
             why = getattr(error, "strerror", None) or str(error)
             raise RecordingError(f"{self._path}: cannot be written ({one_line(why)})") from error

@@ -484,14 +484,21 @@ def _check_boards(shelves: tuple[Shelf, ...], entries: Iterable[Fields]) -> None
         row.sort(key=lambda pair: pair[0].from_m)
         for (left, _), (right, entry) in zip(row, row[1:], strict=False):
             if right.from_m < left.to_m - SLACK_M:
-                entry.fail("from_m", f"is {right.from_m:g}, inside shelf {left.id!r} of the same level {level}")
+                entry.fail(
+                    "from_m", f"is {right.from_m:g}, inside shelf {left.id!r} of the same level {level}"
+                )
     for bay, column in by_bay.items():
         column.sort(key=lambda pair: (pair[0].level, pair[0].from_m))
         for i, (lower, entry) in enumerate(column):
             for upper, above in column[i + 1 :]:
-                if upper.level == lower.level or min(upper.to_m, lower.to_m) <= max(upper.from_m, lower.from_m) + SLACK_M:
+                if (
+                    upper.level == lower.level
+                    or min(upper.to_m, lower.to_m) <= max(upper.from_m, lower.from_m) + SLACK_M
+                ):
                     continue
                 if upper.board_z_m <= lower.board_z_m:
-                    above.fail("board_z_m", f"is not above that of the lower shelf {lower.id!r} in bay {bay!r}")
+                    above.fail(
+                        "board_z_m", f"is not above that of the lower shelf {lower.id!r} in bay {bay!r}"
+                    )
                 if lower.board_z_m + lower.clear_m > upper.board_z_m + SLACK_M:
                     entry.fail("clear_m", f"reaches through the next board, that of shelf {upper.id!r}")

@@ -1,0 +1,98 @@
+"""
+Shelving order of Dewey Decimal call numbers.
+
+The class is three digits and decimals compared digit by digit (Dewey Decimal Classification, Introduction:
+numbers file as decimals, 331.1 before 331.11 before 331.2); marks of segmentation (prime or slash) say
+where a number may be cut and have no place in the order. Behind it stand the author's mark, a Cutter-
+Sanborn number (compared as a decimal, A11 before A2) with work letters or the author's first letters, then
+volumes, years and copies as numbers; in each place nothing before something.
+
+A prefix (``REF``, ``J``, ``DVD``) is a sequence of its own behind the plain one. ``FIC``, ``E``, ``B`` and
+the like may stand without a class number.
+"""
+
+import re
+
+from stacks.call_numbers.text import (
+    CUTTER,
+    DATE,
+    TEXT,
+    VOLUME_WORDS,
+    WORK,
+    fraction,
+    normalize,
+    number,
+    ordinals,
+    part,
+    word,
+)
+
+_SEGMENTS = re.compile(r"(?<=[\d.])\s*['/]+\s*(?=[\d.])|(?<=\d)['/]+(?=\s|$)")
+_CLASS = re.compile(r"(\d{1,3})(?:\.(\d+))?(?![\d])\.?")
+_PREFIX = re.compile(r"\[?([A-Za-z]{1,12}|[+*]{1,3})\]?\.?(?:\s+|(?=\d)|$)")
+_PARTS = re.compile(
+    r"(?P<date>\d+)(?P<suffix>[A-Za-z]*)"
+    r"|(?P<word>[^\W\d_]+)(?P<stop>\.?\s*)(?P<number>\d+)(?P<work>[A-Za-z]*)"
+    r"|(?P<plain>[^\W\d_]+)"
+)
+WITHOUT_NUMBER = frozenset("FIC FICTION F E EASY B BIO BIOG BIOGRAPHY SC STORY P PB".split())
+"""Classes that are a word: fiction, picture books, biography."""
+
+
+def sort_key(text: str) -> bytes | None:
+    """
+    Key of a Dewey call number; see `stacks.call_numbers.sort_key`.
+
+    Returns
+    -------
+    bytes or None
+        None where there is neither a class number of one to three digits nor a word that stands for one.
+    """
+    label = normalize(text)
+    if label is None:
+        return None
+    words, rest = _split_prefix(_SEGMENTS.sub("", label))
+    head = _CLASS.match(rest)
+    if head is not None:
+        made = [f"{'_'.join(words)} {head[1].zfill(3)}{fraction(head[2] or '')} "]
+        rest = rest[head.end() :]
+    else:
+        # The first word that is a class: what follows it is the author's, even if it could be a prefix.
+        place = next((i for i, name in enumerate(words) if name in WITHOUT_NUMBER), None)
+        if place is None:
+            return None
+        made = [f"{'_'.join(words[: place + 1])}  "]
+        rest = " ".join([*words[place + 1 :], rest])
+    for match in _PARTS.finditer(ordinals(rest)):
+        made.extend(_parts(match))
+    return "".join(made).encode("ascii")
+
+
+def _split_prefix(label: str) -> tuple[list[str], str]:
+    words: list[str] = []
+    while len(words) < 4:
+        match = _PREFIX.match(label)
+        if match is None:
+            break
+        words.append(match[1].upper())
+        label = label[match.end() :]
+    return words, label
+
+
+def _parts(match: re.Match[str]) -> list[str]:
+    if match["date"] is not None:
+        made = [part(DATE, number(match["date"]))]
+        return [*made, part(WORK, word(match["suffix"]))] if match["suffix"] else made
+    if match["plain"] is not None:
+        name = word(match["plain"])
+        return [
+            part(TEXT if name in VOLUME_WORDS and len(name) > 1 else CUTTER, VOLUME_WORDS.get(name, name))
+        ]
+    name, stop, digits, work = word(match["word"]), match["stop"], match["number"], match["work"]
+    if name in VOLUME_WORDS and (stop or match["word"].islower()):
+        made = [part(TEXT, VOLUME_WORDS[name] + " " + number(digits))]
+    elif not stop:
+        made = [part(CUTTER, name + " " + fraction(digits))]
+    else:
+        made = [part(CUTTER, name), part(DATE, number(digits))]
+    return [*made, part(WORK, word(work))] if work else made
