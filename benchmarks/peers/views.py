@@ -24,8 +24,11 @@ Floats = npt.NDArray[np.float64]
 
 SPEED_OF_LIGHT_MPS = 299_792_458.0
 IN_FRONT_M = (0.05, 2.5)  # distance of the antenna from the tag plane
-BESIDE_M = 1.5  # how far beyond the ends of a face the antenna may be
+BESIDE_M = (
+    0.7  # how far along the face from where the tag was heard best: the main lobe; more harmed every method
+)
 FACING_DEG = 60.0  # between boresight and the way into the face
+PASS_JUMP_M, PASS_GAP_NS = 0.5, 30_000_000_000  # between two readings of one tag: another pass
 STILL_M = 0.021  # an antenna that moved less saw its phase change by less than 0.9 rad at 0.33 m wavelength
 FLIP_SHARE = 0.1  # of steps over a quarter turn while still; above it phases flip by pi
 
@@ -46,7 +49,7 @@ class View:
         Radians of ``phase_rad`` per metre of distance: 4 pi / wavelength, doubled likewise.
     rssi_dbm : float64 array
     series : int64 array
-        Numbers the (antenna, channel) pairs from 0; each has an unknown phase offset of its own.
+        Numbers the (pass, antenna, channel) triples from 0; each has an unknown phase offset of its own.
     readings, antennas : int
         Of the whole run.
     """
@@ -67,7 +70,7 @@ class View:
         return len(self.along_m)
 
     def each_series(self) -> Iterator[npt.NDArray[np.int64]]:
-        """Yield the indices of each (antenna, channel)."""
+        """Yield the indices of each (pass, antenna, channel)."""
         order = np.argsort(self.series, kind="stable")
         yield from np.split(order, np.flatnonzero(np.diff(self.series[order])) + 1)
 
@@ -93,8 +96,13 @@ class View:
 
 def centroid(view: View) -> float:
     """Return the mean antenna place weighted by received power, metres along the face."""
-    power = 10.0 ** ((view.rssi_dbm - view.rssi_dbm.max()) / 10.0)
-    return float(np.clip(np.sum(power * view.along_m) / np.sum(power), 0.0, view.face.length_m))
+    return weighted_place(view.along_m, view.rssi_dbm, view.face)
+
+
+def weighted_place(along_m: Floats, rssi_dbm: npt.NDArray[np.floating], face: Face) -> float:
+    """Return the mean of places along the face, weighted by received power and kept inside the face."""
+    power = 10.0 ** ((rssi_dbm.astype(np.float64) - rssi_dbm.max()) / 10.0)
+    return float(np.clip(np.sum(power * along_m) / np.sum(power), 0.0, face.length_m))
 
 
 def phase_flips(recording: Recording) -> npt.NDArray[np.bool_]:
@@ -156,11 +164,16 @@ def views(recording: Recording, plan: Plan, *, minimum: int = 5) -> list[View]:
         away = face.tag_depth_m - depth
         facing = np.cos(look[mine] - np.deg2rad(face.normal_deg + 180.0)) > np.cos(np.deg2rad(FACING_DEG))
         keep = facing & np.isfinite(phase[mine]) & (away > IN_FRONT_M[0]) & (away < IN_FRONT_M[1])
-        keep &= (along > -BESIDE_M) & (along < face.length_m + BESIDE_M)
+        if np.count_nonzero(keep) < minimum:
+            continue
+        best = weighted_place(along[keep], r.rssi_dbm[mine][keep], face)
+        keep &= np.abs(along - best) < BESIDE_M
         rows = mine[keep]
         if len(rows) < minimum:
             continue
-        _, number = np.unique(series[rows], return_inverse=True)
+        new_pass = (np.abs(np.diff(along[keep])) > PASS_JUMP_M) | (np.diff(r.t[rows]) > PASS_GAP_NS)
+        number = np.concatenate([[0], np.cumsum(new_pass)]) * (series.max() + 1) + series[rows]
+        _, number = np.unique(number, return_inverse=True)
         found.append(
             View(
                 epc, face, along[keep], away[keep], z[rows], phase[rows], wavenumber[rows],
