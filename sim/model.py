@@ -1,0 +1,98 @@
+"""A simulated library as data: its shelving, its catalogue, its tags, and what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.presets import RadioParameters
+from sim.robot import RobotDescription
+from sim.trouble import Planted
+from stacks.holdings import Holding
+from stacks.plan import Face, Plan, Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """Every tag that is physically there, ordered by shelf and place.
+
+    Attributes
+    ----------
+    epc : tuple of str
+        Upper-case hexadecimal.
+    place_m : float64[n, 3]
+        Map frame; z from the floor.
+    offset_m : float64[n]
+        Along the face, from its origin.
+    face, shelf : int32[n]
+        Index into the plan's faces and shelves, in plan order.
+    label : bool[n]
+        True for shelf labels.
+    """
+
+    epc: tuple[str, ...]
+    place_m: NDArray[np.float64]
+    offset_m: NDArray[np.float64]
+    face: NDArray[np.int32]
+    shelf: NDArray[np.int32]
+    label: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.epc)
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """One simulated library.
+
+    Attributes
+    ----------
+    plan : Plan
+        With ranges.
+    holdings : tuple of Holding
+        The catalogue, in shelving order.
+    tags : Tags
+        What is really there.
+    planted : tuple of Planted
+        What is wrong.
+    robot : RobotDescription
+        The robot that drives here.
+    radio : RadioParameters
+        The air.
+    radio_preset : str
+        The preset's name `radio` came from.
+    seed : int
+    """
+
+    plan: Plan
+    holdings: tuple[Holding, ...]
+    tags: Tags
+    planted: tuple[Planted, ...]
+    robot: RobotDescription
+    radio: RadioParameters
+    radio_preset: str
+    seed: int
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the library's folder (`sim.library_folder.save_library`)."""
+        from sim.library_folder import save_library
+
+        return save_library(self, folder)
+
+    def faces(self) -> tuple[Face, ...]:
+        """Return all faces in plan order."""
+        return tuple(face for floor in self.plan.floors for face in floor.faces)
+
+    def shelves(self) -> tuple[tuple[int, Shelf], ...]:
+        """Return all shelves in plan order, each with its face's index."""
+        return tuple((f, shelf) for f, face in enumerate(self.faces()) for shelf in face.shelves)
+
+
+def label_place(face: Face, shelf: Shelf) -> tuple[float, float, float, float]:
+    """Where a shelf's label is: on the board's front edge, 3 cm from its left end; x, y, z and offset in metres."""
+    offset = shelf.from_m + 0.03
+    x, y = face.to_map(np.array([offset]), 0.0)
+    return float(x[0]), float(y[0]), max(shelf.board_z_m - 0.015, 0.01), offset

@@ -1,0 +1,371 @@
+"""The one-way channel between a reader antenna and every tag of a scene.
+
+Model (one way, ``k = 2 pi f / c``, antenna at ``a``, tag ``i`` at ``p_i``)::
+
+    m_i = G(p_i) T_i e^{-jk|a - p_i|} / |a - p_i|
+        + sum_s rho_s e^{-jk|p_i - q_s|} G(q_s) e^{-jk|a - q_s|} / |a - q_s|
+        + floor image
+    h_i = m_i + sum_j kappa_ij m_j
+
+``G`` is the antenna's field pattern, ``T`` the tag's, ``q_s`` scatterers in the shelf's plane shared by all tags of a
+shelf, ``kappa`` the coupling of neighbouring tags. Backscatter travels both ways through the same channel, so the
+reader receives ``h_i**2`` (reciprocity).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+SPEED_OF_LIGHT_MPS: Final = 299_792_458.0
+
+Floats = NDArray[np.float64]
+Complexes = NDArray[np.complex128]
+Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Tags and scatterers of one world, as arrays the kernels take.
+
+    Attributes
+    ----------
+    tag_m : float64[n, 3]
+        Electrical centres of the tags, map frame.
+    tag_normal : float64[n, 2]
+        Unit normal of each tag's face, out into its aisle.
+    tag_group : int32[n]
+        Which group of scatterers (shelf) a tag hears.
+    group_start : int32[g + 1]
+        Where each group's entries start in the next two.
+    group_scatterer : int32[m]
+        Scatterer of each entry.
+    group_rho : complex128[m]
+        Its amplitude for that group.
+    scatterer_m : float64[s, 3]
+        Places of the scatterers.
+    neighbour : int32[n, w]
+        Coupled tags of each tag, -1 where there are fewer than ``w``.
+    kappa : complex128[n, w]
+        Their amplitudes.
+    """
+
+    tag_m: Floats
+    tag_normal: Floats
+    tag_group: Ints
+    group_start: Ints
+    group_scatterer: Ints
+    group_rho: Complexes
+    scatterer_m: Floats
+    neighbour: Ints
+    kappa: Complexes
+
+    def arrays(self) -> tuple[Any, ...]:
+        """Return the fields in the kernels' order."""
+        return (
+            self.tag_m,
+            self.tag_normal,
+            self.tag_group,
+            self.group_start,
+            self.group_scatterer,
+            self.group_rho,
+            self.scatterer_m,
+            self.neighbour,
+            self.kappa,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Field patterns and losses that do not differ from tag to tag.
+
+    Attributes
+    ----------
+    antenna_exponent : float
+        The antenna's field is ``cos(angle off boresight)**antenna_exponent``.
+    back_lobe : float
+        Field behind the antenna, as a share of the boresight's.
+    tag_exponent : float
+        The tag's field is ``cos(angle off the face's normal)**tag_exponent``.
+    floor : float
+        Field reflected by the floor (z = 0).
+    """
+
+    antenna_exponent: float
+    back_lobe: float
+    tag_exponent: float
+    floor: float
+
+    def array(self) -> Floats:
+        """Return the fields in the kernels' order."""
+        return np.array([self.antenna_exponent, self.back_lobe, self.tag_exponent, self.floor], np.float64)
+
+
+def pattern_exponent(beamwidth_deg: float) -> float:
+    """Exponent of a cosine field pattern with the given half-power beamwidth.
+
+    The field falls to ``1/sqrt(2)`` at half the beamwidth: ``cos(b/2)**n = 2**-0.5``.
+    """
+    return -0.5 * math.log(2.0) / math.log(math.cos(math.radians(beamwidth_deg) / 2.0))
+
+
+@nb.njit(cache=True, fastmath=False)
+def _antenna_field(
+    dx: float, dy: float, dz: float, d: float, bx: float, by: float, bz: float, exponent: float, back: float
+) -> float:
+    c = (dx * bx + dy * by + dz * bz) / d
+    if c <= 0.0:
+        return back
+    return back + (1.0 - back) * c**exponent
+
+
+@nb.njit(cache=True)
+def one_way(
+    i: int,
+    k: float,
+    ax: float,
+    ay: float,
+    az: float,
+    bx: float,
+    by: float,
+    bz: float,
+    pattern: Floats,
+    tag_m: Floats,
+    tag_normal: Floats,
+    tag_group: Ints,
+    group_start: Ints,
+    group_scatterer: Ints,
+    group_rho: Complexes,
+    scatterer_m: Floats,
+    shadow: Floats,
+) -> complex:
+    """Return ``m_i`` of one tag, without its neighbours (see the module's text)."""
+    exponent, back, tag_exponent, floor = pattern[0], pattern[1], pattern[2], pattern[3]
+    px, py, pz = tag_m[i, 0], tag_m[i, 1], tag_m[i, 2]
+    dx, dy, dz = px - ax, py - ay, pz - az
+    horizontal = math.sqrt(dx * dx + dy * dy)
+    d = math.sqrt(horizontal * horizontal + dz * dz)
+    cosine = max(abs(dx * tag_normal[i, 0] + dy * tag_normal[i, 1]) / d, 0.02)
+    field = _antenna_field(dx, dy, dz, d, bx, by, bz, exponent, back)
+    tag_field = cosine**tag_exponent * (horizontal / d)
+    re = field * tag_field / d * math.cos(k * d)
+    im = -field * tag_field / d * math.sin(k * d)
+    if floor > 0.0:
+        dzf = -pz - az
+        df = math.sqrt(horizontal * horizontal + dzf * dzf)
+        reach = floor * _antenna_field(dx, dy, dzf, df, bx, by, bz, exponent, back) * tag_field / df
+        re -= reach * math.cos(k * df)
+        im += reach * math.sin(k * df)
+    total = complex(re, im)
+    group = tag_group[i]
+    for e in range(group_start[group], group_start[group + 1]):
+        s = group_scatterer[e]
+        sx, sy, sz = scatterer_m[s, 0], scatterer_m[s, 1], scatterer_m[s, 2]
+        ux, uy, uz = sx - ax, sy - ay, sz - az
+        du = math.sqrt(ux * ux + uy * uy + uz * uz)
+        vx, vy, vz = px - sx, py - sy, pz - sz
+        dv = math.sqrt(vx * vx + vy * vy + vz * vz)
+        reach = _antenna_field(ux, uy, uz, du, bx, by, bz, exponent, back) / du
+        angle = k * (du + dv)
+        total += group_rho[e] * complex(reach * math.cos(angle), -reach * math.sin(angle))
+    return total * shadow[i]
+
+
+@nb.njit(cache=True)
+def coupled(
+    i: int,
+    k: float,
+    ax: float,
+    ay: float,
+    az: float,
+    bx: float,
+    by: float,
+    bz: float,
+    pattern: Floats,
+    tag_m: Floats,
+    tag_normal: Floats,
+    tag_group: Ints,
+    group_start: Ints,
+    group_scatterer: Ints,
+    group_rho: Complexes,
+    scatterer_m: Floats,
+    neighbour: Ints,
+    kappa: Complexes,
+    shadow: Floats,
+) -> complex:
+    """Return ``h_i`` of one tag, its neighbours included."""
+    total = one_way(
+        i, k, ax, ay, az, bx, by, bz, pattern, tag_m, tag_normal, tag_group, group_start, group_scatterer,
+        group_rho, scatterer_m, shadow,
+    )  # fmt: skip
+    for w in range(neighbour.shape[1]):
+        j = neighbour[i, w]
+        if j < 0:
+            break
+        total += kappa[i, w] * one_way(
+            j, k, ax, ay, az, bx, by, bz, pattern, tag_m, tag_normal, tag_group, group_start, group_scatterer,
+            group_rho, scatterer_m, shadow,
+        )  # fmt: skip
+    return total
+
+
+@nb.njit(cache=True)
+def channel(
+    tags: Ints,
+    k: float,
+    antenna: Floats,
+    boresight: Floats,
+    pattern: Floats,
+    tag_m: Floats,
+    tag_normal: Floats,
+    tag_group: Ints,
+    group_start: Ints,
+    group_scatterer: Ints,
+    group_rho: Complexes,
+    scatterer_m: Floats,
+    neighbour: Ints,
+    kappa: Complexes,
+    shadow: Floats,
+) -> Complexes:
+    """One-way channel of many tags at one antenna place.
+
+    Parameters
+    ----------
+    tags : int32[c]
+        The tags wanted.
+    k : float
+        Wave number, rad/m.
+    antenna, boresight : float64[3]
+        Place (m) and unit direction of the antenna, map frame.
+    pattern : float64[4]
+        `Pattern.array`.
+    tag_m, ..., kappa
+        `Scene.arrays`.
+    shadow : float64[n]
+        Field each tag gets through what stands in between, 1 where nothing does (`shadows`).
+
+    Returns
+    -------
+    complex128[c]
+        ``h`` in 1/m (free space at one metre on boresight: 1).
+    """
+    n = tag_m.shape[0]
+    m = np.empty(n, np.complex128)
+    have = np.zeros(n, np.bool_)
+    out = np.empty(tags.size, np.complex128)
+    ax, ay, az = antenna[0], antenna[1], antenna[2]
+    bx, by, bz = boresight[0], boresight[1], boresight[2]
+    for t in range(tags.size):
+        i = tags[t]
+        for w in range(-1, neighbour.shape[1]):
+            j = i if w < 0 else neighbour[i, w]
+            if j < 0:
+                break
+            if not have[j]:
+                have[j] = True
+                m[j] = one_way(
+                    j, k, ax, ay, az, bx, by, bz, pattern, tag_m, tag_normal, tag_group, group_start,
+                    group_scatterer, group_rho, scatterer_m, shadow,
+                )  # fmt: skip
+        total = m[i]
+        for w in range(neighbour.shape[1]):
+            j = neighbour[i, w]
+            if j < 0:
+                break
+            total += kappa[i, w] * m[j]
+        out[t] = total
+    return out
+
+
+def channel_reference(
+    scene: Scene, tags: Ints, k: float, antenna: Floats, boresight: Floats, pattern: Pattern, shadow: Floats
+) -> Complexes:
+    """Plain numpy form of `channel`, equal to it to rounding.
+
+    Parameters
+    ----------
+    scene : Scene
+    tags : int32[c]
+    k : float
+        Wave number, rad/m.
+    antenna, boresight : float64[3]
+        Place (m) and unit direction of the antenna.
+    pattern : Pattern
+    shadow : float64[n]
+
+    Returns
+    -------
+    complex128[c]
+    """
+
+    def antenna_field(way: Floats) -> Floats:
+        cosine = way @ boresight / np.linalg.norm(way, axis=-1)
+        forward = np.maximum(cosine, 0.0) ** pattern.antenna_exponent
+        return pattern.back_lobe + np.where(cosine > 0, (1 - pattern.back_lobe) * forward, 0.0)
+
+    way = scene.tag_m - antenna
+    d = np.linalg.norm(way, axis=1)
+    side = np.sum(way[:, :2] * scene.tag_normal, axis=1)
+    horizontal = np.linalg.norm(way[:, :2], axis=1)
+    tag_field = np.maximum(np.abs(side) / d, 0.02) ** pattern.tag_exponent * horizontal / d
+    m = antenna_field(way) * tag_field * np.exp(-1j * k * d) / d
+    image = way.copy()
+    image[:, 2] = -scene.tag_m[:, 2] - antenna[2]
+    d_image = np.linalg.norm(image, axis=1)
+    m = m - pattern.floor * antenna_field(image) * tag_field * np.exp(-1j * k * d_image) / d_image
+    to_scatterer = scene.scatterer_m - antenna
+    d_scatterer = np.linalg.norm(to_scatterer, axis=1)
+    lit = antenna_field(to_scatterer) * np.exp(-1j * k * d_scatterer) / d_scatterer
+    for group in np.unique(scene.tag_group):
+        entries = slice(scene.group_start[group], scene.group_start[group + 1])
+        who = np.flatnonzero(scene.tag_group == group)
+        s = scene.group_scatterer[entries]
+        apart = np.linalg.norm(scene.tag_m[who, None] - scene.scatterer_m[None, s], axis=2)
+        m[who] += np.exp(-1j * k * apart) @ (scene.group_rho[entries] * lit[s])
+    m = shadow * m
+    valid = scene.neighbour >= 0
+    h = m + np.sum(np.where(valid, scene.kappa * m[scene.neighbour], 0.0), axis=1)
+    return h[tags]
+
+
+@nb.njit(cache=True)
+def shadows(tags: Ints, place: Floats, tag_m: Floats, walls: Floats, through: float, shadow: Floats) -> None:
+    """Find what stands between the antenna and each tag: every wall crossed on the way costs ``through``.
+
+    Every face has a wall a hand behind its tags, so that a double-faced bookcase has two, whichever way it is crossed, and
+    a tag's own face none.
+
+    Parameters
+    ----------
+    tags : int32[c]
+    place : float64[3]
+        The antenna.
+    tag_m : float64[n, 3]
+    walls : float64[f, 4]
+        The walls: x and y of one end, then of the other.
+    through : float
+        Field left after one wall.
+    shadow : float64[n]
+        Filled for ``tags``.
+    """
+    for c in range(tags.size):
+        i = tags[c]
+        px, py = tag_m[i, 0], tag_m[i, 1]
+        rx, ry = px - place[0], py - place[1]
+        left = 1.0
+        for w in range(walls.shape[0]):
+            wx, wy = walls[w, 2] - walls[w, 0], walls[w, 3] - walls[w, 1]
+            cross = rx * wy - ry * wx
+            if cross == 0.0:
+                continue
+            qx, qy = walls[w, 0] - place[0], walls[w, 1] - place[1]
+            along_ray = (qx * wy - qy * wx) / cross
+            along_wall = (qx * ry - qy * rx) / cross
+            if 0.0 < along_ray < 1.0 and 0.0 <= along_wall <= 1.0:
+                left *= through
+        shadow[i] = left

@@ -1,0 +1,521 @@
+"""The radio of one reader in one library: who is powered, who answers when, and with what phase and RSSI."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from recording import AntennaMount
+from sim import environment
+from sim.errors import SimError
+from sim.gen2 import DUAL, FOCUS, SINGLE, inventory, link_timing
+from sim.model import Library
+from sim.presets import RadioParameters
+from sim.propagation import (
+    SPEED_OF_LIGHT_MPS,
+    Floats,
+    Ints,
+    Pattern,
+    Scene,
+    channel,
+    pattern_exponent,
+    shadows,
+)
+from stacks.plan import Shelf
+
+REACH_M: Final = 3.0
+"""Tags farther than this from the robot's centre are never asked (they would need 10 dB more)."""
+
+_CELL_M: Final = 1.0
+_CABLE_LOSS_DB: Final = 3.0
+_POLARIZATION_LOSS_DB: Final = 3.0
+_MODULATION_LOSS_DB: Final = 12.0
+_MOST_READS_PER_S: Final = 2000
+_SEARCH: Final = {"dual": DUAL, "single": SINGLE, "focus": FOCUS}
+
+
+@dataclass(frozen=True, slots=True)
+class RobotPose:
+    """Where the robot's base truly is.
+
+    Attributes
+    ----------
+    x_m, y_m, yaw_rad : float
+        Map frame.
+    mast_z_m : float
+        Added to every mount's height.
+    floor : int
+        Index of the floor in the plan.
+    """
+
+    x_m: float
+    y_m: float
+    yaw_rad: float
+    mast_z_m: float = 0.0
+    floor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What the reader is set to.
+
+    Attributes
+    ----------
+    ports : tuple of int
+        In the order of the cycle; empty: all.
+    power_dbm : tuple of float
+        One per port; empty: the mounts' own.
+    session : int
+        Gen2 session, 0..3.
+    search : {"dual", "single", "focus"}
+    rf_mode : int
+        Impinj's number of the mode.
+    channels : tuple of int
+        1-based indices into the radio's frequencies; empty: hop over all.
+    """
+
+    ports: tuple[int, ...] = ()
+    power_dbm: tuple[float, ...] = ()
+    session: int = 2
+    search: Literal["dual", "single", "focus"] = "dual"
+    rf_mode: int = 1000
+    channels: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """Exact reads of a span, in order of time.
+
+    Attributes
+    ----------
+    t_ns : int64[n]
+    tag : int32[n]
+        Index into the radio's tags.
+    port : uint8[n]
+    channel : uint16[n]
+        1-based index into the radio's frequencies.
+    rssi_dbm, phase_rad : float64[n]
+        Not quantised, the phase not wrapped and growing with distance.
+    heard : tuple of (t_start_ns, t_end_ns, port, power_dbm)
+        When each port listened.
+    """
+
+    t_ns: NDArray[np.int64]
+    tag: Ints
+    port: NDArray[np.uint8]
+    channel: NDArray[np.uint16]
+    rssi_dbm: Floats
+    phase_rad: Floats
+    heard: tuple[tuple[int, int, int, float], ...]
+
+    def __len__(self) -> int:
+        return len(self.t_ns)
+
+
+@dataclass(slots=True)
+class _State:
+    flag: NDArray[np.int8]
+    flag_since: Floats
+    powered_at: Floats
+    parity: NDArray[np.int8]
+    ports: dict[int, Floats] = field(default_factory=dict[int, Floats])
+    turn: int = 0
+    turn_left_s: float = 0.0
+    hop: int = 0
+    hop_left_s: float = 0.0
+
+
+class Radio:
+    """The radio of one reader.
+
+    Parameters
+    ----------
+    library : Library
+    mounts : sequence of AntennaMount, optional
+        The reader's antennas; the library's robot's, if none are given.
+    seed : int
+        Of the metal, the tags' scatter, and the noise; the same seed hears the same.
+    parameters : RadioParameters, optional
+        Instead of the library's.
+
+    Attributes
+    ----------
+    scene : Scene
+    tag_radio : environment.TagRadio
+    frequencies_khz : tuple of int
+    ports : tuple of int
+
+    Raises
+    ------
+    SimError
+        Without an antenna, or with two on one port.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        mounts: tuple[AntennaMount, ...] | None = None,
+        seed: int | None = None,
+        parameters: RadioParameters | None = None,
+    ) -> None:
+        mounts = library.robot.mounts if mounts is None else mounts
+        self._mounts = {mount.port: mount for mount in mounts}
+        if not mounts or len(self._mounts) != len(mounts):
+            raise SimError("a reader needs at least one antenna, each on a port of its own; see robot.json")
+        self.parameters = parameters or library.radio
+        self.library = library
+        self.frequencies_khz = self.parameters.frequencies_khz
+        # The metal and the tags are the library's own and stay from night to night; only the noise takes the run's seed.
+        world = np.random.SeedSequence([library.seed, 0x5EED])
+        metal, scatter, couples, lines = (np.random.default_rng(s) for s in world.spawn(4))
+        self._rng = np.random.default_rng([library.seed if seed is None else seed, 0xA1])
+        self.scene, self._floor_of_tag = _scene(library, self.parameters, metal, couples)
+        self.tag_radio = environment.draw_tags(scatter, self.parameters, _to_upright(library))
+        n = len(library.tags)
+        shape = (256, len(self.frequencies_khz))
+        lengths = lines.uniform(*self.parameters.cable_m, shape[0])
+        k = 4 * np.pi * np.array(self.frequencies_khz) * 1e3 / SPEED_OF_LIGHT_MPS
+        self._line_phase = lengths[
+            :, None
+        ] * k + self.parameters.channel_phase_sd_rad * lines.standard_normal(shape)
+        self._state = _State(
+            flag=np.zeros(n, np.int8),
+            flag_since=np.full(n, -1e9),
+            powered_at=np.full(n, -1e9),
+            parity=(self._rng.random(n) < self.tag_radio.flip_share).astype(np.int8),
+        )
+        self._hops = self._rng.permutation(len(self.frequencies_khz))
+        self._walls = _walls(library)
+        self._shadow = np.ones(n)
+        self._cells: dict[tuple[int, int, int], Ints] = {}
+        most = int(_MOST_READS_PER_S)
+        self._out = (np.empty(most), np.empty(most, np.int32), np.empty(most), np.empty(most))
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Ports with an antenna, in rising order."""
+        return tuple(sorted(self._mounts))
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """EPCs, in the order `Reads.tag` counts them."""
+        return self.library.tags.epc
+
+    def mount(self, port: int) -> AntennaMount:
+        """Return the antenna on a port."""
+        return self._mounts[port]
+
+    def antenna_place(self, port: int, pose: RobotPose) -> tuple[Floats, Floats]:
+        """Place (m) and unit boresight of an antenna, map frame."""
+        mount = self._mounts[port]
+        x, y, z = mount.position_m
+        c, s = math.cos(pose.yaw_rad), math.sin(pose.yaw_rad)
+        yaw, pitch = (math.radians(v) for v in mount.boresight_deg)
+        place = np.array([pose.x_m + c * x - s * y, pose.y_m + s * x + c * y, z + pose.mast_z_m])
+        boresight = np.array(
+            [
+                math.cos(pitch) * math.cos(pose.yaw_rad + yaw),
+                math.cos(pitch) * math.sin(pose.yaw_rad + yaw),
+                math.sin(pitch),
+            ]
+        )
+        return place, boresight
+
+    def pattern(self, port: int) -> Pattern:
+        """Return the field patterns that hold for an antenna."""
+        p = self.parameters
+        return Pattern(
+            antenna_exponent=pattern_exponent(self._mounts[port].beamwidth_deg or 70.0),
+            back_lobe=10 ** (p.back_lobe_db / 20),
+            tag_exponent=p.tag_pattern_exponent,
+            floor=p.floor_reflection,
+        )
+
+    def restart(self) -> None:
+        """Forget the reader's own state, as when an inventory is started anew; the tags keep their flags."""
+        self._state.ports.clear()
+        self._state.turn_left_s = 0.0
+        self._state.turn = 0
+        self._state.hop_left_s = 0.0
+
+    def read(
+        self, t0_ns: int, t1_ns: int, pose0: RobotPose, pose1: RobotPose, listening: Listening | None = None
+    ) -> Reads:
+        """Let the reader listen while the robot moves in a straight line.
+
+        Parameters
+        ----------
+        t0_ns, t1_ns : int
+            The span, ns UTC; at most a second.
+        pose0, pose1 : RobotPose
+            At its start and end.
+        listening : Listening, optional
+
+        Returns
+        -------
+        Reads
+        """
+        listening = listening or Listening()
+        ports = listening.ports or self.ports
+        channels = listening.channels or tuple(range(1, len(self.frequencies_khz) + 1))
+        state = self._state
+        t, whole = 0.0, (t1_ns - t0_ns) * 1e-9
+        now = (t0_ns % 10**15) * 1e-9
+        pieces: list[tuple[NDArray[np.int64], Ints, int, int, Floats, Floats]] = []
+        heard: list[tuple[int, int, int, float]] = []
+        near = self._near(pose0)
+        timing = link_timing(listening.rf_mode).array()
+        while t < whole - 1e-9:
+            if state.turn_left_s <= 1e-9:
+                state.turn = (state.turn + 1) % len(ports)
+                state.turn_left_s = self.parameters.port_dwell_s
+            if state.hop_left_s <= 1e-9:
+                state.hop = (state.hop + 1) % len(self._hops)
+                if state.hop == 0:
+                    self._hops = self._rng.permutation(len(self._hops))
+                state.hop_left_s = self.parameters.hop_s
+            span = min(whole - t, state.turn_left_s, state.hop_left_s)
+            which = state.turn % len(ports)
+            port = ports[which]
+            number = channels[int(self._hops[state.hop]) % len(channels)]
+            power = (
+                listening.power_dbm[which]
+                if which < len(listening.power_dbm)
+                else self._mounts[port].power_dbm
+            )
+            power = 30.0 if power is None else power
+            start_ns, end_ns = t0_ns + round(t * 1e9), t0_ns + round((t + span) * 1e9)
+            heard.append((start_ns, end_ns, port, power))
+            count = self._listen(
+                port, number, power, span, now + t, _between(pose0, pose1, t / whole),
+                _between(pose0, pose1, (t + span) / whole), near, timing, listening,
+            )  # fmt: skip
+            if count:
+                out_t, out_tag, out_rssi, out_phase = (column[:count].copy() for column in self._out)
+                stamps = np.minimum(start_ns + np.round(out_t * 1e9).astype(np.int64), end_ns)
+                pieces.append((stamps, out_tag, port, number, out_rssi, out_phase))
+            t += span
+            state.turn_left_s -= span
+            state.hop_left_s -= span
+        return _join(pieces, tuple(heard))
+
+    def channel(self, port: int, frequency_khz: float, pose: RobotPose, tags: Ints) -> NDArray[np.complex128]:
+        """One-way channel of some tags (1/m), coupling included; for tests and figures."""
+        place, boresight = self.antenna_place(port, pose)
+        self._cast(np.arange(len(self.tags), dtype=np.int32), place, pose.floor)
+        k = 2 * np.pi * frequency_khz * 1e3 / SPEED_OF_LIGHT_MPS
+        return channel(
+            tags, k, place, boresight, self.pattern(port).array(), *self.scene.arrays(), self._shadow
+        )
+
+    def _listen(
+        self,
+        port: int,
+        number: int,
+        power_dbm: float,
+        span: float,
+        now: float,
+        pose0: RobotPose,
+        pose1: RobotPose,
+        near: Ints,
+        timing: Floats,
+        listening: Listening,
+    ) -> int:
+        place0, boresight = self.antenna_place(port, pose0)
+        place1, _ = self.antenna_place(port, pose1)
+        frequency = self.frequencies_khz[number - 1] * 1e3
+        k = 2 * np.pi * frequency / SPEED_OF_LIGHT_MPS
+        pattern = self.pattern(port).array()
+        gain = (self._mounts[port].gain_dbi or 8.0) - _POLARIZATION_LOSS_DB - _CABLE_LOSS_DB
+        free = 20 * math.log10(SPEED_OF_LIGHT_MPS / frequency / (4 * math.pi))
+        forward = power_dbm + gain + free
+        tag = self.tag_radio
+        self._cast(near, place0, pose0.floor)
+        wanted = _hopeful(
+            near,
+            forward,
+            place0,
+            boresight,
+            pattern,
+            self.scene.tag_m,
+            self._shadow,
+            tag.loss_db,
+            tag.sensitivity_dbm,
+        )
+        h = channel(wanted, k, place0, boresight, pattern, *self.scene.arrays(), self._shadow)
+        power_at = forward + 20 * np.log10(np.maximum(np.abs(h), 1e-9)) - tag.loss_db[wanted]
+        state = self._state
+        port_state = state.ports.setdefault(port, np.array([4.0, 0.0, 0.0]))
+        return inventory(
+            self._rng, span, now, timing, listening.session, _SEARCH[listening.search], port_state, state.flag,
+            state.flag_since, state.powered_at, state.parity, tag.flip_share, wanted, power_at, tag.sensitivity_dbm,
+            power_dbm + 2 * gain + 2 * free - _MODULATION_LOSS_DB, tag.loss_db, tag.phase_rad,
+            float(self._line_phase[port, number - 1]), self.parameters.noise_scale, k, place0, place1, boresight,
+            pattern, *self.scene.arrays(), self._shadow, *self._out,
+        )  # fmt: skip
+
+    def _cast(self, tags: Ints, place: Floats, floor: int) -> None:
+        # A bookcase is crossed through two walls.
+        through = 10 ** (-self.parameters.through_loss_db / 40)
+        shadows(tags, place, self.scene.tag_m, self._walls[floor], through, self._shadow)
+
+    def _near(self, pose: RobotPose) -> Ints:
+        cell = (pose.floor, math.floor(pose.x_m / _CELL_M), math.floor(pose.y_m / _CELL_M))
+        if cell not in self._cells:
+            centre = (np.array(cell[1:]) + 0.5) * _CELL_M
+            apart = np.hypot(*(self.scene.tag_m[:, :2] - centre).T)
+            close = (apart < REACH_M + 0.75 * _CELL_M) & (self._floor_of_tag == pose.floor)
+            self._cells[cell] = np.flatnonzero(close).astype(np.int32)
+        return self._cells[cell]
+
+
+@nb.njit(cache=True)
+def _hopeful(
+    near: Ints,
+    forward: float,
+    place: Floats,
+    boresight: Floats,
+    pattern: Floats,
+    tag_m: Floats,
+    shadow: Floats,
+    loss_db: Floats,
+    sensitivity: Floats,
+) -> Ints:
+    """Tags that free space and 9 dB of luck could power; the others are not worth a full channel."""
+    out = np.empty(near.size, np.int32)
+    n = 0
+    for c in range(near.size):
+        i = near[c]
+        dx, dy, dz = tag_m[i, 0] - place[0], tag_m[i, 1] - place[1], tag_m[i, 2] - place[2]
+        d = math.sqrt(dx * dx + dy * dy + dz * dz)
+        ahead = (dx * boresight[0] + dy * boresight[1] + dz * boresight[2]) / d
+        reach = shadow[i] * (pattern[1] + (1.0 - pattern[1]) * max(ahead, 0.0) ** pattern[0]) / d
+        if forward + 20.0 * math.log10(reach) - loss_db[i] + 9.0 > sensitivity[i]:
+            out[n] = i
+            n += 1
+    return out[:n]
+
+
+def _between(a: RobotPose, b: RobotPose, share: float) -> RobotPose:
+    turn = math.remainder(b.yaw_rad - a.yaw_rad, 2 * math.pi)
+    return RobotPose(
+        a.x_m + share * (b.x_m - a.x_m),
+        a.y_m + share * (b.y_m - a.y_m),
+        a.yaw_rad + share * turn,
+        a.mast_z_m + share * (b.mast_z_m - a.mast_z_m),
+        a.floor,
+    )
+
+
+def _join(
+    pieces: list[tuple[NDArray[np.int64], Ints, int, int, Floats, Floats]],
+    heard: tuple[tuple[int, int, int, float], ...],
+) -> Reads:
+    if not pieces:
+        none = np.empty(0)
+        return Reads(
+            np.empty(0, np.int64),
+            np.empty(0, np.int32),
+            np.empty(0, np.uint8),
+            np.empty(0, np.uint16),
+            none,
+            none,
+            heard,
+        )
+    sizes = [piece[0].size for piece in pieces]
+    return Reads(
+        np.concatenate([piece[0] for piece in pieces]),
+        np.concatenate([piece[1] for piece in pieces]),
+        np.repeat(np.array([piece[2] for piece in pieces], np.uint8), sizes),
+        np.repeat(np.array([piece[3] for piece in pieces], np.uint16), sizes),
+        np.concatenate([piece[4] for piece in pieces]),
+        np.concatenate([piece[5] for piece in pieces]),
+        heard,
+    )
+
+
+def _scene(
+    library: Library, parameters: RadioParameters, metal: np.random.Generator, couples: np.random.Generator
+) -> tuple[Scene, Ints]:
+    """Put the library's tags among the metal of its shelves."""
+    faces = library.faces()
+    shelves = library.shelves()
+    beside = _beside(shelves)
+    ends = np.zeros((2, len(shelves), 3))
+    for i, (f, shelf) in enumerate(shelves):
+        face = faces[f]
+        x, y = face.to_map(np.array([shelf.from_m, shelf.to_m]), face.tag_depth_m)
+        ends[:, i, 0], ends[:, i, 1] = x, y
+        ends[:, i, 2] = shelf.board_z_m + 0.115
+    angle = np.radians([face.normal_deg for face in faces])
+    normals = np.column_stack([np.cos(angle), np.sin(angle)])
+    face_of_shelf = np.array([f for f, _ in shelves], np.int64)
+    geometry = environment.ShelfGeometry(
+        from_m=ends[0],
+        to_m=ends[1],
+        normal=normals[face_of_shelf],
+        left=beside[0],
+        right=beside[1],
+    )
+    scatterer_m, group_start, group_scatterer, group_rho = environment.scatterers(metal, geometry, parameters)
+    tags = library.tags
+    # A shelf label on the board's edge lies apart from the books and is coupled with none of them.
+    group = np.where(tags.label, len(shelves) + np.arange(len(tags)), tags.shelf).astype(np.int32)
+    neighbour, kappa = environment.coupling(couples, tags.offset_m, group, parameters)
+    directions = np.radians([face.direction_deg for face in faces])
+    slip = parameters.phase_centre_sd_m * couples.standard_normal(len(tags))
+    tag_m = tags.place_m.copy()
+    tag_m[:, 0] += slip * np.cos(directions)[tags.face]
+    tag_m[:, 1] += slip * np.sin(directions)[tags.face]
+    floors = np.array([n for n, floor in enumerate(library.plan.floors) for _ in floor.faces], np.int32)
+    scene = Scene(
+        tag_m=tag_m,
+        tag_normal=np.ascontiguousarray(normals[tags.face]),
+        tag_group=tags.shelf.copy(),
+        group_start=group_start,
+        group_scatterer=group_scatterer,
+        group_rho=group_rho,
+        scatterer_m=scatterer_m,
+        neighbour=neighbour,
+        kappa=kappa,
+    )
+    return scene, floors[tags.face]
+
+
+def _walls(library: Library) -> tuple[Floats, ...]:
+    """Walls of each floor, 9 cm behind the tags of every face."""
+    walls: list[Floats] = []
+    for floor in library.plan.floors:
+        rows = np.empty((len(floor.faces), 4))
+        for n, face in enumerate(floor.faces):
+            x, y = face.to_map(np.array([0.0, face.length_m]), face.tag_depth_m + 0.09)
+            rows[n] = x[0], y[0], x[1], y[1]
+        walls.append(rows)
+    return tuple(walls)
+
+
+def _beside(shelves: tuple[tuple[int, Shelf], ...]) -> tuple[Ints, Ints]:
+    """Find each shelf's neighbours to the left and right: same face and level, not more than 10 cm of upright between."""
+    left, right = np.full((2, len(shelves)), -1, np.int32)
+    rows: dict[tuple[int, int], list[int]] = {}
+    for i, (f, shelf) in enumerate(shelves):
+        rows.setdefault((f, shelf.level), []).append(i)
+    for row in rows.values():
+        row.sort(key=lambda i: shelves[i][1].from_m)
+        for a, b in zip(row, row[1:], strict=False):
+            if shelves[b][1].from_m - shelves[a][1].to_m < 0.1:
+                right[a], left[b] = b, a
+    return left, right
+
+
+def _to_upright(library: Library) -> Floats:
+    ends = np.array([(s.from_m, s.to_m) for _, s in library.shelves()], np.float64).reshape(-1, 2)
+    offset = library.tags.offset_m
+    return np.minimum(
+        np.abs(offset - ends[library.tags.shelf, 0]), np.abs(ends[library.tags.shelf, 1] - offset)
+    )
