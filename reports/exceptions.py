@@ -1,0 +1,350 @@
+"""Exceptions: what positions, coverage, plan and holdings together say is wrong on the shelves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from localization.positions import Coverage, Positions
+from reports.books import EXPECTED, LOST, Catalogue, Shelved
+from reports.exceptions_csv import number_findings
+from reports.findings import KINDS, Finding, finding_id
+from reports.gaps import Gap, Gaps
+from reports.misplaced import Judgement, judge
+from reports.missing import Silent, expected_copies, find_silent, silent_in_zones
+from reports.places import Places
+from reports.policy import Policy
+from reports.text import T
+from reports.zones import Heard, Zone, zone_finding, zone_name
+from stacks.holdings import Holdings
+from stacks.plan import Plan
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+_SILENT_SHELF = 5  # from so many expected books on, a shelf more than half silent is in doubt as a whole
+
+
+def find_exceptions(
+    positions: Positions,
+    coverage: Coverage | None,
+    plan: Plan | None,
+    holdings: Holdings | None,
+    *,
+    scanned: Collection[str] | None = None,
+    locations: Collection[str] | None = None,
+    policy: Policy | None = None,
+) -> list[Finding]:
+    """Find what staff may act on, in walking order.
+
+    Parameters
+    ----------
+    positions, coverage
+        What localization wrote. Without coverage nothing is called missing.
+    plan, holdings
+        What should be where. Without a plan only tags and statuses are looked at, without holdings only zones.
+    scanned : collection of str, optional
+        Faces the run set out to scan; None: every face of the plan. Other faces are neither searched for
+        missing books nor listed as not scanned.
+    locations : collection of str, optional
+        Location codes whose books may stand on this plan. None: a code that is no place of the plan counts as
+        another location where at least nine in ten of the books heard name a shelf as their home.
+    policy : Policy, optional
+        Thresholds and base rates.
+
+    Returns
+    -------
+    list of Finding
+        At most one finding a book about where it stands (a status to resolve comes before a move); a duplicate
+        tag and a bad call number are said in addition.
+    """
+    places = Places.of(plan)
+    catalogue = Catalogue.of(holdings, places)
+    return find_in(positions, coverage, places, catalogue, scanned, locations, policy or Policy())
+
+
+def find_in(
+    positions: Positions,
+    coverage: Coverage | None,
+    places: Places,
+    catalogue: Catalogue,
+    scanned: Collection[str] | None,
+    locations: Collection[str] | None,
+    chosen: Policy,
+) -> list[Finding]:
+    """Do the work of `find_exceptions` on a catalogue already joined with its plan."""
+    shelved = Shelved.of(positions, catalogue, places)
+    heard = Heard(coverage, places, scanned, chosen.scanned_from)
+    elsewhere = _elsewhere(shelved, catalogue, places, locations)
+    verdict = judge(shelved, catalogue, places, chosen, elsewhere)
+    gaps = Gaps(shelved, catalogue, places, verdict.right)
+    expected = expected_copies(catalogue, heard.asked)
+    silent = find_silent(expected, shelved, catalogue, places, heard, gaps, chosen)
+    silent, doubted = _doubt_silent_shelves(silent, expected, catalogue, places, chosen)
+
+    zones = heard.zones() if len(places) else []
+    findings = [
+        zone_finding(places, z, n)
+        for z, n in zip(zones, silent_in_zones(zones, silent, catalogue, places), strict=True)
+    ]
+    findings.extend(doubted)
+    if len(catalogue):
+        findings.extend(_status_findings(shelved, catalogue, places, gaps, elsewhere))
+        findings.extend(_moves(shelved, catalogue, places, gaps, verdict, chosen, elsewhere))
+        findings.extend(_missing_findings(silent, catalogue, gaps, chosen))
+        findings.extend(_tag_findings(shelved, catalogue, places))
+        findings.extend(_doubts(shelved, catalogue, places, verdict, chosen, elsewhere))
+        findings.extend(_bad_call_numbers(shelved, catalogue, places))
+    return number_findings(sort_walking(findings, places))
+
+
+def sort_walking(findings: list[Finding], places: Places) -> list[Finding]:
+    """Sort findings as staff walk; what has no place comes last."""
+    index = places.index
+
+    def key(f: Finding) -> tuple[int, float, int, str, str]:
+        at = index.get(f.shelf_id, len(places))
+        return at, np.inf if f.offset_m is None else f.offset_m, KINDS.index(f.kind), f.barcode, f.epc
+
+    return sorted(findings, key=key)
+
+
+def _elsewhere(s: Shelved, c: Catalogue, places: Places, locations: Collection[str] | None) -> Bools:
+    """Say which placed tags belong to a copy of another location, floor or face."""
+    n = len(s)
+    out = np.zeros(n, bool)
+    rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0))
+    if not len(rows):
+        return out
+    homes = [c.rows[i].home_location for i in s.copy[rows].tolist()]
+    named = sum(1 for h in homes if h in places.index)
+    infer = named >= 0.9 * sum(1 for h in homes if h)
+    told = None if locations is None else frozenset(locations)
+    floors, faces = {p.floor_id for p in places.rows}, {p.face.id for p in places.rows}
+    codes = set(places.location) - {""}
+    for row, home in zip(rows.tolist(), homes, strict=True):
+        if not home or home in places.index:
+            continue
+        at = int(s.place[row])
+        here = places.rows[at]
+        if home in faces:
+            out[row] = home != here.face.id
+        elif home in floors:
+            out[row] = home != here.floor_id
+        elif home in codes:
+            out[row] = places.location[at] not in ("", home)
+        else:
+            out[row] = infer if told is None else home not in told
+    return out
+
+
+def _book(c: Catalogue, copy: int, kind: str, **more: object) -> Finding:
+    h = c.rows[copy]
+    basic = Finding(
+        kind=kind, finding_id="", epc=h.epc, barcode=h.barcode, call_number=h.call_number, title=h.title
+    )
+    return replace(basic, **more)
+
+
+def _where(s: Shelved, row: int, places: Places) -> dict[str, object]:
+    place = int(s.place[row])
+    if place < 0:
+        return {}
+    return {"shelf_id": places.rows[place].id, "offset_m": float(s.positions.offset_m[row])}
+
+
+def _belongs(gap: Gap) -> dict[str, object]:
+    return {"belongs": gap.words, "belongs_shelf_id": gap.shelf_id, "belongs_m": gap.middle_m}
+
+
+def _presence(s: Shelved, row: int) -> float:
+    """Return how sure it is that the tag really is on the shelves here: few readings may be a stray echo."""
+    readings = int(s.positions.readings[row])
+    return 0.99 - 0.3 * 0.5**readings
+
+
+def _status_findings(
+    s: Shelved, c: Catalogue, places: Places, gaps: Gaps, elsewhere: Bools
+) -> Iterator[Finding]:
+    rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0) & ~elsewhere)
+    rows = rows[~np.isin(c.status[s.copy[rows]], list(EXPECTED))] if len(rows) else rows
+    described = gaps.describe(s.home[rows], s.copy[rows])
+    for row, gap in zip(rows.tolist(), described, strict=True):
+        copy = int(s.copy[row])
+        status = str(c.status[copy])
+        kind = "found" if status in LOST else "on_shelf_loaned" if status == "loaned" else "on_shelf_status"
+        evidence = T.status(status, int(s.positions.readings[row]))
+        more = {
+            **_where(s, row, places),
+            **_belongs(gap),
+            "confidence": _presence(s, row),
+            "evidence": evidence,
+        }
+        yield _book(c, copy, kind, **more)
+
+
+def _moves(
+    s: Shelved, c: Catalogue, places: Places, gaps: Gaps, v: Judgement, policy: Policy, elsewhere: Bools
+) -> Iterator[Finding]:
+    available = np.zeros(len(s), bool)
+    known = s.copy >= 0
+    available[known] = np.isin(c.status[s.copy[known]], list(EXPECTED))
+    wrong_shelf = available & (v.wrong_shelf >= policy.accuse_from) & ~elsewhere
+    wrong_order = available & (v.wrong_order >= policy.accuse_from) & ~wrong_shelf & ~elsewhere
+    rows = np.flatnonzero(wrong_shelf | wrong_order | (elsewhere & available))
+    # A book without a known home is put in order where it stands.
+    target = np.where(elsewhere[rows], -1, np.where(s.home[rows] >= 0, s.home[rows], s.place[rows]))
+    described = gaps.describe(target, s.copy[rows])
+    nth = np.cumsum(known)  # neighbours among books: unknown tags between them do not part a block
+    previous: tuple[int, int, tuple[int, int, int]] | None = None
+    move, last_rank = "", -1
+    for row, gap in zip(rows.tolist(), described, strict=True):
+        copy = int(s.copy[row])
+        block = (int(s.place[row]), int(nth[row]) - 1, gap.key)
+        if previous != block or s.rank[row] < last_rank or gap.key[0] < 0:
+            h = c.rows[copy]
+            move = "m" + finding_id("move", h.barcode or h.epc)[1:9]
+        previous, last_rank = (int(s.place[row]), int(nth[row]), gap.key), int(s.rank[row])
+        readings = int(s.positions.readings[row])
+        if elsewhere[row]:
+            home = c.rows[copy].home_location
+            evidence = T.wrong_location(home, places.rows[int(s.place[row])].id)
+            more = {"belongs": home, "confidence": 0.95 * _presence(s, row), "evidence": evidence}
+            yield _book(c, copy, "wrong_location", **_where(s, row, places), **more, move_id=move)
+            continue
+        if wrong_shelf[row]:
+            kind, p = "wrong_shelf", float(v.wrong_shelf[row]) * _presence(s, row)
+            evidence = T.wrong_shelf(places.rows[int(s.home[row])].id, readings, p)
+        else:
+            kind, p = "wrong_order", float(v.wrong_order[row])
+            sigma = float(s.positions.sigma_local_m[row])
+            evidence = T.wrong_order(
+                float(v.wrong_by_m[row]), int(v.passed[row]), 0.0 if np.isnan(sigma) else sigma
+            )
+        more = {
+            **_where(s, row, places),
+            **_belongs(gap),
+            "move_id": move,
+            "confidence": p,
+            "evidence": evidence,
+        }
+        yield _book(c, copy, kind, **more)
+
+
+def _missing_findings(silent: Silent, c: Catalogue, gaps: Gaps, policy: Policy) -> Iterator[Finding]:
+    rows = np.flatnonzero(silent.missing >= policy.missing_from)
+    described = gaps.describe(c.home[silent.copy[rows]], silent.copy[rows])
+    for row, gap in zip(rows.tolist(), described, strict=True):
+        near = float(silent.near_readings[row])
+        left, right = gaps.call_numbers(gap)
+        evidence = T.missing(
+            float(silent.p_heard[row]), None if np.isnan(near) else near, T.missing_place(left, right)
+        )
+        offset = float(silent.offset_m[row])
+        yield _book(
+            c,
+            int(silent.copy[row]),
+            "missing",
+            **_belongs(gap),
+            shelf_id=gap.shelf_id,
+            offset_m=None if np.isnan(offset) else offset,
+            confidence=float(silent.missing[row]),
+            evidence=evidence,
+        )
+
+
+def _doubt_silent_shelves(
+    silent: Silent, expected: Ints, c: Catalogue, places: Places, policy: Policy
+) -> tuple[Silent, list[Finding]]:
+    """Take back the missing books of a shelf that is silent as a whole: that is no theft but a scan gone wrong."""
+    if not len(silent.copy):
+        return silent, []
+    home = c.home[silent.copy]
+    due = np.bincount(c.home[expected], minlength=len(places))
+    gone = np.bincount(home[silent.p_heard >= policy.scanned_from], minlength=len(places))
+    doubted = (due >= _SILENT_SHELF) & (2 * gone > due)
+    findings: list[Finding] = []
+    for i in np.flatnonzero(doubted).tolist():
+        row = places.rows[i]
+        name = zone_name([row], Zone((i,), row.from_m, row.to_m, True))
+        sentence = T.silent_shelf(name, int(gone[i]), int(due[i]))
+        findings.append(
+            Finding("zone_not_scanned", "", shelf_id=row.id, offset_m=row.from_m, confidence=0.9, evidence=sentence,
+                    extent_m=row.to_m - row.from_m)
+        )  # fmt: skip
+    return replace(silent, missing=np.where(doubted[home], 0.0, silent.missing)), findings
+
+
+def _tag_findings(s: Shelved, c: Catalogue, places: Places) -> Iterator[Finding]:
+    epcs = s.positions.epc
+    for row in np.flatnonzero(s.copy < 0).tolist():
+        epc = str(epcs[row])
+        if epc.upper() in places.label_tags:
+            continue
+        evidence = T.unknown_tag(int(s.positions.readings[row]))
+        yield replace(
+            Finding("unknown_tag", "", epc=epc, confidence=_presence(s, row), evidence=evidence),
+            **_where(s, row, places),
+        )
+    heard: dict[str, list[int]] = {}
+    for row in np.flatnonzero(s.copy >= 0).tolist():
+        heard.setdefault(c.rows[int(s.copy[row])].barcode, []).append(row)
+    for barcode, rows in heard.items():
+        if barcode and len(rows) > 1:
+            for row in rows:
+                more = {
+                    "confidence": 0.99,
+                    "evidence": T.duplicate_barcode(len(rows)),
+                    **_where(s, row, places),
+                }
+                yield _book(c, int(s.copy[row]), "duplicate_tag", **more)
+    if not c.shared_epc:
+        return
+    sharing: dict[str, list[str]] = {}
+    for h in c.rows:
+        if h.epc and h.epc.upper() in c.shared_epc:
+            sharing.setdefault(h.epc.upper(), []).append(h.barcode)
+    for row in np.flatnonzero(s.copy >= 0).tolist():
+        barcodes = sharing.get(str(epcs[row]).upper())
+        if barcodes:
+            evidence = T.duplicate_epc(len(barcodes), ", ".join(barcodes[:5]))
+            more = {"confidence": 0.99, "evidence": evidence, **_where(s, row, places)}
+            yield _book(c, int(s.copy[row]), "duplicate_tag", **more)
+
+
+def _doubts(
+    s: Shelved, c: Catalogue, places: Places, v: Judgement, policy: Policy, elsewhere: Bools
+) -> Iterator[Finding]:
+    known = s.copy >= 0
+    available = np.zeros(len(s), bool)
+    available[known] = np.isin(c.status[s.copy[known]], list(EXPECTED))
+    available &= ~elsewhere
+    if len(places):
+        for row in np.flatnonzero(available & (s.place < 0)).tolist():
+            evidence = T.unplaced(int(s.positions.readings[row]))
+            yield _book(c, int(s.copy[row]), "low_confidence", confidence=0.9, evidence=evidence)
+    for row in np.flatnonzero(available & (s.place >= 0)).tolist() if len(places) else ():
+        shelf, order = float(v.wrong_shelf[row]), float(v.wrong_order[row])
+        if policy.doubt_from <= shelf < policy.accuse_from:
+            evidence = T.doubtful_shelf(places.rows[int(s.home[row])].id, shelf)
+        elif policy.doubt_from <= order < policy.accuse_from and shelf < policy.accuse_from:
+            evidence = T.doubtful_order(order)
+        else:
+            continue
+        more = {"confidence": max(shelf, order), "evidence": evidence, **_where(s, row, places)}
+        yield _book(c, int(s.copy[row]), "low_confidence", **more)
+
+
+def _bad_call_numbers(s: Shelved, c: Catalogue, places: Places) -> Iterator[Finding]:
+    at = {int(copy): row for row, copy in enumerate(s.copy.tolist()) if copy >= 0}
+    for copy in np.flatnonzero(c.unsortable).tolist():
+        h = c.rows[copy]
+        row = at.get(copy)
+        if row is None and h.status not in EXPECTED:
+            continue
+        where = {} if row is None else _where(s, row, places)
+        evidence = T.bad_call_number(h.call_number, h.scheme)
+        yield _book(c, copy, "bad_call_number", confidence=0.99, evidence=evidence, **where)

@@ -1,0 +1,188 @@
+"""Which books stand where they do not belong: on another shelf, or out of order on their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from reports.books import EXPECTED, LOST, Catalogue, Shelved
+from reports.places import Places
+from reports.policy import Policy
+from reports.shelf_order import group_starts, heaviest_order, order_confidence, right_gap
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+_NEAR_M = 1.0  # within this of its shelf a book may have been placed on the wrong board or side
+_EDGE_M = 0.01  # the plan's own error at a shelf end
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is known about where each heard tag should be; rows as in `Shelved`.
+
+    Attributes
+    ----------
+    wrong_shelf : float64 array, shape (n,)
+        Probability that it stands on another shelf than its own (0 where that cannot be asked).
+    wrong_order : float64 array, shape (n,)
+        Probability that it stands on its shelf but out of order.
+    right : bool array, shape (n,)
+        Stands where it belongs, as far as can be told: what others are put between.
+    wrong_by_m : float64 array, shape (n,)
+        For a book out of order how far it stands on the wrong side of its place.
+    passed : int64 array, shape (n,)
+        How many books in order stand between it and its place.
+    """
+
+    wrong_shelf: Floats
+    wrong_order: Floats
+    right: Bools
+    wrong_by_m: Floats
+    passed: Ints
+
+
+def judge(
+    shelved: Shelved, catalogue: Catalogue, places: Places, policy: Policy, excluded: Bools
+) -> Judgement:
+    """Judge every heard tag; `excluded` rows (to be pulled for another reason) are no reference for others."""
+    n = len(shelved)
+    staying = np.zeros(n, bool)
+    known = shelved.copy >= 0
+    if known.any():
+        staying[known] = np.isin(catalogue.status[shelved.copy[known]], list(EXPECTED | LOST))
+    sortable = staying & ~excluded & (shelved.place >= 0) & (shelved.rank >= 0)
+    at_home = (shelved.home == shelved.place) | (shelved.home < 0)
+    spilled, leading = _spilled(shelved, catalogue, places, sortable)
+    out_of_order, wrong_by, passed = _order(shelved, policy, sortable & (at_home | spilled))
+    in_order = sortable & (at_home | spilled) & (out_of_order < policy.accuse_from)
+    spilled &= in_order & _beyond_home(shelved, in_order & (shelved.home == shelved.place), leading)
+    wrong_shelf = np.where(spilled, 0.0, _wrong_shelf(shelved, places, policy))
+    wrong_shelf[~staying & known] = 0.0
+    out_of_order = np.where(at_home & sortable, out_of_order, 0.0)
+    right = in_order & (at_home | spilled)
+    return Judgement(wrong_shelf, out_of_order, right, wrong_by, passed)
+
+
+def _wrong_shelf(s: Shelved, places: Places, policy: Policy) -> Floats:
+    """Return the probability that each tag stands on another shelf than its own.
+
+    Localization's posterior knows nothing of the catalogue. Bayes' rule joins the two: nearly every book stands
+    at home, so a posterior that leaves its home shelf a few per cent is no accusation. Mass localization gave
+    to no named place counts for the home shelf only if that is near. A book by its shelf's end counts as at
+    home with the chance that its error along the face crossed the end.
+    """
+    p = s.positions
+    asked = (s.copy >= 0) & (s.home >= 0) & (s.place >= 0) & (s.home != s.place)
+    here = np.clip(np.nan_to_num(p.p_shelf, nan=0.5), 0.0, 1.0)
+    second = np.where(s.alt >= 0, np.clip(np.nan_to_num(p.p_alt, nan=0.0), 0.0, 1.0), 0.0)
+    rest = np.clip(1.0 - here - second, 0.0, 1.0)
+    sigma = np.hypot(np.nan_to_num(p.sigma_along_m, nan=0.1), _EDGE_M)
+    home, place = np.maximum(s.home, 0), np.maximum(s.place, 0)
+    away_m = places.distance_m(np.where(asked, s.home, -1), p.x_m, p.y_m, p.z_m)
+    near = ~(away_m > np.maximum(_NEAR_M, 3.0 * sigma))
+    at_home = np.where(s.alt == s.home, second, np.where(near, rest, 0.01 * rest))
+    if len(places):
+        same_level = (places.face_index[home] == places.face_index[place]) & (
+            places.level[home] == places.level[place]
+        )
+        gap = np.maximum(places.from_m[home] - p.offset_m, p.offset_m - places.to_m[home])
+        crossed = here * ndtr(-np.maximum(np.nan_to_num(gap), 0.0) / sigma)
+        at_home = np.where(same_level, np.maximum(at_home, crossed), at_home)
+    at_home = np.clip(at_home, np.where(near, 2e-3, 2e-4), 1.0)
+    share = policy.misshelved_share
+    confidence = (1.0 - at_home) * share / ((1.0 - at_home) * share + at_home * (1.0 - share))
+    return np.where(asked, confidence, 0.0)
+
+
+def _order(s: Shelved, policy: Policy, rows_in: Bools) -> tuple[Floats, Floats, Ints]:
+    """Return the probability of standing out of order, by how far, and past how many books."""
+    n = len(s)
+    confidence, wrong_by, passed = np.zeros(n), np.zeros(n), np.zeros(n, np.int64)
+    rows = np.flatnonzero(rows_in)
+    # Rows are in physical order already; a stable sort by place and scheme keeps it within each.
+    rows = rows[np.lexsort((s.scheme[rows], s.place[rows]))]
+    if not len(rows):
+        return confidence, wrong_by, passed
+    p = s.positions.select(rows)
+    x = p.offset_m
+    sigma = np.where(np.isfinite(p.sigma_local_m), p.sigma_local_m, p.sigma_along_m)
+    sigma = np.maximum(np.nan_to_num(sigma, nan=0.1), 1e-4)
+    starts = group_starts(s.place[rows] * (int(s.scheme.max()) + 1) + s.scheme[rows])
+    spacing, span = _spacing(x, starts)
+    weights = np.clip(np.nan_to_num(p.p_shelf, nan=0.5), 0.05, 1.0) / (1.0 + (sigma / spacing) ** 2)
+    ranks = s.rank[rows]
+    keep = heaviest_order(ranks, weights, starts)
+    left, right, past = right_gap(ranks, keep, starts)
+    at = np.arange(len(rows))
+    beside = np.where(~keep & (left > at), left, np.where(~keep & (right >= 0) & (right < at), right, -1))
+    other = np.maximum(beside, 0)
+    by = np.where(beside >= 0, np.abs(x[other] - x), 0.0)
+    found = order_confidence(by, np.hypot(sigma, sigma[other]), spacing, span, prior=policy.disorder_share)
+    # Where the two stand side by side localization has compared them directly.
+    adjacent = (beside >= 0) & (np.abs(p.rank[other] - p.rank) == 1)
+    told = np.where(p.rank[other] > p.rank, p.p_order[other], p.p_order)
+    share = policy.disorder_share
+    by_pair = told * share / (told * share + (1.0 - told) * (1.0 - share))
+    found = np.where(adjacent & np.isfinite(told), np.minimum(found, by_pair), found)
+    confidence[rows], wrong_by[rows], passed[rows] = np.minimum(found, 0.995), by, past
+    return confidence, wrong_by, passed
+
+
+def _spacing(x: Floats, starts: Ints) -> tuple[Floats, Floats]:
+    """Return each row's usual distance between neighbours on its shelf, and the length its books take up."""
+    sizes = np.diff(starts)
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    gaps = np.diff(x, append=x[-1])
+    gaps[starts[1:] - 1] = np.inf  # the last of a shelf has no right neighbour: sorted beyond the median
+    by_size = np.lexsort((gaps, group))
+    middle = starts[:-1] + np.maximum(sizes - 2, 0) // 2
+    usual = np.where(sizes > 1, gaps[by_size[middle]], 0.02)
+    span = x[starts[1:] - 1] - x[starts[:-1]]
+    return np.clip(usual, 0.003, 0.05)[group], span[group]
+
+
+def _spilled(s: Shelved, catalogue: Catalogue, places: Places, sortable: Bools) -> tuple[Bools, Bools]:
+    """Find books that run over the end of their range: at the start of the next shelf, or the end of the last.
+
+    Ranges are labels on shelf ends, and books run over them as shelves fill. They are candidates only where the
+    books between them and the shelf's end are candidates, too.
+
+    Returns
+    -------
+    spilled, leading : bool array, shape (n,)
+        Candidates; which of all rows run over from the shelf before.
+    """
+    n = len(s)
+    spilled, leading = np.zeros(n, bool), np.zeros(n, bool)
+    rows = np.flatnonzero(sortable)
+    if not len(rows) or not len(places):
+        return spilled, leading
+    before, after = catalogue.before, catalogue.after
+    place, home = s.place[rows], s.home[rows]
+    by_range = catalogue.by_range[s.copy[rows]] & (home >= 0)
+    from_before = by_range & (before[place] == home)
+    from_after = by_range & (after[place] == home)
+    starts = group_starts(place)
+    group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    at = np.arange(len(rows))
+    first_other = np.minimum.reduceat(np.where(from_before, len(rows), at), starts[:-1])
+    last_other = np.maximum.reduceat(np.where(from_after, -1, at), starts[:-1])
+    lead, trail = at < first_other[group], at > last_other[group]
+    spilled[rows] = (lead & from_before) | (trail & from_after)
+    leading[rows] = lead & from_before
+    return spilled, leading
+
+
+def _beyond_home(s: Shelved, standing: Bools, leading: Bools) -> Bools:
+    """Say which books have call numbers beyond every book that stands right on their own shelf."""
+    size = int(max(s.home.max(initial=-1), s.place.max(initial=-1))) + 1
+    highest = np.full(size + 1, -1, np.int64)
+    lowest = np.full(size + 1, np.iinfo(np.int64).max, np.int64)
+    np.maximum.at(highest, s.home[standing], s.rank[standing])
+    np.minimum.at(lowest, s.home[standing], s.rank[standing])
+    return np.where(leading, s.rank >= highest[s.home], s.rank <= lowest[s.home])

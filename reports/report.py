@@ -1,0 +1,242 @@
+"""A run's report: the findings and what is to be known about the run before one believes them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+
+from localization.positions import Coverage, Positions
+from recording import Events, RunInfo
+from reports.books import Catalogue
+from reports.exceptions import find_in, sort_walking
+from reports.findings import KINDS, Finding
+from reports.missing import expected_copies
+from reports.places import Places
+from reports.policy import Policy
+from reports.text import T
+from reports.zones import Heard
+from stacks.holdings import Holdings
+from stacks.plan import Plan
+
+State = Literal["done", "aborted", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfTally:
+    """One shelf in figures: books expected on it by the catalogue, and how many of those were heard anywhere."""
+
+    shelf_id: str
+    expected: int
+    heard: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run in figures.
+
+    Attributes
+    ----------
+    copies : int
+        Copies in the catalogue.
+    expected, expected_heard : int
+        Copies that should stand on the shelves the run was to scan, and how many of them were heard.
+    tags_heard, tags_placed : int
+        Tags heard (books or not), and those with a place on the plan.
+    readings : int or None
+        Readings of the run.
+    coverage_share : float
+        Share of the shelf metres to be scanned in which a book would have been heard; NaN where unknown.
+    counts : mapping of str to int
+        Findings of each kind.
+    shelves : tuple of ShelfTally
+        In walking order; shelves without an expected book are left out.
+    """
+
+    copies: int = 0
+    expected: int = 0
+    expected_heard: int = 0
+    tags_heard: int = 0
+    tags_placed: int = 0
+    readings: int | None = None
+    coverage_share: float = float("nan")
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    shelves: tuple[ShelfTally, ...] = ()
+
+    @property
+    def to_act_on(self) -> int:
+        """Findings that send somebody to a book: all but zones and doubts."""
+        return sum(n for kind, n in self.counts.items() if kind not in ("zone_not_scanned", "low_confidence"))
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """Everything the documents and the mail of one run say.
+
+    Attributes
+    ----------
+    info : RunInfo
+        The run.
+    findings : tuple of Finding
+        In walking order.
+    plan : Plan or None
+    summary : Summary
+    state : {"done", "aborted", "failed"}
+        Whether the robot finished its route, stopped on the way, or the run could not be worked out.
+    troubles : tuple of str
+        What went wrong on the way, one sentence each, worst first.
+    notes : tuple of str
+        What was forgiven or left out, one sentence each.
+    positions : Positions or None
+        Draws the shelf strips.
+    ended_at : datetime or None
+    time_zone : str
+        IANA zone the times are written in.
+    link : str
+        Where the documents can be found on the web; empty: nowhere.
+    """
+
+    info: RunInfo
+    findings: tuple[Finding, ...]
+    plan: Plan | None
+    summary: Summary
+    state: State = "done"
+    troubles: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    positions: Positions | None = None
+    ended_at: datetime | None = None
+    time_zone: str = "UTC"
+    link: str = ""
+
+
+def make_report(
+    info: RunInfo,
+    *,
+    positions: Positions | None = None,
+    coverage: Coverage | None = None,
+    plan: Plan | None = None,
+    holdings: Holdings | None = None,
+    findings: Sequence[Finding] | None = None,
+    scanned: Collection[str] | None = None,
+    locations: Collection[str] | None = None,
+    state: State = "done",
+    reason: str = "",
+    events: Events | None = None,
+    notes: Sequence[str] = (),
+    readings: int | None = None,
+    ended_at: datetime | None = None,
+    time_zone: str = "UTC",
+    link: str = "",
+    policy: Policy | None = None,
+) -> RunReport:
+    """Make the report of a run from whatever there is of it.
+
+    Parameters
+    ----------
+    info
+        The run.
+    positions, coverage, plan, holdings, scanned, locations, policy
+        As for `find_exceptions`; any of them may be missing, and the report says which.
+    findings
+        Already found; None: they are found now.
+    state, reason
+        How the run ended, and why, in one sentence without its full stop.
+    events
+        What happened on the way.
+    notes
+        What was forgiven, as `Recording.notes` and `Localization.notes` say it.
+    readings, ended_at, time_zone, link
+        See `Summary` and `RunReport`.
+    """
+    heard = Positions.empty() if positions is None else positions
+    chosen = policy or Policy()
+    places = Places.of(plan)
+    catalogue = Catalogue.of(holdings, places)
+    if findings is None and positions is not None:
+        findings = find_in(heard, coverage, places, catalogue, scanned, locations, chosen)
+    findings = findings or []
+    summary = _summarize(heard, coverage, places, catalogue, findings, scanned, readings, chosen)
+    return RunReport(
+        info=info,
+        findings=tuple(sort_walking(list(findings), places)),
+        plan=plan,
+        summary=summary,
+        state=state,
+        troubles=_troubles(state, reason, events, positions, coverage, plan, holdings),
+        notes=tuple(dict.fromkeys(notes)),
+        positions=positions,
+        ended_at=ended_at,
+        time_zone=time_zone,
+        link=link,
+    )
+
+
+def _summarize(
+    positions: Positions,
+    coverage: Coverage | None,
+    places: Places,
+    catalogue: Catalogue,
+    findings: Sequence[Finding],
+    scanned: Collection[str] | None,
+    readings: int | None,
+    policy: Policy,
+) -> Summary:
+    heard = Heard(coverage, places, scanned, policy.scanned_from)
+    expected = expected_copies(catalogue, heard.asked)
+    heard_epcs = {e.upper() for e in positions.epc}
+    was_heard = np.fromiter(
+        (catalogue.rows[i].epc.upper() in heard_epcs for i in expected), bool, len(expected)
+    )
+    home = catalogue.home[expected]
+    due = np.bincount(home, minlength=len(places))
+    got = np.bincount(home[was_heard], minlength=len(places))
+    counted = Counter(f.kind for f in findings)
+    return Summary(
+        copies=len(catalogue),
+        expected=len(expected),
+        expected_heard=int(was_heard.sum()),
+        tags_heard=len(positions),
+        tags_placed=int(positions.placed.sum()),
+        readings=int(positions.readings.sum()) if readings is None and len(positions) else readings,
+        coverage_share=heard.share() if coverage is not None else float("nan"),
+        counts={kind: counted[kind] for kind in KINDS if counted[kind]},
+        shelves=tuple(
+            ShelfTally(places.rows[i].id, int(due[i]), int(got[i]))
+            for i in np.flatnonzero(due[: len(places)])
+        ),
+    )
+
+
+def _troubles(
+    state: State,
+    reason: str,
+    events: Events | None,
+    positions: Positions | None,
+    coverage: Coverage | None,
+    plan: Plan | None,
+    holdings: Holdings | None,
+) -> tuple[str, ...]:
+    said: list[str] = []
+    if state != "done":
+        said.append(T.run_ended(state, reason))
+    if positions is None:
+        said.append(T.no_positions())
+    elif plan is None:
+        said.append(T.no_plan())
+    elif coverage is None:
+        said.append(T.no_coverage())
+    if positions is not None and (holdings is None or not len(holdings.rows)):
+        said.append(T.no_holdings())
+    if events is not None and len(events):
+        seen: dict[tuple[str, str], list[str]] = {}
+        for source, kind, detail in zip(events.source, events.kind, events.detail, strict=True):
+            if str(kind) in T.EVENTS:
+                seen.setdefault((str(kind), str(source)), []).append(str(detail))
+        said.extend(
+            T.event(kind, source, len(details), details[-1]) for (kind, source), details in seen.items()
+        )
+    return tuple(said)

@@ -1,0 +1,186 @@
+"""``report.xlsx``: the findings to sort and filter, the shelves in figures, and the run."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any
+
+import xlsxwriter
+
+from reports.layout import Layout
+from reports.places import Places
+from reports.report import RunReport
+from reports.text import KIND_ACTIONS, KIND_TITLES, T, X
+
+_MAX_CELL = 32_767  # characters Excel takes in one cell
+_INK, _LINE, _HEAD = "#1d2733", "#d5dbe1", "#eef2f5"
+
+
+def xlsx_bytes(report: RunReport, layout: Layout) -> bytes:
+    """Return the workbook; text stays text, whatever it begins with."""
+    out = io.BytesIO()
+    options: dict[str, Any] = {
+        "in_memory": True,
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+    }
+    book = xlsxwriter.Workbook(out, options)
+    moment = (report.ended_at or report.info.started_at).astimezone(UTC).replace(tzinfo=None, microsecond=0)
+    book.set_properties({"title": T.title(report.info.site), "author": "Nightstack", "created": moment})
+    style = {
+        "head": book.add_format(
+            {
+                "bold": True,
+                "bg_color": _HEAD,
+                "font_color": _INK,
+                "bottom": 1,
+                "bottom_color": _LINE,
+                "valign": "top",
+            }
+        ),
+        "text": book.add_format({"valign": "top", "text_wrap": True}),
+        "plain": book.add_format({"valign": "top"}),
+        "share": book.add_format({"valign": "top", "num_format": "0 %"}),
+        "number": book.add_format({"valign": "top", "num_format": "0.0"}),
+        "count": book.add_format({"valign": "top", "num_format": "#,##0"}),
+    }
+    _findings(book, style, report)
+    _shelves(book, style, report)
+    _run(book, style, report, layout)
+    book.close()
+    return out.getvalue()
+
+
+def _findings(book: Any, style: dict[str, Any], report: RunReport) -> None:
+    places = Places.of(report.plan)
+    rows: list[Sequence[object]] = []
+    for number, f in enumerate(report.findings, start=1):
+        at = places.index.get(f.shelf_id)
+        place = None if at is None else places.rows[at]
+        stands = None if place is None or f.offset_m is None else (f.offset_m - place.from_m) * 100.0
+        rows.append(
+            (
+                number,
+                KIND_TITLES[f.kind],
+                KIND_ACTIONS[f.kind],
+                f.title,
+                f.call_number,
+                f.barcode,
+                place.floor_id if place else "",
+                place.face.id if place else "",
+                place.bay if place else "",
+                place.level if place and place.level else "",
+                f.shelf_id,
+                stands,
+                f.belongs,
+                f.move_id,
+                f.confidence,
+                f.evidence,
+                f.epc,
+                f.finding_id,
+            )
+        )
+    widths = (6, 26, 20, 42, 24, 16, 8, 8, 8, 8, 14, 12, 44, 12, 8, 60, 28, 20)
+    formats = [
+        "count",
+        *["text"] * 3,
+        *["plain"] * 7,
+        "number",
+        "text",
+        "plain",
+        "share",
+        "text",
+        "plain",
+        "plain",
+    ]
+    _sheet(
+        book,
+        X.FINDINGS,
+        X.FINDING_COLUMNS,
+        widths,
+        rows,
+        [style[f] for f in formats],
+        style["head"],
+        frozen=4,
+    )
+
+
+def _shelves(book: Any, style: dict[str, Any], report: RunReport) -> None:
+    places = Places.of(report.plan)
+    rows: list[Sequence[object]] = []
+    for tally in report.summary.shelves:
+        place = places.rows[places.index[tally.shelf_id]]
+        share = tally.heard / tally.expected if tally.expected else None
+        where = (place.floor_id, place.face.id, place.bay, place.level or "", tally.shelf_id)
+        rows.append((*where, tally.expected, tally.heard, share))
+    formats = [*["plain"] * 5, "count", "count", "share"]
+    widths = (8, 8, 8, 8, 14, 12, 12, 12)
+    _sheet(
+        book, X.SHELVES, X.SHELF_COLUMNS, widths, rows, [style[f] for f in formats], style["head"], frozen=0
+    )
+
+
+def _run(book: Any, style: dict[str, Any], report: RunReport, layout: Layout) -> None:
+    s = report.summary
+    rows: list[Sequence[object]] = [
+        (X.SITE, report.info.site),
+        (X.RUN, report.info.run_id),
+        (X.ROBOT, report.info.robot_id),
+        (X.WHEN, layout.when),
+        (X.STATE, T.state(report.state)),
+        (X.COPIES, s.copies),
+        (X.EXPECTED, s.expected),
+        (X.HEARD, s.expected_heard),
+        (X.TAGS, s.tags_heard),
+        (X.READINGS, s.readings),
+        (X.SCANNED, s.coverage_share),
+        *((X.TROUBLE, text) for text in report.troubles),
+        *((X.NOTE, text) for text in report.notes),
+        *((title, count) for _, title, _, count in layout.counts),
+    ]
+    sheet = book.add_worksheet(X.RUN_SHEET)
+    sheet.set_column(0, 0, 46, style["plain"])
+    sheet.set_column(1, 1, 90, style["text"])
+    for i, (label, value) in enumerate(rows):
+        _cell(sheet, i, 0, label, style["plain"])
+        _cell(sheet, i, 1, value, style["share"] if label == X.SCANNED else style["text"])
+
+
+def _sheet(
+    book: Any,
+    name: str,
+    columns: Sequence[str],
+    widths: Sequence[float],
+    rows: Sequence[Sequence[object]],
+    formats: Sequence[Any],
+    head: Any,
+    *,
+    frozen: int,
+) -> None:
+    sheet = book.add_worksheet(name)
+    for j, (title, width) in enumerate(zip(columns, widths, strict=True)):
+        sheet.set_column(j, j, width, formats[j])
+        sheet.write_string(0, j, title, head)
+    for i, row in enumerate(rows, start=1):
+        for j, value in enumerate(row):
+            _cell(sheet, i, j, value, formats[j])
+    sheet.freeze_panes(1, frozen)
+    sheet.autofilter(0, 0, max(len(rows), 1), len(columns) - 1)
+    sheet.set_landscape()
+    sheet.set_paper(9)  # A4
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(0)
+
+
+def _cell(sheet: Any, row: int, column: int, value: object, style: Any) -> None:
+    if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
+        sheet.write_blank(row, column, None, style)
+    elif isinstance(value, (int, float)):
+        sheet.write_number(row, column, value, style)
+    else:
+        text = str(value).encode("utf-8", "replace").decode()
+        sheet.write_string(row, column, text[:_MAX_CELL], style)

@@ -1,0 +1,425 @@
+"""Every sentence staff read, in one place, ready for gettext: each literal passes through `_` whole."""
+
+# ruff: noqa: D102 (each sentence is its own description)
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+
+def _(text: str) -> str:
+    """Return the text in the reader's language; English is the only one so far."""
+    return text
+
+
+KIND_TITLES: dict[str, str] = {
+    "wrong_shelf": _("On the wrong shelf"),
+    "wrong_order": _("Out of order on its shelf"),
+    "wrong_location": _("From another location"),
+    "range_moved": _("Range has moved"),
+    "found": _("Found: recorded as missing or lost"),
+    "on_shelf_loaned": _("On the shelf, but on loan"),
+    "on_shelf_status": _("On the shelf with a status that says otherwise"),
+    "missing": _("Missing"),
+    "unknown_tag": _("Tag unknown to the catalogue"),
+    "blank_tag": _("Blank tag"),
+    "duplicate_tag": _("Duplicate tag"),
+    "security_off": _("Security is off"),
+    "lying": _("Lying or turned"),
+    "bad_call_number": _("Call number cannot be sorted"),
+    "low_confidence": _("Doubtful: look again"),
+    "zone_not_scanned": _("Not scanned"),
+}
+"""What each kind is called in headings."""
+
+KIND_ACTIONS: dict[str, str] = {
+    "wrong_shelf": _("carry to its shelf"),
+    "wrong_order": _("move on this shelf"),
+    "wrong_location": _("send to its location"),
+    "range_moved": _("correct the shelf's range"),
+    "found": _("check in, correct the record"),
+    "on_shelf_loaned": _("check in"),
+    "on_shelf_status": _("pull and resolve"),
+    "missing": _("search"),
+    "unknown_tag": _("pull and identify"),
+    "blank_tag": _("program the tag"),
+    "duplicate_tag": _("retag"),
+    "security_off": _("switch security on"),
+    "lying": _("set upright"),
+    "bad_call_number": _("correct the record"),
+    "low_confidence": _("look, or wait for the next run"),
+    "zone_not_scanned": _("scan again"),
+}
+"""What there is to do about each kind, in a few words."""
+
+KIND_SHORT: dict[str, str] = {
+    "wrong_shelf": _("Wrong shelf"),
+    "wrong_order": _("Out of order"),
+    "wrong_location": _("Other location"),
+    "range_moved": _("Range moved"),
+    "found": _("Found"),
+    "on_shelf_loaned": _("On loan"),
+    "on_shelf_status": _("Status"),
+    "missing": _("Missing"),
+    "unknown_tag": _("Unknown tag"),
+    "blank_tag": _("Blank tag"),
+    "duplicate_tag": _("Duplicate tag"),
+    "security_off": _("Security off"),
+    "lying": _("Lying"),
+    "bad_call_number": _("Call number"),
+    "low_confidence": _("Doubtful"),
+    "zone_not_scanned": _("Not scanned"),
+}
+"""Each kind in one or two words, for labels."""
+
+STATUS_WORDS: dict[str, str] = {
+    "available": _("available"),
+    "loaned": _("on loan"),
+    "on_hold": _("on hold for a reader"),
+    "in_transit": _("in transit"),
+    "in_process": _("in process"),
+    "missing": _("missing"),
+    "lost": _("lost"),
+    "claimed_returned": _("claimed returned"),
+    "withdrawn": _("withdrawn"),
+}
+
+
+def centimetres(metres: float) -> str:
+    """Write a length as staff measure it."""
+    return _("{n} cm").format(n=round(metres * 100))
+
+
+def percent(share: float) -> str:
+    """Write a share; never 100 % for anything less, nor 0 % for anything more."""
+    if 0.995 <= share < 1.0:
+        return _("{n} %").format(n=min(99.9, int(share * 1000) / 10))
+    if 0.0 < share < 0.005:
+        return _("under 1 %")
+    return _("{n} %").format(n=round(share * 100))
+
+
+def plural(count: int, one: str, many: str) -> str:
+    """Choose the form for a count and put the count in."""
+    return (one if count == 1 else many).format(n=f"{count:,}")
+
+
+class T:
+    """Sentences with blanks."""
+
+    @staticmethod
+    def face(face_id: str) -> str:
+        return _("face {face}").format(face=face_id)
+
+    @staticmethod
+    def whole_face(face: str) -> str:
+        return _("{face}, all of it").format(face=face)
+
+    @staticmethod
+    def part_of_face(face: str, from_m: float, to_m: float) -> str:
+        return _("{face}, {a:.1f} to {b:.1f} m from its left end").format(face=face, a=from_m, b=to_m)
+
+    @staticmethod
+    def part_of_shelf(shelf: str, from_m: float, to_m: float) -> str:
+        a, b = round(from_m * 100), round(to_m * 100)
+        return _("{shelf}, {a} to {b} cm from its left end").format(shelf=shelf, a=a, b=b)
+
+    @staticmethod
+    def bays(bays: Sequence[str]) -> str:
+        if len(bays) == 1:
+            return _("bay {bay}").format(bay=bays[0])
+        if len(bays) == 2:
+            return _("bays {a} and {b}").format(a=bays[0], b=bays[1])
+        return _("bays {a} to {b}").format(a=bays[0], b=bays[-1])
+
+    @staticmethod
+    def levels(levels: Sequence[int]) -> str:
+        if len(levels) == 1:
+            return _("level {level}").format(level=levels[0])
+        if len(levels) == 2:
+            return _("levels {a} and {b}").format(a=levels[0], b=levels[1])
+        if levels[-1] - levels[0] == len(levels) - 1:
+            return _("levels {a} to {b}").format(a=levels[0], b=levels[-1])
+        return _("levels {levels}").format(levels=", ".join(str(x) for x in levels))
+
+    @staticmethod
+    def belongs(shelf: str, left: str, right: str) -> str:
+        if left and right:
+            return _("{shelf}, between {left} and {right}").format(shelf=shelf, left=left, right=right)
+        if right:
+            return _("{shelf}, first, before {right}").format(shelf=shelf, right=right)
+        return _("{shelf}, last, after {left}").format(shelf=shelf, left=left)
+
+    @staticmethod
+    def zone_evidence(zone: str, metres: float, silent: int) -> str:
+        name = zone[:1].upper() + zone[1:]
+        books = plural(silent, _("{n} book expected there was"), _("{n} books expected there were"))
+        if not silent:
+            return _("{zone}: {m:.1f} m of shelf were not scanned.").format(zone=name, m=metres)
+        return _(
+            "{zone}: {m:.1f} m of shelf were not scanned; {books} not heard and not called missing."
+        ).format(zone=name, m=metres, books=books)
+
+    @staticmethod
+    def silent_shelf(zone: str, silent: int, expected: int) -> str:
+        return _(
+            "{zone}: {silent} of {expected} books expected there were silent although the shelf was in reach, so the"
+            " shelf is in doubt and none of them is called missing."
+        ).format(zone=zone[:1].upper() + zone[1:], silent=silent, expected=expected)
+
+    @staticmethod
+    def missing(p_heard: float, near: float | None, between: str) -> str:
+        said = _("Silent; a book {where} was heard with a chance of {p}").format(
+            where=between, p=percent(p_heard)
+        )
+        if near is None:
+            return said + "."
+        return said + _(", and its neighbours gave {n} readings each.").format(n=f"{near:.0f}")
+
+    @staticmethod
+    def missing_place(left: str, right: str) -> str:
+        if left and right:
+            return _("between {left} and {right}").format(left=left, right=right)
+        return _("on that shelf")
+
+    @staticmethod
+    def wrong_shelf(home: str, readings: int, p: float) -> str:
+        return _("Heard {n} times; stands here, not on {home}, with a chance of {p}.").format(
+            n=readings, home=home, p=percent(p)
+        )
+
+    @staticmethod
+    def wrong_order(by_m: float, passed: int, sigma_m: float) -> str:
+        books = plural(passed, _("{n} book"), _("{n} books"))
+        return _(
+            "Stands {cm} on the wrong side of its place, past {books}; its place here is known to {sigma}."
+        ).format(
+            cm=_("{x:.1f} cm").format(x=by_m * 100),
+            books=books,
+            sigma=_("{x:.1f} cm").format(x=sigma_m * 100),
+        )
+
+    @staticmethod
+    def wrong_location(home: str, here: str) -> str:
+        return _("Its record places it at {home}, and it stands on {here}.").format(home=home, here=here)
+
+    @staticmethod
+    def status(status: str, readings: int) -> str:
+        word = STATUS_WORDS.get(status, status)
+        return _("The catalogue says {status}; it was heard {n} times on this shelf.").format(
+            status=word, n=readings
+        )
+
+    @staticmethod
+    def unknown_tag(readings: int) -> str:
+        times = plural(readings, _("once"), _("{n} times"))
+        return _("Heard {times}; no copy in the catalogue carries this tag.").format(times=times)
+
+    @staticmethod
+    def duplicate_epc(copies: int, barcodes: str) -> str:
+        return _("The catalogue gives this tag to {n} copies: {barcodes}.").format(
+            n=copies, barcodes=barcodes
+        )
+
+    @staticmethod
+    def duplicate_barcode(tags: int) -> str:
+        return _("{n} tags heard tonight carry this barcode.").format(n=tags)
+
+    @staticmethod
+    def bad_call_number(call_number: str, scheme: str) -> str:
+        if not call_number:
+            return _("The record has no call number, so its order on the shelf was not checked.")
+        return _(
+            "{call} does not follow the {scheme} scheme, so its order on the shelf was not checked."
+        ).format(call=call_number, scheme=scheme.upper())
+
+    @staticmethod
+    def unplaced(readings: int) -> str:
+        times = plural(readings, _("once"), _("{n} times"))
+        return _("Heard {times}, too little to say on which shelf it stands.").format(times=times)
+
+    @staticmethod
+    def doubtful_shelf(home: str, p: float) -> str:
+        return _("May stand here instead of on {home}: the chance is {p}.").format(home=home, p=percent(p))
+
+    @staticmethod
+    def doubtful_order(p: float) -> str:
+        return _("May stand out of order: the chance is {p}.").format(p=percent(p))
+
+    @staticmethod
+    def doubtful_missing(p: float, p_heard: float) -> str:
+        return _(
+            "Silent, but a book there is heard with a chance of only {h}: missing with a chance of {p}."
+        ).format(p=percent(p), h=percent(p_heard))
+
+    @staticmethod
+    def subject(site: str, state: str, counts: Mapping[str, int], to_act_on: int) -> str:
+        if state == "failed":
+            return _("{site}: last night's run failed").format(site=site)
+        moves = sum(counts.get(k, 0) for k in ("wrong_shelf", "wrong_order", "wrong_location"))
+        missing, zones = counts.get("missing", 0), counts.get("zone_not_scanned", 0)
+        parts = [_("{n} misplaced").format(n=moves), _("{n} missing").format(n=missing)]
+        if other := to_act_on - moves - missing:
+            parts.append(_("{n} other").format(n=other))
+        if zones:
+            parts.append(plural(zones, _("{n} zone not scanned"), _("{n} zones not scanned")))
+        said = _("{site}: {counts}").format(site=site, counts=", ".join(parts))
+        return said + _(" (run not finished)") if state == "aborted" else said
+
+    @staticmethod
+    def left_behind(names: Sequence[str], where: str) -> str:
+        return _("Too large to be attached: {names}. You find them at {where}").format(
+            names=", ".join(names), where=where
+        )
+
+    @staticmethod
+    def signature(site: str) -> str:
+        return _("Nightstack, stocktaking at {site}. This mail was made by a program.").format(site=site)
+
+    @staticmethod
+    def bay_level(bay: str, level: int) -> str:
+        return _("Bay {bay}, level {level}").format(bay=bay, level=level)
+
+    @staticmethod
+    def floor_face(floor: str, face: str) -> str:
+        return _("Floor {floor}, face {face}").format(floor=floor, face=face)
+
+    @staticmethod
+    def stands(from_left_m: float) -> str:
+        return _("{cm} from the left").format(cm=centimetres(from_left_m))
+
+    @staticmethod
+    def block(count: int) -> str:
+        return _("{n} books, one move").format(n=count)
+
+    @staticmethod
+    def figure(name: str) -> str:
+        return {
+            "moves": _("misplaced"),
+            "missing": _("missing"),
+            "other": _("other to resolve"),
+            "scanned": _("of the shelves scanned"),
+        }[name]
+
+    @staticmethod
+    def figure_heard(heard: int, expected: int) -> str:
+        if not expected:
+            return _("expected books heard")
+        return _("heard: {a} of {b} expected").format(a=f"{heard:,}", b=f"{expected:,}")
+
+    @staticmethod
+    def no_title() -> str:
+        return _("(no title)")
+
+    @staticmethod
+    def tag(epc: str) -> str:
+        return _("Tag {epc}").format(epc=epc)
+
+    @staticmethod
+    def no_place() -> str:
+        return _("Without a place")
+
+    @staticmethod
+    def no_shelf() -> str:
+        return _("Shelf not known")
+
+    @staticmethod
+    def title(site: str) -> str:
+        return _("Shelf report, {site}").format(site=site)
+
+    @staticmethod
+    def state(state: str) -> str:
+        return {"done": _("finished"), "aborted": _("not finished"), "failed": _("failed")}[state]
+
+    EVENTS: ClassVar[dict[str, str]] = {
+        "reader_gone": _("Reader {source} was gone"),
+        "antenna_gone": _("An antenna of {source} was gone"),
+        "buffer_overflow": _("The buffer of {source} ran over, readings were lost"),
+        "clock_stepped": _("The clock of {source} stepped"),
+        "aisle_blocked": _("An aisle was blocked"),
+        "base_gone": _("The robot's base did not answer"),
+        "localization_lost": _("The robot did not know where it was"),
+        "robot_lost": _("The robot fell silent"),
+        "battery_low": _("The battery ran low"),
+        "run_aborted": _("The run was aborted"),
+        "resumed": _("The robot started again in mid-run"),
+    }
+
+    @staticmethod
+    def event(kind: str, source: str, times: int, detail: str) -> str:
+        said = T.EVENTS[kind].format(source=source or _("the robot"))
+        if times > 1:
+            said += " " + _("({n} times)").format(n=times)
+        return f"{said}: {detail.rstrip('.')}." if detail else said + "."
+
+    @staticmethod
+    def run_ended(state: str, reason: str) -> str:
+        why = reason.strip().rstrip(".")
+        if state == "failed":
+            return (
+                _("The run could not be worked out: {why}.").format(why=why) if why else _("The run failed.")
+            )
+        if why:
+            return _("The robot did not finish its route: {why}.").format(why=why)
+        return _("The robot did not finish its route.")
+
+    @staticmethod
+    def no_positions() -> str:
+        return _("There are no positions, so nothing can be said about single books.")
+
+    @staticmethod
+    def no_plan() -> str:
+        return _("There is no plan of the shelves, so only statuses and unknown tags were looked at.")
+
+    @staticmethod
+    def no_coverage() -> str:
+        return _("It is not known which shelves were in reach, so no book is called missing.")
+
+    @staticmethod
+    def no_holdings() -> str:
+        return _("There are no holdings, so only what was not scanned is listed.")
+
+
+class X:
+    """Names of sheets and columns of the spreadsheet."""
+
+    FINDINGS = _("Findings")
+    SHELVES = _("Shelves")
+    RUN_SHEET = _("Run")
+    FINDING_COLUMNS = (
+        _("No."),
+        _("What"),
+        _("To do"),
+        _("Title"),
+        _("Call number"),
+        _("Barcode"),
+        _("Floor"),
+        _("Face"),
+        _("Bay"),
+        _("Level"),
+        _("Shelf"),
+        _("cm from left"),
+        _("Belongs"),
+        _("Move"),
+        _("Sure"),
+        _("Evidence"),
+        _("Tag"),
+        _("Finding"),
+    )
+    SHELF_COLUMNS = (
+        _("Floor"),
+        _("Face"),
+        _("Bay"),
+        _("Level"),
+        _("Shelf"),
+        _("Expected"),
+        _("Heard"),
+        _("Read rate"),
+    )
+    SITE, RUN, ROBOT, WHEN, STATE = _("Site"), _("Run"), _("Robot"), _("When"), _("State")
+    COPIES = _("Copies in the catalogue")
+    EXPECTED, HEARD = _("Copies expected on the shelves"), _("Expected copies heard")
+    TAGS, READINGS = _("Tags heard"), _("Readings")
+    SCANNED = _("Share of the shelves scanned")
+    TROUBLE, NOTE = _("Trouble"), _("Note")
