@@ -26,14 +26,6 @@ def is_hex(text: str | None) -> bool:
     return text is not None and text != "" and len(text) % 2 == 0 and _HEX.issuperset(text)
 
 
-def late_rows(t: Int64, known: Bool) -> int:
-    """Number of rows that come after a row of a later time; rows without a time do not count."""
-    times = t[known]
-    if len(times) < 2:
-        return 0
-    return int(np.count_nonzero(times[1:] < np.maximum.accumulate(times)[:-1]))
-
-
 def duplicates(t: Int64, others: Sequence[npt.NDArray[Any]]) -> Bool:
     """
     Rows equal in every column to an earlier row.
@@ -43,19 +35,20 @@ def duplicates(t: Int64, others: Sequence[npt.NDArray[Any]]) -> Bool:
     t : int64 (n,)
         Times; only rows of one time are compared further.
     others : sequence of arrays (n,)
-        The other columns as integers that are equal where the values are.
+        The other columns as numbers; NaN equals NaN.
     """
     n = len(t)
     drop = np.zeros(n, dtype=np.bool_)
-    order = np.argsort(t, kind="stable")
-    shared = t[order][1:] == t[order][:-1]
+    by_time = None if np.all(t[1:] >= t[:-1]) else np.argsort(t, kind="stable")
+    times = t if by_time is None else t[by_time]
+    shared = times[1:] == times[:-1]
     if not np.any(shared):
         return drop
     among = np.zeros(n, dtype=np.bool_)
     among[1:] |= shared
     among[:-1] |= shared
-    rows = np.sort(order[among])
-    keys = [t[rows], *(column[rows] for column in others)]
+    rows = np.flatnonzero(among) if by_time is None else np.sort(by_time[among])
+    keys = [bits(column[rows]) for column in (t, *others)]
     # lexsort is stable, so that of equal rows the one first in the file stays.
     by_value = np.lexsort(keys[::-1])
     equal = np.ones(len(rows) - 1, dtype=np.bool_)
@@ -134,7 +127,7 @@ def not_advancing(t: Int64) -> Bool:
 
 
 def _longest_increasing(t: Int64) -> npt.NDArray[np.int64]:
-    """Indices of the longest strictly increasing subsequence (patience sorting, Fredman 1975)."""
+    """Return indices of the longest strictly increasing subsequence (patience sorting, Fredman 1975)."""
     tails: list[int] = []
     ends: list[int] = []
     before: list[int] = [-1] * len(t)

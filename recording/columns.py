@@ -13,6 +13,10 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
 Strings = npt.NDArray[np.object_]
+# pyarrow ships no types: these names say what is meant where the checker cannot see it.
+ArrowType = Any
+ArrowArray = Any
+ArrowTable = Any
 Rows = Bool | npt.NDArray[np.integer[Any]] | slice | Sequence[int]
 
 

@@ -41,7 +41,7 @@ def parse_json(data: bytes, source: str, error: type[ValueError]) -> Any:
 
 
 def one_line(text: str, limit: int = 200) -> str:
-    """A text as one line of at most `limit` characters."""
+    """Return a text as one line of at most `limit` characters."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
@@ -61,13 +61,13 @@ class Json:
         raise self.error(f"{self.source}: {where + ' ' if where else ''}{what}")
 
     def get(self, key: str) -> Any:
-        """The value of a required key."""
+        """Return the value of a required key."""
         if key not in self.value:
             self.fail(key, "is missing")
         return self.value[key]
 
     def text(self, key: str) -> str:
-        """A non-empty string."""
+        """Return a non-empty string."""
         value = self.get(key)
         if not isinstance(value, str) or not value:
             self.fail(key, f"must be a non-empty string, not {_name(value)}")
@@ -78,7 +78,7 @@ class Json:
         return value
 
     def optional_text(self, key: str) -> str | None:
-        """A non-empty string, or None where the key is missing or null."""
+        """Return a non-empty string, or None where the key is missing or null."""
         return None if self.value.get(key) is None else self.text(key)
 
     def choice(self, key: str, allowed: tuple[str, ...], default: str | None = None) -> str:
@@ -91,7 +91,7 @@ class Json:
         return value
 
     def integer(self, key: str, low: int, high: int) -> int:
-        """An integer within bounds."""
+        """Return an integer within bounds."""
         value = self.get(key)
         if isinstance(value, bool) or not isinstance(value, int):
             self.fail(key, f"must be an integer, not {_name(value)}")
@@ -100,22 +100,22 @@ class Json:
         return value
 
     def number(self, key: str) -> float:
-        """A finite number."""
+        """Return a finite number."""
         return self._number(key, self.get(key))
 
     def optional_number(self, key: str) -> float | None:
-        """A finite number, or None where the key is missing or null."""
+        """Return a finite number, or None where the key is missing or null."""
         return None if self.value.get(key) is None else self.number(key)
 
     def numbers(self, key: str, count: int) -> tuple[float, ...]:
-        """A list of exactly `count` finite numbers."""
+        """Return a list of exactly `count` finite numbers."""
         value = self.get(key)
         if not isinstance(value, list) or len(cast(list[Any], value)) != count:
             self.fail(key, f"must be a list of {count} numbers, not {_name(value)}")
         return tuple(self._number(f"{key}[{i}]", v) for i, v in enumerate(cast(list[Any], value)))
 
     def object(self, key: str) -> Json:
-        """An object inside."""
+        """Return an object inside."""
         return Json(self.get(key), self.source, self.error, ".".join(p for p in (self.path, key) if p))
 
     def objects(self, key: str) -> Iterator[Json]:
@@ -128,7 +128,7 @@ class Json:
             yield Json(entry, self.source, self.error, f"{base}[{i}]")
 
     def others(self, known: set[str]) -> dict[str, Any]:
-        """The keys that are not known."""
+        """Return the keys that are not known."""
         return {key: value for key, value in self.value.items() if key not in known}
 
     def _number(self, key: str, value: Any) -> float:

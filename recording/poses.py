@@ -76,7 +76,7 @@ class Poses:
                 yield name, values
 
     def select(self, rows: Rows) -> Poses:
-        """The poses of a boolean mask, of indices or of a slice."""
+        """Return the poses of a boolean mask, of indices or of a slice."""
         return Poses(**{name: values[rows] for name, values in self.columns()})
 
     def same_as(self, other: Poses) -> bool:
@@ -123,21 +123,24 @@ class Poses:
         if not len(self):
             raise ValueError("there are no poses to interpolate between")
         if len(self) == 1:
-            return Poses(**{n: times if n == "t" else np.repeat(v, len(times)) for n, v in self.columns()})
+            held: dict[str, Any] = {name: np.repeat(values, len(times)) for name, values in self.columns()}
+            held["t"] = times
+            return Poses(**held)
         left = np.clip(np.searchsorted(self.t, times, side="right") - 1, 0, len(self) - 2)
         right = left + 1
         # Differences of int64 are exact where float64 nanoseconds since 1970 would round to 256 ns.
-        held = np.clip(times, self.t[0], self.t[-1])
-        share = (held - self.t[left]).astype(np.float64) / (self.t[right] - self.t[left]).astype(np.float64)
-        made: dict[str, npt.NDArray[Any]] = {"t": times}
+        inside = np.clip(times, self.t[0], self.t[-1])
+        share = (inside - self.t[left]).astype(np.float64) / (self.t[right] - self.t[left]).astype(np.float64)
+        at_end = share >= 1.0
+        made: dict[str, Any] = {"t": times}
         for name, values in self.columns():
             if name == "yaw_rad":
                 turn = np.remainder(values[right] - values[left] + np.pi, 2 * np.pi) - np.pi
-                made[name] = values[left] + share * turn
+                made[name] = np.where(at_end, values[right], values[left] + share * turn)
             elif name == "floor_id":
-                made[name] = values[np.where(share >= 1.0, right, left)]
+                made[name] = values[np.where(at_end, right, left)]
             elif name != "t":
                 low = values[left].astype(np.float64)
                 between = low + share * (values[right].astype(np.float64) - low)
-                made[name] = between.astype(values.dtype)
+                made[name] = np.where(at_end, values[right], between.astype(values.dtype))
         return Poses(**made)

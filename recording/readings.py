@@ -105,11 +105,11 @@ class Readings:
                 yield name, values
 
     def select(self, rows: Rows) -> Readings:
-        """The readings of a boolean mask, of indices or of a slice; `tags` stays whole."""
+        """Return the readings of a boolean mask, of indices or of a slice; `tags` stays whole."""
         return Readings(tags=self.tags, **{name: values[rows] for name, values in self.columns()})
 
     def sorted(self) -> Readings:
-        """The same readings by time; readings of one time keep their order."""
+        """Return the same readings by time; readings of one time keep their order."""
         if np.all(self.t[1:] >= self.t[:-1]):
             return self
         return self.select(np.argsort(self.t, kind="stable"))
@@ -142,7 +142,7 @@ class Readings:
     @classmethod
     def concat(cls, parts: Sequence[Readings]) -> Readings:
         """
-        Readings of several parts, one after the other, over one common list of tags.
+        Return readings of several parts, one after the other, over one common list of tags.
 
         An optional column that only some parts have is filled up with "not known" (`seen_count` 1,
         `doppler_hz` NaN, `reader_t` `NO_TIME`).
@@ -176,7 +176,7 @@ class Readings:
     @classmethod
     def from_epc(cls, epc: Sequence[str] | Strings, **columns: Any) -> Readings:
         """
-        Readings from one EPC or UID a row and the other columns by name.
+        Return readings from one EPC or UID a row and the other columns by name.
 
         Tags are numbered in the order in which they first appear and written in upper case.
         """

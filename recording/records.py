@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from recording.columns import (
+    ArrowTable,
     Bool,
     Float32,
     Float64,
@@ -100,7 +100,7 @@ class Activity(_Columns):
     rounds: UInt32
 
     def select(self, rows: Rows) -> Activity:
-        """The spans of a boolean mask, of indices or of a slice."""
+        """Return the spans of a boolean mask, of indices or of a slice."""
         return Activity(**{name: values[rows] for name, values in self.columns()})
 
     @classmethod
@@ -130,7 +130,7 @@ class Events(_Columns):
     detail: Strings
 
     def select(self, rows: Rows) -> Events:
-        """The events of a boolean mask, of indices or of a slice."""
+        """Return the events of a boolean mask, of indices or of a slice."""
         return Events(**{name: values[rows] for name, values in self.columns()})
 
     @classmethod
@@ -180,7 +180,7 @@ class Truth(_Columns):
     face: Strings | None = None
 
     def select(self, rows: Rows) -> Truth:
-        """The tags of a boolean mask, of indices or of a slice."""
+        """Return the tags of a boolean mask, of indices or of a slice."""
         return Truth(**{name: values[rows] for name, values in self.columns()})
 
 
@@ -218,5 +218,5 @@ class Recording:
     holdings_path: Path | None = None
     notes: tuple[str, ...] = ()
     not_scanned: tuple[tuple[int, int], ...] = ()
-    odometry: pa.Table | None = None
-    sightings: pa.Table | None = None
+    odometry: ArrowTable | None = None
+    sightings: ArrowTable | None = None

@@ -36,7 +36,7 @@ def is_run_id(text: object) -> bool:
 
 
 def is_name(text: object) -> bool:
-    """
+    r"""
     Whether a text can name a site or a robot.
 
     Names become folders and MQTT topic levels: 1 to 128 characters of any script, the first a letter or
@@ -89,7 +89,7 @@ class AntennaMount:
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def to_json(self) -> dict[str, Any]:
-        """The entry of ``robot.antennas``; what is not known is left out."""
+        """Return the entry of ``robot.antennas``; what is not known is left out."""
         made: dict[str, Any] = {
             "id": self.id,
             "reader": self.reader,
@@ -106,7 +106,7 @@ class AntennaMount:
 
     @classmethod
     def from_json(cls, entry: Json) -> AntennaMount:
-        """An antenna from its entry; raises RecordingError."""
+        """Return an antenna from its entry; raises RecordingError."""
         x, y, z = entry.numbers("position_m", 3)
         yaw, pitch = entry.numbers("boresight_deg", 2)
         return cls(
@@ -153,14 +153,14 @@ class RunInfo:
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def antenna(self, mount_id: int) -> AntennaMount:
-        """The mount of an id; raises KeyError."""
+        """Return the mount of an id; raises KeyError."""
         for mount in self.antennas:
             if mount.id == mount_id:
                 return mount
         raise KeyError(f"no antenna {mount_id} in run {self.run_id}")
 
     def to_json(self) -> dict[str, Any]:
-        """The object of ``run.json``."""
+        """Return the object of ``run.json``."""
         extra = dict(self.extra)
         robot = dict(extra.pop("robot", {}))
         return {
@@ -174,7 +174,7 @@ class RunInfo:
     @classmethod
     def from_json(cls, obj: object, source: str = "run.json") -> RunInfo:
         """
-        A run from the object of ``run.json``.
+        Return a run from the object of ``run.json``.
 
         Raises
         ------

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from recording.columns import Bool, Float32, Float64, Int64, Strings
+from recording.columns import ArrowArray, ArrowTable, ArrowType, Bool, Strings
 from recording.errors import RecordingError
 from recording.json_checks import one_line
 
@@ -30,11 +29,11 @@ class ColumnSpec:
     """One column of a format: its name, its Arrow type, and whether it must be there."""
 
     name: str
-    type: pa.DataType
+    type: ArrowType
     required: bool = True
 
 
-def _optional(name: str, kind: pa.DataType) -> ColumnSpec:
+def _optional(name: str, kind: ArrowType) -> ColumnSpec:
     return ColumnSpec(name, kind, required=False)
 
 
@@ -108,7 +107,9 @@ class ParquetTable:
             # A dictionary column of few distinct strings costs four bytes a row; the setting must name
             # existing columns only, hence the look at the schema first.
             names = pq.read_schema(path).names
-            self._file = pq.ParquetFile(path, read_dictionary=[s for s in strings if s in names])
+            self._file = pq.ParquetFile(
+                path, read_dictionary=[s for s in strings if s in names], page_checksum_verification=True
+            )
         except FileNotFoundError:
             raise RecordingError(f"{self.name}: is missing in {path.parent}") from None
         except (OSError, pa.ArrowException, ValueError) as e:
@@ -116,7 +117,7 @@ class ParquetTable:
         self.rows: int = self._file.metadata.num_rows
         schema = self._file.schema_arrow
         twice = {name for name in schema.names if schema.names.count(name) > 1}
-        self.types: dict[str, pa.DataType] = {field.name: field.type for field in schema}
+        self.types: dict[str, ArrowType] = {field.name: field.type for field in schema}
         self.specs = {spec.name: spec for spec in specs}
         for spec in specs:
             if spec.name in twice:
@@ -131,7 +132,7 @@ class ParquetTable:
             self._check_type(spec, self.types[spec.name])
         self.extra = tuple(name for name in self.types if name not in self.specs and name not in twice)
 
-    def _check_type(self, spec: ColumnSpec, found: pa.DataType) -> None:
+    def _check_type(self, spec: ColumnSpec, found: ArrowType) -> None:
         if pa.types.is_string(spec.type):
             good = is_string(found)
         elif pa.types.is_timestamp(spec.type):
@@ -147,14 +148,14 @@ class ParquetTable:
         """Whether the file has this column."""
         return name in self.types
 
-    def arrow(self, name: str) -> pa.ChunkedArray:
+    def arrow(self, name: str) -> ArrowArray:
         """One column as Arrow has it."""
         try:
             return self._file.read(columns=[name]).column(name)
         except (OSError, pa.ArrowException, ValueError, KeyError) as e:
             raise RecordingError(f"{self.name}: column {name} is damaged ({one_line(str(e))})") from None
 
-    def whole(self) -> pa.Table:
+    def whole(self) -> ArrowTable:
         """Every column, known or not."""
         try:
             return self._file.read()
@@ -162,7 +163,7 @@ class ParquetTable:
             raise RecordingError(f"{self.name}: is damaged ({one_line(str(e))})") from None
 
     def numbers(self, name: str) -> tuple[npt.NDArray[Any], Bool]:
-        """A column's values, zero where null, and where it is null."""
+        """Return a column's values, zero where null, and where it is null."""
         column = self.arrow(name)
         null = np.zeros(self.rows, dtype=np.bool_)
         if column.null_count:
@@ -173,22 +174,18 @@ class ParquetTable:
         values = column.to_numpy()
         return _owned(values), null
 
-    def times(self, name: str) -> tuple[Int64, Bool]:
-        """A time column as int64 nanoseconds, and where it is null."""
-        return self.numbers(name)
-
     def floats(self, name: str) -> npt.NDArray[Any]:
-        """A float column, NaN where null."""
+        """Return a float column, NaN where null."""
         values, null = self.numbers(name)
         values[null] = np.nan
         return values
 
     def codes(self, name: str) -> tuple[npt.NDArray[np.int64], list[str | None]]:
-        """A string column as indices into its distinct values; -1 where null."""
+        """Return a string column as indices into its distinct values; -1 where null."""
         column = self.arrow(name)
         try:
             if not pa.types.is_dictionary(column.type):
-                column = pc.dictionary_encode(column)
+                column = column.dictionary_encode()
             column = column.unify_dictionaries()
             if column.num_chunks == 0:
                 return np.empty(0, np.int64), []
@@ -199,7 +196,7 @@ class ParquetTable:
         return np.concatenate(index).astype(np.int64), values
 
     def strings(self, name: str) -> Strings:
-        """A string column as objects, None where null."""
+        """Return a string column as objects, None where null."""
         index, values = self.codes(name)
         table = np.empty(len(values) + 1, dtype=object)
         table[:-1] = values
@@ -210,7 +207,7 @@ class ParquetTable:
         column = self.arrow(name)
         try:
             if not pa.types.is_dictionary(column.type):
-                column = pc.dictionary_encode(column)
+                column = column.dictionary_encode()
             chunks = column.unify_dictionaries().chunks
             parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks]
             return np.concatenate(parts) if parts else np.empty(0, np.int64)
@@ -224,34 +221,18 @@ def _owned(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values if values.flags.writeable else values.copy()
 
 
-def _zero(kind: pa.DataType) -> pa.Scalar:
+def _zero(kind: ArrowType) -> Any:
     if pa.types.is_boolean(kind):
         return pa.scalar(False, kind)
     return pa.scalar(0, pa.int64()).cast(kind)
 
 
-def is_string(kind: pa.DataType) -> bool:
+def is_string(kind: ArrowType) -> bool:
     """Whether an Arrow type is a string: string, large_string, string_view, or a dictionary of them."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
-def _type_name(kind: pa.DataType) -> str:
+def _type_name(kind: ArrowType) -> str:
     return str(kind).replace("tz=", "")
-
-
-__all__ = [
-    "ACTIVITY",
-    "EVENTS",
-    "POSES",
-    "READINGS",
-    "TIME",
-    "TRACK",
-    "TRUTH",
-    "ColumnSpec",
-    "Float32",
-    "Float64",
-    "ParquetTable",
-    "is_string",
-]

@@ -42,7 +42,7 @@ class Topics:
                 )
 
     def topic(self, leaf: str) -> str:
-        """The topic of a leaf, which for a batch is its kind."""
+        """Return the topic of a leaf, which for a batch is its kind."""
         if leaf not in LEAVES:
             raise ValueError(f"no topic {leaf!r}; there are {', '.join(LEAVES)}")
         return f"{ROOT}/{self.site}/{self.robot}/{leaf}"
@@ -145,7 +145,7 @@ class End:
     reason: str = "done"
 
     def to_json(self) -> bytes:
-        """The payload."""
+        """Return the payload."""
         return _dump({"run_id": self.run_id, "batches": dict(self.batches), "reason": self.reason})
 
     @classmethod
@@ -181,7 +181,7 @@ class Ack:
     missing: tuple[int, ...] = ()
 
     def to_json(self) -> bytes:
-        """The payload."""
+        """Return the payload."""
         return _dump(
             {"run_id": self.run_id, "kind": self.kind, "upto": self.upto, "missing": list(self.missing)}
         )
@@ -224,7 +224,7 @@ class Status:
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def to_json(self) -> bytes:
-        """The payload."""
+        """Return the payload."""
         return _dump({"state": self.state, "run_id": self.run_id, "t": self.t} | dict(self.extra))
 
     @classmethod

@@ -71,7 +71,7 @@ class Batch:
 
 def encode_batch(batch: Batch) -> bytes:
     """
-    The payload of a batch.
+    Return the payload of a batch.
 
     Raises
     ------
@@ -96,11 +96,7 @@ def encode_batch(batch: Batch) -> bytes:
         "columns": {name: _encode_column(name, values) for name, values in batch.data.columns()},
     }
     if isinstance(batch.data, Readings):
-        try:
-            message["tags"] = [bytes.fromhex(tag) for tag in batch.data.tags]
-        except ValueError:
-            bad = next(tag for tag in batch.data.tags if not _is_bytes(tag))
-            _fail(f"tag {bad[:40]!r} is no hexadecimal of whole bytes")
+        message["tags"] = [_encode_tag(tag) for tag in batch.data.tags]
     packed = cast(bytes, msgpack.packb(message, use_bin_type=True))
     if len(packed) > MAX_BYTES:
         _fail(f"{len(packed)} bytes are more than the {MAX_BYTES} of one batch; split it")
@@ -109,7 +105,7 @@ def encode_batch(batch: Batch) -> bytes:
 
 def decode_batch(payload: bytes | bytearray | memoryview) -> Batch:
     """
-    The batch of a payload.
+    Return the batch of a payload.
 
     Raises
     ------
@@ -136,7 +132,7 @@ def decode_batch(payload: bytes | bytearray | memoryview) -> Batch:
     made = _decode_columns(kind, cast(dict[str, Any], columns), n)
     if kind != "readings":
         return Batch(run_id, kind, seq, _CLASSES[kind](**made))
-    tags, tag = _decode_tags(message["tags"], cast(npt.NDArray[np.uint32], made.pop("tag")))
+    tags, tag = _decode_tags(message["tags"], made.pop("tag"))
     return Batch(run_id, kind, seq, Readings(tag=tag, tags=tags, **made))
 
 
@@ -210,9 +206,9 @@ def _unpack(data: bytes) -> dict[str, Any]:
     return cast(dict[str, Any], message)
 
 
-def _decode_columns(kind: str, columns: Mapping[str, Any], n: int) -> dict[str, npt.NDArray[Any]]:
+def _decode_columns(kind: str, columns: Mapping[str, Any], n: int) -> dict[str, Any]:
     kind_class = _CLASSES[kind]
-    made: dict[str, npt.NDArray[Any]] = {}
+    made: dict[str, Any] = {}
     for name, values in columns.items():
         if name not in kind_class.DTYPES:
             _fail(f"{kind}: column {_show(name)} is unknown")
@@ -270,12 +266,15 @@ def _integer(name: str, value: Any, high: int) -> None:
         _fail(f"{name} {_show(value)} must be an integer in 0 to {high}")
 
 
-def _is_bytes(tag: str) -> bool:
+def _encode_tag(tag: str) -> bytes:
     try:
-        bytes.fromhex(tag)
+        data = bytes.fromhex(tag)
     except ValueError:
-        return False
-    return True
+        data = b""
+    # fromhex also takes small letters and blanks, which would come back as another text.
+    if data.hex().upper() != tag:
+        _fail(f"tag {tag[:40]!r} is no upper-case hexadecimal of whole bytes")
+    return data
 
 
 def _show(value: object) -> str:

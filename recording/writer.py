@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recording import tables
+from recording.columns import ArrowArray, ArrowTable, ArrowType
 from recording.errors import RecordingError
-from recording.json_checks import one_line
+from recording.json_checks import one_line, parse_json
 from recording.poses import Poses
 from recording.readings import NO_TIME, Readings
 from recording.records import Activity, Events, Recording, Truth
@@ -46,7 +47,7 @@ class HasJson(Protocol):
     """A plan, as far as this room knows it."""
 
     def to_json(self) -> dict[str, Any]:
-        """The object of ``plan.json``."""
+        """Return the object of ``plan.json``."""
         ...
 
 
@@ -55,7 +56,7 @@ class HasCsv(Protocol):
     """Holdings, as far as this room knows them."""
 
     def to_csv(self) -> str:
-        """The text of ``holdings.csv``."""
+        """Return the text of ``holdings.csv``."""
         ...
 
 
@@ -105,7 +106,10 @@ class RecordingWriter:
         self.path = Path(path)
         if self.path.exists() and not self.path.is_dir():
             raise RecordingError(f"{self.path}: is a file; a recording is a folder, choose another name")
-        self._info = info
+        # What is written must be readable: names, numbers and ids are checked as if they came from a file.
+        text = json.dumps(info.to_json(), ensure_ascii=False, indent=1, default=_refuse_value)
+        RunInfo.from_json(parse_json(text.encode(), "run.json", RecordingError))
+        self._info, self._run_json = info, text + "\n"
         self._temp = self.path.parent / f".{self.path.name}.{uuid.uuid4().hex[:8]}.partial"
         self._open: dict[str, tuple[pq.ParquetWriter, pa.Schema]] = {}
         with _writing(self.path):
@@ -114,15 +118,30 @@ class RecordingWriter:
 
     def readings(self, part: Readings) -> None:
         """Append readings; every part must have the same optional columns as the first."""
+        unknown = ~np.isin(part.antenna, [mount.id for mount in self._info.antennas])
+        if np.any(unknown):
+            number = int(part.antenna[np.argmax(unknown)])
+            raise RecordingError(
+                f"{self.path}: a reading is of antenna {number}, which the run does not have"
+            )
+        # A part that is empty still says which optional columns there are.
+        for start in range(0, max(len(part), 1), ROW_GROUP):
+            self._readings(part.select(slice(start, start + ROW_GROUP)))
+
+    def _readings(self, part: Readings) -> None:
         columns = dict(part.columns())
         columns.pop("tag")
-        arrays = {name: pa.array(values) for name, values in columns.items() if name not in ("t", "reader_t")}
+        arrays: dict[str, ArrowArray] = {
+            name: pa.array(values) for name, values in columns.items() if name not in ("t", "reader_t")
+        }
         arrays["t"] = _times(part.t)
         if part.reader_t is not None:
             arrays["reader_t"] = _times(part.reader_t, part.reader_t == NO_TIME)
         arrays["phase_rad"] = pa.array(part.phase_rad, mask=np.isnan(part.phase_rad))
+        # Each row group stores its dictionary whole: only tags that are in it.
+        heard, index = np.unique(part.tag, return_inverse=True)
         arrays["epc"] = pa.DictionaryArray.from_arrays(
-            pa.array(part.tag.astype(np.int32)), pa.array(list(part.tags), pa.string())
+            pa.array(index.astype(np.int32)), pa.array([part.tags[i] for i in heard], pa.string())
         )
         self._append("readings.parquet", tables.READINGS, arrays)
 
@@ -155,7 +174,7 @@ class RecordingWriter:
             arrays["offset_m"] = pa.array(truth.offset_m, mask=np.isnan(truth.offset_m))
         self._append("truth.parquet", tables.TRUTH, arrays)
 
-    def table(self, name: str, table: pa.Table) -> None:
+    def table(self, name: str, table: ArrowTable) -> None:
         """Write ``odometry`` or ``sightings`` as they are."""
         if name not in ("odometry", "sightings"):
             raise ValueError(f"no table {name!r} in a recording; there are odometry and sightings")
@@ -168,7 +187,12 @@ class RecordingWriter:
         }
         schema = table.schema.with_metadata(kept | {k.encode(): v.encode() for k, v in metadata().items()})
         with _writing(self.path):
-            pq.write_table(table.cast(schema), self._temp / f"{name}.parquet", compression="zstd")
+            pq.write_table(
+                table.cast(schema),
+                self._temp / f"{name}.parquet",
+                compression="zstd",
+                write_page_checksum=True,
+            )
 
     def plan(self, plan: PlanSource) -> None:
         """Write ``plan.json``: a file's copy, an object of JSON, or anything with ``to_json()``."""
@@ -188,8 +212,7 @@ class RecordingWriter:
             for writer, _ in self._open.values():
                 writer.close()
             self._open.clear()
-            text = json.dumps(self._info.to_json(), ensure_ascii=False, indent=1) + "\n"
-            (self._temp / "run.json").write_bytes(text.encode())
+            (self._temp / "run.json").write_bytes(self._run_json.encode())
             for file in self._temp.iterdir():
                 _sync(file)
             _sync(self._temp)
@@ -219,7 +242,7 @@ class RecordingWriter:
             self.abandon()
             raise
 
-    def _append(self, name: str, specs: tuple[ColumnSpec, ...], arrays: Mapping[str, pa.Array]) -> None:
+    def _append(self, name: str, specs: tuple[ColumnSpec, ...], arrays: Mapping[str, ArrowArray]) -> None:
         with _writing(self.path):
             if name not in self._open:
                 fields = [pa.field(s.name, _stored(s, arrays[s.name])) for s in specs if s.name in arrays]
@@ -229,6 +252,7 @@ class RecordingWriter:
                     schema,
                     compression="zstd",
                     compression_level=3,
+                    write_page_checksum=True,
                     use_dictionary=_encoded(schema),
                 )
                 self._open[name] = (writer, schema)
@@ -314,15 +338,19 @@ class _writing:  # noqa: N801 - reads as a statement
             raise RecordingError(f"{self._path}: cannot be written ({one_line(why)})") from error
 
 
-def _times(t: npt.NDArray[np.int64], null: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+def _refuse_value(value: object) -> None:
+    raise RecordingError(f"run.json: {one_line(repr(value), 60)} is no value of JSON")
+
+
+def _times(t: npt.NDArray[np.int64], null: npt.NDArray[np.bool_] | None = None) -> ArrowArray:
     return pa.array(t, mask=null).cast(tables.TIME)
 
 
-def _stored(spec: ColumnSpec, array: pa.Array) -> pa.DataType:
+def _stored(spec: ColumnSpec, array: ArrowArray) -> ArrowType:
     return array.type if pa.types.is_dictionary(array.type) else spec.type
 
 
-def _encoded(schema: pa.Schema) -> list[str]:
+def _encoded(schema: ArrowType) -> Any:
     # Times and floats hardly repeat: a dictionary of them costs more than it saves.
     plain = ("t", "t_start", "t_end", "reader_t", "x_m", "y_m", "z_m", "yaw_rad", "phase_rad", "offset_m")
     return [name for name in schema.names if name not in plain]

@@ -144,7 +144,7 @@ class Holdings:
 
     @classmethod
     def of(cls, rows: Iterable[Holding]) -> Holdings:
-        """Holdings of some copies, with the notes that reading them from a file would have made."""
+        """Return holdings of some copies, with the notes that reading them from a file would have made."""
         made = cls(tuple(rows))
         notes = [
             f"{what} {name} stands {len(copies)} times"
@@ -156,7 +156,7 @@ class Holdings:
         return cls(made.rows, tuple(notes))
 
     def to_csv(self) -> str:
-        """The text of ``holdings.csv``."""
+        """Return the text of ``holdings.csv``."""
         extra = list(dict.fromkeys(name for row in self.rows for name in row.extra))
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
@@ -189,7 +189,7 @@ def read_holdings(path: str | Path) -> Holdings:
 
 
 def parse_holdings(text: str, source: str = "holdings.csv") -> Holdings:
-    """Holdings from the text of the file; raises HoldingsError as `read_holdings` does."""
+    """Return holdings from the text of the file; raises HoldingsError as `read_holdings` does."""
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     row = 0
     limit = csv.field_size_limit(_MAX_FIELD)

@@ -8,6 +8,7 @@ from the aisle. Map frame: x east, y north, z up, metres; angles counter-clockwi
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -78,7 +79,7 @@ class Shelf:
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def to_json(self) -> dict[str, Any]:
-        """The shelf's object in the file."""
+        """Return the shelf's object in the file."""
         made: dict[str, Any] = {
             "id": self.id,
             "bay": self.bay,
@@ -180,7 +181,7 @@ class Face:
 
     def shelf_at(self, offset_m: npt.ArrayLike, z_m: npt.ArrayLike) -> npt.NDArray[np.intp]:
         """
-        The shelf at a place of the face.
+        Return the shelf at a place of the face.
 
         A place belongs to a shelf from its board up to its clear height and from `from_m` up to, but not
         including, `to_m` (the face's right end belongs to its last shelves). A place between the clear
@@ -208,14 +209,14 @@ class Face:
         return found
 
     def walking_order(self) -> tuple[Shelf, ...]:
-        """The shelves bay by bay from left to right, and in each bay from the top board down."""
+        """Return the shelves bay by bay from left to right, and in each bay from the top board down."""
         left: dict[str, float] = {}
         for shelf in self.shelves:
             left[shelf.bay] = min(shelf.from_m, left.get(shelf.bay, math.inf))
         return tuple(sorted(self.shelves, key=lambda s: (left[s.bay], s.bay, -s.level, s.from_m)))
 
     def to_json(self) -> dict[str, Any]:
-        """The face's object in the file."""
+        """Return the face's object in the file."""
         return {
             "id": self.id,
             "origin_m": list(self.origin_m),
@@ -236,7 +237,7 @@ class Floor:
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def to_json(self) -> dict[str, Any]:
-        """The floor's object in the file."""
+        """Return the floor's object in the file."""
         return {"id": self.id, "faces": [face.to_json() for face in self.faces]} | dict(self.extra)
 
 
@@ -278,21 +279,21 @@ class Plan:
         return tuple(shelf for face in self.faces for shelf in face.walking_order())
 
     def face(self, face_id: str) -> Face:
-        """The face of an id; raises KeyError."""
+        """Return the face of an id; raises KeyError."""
         try:
             return self._faces[face_id]
         except KeyError:
             raise KeyError(f"no face {face_id!r} in the plan of {self.site}") from None
 
     def shelf(self, shelf_id: str) -> tuple[Face, Shelf]:
-        """The shelf of an id and the face it is on; raises KeyError."""
+        """Return the shelf of an id and the face it is on; raises KeyError."""
         try:
             return self._shelves[shelf_id]
         except KeyError:
             raise KeyError(f"no shelf {shelf_id!r} in the plan of {self.site}") from None
 
     def floor_of(self, face_id: str) -> Floor:
-        """The floor a face is on; raises KeyError."""
+        """Return the floor a face is on; raises KeyError."""
         self.face(face_id)
         return next(floor for floor in self.floors if any(face.id == face_id for face in floor.faces))
 
@@ -305,7 +306,7 @@ class Plan:
         return {shelf.id: (face, shelf) for face in self.faces for shelf in face.shelves}
 
     def to_json(self) -> dict[str, Any]:
-        """The object of ``plan.json``."""
+        """Return the object of ``plan.json``."""
         return {
             "format": FORMAT,
             "site": self.site,
@@ -316,7 +317,7 @@ class Plan:
     @classmethod
     def from_json(cls, obj: object, source: str = "plan.json") -> Plan:
         """
-        A plan from the object of ``plan.json``, checked.
+        Return a plan from the object of ``plan.json``, checked.
 
         Raises
         ------
@@ -482,7 +483,7 @@ def _check_boards(shelves: tuple[Shelf, ...], entries: Iterable[Fields]) -> None
         by_bay.setdefault(shelf.bay, []).append((shelf, entry))
     for level, row in by_level.items():
         row.sort(key=lambda pair: pair[0].from_m)
-        for (left, _), (right, entry) in zip(row, row[1:], strict=False):
+        for (left, _), (right, entry) in itertools.pairwise(row):
             if right.from_m < left.to_m - SLACK_M:
                 entry.fail(
                     "from_m", f"is {right.from_m:g}, inside shelf {left.id!r} of the same level {level}"

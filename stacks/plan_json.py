@@ -54,29 +54,29 @@ class Fields:
         raise PlanError(f"{self.source}: {where}{' ' if where else ''}{what}")
 
     def value(self, key: str) -> Any:
-        """The value of a required key, as it is."""
+        """Return the value of a required key, as it is."""
         return self._required(key)
 
     def text(self, key: str) -> str:
-        """A non-empty string of at most 200 characters."""
+        """Return a non-empty string of at most 200 characters."""
         value = self._required(key)
         if not isinstance(value, str) or not value.strip() or len(value) > 200 or not value.isprintable():
             self.fail(key, f"must be a text of 1 to 200 printable characters, not {_show(value)}")
         return value
 
     def number(self, key: str) -> float:
-        """A finite number."""
+        """Return a finite number."""
         return self._number(key, self._required(key))
 
     def numbers(self, key: str, count: int) -> tuple[float, ...]:
-        """A list of exactly `count` finite numbers."""
+        """Return a list of exactly `count` finite numbers."""
         value = self._required(key)
         if not isinstance(value, list) or len(cast(list[Any], value)) != count:
             self.fail(key, f"must be a list of {count} numbers, not {_show(value)}")
         return tuple(self._number(f"{key}[{i}]", v) for i, v in enumerate(cast(list[Any], value)))
 
     def integer(self, key: str, low: int, high: int) -> int:
-        """An integer within bounds."""
+        """Return an integer within bounds."""
         value = self._required(key)
         if isinstance(value, bool) or not isinstance(value, int):
             self.fail(key, f"must be an integer, not {_show(value)}")
@@ -85,12 +85,12 @@ class Fields:
         return value
 
     def optional(self, key: str, take: Callable[[str], T]) -> T | None:
-        """What `take` makes of a key, or None where it is missing or null."""
+        """Return what `take` makes of a key, or None where it is missing or null."""
         self._used.add(key)
         return None if self._value.get(key) is None else take(key)
 
     def objects(self, key: str) -> list[Fields]:
-        """The objects of a list."""
+        """Return the objects of a list."""
         value = self._required(key)
         if not isinstance(value, list):
             self.fail(key, f"must be a list, not {_show(value)}")
@@ -98,7 +98,7 @@ class Fields:
         return [Fields(v, self.source, f"{base}[{i}]") for i, v in enumerate(cast(list[Any], value))]
 
     def rest(self) -> Mapping[str, Any]:
-        """The keys that nobody asked for."""
+        """Return the keys that nobody asked for."""
         return {key: value for key, value in self._value.items() if key not in self._used}
 
     def _required(self, key: str) -> Any:

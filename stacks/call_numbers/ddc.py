@@ -35,7 +35,7 @@ _PARTS = re.compile(
     r"|(?P<word>[^\W\d_]+)(?P<stop>\.?\s*)(?P<number>\d+)(?P<work>[A-Za-z]*)"
     r"|(?P<plain>[^\W\d_]+)"
 )
-WITHOUT_NUMBER = frozenset("FIC FICTION F E EASY B BIO BIOG BIOGRAPHY SC STORY P PB".split())
+WITHOUT_NUMBER = re.compile(r"FIC|FICTION|F|E|EASY|B|BIO|BIOG|BIOGRAPHY|SC|STORY|PB?")
 """Classes that are a word: fiction, picture books, biography."""
 
 
@@ -58,7 +58,7 @@ def sort_key(text: str) -> bytes | None:
         rest = rest[head.end() :]
     else:
         # The first word that is a class: what follows it is the author's, even if it could be a prefix.
-        place = next((i for i, name in enumerate(words) if name in WITHOUT_NUMBER), None)
+        place = next((i for i, name in enumerate(words) if WITHOUT_NUMBER.fullmatch(name)), None)
         if place is None:
             return None
         made = [f"{'_'.join(words[: place + 1])}  "]

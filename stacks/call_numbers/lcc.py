@@ -29,17 +29,18 @@ from stacks.call_numbers.text import (
 )
 
 _CLASS = re.compile(r"([A-Za-z]{1,3})\s*(\d{1,9})(?:\s*\.\s*(\d+))?(?![0-9])")
-_PREFIX = re.compile(r"([A-Za-z]{1,12}|[+*]{1,3})\.?\s+(?=[A-Za-z+*])")
+_PREFIX = re.compile(
+    r"(REF|REFERENCE|OVERSIZE|OVERSZ|FOLIO|FOL|FF?|QUARTO|Q|RARE|SPEC|RESERVE|RES|THESIS|MICROFILM|MICROFICHE"
+    r"|DVD|CD|VIDEO|MAP|ATLAS|JUV|STACKS|STORAGE|LARGE|MINI|[+*]{1,3})\.?\s+(?=[A-Z+*])",
+    re.IGNORECASE,
+)
+"""Collections shelved apart from the plain sequence."""
 _PARTS = re.compile(
     r"(?P<cutter>\.\s*[A-Za-z]\d+|[A-Z]\d+|[a-z]\d+)(?P<work>[A-Za-z]*)(?!\d)"
     r"|(?P<bare>\.\s*[A-Za-z])(?![A-Za-z0-9.])"
     r"|(?P<date>\d+)(?P<suffix>[A-Za-z]*)(?!\d)"
     r"|(?P<word>[^\W\d_]+)(?:(?P<stop>\.?\s*)(?P<number>\d+))?"
     r"|(?P<digits>\d+)"
-)
-PREFIXES = frozenset(
-    "REF REFERENCE OVERSIZE OVERSZ FOLIO FOL F FF Q QUARTO RARE SPEC RESERVE RES THESIS MICROFILM MICROFICHE "
-    "DVD CD VIDEO MAP ATLAS JUV STACKS STORAGE LARGE MINI + ++ +++ * **".split()
 )
 _VOLUME_LETTERS = frozenset("vctp")
 
@@ -71,7 +72,7 @@ def _split_prefix(label: str) -> tuple[str, str]:
     words: list[str] = []
     while len(words) < 3:
         match = _PREFIX.match(label)
-        if match is None or match[1].upper() not in PREFIXES:
+        if match is None:
             break
         words.append(match[1].upper())
         label = label[match.end() :]

@@ -67,17 +67,17 @@ class ShelfRanges:
         self._going_on = self._carried_on(mine, {s.id for s in unreadable}) if in_sequence else {}
 
     def home(self, call_number: str) -> Shelf | None:
-        """The shelf whose range holds a call number; None before the first start or where it cannot be read."""
+        """Return the shelf whose range holds a call number; None before the first start or where it cannot be read."""
         key = sort_key(self.scheme, call_number)
         return None if key is None else self.home_of_key(key)
 
     def home_of_key(self, key: bytes) -> Shelf | None:
-        """The shelf whose range holds a key of `sort_key`."""
+        """Return the shelf whose range holds a key of `sort_key`."""
         place = bisect_right(self._keys, key) - 1
         return self.shelves[place] if place >= 0 else None
 
     def homes(self, call_number: str) -> tuple[Shelf, ...]:
-        """The home shelf and those after it that carry its range on; empty where there is none."""
+        """Return the home shelf and those after it that carry its range on; empty where there is none."""
         first = self.home(call_number)
         return () if first is None else (first, *self._going_on.get(first.id, ()))
 
@@ -100,7 +100,7 @@ class ShelfRanges:
 
 
 def _longest_rising(keys: Sequence[bytes]) -> set[int]:
-    """Indices of the longest non-decreasing subsequence: one wrong start does not take others with it."""
+    """Return indices of the longest non-decreasing subsequence: one wrong start does not take others with it."""
     tails: list[bytes] = []
     ends: list[int] = []
     before = [-1] * len(keys)

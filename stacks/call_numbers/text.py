@@ -46,7 +46,7 @@ def normalize(text: str) -> str | None:
 
 
 def number(digits: str) -> str:
-    """A whole number so that text comparison is numeric: how many digits, then the digits."""
+    """Return a whole number so that text comparison is numeric: how many digits, then the digits."""
     plain = digits.lstrip("0") or "0"
     return f"{len(plain):03d}{plain}"
 
@@ -57,7 +57,7 @@ def fraction(digits: str) -> str:
 
 
 def word(text: str) -> str:
-    """A word in upper-case ASCII; any other letter as ``~`` and its code point, behind Z."""
+    """Return a word in upper-case ASCII; any other letter as ``~`` and its code point, behind Z."""
     made = text.upper()
     return made if made.isascii() else "".join(c if c.isascii() else f"~{ord(c):06X}" for c in made)
 

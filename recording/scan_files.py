@@ -1,0 +1,230 @@
+"""The two files every recording has, readings and poses: read, judged row by row, put in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recording import cleaning, tables
+from recording.columns import Bool, Int64
+from recording.errors import RecordingError
+from recording.poses import Poses
+from recording.readings import NO_TIME, Readings
+from recording.tables import ParquetTable
+
+TAU = 2 * np.pi
+
+
+def read_readings(path: Path, mounts: set[int], notes: list[str]) -> tuple[Readings, Int64]:
+    """
+    Read ``readings.parquet``.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    mounts : set of int
+        The antenna ids of ``run.json``.
+    notes : list of str
+        What was forgiven is added here.
+
+    Returns
+    -------
+    readings : Readings
+        By time, without duplicates and spoiled rows; `tags` holds what was heard and nothing else.
+    bad_minutes : int64 array
+        UTC minutes of which over 5 % of the rows are spoiled; their rows are still there.
+
+    Raises
+    ------
+    RecordingError
+        If a column is missing or of a wrong type, or an antenna is not in `mounts`.
+    """
+    table = ParquetTable(path, tables.READINGS)
+    columns: dict[str, npt.NDArray[Any]] = {"antenna": antennas(table, mounts)}
+    columns["t"], no_time = times(table, "t")
+    columns["tag"], names, hexadecimal = _tags(table)
+    columns["frequency_khz"], no_frequency = table.numbers("frequency_khz")
+    columns["rssi_dbm"] = rssi = table.floats("rssi_dbm")
+    columns["phase_rad"] = phase = table.floats("phase_rad")
+    if table.has("seen_count"):
+        columns["seen_count"], unknown = table.numbers("seen_count")
+        columns["seen_count"][unknown] = 1
+    if table.has("doppler_hz"):
+        columns["doppler_hz"] = table.floats("doppler_hz")
+    if table.has("reader_t"):
+        columns["reader_t"] = times(table, "reader_t")[0]
+    no_rssi, no_phase = np.isnan(rssi), np.isnan(phase)
+    spoiled = {
+        "time missing": no_time,
+        "EPC no hexadecimal": columns["tag"] >= hexadecimal,
+        "RSSI missing": no_rssi,
+        "frequency missing": no_frequency,
+        "RSSI outside -120..0 dBm": ~(no_rssi | ((rssi >= -120) & (rssi <= 0))),
+        "phase outside [0, 2 pi)": ~(no_phase | ((phase >= 0) & (phase < TAU))),
+    }
+    others = [values for name, values in columns.items() if name != "t"]
+    others += [no_frequency, *(table.ranks(name) for name in table.extra)]
+    repeated = cleaning.duplicates(columns["t"], others)
+    keep, bad_minutes = judge(table.name, columns["t"], repeated, spoiled, notes)
+    say_late(table.name, columns["t"][~(no_time | repeated)], notes)
+    if not np.all(keep):
+        columns = {name: values[keep] for name, values in columns.items()}
+    heard = np.bincount(columns["tag"], minlength=len(names)) > 0
+    columns["tag"] = (np.cumsum(heard) - 1).astype(np.uint32)[columns["tag"]]
+    tags = tuple(name for name, there in zip(names, heard.tolist(), strict=True) if there)
+    return Readings(tags=tags, **columns).sorted(), bad_minutes
+
+
+def read_poses(path: Path, notes: list[str]) -> tuple[Poses, Int64]:
+    """
+    Read ``poses.parquet``.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    notes : list of str
+        What was forgiven is added here.
+
+    Returns
+    -------
+    poses : Poses
+        Strictly by time, all finite.
+    bad_minutes : int64 array
+        UTC minutes of which over 5 % of the rows are spoiled; their rows are still there.
+
+    Raises
+    ------
+    RecordingError
+        If a column is missing or of a wrong type.
+    """
+    table = ParquetTable(path, tables.POSES)
+    columns: dict[str, npt.NDArray[Any]] = {}
+    columns["t"], no_time = times(table, "t")
+    for name in ("x_m", "y_m", "yaw_rad", "sigma_xy_m", "sigma_yaw_rad", "mast_z_m"):
+        if table.has(name):
+            columns[name] = table.floats(name)
+    must = [values for name, values in columns.items() if name in ("x_m", "y_m", "yaw_rad", "mast_z_m")]
+    not_finite = ~np.logical_and.reduce([np.isfinite(values) for values in must])
+    others = [values for name, values in columns.items() if name != "t"]
+    if table.has("floor_id"):
+        columns["floor_id"] = table.strings("floor_id")
+        others.append(table.ranks("floor_id"))
+    t = columns["t"]
+    repeated = cleaning.duplicates(t, others + [table.ranks(name) for name in table.extra])
+    rows = np.flatnonzero(~(no_time | not_finite | repeated))
+    # A shuffled table steps back at every second row, a clock that is set at a few: the first is put in
+    # order; in the second, rows whose time does not advance are spoiled.
+    if np.count_nonzero(np.diff(t[rows]) < 0) * 3 > max(len(rows), 9):
+        say_late(table.name, t[rows], notes)
+        rows = rows[np.argsort(t[rows], kind="stable")]
+    stuck = np.zeros(table.rows, dtype=np.bool_)
+    stuck[rows] = cleaning.not_advancing(t[rows])
+    spoiled = {"time missing": no_time, "not finite": not_finite, "time does not advance": stuck}
+    keep, bad_minutes = judge(table.name, t, repeated, spoiled, notes)
+    rows = rows[keep[rows]]
+    return Poses(**{name: values[rows] for name, values in columns.items()}), bad_minutes
+
+
+def judge(
+    name: str, t: Int64, repeated: Bool, spoiled: Mapping[str, Bool], notes: list[str]
+) -> tuple[Bool, Int64]:
+    """
+    Say in `notes` how many rows are dropped and why.
+
+    Parameters
+    ----------
+    name : str
+        The file's name.
+    t : int64 (n,)
+        Times; `NO_TIME` where there is none.
+    repeated : bool (n,)
+        Rows equal to an earlier one.
+    spoiled : mapping of str to bool (n,)
+        The reasons, and the rows each one holds for.
+    notes : list of str
+        What was forgiven is added here.
+
+    Returns
+    -------
+    keep : bool (n,)
+        Rows neither repeated nor spoiled.
+    bad_minutes : int64 array
+        UTC minutes of which over 5 % of the rows are spoiled, repeated ones not counted.
+    """
+    anyhow = np.logical_or.reduce(list(spoiled.values()))
+    say(name, repeated, "duplicate", "dropped", notes)
+    bad = anyhow & ~repeated
+    if np.any(bad):
+        reasons: list[str] = []
+        left = bad.copy()
+        for reason, rows in spoiled.items():
+            count = int(np.count_nonzero(rows & left))
+            reasons += [f"{count} {reason}"] if count else []
+            left &= ~rows
+        say(name, bad, "spoiled", f"left out ({', '.join(reasons)})", notes)
+    minute = cleaning.minutes(t, t != NO_TIME)
+    return ~(repeated | anyhow), cleaning.spoiled_minutes(minute, anyhow, ~repeated)
+
+
+def say(name: str, rows: Bool, what: str, done: str, notes: list[str]) -> None:
+    """Add a sentence on how many rows something was done to, where there are any."""
+    count = int(np.count_nonzero(rows))
+    if count:
+        notes.append(f"{name}: {count} {what} row{'s' if count > 1 else ''} {done}")
+
+
+def say_late(name: str, t: Int64, notes: list[str]) -> None:
+    """Add a sentence on how many rows stood behind a later one, where there are any."""
+    if len(t) > 1:
+        say(name, t[1:] < np.maximum.accumulate(t)[:-1], "out-of-order", "sorted", notes)
+
+
+def refuse(table: ParquetTable, rows: Bool, what: str) -> None:
+    """Raise RecordingError naming the first of these rows, counted from 0."""
+    if np.any(rows):
+        raise RecordingError(f"{table.name}: row {int(np.argmax(rows))} (the first is 0): {what}")
+
+
+def times(table: ParquetTable, name: str) -> tuple[Int64, Bool]:
+    """Return a time column, `NO_TIME` where it is null, and where that is."""
+    t, null = table.numbers(name)
+    t[null] = NO_TIME
+    return t, t == NO_TIME
+
+
+def antennas(table: ParquetTable, mounts: set[int]) -> npt.NDArray[np.uint8]:
+    """Return the column `antenna`; a row of an antenna that is not in `mounts` is refused."""
+    antenna, null = table.numbers("antenna")
+    refuse(table, null, "antenna is null")
+    known = np.zeros(256, dtype=np.bool_)
+    known[sorted(mounts)] = True
+    unknown = ~known[antenna]
+    if np.any(unknown):
+        number = int(antenna[np.argmax(unknown)])
+        refuse(
+            table, unknown, f"antenna {number} is none of run.json's {', '.join(map(str, sorted(mounts)))}"
+        )
+    return antenna
+
+
+def _tags(table: ParquetTable) -> tuple[npt.NDArray[np.uint32], list[str], int]:
+    """Return the tag of each row, all tags, and how many of them, in front, are hexadecimal."""
+    code, found = table.codes("epc")
+    good: dict[str, int] = {}
+    for name in found:
+        if cleaning.is_hex(name):
+            good.setdefault((name or "").upper(), len(good))
+    # Spoiled texts get numbers of their own behind the good ones: rows spoiled differently are no duplicates.
+    index: Mapping[str, int] = good
+    new = np.empty(len(found) + 1, dtype=np.uint32)
+    names: Sequence[str] = list(good)
+    for i, name in enumerate(found):
+        new[i] = index.get((name or "").upper(), len(names) + i)
+    new[-1] = len(names) + len(found)
+    return new[code], [*names, *[""] * (len(found) + 1)], len(good)
