@@ -1,0 +1,87 @@
+"""Is an antenna's phase known fully, or only up to pi?
+
+Some readers report the phase or the phase plus pi, chosen anew for each reading, some never, and the documentation
+of one and the same chip set differs. The data tell: neighbouring readings of a tag from nearly one spot either
+agree, or differ by pi.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from localization.signal_model import wavenumber
+from recording import Poses, Readings, RunInfo
+
+#: Two readings compared: at most so far apart in space (a shift of half a radian), and in time.
+NEAR_RAD = 0.6
+NEAR_S = 30.0
+#: Under this share of half-turns they are fades, not the reader's doing (a slide without flips shows a few in a
+#: thousand); a reader with the ambiguity shows 0.3 to 0.5.
+FLIP_SHARE = 0.05
+#: Fewer pairs than this prove nothing, and a phase taken up to pi is right either way.
+ENOUGH_PAIRS = 40
+_MOST_PAIRS = 400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguity:
+    """What was found for each antenna id.
+
+    Attributes
+    ----------
+    doubled : bool array, shape (256,)
+        Antennas whose phase must be taken up to pi (that is, doubled).
+    share : float64 array, shape (256,)
+        Share of neighbouring readings that differ by about pi; NaN where too few were heard.
+    """
+
+    doubled: npt.NDArray[np.bool_]
+    share: npt.NDArray[np.float64]
+
+
+def find_ambiguity(info: RunInfo, readings: Readings, poses: Poses, *, rows: int = 2_000_000) -> Ambiguity:
+    """Find each antenna's ambiguity from the run.
+
+    A mount that states ``pi`` is believed. One that states ``none`` is believed unless the data contradict it.
+    """
+    doubled = np.zeros(256, np.bool_)
+    share = np.full(256, np.nan)
+    # The first readings of a run can all come from one spot; a stretch from its middle is as good as any.
+    begin = max(0, (len(readings) - rows) // 2)
+    part = slice(begin, begin + rows)
+    tag, antenna = readings.tag[part].astype(np.int64), readings.antenna[part].astype(np.int64)
+    frequency, t = readings.frequency_khz[part].astype(np.int64), readings.t[part]
+    phase = readings.phase_rad[part].astype(np.float64)
+    order = np.lexsort((t, frequency, antenna, tag))
+    order = order[np.isfinite(phase[order])]
+    a, b = order[:-1], order[1:]
+    same = (tag[a] == tag[b]) & (antenna[a] == antenna[b]) & (frequency[a] == frequency[b])
+    same &= t[b] - t[a] < NEAR_S * 1e9
+    a, b = a[same], b[same]
+    if len(a) > _MOST_PAIRS:
+        a, b = a[:: len(a) // _MOST_PAIRS], b[:: len(b) // _MOST_PAIRS]
+    from_pose, to_pose = poses.at(t[a]), poses.at(t[b])
+    moved = np.hypot(to_pose.x_m - from_pose.x_m, to_pose.y_m - from_pose.y_m)
+    turned = np.abs(np.angle(np.exp(1j * (to_pose.yaw_rad - from_pose.yaw_rad))))
+    reach = 0.5 * turned
+    near = wavenumber(frequency[a]) * (moved + reach) < NEAR_RAD * 1.5
+    a, b = a[near], b[near]
+    apart = np.abs(np.angle(np.exp(1j * (phase[b] - phase[a]))))
+    # Between the two heaps lie fades and noise: they decide nothing.
+    clear = (apart < np.pi / 3) | (apart > 2 * np.pi / 3)
+    pairs = np.bincount(antenna[a][clear], minlength=256)
+    flips = np.bincount(antenna[a][clear & (apart > np.pi / 2)], minlength=256)
+    enough = pairs >= ENOUGH_PAIRS
+    share[enough] = flips[enough] / pairs[enough]
+    for mount in info.antennas:
+        found = share[mount.id]
+        if mount.phase_ambiguity == "pi":
+            doubled[mount.id] = True
+        elif mount.phase_ambiguity == "none":
+            doubled[mount.id] = bool(found > 4 * FLIP_SHARE)
+        else:
+            doubled[mount.id] = not found < FLIP_SHARE
+    return Ambiguity(doubled, share)

@@ -1,0 +1,372 @@
+"""The estimator: a recording in, positions and coverage out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from localization.ambiguity import Ambiguity, find_ambiguity
+from localization.calibration import Calibration
+from localization.coverage import make_coverage
+from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
+from localization.observations import Mounts, Observations, driven_m, observe, tag_blocks
+from localization.order import rank_on_shelves
+from localization.placing import Places, RunLaw, place, place_by_rssi, score
+from localization.positions import Coverage, Positions
+from localization.profile import fit, make_hypotheses, weigh
+from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
+from recording import Poses, Readings, Recording
+from stacks.plan import Plan
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Progress = Callable[[float, str], None]
+
+#: Readings handled at once (in whole tags): bounds memory whatever the night's length.
+BLOCK_READINGS = 100_000
+#: What every offset of a run shares without a calibration: the antenna's phase centre and mount,
+CENTRE_SIGMA_M = 0.015
+#: the reader's clock against the base's,
+CLOCK_SIGMA_S = 0.15
+#: and, where poses state no error, map against survey: a hundredth of the way from the run's start, at most this.
+POSE_SIGMA_SHARE, POSE_SIGMA_MOST_M = 0.01, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Localization:
+    """What ``localize`` found.
+
+    Attributes
+    ----------
+    positions : Positions
+        One row a tag heard, in the order of ``readings.tags``.
+    coverage : Coverage
+        Empty without a plan.
+    notes : tuple of str
+        What was found and assumed, one sentence each.
+    """
+
+    positions: Positions
+    coverage: Coverage
+    notes: tuple[str, ...]
+
+
+def localize(
+    recording: Recording,
+    plan: Plan | None = None,
+    *,
+    calibration: Calibration | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Localization:
+    """Estimate where every tag of a recording stands.
+
+    Parameters
+    ----------
+    recording : Recording
+    plan : Plan, optional
+        Without one, tags get map coordinates from the robot's track alone.
+    calibration : Calibration, optional
+        Nothing saved is used unless given here.
+    jobs : int
+        Threads.
+    progress : callable(share, text), optional
+
+    Returns
+    -------
+    Localization
+    """
+    return Localizer(plan, calibration=calibration, jobs=jobs).fit(recording, progress=progress).localization_
+
+
+class Localizer:
+    """Estimator of positions; ``fit`` a recording, read the attributes with a trailing underscore.
+
+    Parameters
+    ----------
+    plan : Plan, optional
+    calibration : Calibration, optional
+    jobs : int
+        Threads over blocks of tags.
+
+    Attributes
+    ----------
+    localization_ : Localization
+    ambiguity_ : Ambiguity
+    law_ : RunLaw or None
+        What the run taught of RSSI.
+    """
+
+    localization_: Localization
+    ambiguity_: Ambiguity
+    law_: RunLaw | None
+
+    def __init__(
+        self, plan: Plan | None = None, *, calibration: Calibration | None = None, jobs: int = 1
+    ) -> None:
+        self.plan = plan
+        self.calibration = calibration or Calibration()
+        self.jobs = jobs
+
+    def fit(self, recording: Recording, *, progress: Progress | None = None) -> Localizer:
+        """Estimate every tag's place."""
+        tell: Progress = progress or (lambda share, text: None)
+        tell(0.0, "looking at the readings")
+        notes: list[str] = []
+        mounts = Mounts.of(recording.info, self.calibration, BEAMWIDTH_DEG)
+        positions = _heard(recording)
+        self.law_ = None
+        self.ambiguity_ = find_ambiguity(recording.info, recording.readings, recording.poses)
+        if len(recording.poses.t) == 0:
+            notes.append("no poses: no tag could be placed")
+            self.localization_ = Localization(positions, Coverage.empty(), tuple(notes))
+            return self
+        notes += _ambiguity_notes(recording, self.ambiguity_)
+        usable = _usable(recording, mounts, self.calibration, notes)
+        way = driven_m(recording.poses)
+        latency_ns = round(self.calibration.latency_s * 1e9)
+        readings = recording.readings if usable is None else recording.readings.select(usable)
+        blocks = list(tag_blocks(readings, BLOCK_READINGS))
+        work = _Work(self, recording, readings, mounts, way, latency_ns)
+        parts: list[_Part] = []
+        for number, (_, rows) in enumerate(blocks[:1]):
+            parts.append(work.block(rows))
+            self.law_ = parts[-1].law
+            tell(0.9 * (number + 1) / len(blocks), "placing tags")
+        with ThreadPoolExecutor(max(1, self.jobs)) as pool:
+            for number, part in enumerate(pool.map(lambda block: work.block(block[1]), blocks[1:]), 1):
+                parts.append(part)
+                tell(0.9 * (number + 1) / len(blocks), "placing tags")
+        row_of = (
+            np.cumsum(np.bincount(recording.readings.tag, minlength=len(recording.readings.tags)) > 0) - 1
+        )
+        for part in parts:
+            _fill(positions, part, row_of, self.calibration)
+        coverage = Coverage.empty()
+        if self.plan is not None and parts:
+            tell(0.9, "mapping what was covered")
+            coverage = _coverage(recording, work.frames(None), mounts, parts, latency_ns)
+        positions = _rank(positions)
+        self.localization_ = Localization(positions, coverage, tuple(notes))
+        tell(1.0, "done")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one block of tags came to."""
+
+    frames: Frames
+    observations: Observations
+    candidates: Candidates
+    places: Places
+    common_m: Floats
+    law: RunLaw | None
+
+
+class _Work:
+    """The steps of one block, with what all blocks share."""
+
+    def __init__(
+        self,
+        localizer: Localizer,
+        recording: Recording,
+        readings: Readings,
+        mounts: Mounts,
+        way: Floats,
+        latency_ns: int,
+    ) -> None:
+        self.localizer = localizer
+        self.recording = recording
+        self.readings = readings
+        self.mounts = mounts
+        self.way = way
+        self.latency_ns = latency_ns
+        plan = localizer.plan
+        self._frames = Frames.of_plan(plan) if plan is not None and len(plan.faces) else None
+
+    def frames(self, observations: Observations | None) -> Frames:
+        if self._frames is None:
+            assert observations is not None
+            return frames_beside_track(observations)
+        return self._frames
+
+    def block(self, rows: Ints) -> _Part:
+        localizer, poses = self.localizer, self.recording.poses
+        observations = observe(
+            self.readings, rows, poses, self.way, self.mounts, localizer.ambiguity_.doubled, self.latency_ns
+        )
+        frames = self.frames(observations)
+        candidates = find_candidates(observations, frames, CORRELATION_M)
+        hypotheses = make_hypotheses(candidates, frames)
+        weight = weigh(observations, candidates)
+        fits = fit(observations, candidates, hypotheses, frames, weight)
+        scores, law = score(observations, candidates, hypotheses, fits, self.mounts, weight, localizer.law_)
+        places = place(candidates, hypotheses, fits, scores, frames)
+        places = place_by_rssi(observations, candidates, places, frames)
+        return _Part(
+            frames=frames,
+            observations=observations,
+            candidates=candidates,
+            places=places,
+            common_m=_common_sigma(observations, candidates, places, poses, localizer.calibration),
+            law=law,
+        )
+
+
+def _heard(recording: Recording) -> Positions:
+    """Return a row for every tag heard, with no place yet."""
+    readings = recording.readings
+    n = len(readings.tags)
+    tag = readings.tag.astype(np.int64)
+    seen = np.ones(len(tag)) if readings.seen_count is None else readings.seen_count.astype(np.float64)
+    first, last = np.full(n, np.iinfo(np.int64).max), np.zeros(n, np.int64)
+    np.minimum.at(first, tag, readings.t)
+    np.maximum.at(last, tag, readings.t)
+    pairs = np.unique(tag * 256 + readings.antenna)
+    blank = Positions.empty(n)
+    heard = dataclasses.replace(
+        blank,
+        epc=np.array(readings.tags, object) if n else blank.epc,
+        readings=np.round(np.bincount(tag, np.maximum(seen, 1.0), n)).astype(np.int64),
+        antennas=np.bincount(pairs // 256, minlength=n).astype(np.int64),
+        quality=np.zeros(n),
+        heard_from=first,
+        heard_to=last,
+    )
+    return heard.select(np.bincount(tag, minlength=n) > 0) if n else heard
+
+
+def _ambiguity_notes(recording: Recording, found: Ambiguity) -> list[str]:
+    notes: list[str] = []
+    for mount in recording.info.antennas:
+        share = found.share[mount.id]
+        said = (
+            "too few readings to tell"
+            if np.isnan(share)
+            else f"{share:.1%} of neighbouring readings half a turn apart"
+        )
+        taken = "known up to pi" if found.doubled[mount.id] else "known fully"
+        notes.append(f"antenna {mount.id}: phase taken as {taken} (stated {mount.phase_ambiguity}; {said})")
+    return notes
+
+
+def _usable(recording: Recording, mounts: Mounts, calibration: Calibration, notes: list[str]) -> Ints | None:
+    """Return the readings to place from (None: all): those with a pose, an antenna mount and UHF or HF alike."""
+    readings = recording.readings
+    posed = recording.poses.covers(readings.t - round(calibration.latency_s * 1e9))
+    mounted = np.isfinite(mounts.position_m[readings.antenna, 0])
+    if not posed.all():
+        notes.append(f"{int((~posed).sum())} readings outside the poses' time were not placed")
+    if not mounted.all():
+        notes.append(f"{int((~mounted).sum())} readings of antennas without a mount were not placed")
+    keep = posed & mounted
+    silent = [m.id for m in recording.info.antennas if not (readings.antenna == m.id).any()]
+    if silent:
+        notes.append("never heard: antenna " + ", ".join(map(str, silent)))
+    return None if keep.all() else np.flatnonzero(keep)
+
+
+def _common_sigma(
+    observations: Observations, candidates: Candidates, places: Places, poses: Poses, calibration: Calibration
+) -> Floats:
+    """Return what the offsets of neighbouring tags share, one standard deviation, shape (p,)."""
+    n = len(places.tag)
+    if n == 0:
+        return np.zeros(0)
+    index = candidates.observation
+    begin = candidates.start[:-1]
+    first = np.minimum.reduceat(observations.t[index], begin)[places.candidate]
+    last = np.maximum.reduceat(observations.t[index], begin)[places.candidate]
+    low = np.minimum.reduceat(observations.way_m[index], begin)[places.candidate]
+    high = np.maximum.reduceat(observations.way_m[index], begin)[places.candidate]
+    speed = (high - low) / np.maximum((last - first) * 1e-9, 0.1)
+    stated = np.add.reduceat(observations.sigma_pose_m[index], begin)[places.candidate]
+    stated = stated / np.diff(candidates.start)[places.candidate]
+    where = observations.position_m[index[begin]][places.candidate]
+    gone = np.hypot(where[:, 0] - poses.x_m[0], where[:, 1] - poses.y_m[0])
+    pose = np.where(np.isfinite(stated), stated, np.minimum(POSE_SIGMA_SHARE * gone, POSE_SIGMA_MOST_M))
+    if calibration.sigma_m is not None:
+        return np.hypot(calibration.sigma_m, np.where(np.isfinite(stated), stated, 0.0))
+    return np.sqrt(CENTRE_SIGMA_M**2 + (CLOCK_SIGMA_S * np.minimum(speed, 1.0)) ** 2 + pose**2)
+
+
+def _fill(positions: Positions, part: _Part, row_of: Ints, calibration: Calibration) -> None:
+    """Write a block's places into the rows of its tags."""
+    places, frames = part.places, part.frames
+    if len(places.tag) == 0:
+        return
+    rows = row_of[part.observations.tag[places.tag]]
+    shift = np.array(
+        [calibration.face_shift_m.get(frames.ids[f] or "", 0.0) for f in places.face], np.float64
+    )
+    offset = places.offset_m + shift
+    x, y = frames.to_map(places.face, offset, places.depth_m)
+    positions.x_m[rows], positions.y_m[rows], positions.z_m[rows] = x, y, places.height_m
+    positions.sigma_local_m[rows] = places.sigma_m
+    positions.sigma_along_m[rows] = np.hypot(places.sigma_m, part.common_m)
+    positions.quality[rows] = places.quality
+    positions.p_shelf[rows] = places.p
+    named = np.array([frames.ids[f] is not None for f in places.face])
+    faces = np.array([frames.ids[f] for f in places.face], object)
+    positions.face_id[rows[named]] = faces[named]
+    positions.offset_m[rows[named]] = offset[named]
+    positions.shelf_id[rows] = _shelf_ids(frames, places.face, places.shelf)
+    positions.alt_shelf_id[rows] = _shelf_ids(frames, places.alt_face, places.alt_shelf)
+    other = (places.alt_face >= 0) & named
+    positions.alt_offset_m[rows[other]] = places.alt_offset_m[other]
+    positions.p_alt[rows[other]] = places.p_alt[other]
+    if not named.all():
+        positions.p_shelf[rows[~named]] = np.nan
+
+
+def _shelf_ids(frames: Frames, face: Ints, shelf: Ints) -> npt.NDArray[np.object_]:
+    def name(f: int, s: int) -> str | None:
+        known = frames.faces[f] if f >= 0 else None
+        return known.shelves[s].id if known is not None and s >= 0 else None
+
+    return np.array([name(int(f), int(s)) for f, s in zip(face, shelf, strict=True)] or [], object)
+
+
+def _rank(positions: Positions) -> Positions:
+    """Add ranks: on the shelf, or on the face where it has no shelves."""
+    place = np.full(len(positions), -1, np.int64)
+    known = np.array([face is not None for face in positions.face_id], bool)
+    if known.any():
+        names = np.array(
+            [
+                f"{face}\n{shelf or ''}"
+                for face, shelf in zip(positions.face_id[known], positions.shelf_id[known], strict=True)
+            ]
+        )
+        place[known] = np.unique(names, return_inverse=True)[1]
+    rank, p_order = rank_on_shelves(place, positions.offset_m, positions.sigma_local_m)
+    return dataclasses.replace(positions, rank=rank, p_order=p_order)
+
+
+def _coverage(
+    recording: Recording, frames: Frames, mounts: Mounts, parts: list[_Part], latency_ns: int
+) -> Coverage:
+    """Learn from the well placed tags how often a tag is read, and map it."""
+    face, offset, height, count = [], [], [], []
+    for part in parts:
+        places, candidates = part.places, part.candidates
+        if len(places.tag) == 0:
+            continue
+        number = np.add.reduceat(part.observations.heard[candidates.observation], candidates.start[:-1])
+        good = places.p > 0.5
+        face.append(places.face[good])
+        offset.append(places.offset_m[good])
+        height.append(places.height_m[good])
+        count.append(number[places.candidate[good]])
+    if not face:
+        face, offset, height, count = [np.zeros(0, np.int64)], [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
+    return make_coverage(
+        recording, frames, mounts, np.concatenate(face), np.concatenate(offset), np.concatenate(height),
+        np.concatenate(count), latency_ns,
+    )  # fmt: skip

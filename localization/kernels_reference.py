@@ -1,0 +1,66 @@
+"""The kernels in plain numpy, one candidate at a time: what the compiled ones are held equal to."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from localization.kernels import STEPS, STUDENT_NU
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def profile_grid(
+    u: Floats, h: Floats, z: Floats, k: Floats, phase: Floats, weight: Floats, group: Ints, x: Floats,
+    depth: Floats, height: Floats,
+) -> Floats:  # fmt: skip
+    """Return the profile likelihood of one candidate, shape (hypotheses, offsets), see ``kernels.profile_grid``."""
+    out = np.zeros((len(depth), len(x)))
+    for i, (shift, level) in enumerate(zip(depth, height, strict=True)):
+        d = np.sqrt((u[:, None] - x) ** 2 + ((h + shift) ** 2 + (z - level) ** 2)[:, None])
+        term = weight[:, None] * np.exp(1j * (k[:, None] * d - phase[:, None]))
+        for g in np.unique(group):
+            out[i] += np.abs(term[group == g].sum(axis=0))
+    return out
+
+
+def refine(
+    u: Floats, h: Floats, z: Floats, k: Floats, phase: Floats, weight: Floats, group: Ints, cell: Ints,
+    start: tuple[float, float, float], depth_sigma: float, height_sigma: float,
+) -> Floats:  # fmt: skip
+    """Return the eight results of one candidate, see ``kernels.refine``."""
+    here = np.array(start)
+    prior = np.diag([0.0, 1.0 / max(depth_sigma, 1e-4) ** 2, 1.0 / max(height_sigma, 1e-4) ** 2])
+    robust, scale, total = np.ones(len(u)), 0.6, weight.sum()
+    member = group[:, None] == np.unique(group)
+    for step in range(STEPS + 1):
+        gap = np.stack([u - here[0], h + here[1], z - here[2]], axis=1)
+        d = np.sqrt((gap**2).sum(axis=1)) + 1e-9
+        jacobian = np.array([-1.0, 1.0, -1.0]) * k[:, None] * gap / d[:, None]
+        residual = phase - k * d
+        offset = np.angle((member * (weight * robust * np.exp(1j * residual))[:, None]).sum(axis=0))
+        residual = np.mod(residual - member @ offset + np.pi, 2 * np.pi) - np.pi
+        robust = (STUDENT_NU + 1) / (STUDENT_NU + (residual / scale) ** 2)
+        scale = float(np.clip(np.sqrt((weight * robust * residual**2).sum() / max(total, 1e-9)), 0.05, 1.5))
+        square = (residual / scale) ** 2
+        robust = (STUDENT_NU + 1) / (STUDENT_NU + square)
+        cost = (weight * 0.5 * (STUDENT_NU + 1) * np.log1p(square / STUDENT_NU)).sum()
+        w = weight * robust
+        mean = (member * w[:, None]).T @ jacobian / (member * w[:, None]).sum(axis=0)[:, None]
+        centred = jacobian - member @ mean
+        normal = (centred * (w / scale**2)[:, None]).T @ centred + prior + np.diag([1e-6, 0.0, 0.0])
+        pull = (centred * (w / scale**2)[:, None]).T @ residual - prior @ (here - np.array(start))
+        if step == STEPS:
+            cost += 0.5 * (here - np.array(start)) @ prior @ (here - np.array(start)) + total * np.log(scale)
+            break
+        here = here + np.clip(
+            np.linalg.solve(normal, pull), -1 * np.array([0.03, 0.03, 0.05]), [0.03, 0.03, 0.05]
+        )
+    inverse = np.linalg.inv(normal)
+    score = (w / scale**2) * residual * (centred @ inverse[0])
+    begins = np.flatnonzero(np.append(True, (np.diff(cell) != 0) | (np.diff(group) != 0)))
+    meat = (np.add.reduceat(score, begins) ** 2).sum()
+    return np.array(
+        [*here, max(inverse[0, 0], meat), scale, cost / max(total, 1e-9), total, len(begins)], np.float64
+    )

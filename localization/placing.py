@@ -1,0 +1,272 @@
+"""From fitted hypotheses to one place per tag: face, level, offset, and how sure."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import logsumexp, ndtr
+
+from localization.faces import Candidates, Frames
+from localization.observations import Mounts, Observations
+from localization.profile import Fits, Hypotheses
+from localization.strength import TAG_DB, WITNESS, learn_pattern, rssi_likelihood
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+#: A face's readings, received power summed over equal stretches of track, tell the side of the rack: through the
+#: rack they are about 10 dB weaker, give or take 5 dB, so a decibel weighs 2 * 10 / (2 * 5^2).
+POWER_LOG_ODDS = 0.4
+#: Log-likelihood of a residual under the Student-t (4 degrees of freedom, without its scale) against any phase being
+#: as likely: log(3/8) + log(2 pi).
+PHASE_BASE = 0.857
+#: The same for RSSI: a Gaussian of 4 dB against 30 dB of anything.
+RSSI_BASE = 1.1
+#: What stays in a single tag's offset whatever the fit says (orientation, the tag's own phase centre).
+TAG_FLOOR_M = 0.008
+#: Fewer track cells than this do not fix offset, phase and depth; then only the footprint is believed.
+FEW_CELLS = 4.0
+#: The best a footprint's centroid does (slide: 12 cm mean error at 20 cm pitch).
+FOOTPRINT_SIGMA_M = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class RunLaw:
+    """What the run itself taught of RSSI: the pattern's share, the antennas' bias, the tags' usual strength."""
+
+    pattern_share: float
+    bias_db: Floats
+    strength_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Log-posterior of every hypothesis (up to a constant per tag), and how strong the tag would be, shape (y,)."""
+
+    log_posterior: Floats
+    strength_db: Floats
+    owner: Ints
+
+
+def score(
+    observations: Observations,
+    candidates: Candidates,
+    hypotheses: Hypotheses,
+    fits: Fits,
+    mounts: Mounts,
+    weight: Floats,
+    law: RunLaw | None,
+) -> tuple[Scores, RunLaw]:
+    """Join phase, RSSI and received power; learn the run's RSSI law where none is given."""
+    begin = candidates.start[:-1]
+    owner = np.repeat(np.arange(len(begin)), np.diff(hypotheses.start))
+    total = np.add.reduceat(weight, begin)[owner]
+    witnesses = WITNESS * np.add.reduceat(1.0 / candidates.density, begin)[owner]
+    power = np.add.reduceat(
+        10.0 ** (observations.rssi_dbm[candidates.observation] / 10.0) / candidates.density, begin
+    )
+    base = fits.log_likelihood + PHASE_BASE * total + RSSI_BASE * witnesses + hypotheses.log_prior
+    base += POWER_LOG_ODDS * 10.0 * np.log10(power)[owner]
+    tags = candidates.tag[owner]
+    rounds = 3 if law is None else 1
+    share, bias, usual = (
+        (0.0, np.zeros(256), math.nan) if law is None else (law.pattern_share, law.bias_db, law.strength_db)
+    )
+    posterior, strength = base, base
+    for step in range(rounds):
+        strength, likelihood = rssi_likelihood(
+            observations, candidates, hypotheses, fits, mounts, share, bias
+        )
+        posterior = base + likelihood
+        if math.isfinite(usual):
+            posterior = posterior - 0.5 * ((strength - usual) / TAG_DB) ** 2
+        if law is None:
+            best = first_best(tags, posterior)
+            usual = float(np.median(strength[best]))
+            if step < rounds - 1:
+                trusted = best[np.abs(strength[best] - usual) < 1.2 * TAG_DB]
+                share, bias = learn_pattern(observations, candidates, hypotheses, fits, mounts, trusted)
+    return Scores(posterior, strength, owner), RunLaw(share, bias, usual)
+
+
+def first_best(tags: Ints, value: Floats) -> Ints:
+    """Return, for each run of equal ``tags``, the index of its largest ``value``."""
+    order = np.lexsort((-value, tags))
+    return order[np.append(True, np.diff(tags[order]) != 0)] if len(order) else order
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """One place per candidate tag; columns of shape (p,), tags ascending.
+
+    ``hypothesis`` is the chosen one; ``alt_*`` the second best shelf (or face); ``p`` their posteriors. ``shelf``
+    indexes the face's shelves, -1 where it has none there.
+    """
+
+    tag: Ints
+    candidate: Ints
+    hypothesis: Ints
+    face: Ints
+    shelf: Ints
+    offset_m: Floats
+    depth_m: Floats
+    height_m: Floats
+    sigma_m: Floats
+    p: Floats
+    alt_face: Ints
+    alt_shelf: Ints
+    alt_offset_m: Floats
+    p_alt: Floats
+    strength_db: Floats
+    scale_rad: Floats
+    cells: Floats
+    quality: Floats
+
+
+def place(
+    candidates: Candidates, hypotheses: Hypotheses, fits: Fits, scores: Scores, frames: Frames
+) -> Places:
+    """Choose each tag's place from its hypotheses' posterior."""
+    owner = scores.owner
+    tags = candidates.tag[owner]
+    spread = local_sigma(fits)
+    starts = np.flatnonzero(np.append(True, np.diff(tags) != 0)) if len(tags) else np.zeros(0, np.int64)
+    ends = np.append(starts[1:], len(tags))
+    n = len(starts)
+    floats = {
+        name: np.full(n, np.nan)
+        for name in ("offset", "depth", "height", "sigma", "p", "alt_offset", "p_alt")
+    }
+    ints = {name: np.full(n, -1, np.int64) for name in ("hypothesis", "shelf", "alt_face", "alt_shelf")}
+    for i, (a, b) in enumerate(zip(starts, ends, strict=True)):
+        rows = np.arange(a, b)
+        log_p = scores.log_posterior[a:b]
+        p = np.exp(log_p - logsumexp(log_p))
+        faces = candidates.face[owner[rows]]
+        shelf = np.array([_shelf(frames, int(f), int(hypotheses.level[y]), fits.offset_m[y])
+                          for f, y in zip(faces, rows, strict=True)])  # fmt: skip
+        place_key = faces * 100_000 + shelf + 1
+        mass = {int(key): float(p[place_key == key].sum()) for key in np.unique(place_key)}
+        first = max(mass, key=lambda key: mass[key])
+        inside = np.flatnonzero(place_key == first)
+        best = inside[p[inside].argmax()]
+        y = rows[best]
+        same_face = faces == faces[best]
+        share = p[same_face] / p[same_face].sum()
+        offsets = fits.offset_m[rows[same_face]]
+        centre = fits.offset_m[y]
+        # Hypotheses of other heights that say another offset widen the bar; those a hand's breadth off are other
+        # peaks, whose chance the quality tells.
+        near = np.abs(offsets - centre) < 0.10
+        between = float((share[near] * (offsets[near] - centre) ** 2).sum())
+        sigma = math.sqrt(spread[y] ** 2 + between)
+        on_shelf = _inside(frames, int(faces[best]), int(shelf[best]), centre, sigma)
+        ints["hypothesis"][i], ints["shelf"][i] = y, shelf[best]
+        floats["offset"][i], floats["sigma"][i] = centre, sigma
+        floats["depth"][i] = fits.depth_m[y]
+        weights = p[inside] / p[inside].sum()
+        floats["height"][i] = float((weights * fits.height_m[rows[inside]]).sum())
+        floats["p"][i] = mass[first] * on_shelf
+        rest = {key: value for key, value in mass.items() if key != first}
+        if rest:
+            second = max(rest, key=lambda key: rest[key])
+            others = np.flatnonzero(place_key == second)
+            z = others[p[others].argmax()]
+            ints["alt_face"][i], ints["alt_shelf"][i] = faces[z], shelf[z]
+            floats["alt_offset"][i] = fits.offset_m[rows[z]]
+            floats["p_alt"][i] = rest[second]
+    chosen = ints["hypothesis"]
+    return Places(
+        tag=candidates.tag[owner[chosen]],
+        candidate=owner[chosen],
+        hypothesis=chosen,
+        face=candidates.face[owner[chosen]],
+        shelf=ints["shelf"],
+        offset_m=floats["offset"],
+        depth_m=floats["depth"],
+        height_m=floats["height"],
+        sigma_m=floats["sigma"],
+        p=np.clip(floats["p"], 0.0, 1.0),
+        alt_face=ints["alt_face"],
+        alt_shelf=ints["alt_shelf"],
+        alt_offset_m=floats["alt_offset"],
+        p_alt=floats["p_alt"],
+        strength_db=scores.strength_db[chosen],
+        scale_rad=fits.scale_rad[chosen],
+        cells=fits.cells[chosen],
+        quality=_quality(fits, chosen),
+    )
+
+
+def _quality(fits: Fits, chosen: Ints) -> Floats:
+    """Return 0..1: the share of the signal the fit explains, the peak's own share, and enough track to tell."""
+    explained = np.exp(-0.5 * fits.scale_rad[chosen] ** 2)
+    enough = fits.cells[chosen] / (fits.cells[chosen] + 5.0)
+    return np.clip(explained * fits.peak_share[chosen] * enough, 0.0, 1.0)
+
+
+def place_by_rssi(
+    observations: Observations, candidates: Candidates, places: Places, frames: Frames
+) -> Places:
+    """Put tags whose phases tell nothing (no phase, or too little track) where they were heard best, with wide bars.
+
+    The centroid of received power; a single reading only says that the tag was somewhere in the beam.
+    """
+    few = places.cells < FEW_CELLS
+    if not few.any():
+        return places
+    offset, sigma, quality = places.offset_m.copy(), places.sigma_m.copy(), places.quality.copy()
+    for i in np.flatnonzero(few):
+        rows = slice(candidates.start[places.candidate[i]], candidates.start[places.candidate[i] + 1])
+        u, h = candidates.u[rows], candidates.h[rows]
+        power = (
+            10.0 ** (observations.rssi_dbm[candidates.observation[rows]] / 10.0) / candidates.density[rows]
+        )
+        look = candidates.look[rows]
+        ahead = u + np.maximum(h, 0.1) * np.clip(look[:, 0] / np.maximum(-look[:, 1], 0.3), -2, 2)
+        offset[i] = np.clip((power * ahead).sum() / power.sum(), 0.0, frames.length_m[places.face[i]])
+        beam = 0.7 * float(np.median(np.maximum(h, 0.1)))
+        sigma[i] = max(beam / math.sqrt(min(places.cells[i], 10.0) + 1.0), FOOTPRINT_SIGMA_M)
+        quality[i] = min(quality[i], 0.1)
+    return dataclasses.replace(places, offset_m=offset, sigma_m=sigma, quality=quality)
+
+
+def local_sigma(fits: Fits) -> Floats:
+    """One standard deviation of each fit's offset, shape (y,): the fit's own, few cells, and rival peaks."""
+    # A variance from few cells is itself uncertain: the t distribution's variance factor for that many.
+    few = fits.cells / np.maximum(fits.cells - 3.0, 0.5)
+    own = fits.variance * few + TAG_FLOOR_M**2
+    rival = (1.0 - fits.peak_share) * np.minimum(np.abs(fits.other_m - fits.offset_m), 0.3) ** 2
+    return np.sqrt(own + rival)
+
+
+def _shelf(frames: Frames, face: int, level: int, offset_m: float) -> int:
+    """Return the shelf of that level at that offset (the nearest where it is just beyond an end), -1: none."""
+    known = frames.faces[face]
+    if known is None or not known.shelves:
+        return -1
+    best, gap = -1, math.inf
+    for index, shelf in enumerate(known.shelves):
+        if shelf.level == level:
+            away = max(shelf.from_m - offset_m, offset_m - shelf.to_m, 0.0)
+            if away < gap:
+                best, gap = index, away
+    return best
+
+
+def _inside(frames: Frames, face: int, shelf: int, offset_m: float, sigma_m: float) -> float:
+    """Return the chance that the offset lies between the shelf's ends (a face's ends are walls, not borders)."""
+    known = frames.faces[face]
+    if known is None or shelf < 0:
+        return 1.0
+    board = known.shelves[shelf]
+    same = [s for s in known.shelves if s.level == board.level]
+    left = any(s.to_m <= board.from_m + 0.1 and s is not board for s in same)
+    right = any(s.from_m >= board.to_m - 0.1 and s is not board for s in same)
+    below = float(ndtr((board.from_m - offset_m) / sigma_m)) if left else 0.0
+    above = float(ndtr((offset_m - board.to_m) / sigma_m)) if right else 0.0
+    return max(1.0 - below - above, 0.0)

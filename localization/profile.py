@@ -1,0 +1,257 @@
+"""One tag at a time: where its phases fit, over every face and height it may stand at.
+
+First the profile likelihood on a grid, which cannot be led astray by wrapped phases; then robust least squares from
+the grid's best places. The profile likelihood is what a synthetic-aperture hologram images; the robust refinement
+with a depth prior is what the least squares of RF-Scanner (Liu et al., INFOCOM 2017) becomes with heavy-tailed,
+correlated residuals.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from localization.faces import UNKNOWN_DEPTH_M, Candidates, Frames
+from localization.kernels import profile_grid, refine
+from localization.observations import Observations
+from localization.signal_model import DOUBLED_FACTOR, MULTIPATH_RAD
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+#: Grid of offsets: a sixth of the narrowest main lobe (lambda/16 where phases are doubled).
+STEP_M = 0.01
+#: How far beyond a face's ends a tag may be placed: what surveys and odometry disagree by.
+SLACK_M = 0.10
+#: Spread of a tag's depth about the plan's.
+DEPTH_SIGMA_M = 0.025
+#: A book's tag sits in its lower half.
+TAG_HEIGHT_M, TAG_HEIGHT_SIGMA_M = 0.12, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Hypotheses:
+    """Depth shifts and heights each candidate is tried at; ``y`` in all.
+
+    Attributes
+    ----------
+    start : int64 array, shape (candidates + 1,)
+    depth_m, height_m : float64 array, shape (y,)
+    height_sigma_m, depth_sigma_m : float64 array, shape (y,)
+    log_prior : float64 array, shape (y,)
+    level : int64 array, shape (y,)
+        Level of the face; 0 where it has no shelves.
+    """
+
+    start: Ints
+    depth_m: Floats
+    height_m: Floats
+    depth_sigma_m: Floats
+    height_sigma_m: Floats
+    log_prior: Floats
+    level: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """The refined fit of each hypothesis; columns of shape (y,), see ``kernels.refine``."""
+
+    offset_m: Floats
+    depth_m: Floats
+    height_m: Floats
+    variance: Floats
+    scale_rad: Floats
+    log_likelihood: Floats
+    cells: Floats
+    #: Posterior mass, within the hypothesis, of the peak the fit sits on.
+    peak_share: Floats
+    #: Where the second best peak of the hypothesis lies.
+    other_m: Floats
+
+
+def face_levels(frames: Frames, face: int) -> list[tuple[int, float, float]]:
+    """Return (level, board height, clear height) of a face's levels, lowest first."""
+    known = frames.faces[face]
+    if known is None:
+        return []
+    levels: dict[int, list[tuple[float, float]]] = {}
+    for shelf in known.shelves:
+        levels.setdefault(shelf.level, []).append((shelf.board_z_m, shelf.clear_m))
+    return [
+        (level, float(np.median([b for b, _ in found])), float(np.median([c for _, c in found])))
+        for level, found in sorted(levels.items())
+    ]
+
+
+def tag_height(board_z_m: float, clear_m: float) -> float:
+    """Return where over a board tags are expected."""
+    return board_z_m + min(TAG_HEIGHT_M, 0.4 * clear_m)
+
+
+def make_hypotheses(candidates: Candidates, frames: Frames) -> Hypotheses:
+    """Choose the heights (and depths) to try for each candidate."""
+    rows: list[tuple[Floats, ...]] = []
+    per_face: dict[tuple[int, float, float], tuple[Floats, ...]] = {}
+    counts: list[int] = []
+    for c in range(len(candidates.tag)):
+        face = int(candidates.face[c])
+        part = candidates.z[candidates.start[c] : candidates.start[c + 1]]
+        low, high = round(float(part.min()), 1), round(float(part.max()), 1)
+        if high - low < 0.15:
+            low = high = float(np.median(part))
+        key = (face, low, high)
+        if key not in per_face:
+            per_face[key] = _hypotheses_of(frames, face, low, high)
+        rows.append(per_face[key])
+        counts.append(len(per_face[key][0]))
+    columns = (
+        [np.concatenate(column) if rows else np.zeros(0) for column in zip(*rows, strict=True)]
+        if rows
+        else []
+    )
+    if not columns:
+        columns = [np.zeros(0)] * 6
+    return Hypotheses(
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), *columns[:5], columns[5].astype(np.int64)
+    )
+
+
+def _hypotheses_of(frames: Frames, face: int, low: float, high: float) -> tuple[Floats, ...]:
+    levels = face_levels(frames, face)
+    if levels:
+        heights = np.array([tag_height(board, clear) for _, board, clear in levels])
+        n = len(levels)
+        number = np.array([level for level, _, _ in levels], np.float64)
+        return (
+            np.zeros(n), heights, np.full(n, DEPTH_SIGMA_M), np.full(n, TAG_HEIGHT_SIGMA_M), np.zeros(n), number,
+        )  # fmt: skip
+    if high > low:
+        heights = np.arange(max(low - 0.4, 0.05), high + 0.45, 0.1)
+        prior, spread = np.zeros(len(heights)), 0.06
+    else:
+        # One height of antennas says nothing of above or below: tags are near the height the antenna was put at.
+        heights = low + np.array([0.0, 0.1, 0.2, 0.3])
+        prior, spread = -0.5 * ((heights - low) / 0.15) ** 2, 0.05
+    depths, depth_sigma = np.zeros(1), DEPTH_SIGMA_M
+    if frames.ids[face] is None:
+        depths, depth_sigma = np.arange(UNKNOWN_DEPTH_M[0], UNKNOWN_DEPTH_M[1], 0.08), 0.08
+    n = len(heights) * len(depths)
+    return (
+        np.tile(depths, len(heights)),
+        np.repeat(heights, len(depths)),
+        np.full(n, depth_sigma),
+        np.full(n, spread),
+        np.repeat(prior, len(depths)),
+        np.zeros(n),
+    )
+
+
+def weigh(observations: Observations, candidates: Candidates) -> Floats:
+    """Relative weights, shape (m,).
+
+    Receiver noise beside multipath; one vote a stretch of correlated track; and a weak signal's phase less than a
+    strong one's, since what is reflected to the antenna stays while the direct signal fades with distance or in a
+    null: the square root of relative power, between none (all alike) and the full power that independent errors
+    would ask for.
+    """
+    obs = candidates.observation
+    doubled = np.where(observations.doubled[obs], DOUBLED_FACTOR, 1.0)
+    multipath = (MULTIPATH_RAD * doubled) ** 2
+    weight = multipath / (multipath + observations.variance[obs])
+    weight[~np.isfinite(observations.phase_rad[obs])] = 0.0
+    if len(weight):
+        top = np.maximum.reduceat(observations.rssi_dbm[obs], candidates.start[:-1])
+        weight *= 10.0 ** (
+            (observations.rssi_dbm[obs] - np.repeat(top, np.diff(candidates.start))) / 20.0 * 0.5
+        )
+    return weight / candidates.density
+
+
+def fit(
+    observations: Observations, candidates: Candidates, hypotheses: Hypotheses, frames: Frames, weight: Floats
+) -> Fits:
+    """Fit every hypothesis of every candidate."""
+    obs = candidates.observation
+    count = len(candidates.tag)
+    phase = np.nan_to_num(observations.phase_rad[obs])
+    k = observations.wavenumber[obs]
+    begin, end = candidates.start[:-1], candidates.start[1:]
+    x_low, x_high = _window(candidates, frames)
+    x_count = np.maximum(((x_high - x_low) / STEP_M).astype(np.int64) + 1, 2)
+    shape = np.diff(hypotheses.start) * x_count
+    out_start = np.concatenate([[0], np.cumsum(shape)])
+    surface = np.empty(out_start[-1], np.float32)
+    local = candidates.u - np.repeat(x_low, end - begin)
+    profile_grid(
+        candidates.start, local.astype(np.float32), candidates.h.astype(np.float32), candidates.z.astype(np.float32),
+        (k / (2 * math.pi)).astype(np.float32), (phase / (2 * math.pi)).astype(np.float32),
+        weight.astype(np.float32), candidates.group, np.zeros(count, np.float32), STEP_M, x_count,
+        hypotheses.start, hypotheses.depth_m.astype(np.float32), hypotheses.height_m.astype(np.float32),
+        out_start, surface,
+    )  # fmt: skip
+    y = int(hypotheses.start[-1])
+    total = np.add.reduceat(np.append(weight, 0.0), candidates.start[:-1]) if count else np.zeros(0)
+    best, other, share = np.zeros(y), np.zeros(y), np.ones(y)
+    for c in range(count):
+        n = x_count[c]
+        part = surface[out_start[c] : out_start[c + 1]].reshape(-1, n).astype(np.float64)
+        rows = slice(hypotheses.start[c], hypotheses.start[c + 1])
+        top = part.argmax(axis=1)
+        # Concentration of a von Mises from its mean resultant length (Banerjee et al., JMLR 6, 2005, eq. 4.4).
+        r = min(part.max() / max(total[c], 1e-9), 0.98)
+        kappa = min(r * (2 - r * r) / (1 - r * r), 10.0)
+        mass = np.exp(kappa * (part - part.max(axis=1, keepdims=True)))
+        offsets = np.arange(n)
+        near = np.abs(offsets - top[:, None]) * STEP_M < 0.05
+        share[rows] = (mass * near).sum(axis=1) / mass.sum(axis=1)
+        best[rows] = x_low[c] + STEP_M * top
+        other[rows] = x_low[c] + STEP_M * np.where(near, -1.0, part).argmax(axis=1)
+    owner = np.repeat(np.arange(count), np.diff(hypotheses.start))
+    result = _refine_all(candidates, owner, best, hypotheses, k, phase, weight)
+    return Fits(
+        offset_m=result[:, 0],
+        depth_m=result[:, 1],
+        height_m=result[:, 2],
+        variance=result[:, 3],
+        scale_rad=result[:, 4],
+        log_likelihood=-result[:, 5] * result[:, 6],
+        cells=result[:, 7],
+        peak_share=share,
+        other_m=other,
+    )
+
+
+def _refine_all(
+    candidates: Candidates,
+    owner: Ints,
+    start_m: Floats,
+    hypotheses: Hypotheses,
+    k: Floats,
+    phase: Floats,
+    weight: Floats,
+) -> Floats:
+    """Refine from one start per hypothesis; the observations are listed once for each."""
+    size = (candidates.start[1:] - candidates.start[:-1])[owner]
+    first = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
+    index = np.arange(first[-1]) - np.repeat(first[:-1] - candidates.start[owner], size)
+    result = np.zeros((len(owner), 8))
+    refine(
+        first, candidates.u[index], candidates.h[index], candidates.z[index], k[index], phase[index], weight[index],
+        candidates.group[index], candidates.cell[index], start_m, hypotheses.depth_m, hypotheses.height_m,
+        hypotheses.depth_sigma_m, hypotheses.height_sigma_m, result,
+    )  # fmt: skip
+    return result
+
+
+def _window(candidates: Candidates, frames: Frames) -> tuple[Floats, Floats]:
+    """Offsets a candidate may stand at: along the stretch it was heard from, and a metre more, within the face."""
+    begin = candidates.start[:-1]
+    low = np.minimum.reduceat(candidates.u, begin) - 1.0 if len(begin) else np.zeros(0)
+    high = np.maximum.reduceat(candidates.u, begin) + 1.0 if len(begin) else np.zeros(0)
+    length = frames.length_m[candidates.face]
+    low = np.clip(low, -SLACK_M, length + SLACK_M - STEP_M)
+    high = np.clip(high, low + STEP_M, length + SLACK_M)
+    return low, high

@@ -1,0 +1,164 @@
+"""What RSSI says: how strong a tag must be to have been heard as it was from a supposed place.
+
+RSSI hardly tells where along a face a tag stands, but well which antenna is nearest in height, and on which side of
+a rack the tag is: with the right place, one strength explains every antenna's readings, and it is no other than
+tags have.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from localization.faces import Candidates
+from localization.observations import Mounts, Observations
+from localization.profile import Fits, Hypotheses
+from localization.signal_model import FADING_DB
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+#: Fades are alike over about twice the way phases are, so a phase's worth of track is half a witness.
+WITNESS = 0.5
+#: A residual beyond this is a null or another way of hearing the tag, whose size says nothing more.
+CLIP_DB = 10.0
+#: Spread of tags' own strength, dB: make, orientation, the book.
+TAG_DB = 5.0
+
+
+def rssi_likelihood(
+    observations: Observations,
+    candidates: Candidates,
+    hypotheses: Hypotheses,
+    fits: Fits,
+    mounts: Mounts,
+    pattern_share: float,
+    bias_db: Floats,
+) -> tuple[Floats, Floats]:
+    """Return each hypothesis' implied tag strength (dB at 1 m on boresight) and log-likelihood, shape (y,).
+
+    Parameters
+    ----------
+    pattern_share : float
+        How much of the antennas' nominal pattern the run shows (0: none, multipath fills it; 1: all).
+    bias_db : float64 array, shape (256,)
+        What each antenna hears more than the others.
+    """
+    obs = candidates.observation
+    strength = np.zeros(int(hypotheses.start[-1]))
+    likelihood = np.zeros(len(strength))
+    rssi = observations.rssi_dbm[obs] - bias_db[observations.antenna[obs]]
+    _rssi_likelihood(
+        candidates.start, candidates.u, candidates.h, candidates.z, candidates.look, rssi,
+        mounts.beamwidth_deg[observations.antenna[obs]], WITNESS / candidates.density, hypotheses.start,
+        fits.offset_m, fits.depth_m, fits.height_m, pattern_share, strength, likelihood,
+    )  # fmt: skip
+    return strength, likelihood
+
+
+def learn_pattern(
+    observations: Observations,
+    candidates: Candidates,
+    hypotheses: Hypotheses,
+    fits: Fits,
+    mounts: Mounts,
+    best: Ints,
+) -> tuple[float, Floats]:
+    """Learn from the run how much of the nominal pattern is there, and what each antenna hears more.
+
+    Parameters
+    ----------
+    best : int64 array
+        The hypothesis of each tag whose place is trusted so far.
+
+    Returns
+    -------
+    pattern_share : float
+    bias_db : float64 array, shape (256,)
+    """
+    owner = np.searchsorted(hypotheses.start, best, side="right") - 1
+    size = np.diff(candidates.start)[owner]
+    index = np.concatenate(
+        [np.arange(candidates.start[c], candidates.start[c + 1]) for c in owner] or [np.zeros(0, int)]
+    )
+    tag = np.repeat(np.arange(len(best)), size)
+    hyp = np.repeat(best, size)
+    gap = np.stack(
+        [
+            fits.offset_m[hyp] - candidates.u[index],
+            -(candidates.h[index] + fits.depth_m[hyp]),
+            fits.height_m[hyp] - candidates.z[index],
+        ],
+        axis=1,
+    )
+    d = np.sqrt((gap**2).sum(axis=1)) + 1e-6
+    obs = candidates.observation[index]
+    antenna = observations.antenna[obs]
+    angle = np.degrees(np.arccos(np.clip((gap * candidates.look[index]).sum(axis=1) / d, -1, 1)))
+    shape = -2.0 * np.minimum(12.0 * (angle / mounts.beamwidth_deg[antenna]) ** 2, 20.0)
+    flat = observations.rssi_dbm[obs] + 40.0 * np.log10(np.maximum(d, 0.1))
+    weight = 1.0 / candidates.density[index]
+    share, bias = 0.0, np.zeros(256)
+    if len(index) == 0:
+        return share, bias
+    for _ in range(3):
+        rest = flat - bias[antenna]
+        a, b = _centred(rest, tag, weight), _centred(shape, tag, weight)
+        share = float(np.clip((weight * a * b).sum() / max((weight * b * b).sum(), 1e-9), 0.0, 1.0))
+        left = _centred(flat - share * shape, tag, weight)
+        for number in np.unique(antenna):
+            chosen = antenna == number
+            # Shrunk towards none: five tags' worth of prior, as a bias and the tags' heights look alike.
+            bias[number] = (
+                np.median(left[chosen]) * chosen.sum() / (chosen.sum() + 5 * len(index) / len(best))
+            )
+        used = np.unique(antenna)
+        bias[used] -= bias[used].mean()
+    return share, bias
+
+
+def _centred(value: Floats, tag: Ints, weight: Floats) -> Floats:
+    mean = np.bincount(tag, value * weight) / np.bincount(tag, weight)
+    return value - mean[tag]
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _rssi_likelihood(
+    start: Ints, u: Floats, h: Floats, z: Floats, look: Floats, rssi: Floats, beamwidth: Floats, weight: Floats,
+    hypothesis_start: Ints, offset: Floats, depth: Floats, height: Floats, pattern_share: float,
+    strength: Floats, likelihood: Floats,
+) -> None:  # fmt: skip
+    longest = 1
+    for c in range(len(start) - 1):
+        longest = max(longest, start[c + 1] - start[c])
+    flat = np.zeros(longest)
+    for c in range(len(start) - 1):
+        for y in range(hypothesis_start[c], hypothesis_start[c + 1]):
+            total, number = 0.0, 0.0
+            for i in range(start[c], start[c + 1]):
+                du, dh, dz = offset[y] - u[i], -(h[i] + depth[y]), height[y] - z[i]
+                d = math.sqrt(du * du + dh * dh + dz * dz) + 1e-6
+                law = -40.0 * math.log10(max(d, 0.1))
+                if pattern_share > 0.0:
+                    cos = (du * look[i, 0] + dh * look[i, 1] + dz * look[i, 2]) / d
+                    angle = math.degrees(math.acos(min(max(cos, -1.0), 1.0))) / beamwidth[i]
+                    law -= pattern_share * 2.0 * min(12.0 * angle * angle, 20.0)
+                flat[i - start[c]] = rssi[i] - law
+                total += weight[i] * flat[i - start[c]]
+                number += weight[i]
+            mean = total / max(number, 1e-9)
+            # One more look with the outliers clipped.
+            total = 0.0
+            for i in range(start[c], start[c + 1]):
+                gap = min(max(flat[i - start[c]] - mean, -CLIP_DB), CLIP_DB)
+                total += weight[i] * gap
+            mean += total / max(number, 1e-9)
+            cost = 0.0
+            for i in range(start[c], start[c + 1]):
+                gap = min(max(flat[i - start[c]] - mean, -CLIP_DB), CLIP_DB) / FADING_DB
+                cost += 0.5 * weight[i] * gap * gap
+            strength[y] = mean
+            likelihood[y] = -cost
