@@ -1,0 +1,126 @@
+"""The flusher: what the collector gathered goes into the spool, and with it how far the robot has come."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Final
+
+from recording import PayloadError
+from robot.clock import Clock
+from robot.collector import Collector
+from robot.driver import Driver
+from robot.errors import SpoolError
+from robot.spool import Columns, Spool
+
+log = logging.getLogger("nightstack.robot")
+
+_HOLD: Final = "spool"
+
+Parts = list[tuple[str, Columns]]
+
+
+class Flusher(threading.Thread):
+    """Moves rows into the spool every `flush_s`, or as soon as a batch is full.
+
+    While the spool takes nothing, the robot stands and what its readers go on to hear is left out: it stands before
+    books that it hears again when it drives on.
+
+    Parameters
+    ----------
+    run_id, spool, collector, driver, clock
+        Where rows come from, where they go, and whose progress goes with them.
+    flush_s
+        Longest time a row waits.
+    report
+        Told of events: source, kind, one sentence.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        spool: Spool,
+        collector: Collector,
+        driver: Driver,
+        clock: Clock,
+        flush_s: float,
+        report: Callable[[str, str, str], None],
+    ) -> None:
+        super().__init__(name="flusher", daemon=True)
+        self.full = threading.Event()
+        """Set while the spool takes nothing."""
+        self._run_id = run_id
+        self._spool = spool
+        self._collector = collector
+        self._driver = driver
+        self._clock = clock
+        self._flush_s = flush_s
+        self._report = report
+        self._ending = threading.Event()
+        self._waiting: Parts = []
+
+    def run(self) -> None:
+        """Flush until `stop`."""
+        while not self._ending.is_set():
+            self._collector.ready.wait(self._flush_s)
+            try:
+                self.flush()
+            except Exception:  # the thread that keeps the data must not die of one bad row
+                log.exception("flusher: unexpected error")
+
+    def stop(self, timeout_s: float = 30.0) -> None:
+        """End the thread and store what is left."""
+        self._ending.set()
+        self._collector.ready.set()
+        if self.is_alive():
+            self.join(timeout_s)
+        self.flush()
+
+    def flush(self) -> None:
+        """Store everything gathered so far, in one transaction."""
+        # The progress is taken first: what was heard after it will be heard again after a crash, never left out.
+        progress = asdict(self._driver.progress)
+        parts = self._waiting + self._collector.take()
+        self._waiting = []
+        try:
+            self._store(parts, progress)
+        except SpoolError as error:
+            self._keep(parts, error)
+        else:
+            if self.full.is_set():
+                self.full.clear()
+                self._collector.discard(False)
+                self._driver.release(_HOLD)
+                self._report(
+                    "spool", "spool_free", f"{self._collector.dropped_rows} rows were left out in all"
+                )
+
+    def _store(self, parts: Parts, progress: dict[str, float]) -> None:
+        try:
+            self._spool.add(self._run_id, parts, progress, self._clock.now())
+        except PayloadError:
+            for part in parts:
+                try:
+                    self._spool.add(self._run_id, [part], progress, self._clock.now())
+                except PayloadError as error:
+                    log.exception("flusher: a batch cannot be sent")
+                    self._report("spool", "batch_refused", f"{len(part[1])} {part[0]}: {error}")
+
+    def _keep(self, parts: Parts, error: SpoolError) -> None:
+        """Keep the rows in memory, let the robot stand, and get the events out if at all possible."""
+        self._waiting = parts
+        if not self.full.is_set():
+            self.full.set()
+            self._driver.hold(_HOLD, f"spool: {error}")
+            self._collector.discard(True)
+            log.error("spool: %s", error)
+            self._report("spool", "spool_full", str(error))
+        events = [part for part in parts if part[0] == "events"]
+        if events:
+            try:
+                self._spool.add(self._run_id, events)
+            except (SpoolError, PayloadError):
+                return
+            self._waiting = [part for part in parts if part[0] != "events"]

@@ -1,0 +1,214 @@
+"""One reader of the robot: a thread that keeps it reading and hands on what it heard, by mount."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from reader_drivers import Capabilities, Reader, ReaderBatch, ReaderError, ReaderSettings, open_reader
+from recording import Activity
+from robot.clock import Clock
+from robot.collector import Collector
+from robot.settings import AntennaTable, ReaderTable
+
+log = logging.getLogger("nightstack.robot")
+
+_BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
+_READ_S: Final = 0.25
+_SPAN_NS: Final = 10_000_000_000
+_UNKNOWN_SESSION: Final = 2
+
+
+class ReaderRunner(threading.Thread):
+    """Keeps one reader connected and reading until `stop`; a reader that fails is opened anew, for ever.
+
+    Parameters
+    ----------
+    table, antennas
+        The reader's settings, and the antennas wired to it.
+    clock, collector
+        Whose time it is (handed to the driver as well), who takes what was heard.
+    report
+        Told of events: source, kind, one sentence.
+    """
+
+    def __init__(
+        self,
+        table: ReaderTable,
+        antennas: tuple[AntennaTable, ...],
+        clock: Clock,
+        collector: Collector,
+        report: Callable[[str, str, str], None],
+    ) -> None:
+        super().__init__(name=f"reader-{table.name}", daemon=True)
+        self.started = threading.Event()
+        """Set while the reader reads."""
+        self.capabilities: Capabilities | None = None
+        self._table = table
+        self._clock = clock
+        self._collector = collector
+        self._report = report
+        self._ending = threading.Event()
+        self._gone = False
+        self._away = False
+        self._missing_said = False
+        self._activity_from_driver = False
+        self._listening_since: int | None = None
+        self._ports = tuple(sorted(antenna.port for antenna in antennas))
+        self._mount = np.zeros(256, dtype=np.uint8)
+        self._known = np.zeros(256, dtype=np.bool_)
+        self._power = {antenna.port: antenna.power_dbm for antenna in antennas}
+        for antenna in antennas:
+            self._mount[antenna.port] = antenna.id
+            self._known[antenna.port] = True
+        self._strangers: set[int] = set()
+
+    @property
+    def name_in_settings(self) -> str:
+        """The reader's name."""
+        return self._table.name
+
+    @property
+    def reading(self) -> bool:
+        """Whether the reader reads as far as anybody knows."""
+        return self.started.is_set() and not self._away
+
+    @property
+    def notice_s(self) -> float:
+        """Longest time until a lost reader is noticed, seconds: three keep-alives."""
+        return 3 * self._table.keepalive_s
+
+    def ask_to_stop(self) -> None:
+        """Let the reader stop; the thread ends when its last readings are handed on."""
+        self._ending.set()
+
+    def run(self) -> None:
+        """Open, read, open again, until asked to stop."""
+        failures = 0
+        while not self._ending.is_set():
+            reader: Reader | None = None
+            try:
+                reader = open_reader(self._table.url, clock=self._clock.now)
+                self.capabilities = reader.connect()
+                reader.start(self._settings())
+                failures = 0
+                self._begin()
+                self._read(reader)
+            except Exception as error:  # a driver's fault must cost this reader's connection, not the night
+                if not isinstance(error, ReaderError):
+                    log.exception("reader %s: unexpected error", self._table.name)
+                self._fail(str(error) or type(error).__name__)
+                failures += 1
+            finally:
+                self._close(reader)
+            if not self._ending.is_set():
+                self._ending.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+
+    def _settings(self) -> ReaderSettings:
+        return ReaderSettings(
+            ports=self._ports,
+            power_dbm=self._table.power_dbm,
+            session=self._table.session,
+            search=self._table.search,
+            rf_mode=self._table.rf_mode,
+            channels=self._table.channels,
+            keepalive_s=self._table.keepalive_s,
+        )
+
+    def _begin(self) -> None:
+        self._listening_since = self._clock.now()
+        if self._missing_said or self._gone:
+            self._report(self._table.name, "reader_back", self._table.url)
+        self._missing_said = self._gone = self._away = False
+        self.started.set()
+
+    def _fail(self, why: str) -> None:
+        if self.started.is_set():
+            self._gone = True
+            self._end_span()
+            self._report(self._table.name, "reader_gone", why)
+        elif not self._missing_said:
+            self._missing_said = True
+            self._report(self._table.name, "reader_missing", why)
+        self.started.clear()
+        log.warning("reader %s: %s", self._table.name, why)
+
+    def _read(self, reader: Reader) -> None:
+        while not self._ending.is_set():
+            self._take(reader.read(_READ_S))
+        reader.stop()
+        for _ in range(200):
+            batch = reader.read(0.05)
+            if not (len(batch.readings) or batch.events):
+                break
+            self._take(batch)
+        self._end_span()
+
+    def _close(self, reader: Reader | None) -> None:
+        if reader is None:
+            return
+        try:
+            reader.close()
+        except Exception as error:
+            log.warning("reader %s: cannot be closed: %r", self._table.name, error)
+
+    def _take(self, batch: ReaderBatch) -> None:
+        for event in batch.events:
+            self._collector.add_event(event.t, self._table.name, event.kind, event.detail)
+            if event.kind == "reader_gone":
+                self._away = True
+                self._end_span()
+            elif event.kind == "reader_back":
+                self._away = False
+                self._listening_since = event.t
+        readings = batch.readings
+        if len(readings):
+            known = self._known[readings.antenna]
+            if not known.all():
+                self._say_strangers(readings.antenna[~known])
+                readings = readings.select(known)
+            self._collector.add_readings(replace(readings, antenna=self._mount[readings.antenna]))
+        if batch.activity is not None and len(batch.activity):
+            self._activity_from_driver = True
+            known = self._known[batch.activity.antenna]
+            spans = batch.activity.select(known)
+            self._collector.add_activity(replace(spans, antenna=self._mount[spans.antenna]))
+        elif self._listening_since is not None and self._clock.now() - self._listening_since > _SPAN_NS:
+            self._end_span(go_on=True)
+
+    def _say_strangers(self, ports: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
+        for port in sorted(set(ports.tolist()) - self._strangers):
+            self._strangers.add(port)
+            self._report(
+                self._table.name,
+                "unknown_antenna",
+                f"port {port} reports tags, and no [[antenna]] is wired to it",
+            )
+
+    def _end_span(self, *, go_on: bool = False) -> None:
+        """Write down when every antenna of this reader listened, where the driver does not say it itself."""
+        start, end = self._listening_since, self._clock.now()
+        self._listening_since = end if go_on else None
+        if start is None or end <= start or self._activity_from_driver:
+            return
+        n = len(self._ports)
+        power = [
+            self._power[port] if self._power[port] is not None else self._table.power_dbm
+            for port in self._ports
+        ]
+        session = self._table.session if self._table.session is not None else _UNKNOWN_SESSION
+        self._collector.add_activity(
+            Activity(
+                t_start=np.full(n, start, np.int64),
+                t_end=np.full(n, end, np.int64),
+                antenna=self._mount[list(self._ports)],
+                power_dbm=np.array([np.nan if p is None else p for p in power], dtype=np.float32),
+                session=np.full(n, session, np.uint8),
+                rounds=np.zeros(n, np.uint32),
+            )
+        )
