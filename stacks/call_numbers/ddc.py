@@ -29,12 +29,20 @@ from stacks.call_numbers.text import (
 
 _SEGMENTS = re.compile(r"(?<=[\d.])\s*['/]+\s*(?=[\d.])|(?<=\d)['/]+(?=\s|$)")
 _CLASS = re.compile(r"(\d{1,3})(?:\.(\d+))?(?![\d])\.?")
-_PREFIX = re.compile(r"\[?([A-Za-z]{1,12}|[+*]{1,3})\]?\.?(?:\s+|(?=\d)|$)")
+_PREFIX = re.compile(r"\[?([A-Za-z]{1,12}|[+*]{1,3})\]?(?:\.?(?:\s+|$)|(\.?)(?=\d))")
 _PARTS = re.compile(
     r"(?P<date>\d+)(?P<suffix>[A-Za-z]*)"
     r"|(?P<word>[^\W\d_]+)(?P<stop>\.?\s*)(?P<number>\d+)(?P<work>[A-Za-z]*)"
     r"|(?P<plain>[^\W\d_]+)"
 )
+PREFIX = re.compile(
+    r"R|REF|REFERENCE|J|JUV|JR|JF|JE|JB|JNF|JFIC|Y|YA|YR|YF|T|TEEN|A|AD|X|XX|K|KID|NF|ANF|GN|G|DVD|CD|VC|AV|LP|PB|BR|BB"
+    r"|O|OV|OS|Q|QTO|FOL|FF|SP|SPA|FRE|GER|CHI|RES|RB|M|MAP|MP|MF|HIST|LOC|LH|LIT|PROF|[A-Z]{4,12}|[+*]{1,3}"
+)
+"""
+Collections with a sequence of their own. A word of up to three letters that is not here may be a Library of
+Congress class, and the whole then no Dewey number.
+"""
 WITHOUT_NUMBER = re.compile(r"FIC|FICTION|F|E|EASY|B|BIO|BIOG|BIOGRAPHY|SC|STORY|PB?")
 """Classes that are a word: fiction, picture books, biography."""
 
@@ -51,32 +59,35 @@ def sort_key(text: str) -> bytes | None:
     label = normalize(text)
     if label is None:
         return None
-    words, rest = _split_prefix(_SEGMENTS.sub("", label))
-    head = _CLASS.match(rest)
-    if head is not None:
-        made = [f"{'_'.join(words)} {head[1].zfill(3)}{fraction(head[2] or '')} "]
-        rest = rest[head.end() :]
+    words, rest, named = _split_prefix(_SEGMENTS.sub("", label))
+    prefix = "_".join(words)
+    if named:
+        made = [f"{prefix}  "]
     else:
-        # The first word that is a class: what follows it is the author's, even if it could be a prefix.
-        place = next((i for i, name in enumerate(words) if WITHOUT_NUMBER.fullmatch(name)), None)
-        if place is None:
+        head = _CLASS.match(rest)
+        if head is None:
             return None
-        made = [f"{'_'.join(words[: place + 1])}  "]
-        rest = " ".join([*words[place + 1 :], rest])
+        made = [f"{prefix} {head[1].zfill(3)}{fraction(head[2] or '')} "]
+        rest = rest[head.end() :]
     for match in _PARTS.finditer(ordinals(rest)):
         made.extend(_parts(match))
     return "".join(made).encode("ascii")
 
 
-def _split_prefix(label: str) -> tuple[list[str], str]:
+def _split_prefix(label: str) -> tuple[list[str], str, bool]:
+    """Return the words in front, the rest, and whether the last word is the class itself."""
     words: list[str] = []
     while len(words) < 4:
         match = _PREFIX.match(label)
-        if match is None:
+        if match is None or (match[2] and match[1].upper() in VOLUME_WORDS):
+            break
+        if not (PREFIX.fullmatch(match[1].upper()) or WITHOUT_NUMBER.fullmatch(match[1].upper())):
             break
         words.append(match[1].upper())
         label = label[match.end() :]
-    return words, label
+        if WITHOUT_NUMBER.fullmatch(words[-1]) and not _CLASS.match(label):
+            return words, label, True
+    return words, label, False
 
 
 def _parts(match: re.Match[str]) -> list[str]:

@@ -28,7 +28,7 @@ from stacks.call_numbers.text import (
     word,
 )
 
-_CLASS = re.compile(r"([A-Za-z]{1,3})\s*(\d{1,9})(?:\s*\.\s*(\d+))?(?![0-9])")
+_CLASS = re.compile(r"([A-Za-z]{1,3})\s*(\d{1,9})(?:\s*\.(\d+))?(?!\d)")
 _PREFIX = re.compile(
     r"(REF|REFERENCE|OVERSIZE|OVERSZ|FOLIO|FOL|FF?|QUARTO|Q|RARE|SPEC|RESERVE|RES|THESIS|MICROFILM|MICROFICHE"
     r"|DVD|CD|VIDEO|MAP|ATLAS|JUV|STACKS|STORAGE|LARGE|MINI|[+*]{1,3})\.?\s+(?=[A-Z+*])",
@@ -57,6 +57,9 @@ def sort_key(text: str) -> bytes | None:
     label = normalize(text)
     if label is None:
         return None
+    if not any(c.isupper() for c in label):
+        # Small letters mark volumes only where others are capitals.
+        label = label.upper()
     prefix, rest = _split_prefix(label)
     head = _CLASS.match(rest)
     if head is None:

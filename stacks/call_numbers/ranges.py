@@ -107,8 +107,11 @@ def _longest_rising(keys: Sequence[bytes]) -> set[int]:
     for i, key in enumerate(keys):
         place = bisect_right(tails, key)
         before[i] = ends[place - 1] if place else -1
-        tails[place:] = [key] if place == len(tails) else [key, *tails[place + 1 :]]
-        ends[place:] = [i] if place == len(ends) else [i, *ends[place + 1 :]]
+        if place == len(tails):
+            tails.append(key)
+            ends.append(i)
+        else:
+            tails[place], ends[place] = key, i
     chain: set[int] = set()
     i = ends[-1] if ends else -1
     while i >= 0:

@@ -9,7 +9,7 @@ MAX_LENGTH = 500
 _PRIMES = str.maketrans(dict.fromkeys("\u2032\u02b9\u2019\u2018\u00b4`\u02bc\u2033\u2035", "'"))
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
 _STOPS = str.maketrans({"\u3002": ".", "\u00b7": ".", "\u30fb": ".", "\uff61": "."})
-_ORDINAL = re.compile(r"(\d+)(?:ST|ND|RD|TH|D)(?![A-Za-z])", re.IGNORECASE)
+_ORDINAL = re.compile(r"(?<![A-Za-z\d.])(\d+)(?:ST|ND|RD|TH|D)(?![A-Za-z])", re.IGNORECASE)
 
 VOLUME_WORDS = {
     **dict.fromkeys(("V", "VOL", "VOLS", "VOLUME", "VOLUMES", "BD", "BAND", "T", "TOM", "TOME"), "V"),
@@ -42,7 +42,14 @@ def normalize(text: str) -> str | None:
     plain = unicodedata.normalize("NFKC", text.translate(_PRIMES))
     plain = plain.translate(_PRIMES).translate(_DASHES).translate(_STOPS)
     bare = (c for c in unicodedata.normalize("NFKD", plain) if unicodedata.category(c) not in ("Mn", "Cf"))
-    return " ".join("".join(c if c.isprintable() else " " for c in bare).split()) or None
+    return " ".join("".join(_plain(c) for c in bare).split()) or None
+
+
+def _plain(character: str) -> str:
+    if not character.isprintable():
+        return " "
+    # Digits of all scripts match a regular expression's \\d, and only ASCII ones may reach a key.
+    return str(unicodedata.decimal(character)) if character.isdecimal() else character
 
 
 def number(digits: str) -> str:
