@@ -9,7 +9,6 @@ from typing import Literal, Self
 from recording import Activity, Readings
 
 
-
 class ReaderError(OSError):
     """A reader that cannot be reached or does not do what it is asked; says what, where (URL) and what to do."""
 
@@ -64,7 +63,7 @@ class ReaderSettings:
     power_dbm
         Transmit power, dBm; the nearest power of the reader's table at or below it is set. None: the highest.
     session
-        Gen2 session, 0..3. None: 2 with dual-target search, else 1.
+        Gen2 session, 0..3. None: 1, whose tags come back by themselves.
     search
         `dual`: tags answer again and again, as localization needs; `single`: once for each session persistence;
         `focus`: once and kept silent.
@@ -94,7 +93,7 @@ class ReaderEvent:
     t
         Host time, ns UTC.
     kind
-        `reader_gone`, `reader_back`, `antenna_gone`, `antenna_back`, `buffer_warning`, `buffer_overflow`,
+        `reader_gone`, `reader_unreachable`, `reader_back`, `antenna_gone`, `antenna_back`, `buffer_warning`, `buffer_overflow`,
         `reader_exception`, `clock_stepped`, `clock_drift`, `bad_message`, `bad_reading`, `connection_attempted`.
     detail
         One sentence.

@@ -25,7 +25,9 @@ def main_emulate(listen: str = "127.0.0.1:5084", seed: int = 1) -> int:
     try:
         asyncio.run(_serve(listen, seed))
     except OSError as error:
-        print(f"{listen}: cannot be listened on ({error.strerror or error}); choose another port, or 0 for a free one")
+        print(
+            f"{listen}: cannot be listened on ({error.strerror or error}); choose another port, or 0 for a free one"
+        )
         return 1
     return 0
 

@@ -32,7 +32,14 @@ from reader_drivers.llrp.codec import (
     status,
 )
 from sim.readers.clock import ReaderClock
-from sim.readers.llrp_identity import Identity, air_protocol, configuration, general, llrp_capabilities, regulatory
+from sim.readers.llrp_identity import (
+    Identity,
+    air_protocol,
+    configuration,
+    general,
+    llrp_capabilities,
+    regulatory,
+)
 from sim.readers.llrp_reports import Content, Rows, encode_reports, merge, quantise
 from sim.readers.llrp_rospec import (
     AntennaSettings,
@@ -380,7 +387,9 @@ class LlrpEmulator:
             content = spec.content or self._content
             words = [gen2_words(epc) for epc in rows.tags] if content.pc or content.crc else []
             each = spec.report_n or _BUFFERED_PER_MESSAGE
-            data = encode_reports(rows.part(slice(ready)), content, words, spec.rospec_id, each, self._next_id())
+            data = encode_reports(
+                rows.part(slice(ready)), content, words, spec.rospec_id, each, self._next_id()
+            )
             self._message_id = (self._message_id + ready // each) & 0xFFFFFFFF
             await client.send(data)
 
@@ -469,7 +478,9 @@ class LlrpEmulator:
         if spec is None:
             raise RefusedError(Status.MISSING_PARAMETER, "ADD_ROSPEC without ROSpec")
         if self._rospec is not None:
-            raise RefusedError(Status.OVERFLOW_PARAMETER, "this reader holds one ROSpec; delete the old one first")
+            raise RefusedError(
+                Status.OVERFLOW_PARAMETER, "this reader holds one ROSpec; delete the old one first"
+            )
         self._rospec = read_rospec(spec, self.identity, self.source)
         self._state = ROSpecState.DISABLED
         return []
@@ -490,7 +501,11 @@ class LlrpEmulator:
         return []
 
     async def _enable(self, _client: _Client, item: Message) -> list[Parameter]:
-        if self._named(item, all_allowed=True) and self._state is ROSpecState.DISABLED and self._rospec is not None:
+        if (
+            self._named(item, all_allowed=True)
+            and self._state is ROSpecState.DISABLED
+            and self._rospec is not None
+        ):
             self._state = ROSpecState.INACTIVE
             if self._rospec.immediate:
                 self._state = ROSpecState.ACTIVE

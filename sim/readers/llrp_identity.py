@@ -148,7 +148,9 @@ def configuration(
     ports = [port for port in range(1, identity.antennas + 1) if antenna_id in (0, port)]
     out: list[Parameter] = []
     if everything or requested == RequestedConfig.IDENTIFICATION:
-        out.append(parameter("Identification", id_type=0, reader_id=(0, 0x16, 0x25, 0xFF, 0xFE, 0x14, 0x46, 0x36)))
+        out.append(
+            parameter("Identification", id_type=0, reader_id=(0, 0x16, 0x25, 0xFF, 0xFE, 0x14, 0x46, 0x36))
+        )
     if everything or requested == RequestedConfig.ANTENNA_PROPERTIES:
         out += [parameter("AntennaProperties", connected=int(p in connected), antenna_id=p) for p in ports]
     if everything or requested == RequestedConfig.ANTENNA_CONFIGURATION:
@@ -160,7 +162,9 @@ def configuration(
             receiver = parameter("RFReceiver", sensitivity_index=1)
             out.append(parameter("AntennaConfiguration", receiver, transmitter, command, antenna_id=port))
     if everything or requested == RequestedConfig.EVENT_NOTIFICATION:
-        states = (parameter("EventNotificationState", event=kind, enabled=int(on)) for kind, on in events.items())
+        states = (
+            parameter("EventNotificationState", event=kind, enabled=int(on)) for kind, on in events.items()
+        )
         out.append(parameter("ReaderEventNotificationSpec", *states))
     if everything or requested == RequestedConfig.RO_REPORT_SPEC:
         out.append(parameter("ROReportSpec", parameter("TagReportContentSelector"), trigger=2, n=1))

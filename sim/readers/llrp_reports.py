@@ -13,7 +13,9 @@ from sim.readers.clock import ReaderClock
 from sim.readers.source import ReportSlice
 
 # Head of a custom TLV: type 1023, length 14, vendor, subtype.
-_CUSTOM = np.dtype([("type", ">u2"), ("length", ">u2"), ("vendor", ">u4"), ("subtype", ">u4"), ("value", ">u2")])
+_CUSTOM = np.dtype(
+    [("type", ">u2"), ("length", ">u2"), ("vendor", ">u4"), ("subtype", ">u4"), ("value", ">u2")]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,12 @@ def _layout(content: Content, epc_bytes: int) -> np.dtype[Any]:
 
 
 def encode_reports(
-    rows: Rows, content: Content, gen2_words: list[tuple[int, int]], rospec_id: int, per_message: int, message_id: int
+    rows: Rows,
+    content: Content,
+    gen2_words: list[tuple[int, int]],
+    rospec_id: int,
+    per_message: int,
+    message_id: int,
 ) -> bytes:
     """Return RO_ACCESS_REPORT messages of at most `per_message` reports each.
 

@@ -49,7 +49,10 @@ class AntennaSettings:
         """Return these settings, filled up from more general ones."""
         values = (getattr(self, name) for name in self.__slots__)
         return AntennaSettings(
-            *(getattr(base, name) if value is None else value for name, value in zip(self.__slots__, values, strict=True))
+            *(
+                getattr(base, name) if value is None else value
+                for name, value in zip(self.__slots__, values, strict=True)
+            )
         )
 
 
@@ -67,14 +70,17 @@ class ROSpec:
     report_n: int
     parameter: Parameter = field(repr=False)
 
-    def inventory(self, defaults: dict[int, AntennaSettings], identity: Identity, source: ReadSource) -> Inventory:
+    def inventory(
+        self, defaults: dict[int, AntennaSettings], identity: Identity, source: ReadSource
+    ) -> Inventory:
         """Return what the radio is to do: this spec over the reader's own configuration."""
         installed = tuple(port for port in source.ports if port <= identity.antennas)
         ports = self.ports or tuple(range(1, identity.antennas + 1))
         used = tuple(port for port in ports if port in installed)
         each = {port: self._settings(port, defaults) for port in (used or ports)}
         power = tuple(
-            identity.power_table[-1 if (index := each[port].power_index) is None else index - 1] for port in used
+            identity.power_table[-1 if (index := each[port].power_index) is None else index - 1]
+            for port in used
         )
         chosen = next(iter(each.values()))
         channels = chosen.fixed_channels or ()
@@ -114,15 +120,21 @@ def antenna_settings(item: Parameter, identity: Identity, source: ReadSource) ->
     """Check an AntennaConfiguration; return its AntennaID (0: all) and settings."""
     port = item.number("antenna_id")
     if port > identity.antennas:
-        raise RefusedError(Status.INVALID, f"AntennaID {port}: this reader has {identity.antennas} ports", item)
+        raise RefusedError(
+            Status.INVALID, f"AntennaID {port}: this reader has {identity.antennas} ports", item
+        )
     power = channel = session = mode = search = None
     fixed: tuple[int, ...] | None = None
     if (transmitter := item.first("RFTransmitter")) is not None:
         power, channel = transmitter.number("power_index"), transmitter.number("channel_index")
         if not 1 <= power <= len(identity.power_table):
-            raise RefusedError(Status.OUT_OF_RANGE, f"TransmitPower index {power} is not in the table", transmitter)
+            raise RefusedError(
+                Status.OUT_OF_RANGE, f"TransmitPower index {power} is not in the table", transmitter
+            )
         if channel > len(source.frequencies_khz):
-            raise RefusedError(Status.OUT_OF_RANGE, f"ChannelIndex {channel} is not in the table", transmitter)
+            raise RefusedError(
+                Status.OUT_OF_RANGE, f"ChannelIndex {channel} is not in the table", transmitter
+            )
     if (command := item.first("C1G2InventoryCommand")) is not None:
         if (control := command.first("C1G2RFControl")) is not None:
             mode = control.number("mode_index")
@@ -162,14 +174,20 @@ def read_rospec(spec: Parameter, identity: Identity, source: ReadSource) -> ROSp
         raise RefusedError(Status.UNSUPPORTED_PARAMETER, text, start, Status.PARAMETER_UNSUPPORTED)
     specs = list(spec.all("AISpec"))
     if len(specs) != 1:
-        raise RefusedError(Status.OVERFLOW_PARAMETER, f"{len(specs)} AISpecs: this reader runs exactly one", spec)
+        raise RefusedError(
+            Status.OVERFLOW_PARAMETER, f"{len(specs)} AISpecs: this reader runs exactly one", spec
+        )
     ai_stop = _need(specs[0], "AISpecStopTrigger")
     inventories = list(specs[0].all("InventoryParameterSpec"))
     if len(inventories) != 1 or inventories[0].number("protocol") != 1:
-        raise RefusedError(Status.INVALID, "exactly one InventoryParameterSpec for EPCglobal Class 1 Gen 2", specs[0])
+        raise RefusedError(
+            Status.INVALID, "exactly one InventoryParameterSpec for EPCglobal Class 1 Gen 2", specs[0]
+        )
     ports = specs[0].numbers("antenna_ids")
     if not ports or any(port > identity.antennas for port in ports):
-        raise RefusedError(Status.INVALID, f"antennas {ports}: this reader has 1 to {identity.antennas}", specs[0])
+        raise RefusedError(
+            Status.INVALID, f"antennas {ports}: this reader has 1 to {identity.antennas}", specs[0]
+        )
     durations = [t.number("duration_ms") for t in (stop, ai_stop) if t.number("trigger") == 1]
     report = spec.first("ROReportSpec")
     if report is not None:
@@ -181,7 +199,9 @@ def read_rospec(spec: Parameter, identity: Identity, source: ReadSource) -> ROSp
         immediate=start.number("trigger") == 1,
         duration_ms=min(durations, default=0),
         ports=() if 0 in ports else tuple(dict.fromkeys(ports)),
-        antennas=dict(antenna_settings(item, identity, source) for item in inventories[0].all("AntennaConfiguration")),
+        antennas=dict(
+            antenna_settings(item, identity, source) for item in inventories[0].all("AntennaConfiguration")
+        ),
         content=None if report is None else Content.of(report),
         report_trigger=2 if report is None else report.number("trigger"),
         report_n=1 if report is None else report.number("n"),

@@ -69,7 +69,9 @@ class SmallWorld:
         self.frequencies_khz = CHANNELS_KHZ[region]
         self.ports = (1, 2, 3, 4)
         self.virtual = virtual
-        self.tags = tuple(bytes.fromhex(f"E2801170{seed & 0xFFFF:04X}") + self._rng.bytes(6) for _ in range(tags))
+        self.tags = tuple(
+            bytes.fromhex(f"E2801170{seed & 0xFFFF:04X}") + self._rng.bytes(6) for _ in range(tags)
+        )
         self.inventory: Inventory | None = None
         self.produced: list[ReportSlice] = []
         """Every slice handed over, when `keep` is set."""
@@ -113,14 +115,20 @@ class SmallWorld:
         """Return how far the board has swung along the wall at true times, m."""
         return 0.6 * np.sin((t_ns - self._t0) * (2 * np.pi / 20e9))
 
-    def distance_m(self, t_ns: NDArray[np.int64], tag: NDArray[np.uint32], port: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def distance_m(
+        self, t_ns: NDArray[np.int64], tag: NDArray[np.uint32], port: NDArray[np.uint8]
+    ) -> NDArray[np.float64]:
         """Return the distance between tags and antennas at true times, m."""
         along = self._x_m[tag] + self.position_m(t_ns) - 0.15 * (port.astype(np.float64) - 2.5)
         return np.hypot(along, 0.4)
 
     def _hear(self, start: int, end: int) -> ReportSlice:
         asked = self.inventory
-        n = 0 if asked is None or not asked.ports else int(self._rng.poisson(self._rate * (end - start) / 1e9))
+        n = (
+            0
+            if asked is None or not asked.ports
+            else int(self._rng.poisson(self._rate * (end - start) / 1e9))
+        )
         t = np.sort(self._rng.integers(start, end, n))
         tag = self._rng.integers(0, len(self.tags), n).astype(np.uint32)
         # The reader dwells on one antenna at a time and on one channel at a time.
@@ -128,16 +136,27 @@ class SmallWorld:
         power = np.array(asked.power_dbm if asked and asked.ports else (0.0,))
         which = ((t // 100_000_000) % len(ports)).astype(np.int64)
         port = ports[which]
-        allowed = np.array(asked.channels if asked and asked.channels else range(1, len(self.frequencies_khz) + 1))
+        allowed = np.array(
+            asked.channels if asked and asked.channels else range(1, len(self.frequencies_khz) + 1)
+        )
         hop = (t // _DWELL_NS[self.region]).astype(np.uint64) * np.uint64(11400714819323198485)
         channel = allowed[(hop >> np.uint64(40)) % np.uint64(len(allowed))].astype(np.uint16)
         d = self.distance_m(t, tag, port)
         wavelength_m = _LIGHT_MM_KHZ / np.array(self.frequencies_khz)[channel.astype(np.int64) - 1] / 1000
         # Two-way free-space loss and a cosine-like pattern; 6 dBi antenna, backscatter loss about 6 dB.
-        rssi = power[which] + 2 * (6 + 20 * np.log10(wavelength_m / (4 * np.pi * d))) - 12 + 40 * np.log10(0.4 / d)
+        rssi = (
+            power[which]
+            + 2 * (6 + 20 * np.log10(wavelength_m / (4 * np.pi * d)))
+            - 12
+            + 40 * np.log10(0.4 / d)
+        )
         heard = rssi > -84.0
         sigma = 0.05 + 0.3 * np.clip((-50 - rssi) / 35, 0, 1) ** 2
-        phase = 4 * np.pi * d / wavelength_m + self._offset_rad[port, channel, tag] + sigma * self._rng.normal(size=n)
+        phase = (
+            4 * np.pi * d / wavelength_m
+            + self._offset_rad[port, channel, tag]
+            + sigma * self._rng.normal(size=n)
+        )
         return ReportSlice(
             start,
             end,

@@ -62,7 +62,9 @@ class Layout:
             A value does not fit its field, or there is no such field.
         """
         if unknown := values.keys() - set(self.names):
-            raise CodecError(f"{where} has no field {', '.join(sorted(unknown))}; it has {', '.join(self.names)}")
+            raise CodecError(
+                f"{where} has no field {', '.join(sorted(unknown))}; it has {', '.join(self.names)}"
+            )
         out = bytearray()
         bits = width = 0
         for name, kind in self.words:
@@ -79,7 +81,9 @@ class Layout:
             try:
                 out += _pack_one(kind, values.get(name))
             except (OverflowError, TypeError, ValueError) as error:
-                raise CodecError(f"{where}.{name}: {values.get(name)!r} does not fit {kind} ({error})") from error
+                raise CodecError(
+                    f"{where}.{name}: {values.get(name)!r} does not fit {kind} ({error})"
+                ) from error
         return bytes(out)
 
     def unpack(self, data: bytes, at: int, end: int, where: str) -> tuple[dict[str, Value], int]:

@@ -35,7 +35,9 @@ def encode_frame(message_type: int, message_id: int, body: bytes, version: int =
         A number does not fit the header.
     """
     if version not in (1, 2) or not 0 <= message_type < 1024 or not 0 <= message_id < 1 << 32:
-        raise CodecError(f"version {version}, type {message_type}, id {message_id}: no LLRP header can carry them")
+        raise CodecError(
+            f"version {version}, type {message_type}, id {message_id}: no LLRP header can carry them"
+        )
     head = (version << 10 | message_type).to_bytes(2, "big") + (len(body) + HEADER_BYTES).to_bytes(4, "big")
     return head + message_id.to_bytes(4, "big") + body
 

@@ -8,7 +8,13 @@ from reader_drivers.llrp.codec.errors import CodecError
 from reader_drivers.llrp.codec.fields import Value
 from reader_drivers.llrp.codec.framing import Frame, encode_frame
 from reader_drivers.llrp.codec.kinds import CUSTOM, MESSAGE_BY_NAME, MESSAGE_BY_NUMBER, Kind, unknown_kind
-from reader_drivers.llrp.codec.parameters import Node, Parameter, decode_parameters, encode_parameter, parameter
+from reader_drivers.llrp.codec.parameters import (
+    Node,
+    Parameter,
+    decode_parameters,
+    encode_parameter,
+    parameter,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,9 @@ def encode_message(item: Message) -> bytes:
         A value does not fit its field.
     """
     kind = item.kind
-    body = kind.layout.pack(item.values, kind.name) + b"".join(encode_parameter(child) for child in item.children)
+    body = kind.layout.pack(item.values, kind.name) + b"".join(
+        encode_parameter(child) for child in item.children
+    )
     if kind.vendor:
         body = kind.vendor.to_bytes(4, "big") + kind.number.to_bytes(1, "big") + body
     return encode_frame(CUSTOM if kind.vendor else kind.number, item.id, body, item.version)
@@ -68,4 +76,6 @@ def status(code: int = 0, description: str = "") -> Parameter:
 def event(microseconds: int, *what: Parameter, message_id: int = 0) -> Message:
     """Make a READER_EVENT_NOTIFICATION at a time of the reader's UTC clock."""
     stamp = parameter("UTCTimestamp", microseconds=microseconds)
-    return message("READER_EVENT_NOTIFICATION", message_id, parameter("ReaderEventNotificationData", stamp, *what))
+    return message(
+        "READER_EVENT_NOTIFICATION", message_id, parameter("ReaderEventNotificationData", stamp, *what)
+    )

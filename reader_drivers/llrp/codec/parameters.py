@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from reader_drivers.llrp.codec.errors import CodecError
 from reader_drivers.llrp.codec.fields import Value
-from reader_drivers.llrp.codec.kinds import CUSTOM, PARAMETER_BY_NAME, PARAMETER_BY_NUMBER, TV_SIZES, Kind, unknown_kind
+from reader_drivers.llrp.codec.kinds import (
+    CUSTOM,
+    PARAMETER_BY_NAME,
+    PARAMETER_BY_NUMBER,
+    TV_SIZES,
+    Kind,
+    unknown_kind,
+)
 
 MAX_DEPTH = 16
 """Parameters nested deeper than this are refused; the standard's deepest tree has 8 levels."""
@@ -86,7 +93,9 @@ def encode_parameter(item: Parameter) -> bytes:
         A value does not fit its field, or the parameter does not fit its length field.
     """
     kind = item.kind
-    body = kind.layout.pack(item.values, kind.name) + b"".join(encode_parameter(child) for child in item.children)
+    body = kind.layout.pack(item.values, kind.name) + b"".join(
+        encode_parameter(child) for child in item.children
+    )
     if kind.tv:
         return bytes([0x80 | kind.number]) + body
     number = kind.number

@@ -173,5 +173,3 @@ def _report(body: bytes, at: int, end: int) -> dict[str, Any]:
 
 def _error(why: int, where: int) -> CodecError:
     return CodecError(f"{_REASONS[why]} at byte {where}")
-
-

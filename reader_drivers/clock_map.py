@@ -1,0 +1,228 @@
+"""From a reader's clock to the host's: by the least delay between a read and its arrival.
+
+A reader's clock may be wrong by half an hour, run 200 ppm fast or slow, and jump. What is known of each read is its stamp `r` by the
+reader's clock and its arrival `h` by the host's. `h - r` is the clocks' difference plus a delay that is never negative, so the lower
+envelope of `h - r` over `r` is the clocks' difference, up to the shortest delay (Moon, Skelly, Towsley: Estimation and removal of
+clock skew from network delay measurements, INFOCOM 1999; the envelope's line by convex hull: Zhang, Liu, Xia, INFOCOM 2002).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int64 = NDArray[np.int64]
+
+STEP_NS = 20_000_000
+"""A jump above this is taken for a step of a clock; below it for disorder or a changed delay."""
+
+MAX_DRIFT = 500e-6
+"""No quartz drifts more; a steeper envelope is a change of delays."""
+
+_BUCKET_NS = 250_000_000
+_BUCKETS = 480
+_SETTLE_NS = 1_000_000_000
+_DRIFT_SPAN_NS = 4_000_000_000
+_LATE_NS = 5_000_000
+_LATE_BUCKETS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ClockEvent:
+    """`clock_stepped` or `clock_drift`, and what was seen, in words."""
+
+    kind: str
+    detail: str
+
+
+class ClockMap:
+    """The lower envelope of host time minus reader time, followed as reads arrive."""
+
+    def __init__(self) -> None:
+        self._drift = 0.0
+        self._said_drift = 0.0
+        self._gap_ns = 5_000_000.0
+        self._last_r: int | None = None
+        self._last_t = 0
+        self._begin(None)
+
+    def _begin(self, guess: int | None) -> None:
+        """Forget the envelope; `guess` is the offset that continuity with the reads before suggests."""
+        self._points: deque[tuple[int, int]] = deque(maxlen=_BUCKETS)
+        self._first_r: int | None = None
+        self._origin = 0
+        self._offset: float | None = None
+        self._guess = guess
+        self._bucket: tuple[int, int, int] | None = None
+        self._late = 0
+
+    @property
+    def drift_ppm(self) -> float:
+        """How much slower the reader's clock runs than the host's, parts per million."""
+        return self._drift * 1e6
+
+    def map(self, reader_ns: Int64, arrival_ns: int) -> tuple[Int64, list[ClockEvent]]:
+        """Map reads that arrived together.
+
+        Parameters
+        ----------
+        reader_ns : int64[n]
+            The reader's stamps in the order sent, ns.
+        arrival_ns
+            When they arrived by the host's clock, ns UTC.
+
+        Returns
+        -------
+        t : int64[n]
+            Host times, ns UTC, none behind `arrival_ns`.
+        events
+            What the clocks did.
+        """
+        out = np.empty(len(reader_ns), np.int64)
+        events: list[ClockEvent] = []
+        at = 0
+        while at < len(reader_ns):
+            stop, stepped = self._until_step(reader_ns, at, arrival_ns)
+            if stepped is not None:
+                if self._mature or abs(stepped) > 1_000_000_000:
+                    direction = "ahead" if stepped > 0 else "back"
+                    events.append(
+                        ClockEvent(
+                            "clock_stepped", f"reader's clock went {direction} by {abs(stepped) / 1e9:.3f} s"
+                        )
+                    )
+                guess = (
+                    None if self._last_r is None else self._last_t + round(self._gap_ns) - int(reader_ns[at])
+                )
+                self._begin(guess)
+                self._last_r = None
+                continue
+            part = reader_ns[at:stop]
+            self._observe(part, arrival_ns, events)
+            out[at:stop] = np.minimum(part + np.rint(self._line(part)).astype(np.int64), arrival_ns)
+            self._remember(part, out[at:stop])
+            at = stop
+        return out, events
+
+    @property
+    def _mature(self) -> bool:
+        return (
+            self._first_r is not None
+            and self._last_r is not None
+            and self._last_r - self._first_r > _SETTLE_NS
+        )
+
+    def _line(self, r: Int64 | int) -> NDArray[np.float64]:
+        offset = self._offset if self._offset is not None else 0.0
+        line = offset + self._drift * (np.asarray(r) - self._origin)
+        if self._guess is not None and self._first_r is not None:
+            # Just after a step few delays are known; the reads before it say more.
+            young = np.asarray(r) - self._first_r < _SETTLE_NS
+            line = np.where(young, np.minimum(line, float(self._guess)), line)
+        return line
+
+    def _until_step(self, r: Int64, at: int, arrival: int) -> tuple[int, int | None]:
+        """Return where the clock next steps, or the step's size when it is at `at` itself."""
+        part = r[at:]
+        if self._last_r is None:
+            jump = np.diff(part, prepend=part[0])
+        else:
+            jump = np.diff(part, prepend=self._last_r)
+        steps = jump < -STEP_NS
+        if self._offset is not None:
+            plain = self._offset + self._drift * (part - self._origin)
+            early = (arrival - part) - plain < -STEP_NS
+            # A read from the reader's future: ahead of everything that was ever seen.
+            steps |= early & (jump > STEP_NS)
+        hits = np.flatnonzero(steps)
+        if not len(hits):
+            return len(r), None
+        if hits[0] > 0:
+            return at + int(hits[0]), None
+        expected = int(self._line(int(part[0]))) + int(part[0])
+        size = expected - arrival if self._offset is not None and jump[0] > 0 else int(jump[0])
+        return at, size
+
+    def _observe(self, part: Int64, arrival: int, events: list[ClockEvent]) -> None:
+        newest = int(part.max())
+        delay = arrival - newest
+        if self._first_r is None:
+            self._first_r = self._origin = int(part.min())
+        if self._offset is None or delay < self._offset + self._drift * (newest - self._origin):
+            self._offset = delay - self._drift * (newest - self._origin)
+        slot = newest // _BUCKET_NS
+        if self._bucket is None or slot == self._bucket[0]:
+            best = self._bucket
+            if best is None or delay < best[2]:
+                self._bucket = (slot, newest, delay)
+            return
+        self._points.append((self._bucket[1], self._bucket[2]))
+        self._watch_lateness(events)
+        self._bucket = (slot, newest, delay)
+        self._fit(events)
+
+    def _watch_lateness(self, events: list[ClockEvent]) -> None:
+        """A small step back looks like a delay that stays; when it has stayed long enough it is believed."""
+        r, delay = self._points[-1]
+        late = (
+            self._offset is not None and delay - (self._offset + self._drift * (r - self._origin)) > _LATE_NS
+        )
+        self._late = self._late + 1 if late else 0
+        if self._late < _LATE_BUCKETS:
+            return
+        recent = list(self._points)[-_LATE_BUCKETS:]
+        rise = min(d - float(self._line(x)) for x, d in recent)
+        self._begin(None)
+        self._points.extend(recent)
+        self._first_r = self._origin = recent[0][0]
+        self._offset = min(d - self._drift * (x - self._origin) for x, d in recent)
+        if rise > STEP_NS:
+            events.append(ClockEvent("clock_stepped", f"reads come {rise / 1e9:.3f} s later than they did"))
+
+    def _fit(self, events: list[ClockEvent]) -> None:
+        """Refit the line: the edge of the lower convex hull below the middle of the window."""
+        if len(self._points) < 8:
+            return
+        r = np.array([x for x, _ in self._points], np.int64)
+        delay = np.array([d for _, d in self._points], np.int64)
+        origin = int(r[0])
+        x, y = (r - origin).astype(np.float64), (delay - delay[0]).astype(np.float64)
+        if x[-1] >= _DRIFT_SPAN_NS:
+            self._drift = float(np.clip(_hull_slope(x, y), -MAX_DRIFT, MAX_DRIFT))
+        self._origin = origin
+        self._offset = float(delay[0]) + float(np.min(y - self._drift * x))
+        if x[-1] >= 60e9 and abs(self._drift - self._said_drift) > 50e-6:
+            self._said_drift = self._drift
+            way = "slow" if self._drift > 0 else "fast"
+            events.append(
+                ClockEvent("clock_drift", f"reader's clock runs {abs(self._drift) * 1e6:.0f} ppm {way}")
+            )
+
+    def _remember(self, part: Int64, t: Int64) -> None:
+        if len(part) > 1:
+            gap = float(np.median(np.diff(part)))
+            self._gap_ns += 0.2 * (min(max(gap, 0.0), 50e6) - self._gap_ns)
+        # A read out of order must not make the next one look like a step back.
+        newest = int(np.argmax(part))
+        if self._last_r is None or int(part[newest]) > self._last_r:
+            self._last_r, self._last_t = int(part[newest]), int(t[newest])
+
+
+def _hull_slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Return the slope of the lower hull's edge that spans the mean of `x`, which least total delay chooses."""
+    hull: list[tuple[float, float]] = []
+    for point in zip(x.tolist(), y.tolist(), strict=True):
+        while len(hull) > 1:
+            (ax, ay), (bx, by) = hull[-2], hull[-1]
+            if (bx - ax) * (point[1] - ay) > (by - ay) * (point[0] - ax):
+                break
+            hull.pop()
+        hull.append(point)
+    middle = float(x.mean())
+    for (ax, ay), (bx, by) in zip(hull, hull[1:], strict=False):
+        if ax <= middle <= bx and bx > ax:
+            return (by - ay) / (bx - ax)
+    return 0.0
