@@ -1,0 +1,249 @@
+"""The worker: one run, in a process of its own, from raw segments to documents and mails.
+
+Started as ``python -m cloud_ingest.job_process`` by `cloud_ingest.jobs`. One line on standard input is the
+`Task`; lines on standard output say how far it is and how it ended; when standard input closes, the one who
+asked is gone and so is the worker. It touches neither the database nor the network: a crash, or memory that
+runs out, costs this process and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import threading
+import traceback
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloud_ingest.assemble import assemble
+from cloud_ingest.errors import ServeError
+from cloud_ingest.mails import MAIL_POLICY
+from cloud_ingest.paths import safe_name
+from cloud_ingest.tasks import Document, Result, Task
+from recording.run_info import RunInfo
+
+if TYPE_CHECKING:
+    from localization import Coverage, Positions
+    from recording.records import Recording
+    from reports import RunReport
+    from stacks.holdings import Holdings
+    from stacks.plan import Plan
+
+_MEDIA = {
+    ".html": "text/html; charset=utf-8",
+    ".pdf": "application/pdf",
+    ".csv": "text/csv; charset=utf-8",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".parquet": "application/vnd.apache.parquet",
+}
+
+
+class NothingToPlaceError(ValueError):
+    """A run that cannot be worked out however often it is tried."""
+
+
+@dataclass
+class _Run:
+    """What is known of the run so far; a later step may fail, and the report tells the rest."""
+
+    task: Task
+    info: RunInfo
+    notes: list[str] = field(default_factory=list[str])
+    recording: Recording | None = None
+    plan: Plan | None = None
+    holdings: Holdings | None = None
+    positions: Positions | None = None
+    coverage: Coverage | None = None
+
+
+def main() -> int:
+    """Work out the run named on standard input; 0 when it ended as it should, also if the run failed."""
+    task = Task.from_json(sys.stdin.readline())
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    # Whatever a library prints must not be taken for our lines.
+    lines, sys.stdout = sys.stdout, sys.stderr
+
+    def say(**what: Any) -> None:
+        lines.write(json.dumps(what) + "\n")
+        lines.flush()
+
+    work = Path(task.work)
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        result, failure = _work_out(task, work, say)
+    except Exception as err:
+        traceback.print_exc()
+        say(failed=_one_line(err), final=isinstance(err, ValueError | ServeError))
+        return 0
+    (work / "result.json").write_text(result.to_json(), encoding="utf-8")
+    say(**({"done": True} if failure is None else {"failed": failure, "final": True, "result": True}))
+    return 0
+
+
+def _work_out(task: Task, work: Path, say: Any) -> tuple[Result, str | None]:
+    """Do every step; a step that the input makes impossible ends in a report that says so."""
+    if task.info is None:
+        raise ServeError(
+            "run.json never came, so nobody knows where the antennas were; "
+            "publish it on the run topic and the run is worked out again"
+        )
+    run = _Run(task, RunInfo.from_json(dict(task.info)))
+    failure: str | None = None
+    try:
+        say(step="assembling the recording", progress=0.0)
+        _assemble(run)
+        _read_expected(run)
+        say(step="localizing", progress=0.05)
+        _localize(run, say)
+    except ValueError as err:
+        traceback.print_exc()
+        failure = _one_line(err)
+    say(state="reporting", step="writing the report", progress=0.9)
+    return _report(run, work, failure), failure
+
+
+def _assemble(run: _Run) -> None:
+    from recording import read_recording
+
+    task, folder = run.task, Path(run.task.folder)
+    paths = {kind: [Path(name) for name in names] for kind, names in task.segments.items()}
+    made = assemble(
+        folder / "recording",
+        run.info,
+        paths,
+        plan=None if task.plan is None else Path(task.plan),
+        holdings=None if task.holdings is None else Path(task.holdings),
+    )
+    run.notes += made.notes
+    run.recording = read_recording(folder / "recording")
+    run.notes += run.recording.notes
+    for kind in ("readings", "poses"):
+        if not len(getattr(run.recording, kind)):
+            raise NothingToPlaceError(f"no {kind} came from the robot, so no book can be placed")
+
+
+def _read_expected(run: _Run) -> None:
+    """Read plan and holdings; a broken one counts as missing, and the report says so."""
+    from stacks.holdings import read_holdings
+    from stacks.plan import read_plan
+
+    if run.task.plan is not None:
+        try:
+            run.plan = read_plan(run.task.plan)
+        except ValueError as err:
+            run.notes.append(f"The plan cannot be used: {_one_line(err)}.")
+    if run.task.holdings is not None:
+        try:
+            run.holdings = read_holdings(run.task.holdings)
+            run.notes += run.holdings.notes
+        except ValueError as err:
+            run.notes.append(f"The holdings cannot be used: {_one_line(err)}.")
+
+
+def _localize(run: _Run, say: Any) -> None:
+    from localization import localize, read_calibration, write_coverage, write_positions
+
+    task, work = run.task, Path(run.task.work)
+    assert run.recording is not None
+    calibration = None if task.calibration is None else read_calibration(task.calibration)
+
+    def progress(share: float, what: str) -> None:
+        say(step=what, progress=0.05 + 0.85 * share)
+
+    found = localize(run.recording, run.plan, calibration=calibration, jobs=task.jobs, progress=progress)
+    run.positions, run.coverage = found.positions, found.coverage
+    run.notes += found.notes
+    write_positions(work / "positions.parquet", found.positions)
+    write_coverage(work / "coverage.parquet", found.coverage)
+
+
+def _report(run: _Run, work: Path, failure: str | None) -> Result:
+    from reports import build_mail, make_report, write_documents
+
+    task, facts = run.task, run.task.facts
+    state, reason = ("failed", failure) if failure else ("done", "")
+    if failure is None and not facts["complete"]:
+        state, reason = "aborted", str(facts["reason"])
+    report = make_report(
+        run.info,
+        positions=run.positions,
+        coverage=run.coverage,
+        plan=run.plan,
+        holdings=run.holdings,
+        state=state,
+        reason=reason or "",
+        events=None if run.recording is None else run.recording.events,
+        notes=[*facts["notes"], *run.notes],
+        readings=None if run.recording is None else len(run.recording.readings),
+        ended_at=datetime.fromtimestamp(facts["ended_at"] / 1e9, UTC),
+        time_zone=facts["time_zone"],
+        link=task.base_url,
+    )
+    documents = write_documents(report, work)
+    mails: list[tuple[str, str]] = []
+    for address, _language in task.recipients:
+        mail: EmailMessage = build_mail(report, documents, address, task.sender)
+        name = f"{safe_name(address)}.eml"
+        (work / "mail").mkdir(exist_ok=True)
+        (work / "mail" / name).write_bytes(mail.as_bytes(policy=MAIL_POLICY))
+        mails.append((address, name))
+    return Result(
+        documents=_publish(task, work),
+        findings=_findings(report),
+        mails=mails,
+        notes=list(report.notes),
+        positions=0 if run.positions is None else int(run.positions.placed.sum()),
+    )
+
+
+def _findings(report: RunReport) -> list[dict[str, Any]]:
+    names = (
+        *("kind", "finding_id", "epc", "barcode", "call_number", "title", "shelf_id", "offset_m"),
+        *("belongs", "move_id", "confidence", "evidence"),
+    )
+    return [{name: getattr(finding, name) for name in names} for finding in report.findings]
+
+
+def _publish(task: Task, work: Path) -> list[Document]:
+    """Move what was made to its place in the run's folder; what a former attempt left there goes."""
+    folder = Path(task.folder)
+    made: list[Document] = []
+    for path in sorted(work.iterdir()):
+        if path.suffix not in _MEDIA or not path.is_file():
+            continue
+        content = path.read_bytes()
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        path.replace(folder / path.name)
+        made.append(
+            Document(
+                path.name, path.name, _MEDIA[path.suffix], len(content), hashlib.sha256(content).hexdigest()
+            )
+        )
+    names = {document.name for document in made}
+    for path in folder.iterdir():
+        if path.is_file() and path.suffix in _MEDIA and path.name not in names:
+            path.unlink()
+    return made
+
+
+def _leave_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(3)
+
+
+def _one_line(err: BaseException) -> str:
+    text = " ".join(str(err).split()) or type(err).__name__
+    known = isinstance(err, ValueError | ServeError) and type(err) is not ValueError
+    return text[:500] if known else f"{type(err).__name__}: {text}"[:500]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""What a job needs from the database, and what it leaves there."""
+
+from __future__ import annotations
+
+import email
+from email.message import EmailMessage
+from pathlib import Path
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from cloud_ingest import outbox
+from cloud_ingest.expected import HOLDINGS, PLAN
+from cloud_ingest.mails import MAIL_POLICY, failed_mail
+from cloud_ingest.models import CLOSING, FAILED, REPORTED, Batch, DocumentRow, FindingRow, Job, Run, RunEvent
+from cloud_ingest.paths import run_folder, snapshot_folder
+from cloud_ingest.run_life import enter
+from cloud_ingest.settings import ServeSettings
+from cloud_ingest.tasks import Result, Task
+
+
+def make_task(session: Session, settings: ServeSettings, run: Run, job: Job, url: str) -> Task:
+    """Gather everything a worker needs, so that it needs no database."""
+    segments: dict[str, list[str]] = {}
+    rows = session.execute(
+        select(Batch.kind, Batch.file)
+        .where(Batch.run_id == run.run_id, Batch.file.is_not(None))
+        .group_by(Batch.kind, Batch.file)
+        .having(func.sum(Batch.rows) > 0)
+        .order_by(Batch.kind, func.min(Batch.seq))
+    )
+    for kind, name in rows:
+        assert name is not None
+        segments.setdefault(kind, []).append(str((settings.data / name).absolute()))
+    site = settings.site(run.site)
+    folder = run_folder(settings.data, run.run_id).absolute()
+    expected = snapshot_folder(settings.data, run.run_id).absolute()
+    return Task(
+        run_id=run.run_id,
+        site=run.site,
+        revision=run.revision,
+        info=run.info,
+        segments=segments,
+        folder=str(folder),
+        work=str(folder / f".work-{job.id}"),
+        plan=_if_there(expected / PLAN),
+        holdings=_if_there(expected / HOLDINGS),
+        calibration=None if site.calibration is None else str(site.calibration.absolute()),
+        jobs=settings.jobs,
+        recipients=[(who.address, who.language) for who in site.recipients],
+        sender=settings.sender,
+        base_url=url,
+        facts={
+            "complete": run.complete and run.end_reason in (None, "done"),
+            "reason": run_end(session, run),
+            "notes": [*run.notes, *stored_facts(session, run)],
+            "ended_at": run.heard_at,
+            "time_zone": settings.time_zone,
+        },
+    )
+
+
+def stored_facts(session: Session, run: Run) -> list[str]:
+    """Say in sentences what of a run is stored and what is not."""
+    counts = {
+        kind: (batches, rows)
+        for kind, batches, rows in session.execute(
+            select(Batch.kind, func.count(), func.sum(Batch.rows))
+            .where(Batch.run_id == run.run_id)
+            .group_by(Batch.kind)
+            .order_by(Batch.kind)
+        ).tuples()
+    }
+    said: list[str] = []
+    for kind in sorted({*counts, *(run.announced or {})}):
+        batches, rows = counts.get(kind, (0, 0))
+        wanted = (run.announced or {}).get(kind)
+        of = "" if wanted is None or wanted <= batches else f" of {wanted}"
+        if of or run.announced is None:
+            said.append(f"Stored: {batches}{of} batches of {kind} ({rows} rows).")
+    if run.revision:
+        said.append(f"Worked out anew: batches came after the run had been closed (time {run.revision + 1}).")
+    return said
+
+
+def run_end(session: Session, run: Run) -> str:
+    """Say why a run was closed."""
+    reason = session.scalar(
+        select(RunEvent.reason)
+        .where(RunEvent.run_id == run.run_id, RunEvent.state == CLOSING)
+        .order_by(RunEvent.id.desc())
+        .limit(1)
+    )
+    return reason or run.reason
+
+
+def store_result(
+    session: Session, settings: ServeSettings, job: Job, run: Run, result: Result, work: Path, now: int
+) -> None:
+    """Write a report into the database, its mails into the outbox, and the run into its last state."""
+    _replace(session, settings, run, result)
+    kind = "report" if run.revision == 0 else f"update-{run.revision}"
+    _post(session, settings, run, result, work, kind, now)
+    job.state, job.finished_at, job.error, job.progress = "done", now, None, "100 %"
+    placed, found = result.positions, len(result.findings)
+    how = "complete" if run.complete else "incomplete"
+    enter(session, run, REPORTED, f"{placed} tags placed, {found} findings; the recording is {how}", now)
+
+
+def fail_run(
+    session: Session,
+    settings: ServeSettings,
+    job: Job,
+    run: Run,
+    reason: str,
+    url: str,
+    now: int,
+    result: Result | None = None,
+    work: Path | None = None,
+) -> None:
+    """Give a run up, and tell everybody who waits for its report."""
+    line = " ".join(reason.split())[:500]
+    job.state, job.finished_at, job.error = "failed", now, line
+    kind = "failed" if run.revision == 0 else f"failed-{run.revision}"
+    if result is not None and work is not None:
+        _replace(session, settings, run, result)
+        _post(session, settings, run, result, work, kind, now)
+    for who in settings.site(run.site).recipients:
+        facts = [f"It ended so: {run_end(session, run)}.", *stored_facts(session, run)]
+        mail = failed_mail(run.site, run.run_id, line, facts, url, who.address, settings.sender)
+        _put(session, settings, run, kind, who.address, mail, now)  # nothing, where the worker wrote one
+    enter(session, run, FAILED, line, now)
+
+
+def _replace(session: Session, settings: ServeSettings, run: Run, result: Result) -> None:
+    folder = run_folder(settings.data, run.run_id).relative_to(settings.data)
+    session.execute(delete(DocumentRow).where(DocumentRow.run_id == run.run_id))
+    session.execute(delete(FindingRow).where(FindingRow.run_id == run.run_id))
+    for document in result.documents:
+        session.add(
+            DocumentRow(
+                run_id=run.run_id,
+                name=document.name,
+                file=(folder / document.file).as_posix(),
+                media_type=document.media_type,
+                size=document.size,
+                sha256=document.sha256,
+            )
+        )
+    rows = [{**finding, "run_id": run.run_id, "place": i} for i, finding in enumerate(result.findings)]
+    if rows:
+        session.execute(insert(FindingRow), rows)
+    run.notes = list(dict.fromkeys([*run.notes, *result.notes]))
+
+
+def _post(
+    session: Session, settings: ServeSettings, run: Run, result: Result, work: Path, kind: str, now: int
+) -> None:
+    for recipient, name in result.mails:
+        content = (work / "mail" / name).read_bytes()
+        mail = email.message_from_bytes(content, policy=MAIL_POLICY)
+        _put(session, settings, run, kind, recipient, mail, now)
+
+
+def _put(
+    session: Session,
+    settings: ServeSettings,
+    run: Run,
+    kind: str,
+    recipient: str,
+    mail: EmailMessage,
+    now: int,
+) -> None:
+    outbox.put(
+        session,
+        about=f"run:{run.run_id}",
+        report_kind=kind,
+        site=run.site,
+        run_id=run.run_id,
+        recipient=recipient,
+        sender=settings.sender,
+        mail=mail,
+        at=now,
+    )
+
+
+def _if_there(path: Path) -> str | None:
+    return str(path) if path.is_file() else None

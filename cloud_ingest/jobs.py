@@ -1,0 +1,268 @@
+"""Who works on closed runs: leases on jobs, and the worker processes that do them.
+
+A job is held by a lease that its holder keeps renewing. A holder that died does not, and the job is taken
+again - by this process after a restart, or by another one. Each attempt counts; a run whose job failed
+`job_attempts` times, or for a reason that trying again cannot mend, has failed, and a mail says so.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from cloud_ingest.database import Database
+from cloud_ingest.job_results import fail_run, make_task, store_result
+from cloud_ingest.models import LOCALIZING, REPORTING, Job, Run
+from cloud_ingest.paths import run_folder
+from cloud_ingest.run_life import enter
+from cloud_ingest.settings import ServeSettings
+from cloud_ingest.tasks import Result, Task
+
+_LOG = logging.getLogger(__name__)
+_NS = 1_000_000_000
+_LOG_TAIL = 4000
+
+
+class JobRunner:
+    """Takes one job after the other; `run` is a thread's work, several may run side by side.
+
+    Parameters
+    ----------
+    database, settings
+        The service's.
+    base_url
+        What links begin with.
+    clock
+        Nanoseconds UTC.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: ServeSettings,
+        base_url: Callable[[], str],
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._base_url = base_url
+        self._clock = clock
+        self._stop = threading.Event()
+        self.children: dict[int, subprocess.Popen[str]] = {}
+
+    def stop(self) -> None:
+        """End the workers; their jobs are taken again at the next start."""
+        self._stop.set()
+        for child in list(self.children.values()):
+            child.terminate()
+
+    def run(self) -> None:
+        """Work until stopped."""
+        worker = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
+        while not self._stop.is_set():
+            try:
+                job = self.claim(worker)
+            except Exception:
+                _LOG.exception("cannot look for jobs; trying again")
+                job = None
+            if job is None:
+                self._stop.wait(0.3)
+                continue
+            try:
+                self._work(job, worker)
+            except Exception:
+                _LOG.exception(
+                    "job %d of run %s cannot go on; its lease runs out and it is taken again",
+                    job.id,
+                    job.run_id,
+                )
+                self._stop.wait(1.0)
+
+    def claim(self, worker: str) -> Job | None:
+        """Take the next job that is free, or whose holder has gone."""
+        with self._database.write() as session:
+            now = self._clock()
+            free = (Job.state == "queued") & (Job.not_before <= now)
+            orphaned = (Job.state == "running") & (Job.lease_until < now)
+            job = session.scalar(
+                select(Job)
+                .where(or_(free, orphaned))
+                .order_by(Job.id)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            if job is None:
+                return None
+            run = session.get_one(Run, job.run_id, with_for_update=True)
+            taken_over = job.state == "running"
+            if job.attempts >= self._settings.job_attempts:
+                fail_run(session, self._settings, job, run, "its worker died every time", self._url(run), now)
+                return None
+            job.state, job.worker = "running", worker
+            job.attempts += 1
+            job.lease_until = now + int(self._settings.lease_s * _NS)
+            why = "taken over from a worker that died" if taken_over else "a worker took it"
+            enter(session, run, LOCALIZING, f"{why}, attempt {job.attempts}", now)
+            return job
+
+    def _work(self, job: Job, worker: str) -> None:
+        with self._database.read() as session:
+            run = session.get_one(Run, job.run_id)
+            task = make_task(session, self._settings, run, job, self._url(run))
+        _LOG.info("run %s: working it out, attempt %d", run.run_id, job.attempts)
+        outcome = self._run_child(job, task, worker)
+        if outcome is None:  # stopped, or somebody else has the job now
+            return
+        with self._database.write() as session:
+            held = self._held(session, job.id, worker)
+            if held is None:
+                return
+            now = self._clock()
+            run = session.get_one(Run, job.run_id, with_for_update=True)
+            result = _read_result(Path(task.work)) if outcome.get("done") or outcome.get("result") else None
+            if outcome.get("done") and result is not None:
+                store_result(session, self._settings, held, run, result, Path(task.work), now)
+            elif outcome.get("final") or held.attempts >= self._settings.job_attempts:
+                reason = str(outcome.get("failed"))
+                fail_run(
+                    session, self._settings, held, run, reason, self._url(run), now, result, Path(task.work)
+                )
+            else:
+                held.state, held.worker, held.lease_until = "queued", None, None
+                held.error = str(outcome.get("failed"))
+                held.not_before = now + _NS * 2 ** (held.attempts - 1)
+            _LOG.info("run %s: %s", run.run_id, run.reason)
+        shutil.rmtree(task.work, ignore_errors=True)
+
+    def _run_child(self, job: Job, task: Task, worker: str) -> dict[str, Any] | None:
+        """Run the worker process, keep the lease, pass on how far it is; return what it said last."""
+        log = run_folder(self._settings.data, task.run_id) / "job.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as errors:
+            start = errors.tell()
+            child = subprocess.Popen(
+                [sys.executable, "-m", "cloud_ingest.job_process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                encoding="utf-8",
+            )
+        self.children[child.pid] = child
+        try:
+            assert child.stdin is not None
+            child.stdin.write(task.to_json() + "\n")
+            child.stdin.flush()
+            last = self._follow(child, job, worker)
+        except BrokenPipeError:
+            last = {}
+        finally:
+            child.kill()
+            status = child.wait()
+            self.children.pop(child.pid, None)
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    _close(pipe)
+        if last is None or self._stop.is_set():
+            return None
+        if "done" in last or "failed" in last:
+            return last
+        return {"failed": f"the worker ended early ({_how(status)}){_last_words(log, start)}", "final": False}
+
+    def _follow(self, child: subprocess.Popen[str], job: Job, worker: str) -> dict[str, Any] | None:
+        said: queue.Queue[str | None] = queue.Queue()
+        assert child.stdout is not None
+        threading.Thread(target=_read_lines, args=(child.stdout, said), daemon=True).start()
+        renew_s = self._settings.lease_s / 3
+        began = renewed = time.monotonic()
+        last: dict[str, Any] = {}
+        while True:
+            try:
+                line = said.get(timeout=min(renew_s, 0.5))
+            except queue.Empty:
+                line = ""
+            if line is None:
+                return last
+            if line:
+                last = json.loads(line)
+                if last.get("state") == REPORTING and not self._enter_reporting(job, worker):
+                    return None
+                if "done" in last or "failed" in last:
+                    return last
+            if self._stop.is_set():
+                return None
+            if time.monotonic() - renewed >= renew_s or ("step" in last and line):
+                renewed = time.monotonic()
+                if not self._renew(job, worker, last):
+                    return None
+            if time.monotonic() - began > self._settings.job_timeout_s:
+                return {"failed": f"it took longer than job_timeout_s ({self._settings.job_timeout_s:.0f} s)"}
+
+    def _renew(self, job: Job, worker: str, said: dict[str, Any]) -> bool:
+        with self._database.write() as session:
+            held = self._held(session, job.id, worker)
+            if held is None:
+                return False
+            held.lease_until = self._clock() + int(self._settings.lease_s * _NS)
+            if "step" in said:
+                held.progress = f"{100 * said.get('progress', 0):.0f} % {said['step']}"[:300]
+            return True
+
+    def _enter_reporting(self, job: Job, worker: str) -> bool:
+        with self._database.write() as session:
+            if self._held(session, job.id, worker) is None:
+                return False
+            run = session.get_one(Run, job.run_id, with_for_update=True)
+            enter(session, run, REPORTING, "the report is being written", self._clock())
+            return True
+
+    def _held(self, session: Session, job_id: int, worker: str) -> Job | None:
+        job = session.get_one(Job, job_id, with_for_update=True)
+        return job if job.state == "running" and job.worker == worker else None
+
+    def _url(self, run: Run) -> str:
+        return f"{self._base_url()}/runs/{run.run_id}"
+
+
+def _read_lines(stream: Any, said: queue.Queue[str | None]) -> None:
+    for line in stream:
+        if line.startswith("{"):
+            said.put(line)
+    said.put(None)
+
+
+def _read_result(work: Path) -> Result:
+    return Result.from_json((work / "result.json").read_text(encoding="utf-8"))
+
+
+def _close(pipe: Any) -> None:
+    try:
+        pipe.close()
+    except OSError:
+        # The worker died with something still unsent; its end has been noticed already.
+        return
+
+
+def _how(status: int) -> str:
+    return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+
+
+def _last_words(log: Path, start: int) -> str:
+    with log.open("rb") as file:
+        file.seek(max(start, log.stat().st_size - _LOG_TAIL))
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    return f": {lines[-1].strip()[:300]}" if lines else ""

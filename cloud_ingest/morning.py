@@ -1,0 +1,129 @@
+"""By the set hour every site has a mail, if only to say why there is no report."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cloud_ingest import outbox
+from cloud_ingest.database import Database
+from cloud_ingest.mails import morning_mail
+from cloud_ingest.models import FAILED, REPORTED, Morning, OutboxMail, Run, Site
+from cloud_ingest.run_life import remember_site
+from cloud_ingest.settings import ServeSettings
+
+_LOG = logging.getLogger(__name__)
+_NS = 1_000_000_000
+
+
+class Mornings:
+    """Writes the morning's mails; `tick` is called every few seconds.
+
+    Parameters
+    ----------
+    database, settings
+        The service's.
+    base_url
+        What links begin with.
+    clock
+        Nanoseconds UTC.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: ServeSettings,
+        base_url: Callable[[], str],
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._base_url = base_url
+        self._clock = clock
+
+    def meet(self) -> None:
+        """Make the sites of the settings known, so that a night without any run is noticed, too."""
+        with self._database.write() as session:
+            for site in self._settings.sites:
+                remember_site(session, site.site, self._clock())
+
+    def tick(self) -> None:
+        """See to every site whose morning hour has come."""
+        now = datetime.fromtimestamp(self._clock() / _NS, self._settings.zone)
+        hour = datetime.combine(now.date(), self._settings.morning, self._settings.zone)
+        if now < hour:
+            return
+        with self._database.read() as session:
+            sites = list(session.scalars(select(Site)))
+            done = set(session.scalars(select(Morning.site).where(Morning.date == now.date().isoformat())))
+        for site in sites:
+            if site.site not in done and site.first_seen < _ns(hour):
+                self._see_to(site.site, hour)
+
+    def _see_to(self, site: str, hour: datetime) -> None:
+        """Write the site's mail unless a report of the last day has been put into the outbox."""
+        date = hour.date().isoformat()
+        since = _ns(hour - timedelta(days=1))
+        now = self._clock()
+        with self._database.write() as session:
+            mails = session.scalars(
+                select(OutboxMail.report_kind).where(
+                    OutboxMail.site == site, OutboxMail.created_at >= since, OutboxMail.run_id.is_not(None)
+                )
+            ).all()
+            lines = self._lines(session, site, since)
+            recipients = self._settings.site(site).recipients
+            if mails:
+                outcome = "its report went out"
+            elif not recipients:
+                outcome = "nobody is named to get its mail; set recipients"
+                _LOG.warning("site %s: %s", site, outcome)
+            else:
+                outcome = lines[0]
+                for who in recipients:
+                    url = f"{self._base_url()}/"
+                    outbox.put(
+                        session,
+                        about=f"morning:{site}:{date}",
+                        report_kind="morning",
+                        site=site,
+                        run_id=None,
+                        recipient=who.address,
+                        sender=self._settings.sender,
+                        mail=morning_mail(site, date, lines, url, who.address, self._settings.sender),
+                        at=now,
+                    )
+            session.add(Morning(site=site, date=date, at=now, outcome=outcome))
+
+    def _lines(self, session: Session, site: str, since: int) -> list[str]:
+        runs = session.scalars(select(Run).where(Run.site == site).order_by(Run.opened_at.desc())).all()
+        lines = [
+            f"Run {run.run_id} is {_STATES.get(run.state, run.state)} ({run.reason}); "
+            "its report follows by mail when it is done."
+            for run in runs
+            if run.state not in (REPORTED, FAILED)
+        ]
+        lines += [
+            f"Run {run.run_id} of {self._when(run.opened_at)} has {run.state}: {run.reason}"
+            for run in runs
+            if run.state in (REPORTED, FAILED) and run.opened_at >= since
+        ]
+        if lines:
+            return lines
+        last = f" The last one was {runs[0].run_id}, begun {self._when(runs[0].opened_at)}." if runs else ""
+        return [f"No robot has sent anything since {self._when(since)}.{last}"]
+
+    def _when(self, at: int) -> str:
+        return datetime.fromtimestamp(at // _NS, self._settings.zone).strftime("%Y-%m-%d %H:%M %Z")
+
+
+_STATES = {"recording": "still being recorded", "closing": "being closed", "localizing": "being worked out"}
+
+
+def _ns(at: datetime) -> int:
+    return int(at.timestamp()) * _NS

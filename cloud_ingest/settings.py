@@ -1,0 +1,251 @@
+"""What the service needs to be told; the command line fills it from TOML and the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cloud_ingest.errors import ServeError
+from cloud_ingest.paths import site_folder
+
+if TYPE_CHECKING:
+    from reports import SmtpSettings
+
+Role = Literal["all", "ingest", "jobs", "web"]
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Somebody who gets the mail of a site.
+
+    Attributes
+    ----------
+    address
+        Mail address.
+    language
+        Language of the mail and its documents, as an IETF tag (``en``, ``de``, ``zh`` ...).
+    """
+
+    address: str
+    language: str = "en"
+
+    def __post_init__(self) -> None:
+        local, at, domain = self.address.rpartition("@")
+        if not (at and local and domain) or any(ch.isspace() or ch in ",;<>" for ch in self.address):
+            raise ServeError(f"recipients: '{self.address}' is no mail address; write name@domain")
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """One library.
+
+    Attributes
+    ----------
+    site
+        Its name in topics and in ``run.json``.
+    recipients
+        Who gets its mail; empty: those of `ServeSettings.recipients`.
+    plan, holdings
+        Where its plan and holdings are; None: ``DATA/sites/<site>/plan.json`` and ``holdings.csv``.
+    calibration
+        A calibration file for its robots; None: calibrated from each recording itself.
+    """
+
+    site: str
+    recipients: tuple[Recipient, ...] = ()
+    plan: Path | None = None
+    holdings: Path | None = None
+    calibration: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """Settings of the service.
+
+    Attributes
+    ----------
+    data
+        The folder everything is kept in; made if it is missing.
+    role
+        ``all`` in one process, or one of ``ingest``, ``jobs`` and ``web`` over the same data and database.
+    broker
+        ``mqtt://[user:password@]host[:1883]`` or ``mqtts://...[:8883]``; None: a broker of its own
+        (amqtt, in the process) on `broker_listen`.
+    broker_listen
+        ``host:port`` of that broker; port 0 takes a free one.
+    broker_ca
+        PEM file of the certificate authority for ``mqtts://``; None: the system's.
+    client_id
+        Fixed MQTT client id. With it the broker keeps a session for this service while it is away
+        (Mosquitto does; the broker of our own does not). None: a clean session each time.
+    http
+        ``host:port`` of API and pages; port 0 takes a free one.
+    database
+        SQLAlchemy URL; None: ``DATA/nightstack.db`` (SQLite). PostgreSQL: ``postgresql+psycopg://...``.
+    sites
+        The libraries that have settings of their own. A site that is not here is stored all the same.
+    recipients
+        Who gets the mail of a site that names nobody.
+    smtp
+        The mail server; None: mails are written and kept, not sent.
+    sender
+        From address.
+    base_url
+        What links to documents begin with; None: the address HTTP is bound to.
+    morning, time_zone
+        Hour by which every site gets a mail, and the IANA zone it is meant in.
+    silence_s
+        A run whose robot was silent for so long closes by itself.
+    offline_s
+        The same once the broker has said that the robot is gone (its last will).
+    segment_rows
+        Rows after which a Parquet segment is closed.
+    group_messages
+        Most messages stored in one transaction.
+    ack_s
+        How often watermarks of running runs are said again.
+    jobs
+        Worker processes of one localization.
+    parallel_jobs
+        Runs worked on at a time.
+    job_attempts
+        How often a run's job is tried before the run is called failed.
+    lease_s
+        A job whose worker has not renewed its lease for so long is taken over.
+    job_timeout_s
+        A job that takes longer is stopped and counts as a failed attempt.
+    quarantine_files, quarantine_bytes
+        Bounds of the quarantine; the oldest goes first.
+    mail_attempts, mail_retry_s
+        Tries of one mail, and the first pause between them (doubled each time, at most an hour).
+    """
+
+    data: Path
+    role: Role = "all"
+    broker: str | None = None
+    broker_listen: str = f"{LOOPBACK}:1883"
+    broker_ca: Path | None = None
+    client_id: str | None = None
+    http: str = f"{LOOPBACK}:8080"
+    database: str | None = None
+    sites: tuple[SiteSettings, ...] = ()
+    recipients: tuple[Recipient, ...] = ()
+    smtp: SmtpSettings | None = None
+    sender: str = "nightstack@localhost"
+    base_url: str | None = None
+    morning: time = time(7, 0)
+    time_zone: str = "UTC"
+    silence_s: float = 900.0
+    offline_s: float = 180.0
+    segment_rows: int = 100_000
+    group_messages: int = 256
+    ack_s: float = 5.0
+    jobs: int = 1
+    parallel_jobs: int = 1
+    job_attempts: int = 3
+    lease_s: float = 30.0
+    job_timeout_s: float = 6 * 3600.0
+    quarantine_files: int = 10_000
+    quarantine_bytes: int = 256 << 20
+    mail_attempts: int = 12
+    mail_retry_s: float = 30.0
+    _sites: dict[str, SiteSettings] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = [site.site for site in self.sites]
+        if len(set(names)) != len(names):
+            raise ServeError(f"sites: {sorted(names)} names a site twice; keep one entry a site")
+        object.__setattr__(self, "_sites", {site.site: site for site in self.sites})
+        for name in ("silence_s", "offline_s", "ack_s", "lease_s", "job_timeout_s", "mail_retry_s"):
+            if not getattr(self, name) > 0:
+                raise ServeError(f"{name}: {getattr(self, name)} must be a number of seconds above 0")
+        for name in (
+            *("segment_rows", "group_messages", "jobs", "parallel_jobs", "job_attempts"),
+            *("quarantine_files", "quarantine_bytes", "mail_attempts"),
+        ):
+            if getattr(self, name) < 1:
+                raise ServeError(f"{name}: {getattr(self, name)} must be 1 or more")
+        if self.role not in ("all", "ingest", "jobs", "web"):
+            raise ServeError(f"role: '{self.role}' is none of all, ingest, jobs, web")
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError) as err:
+            raise ServeError(
+                f"time_zone: '{self.time_zone}' is no IANA zone; write e.g. Europe/Berlin"
+            ) from err
+        split_host_port(self.http, "http")
+        split_host_port(self.broker_listen, "broker_listen")
+        if self.broker is not None:
+            BrokerAddress.from_url(self.broker)
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL, with the default filled in."""
+        return self.database or f"sqlite:///{(self.data / 'nightstack.db').absolute()}"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone the morning hour is meant in."""
+        return ZoneInfo(self.time_zone)
+
+    def site(self, site: str) -> SiteSettings:
+        """Settings of a site, with every default filled in; never fails for an unknown one."""
+        own = self._sites.get(site, SiteSettings(site))
+        folder = site_folder(self.data, site)
+        return SiteSettings(
+            site,
+            own.recipients or self.recipients,
+            own.plan or folder / "plan.json",
+            own.holdings or folder / "holdings.csv",
+            own.calibration,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where a broker listens and how to log in."""
+
+    host: str
+    port: int
+    tls: bool
+    user: str | None
+    password: str | None
+
+    @classmethod
+    def from_url(cls, url: str) -> BrokerAddress:
+        """Read ``mqtt://`` and ``mqtts://`` URLs; anything else is a `ServeError`."""
+        parts = urlsplit(url)
+        advice = "write mqtt://host:1883 or mqtts://host:8883"
+        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/"):
+            raise ServeError(f"broker: '{_without_password(url)}' is no broker URL; {advice}")
+        try:
+            port = parts.port
+        except ValueError as err:
+            raise ServeError(f"broker: '{_without_password(url)}' has no usable port; {advice}") from err
+        tls = parts.scheme == "mqtts"
+        return cls(parts.hostname, port or (8883 if tls else 1883), tls, parts.username, parts.password)
+
+    def __str__(self) -> str:
+        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+
+
+def split_host_port(text: str, setting: str) -> tuple[str, int]:
+    """Split ``host:port`` (or ``[v6]:port``); a `ServeError` names the setting."""
+    parts = urlsplit(f"//{text}")
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if not parts.hostname or port is None or parts.path or parts.username:
+        raise ServeError(f"{setting}: '{text}' is no host:port; write e.g. {LOOPBACK}:8080")
+    return parts.hostname, port
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return url.replace(f":{parts.password}@", ":***@") if parts.password else url

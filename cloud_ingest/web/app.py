@@ -1,0 +1,144 @@
+"""The HTTP side: what is stored, what became of it, and the documents. It changes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow.parquet as pq
+from fastapi import FastAPI, HTTPException, Query
+from fastapi import Path as PathParameter
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from cloud_ingest.database import Database
+from cloud_ingest.models import DocumentRow, Run
+from cloud_ingest.paths import run_folder
+from cloud_ingest.web import views
+
+RunId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Name = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+# Documents show catalogue texts, which come from outside: nothing in them may run.
+_SAFE = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def make_app(database: Database, health: Callable[[], dict[str, Any]]) -> FastAPI:
+    """Make the application.
+
+    Parameters
+    ----------
+    database
+        Where runs are.
+    health
+        What the service says of itself; its key ``ok`` decides between 200 and 503.
+    """
+    app = FastAPI(title="Nightstack", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
+    pages = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape()
+    )
+
+    @app.get("/healthz")
+    def healthz() -> JSONResponse:
+        said = health()
+        try:
+            with database.read() as session:
+                session.connection().exec_driver_sql("SELECT 1")
+        except SQLAlchemyError as err:
+            said = {**said, "ok": False, "database": str(err).splitlines()[0]}
+        return JSONResponse(said, 200 if said["ok"] else 503)
+
+    @app.get("/metrics")
+    def metrics() -> PlainTextResponse:
+        with database.read() as session:
+            lines = [f"{name} {value}" for name, value in sorted(views.totals(session).items())]
+        lines += [
+            f"nightstack_{name} {int(value)}"
+            for name, value in health().items()
+            if isinstance(value, int | bool)
+        ]
+        return PlainTextResponse("\n".join(lines) + "\n")
+
+    @app.get("/api/v1/runs")
+    def runs(limit: Limit = 50, site: str | None = None) -> list[dict[str, Any]]:
+        with database.read() as session:
+            return views.list_runs(session, limit, site)
+
+    @app.get("/api/v1/runs/{run_id}")
+    def run(run_id: RunId) -> dict[str, Any]:
+        with database.read() as session:
+            return views.show_run(session, _run(session, run_id))
+
+    @app.get("/api/v1/runs/{run_id}/documents/{name}")
+    def document(run_id: RunId, name: Name) -> Response:
+        with database.read() as session:
+            row = session.get(DocumentRow, (_run(session, run_id).run_id, name))
+        if row is None or not (database.data / row.file).is_file():
+            raise HTTPException(404, f"run {run_id} has no document {name}")
+        return FileResponse(database.data / row.file, media_type=row.media_type, headers=_SAFE)
+
+    @app.get("/api/v1/runs/{run_id}/positions")
+    def positions(
+        run_id: RunId,
+        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=100_000)] = 1000,
+    ) -> dict[str, Any]:
+        with database.read() as session:
+            path = run_folder(database.data, _run(session, run_id).run_id) / "positions.parquet"
+        if not path.is_file():
+            raise HTTPException(404, f"run {run_id} has no positions (yet)")
+        table = pq.read_table(path)
+        rows = table.slice(offset, limit).to_pylist()
+        return {
+            "run_id": run_id,
+            "total": table.num_rows,
+            "offset": offset,
+            "positions": [_plain(r) for r in rows],
+        }
+
+    @app.get("/api/v1/quarantine")
+    def quarantine(limit: Limit = 100, run_id: str | None = None) -> dict[str, Any]:
+        with database.read() as session:
+            return views.list_quarantine(session, limit, run_id)
+
+    @app.get("/", response_class=HTMLResponse)
+    def index() -> HTMLResponse:
+        with database.read() as session:
+            page = pages.get_template("index.html").render(
+                runs=views.list_runs(session, 50, None), health=health()
+            )
+        return HTMLResponse(page, headers=_SAFE)
+
+    @app.get("/runs/{run_id}", response_class=HTMLResponse)
+    def run_page(run_id: RunId) -> HTMLResponse:
+        with database.read() as session:
+            page = pages.get_template("run.html").render(run=views.show_run(session, _run(session, run_id)))
+        return HTMLResponse(page, headers=_SAFE)
+
+    return app
+
+
+def _run(session: Session, run_id: str) -> Run:
+    run = session.get(Run, run_id)
+    if run is None:
+        raise HTTPException(404, f"no run {run_id}")
+    return run
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Make a row JSON can hold: no NaN, times as text."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, float):
+            return value if math.isfinite(value) else None
+        return value.isoformat() if hasattr(value, "isoformat") else value
+
+    return {name: plain(value) for name, value in row.items()}
