@@ -57,7 +57,7 @@ def test_mean_error_is_no_worse_than_a_peers(group, peer, capsys):
             f"{100 * ours.coverage_along:.0f} % of errors inside the 90 % interval"
         )
     assert ours.placed >= theirs.placed
-    assert ours.error.mean_cm <= theirs.error.mean_cm
+    assert ours.error.mean_cm <= theirs.error.mean_cm, f"ours {ours.error} against {theirs.error}"
 
 
 @each_set
