@@ -15,6 +15,7 @@ from pathlib import Path
 
 from reports.documents import Documents
 from reports.html import mail_html
+from reports.layout import lay_out
 from reports.plain import plain_text
 from reports.report import RunReport
 from reports.text import T
@@ -75,8 +76,9 @@ def build_mail(
     message = _message(
         subject, recipient, sender, report.info.site, date, message_id, f"run {report.info.run_id}"
     )
-    message.set_content(plain_text(report, left_behind), cte="quoted-printable")
-    message.add_alternative(mail_html(report, left_behind), subtype="html", cte="quoted-printable")
+    layout = lay_out(report)
+    message.set_content(plain_text(report, left_behind, layout), cte="quoted-printable")
+    message.add_alternative(mail_html(report, left_behind, layout), subtype="html", cte="quoted-printable")
     for a in attached:
         message.add_attachment(a.data, maintype=a.maintype, subtype=a.subtype, filename=a.name)
     return message

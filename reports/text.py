@@ -325,6 +325,11 @@ class T:
         return _("Shelf not known")
 
     @staticmethod
+    def strip_label(length: str, marks: int) -> str:
+        found = plural(marks, _("{n} finding"), _("{n} findings"))
+        return _("The shelf, {length} long, with {found}").format(length=length, found=found)
+
+    @staticmethod
     def title(site: str) -> str:
         return _("Shelf report, {site}").format(site=site)
 
@@ -423,3 +428,38 @@ class X:
     TAGS, READINGS = _("Tags heard"), _("Readings")
     SCANNED = _("Share of the shelves scanned")
     TROUBLE, NOTE = _("Trouble"), _("Note")
+
+
+class P:
+    """Headings and column names of the printed page and the mail."""
+
+    TROUBLES = _("How the run went")
+    ZONES = _("Not scanned")
+    TO_DO = _("To do, in walking order")
+    DOUBTS = _("Doubtful")
+    DOUBTS_NOTE = _("Not sure enough to send anybody; the next run will tell, or a look in passing.")
+    NOTES = _("Notes")
+    NOTHING = _("Nothing to put right was found.")
+    NOTHING_KNOWN = _("Nothing is known about the shelves from this run.")
+    COLUMNS = (_("No."), _("What"), _("Book"), _("Stands"), _("Belongs"), _("Sure"))
+    FONT_NOTE = _(
+        "Some titles are set in a font of your PDF reader, because the machine that made this report has none for them."
+    )
+
+    @staticmethod
+    def run(when: str, run_id: str, robot_id: str) -> str:
+        return _("{when}   ·   run {run}   ·   robot {robot}").format(when=when, run=run_id, robot=robot_id)
+
+    @staticmethod
+    def findings(count: int) -> str:
+        return plural(count, _("{n} finding"), _("{n} findings"))
+
+    @staticmethod
+    def page(number: int, count: int) -> str:
+        return _("Page {n} of {count}").format(n=number, count=count)
+
+    @staticmethod
+    def more(count: int) -> str:
+        return plural(
+            count, _("{n} more is in the attached report."), _("{n} more are in the attached report.")
+        )
