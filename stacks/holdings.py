@@ -235,12 +235,11 @@ def _places(header: Sequence[str], source: str) -> dict[str, int]:
         raise HoldingsError(f"{source}: is empty; its first line must name the columns {','.join(COLUMNS)}")
     missing = [name for name in COLUMNS if name not in header]
     if missing:
-        raise HoldingsError(
-            f"{source}: column {', '.join(missing)} is missing; it has {', '.join(header)[:200]}"
-        )
+        found = " ".join(", ".join(header).split())[:200]
+        raise HoldingsError(f"{source}: column {', '.join(missing)} is missing; it has {found}")
     twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is not None:
-        raise HoldingsError(f"{source}: column {twice} is there twice")
+        raise HoldingsError(f"{source}: column {twice[:40]!r} is there twice")
     return {name: header.index(name) for name in COLUMNS}
 
 

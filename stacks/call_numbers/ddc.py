@@ -59,6 +59,9 @@ def sort_key(text: str) -> bytes | None:
     label = normalize(text)
     if label is None:
         return None
+    if not any(c.isupper() for c in label):
+        # Small letters mark volumes only where others are capitals.
+        label = label.upper()
     words, rest, named = _split_prefix(_SEGMENTS.sub("", label))
     prefix = "_".join(words)
     if named:
@@ -95,10 +98,7 @@ def _parts(match: re.Match[str]) -> list[str]:
         made = [part(DATE, number(match["date"]))]
         return [*made, part(WORK, word(match["suffix"]))] if match["suffix"] else made
     if match["plain"] is not None:
-        name = word(match["plain"])
-        return [
-            part(TEXT if name in VOLUME_WORDS and len(name) > 1 else CUTTER, VOLUME_WORDS.get(name, name))
-        ]
+        return [part(CUTTER, word(match["plain"]))]
     name, stop, digits, work = word(match["word"]), match["stop"], match["number"], match["work"]
     if name in VOLUME_WORDS and (stop or match["word"].islower()):
         made = [part(TEXT, VOLUME_WORDS[name] + " " + number(digits))]

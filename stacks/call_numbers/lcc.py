@@ -99,7 +99,7 @@ def _parts(match: re.Match[str]) -> list[str]:
         return [part(DATE, number(match["digits"]))]
     name, digits = word(match["word"]), match["number"]
     if digits is None:
-        return [part(TEXT, VOLUME_WORDS.get(name, name))]
+        return [part(TEXT, name)]
     if name in VOLUME_WORDS or match["stop"].strip():
         return [part(TEXT, VOLUME_WORDS.get(name, name) + " " + number(digits))]
     if not match["stop"]:

@@ -66,7 +66,7 @@ DDC = {
     "leading zeros": ["001.42", "004", "023", "150", "813"],
     "cutters digit by digit": ["813.54 A11", "813.54 A2", "813.54 A21", "813.54 B1"],
     "work letters": ["813.54 S643", "813.54 S643a", "813.54 S643h", "813.54 S6431"],
-    "author letters": ["813.54 ROW", "813.54 ROWE", "813.54 ROY", "813.54 SAL"],
+    "author letters": ["813.54 ROW", "813.54 ROWE", "813.54 ROY", "813.54 SAL", "813.54 TOM", "813.54 VAN"],
     "nothing before something": ["813.54", "813.54 ROW", "813.54 ROW v.1", "813.54 ROW 1999"],
     "volumes and copies": [
         "720 FLE v.1",
