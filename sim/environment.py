@@ -109,7 +109,7 @@ def coupling(
             gap = np.hypot(gap, heights_m[right] - heights_m[left])
         amplitude = parameters.coupling * np.exp(-gap / parameters.coupling_reach_m) + parameters.coupling_far
         amplitude = np.minimum(amplitude * rng.uniform(0.5, 1.5, gap.size), parameters.coupling_most)
-        value = amplitude * unit_phasors(rng, gap.size)
+        value = -amplitude * np.exp(1j * parameters.coupling_phase_sd_rad * rng.standard_normal(gap.size))
         near = amplitude > 0.005
         for a, b in ((left, right), (right, left)):
             # Every tag appears once in `left` and once in `right` of one step, so plain indexing does not collide.

@@ -12,7 +12,7 @@ from sim import trouble as tr
 from sim.call_numbers import Scheme, draw_call_numbers
 from sim.errors import SimError
 from sim.layout import LayoutSettings, build_plan
-from sim.library_folder import load_library, save_library
+from sim.library_folder import load_library, load_mounts, save_library
 from sim.model import Library, Tags, label_place
 from sim.presets import preset
 from sim.robot import RobotDescription
@@ -21,7 +21,7 @@ from sim.words import draw_titles
 from stacks.holdings import Holding
 from stacks.plan import Plan
 
-__all__ = ["MAX_BOOKS", "Library", "Tags", "load_library", "make_library", "save_library"]
+__all__ = ["MAX_BOOKS", "Library", "Tags", "load_library", "load_mounts", "make_library", "save_library"]
 
 MAX_BOOKS: Final = 5_000_000
 OWN_PREFIX: Final = "3085"

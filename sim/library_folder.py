@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recording import RecordingError, Truth, read_truth
+from recording import AntennaMount, RecordingError, Truth, read_truth
 from sim.errors import SimError
 from sim.model import Library, Tags, label_place
 from sim.presets import RadioParameters
@@ -154,6 +154,18 @@ def load_library(folder: str | Path) -> Library:
         radio_preset=str(settings.get("preset", "ordinary")),
         seed=seed,
     )
+
+
+def load_mounts(folder: str | Path) -> tuple[AntennaMount, ...]:
+    """Read the antennas of the robot of a library's folder.
+
+    Raises
+    ------
+    SimError
+        When robot.json is missing or wrong.
+    """
+    path = Path(folder) / "robot.json"
+    return RobotDescription.from_json(read_json(path), str(path)).mounts
 
 
 def read_json(path: Path) -> object:

@@ -36,10 +36,19 @@ class Base:
         self.v_mps = 0.0
         self.w_radps = 0.0
         self._wanted = (0.0, 0.0)
+        self._a_mps2, self._alpha_radps2 = robot.max_a_mps2, robot.max_alpha_radps2
+
+    def brake(self) -> None:
+        """Stop by itself, as without commands: from full speed within half a second."""
+        robot = self._robot
+        self._wanted = (0.0, 0.0)
+        self._a_mps2 = max(robot.max_a_mps2, 2.5 * robot.max_v_mps)
+        self._alpha_radps2 = max(robot.max_alpha_radps2, 2.5 * robot.max_w_radps)
 
     def command(self, v_mps: float, w_radps: float) -> None:
         """Set the speeds wanted from now on; they are cut to what the base can do."""
         robot = self._robot
+        self._a_mps2, self._alpha_radps2 = robot.max_a_mps2, robot.max_alpha_radps2
         self._wanted = (
             float(np.clip(v_mps, -robot.max_v_mps, robot.max_v_mps)),
             float(np.clip(w_radps, -robot.max_w_radps, robot.max_w_radps)),
@@ -51,8 +60,8 @@ class Base:
         x, y, yaw = self.pose.x_m, self.pose.y_m, self.pose.yaw_rad
         while left > 1e-12:
             h = min(left, self._SUBSTEP_S)
-            self.v_mps = _towards(self.v_mps, self._wanted[0], self._robot.max_a_mps2 * h)
-            self.w_radps = _towards(self.w_radps, self._wanted[1], self._robot.max_alpha_radps2 * h)
+            self.v_mps = _towards(self.v_mps, self._wanted[0], self._a_mps2 * h)
+            self.w_radps = _towards(self.w_radps, self._wanted[1], self._alpha_radps2 * h)
             middle = yaw + 0.5 * h * self.w_radps
             x += h * self.v_mps * math.cos(middle)
             y += h * self.v_mps * math.sin(middle)

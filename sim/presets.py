@@ -36,7 +36,9 @@ class RadioParameters:
     next_bay_share : float
         Amplitude kept by a scatterer of the neighbouring bay, heard across the upright.
     coupling : float
-        Amplitude of the re-radiation of a neighbouring tag at no distance; its phase is random.
+        Amplitude of the re-radiation of a neighbouring tag at no distance.
+    coupling_phase_sd_rad : float
+        Scatter of its phase about pi: close parallel dipoles take from one another more than they give.
     coupling_reach_m : float
         Distance over which the coupling falls to 1/e.
     coupling_far : float
@@ -88,6 +90,7 @@ class RadioParameters:
     scatterer_depth_m: float = 0.08
     next_bay_share: float = 0.4
     coupling: float = 0.22
+    coupling_phase_sd_rad: float = 2.0
     coupling_reach_m: float = 0.035
     coupling_far: float = 0.0
     coupling_most: float = 0.25

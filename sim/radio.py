@@ -124,9 +124,9 @@ class _State:
     powered_at: Floats
     parity: NDArray[np.int8]
     ports: dict[int, Floats] = field(default_factory=dict[int, Floats])
-    turn: int = 0
+    turn: int = -1
     turn_left_s: float = 0.0
-    hop: int = 0
+    hop: int = -1
     hop_left_s: float = 0.0
 
 
@@ -240,7 +240,7 @@ class Radio:
         """Forget the reader's own state, as when an inventory is started anew; the tags keep their flags."""
         self._state.ports.clear()
         self._state.turn_left_s = 0.0
-        self._state.turn = 0
+        self._state.turn = -1
         self._state.hop_left_s = 0.0
 
     def read(

@@ -89,7 +89,8 @@ def record(
     """
     if passes < 1 or not 0.005 <= speed_mps <= library.robot.max_v_mps:
         raise SimError(
-            f"{passes} passes at {speed_mps} m/s make no scan; take at least one, at 0.005 to {library.robot.max_v_mps} m/s"
+            f"{passes} passes at {speed_mps} m/s make no scan; "
+            f"take at least one, at 0.005 to {library.robot.max_v_mps} m/s"
         )
     known = {face.id for face in library.faces()}
     if missing := [face for face in faces if face not in known]:
@@ -150,10 +151,15 @@ def _tour(library: Library) -> list[tuple[int, Face]]:
     return [(n, face) for n, floor in enumerate(library.plan.floors) for face in floor.faces]
 
 
+def heading_along(face: Face) -> float:
+    """Return the heading (rad) with the face on the robot's right: against the growing offset."""
+    return math.radians(face.normal_deg) - math.pi / 2
+
+
 def _path(
     rng: np.random.Generator, face: Face, floor: int, speed_mps: float, standoff_m: float, overrun_m: float
 ) -> list[RobotPose]:
-    """True poses along a face, one per step, with the few millimetres a controller leaves sideways."""
+    """Return true poses along a face, one per step, with the few millimetres a controller leaves sideways."""
     length = face.length_m + 2 * overrun_m
     n = max(2, math.ceil(length / (speed_mps * STEP_S)) + 1)
     offset = face.length_m + overrun_m - speed_mps * STEP_S * np.arange(n)
@@ -165,10 +171,8 @@ def _path(
         sway += amplitude * np.sin(2 * np.pi * offset / wave_m + at)
         slope += amplitude * 2 * np.pi / wave_m * np.cos(2 * np.pi * offset / wave_m + at)
     x, y = face.to_map(offset, -(standoff_m + sway))
-    # The face is on the right, so the robot heads against the growing offset.
-    heading = math.radians(face.normal_deg) - math.pi / 2
     # d(sideways)/d(forward), sideways counted to the left, into the aisle; forward is -offset.
-    yaw = heading + np.arctan(-slope)
+    yaw = heading_along(face) + np.arctan(-slope)
     return [
         RobotPose(float(a), float(b), math.remainder(float(c), 2 * math.pi), 0.0, floor)
         for a, b, c in zip(x, y, yaw, strict=True)
