@@ -1,0 +1,80 @@
+"""A reader driver as a plug-in of another package: ``count://NAME?rate=R`` reports numbered tags at a steady rate.
+
+`install` writes the module and its entry point into a folder that a child process gets on its PYTHONPATH, as an
+installed distribution would.
+"""
+
+from pathlib import Path
+
+_MODULE = '''
+import time
+from urllib.parse import parse_qs, urlsplit
+import numpy as np
+from pathlib import Path
+from recording import Readings
+from reader_drivers import Capabilities, Reader, ReaderBatch, ReaderError, ReaderEvent
+
+
+class CountingReader(Reader):
+    """Reads of tag number k at time k / rate; while FILE exists it is gone."""
+
+    def __init__(self, url, clock):
+        super().__init__(url)
+        options = {key: value[0] for key, value in parse_qs(urlsplit(url).query).items()}
+        self._period = int(1e9 / float(options.get("rate", "50")))
+        self._gone_file = Path(options["gone"]) if "gone" in options else None
+        self._gone = False
+        self._clock = clock
+        self._ports = ()
+
+    def connect(self):
+        if self._gone_file is not None and self._gone_file.exists():
+            raise ReaderError(f"{self.url}: nobody answers")
+        return Capabilities("Test", "Counter", "1", "gen2", 4, True, "pi", 0.5, (915250,), (30.0,), "FCC")
+
+    def start(self, settings=None):
+        self._ports = settings.ports
+        self._next = self._clock() // self._period
+
+    def read(self, timeout_s):
+        gone = self._gone_file is not None and self._gone_file.exists()
+        if gone != self._gone:
+            self._gone = gone
+            self._next = self._clock() // self._period
+            kind = "reader_gone" if gone else "reader_back"
+            return ReaderBatch(events=(ReaderEvent(self._clock(), kind, "as the file says"),))
+        until = time.monotonic() + timeout_s
+        while (last := self._clock() // self._period) <= self._next or gone:
+            if time.monotonic() > until:
+                return ReaderBatch()
+            time.sleep(0.001)
+        k = np.arange(self._next, last)
+        self._next = last
+        return ReaderBatch(
+            Readings.from_epc(
+                [f"{i:024X}" for i in k.tolist()],
+                t=k * self._period,
+                antenna=np.array(self._ports, np.uint8)[k % len(self._ports)],
+                frequency_khz=np.full(len(k), 915250, np.uint32),
+                rssi_dbm=np.full(len(k), -55.5, np.float32),
+                phase_rad=((k % 628) / 100).astype(np.float32),
+            )
+        )
+
+    def stop(self):
+        self._next = self._clock() // self._period + 10**9
+
+    def close(self):
+        pass
+'''
+
+
+def install(folder: Path) -> Path:
+    """Install the plug-in below `folder`; return what belongs on PYTHONPATH."""
+    place = folder / "plugin"
+    info = place / "counting_reader-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: counting-reader\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[nightstack.readers]\ncount = counting_reader:CountingReader\n")
+    (place / "counting_reader.py").write_text(_MODULE)
+    return place
