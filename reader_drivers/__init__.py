@@ -1,7 +1,7 @@
 """Readers: from a protocol's bytes to columns of readings.
 
-One folder a protocol, each in the same layers: transport, codec (framing and messages), client, driver. The codecs import
-nothing but numpy and numba, so that emulators speak with the same bytes.
+One folder a protocol, each in the same layers: transport, codec (framing and messages), client, driver. The codecs
+import nothing but numpy and numba, so that emulators speak with the same bytes.
 """
 
 from reader_drivers._open import open_reader, schemes

@@ -13,7 +13,8 @@ from reader_drivers._reader import Reader, ReaderError
 Factory = Callable[[str, Callable[[], int]], Reader]
 
 ENTRY_POINTS = "nightstack.readers"
-"""Entry point group in which other packages offer drivers: name = URL scheme, object = `factory(url, clock) -> Reader`."""
+"""Entry point group in which other packages offer drivers: name = URL scheme, object = `factory(url, clock) ->
+Reader`."""
 
 _BUILT_IN = {"llrp": "reader_drivers.llrp:open_llrp"}
 

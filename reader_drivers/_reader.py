@@ -93,8 +93,9 @@ class ReaderEvent:
     t
         Host time, ns UTC.
     kind
-        `reader_gone`, `reader_unreachable`, `reader_back`, `antenna_gone`, `antenna_back`, `buffer_warning`, `buffer_overflow`,
-        `reader_exception`, `clock_stepped`, `clock_drift`, `bad_message`, `bad_reading`, `connection_attempted`.
+        `reader_gone`, `reader_unreachable`, `reader_back`, `antenna_gone`, `antenna_back`, `buffer_warning`,
+        `buffer_overflow`, `reader_exception`, `clock_stepped`, `clock_drift`, `bad_message`, `bad_reading`,
+        `connection_attempted`.
     detail
         One sentence.
     """

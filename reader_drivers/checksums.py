@@ -24,8 +24,8 @@ def crc_epc(data: bytes) -> int:
 def crc_thingmagic(data: bytes) -> int:
     """CRC of ThingMagic's serial frames over length byte to last data byte; sent most significant byte first.
 
-    Poly 0x1021 and init 0xFFFF, but the message bits are shifted in at the low end and no zeros follow them, so the last two
-    bytes never meet the polynomial.
+    Poly 0x1021 and init 0xFFFF, but the message bits are shifted in at the low end and no zeros follow them, so the
+    last two bytes never meet the polynomial.
     """
     crc = 0xFFFF
     for byte in data:

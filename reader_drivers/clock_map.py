@@ -1,15 +1,17 @@
 """From a reader's clock to the host's: by the least delay between a read and its arrival.
 
-A reader's clock may be wrong by half an hour, run 200 ppm fast or slow, and jump. What is known of each read is its stamp `r` by the
-reader's clock and its arrival `h` by the host's. `h - r` is the clocks' difference plus a delay that is never negative, so the lower
-envelope of `h - r` over `r` is the clocks' difference, up to the shortest delay (Moon, Skelly, Towsley: Estimation and removal of
-clock skew from network delay measurements, INFOCOM 1999; the envelope's line by convex hull: Zhang, Liu, Xia, INFOCOM 2002).
+A reader's clock may be wrong by half an hour, run 200 ppm fast or slow, and jump. What is known of each read is its
+stamp `r` by the reader's clock and its arrival `h` by the host's. `h - r` is the clocks' difference plus a delay that
+is never negative, so the lower envelope of `h - r` over `r` is the clocks' difference, up to the shortest delay (Moon,
+Skelly, Towsley: Estimation and removal of clock skew from network delay measurements, INFOCOM 1999; the envelope's
+line by convex hull: Zhang, Liu, Xia, INFOCOM 2002).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,10 +129,7 @@ class ClockMap:
     def _until_step(self, r: Int64, at: int, arrival: int) -> tuple[int, int | None]:
         """Return where the clock next steps, or the step's size when it is at `at` itself."""
         part = r[at:]
-        if self._last_r is None:
-            jump = np.diff(part, prepend=part[0])
-        else:
-            jump = np.diff(part, prepend=self._last_r)
+        jump = np.diff(part, prepend=part[0] if self._last_r is None else self._last_r)
         steps = jump < -STEP_NS
         if self._offset is not None:
             plain = self._offset + self._drift * (part - self._origin)
@@ -165,7 +164,7 @@ class ClockMap:
         self._fit(events)
 
     def _watch_lateness(self, events: list[ClockEvent]) -> None:
-        """A small step back looks like a delay that stays; when it has stayed long enough it is believed."""
+        """Believe in a small step back, which looks like a delay that stays, once it has stayed long enough."""
         r, delay = self._points[-1]
         late = (
             self._offset is not None and delay - (self._offset + self._drift * (r - self._origin)) > _LATE_NS
@@ -222,7 +221,7 @@ def _hull_slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
             hull.pop()
         hull.append(point)
     middle = float(x.mean())
-    for (ax, ay), (bx, by) in zip(hull, hull[1:], strict=False):
+    for (ax, ay), (bx, by) in pairwise(hull):
         if ax <= middle <= bx and bx > ax:
             return (by - ay) / (bx - ax)
     return 0.0

@@ -30,15 +30,15 @@ class Listener(Protocol):
     """Whom a client tells what the reader sends unasked; times are the host's clock, ns UTC."""
 
     def on_reports(self, reports: Reports, arrival_ns: int) -> None:
-        """Tag reports came."""
+        """Take tag reports."""
         ...
 
     def on_event(self, data: Parameter, arrival_ns: int) -> None:
-        """A ReaderEventNotificationData came."""
+        """Take a ReaderEventNotificationData."""
         ...
 
     def on_bad_message(self, error: CodecError, arrival_ns: int) -> None:
-        """A message came that cannot be read; the conversation goes on."""
+        """Take the news of a message that cannot be read; the conversation goes on."""
         ...
 
 
@@ -94,8 +94,8 @@ class LlrpClient:
         if self._attempt == ConnectionStatus.SUCCESS:
             return
         held = {
-            ConnectionStatus.CLIENT_INITIATED_EXISTS: "another client, connected to it over the network, holds the reader",
-            ConnectionStatus.READER_INITIATED_EXISTS: "the reader holds a connection that it opened itself to another host",
+            ConnectionStatus.CLIENT_INITIATED_EXISTS: "another client holds the reader over a connection of its own",
+            ConnectionStatus.READER_INITIATED_EXISTS: "the reader holds a connection that it opened to another host",
         }
         reason = held.get(ConnectionStatus(self._attempt) if self._attempt <= 4 else ConnectionStatus.FAILED)
         if reason is None:

@@ -25,7 +25,8 @@ _IDLE_S = 0.5
 class LlrpReader(Reader):
     """An LLRP reader at `llrp://host:port`; options see `options.Options`.
 
-    A thread of its own answers keepalives and stamps arrivals, so a caller that is busy neither loses the reader nor spoils times.
+    A thread of its own answers keepalives and stamps arrivals, so a caller that is busy neither loses the reader nor
+    spoils times.
 
     Parameters
     ----------

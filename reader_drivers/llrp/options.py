@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from reader_drivers._reader import ReaderError, ReaderSettings
@@ -22,9 +22,9 @@ class Options:
     settings
         What `Reader.start` uses for all that it is not told.
     phase_sign
-        What the reader's own angle is multiplied by so that it grows with distance. 1, the default: Speedway readers' phase
-        falls towards the point of closest approach and rises after it (Shangguan et al., STPP, NSDI 2015; Yang et al.,
-        Tagoram, MobiCom 2014). -1: the reader at hand reports the opposite.
+        What the reader's own angle is multiplied by so that it grows with distance. 1, the default: Speedway readers'
+        phase falls towards the point of closest approach and rises after it (Shangguan et al., STPP, NSDI 2015; Yang
+        et al., Tagoram, MobiCom 2014). -1: the reader at hand reports the opposite.
     doppler
         True: ask for the Doppler shift too.
     population
@@ -128,4 +128,4 @@ def merge_settings(asked: ReaderSettings | None, base: ReaderSettings) -> Reader
         return base
     plain = ReaderSettings()
     open_fields = [name for name in ReaderSettings.__slots__ if getattr(asked, name) == getattr(plain, name)]
-    return replace(asked, **cast(dict[str, Any], {name: getattr(base, name) for name in open_fields}))
+    return replace(asked, **{name: getattr(base, name) for name in open_fields})

@@ -45,7 +45,8 @@ class ReportConverter:
     ) -> tuple[Readings, list[ClockEvent], int]:
         """Return readings, what the clocks did, and how many reports had to be left out.
 
-        Left out are reports without antenna, channel or RSSI, or with one that cannot be: position is not to be had from them.
+        Left out are reports without antenna, channel or RSSI, or with one that cannot be: position is not to be had
+        from them.
         """
         channel = np.minimum(reports.channel, len(self._frequency_khz) - 1)
         frequency = np.where(channel == reports.channel, self._frequency_khz[channel], 0)

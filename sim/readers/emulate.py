@@ -1,44 +1,43 @@
-"""An emulated reader alone, in real time, for `nightstack readers emulate`."""
+"""Runs one emulated reader as a program, for `nightstack readers emulate`."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
-from sim.readers.llrp import LlrpEmulator
-from sim.readers.small_world import SmallWorld
 
-
-def main_emulate(listen: str = "127.0.0.1:5084", seed: int = 1) -> int:
-    """Serve one emulated LLRP reader until interrupted; prints `listening HOST:PORT` when it does.
-
-    Returns
-    -------
-    int
-        Exit status: 0 after an interrupt, 1 when the address cannot be listened on, 2 when it is none.
-    """
+def serve_until_stopped(listen: str, make: Callable[[str], AbstractAsyncContextManager[Any]]) -> int:
+    """Listen on `host:port`, print `listening HOST:PORT`, and serve until SIGINT or SIGTERM; return the exit status."""
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        print(f"{listen}: no address to listen on; give HOST:PORT, such as 127.0.0.1:5084")
+        print(f"{listen}: no address to listen on; give HOST:PORT, such as 127.0.0.1:5084", file=sys.stderr)
         return 2
     try:
-        asyncio.run(_serve(listen, seed))
+        asyncio.run(_serve(listen, make))
     except OSError as error:
+        reason = error.strerror or str(error)
         print(
-            f"{listen}: cannot be listened on ({error.strerror or error}); choose another port, or 0 for a free one"
+            f"{listen}: cannot be listened on ({reason}); choose another port, or 0 for a free one",
+            file=sys.stderr,
         )
         return 1
+    except KeyboardInterrupt:
+        return 0
     return 0
 
 
-async def _serve(listen: str, seed: int) -> None:
+async def _serve(listen: str, make: Callable[[str], AbstractAsyncContextManager[Any]]) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         # Signal handlers belong to the main thread and to POSIX; elsewhere Ctrl-C ends the process as usual.
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(number, stopped.set)
-    async with LlrpEmulator(SmallWorld(seed), listen) as emulator:
+    async with make(listen) as emulator:
         print(f"listening {emulator.address}", flush=True)
         await stopped.wait()

@@ -1,7 +1,7 @@
 """A board of tags drifting past one reader's antennas: enough of a world to try a reader client on, in real time.
 
-Free-space two-way phase and path loss, a Gen2-limited rate shared by the tags in reach, hopping, and noise that grows as the signal
-falls. The library simulation has the radio worth localizing in; here only the bytes matter.
+Free-space two-way phase and path loss, a Gen2-limited rate shared by the tags in reach, hopping, and noise that grows
+as the signal falls. The library simulation has the radio worth localizing in; here only the bytes matter.
 """
 
 from __future__ import annotations

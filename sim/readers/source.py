@@ -4,14 +4,15 @@ The emulator knows protocols, clocks and quantisation and nothing of books; the 
 protocols. A source hands over slices of reads in true time, with exact values; the emulator makes of them what a reader
 would report.
 
-The rhythm is pull: the emulator calls `ReadSource.start` when a client has started an inventory, then `next_slice` again and
-again, and `stop` when the inventory ends or the client is gone. A second call of `next_slice` says that the slice before has
-been delivered: in virtual time that every report of it has been acknowledged by the client (the keepalive barrier).
+The rhythm is pull: the emulator calls `ReadSource.start` when a client has started an inventory, then `next_slice`
+again and again, and `stop` when the inventory ends or the client is gone. A second call of `next_slice` says that the
+slice before has been delivered: in virtual time that every report of it has been acknowledged by the client (the
+keepalive barrier).
 
 In real time `next_slice` returns when the slice's time has passed. In virtual time it returns as soon as the world has
-computed the slice; the client's own clock must by then have reached `ReportSlice.t_end_ns` (a world that also plays the robot
-base sends the base report of `t_end_ns` and awaits its answer before it hands over the slice), because a driver maps the
-reader's clock to its own by the least delay between a read and its arrival.
+computed the slice; the client's own clock must by then have reached `ReportSlice.t_end_ns` (a world that also plays
+the robot base sends the base report of `t_end_ns` and awaits its answer before it hands over the slice), because a
+driver maps the reader's clock to its own by the least delay between a read and its arrival.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ class ReportSlice:
     tag : uint32[n]
         Index into `tags`.
     tags
-        EPC bytes of the tags (any whole number of 16 bit words); may hold more than this slice's tags, and the same tuple
-        object may be handed over with every slice.
+        EPC bytes of the tags (any whole number of 16 bit words); may hold more than this slice's tags, and the same
+        tuple object may be handed over with every slice.
     port : uint8[n]
         Antenna port, 1-based.
     channel : uint16[n]
@@ -112,20 +113,31 @@ class ReadSource(Protocol):
     """
 
     @property
-    def ports(self) -> tuple[int, ...]: ...
+    def ports(self) -> tuple[int, ...]:
+        """Return the ports that have an antenna."""
+        ...
+
     @property
-    def frequencies_khz(self) -> tuple[int, ...]: ...
+    def frequencies_khz(self) -> tuple[int, ...]:
+        """Return the centre of each channel, kHz."""
+        ...
+
     @property
-    def region(self) -> Literal["FCC", "ETSI", "CN"]: ...
+    def region(self) -> Literal["FCC", "ETSI", "CN"]:
+        """Return the regulatory region."""
+        ...
+
     @property
-    def virtual(self) -> bool: ...
+    def virtual(self) -> bool:
+        """Return whether time is virtual."""
+        ...
 
     def true_time_ns(self) -> int:
-        """True time now, ns UTC (virtual or real); the emulator's events are stamped from it."""
+        """Return true time now, ns UTC (virtual or real); the emulator's events are stamped from it."""
         ...
 
     def start(self, inventory: Inventory) -> None:
-        """The client started an inventory: from now on slices will be asked for."""
+        """Begin: the client started an inventory, and slices will be asked for."""
         ...
 
     async def next_slice(self) -> ReportSlice | None:
@@ -133,5 +145,8 @@ class ReadSource(Protocol):
         ...
 
     def stop(self) -> None:
-        """The inventory ended or the client is gone: no more slices are asked for until `start` is called again."""
+        """End: no more slices are asked for until `start` is called again.
+
+        A call of `next_slice` may have been cancelled before this.
+        """
         ...

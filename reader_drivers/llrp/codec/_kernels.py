@@ -225,7 +225,7 @@ def _one_report(data, at, end, row, antenna, channel, rssi, phase, doppler, time
 
 @numba.njit(cache=True, nogil=True)
 def _number_tags(data, at, size, tag):  # pyright: ignore
-    """Number the EPCs in order of first appearance into `tag`; return the rows of the first appearances."""
+    """Write numbers of the EPCs, in order of first appearance, into `tag`; return the rows of the first appearances."""
     n = len(at)
     slots = 16
     while slots < 2 * n:

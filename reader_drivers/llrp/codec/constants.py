@@ -1,4 +1,4 @@
-"""Numbers of LLRP 1.0.1 and 1.1 (EPCglobal Low Level Reader Protocol) and of Impinj's extensions that are in use here."""
+"""Numbers of LLRP 1.0.1 and 1.1 (EPCglobal Low Level Reader Protocol) and of Impinj's extensions, as far as used."""
 
 from __future__ import annotations
 

@@ -1,17 +1,20 @@
 """Fixed fields of messages and parameters: a small layout language and its packing.
 
-A layout is a line of `name:type` words. Types: `u8 u16 u32 u64 s8 s16 s32` (big-endian), `b1`..`b7` (bits, most significant
-first, filling whole bytes together with `x`), `x1`.. (reserved bits, sent as zero, not looked at), `u8* u16* u32*` (arrays behind a
-u16 count), `str` (UTF-8 behind a u16 byte count), `bits` (a bit string behind a u16 bit count: value is `(bit count, bytes)`),
-`raw` (all that is left).
+A layout is a line of `name:type` words. Types: `u8 u16 u32 u64 s8 s16 s32` (big-endian), `b1`..`b7` (bits, most
+significant first, filling whole bytes together with `x`), `x1`.. (reserved bits, sent as zero, not looked at), `u8*
+u16* u32*` (arrays behind a u16 count), `str` (UTF-8 behind a u16 byte count), `bits` (a bit string behind a u16 bit
+count: value is `(bit count, bytes)`), `raw` (all that is left).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from reader_drivers.llrp.codec.errors import CodecError
+
+_T = TypeVar("_T", str, bytes)
 
 Value = int | str | bytes | tuple[int, ...] | tuple[int, bytes]
 
@@ -121,9 +124,9 @@ def _pack_one(kind: str, value: Value | None) -> bytes:
             raise TypeError("not an integer")
         return value.to_bytes(size, "big", signed=signed)
     if kind == "raw":
-        return value if isinstance(value, bytes) else bytes(0 if value is None else _refuse())
+        return _typed(value, b"")
     if kind == "str":
-        text = value.encode() if isinstance(value, str) else bytes(0 if value is None else _refuse())
+        text = _typed(value, "").encode()
         return len(text).to_bytes(2, "big") + text
     if kind == "bits":
         count, body = value if isinstance(value, tuple) and len(value) == 2 else (0, b"")
@@ -131,13 +134,18 @@ def _pack_one(kind: str, value: Value | None) -> bytes:
             raise ValueError("bit count and bytes differ")
         return count.to_bytes(2, "big") + body
     size, _ = _INTEGERS[kind[:-1]]
-    items = value if isinstance(value, tuple | bytes) else () if value is None else _refuse()
-    packed = b"".join(item.to_bytes(size, "big") for item in items if isinstance(item, int))
+    if value is not None and not isinstance(value, tuple):
+        raise TypeError("not a tuple")
+    packed = b"".join(item.to_bytes(size, "big") for item in value or () if isinstance(item, int))
     return (len(packed) // size).to_bytes(2, "big") + packed
 
 
-def _refuse() -> int:
-    raise TypeError("wrong kind of value")
+def _typed(value: Value | None, empty: _T) -> _T:
+    if value is None:
+        return empty
+    if not isinstance(value, type(empty)):
+        raise TypeError(f"not {type(empty).__name__}")
+    return value
 
 
 def _unpack_one(kind: str, data: bytes, at: int, end: int, where: str) -> tuple[Value, int]:

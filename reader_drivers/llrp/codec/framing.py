@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ class FrameBatch:
         """Yield `(is of that type, first, one past last)` of maximal runs of frames, in stream order."""
         same = self.type == message_type
         cuts = [0, *(np.flatnonzero(same[1:] != same[:-1]) + 1).tolist(), len(same)]
-        for first, last in zip(cuts, cuts[1:], strict=False):
+        for first, last in pairwise(cuts):
             if first < last:
                 yield bool(same[first]), first, last
 
@@ -103,8 +104,8 @@ class FrameReader:
     def feed(self, data: bytes) -> FrameBatch:
         """Return the frames that are whole now.
 
-        A header that cannot be one sets `error`; frames before it are still returned, bytes behind it are not looked at,
-        since a length that is wrong once leaves no way to find the next header.
+        A header that cannot be one sets `error`; frames before it are still returned, bytes behind it are not looked
+        at, since a length that is wrong once leaves no way to find the next header.
         """
         data = self._rest + data if self._rest else data
         if self.error is not None or len(data) < HEADER_BYTES:

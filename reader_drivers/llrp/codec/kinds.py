@@ -1,7 +1,7 @@
 """The parameters and messages of LLRP that are spoken here, as tables of their layouts.
 
-Layouts: EPCglobal Low Level Reader Protocol 1.0.1, sections 16 and 17 (binary encoding); the Impinj ones: Octane LLRP, custom
-extensions. What follows the fixed fields of a TLV parameter or a message are further parameters.
+Layouts: EPCglobal Low Level Reader Protocol 1.0.1, sections 16 and 17 (binary encoding); the Impinj ones: Octane LLRP,
+custom extensions. What follows the fixed fields of a TLV parameter or a message are further parameters.
 """
 
 from __future__ import annotations
@@ -65,11 +65,13 @@ _PARAMETERS = """
 20 C1G2XPCW2 word:u16
 128 UTCTimestamp microseconds:u64
 129 Uptime microseconds:u64
-137 GeneralDeviceCapabilities max_antennas:u16 can_set_antenna_properties:b1 has_utc_clock:b1 x14 manufacturer:u32 model:u32 firmware:str
+137 GeneralDeviceCapabilities max_antennas:u16 can_set_antenna_properties:b1 has_utc_clock:b1 x14 manufacturer:u32
+   model:u32 firmware:str
 139 ReceiveSensitivityTableEntry index:u16 sensitivity_db:s16
 140 PerAntennaAirProtocol antenna_id:u16 protocols:u8*
 141 GPIOCapabilities inputs:u16 outputs:u16
-142 LLRPCapabilities can_survey:b1 can_warn_buffer:b1 client_op_spec:b1 state_aware:b1 can_hold:b1 x3 priorities:u8 op_spec_timeout:u16 max_rospecs:u32 max_specs:u32 max_inventory_specs:u32 max_access_specs:u32 max_op_specs:u32
+142 LLRPCapabilities can_survey:b1 can_warn_buffer:b1 client_op_spec:b1 state_aware:b1 can_hold:b1 x3 priorities:u8
+   op_spec_timeout:u16 max_rospecs:u32 max_specs:u32 max_inventory_specs:u32 max_access_specs:u32 max_op_specs:u32
 143 RegulatoryCapabilities country:u16 standard:u16
 144 UHFBandCapabilities
 145 TransmitPowerLevelTableEntry index:u16 power_cdbm:s16
@@ -98,7 +100,8 @@ _PARAMETERS = """
 225 GPIPortCurrentState port:u16 config:b1 x7 state:u8
 226 EventsAndReports hold:b1 x7
 237 ROReportSpec trigger:u8 n:u16
-238 TagReportContentSelector rospec_id:b1 spec_index:b1 inventory_spec_id:b1 antenna_id:b1 channel_index:b1 peak_rssi:b1 first_seen:b1 last_seen:b1 seen_count:b1 access_spec_id:b1 x6
+238 TagReportContentSelector rospec_id:b1 spec_index:b1 inventory_spec_id:b1 antenna_id:b1 channel_index:b1
+   peak_rssi:b1 first_seen:b1 last_seen:b1 seen_count:b1 access_spec_id:b1 x6
 239 AccessReportSpec trigger:u8
 240 TagReportData
 241 EPCData epc:bits
@@ -122,7 +125,8 @@ _PARAMETERS = """
 289 ParameterError parameter:u16 code:u16
 327 C1G2LLRPCapabilities block_erase:b1 block_write:b1 x6 max_filters:u16
 328 UHFC1G2RFModeTable
-329 UHFC1G2RFModeTableEntry mode:u32 dr:b1 hag:b1 x6 m:u8 modulation:u8 mask:u8 bdr:u32 pie:u32 min_tari:u32 max_tari:u32 step_tari:u32
+329 UHFC1G2RFModeTableEntry mode:u32 dr:b1 hag:b1 x6 m:u8 modulation:u8 mask:u8 bdr:u32 pie:u32 min_tari:u32
+   max_tari:u32 step_tari:u32
 330 C1G2InventoryCommand state_aware:b1 x7
 331 C1G2Filter truncate:b2 x6
 332 C1G2TagInventoryMask bank:b2 x6 pointer:u16 mask:bits
@@ -209,7 +213,8 @@ CUSTOM = 1023
 
 def _table(text: str, vendor: int) -> list[Kind]:
     kinds: list[Kind] = []
-    for line in text.strip().splitlines():
+    # An indented line goes on with the one before it.
+    for line in text.strip().replace("\n   ", " ").splitlines():
         number, name, *words = line.split()
         kinds.append(Kind(name, int(number), vendor, Layout.parse(" ".join(words))))
     return kinds

@@ -91,8 +91,9 @@ def decode_reports(batch: FrameBatch, first: int = 0, last: int | None = None) -
     times, seen, rospec, epc_at, epc_size, why, where = rest
     epcs = tuple(batch.data[a : a + n] for a, n in zip(epc_at.tolist(), epc_size.tolist(), strict=True))
     bad = tuple((int(i), _error(int(why[i]), int(where[i]))) for i in np.flatnonzero(why))
-    columns = (message, tag, epcs, antenna, channel, rssi, phase, doppler, *times, seen, rospec, bad)
-    return Reports(*columns)
+    first_utc, first_uptime, last_utc, last_uptime = times
+    moments = (first_utc, first_uptime, last_utc, last_uptime)
+    return Reports(message, tag, epcs, antenna, channel, rssi, phase, doppler, *moments, seen, rospec, bad)
 
 
 def decode_reports_reference(batch: FrameBatch, first: int = 0, last: int | None = None) -> Reports:

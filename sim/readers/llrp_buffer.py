@@ -1,0 +1,72 @@
+"""The report buffer of an emulated reader: when reports go out, and how many at a time (LLRP 1.0.1, section 13.2)."""
+
+from __future__ import annotations
+
+from reader_drivers.checksums import crc_epc
+from sim.readers.llrp_reports import Content, Rows, encode_reports, merge
+from sim.readers.llrp_rospec import ROSpec
+
+BUFFER_ROWS = 200_000
+"""Reports a reader keeps for a client that has not asked for them; more are lost, and an event says so."""
+
+_BUFFERED_PER_MESSAGE = 200
+
+
+class ReportBuffer:
+    """Reports of one ROSpec on their way out.
+
+    Parameters
+    ----------
+    spec
+        Says when to send: every N reports, at the end, or only when asked.
+    content
+        Which fields.
+    """
+
+    def __init__(self, spec: ROSpec, content: Content) -> None:
+        self.spec, self.content = spec, content
+        self.holding = False
+        """True: the client has not yet asked for events and reports (HoldEventsAndReportsUponReconnect)."""
+        self._rows: list[Rows] = []
+        self._count = 0
+        self._message_id = 0
+
+    def add(self, rows: Rows) -> bool:
+        """Take in the reports of a slice; False when the buffer was full and they are lost."""
+        if self.spec.report_n != 1 or self.spec.report_trigger == 0:
+            rows = merge(rows, self.content)
+        if self._count + len(rows) > BUFFER_ROWS:
+            return False
+        if len(rows):
+            self._rows.append(rows)
+            self._count += len(rows)
+        return True
+
+    def due(self) -> bytes:
+        """Return the messages that the report trigger lets go now."""
+        if self.holding or self.spec.report_trigger == 0 or self.spec.report_n == 0:
+            return b""
+        return self.take(whole=self.spec.report_n)
+
+    def take(self, whole: int = 1) -> bytes:
+        """Return everything as messages, or as much as fills messages of `whole` reports."""
+        ready = self._count - self._count % whole
+        if not ready:
+            return b""
+        rows = Rows.join(self._rows)
+        rest = rows.part(slice(ready, None))
+        self._rows, self._count = ([rest] if len(rest) else []), len(rest)
+        asked = self.content.pc or self.content.crc
+        words = [gen2_words(epc) for epc in rows.tags] if asked else []
+        each = self.spec.report_n or _BUFFERED_PER_MESSAGE
+        data = encode_reports(
+            rows.part(slice(ready)), self.content, words, self.spec.rospec_id, each, self._message_id
+        )
+        self._message_id = (self._message_id + ready // each) & 0x7FFFFFFF
+        return data
+
+
+def gen2_words(epc: bytes) -> tuple[int, int]:
+    """Return a tag's PC word (length in words, no user memory) and StoredCRC (EPC Gen2 air interface, 6.3.2.1.2)."""
+    pc = (len(epc) // 2) << 11
+    return pc, crc_epc(pc.to_bytes(2, "big") + epc)
