@@ -13,6 +13,7 @@ import numpy.typing as npt
 from localization.ambiguity import Ambiguity, find_ambiguity
 from localization.calibration import Calibration
 from localization.coverage import make_coverage
+from localization.dense import refine_dense
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
 from localization.observations import Mounts, Observations, driven_m, observe, tag_blocks
 from localization.order import rank_on_shelves
@@ -147,6 +148,7 @@ class Localizer:
         )
         for part in parts:
             _fill(positions, part, row_of, self.calibration)
+            notes += part.notes
         coverage = Coverage.empty()
         if self.plan is not None and parts:
             tell(0.9, "mapping what was covered")
@@ -167,6 +169,7 @@ class _Part:
     places: Places
     common_m: Floats
     law: RunLaw | None
+    notes: list[str]
 
 
 class _Work:
@@ -209,6 +212,7 @@ class _Work:
         scores, law = score(observations, candidates, hypotheses, fits, self.mounts, weight, localizer.law_)
         places = place(candidates, hypotheses, fits, scores, frames)
         places = place_by_rssi(observations, candidates, places, frames)
+        places, notes = refine_dense(observations, candidates, hypotheses, places, frames)
         return _Part(
             frames=frames,
             observations=observations,
@@ -216,6 +220,7 @@ class _Work:
             places=places,
             common_m=_common_sigma(observations, candidates, places, poses, localizer.calibration),
             law=law,
+            notes=notes,
         )
 
 

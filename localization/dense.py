@@ -1,0 +1,140 @@
+"""Which parts of a run are dense, straight scans, and the joint fit of common scatterers on those."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from localization.faces import Candidates, Frames
+from localization.observations import Observations
+from localization.placing import Places
+from localization.profile import SLACK_M, Hypotheses
+from localization.scatterers import Scan, ScatterFit, fit_scatterers
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+#: A scan the joint fit can use: at least so many stops, no farther apart than lambda / 8 (so that the scattered
+#: field is sampled), straight to a centimetre, and long enough to tell scatterers apart; longer ones would need
+#: scatterers of their own in every stretch.
+FEWEST_STOPS = 25
+WIDEST_STEP_M = 0.045
+STRAIGHT_M = 0.01
+LENGTHS_M = (0.6, 3.0)
+STOP_M = 0.005
+FEWEST_TAGS = 2
+#: A tag takes part when it was heard at this share of the stops.
+HEARD_SHARE = 0.5
+#: The fit is believed when scatterers lower the unexplained share of held-out stops by a fifth, and for a tag when
+#: they leave less than this of its energy.
+LEAST_GAIN = 0.2
+MOST_UNEXPLAINED = 0.35
+
+
+def refine_dense(
+    observations: Observations, candidates: Candidates, hypotheses: Hypotheses, places: Places, frames: Frames
+) -> tuple[Places, list[str]]:
+    """Replace the offsets of densely read tags by those of the joint fit, where it explains the data better.
+
+    Returns
+    -------
+    places : Places
+    notes : list of str
+        One sentence a scan that was fitted.
+    """
+    notes: list[str] = []
+    offset, sigma, quality = places.offset_m.copy(), places.sigma_m.copy(), places.quality.copy()
+    level = hypotheses.level[places.hypothesis] if len(places.tag) else np.zeros(0, np.int64)
+    for face, number in sorted({(int(f), int(v)) for f, v in zip(places.face, level, strict=True)}):
+        members = np.flatnonzero((places.face == face) & (level == number))
+        if len(members) < FEWEST_TAGS or frames.ids[face] is None:
+            continue
+        made = _scan(observations, candidates, places, members, float(frames.length_m[face]), number)
+        if made is None:
+            continue
+        scan, members = made
+        found = fit_scatterers(scan)
+        used = _believed(found)
+        name = f"face {frames.ids[face]}" + (f" level {number}" if number else "")
+        notes.append(
+            f"{name}: {len(found.scatterers_m)} common scatterers "
+            + (
+                f"place {int(used.sum())} of {len(used)} tags"
+                if used.any()
+                else "explain too little and are not used"
+            )
+            + f" (log gain on held-out stops {found.gain:.2f})"
+        )
+        rows = members[used]
+        offset[rows], sigma[rows] = found.offset_m[used], found.sigma_m[used]
+        quality[rows] = np.clip(1.0 - found.unexplained[used], 0.0, 1.0)
+    return dataclasses.replace(places, offset_m=offset, sigma_m=sigma, quality=quality), notes
+
+
+def _believed(found: ScatterFit) -> npt.NDArray[np.bool_]:
+    return (found.unexplained < MOST_UNEXPLAINED) & (found.gain > LEAST_GAIN)
+
+
+def _scan(
+    observations: Observations,
+    candidates: Candidates,
+    places: Places,
+    members: Ints,
+    length_m: float,
+    level: int,
+) -> tuple[Scan, Ints] | None:
+    """Lay the members' observations on a common grid of stops and channels; None: no dense, straight scan."""
+    size = np.diff(candidates.start)[places.candidate[members]]
+    if size.max() < FEWEST_STOPS:
+        return None
+    rows = np.concatenate(
+        [np.arange(candidates.start[c], candidates.start[c + 1]) for c in places.candidate[members]]
+    )
+    tag = np.repeat(np.arange(len(members)), size)
+    obs = candidates.observation[rows]
+    antennas, counts = np.unique(observations.antenna[obs], return_counts=True)
+    keep = observations.antenna[obs] == antennas[counts.argmax()]
+    keep &= ~observations.doubled[obs] & np.isfinite(observations.phase_rad[obs])
+    if keep.sum() < FEWEST_STOPS * FEWEST_TAGS:
+        return None
+    rows, tag, obs = rows[keep], tag[keep], obs[keep]
+    keys, stop = np.unique(np.round(observations.way_m[obs] / STOP_M).astype(np.int64), return_inverse=True)
+    n = len(keys)
+    share = np.bincount(stop, minlength=n).astype(np.float64)
+    u = np.bincount(stop, candidates.u[rows], n) / share
+    h = np.bincount(stop, candidates.h[rows], n) / share
+    z = np.bincount(stop, candidates.z[rows], n) / share
+    step = np.abs(np.diff(u))
+    if n < FEWEST_STOPS or not LENGTHS_M[0] <= np.ptp(u) <= LENGTHS_M[1]:
+        return None
+    if (
+        np.median(step) > WIDEST_STEP_M
+        or step.sum() > 1.1 * np.ptp(u)
+        or max(np.ptp(h), np.ptp(z)) > 2 * STRAIGHT_M
+    ):
+        return None
+    present = np.zeros((len(members), n), bool)
+    present[tag, stop] = True
+    dense = present.mean(axis=1) >= HEARD_SHARE
+    if dense.sum() < FEWEST_TAGS:
+        return None
+    frequencies, channel = np.unique(observations.frequency_khz[obs], return_inverse=True)
+    signal = np.zeros((len(frequencies), len(members), n), np.complex128)
+    signal[channel, tag, stop] = 10.0 ** (observations.rssi_dbm[obs] / 20.0) * np.exp(
+        -1j * observations.phase_rad[obs]
+    )
+    signal = signal[:, dense]
+    # The plane through the track and the row; without a known height, the row is taken at the antenna's.
+    rise = float(np.median(places.height_m[members[dense]]) - z.mean()) if level else 0.0
+    scan = Scan(
+        u_m=u,
+        h_m=np.hypot(h, rise),
+        frequency_hz=frequencies * 1e3,
+        signal=signal,
+        heard=signal != 0,
+        low_m=-SLACK_M,
+        high_m=length_m + SLACK_M,
+    )
+    return scan, members[dense]
