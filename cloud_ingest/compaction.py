@@ -100,7 +100,7 @@ class Compactor:
         return (first, last) if finish else None
 
     def _first_wanted(self, session: Session, run_id: str, kind: str) -> int:
-        """The batch behind the last segment that follows without a gap from the run's beginning."""
+        """Return the batch behind the last segment that follows without a gap from the run's beginning."""
         rows = session.execute(
             select(func.min(Batch.seq), func.max(Batch.seq))
             .where(Batch.run_id == run_id, Batch.kind == kind, Batch.file.is_not(None))

@@ -72,7 +72,8 @@ def stored_facts(session: Session, run: Run) -> list[str]:
         ).tuples()
     }
     said: list[str] = []
-    for kind in sorted({*counts, *(run.announced or {})}):
+    kinds: set[str] = {*counts, *(run.announced or {})}
+    for kind in sorted(kinds):
         batches, rows = counts.get(kind, (0, 0))
         wanted = (run.announced or {}).get(kind)
         of = "" if wanted is None or wanted <= batches else f" of {wanted}"

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cloud_ingest.paths import publish
+from recording.columns import ArrowArray, ArrowTable
 from recording.poses import Poses
 from recording.readings import NO_TIME, Readings
 from recording.records import Activity, Events
@@ -62,7 +63,9 @@ def write_segment(path: Path, batches: Sequence[Batch]) -> None:
             "last_seq": str(last.seq),
         }
     )
-    strings = [f.name for f in table.schema if pa.types.is_dictionary(f.type) or pa.types.is_string(f.type)]
+    strings: Any = [
+        f.name for f in table.schema if pa.types.is_dictionary(f.type) or pa.types.is_string(f.type)
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("wb") as file:
@@ -73,7 +76,7 @@ def write_segment(path: Path, batches: Sequence[Batch]) -> None:
     publish(temporary, path)
 
 
-def read_segment(path: Path) -> pa.Table:
+def read_segment(path: Path) -> ArrowTable:
     """Read a segment; string columns come as dictionaries."""
     names = pq.read_schema(path).names
     wanted = [name for name in ("epc", "floor_id", "source", "kind", "detail") if name in names]
@@ -97,7 +100,7 @@ def optional_columns(kind: str, path: Path) -> set[str]:
     return set(_CLASSES[kind].OPTIONAL) & set(pq.read_schema(path).names)
 
 
-def data_of(kind: str, table: pa.Table, filled: Collection[str] = ()) -> BatchData:
+def data_of(kind: str, table: ArrowTable, filled: Collection[str] = ()) -> BatchData:
     """Columns of one kind from a table.
 
     An optional column that is missing or null throughout is left out, unless `filled` names it: then it says
@@ -118,7 +121,7 @@ def data_of(kind: str, table: pa.Table, filled: Collection[str] = ()) -> BatchDa
     return kind_of(**made)
 
 
-def _table(batch: Batch) -> pa.Table:
+def _table(batch: Batch) -> ArrowTable:
     data: BatchData = batch.data
     columns: dict[str, pa.Array] = {SEQ: pa.array(np.full(len(data), batch.seq, np.int64))}
     for name, values in data.columns():
@@ -134,7 +137,7 @@ def _table(batch: Batch) -> pa.Table:
     return pa.table(columns)
 
 
-def _numbers(name: str, column: pa.ChunkedArray) -> npt.NDArray[Any]:
+def _numbers(name: str, column: ArrowArray) -> npt.NDArray[Any]:
     null: npt.NDArray[np.bool_] | None = None
     if column.null_count:
         null = column.is_null().to_numpy()
@@ -149,7 +152,7 @@ def _numbers(name: str, column: pa.ChunkedArray) -> npt.NDArray[Any]:
     return values
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.uint32], tuple[str, ...]]:
+def _codes(column: ArrowArray) -> tuple[npt.NDArray[np.uint32], tuple[str, ...]]:
     if not len(column):
         return np.empty(0, np.uint32), ()
     column = column.unify_dictionaries()
@@ -157,7 +160,7 @@ def _codes(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.uint32], tuple[str, 
     return codes.astype(np.uint32), tuple(column.chunk(0).dictionary.to_pylist())
 
 
-def _strings(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
+def _strings(column: ArrowArray) -> npt.NDArray[np.object_]:
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     made = np.empty(len(column), dtype=object)

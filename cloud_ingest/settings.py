@@ -194,7 +194,7 @@ class ServeSettings:
         return ZoneInfo(self.time_zone)
 
     def site(self, site: str) -> SiteSettings:
-        """Settings of a site, with every default filled in; never fails for an unknown one."""
+        """Return the settings of a site, with every default filled in; never fails for an unknown one."""
         own = self._sites.get(site, SiteSettings(site))
         folder = site_folder(self.data, site)
         return SiteSettings(

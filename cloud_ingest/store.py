@@ -291,7 +291,7 @@ class _Group:
             run.offline_at = arrival.at
 
     def _open(self, arrival: Arrival, message: BatchMessage | RunMessage | EndMessage) -> Run | None:
-        """The message's run; a new one where there is none, None where it is another robot's."""
+        """Find the message's run; a new one where there is none, None where it is another robot's."""
         run = self.runs.get(message.run_id)
         if run is None:
             early = self.heard_of.pop(message.run_id, None) or self._before.get(message.run_id)

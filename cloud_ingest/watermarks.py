@@ -33,7 +33,7 @@ class Watermark:
             self.beyond.discard(self.upto)
 
     def missing(self, announced: int | None = None) -> tuple[int, ...]:
-        """The first gaps, up to the highest batch seen or announced; at most `MAX_MISSING`."""
+        """Return the first gaps, up to the highest batch seen or announced; at most `MAX_MISSING`."""
         last = max(self.beyond, default=self.upto)
         if announced is not None:
             last = max(last, announced - 1)

@@ -1,0 +1,66 @@
+import sqlite3
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from cloud_ingest import ServeError, ServeSettings
+from cloud_ingest.database import Database, make_engine, migrate
+from cloud_ingest.models import Base
+
+
+def test_the_migrated_schema_is_that_of_the_models(database_url):
+    engine = make_engine(database_url)
+    migrate(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, Base.metadata) == []
+        found = inspect(connection)
+        for table in Base.metadata.sorted_tables:
+            assert {c["name"] for c in found.get_columns(table.name)} == {c.name for c in table.columns}
+            assert set(found.get_pk_constraint(table.name)["constrained_columns"]) == {
+                c.name for c in table.primary_key
+            }
+    engine.dispose()
+
+
+def test_migrating_twice_changes_nothing(database_url):
+    engine = make_engine(database_url)
+    migrate(engine)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO sites (site, first_seen) VALUES ('a', 1)"))
+    migrate(engine)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM sites")).scalar() == 1
+    engine.dispose()
+
+
+def test_sqlite_is_durable_and_keeps_its_references(tmp_path):
+    database = Database(ServeSettings(tmp_path))
+    with database.write() as session:
+        for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
+            assert session.connection().exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
+    with pytest.raises(Exception, match="FOREIGN KEY"), database.write() as session:
+        session.execute(text("INSERT INTO mornings (site, date, at, outcome) VALUES ('none', '2026-01-01', 1, '')"))
+    database.close()
+
+
+def test_a_reader_does_not_wait_for_a_writer(tmp_path):
+    database = Database(ServeSettings(tmp_path))
+    other = sqlite3.connect(tmp_path / "nightstack.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with database.read() as session:
+        assert session.execute(text("SELECT count(*) FROM runs")).scalar() == 0
+    other.close()
+    database.close()
+
+
+def test_a_database_that_cannot_be_reached_is_one_line_without_the_password(tmp_path):
+    url = "postgresql+psycopg://me:geheim@127.0.0.1:1/nightstack?connect_timeout=2"
+    with pytest.raises(ServeError) as caught:
+        Database(ServeSettings(tmp_path, database=url))
+    line = str(caught.value)
+    assert "\n" not in line
+    assert "geheim" not in line
+    assert "127.0.0.1" in line
