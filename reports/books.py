@@ -116,6 +116,9 @@ class Shelved:
     Attributes
     ----------
     positions : Positions
+        What localization says of each tag.
+    offset_m : float64 array, shape (n,)
+        Along the face; that of the second best place where `resettle` has chosen it.
     place, alt : int64 array, shape (n,)
         Number of the place and of the second best; -1: none.
     copy : int64 array, shape (n,)
@@ -125,6 +128,7 @@ class Shelved:
     """
 
     positions: Positions
+    offset_m: Floats
     place: Ints
     alt: Ints
     copy: Ints
@@ -152,12 +156,38 @@ class Shelved:
             home = np.where(carried, place, home)
         return cls(
             positions=p,
+            offset_m=p.offset_m,
             place=place,
             alt=places.number(p.alt_shelf_id),
             copy=copy,
             home=home,
             rank=_of_copy(catalogue.rank, copy),
             scheme=_of_copy(catalogue.scheme, copy),
+        )
+
+    def resettle(self, rows: Bools, place: Ints, offset_m: Floats) -> tuple[Shelved, Ints]:
+        """Put some tags elsewhere, and sort anew.
+
+        Returns
+        -------
+        shelved : Shelved
+        order : int64 array, shape (n,)
+            The former row of each new row.
+        """
+        new_place, new_offset = np.where(rows, place, self.place), np.where(rows, offset_m, self.offset_m)
+        order = np.lexsort((np.arange(len(self)), new_offset, new_place))
+        return (
+            Shelved(
+                positions=self.positions.select(order),
+                offset_m=new_offset[order],
+                place=new_place[order],
+                alt=self.alt[order],
+                copy=self.copy[order],
+                home=self.home[order],
+                rank=self.rank[order],
+                scheme=self.scheme[order],
+            ),
+            order,
         )
 
 

@@ -17,6 +17,7 @@ from reports.misplaced import Judgement, judge
 from reports.missing import Silent, expected_copies, find_silent, silent_in_zones
 from reports.places import Places
 from reports.policy import Policy
+from reports.settle import settle
 from reports.text import T
 from reports.zones import Heard, Zone, zone_finding, zone_name
 from stacks.holdings import Holdings
@@ -78,8 +79,9 @@ def find_in(
     """Do the work of `find_exceptions` on a catalogue already joined with its plan."""
     shelved = Shelved.of(positions, catalogue, places)
     heard = Heard(coverage, places, scanned, chosen.scanned_from)
+    shelved, wrong_shelf = settle(shelved, places, chosen)
     elsewhere = _elsewhere(shelved, catalogue, places, locations)
-    verdict = judge(shelved, catalogue, places, chosen, elsewhere)
+    verdict = judge(shelved, catalogue, places, chosen, wrong_shelf, elsewhere)
     gaps = Gaps(shelved, catalogue, places, verdict.right)
     expected = expected_copies(catalogue, heard.asked)
     silent = find_silent(expected, shelved, catalogue, places, heard, gaps, chosen)
@@ -153,7 +155,7 @@ def _where(s: Shelved, row: int, places: Places) -> dict[str, object]:
     place = int(s.place[row])
     if place < 0:
         return {}
-    return {"shelf_id": places.rows[place].id, "offset_m": float(s.positions.offset_m[row])}
+    return {"shelf_id": places.rows[place].id, "offset_m": float(s.offset_m[row])}
 
 
 def _belongs(gap: Gap) -> dict[str, object]:

@@ -58,7 +58,7 @@ class Gaps:
         at = np.asarray(place, np.int64)
         rank, scheme = self.catalogue.rank[copies], self.catalogue.scheme[copies]
         left, right = self.neighbours(at, rank, scheme)
-        x = self.shelved.positions.offset_m
+        x = self.shelved.offset_m
         gaps: list[Gap] = []
         for p, has_rank, a, b in zip(
             at.tolist(), (rank >= 0).tolist(), left.tolist(), right.tolist(), strict=True

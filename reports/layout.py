@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 from reports.findings import Finding
 from reports.places import Place, Places
 from reports.report import RunReport
-from reports.text import KIND_ACTIONS, KIND_SHORT, KIND_TITLES, T, percent
+from reports.text import KIND_ACTIONS, KIND_SHORT, KIND_TITLES, T, percent, sure
 
 TONES: dict[str, str] = {
     "wrong_shelf": "move",
@@ -136,6 +137,13 @@ def lay_out(report: RunReport) -> Layout:
     return Layout(_when(report), _figures(report), counts, zones, stretches, doubts)
 
 
+_CUTTER = re.compile(r" (?=\.[A-Za-z][0-9])")  # a class number and its cutter stay on one line
+
+
+def _unbroken(call_number: str) -> str:
+    return call_number.replace(" ", "\u00a0") if len(call_number) <= 28 else call_number
+
+
 def local(moment: datetime, time_zone: str) -> datetime:
     """Return a moment in a zone; in UTC where the zone is not known here."""
     try:
@@ -208,11 +216,11 @@ def _line(f: Finding, places: Places, number: int, blocks: Counter[str]) -> Line
         kind=KIND_SHORT[f.kind],
         action=KIND_ACTIONS[f.kind],
         title=f.title or (T.no_title() if f.barcode else T.tag(f.epc)),
-        call_number=f.call_number,
+        call_number=_unbroken(f.call_number),
         barcode=f.barcode,
         stands=stands,
-        belongs=f.belongs,
-        sure=percent(f.confidence),
+        belongs=_CUTTER.sub("\u00a0", f.belongs),
+        sure=sure(f.confidence),
         evidence=f.evidence,
         block=T.block(together) if together > 1 else "",
     )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
 from reports.books import EXPECTED, LOST, Catalogue, Shelved
 from reports.places import Places
@@ -16,9 +15,6 @@ from reports.shelf_order import group_starts, heaviest_order, order_confidence, 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-
-_NEAR_M = 1.0  # within this of its shelf a book may have been placed on the wrong board or side
-_EDGE_M = 0.01  # the plan's own error at a shelf end
 
 
 @dataclass(frozen=True)
@@ -47,9 +43,23 @@ class Judgement:
 
 
 def judge(
-    shelved: Shelved, catalogue: Catalogue, places: Places, policy: Policy, excluded: Bools
+    shelved: Shelved,
+    catalogue: Catalogue,
+    places: Places,
+    policy: Policy,
+    wrong_shelf: Floats,
+    excluded: Bools,
 ) -> Judgement:
-    """Judge every heard tag; `excluded` rows (to be pulled for another reason) are no reference for others."""
+    """Judge every heard tag.
+
+    Parameters
+    ----------
+    shelved, wrong_shelf
+        As `reports.settle.settle` returns them.
+    catalogue, places, policy
+    excluded : bool array, shape (n,)
+        Tags to be pulled for another reason: no reference for others.
+    """
     n = len(shelved)
     staying = np.zeros(n, bool)
     known = shelved.copy >= 0
@@ -61,42 +71,11 @@ def judge(
     out_of_order, wrong_by, passed = _order(shelved, policy, sortable & (at_home | spilled))
     in_order = sortable & (at_home | spilled) & (out_of_order < policy.accuse_from)
     spilled &= in_order & _beyond_home(shelved, in_order & (shelved.home == shelved.place), leading)
-    wrong_shelf = np.where(spilled, 0.0, _wrong_shelf(shelved, places, policy))
+    wrong_shelf = np.where(spilled, 0.0, wrong_shelf)
     wrong_shelf[~staying & known] = 0.0
     out_of_order = np.where(at_home & sortable, out_of_order, 0.0)
     right = in_order & (at_home | spilled)
     return Judgement(wrong_shelf, out_of_order, right, wrong_by, passed)
-
-
-def _wrong_shelf(s: Shelved, places: Places, policy: Policy) -> Floats:
-    """Return the probability that each tag stands on another shelf than its own.
-
-    Localization's posterior knows nothing of the catalogue. Bayes' rule joins the two: nearly every book stands
-    at home, so a posterior that leaves its home shelf a few per cent is no accusation. Mass localization gave
-    to no named place counts for the home shelf only if that is near. A book by its shelf's end counts as at
-    home with the chance that its error along the face crossed the end.
-    """
-    p = s.positions
-    asked = (s.copy >= 0) & (s.home >= 0) & (s.place >= 0) & (s.home != s.place)
-    here = np.clip(np.nan_to_num(p.p_shelf, nan=0.5), 0.0, 1.0)
-    second = np.where(s.alt >= 0, np.clip(np.nan_to_num(p.p_alt, nan=0.0), 0.0, 1.0), 0.0)
-    rest = np.clip(1.0 - here - second, 0.0, 1.0)
-    sigma = np.hypot(np.nan_to_num(p.sigma_along_m, nan=0.1), _EDGE_M)
-    home, place = np.maximum(s.home, 0), np.maximum(s.place, 0)
-    away_m = places.distance_m(np.where(asked, s.home, -1), p.x_m, p.y_m, p.z_m)
-    near = ~(away_m > np.maximum(_NEAR_M, 3.0 * sigma))
-    at_home = np.where(s.alt == s.home, second, np.where(near, rest, 0.01 * rest))
-    if len(places):
-        same_level = (places.face_index[home] == places.face_index[place]) & (
-            places.level[home] == places.level[place]
-        )
-        gap = np.maximum(places.from_m[home] - p.offset_m, p.offset_m - places.to_m[home])
-        crossed = here * ndtr(-np.maximum(np.nan_to_num(gap), 0.0) / sigma)
-        at_home = np.where(same_level, np.maximum(at_home, crossed), at_home)
-    at_home = np.clip(at_home, np.where(near, 2e-3, 2e-4), 1.0)
-    share = policy.misshelved_share
-    confidence = (1.0 - at_home) * share / ((1.0 - at_home) * share + at_home * (1.0 - share))
-    return np.where(asked, confidence, 0.0)
 
 
 def _order(s: Shelved, policy: Policy, rows_in: Bools) -> tuple[Floats, Floats, Ints]:
@@ -109,13 +88,14 @@ def _order(s: Shelved, policy: Policy, rows_in: Bools) -> tuple[Floats, Floats, 
     if not len(rows):
         return confidence, wrong_by, passed
     p = s.positions.select(rows)
-    x = p.offset_m
+    x = s.offset_m[rows]
     sigma = np.where(np.isfinite(p.sigma_local_m), p.sigma_local_m, p.sigma_along_m)
     sigma = np.maximum(np.nan_to_num(sigma, nan=0.1), 1e-4)
     starts = group_starts(s.place[rows] * (int(s.scheme.max()) + 1) + s.scheme[rows])
     spacing, span = _spacing(x, starts)
-    weights = np.clip(np.nan_to_num(p.p_shelf, nan=0.5), 0.05, 1.0) / (1.0 + (sigma / spacing) ** 2)
     ranks = s.rank[rows]
+    sigma = sigma * _too_narrow(ranks, x, sigma, starts)
+    weights = np.clip(np.nan_to_num(p.p_shelf, nan=0.5), 0.05, 1.0) / (1.0 + (sigma / spacing) ** 2)
     keep = heaviest_order(ranks, weights, starts)
     left, right, past = right_gap(ranks, keep, starts)
     at = np.arange(len(rows))
@@ -124,13 +104,31 @@ def _order(s: Shelved, policy: Policy, rows_in: Bools) -> tuple[Floats, Floats, 
     by = np.where(beside >= 0, np.abs(x[other] - x), 0.0)
     found = order_confidence(by, np.hypot(sigma, sigma[other]), spacing, span, prior=policy.disorder_share)
     # Where the two stand side by side localization has compared them directly.
-    adjacent = (beside >= 0) & (np.abs(p.rank[other] - p.rank) == 1)
+    adjacent = (beside >= 0) & (np.abs(p.rank[other] - p.rank) == 1) & (p.shelf_id[other] == p.shelf_id)
     told = np.where(p.rank[other] > p.rank, p.p_order[other], p.p_order)
     share = policy.disorder_share
     by_pair = told * share / (told * share + (1.0 - told) * (1.0 - share))
     found = np.where(adjacent & np.isfinite(told), np.minimum(found, by_pair), found)
     confidence[rows], wrong_by[rows], passed[rows] = np.minimum(found, 0.995), by, past
     return confidence, wrong_by, passed
+
+
+def _too_narrow(ranks: Ints, x: Floats, sigma: Floats, starts: Ints) -> float:
+    """Return by how much the errors' standard deviations must be widened to fit the catalogue, 1 or more.
+
+    Nearly all books stand in order, so the steps from one call number to the next, along the shelf, should differ
+    from their median by no more than the books' thickness (sd about 1 cm) and the errors. The median absolute
+    deviation says so without being moved by the few books out of order.
+    """
+    group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    order = np.lexsort((ranks, group))
+    same = group[order[1:]] == group[order[:-1]]
+    if np.count_nonzero(same) < 20:
+        return 1.0
+    steps = (x[order[1:]] - x[order[:-1]])[same]
+    claimed = (sigma[order[1:]] ** 2 + sigma[order[:-1]] ** 2)[same]
+    seen = 1.4826 * float(np.median(np.abs(steps - np.median(steps))))
+    return max(1.0, seen / float(np.sqrt(np.median(claimed) + 0.015**2)))
 
 
 def _spacing(x: Floats, starts: Ints) -> tuple[Floats, Floats]:

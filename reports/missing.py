@@ -18,6 +18,8 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _MARGIN_M = 0.05  # a book stands at most this far outside its two neighbours
+_SURE = 0.05  # up to this chance of silence the run's own readings know better than coverage
+_LEAST_SHARE = 0.25  # of the usual missing share: no library loses nothing
 _PRIOR_BOOKS = 200.0  # how many books the usual missing share is worth against the run's own count
 
 
@@ -68,9 +70,10 @@ def find_silent(
     """Weigh, for every silent copy, that it is gone against that it was only not heard.
 
     A copy on its shelf is silent with probability ``1 - p_heard``, and never less than what its neighbours' own
-    readings suggest for a tag half as strong, ``exp(-readings / 2)``, plus the share of dead tags. Bayes' rule
-    sets that against the share of missing books, which the run's own books tell (expectation maximization over
-    all expected copies, A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39, 1977).
+    readings suggest for a tag half as strong, ``exp(-readings / 2)``, plus the share of dead tags. Where coverage
+    calls silence unlikely anyway, how unlikely is taken from how many tags were heard once and twice. Bayes' rule
+    sets all that against the share of missing books, which the run's own books tell (expectation maximization
+    over all expected copies, A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39, 1977).
     """
     present = np.zeros(len(catalogue), bool)
     present[shelved.copy[shelved.copy >= 0]] = True
@@ -82,7 +85,7 @@ def find_silent(
     home, rank, scheme = catalogue.home[copy], catalogue.rank[copy], catalogue.scheme[copy]
     left, right = gaps.neighbours(home, rank, scheme)
     left, right = np.where(rank >= 0, left, -1), np.where(rank >= 0, right, -1)
-    x = shelved.positions.offset_m
+    x = shelved.offset_m
     from_m, to_m = places.from_m[home], places.to_m[home]
     if len(x):
         from_m = np.where(left >= 0, np.maximum(from_m, x[left] - _MARGIN_M), from_m)
@@ -91,7 +94,10 @@ def find_silent(
     p_heard = heard.p_heard(home, from_m, to_m)
     near = np.where(rank >= 0, gaps.readings_nearby(home, rank), np.nan)
     weaker = np.where(np.isfinite(near), np.exp(-0.5 * np.nan_to_num(near)), 0.0)
-    silent = np.clip(np.maximum(1.0 - p_heard, weaker) + policy.silent_share, 0.0, 1.0)
+    unheard = 1.0 - p_heard
+    scale = _silence_scale(shelved, heard)
+    unheard = scale * unheard + (1.0 - scale) * np.maximum(unheard - _SURE, 0.0)
+    silent = np.clip(np.maximum(unheard, weaker) + policy.silent_share, 0.0, 1.0)
     missing = _posterior(silent, len(expected), policy)
     missing = np.where(p_heard < policy.scanned_from, 0.0, missing)
     both = (left >= 0) & (right >= 0)
@@ -107,8 +113,27 @@ def _posterior(silent: Floats, expected: int, policy: Policy) -> Floats:
         update = (float(missing.sum()) + _PRIOR_BOOKS * policy.missing_share) / (expected + _PRIOR_BOOKS)
         if abs(update - share) < 1e-9:
             break
-        share = update
+        share = max(update, _LEAST_SHARE * policy.missing_share)
     return missing
+
+
+def _silence_scale(shelved: Shelved, heard: Heard) -> float:
+    """Return by how much coverage overstates silence on well covered shelves, 0.02..1.
+
+    Among tags heard at all, those heard once (f1) and twice (f2) tell how many were not heard:
+    ``f1 (f1 - 1) / (2 (f2 + 1))`` (A. Chao, Biometrics 43, 1987); one is added to f1 to stay on the safe side.
+    """
+    rows = np.flatnonzero((shelved.copy >= 0) & (shelved.place >= 0))
+    if not len(rows):
+        return 1.0
+    x = shelved.offset_m[rows]
+    chance = heard.p_heard(shelved.place[rows], x - _MARGIN_M, x + _MARGIN_M)
+    covered = chance >= 1.0 - _SURE
+    predicted = float(np.sum(1.0 - chance[covered]))
+    readings = shelved.positions.readings[rows[covered]]
+    once, twice = int(np.count_nonzero(readings == 1)) + 1, int(np.count_nonzero(readings == 2))
+    unheard = max(once * (once - 1) / (2.0 * (twice + 1)), 0.5)
+    return float(np.clip(unheard / predicted, 0.02, 1.0)) if predicted > 0.0 else 1.0
 
 
 def silent_in_zones(zones: list[Zone], silent: Silent, catalogue: Catalogue, places: Places) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from typing import Any
 
 from reportlab.lib.colors import HexColor, white
@@ -53,7 +54,7 @@ _FIGURE = ParagraphStyle("figure", _BODY, fontName=fonts.BOLD, fontSize=17, lead
 _HEAD = ParagraphStyle("head", _SMALL, fontName=fonts.BOLD, fontSize=7)
 _RIGHT = ParagraphStyle("right", _BODY, alignment=TA_RIGHT)
 
-_COLUMNS = tuple(w * mm for w in (6, 7.5, 25, 64, 25, 40, 10.5))
+_COLUMNS = tuple(w * mm for w in (6, 7.5, 25.5, 64, 22, 42, 11))
 
 
 def pdf_bytes(report: RunReport, layout: Layout) -> bytes:
@@ -76,7 +77,7 @@ def pdf_bytes(report: RunReport, layout: Layout) -> bytes:
     frame = Frame(_LEFT, _BOTTOM, _WIDTH, A4[1] - _TOP - _BOTTOM, 0, 0, 0, 0)
     document.addPageTemplates([PageTemplate("page", [frame])])
     footer = f"{report.info.site}, {layout.when}"
-    document.build(_story(report, layout), canvasmaker=lambda *a, **k: _Numbered(*a, footer=footer, **k))
+    document.build(_story(report, layout), canvasmaker=partial(_Numbered, footer=footer))
     return out.getvalue()
 
 
@@ -105,9 +106,9 @@ def _story(report: RunReport, layout: Layout) -> list[Flowable]:
                 ]
             ),
         )
-        story += [CondPageBreak(55 * mm), Spacer(0, 7 * mm), heading, Spacer(0, 2.5 * mm)]
-        for stop in stretch.stops:
-            story += _stop(stop)
+        story.append(Spacer(0, 7 * mm))
+        for number, stop in enumerate(stretch.stops):
+            story += _stop(stop, [heading, Spacer(0, 3 * mm)] if number == 0 else [])
     if layout.doubts:
         story += [CondPageBreak(45 * mm), Spacer(0, 7 * mm), _text(P.DOUBTS, _FACE, bold=True)]
         story += [_text(P.DOUBTS_NOTE, _SMALL), Spacer(0, 2 * mm), _lines(layout.doubts)]
@@ -173,22 +174,23 @@ def _counts(layout: Layout) -> list[Flowable]:
     return [Table(rows, colWidths=(6 * mm, 88 * mm, 62 * mm, 22 * mm), style=style, hAlign="LEFT")]
 
 
-def _stop(stop: Stop) -> list[Flowable]:
+def _stop(stop: Stop, before: list[Flowable]) -> list[Flowable]:
+    """Set one shelf; it may break between its lines, but never right after a heading."""
     head: list[Flowable] = []
     if stop.heading:
         shelf = (
-            f'  <font color="#5b6673" size="7.6">{fonts.markup(stop.shelf_id)}</font>'
+            f'&nbsp;&nbsp;<font color="#5b6673" size="7.6">{fonts.markup(stop.shelf_id)}</font>'
             if stop.shelf_id
             else ""
         )
         head.append(Paragraph(fonts.markup(stop.heading, bold=True) + shelf, _SHELF))
     if stop.strip is not None:
         head += [Spacer(0, 1.2 * mm), ShelfStrip(stop.strip, _WIDTH), Spacer(0, 1 * mm)]
-    if len(stop.lines) <= 6:
-        return [KeepTogether([*head, _lines(stop.lines), Spacer(0, 4.5 * mm)])]
-    # Long shelves break between lines, but never right after their heading.
     first, rest = stop.lines[:2], stop.lines[2:]
-    return [KeepTogether([*head, _lines(first)]), _lines(rest, header=False), Spacer(0, 4.5 * mm)]
+    parts: list[Flowable] = [KeepTogether([*before, *head, _lines(first)])]
+    if rest:
+        parts.append(_lines(rest, header=False))
+    return [*parts, Spacer(0, 5 * mm)]
 
 
 def _lines(lines: tuple[Line, ...], *, header: bool = True) -> Flowable:
@@ -214,7 +216,7 @@ def _row(line: Line) -> list[Any]:
     if line.block:
         kind.append(_text(line.block, _SMALL))
     book = [_text(line.title, _BODY, bold=True, limit=170)]
-    details = "   ".join(t for t in (line.call_number, line.barcode) if t)
+    details = "\u00a0\u00a0\u00a0 ".join(t for t in (line.call_number, line.barcode) if t)
     if details:
         book.append(_text(details, _BODY, limit=120))
     book.append(_text(line.evidence, _SMALL, limit=320))
@@ -231,7 +233,7 @@ def _row(line: Line) -> list[Any]:
 
 def _notes(report: RunReport) -> list[Flowable]:
     notes = list(report.notes)
-    if fonts.find_cjk_font() is None and any(fonts.cjk_note_needed(f.title) for f in report.findings):
+    if any(fonts.cjk_note_needed(f.title) for f in report.findings):
         notes.append(P.FONT_NOTE)
     if not notes:
         return []
@@ -268,7 +270,7 @@ class _Numbered(Canvas):
     def showPage(self) -> None:  # noqa: N802 (reportlab's name)
         """Keep the page until the number of pages is known."""
         self._pages.append(dict(self.__dict__))
-        self._startPage()
+        self._startPage()  # pyright: ignore[reportAttributeAccessIssue] (reportlab's own, untyped)
 
     def save(self) -> None:
         """Put the footer on every page and write the file."""

@@ -21,7 +21,7 @@ _RULE, _BOARD, _BOOK, _QUIET = (
 class CheckBox(Flowable):
     """An empty box to tick."""
 
-    def wrap(self, available_width: float, available_height: float) -> tuple[float, float]:  # noqa: ARG002
+    def wrap(self, aW: float, aH: float) -> tuple[float, float]:  # noqa: ARG002 (reportlab's names)
         """Return the size."""
         return 3.4 * mm, 3.6 * mm
 
@@ -39,13 +39,13 @@ class Pill(Flowable):
         super().__init__()
         self.text, self.colour, self.size = text, HexColor(colour), 7.0
 
-    def wrap(self, available_width: float, available_height: float) -> tuple[float, float]:  # noqa: ARG002
+    def wrap(self, aW: float, aH: float) -> tuple[float, float]:  # noqa: ARG002 (reportlab's names)
         """Return the size, with smaller type where the label is too wide."""
         if not self.text:
             return 2.6 * mm, 2.6 * mm
-        while self.size > 4.5 and fonts.width(self.text, self.size, bold=True) > available_width - 3 * mm:
+        while self.size > 4.5 and fonts.width(self.text, self.size, bold=True) > aW - 3 * mm:
             self.size -= 0.25
-        return min(available_width, fonts.width(self.text, self.size, bold=True) + 3 * mm), 4.4 * mm
+        return min(aW, fonts.width(self.text, self.size, bold=True) + 3 * mm), 4.4 * mm
 
     def draw(self) -> None:
         """Draw the label."""
@@ -73,7 +73,7 @@ class ShelfStrip(Flowable):
         self.strip, self.across = strip, across
         self.arcs = any(m.to_m is not None and m.at_m is not None for m in strip.marks)
 
-    def wrap(self, available_width: float, available_height: float) -> tuple[float, float]:  # noqa: ARG002
+    def wrap(self, aW: float, aH: float) -> tuple[float, float]:  # noqa: ARG002 (reportlab's names)
         """Return the size: room for arrows only where a book moves on this shelf."""
         return self.across, self._TALL + self._LABEL + (self._ARC if self.arcs else 0.0) + 1.5 * mm
 

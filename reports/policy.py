@@ -36,7 +36,7 @@ class Policy:
     misshelved_share: float = 0.05
     disorder_share: float = 0.05
     missing_share: float = 0.02
-    silent_share: float = 0.003
+    silent_share: float = 0.002
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:

@@ -88,16 +88,21 @@ STATUS_WORDS: dict[str, str] = {
 
 def centimetres(metres: float) -> str:
     """Write a length as staff measure it."""
-    return _("{n} cm").format(n=round(metres * 100))
+    return _("{n}\u00a0cm").format(n=round(metres * 100))
 
 
 def percent(share: float) -> str:
     """Write a share; never 100 % for anything less, nor 0 % for anything more."""
     if 0.995 <= share < 1.0:
-        return _("{n} %").format(n=min(99.9, int(share * 1000) / 10))
+        return _("{n}\u00a0%").format(n=min(99.9, int(share * 1000) / 10))
     if 0.0 < share < 0.005:
         return _("under 1 %")
-    return _("{n} %").format(n=round(share * 100))
+    return _("{n}\u00a0%").format(n=round(share * 100))
+
+
+def sure(confidence: float) -> str:
+    """Write how sure a finding is, on one line of a narrow column: whole per cent, 99 at most."""
+    return _("{n}\u00a0%").format(n=min(99, round(confidence * 100)))
 
 
 def plural(count: int, one: str, many: str) -> str:
@@ -195,9 +200,9 @@ class T:
         return _(
             "Stands {cm} on the wrong side of its place, past {books}; its place here is known to {sigma}."
         ).format(
-            cm=_("{x:.1f} cm").format(x=by_m * 100),
+            cm=_("{x:.1f}\u00a0cm").format(x=by_m * 100),
             books=books,
-            sigma=_("{x:.1f} cm").format(x=sigma_m * 100),
+            sigma=_("{x:.1f}\u00a0cm").format(x=sigma_m * 100),
         )
 
     @staticmethod

@@ -1,0 +1,102 @@
+"""On which shelf each book stands, from what localization heard and from where the catalogue expects it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import isotonic_regression
+from scipy.special import ndtr
+
+from reports.books import Shelved
+from reports.places import Places
+from reports.policy import Policy
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+_NEAR_M = 1.0  # within this of its shelf a book may have been placed on the wrong board or side
+_EDGE_M = 0.01  # the plan's own error at a shelf end
+_CLAIMS = np.array([0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.01])
+_PRIOR_BOOKS = 20.0  # how many books localization's own claim is worth in each class of claims
+
+
+def settle(shelved: Shelved, places: Places, policy: Policy) -> tuple[Shelved, Floats]:
+    """Weigh the home shelf against the shelf heard; books that are most likely at home are put there.
+
+    Returns
+    -------
+    shelved : Shelved
+        With the books moved home that were heard beside it, sorted anew.
+    wrong_shelf : float64 array, shape (n,)
+        Probability that each tag stands on another shelf than its own; 0 where that cannot be asked.
+    """
+    if not len(shelved) or not len(places):
+        return shelved, np.zeros(len(shelved))
+    away = _wrong_shelf(shelved, places, policy)
+    home = np.maximum(shelved.home, 0)
+    at_alt = (shelved.alt == shelved.home) & np.isfinite(shelved.positions.alt_offset_m)
+    offset = np.where(at_alt, shelved.positions.alt_offset_m, shelved.offset_m)
+    slack = 2.0 * np.nan_to_num(shelved.positions.sigma_along_m, nan=0.1) + _EDGE_M
+    fits = (offset >= places.from_m[home] - slack) & (offset <= places.to_m[home] + slack)
+    same_face = places.face_index[home] == places.face_index[np.maximum(shelved.place, 0)]
+    asked = (shelved.home >= 0) & (shelved.place >= 0) & (shelved.home != shelved.place)
+    back = asked & fits & (same_face | at_alt) & (away < policy.doubt_from)
+    settled, order = shelved.resettle(back, shelved.home, offset)
+    return settled, np.where(back, 0.0, away)[order]
+
+
+def _wrong_shelf(s: Shelved, places: Places, policy: Policy) -> Floats:
+    """Return the probability that each tag stands on another shelf than its own.
+
+    Localization's posterior knows nothing of the catalogue. Bayes' rule joins the two: nearly every book stands
+    at home, so a posterior that leaves its home shelf a few per cent is no accusation. Mass localization gave
+    to no named place counts for the home shelf only if that is near. A book by its shelf's end counts as at
+    home with the chance that its error along the face crossed the end.
+    """
+    p = s.positions
+    asked = (s.copy >= 0) & (s.home >= 0) & (s.place >= 0)
+    claimed = np.clip(np.nan_to_num(p.p_shelf, nan=0.5), 0.0, 1.0)
+    here = honest_claims(claimed, s.home == s.place, asked, policy)
+    second = np.where(s.alt >= 0, np.clip(np.nan_to_num(p.p_alt, nan=0.0), 0.0, 1.0), 0.0)
+    # What the claim loses goes to the other places as localization divided the rest among them.
+    second *= np.divide(1.0 - here, 1.0 - claimed, out=np.ones(len(s)), where=claimed < 1.0)
+    second = np.where(claimed >= 1.0, np.where(s.alt >= 0, 1.0 - here, 0.0), second)
+    rest = np.clip(1.0 - here - second, 0.0, 1.0)
+    sigma = np.hypot(np.nan_to_num(p.sigma_along_m, nan=0.1), _EDGE_M)
+    home, place = np.maximum(s.home, 0), np.maximum(s.place, 0)
+    asked &= s.home != s.place
+    away_m = places.distance_m(np.where(asked, s.home, -1), p.x_m, p.y_m, p.z_m)
+    near = ~(away_m > np.maximum(_NEAR_M, 3.0 * sigma))
+    at_home = np.where(s.alt == s.home, second, np.where(near, rest, 0.01 * rest))
+    same_level = places.face_index[home] == places.face_index[place]
+    same_level &= places.level[home] == places.level[place]
+    gap = np.maximum(places.from_m[home] - s.offset_m, s.offset_m - places.to_m[home])
+    crossed = here * ndtr(-np.maximum(np.nan_to_num(gap), 0.0) / sigma)
+    at_home = np.where(same_level, np.maximum(at_home, crossed), at_home)
+    at_home = np.clip(at_home, np.where(near, 2e-3, 2e-4), 1.0)
+    share = policy.misshelved_share
+    confidence = (1.0 - at_home) * share / ((1.0 - at_home) * share + at_home * (1.0 - share))
+    return np.where(asked, confidence, 0.0)
+
+
+def honest_claims(claimed: Floats, at_home: Bools, asked: Bools, policy: Policy) -> Floats:
+    """Return how often shelf claims hold, by how often books so claimed turn out to be at home.
+
+    The catalogue is a survey of nearly every book's place: where localization is sure to 98 per cent and only 80 per
+    cent of those books are at home, most of the others are localization's errors and no misshelved books. The
+    share at home in each class of claims, allowing for books that really are elsewhere and kept
+    from falling with the claim by isotonic regression, takes the claim's place where it is lower.
+    """
+    kind = np.clip(np.searchsorted(_CLAIMS, claimed, side="right") - 1, 0, len(_CLAIMS) - 2)
+    size = len(_CLAIMS) - 1
+    count = np.bincount(kind[asked], minlength=size).astype(np.float64)
+    held = np.bincount(kind[asked], weights=at_home[asked].astype(np.float64), minlength=size)
+    told = np.bincount(kind[asked], weights=claimed[asked], minlength=size)
+    mean_claim = np.divide(
+        told, count, out=0.5 * (_CLAIMS[:-1] + np.minimum(_CLAIMS[1:], 1.0)), where=count > 0.0
+    )
+    rate = (held / (1.0 - policy.misshelved_share) + _PRIOR_BOOKS * mean_claim) / (count + _PRIOR_BOOKS)
+    rising = isotonic_regression(np.minimum(rate, 1.0), weights=count + _PRIOR_BOOKS).x
+    factor = np.minimum(1.0, np.divide(rising, mean_claim, out=np.ones(size), where=mean_claim > 0.0))
+    return claimed * factor[kind]
