@@ -80,9 +80,9 @@ class Quarantine:
         return True
 
     def _trim(self, session: Session) -> None:
-        count, size = session.execute(
-            select(func.count(), func.coalesce(func.sum(QuarantineRow.size), 0)).select_from(QuarantineRow)
-        ).one()
+        count = session.scalar(select(func.count()).select_from(QuarantineRow)) or 0
+        kept = select(func.coalesce(func.sum(QuarantineRow.size), 0)).where(QuarantineRow.file.is_not(None))
+        size = int(session.scalar(kept) or 0)
         if count <= self._max_files and size <= self._max_bytes:
             return
         for row in session.scalars(select(QuarantineRow).order_by(QuarantineRow.id)):
@@ -91,8 +91,8 @@ class Quarantine:
                 break
             if row.file is not None:
                 (self._data / row.file).unlink(missing_ok=True)
+                size -= row.size
             count -= 1
-            size -= row.size
             session.delete(row)
         session.flush()
         sync_folder(self._folder)
