@@ -49,13 +49,12 @@ def as_column(name: str, values: Any, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     if wanted.kind == "f" and array.dtype.kind in "fiu":
         return array.astype(wanted)
     if wanted.kind in "iu" and array.dtype.kind in "iufb":
-        converted = array.astype(wanted)
-        if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
-            raise ValueError(f"column {name} must be {wanted}, and some value is not finite")
-        # Compared through Python's exact integers only where the kinds differ; elsewhere wrap-around shows.
-        if np.any(converted.astype(array.dtype) != array) or (np.any(array < 0) and wanted.kind == "u"):
+        whole = array.dtype.kind != "f" or bool(np.all(np.isfinite(array) & (np.floor(array) == array)))
+        bounds = np.iinfo(wanted)
+        # Python's integers compare exactly where numpy would round both sides to float64.
+        if not (whole and int(array.min()) >= bounds.min and int(array.max()) <= bounds.max):
             raise ValueError(f"column {name} must be {wanted}, and some value does not fit")
-        return converted
+        return array.astype(wanted)
     if wanted.kind == "M" or array.dtype.kind == "M":
         raise ValueError(f"column {name} must be {wanted}: give int64 nanoseconds UTC")
     if wanted.kind == "b" and array.dtype.kind == "b":

@@ -169,7 +169,7 @@ def _activity(path: Path, mounts: set[int], notes: list[str]) -> Activity:
     }
     others = [values for name, values in columns.items() if name != "t_start"]
     repeated = cleaning.duplicates(columns["t_start"], others + [table.ranks(n) for n in table.extra])
-    keep, _ = judge(table.name, columns["t_start"], repeated, spoiled, notes)
+    keep, _ = judge(table.name, columns["t_start"], ~missing, repeated, spoiled, notes)
     made = Activity(**columns).select(keep)
     say_late(table.name, made.t_start, notes)
     return made.select(np.argsort(made.t_start, kind="stable"))
@@ -183,7 +183,7 @@ def _events(path: Path, notes: list[str]) -> Events:
     for column in texts.values():
         column[[text is None for text in column]] = ""
     repeated = cleaning.duplicates(t, [table.ranks(name) for name in (*names, *table.extra)])
-    keep, _ = judge(table.name, t, repeated, {"time missing": no_time}, notes)
+    keep, _ = judge(table.name, t, ~no_time, repeated, {"time missing": no_time}, notes)
     made = Events(t=t, **texts).select(keep)
     say_late(table.name, made.t, notes)
     return made.select(np.argsort(made.t, kind="stable"))

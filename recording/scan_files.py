@@ -70,7 +70,7 @@ def read_readings(path: Path, mounts: set[int], notes: list[str]) -> tuple[Readi
     others = [values for name, values in columns.items() if name != "t"]
     others += [no_frequency, *(table.ranks(name) for name in table.extra)]
     repeated = cleaning.duplicates(columns["t"], others)
-    keep, bad_minutes = judge(table.name, columns["t"], repeated, spoiled, notes)
+    keep, bad_minutes = judge(table.name, columns["t"], ~no_time, repeated, spoiled, notes)
     say_late(table.name, columns["t"][~(no_time | repeated)], notes)
     if not np.all(keep):
         columns = {name: values[keep] for name, values in columns.items()}
@@ -120,19 +120,19 @@ def read_poses(path: Path, notes: list[str]) -> tuple[Poses, Int64]:
     rows = np.flatnonzero(~(no_time | not_finite | repeated))
     # A shuffled table steps back at every second row, a clock that is set at a few: the first is put in
     # order; in the second, rows whose time does not advance are spoiled.
-    if np.count_nonzero(np.diff(t[rows]) < 0) * 3 > max(len(rows), 9):
+    if np.count_nonzero(t[rows][1:] < t[rows][:-1]) * 3 > max(len(rows), 9):
         say_late(table.name, t[rows], notes)
         rows = rows[np.argsort(t[rows], kind="stable")]
     stuck = np.zeros(table.rows, dtype=np.bool_)
     stuck[rows] = cleaning.not_advancing(t[rows])
     spoiled = {"time missing": no_time, "not finite": not_finite, "time does not advance": stuck}
-    keep, bad_minutes = judge(table.name, t, repeated, spoiled, notes)
+    keep, bad_minutes = judge(table.name, t, ~(no_time | stuck), repeated, spoiled, notes)
     rows = rows[keep[rows]]
     return Poses(**{name: values[rows] for name, values in columns.items()}), bad_minutes
 
 
 def judge(
-    name: str, t: Int64, repeated: Bool, spoiled: Mapping[str, Bool], notes: list[str]
+    name: str, t: Int64, trusted: Bool, repeated: Bool, spoiled: Mapping[str, Bool], notes: list[str]
 ) -> tuple[Bool, Int64]:
     """
     Say in `notes` how many rows are dropped and why.
@@ -142,7 +142,9 @@ def judge(
     name : str
         The file's name.
     t : int64 (n,)
-        Times; `NO_TIME` where there is none.
+        Times.
+    trusted : bool (n,)
+        Where the time can be believed; any other row counts in the minute of the row before it.
     repeated : bool (n,)
         Rows equal to an earlier one.
     spoiled : mapping of str to bool (n,)
@@ -168,7 +170,7 @@ def judge(
             reasons += [f"{count} {reason}"] if count else []
             left &= ~rows
         say(name, bad, "spoiled", f"left out ({', '.join(reasons)})", notes)
-    minute = cleaning.minutes(t, t != NO_TIME)
+    minute = cleaning.minutes(t, trusted)
     return ~(repeated | anyhow), cleaning.spoiled_minutes(minute, anyhow, ~repeated)
 
 
