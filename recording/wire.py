@@ -113,8 +113,9 @@ def decode_batch(payload: bytes | bytearray | memoryview) -> Batch:
         If anything about it is wrong; one line.
     """
     message = _unpack(_inflate(bytes(payload)))
-    if message.get("v") != VERSION or isinstance(message["v"], bool):
-        _fail(f"version {_show(message.get('v'))} is not {VERSION}")
+    version = message.get("v")
+    if version != VERSION or type(version) is not int:
+        _fail(f"version {_show(version)} is not {VERSION}")
     kind = message.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         _fail(f"kind {_show(kind)} is none of {', '.join(KINDS)}")
