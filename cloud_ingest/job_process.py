@@ -182,7 +182,7 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         events=None if run.recording is None else run.recording.events,
         notes=[*facts["notes"], *run.notes],
         readings=None if run.recording is None else len(run.recording.readings),
-        ended_at=datetime.fromtimestamp(facts["ended_at"] / 1e9, UTC),
+        ended_at=datetime.fromtimestamp(_last_heard(run) / 1e9, UTC),
         time_zone=facts["time_zone"],
         link=task.base_url,
     )
@@ -201,6 +201,12 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         notes=list(report.notes),
         positions=0 if run.positions is None else int(run.positions.placed.sum()),
     )
+
+
+def _last_heard(run: _Run) -> int:
+    """Return when the robot last wrote something down, by its own clock; else when it was last heard of."""
+    heard = [] if run.recording is None else [run.recording.readings.t, run.recording.poses.t]
+    return max((int(t[-1]) for t in heard if len(t)), default=int(run.task.facts["ended_at"]))
 
 
 def _findings(report: RunReport) -> list[dict[str, Any]]:

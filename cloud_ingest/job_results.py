@@ -33,6 +33,7 @@ def make_task(session: Session, settings: ServeSettings, run: Run, job: Job, url
         assert name is not None
         segments.setdefault(kind, []).append(str((settings.data / name).absolute()))
     site = settings.site(run.site)
+    stored = stored_facts(session, run)
     folder = run_folder(settings.data, run.run_id).absolute()
     expected = snapshot_folder(settings.data, run.run_id).absolute()
     return Task(
@@ -52,8 +53,8 @@ def make_task(session: Session, settings: ServeSettings, run: Run, job: Job, url
         base_url=url,
         facts={
             "complete": run.complete and run.end_reason in (None, "done"),
-            "reason": run_end(session, run),
-            "notes": [*run.notes, *stored_facts(session, run)],
+            "reason": "; ".join([run_end(session, run), *stored]),
+            "notes": [*run.notes, *(f"Stored: {line}." for line in stored), *_again(run)],
             "ended_at": run.heard_at,
             "time_zone": settings.time_zone,
         },
@@ -61,7 +62,7 @@ def make_task(session: Session, settings: ServeSettings, run: Run, job: Job, url
 
 
 def stored_facts(session: Session, run: Run) -> list[str]:
-    """Say in sentences what of a run is stored and what is not."""
+    """Say what of a run is stored, where it is not everything that was announced; a clause each."""
     counts = {
         kind: (batches, rows)
         for kind, batches, rows in session.execute(
@@ -78,10 +79,14 @@ def stored_facts(session: Session, run: Run) -> list[str]:
         wanted = (run.announced or {}).get(kind)
         of = "" if wanted is None or wanted <= batches else f" of {wanted}"
         if of or run.announced is None:
-            said.append(f"Stored: {batches}{of} batches of {kind} ({rows} rows).")
-    if run.revision:
-        said.append(f"Worked out anew: batches came after the run had been closed (time {run.revision + 1}).")
+            said.append(f"{batches}{of} batches of {kind} came ({rows} rows)")
     return said
+
+
+def _again(run: Run) -> list[str]:
+    if not run.revision:
+        return []
+    return [f"Batches came after the run had been closed; this is report {run.revision + 1} of it."]
 
 
 def run_end(session: Session, run: Run) -> str:
@@ -127,7 +132,7 @@ def fail_run(
         _replace(session, settings, run, result)
         _post(session, settings, run, result, work, kind, now)
     for who in settings.site(run.site).recipients:
-        facts = [f"It ended so: {run_end(session, run)}.", *stored_facts(session, run)]
+        facts = [f"It ended so: {run_end(session, run)}.", *(f"{line}." for line in stored_facts(session, run))]
         mail = failed_mail(run.site, run.run_id, line, facts, url, who.address, settings.sender)
         _put(session, settings, run, kind, who.address, mail, now)  # nothing, where the worker wrote one
     enter(session, run, FAILED, line, now)

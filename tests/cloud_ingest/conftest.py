@@ -357,8 +357,9 @@ def mail_server() -> Iterator[MailServer]:
     from aiosmtpd.controller import Controller
 
     handler = MailServer()
-    controller = Controller(handler, hostname="127.0.0.1", port=0)
+    # The controller connects to the port it was told, to see whether it listens: 0 will not do.
+    handler.port = free_port()
+    controller = Controller(handler, hostname="127.0.0.1", port=handler.port)
     controller.start()
-    handler.port = controller.server.sockets[0].getsockname()[1]
     yield handler
     controller.stop()
