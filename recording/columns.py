@@ -38,7 +38,7 @@ def as_column(name: str, values: Any, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     ValueError
         If the values are not one-dimensional or do not fit into ``dtype``.
     """
-    wanted = np.dtype(dtype)
+    wanted: np.dtype[Any] = np.dtype(dtype)
     array = np.asarray(values) if wanted != np.dtype(object) else _as_objects(values)
     if array.ndim != 1:
         raise ValueError(f"column {name} has {array.ndim} dimensions, not one")
@@ -47,10 +47,11 @@ def as_column(name: str, values: Any, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     if array.size == 0:
         return np.empty(0, wanted)
     if wanted.kind == "f" and array.dtype.kind in "fiu":
-        return array.astype(wanted)
+        with np.errstate(over="ignore"):
+            return array.astype(wanted)
     if wanted.kind in "iu" and array.dtype.kind in "iufb":
         whole = array.dtype.kind != "f" or bool(np.all(np.isfinite(array) & (np.floor(array) == array)))
-        bounds = np.iinfo(wanted)
+        bounds = np.iinfo(wanted.type)
         # Python's integers compare exactly where numpy would round both sides to float64.
         if not (whole and int(array.min()) >= bounds.min and int(array.max()) <= bounds.max):
             raise ValueError(f"column {name} must be {wanted}, and some value does not fit")

@@ -71,10 +71,12 @@ def read_readings(path: Path, mounts: set[int], notes: list[str]) -> tuple[Readi
     others += [no_frequency, *(table.ranks(name) for name in table.extra)]
     repeated = cleaning.duplicates(columns["t"], others)
     keep, bad_minutes = judge(table.name, columns["t"], ~no_time, repeated, spoiled, notes)
-    say_late(table.name, columns["t"][~(no_time | repeated)], notes)
+    if np.any(columns["t"][1:] < columns["t"][:-1]):
+        say_late(table.name, columns["t"][~(no_time | repeated)], notes)
     if not np.all(keep):
         columns = {name: values[keep] for name, values in columns.items()}
-    heard = np.bincount(columns["tag"], minlength=len(names)) > 0
+    heard = np.zeros(len(names), dtype=np.bool_)
+    heard[columns["tag"]] = True
     columns["tag"] = (np.cumsum(heard) - 1).astype(np.uint32)[columns["tag"]]
     tags = tuple(name for name, there in zip(names, heard.tolist(), strict=True) if there)
     return Readings(tags=tags, **columns).sorted(), bad_minutes
@@ -161,6 +163,8 @@ def judge(
     """
     anyhow = np.logical_or.reduce(list(spoiled.values()))
     say(name, repeated, "duplicate", "dropped", notes)
+    if not np.any(anyhow):
+        return ~repeated, np.empty(0, np.int64)
     bad = anyhow & ~repeated
     if np.any(bad):
         reasons: list[str] = []
@@ -170,8 +174,7 @@ def judge(
             reasons += [f"{count} {reason}"] if count else []
             left &= ~rows
         say(name, bad, "spoiled", f"left out ({', '.join(reasons)})", notes)
-    minute = cleaning.minutes(t, trusted)
-    return ~(repeated | anyhow), cleaning.spoiled_minutes(minute, anyhow, ~repeated)
+    return ~(repeated | anyhow), cleaning.spoiled_minutes(cleaning.minutes(t, trusted), anyhow, ~repeated)
 
 
 def say(name: str, rows: Bool, what: str, done: str, notes: list[str]) -> None:

@@ -180,20 +180,23 @@ class ParquetTable:
         values[null] = np.nan
         return values
 
-    def codes(self, name: str) -> tuple[npt.NDArray[np.int64], list[str | None]]:
-        """Return a string column as indices into its distinct values; -1 where null."""
-        column = self.arrow(name)
+    def codes(self, name: str) -> tuple[npt.NDArray[np.int32], list[Any]]:
+        """Return a column as indices into its distinct values, -1 where null, and those values."""
         try:
+            column = self.arrow(name)
             if not pa.types.is_dictionary(column.type):
                 column = column.dictionary_encode()
-            column = column.unify_dictionaries()
-            if column.num_chunks == 0:
-                return np.empty(0, np.int64), []
-            values = column.chunk(0).dictionary.to_pylist()
-            index = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in column.chunks]
+            chunks = column.unify_dictionaries().chunks
+            values = chunks[0].dictionary.to_pylist() if chunks else []
+            index = np.empty(self.rows, dtype=np.int32)
+            start = 0
+            for chunk in chunks:
+                part = chunk.indices.cast(pa.int32()).fill_null(-1)
+                index[start : start + len(part)] = part.to_numpy()
+                start += len(part)
         except (pa.ArrowException, ValueError) as e:
             raise RecordingError(f"{self.name}: column {name} is damaged ({one_line(str(e))})") from None
-        return np.concatenate(index).astype(np.int64), values
+        return index, values
 
     def strings(self, name: str) -> Strings:
         """Return a string column as objects, None where null."""
@@ -203,18 +206,12 @@ class ParquetTable:
         return table[index]
 
     def ranks(self, name: str) -> npt.NDArray[Any]:
-        """Any column as integers that are equal where the values are equal; -1 where null."""
-        column = self.arrow(name)
-        try:
-            if not pa.types.is_dictionary(column.type):
-                column = column.dictionary_encode()
-            chunks = column.unify_dictionaries().chunks
-            parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks]
-            return np.concatenate(parts) if parts else np.empty(0, np.int64)
-        except (pa.ArrowException, ValueError):
+        """Return any column as integers that are equal where the values are equal."""
+        if pa.types.is_nested(self.types[name]):
             # Nested types have no dictionary; their text is as good to compare by.
-            texts = [repr(value) for value in column.to_pylist()]
-            return np.unique(np.array(texts, dtype=object).astype(str), return_inverse=True)[1]
+            texts = np.array([repr(value) for value in self.arrow(name).to_pylist()])
+            return np.unique(texts, return_inverse=True)[1]
+        return self.codes(name)[0]
 
 
 def _owned(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -70,8 +70,11 @@ def test_rows_equal_in_every_column_are_dropped_and_others_are_not(tmp_path: Pat
 
 def test_a_column_of_the_makers_own_tells_rows_apart(tmp_path: Path) -> None:
     columns = taken(reading_columns(), [*range(600), 5, 6])
+    nulls = pa.nulls(602)
     nested = pa.array([[1], None, [2]] * 200 + [[9], [1]])
-    made = read(tmp_path, readings=columns | {"crc": pa.array([1] * 600 + [2, 1]), "raw": nested})
+    made = read(
+        tmp_path, readings=columns | {"crc": pa.array([1] * 600 + [2, 1]), "raw": nested, "nothing": nulls}
+    )
     assert len(made.readings) == 601
 
 
@@ -181,6 +184,15 @@ def test_a_night_of_nothing_but_spoiled_rows_is_read_as_not_scanned(tmp_path: Pa
     made = read(tmp_path, readings=columns)
     assert len(made.readings) == 0
     assert made.readings.tags == ()
+
+
+@pytest.mark.parametrize("index", [pa.uint8(), pa.uint16(), pa.int8(), pa.int64()], ids=str)
+def test_nulls_of_a_dictionary_are_spoiled_wherever_they_stand(tmp_path: Path, index: Any) -> None:
+    codes = pa.array([None, None, *readings().tag[2:]], index)
+    epc = pa.DictionaryArray.from_arrays(codes, pa.array(readings().tags))
+    made = read(tmp_path, readings=reading_columns() | {"epc": epc})
+    assert made.readings.same_as(readings().select(slice(2, None)))
+    assert made.notes == ("readings.parquet: 2 spoiled rows left out (2 EPC no hexadecimal)",)
 
 
 def test_empty_files_are_read(tmp_path: Path) -> None:
