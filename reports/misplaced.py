@@ -17,6 +17,11 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 
+_THICKNESS_M = (
+    0.015  # how far a book in order may stand from the middle of its neighbours: they differ in thickness
+)
+
+
 @dataclass(frozen=True)
 class Judgement:
     """What is known about where each heard tag should be; rows as in `Shelved`.
@@ -94,7 +99,8 @@ def _order(s: Shelved, policy: Policy, rows_in: Bools) -> tuple[Floats, Floats, 
     starts = group_starts(s.place[rows] * (int(s.scheme.max()) + 1) + s.scheme[rows])
     spacing, span = _spacing(x, starts)
     ranks = s.rank[rows]
-    sigma = sigma * _too_narrow(ranks, x, sigma, starts)
+    widen, stray = _errors_seen(ranks, x, sigma, starts, policy)
+    sigma = sigma * widen
     weights = np.clip(np.nan_to_num(p.p_shelf, nan=0.5), 0.05, 1.0) / (1.0 + (sigma / spacing) ** 2)
     keep = heaviest_order(ranks, weights, starts)
     left, right, past = right_gap(ranks, keep, starts)
@@ -102,33 +108,40 @@ def _order(s: Shelved, policy: Policy, rows_in: Bools) -> tuple[Floats, Floats, 
     beside = np.where(~keep & (left > at), left, np.where(~keep & (right >= 0) & (right < at), right, -1))
     other = np.maximum(beside, 0)
     by = np.where(beside >= 0, np.abs(x[other] - x), 0.0)
-    found = order_confidence(by, np.hypot(sigma, sigma[other]), spacing, span, prior=policy.disorder_share)
+    share = policy.disorder_share
+    found = order_confidence(by, np.hypot(sigma, sigma[other]), spacing, span, prior=share, stray=stray)
     # Where the two stand side by side localization has compared them directly.
     adjacent = (beside >= 0) & (np.abs(p.rank[other] - p.rank) == 1) & (p.shelf_id[other] == p.shelf_id)
     told = np.where(p.rank[other] > p.rank, p.p_order[other], p.p_order)
-    share = policy.disorder_share
     by_pair = told * share / (told * share + (1.0 - told) * (1.0 - share))
     found = np.where(adjacent & np.isfinite(told), np.minimum(found, by_pair), found)
     confidence[rows], wrong_by[rows], passed[rows] = np.minimum(found, 0.995), by, past
     return confidence, wrong_by, passed
 
 
-def _too_narrow(ranks: Ints, x: Floats, sigma: Floats, starts: Ints) -> float:
-    """Return by how much the errors' standard deviations must be widened to fit the catalogue, 1 or more.
+def _errors_seen(ranks: Ints, x: Floats, sigma: Floats, starts: Ints, policy: Policy) -> tuple[float, float]:
+    """Return by how much the standard deviations must be widened to fit the catalogue, and the share of strays.
 
-    Nearly all books stand in order, so the steps from one call number to the next, along the shelf, should differ
-    from their median by no more than the books' thickness (sd about 1 cm) and the errors. The median absolute
-    deviation says so without being moved by the few books out of order.
+    Nearly all books stand in order, so a book stands within a few centimetres of the middle of its four
+    neighbours in call-number order. The median absolute deviation from there says how wide errors are without being
+    moved by the few books out of order; the share beyond four standard deviations that is more than
+    the usual share of books out of order must be positions gone astray.
     """
     group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     order = np.lexsort((ranks, group))
-    same = group[order[1:]] == group[order[:-1]]
-    if np.count_nonzero(same) < 20:
-        return 1.0
-    steps = (x[order[1:]] - x[order[:-1]])[same]
-    claimed = (sigma[order[1:]] ** 2 + sigma[order[:-1]] ** 2)[same]
-    seen = 1.4826 * float(np.median(np.abs(steps - np.median(steps))))
-    return max(1.0, seen / float(np.sqrt(np.median(claimed) + 0.015**2)))
+    if len(order) < 25:
+        return 1.0, 0.0
+    at, of = x[order], group[order]
+    inner = np.arange(2, len(order) - 2)
+    inner = inner[(of[inner - 2] == of[inner]) & (of[inner + 2] == of[inner])]
+    if len(inner) < 20:
+        return 1.0, 0.0
+    around = np.median([at[inner - 2], at[inner - 1], at[inner + 1], at[inner + 2]], axis=0)
+    off = np.abs(at[inner] - around)
+    claimed = np.sqrt(1.5 * sigma[order][inner] ** 2 + _THICKNESS_M**2)
+    widen = max(1.0, 1.4826 * float(np.median(off)) / float(np.median(claimed)))
+    beyond = float(np.mean(off > 4.0 * widen * claimed))
+    return widen, float(np.clip(beyond - policy.disorder_share, 0.0, 0.5))
 
 
 def _spacing(x: Floats, starts: Ints) -> tuple[Floats, Floats]:

@@ -33,8 +33,8 @@ class Policy:
     doubt_from: float = 0.5
     missing_from: float = 0.5
     scanned_from: float = 0.5
-    misshelved_share: float = 0.05
-    disorder_share: float = 0.05
+    misshelved_share: float = 0.03
+    disorder_share: float = 0.03
     missing_share: float = 0.02
     silent_share: float = 0.002
 

@@ -16,6 +16,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _NEAR_M = 1.0  # within this of its shelf a book may have been placed on the wrong board or side
+_OTHERS = 0.3  # of the mass localization gave to no named place: there are several more shelves around
 _EDGE_M = 0.01  # the plan's own error at a shelf end
 _CLAIMS = np.array([0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.01])
 _PRIOR_BOOKS = 20.0  # how many books localization's own claim is worth in each class of claims
@@ -68,7 +69,7 @@ def _wrong_shelf(s: Shelved, places: Places, policy: Policy) -> Floats:
     asked &= s.home != s.place
     away_m = places.distance_m(np.where(asked, s.home, -1), p.x_m, p.y_m, p.z_m)
     near = ~(away_m > np.maximum(_NEAR_M, 3.0 * sigma))
-    at_home = np.where(s.alt == s.home, second, np.where(near, rest, 0.01 * rest))
+    at_home = np.where(s.alt == s.home, second, np.where(near, _OTHERS * rest, 0.01 * rest))
     same_level = places.face_index[home] == places.face_index[place]
     same_level &= places.level[home] == places.level[place]
     gap = np.maximum(places.from_m[home] - s.offset_m, s.offset_m - places.to_m[home])

@@ -18,6 +18,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+_STRAY_M = 0.25  # how far off a position is that an echo or a slip of the phase has put somewhere else
+
 
 @numba.njit(cache=True)
 def heaviest_order(ranks: Ints, weights: Floats, starts: Ints) -> Bools:
@@ -155,15 +157,21 @@ def right_gap(ranks: Ints, keep: Bools, starts: Ints) -> tuple[Ints, Ints, Ints]
 
 
 def order_confidence(
-    wrong_by_m: Floats, sigma_m: Floats, spacing_m: Floats, span_m: Floats, *, prior: float
+    wrong_by_m: Floats,
+    sigma_m: Floats,
+    spacing_m: Floats,
+    span_m: Floats,
+    *,
+    prior: float,
+    stray: float = 0.0,
 ) -> Floats:
     """Return the probability that a book stands out of order, from how far it stands on the wrong side.
 
     Two stories compete. The book is where it belongs, half a book's thickness and more on the other side of its
     neighbour, and the estimate is off: a normal error, with one estimate in a hundred three times as wide
-    (position errors have heavier tails than their standard deviation says). Or somebody put it back anywhere
-    on the shelf: uniform over it. Bayes' rule with `prior` decides between them, so that neighbours whose order
-    the positions cannot tell are never accused.
+    (position errors have heavier tails than their standard deviation says), and a share `stray` anywhere
+    within a quarter of a metre. Or somebody put it back anywhere on the shelf: uniform over it. Bayes' rule with
+    `prior` decides between them, so that neighbours whose order the positions cannot tell are never accused.
 
     Parameters
     ----------
@@ -177,6 +185,8 @@ def order_confidence(
         Length of the shelf.
     prior : float
         Share of books that stand out of order on their shelf.
+    stray : float
+        Share of position errors that have nothing to do with their standard deviation.
 
     Returns
     -------
@@ -186,7 +196,8 @@ def order_confidence(
     z = (wrong_by_m + spacing_m) / sigma
     narrow = 0.99 * np.exp(-0.5 * z * z) / sigma
     wide = 0.01 * np.exp(-0.5 * (z / 3.0) ** 2) / (3.0 * sigma)
-    here = (narrow + wide) / np.sqrt(2.0 * np.pi)
+    lost = np.exp(-0.5 * (wrong_by_m / _STRAY_M) ** 2) / _STRAY_M
+    here = ((1.0 - stray) * (narrow + wide) + stray * lost) / np.sqrt(2.0 * np.pi)
     anywhere = 1.0 / np.maximum(span_m, 0.2)
     confidence = prior * anywhere / (prior * anywhere + (1.0 - prior) * here)
     return np.where(wrong_by_m > 0.0, confidence, 0.0)

@@ -83,7 +83,7 @@ class World:
     def set_status(self, epc: str, status: str) -> None:
         self.rows = [replace(h, status=status) if h.epc == epc else h for h in self.rows]
 
-    def change(self, epc: str, **columns: str) -> None:
+    def change(self, epc: str, /, **columns: str) -> None:
         self.rows = [replace(h, **columns) if h.epc == epc else h for h in self.rows]
 
     def insert(self, epc: str, shelf: str, right_of: str | None) -> None:
@@ -172,7 +172,7 @@ def library():
     return make_world()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def build():
     """The maker of libraries."""
     return make_world
