@@ -53,8 +53,8 @@ def _lcc(rng: np.random.Generator, n: int) -> list[str]:
     while len(parts) < n:
         letters, number, decimal = numbers[int(rng.integers(clusters))]
         letter, digits = _cutter(rng, 3)
-        second = _cutter(rng, 2) if rng.random() < 0.3 else ("", "")
-        parts.add((letters, number, decimal, letter, digits, *second, int(rng.integers(1955, 2026))))
+        letter2, digits2 = _cutter(rng, 2) if rng.random() < 0.3 else ("", "")
+        parts.add((letters, number, decimal, letter, digits, letter2, digits2, int(rng.integers(1955, 2026))))
     rows: list[str] = []
     for letters, number, decimal, letter, digits, letter2, digits2, year in sorted(parts):
         point = f".{decimal}" if decimal else ""
@@ -89,7 +89,8 @@ def draw_call_numbers(rng: np.random.Generator, n: int, scheme: Scheme) -> list[
     rng : Generator
     n : int
     scheme : {"lcc", "ddc"}
-        Library of Congress Classification (``QA76.73 .P98 2019``) or Dewey Decimal Classification (``005.133 P98 2019``).
+        Library of Congress Classification (``QA76.73 .P98 2019``) or Dewey Decimal Classification
+        (``005.133 P98 2019``).
 
     Raises
     ------

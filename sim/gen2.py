@@ -1,8 +1,8 @@
 """The EPC Gen2 air interface: inventory rounds, slotted ALOHA with the Q algorithm, session flags.
 
-Slot times are those of the Gen2 link at one Miller mode (EPC Gen2 v2, 6.3.1.6: T1 + RN16 + T2 + ACK + T1 + PC, EPC and CRC
-+ T2 for a slot with one tag); the Q algorithm is that of its Annex D. Flags flip A to B and back (dual target), so tags
-repeat and share the air: what one tag gains, its neighbours lose.
+Slot times are those of the Gen2 link at one Miller mode (EPC Gen2 v2, 6.3.1.6: T1 + RN16 + T2 + ACK + T1 + PC, EPC
+and CRC + T2 for a slot with one tag); the Q algorithm is that of its Annex D. Flags flip A to B and back (dual target),
+so tags repeat and share the air: what one tag gains, its neighbours lose.
 """
 
 from __future__ import annotations
@@ -105,7 +105,10 @@ def inventory(
     wanted: Ints,
     power_at: Floats,
     sensitivity: Floats,
+    forward_db: float,
     budget_db: float,
+    compression: float,
+    am_pm: float,
     tag_loss: Floats,
     tag_phase: Floats,
     line_phase: float,
@@ -142,7 +145,8 @@ def inventory(
     timing : float64[4]
         `LinkTiming.array`.
     session : int
-        0..3: whether flags fade at once (0), some seconds after the flip (1), or two seconds after power is lost (2, 3).
+        0..3: whether flags fade at once (0), some seconds after the flip (1), or two seconds after power is lost
+        (2, 3).
     search : int
         `DUAL`, `SINGLE` or `FOCUS`.
     port_state : float64[3]
@@ -157,6 +161,10 @@ def inventory(
         Power at each of them, dBm.
     sensitivity, tag_loss, tag_phase : float64[n]
         Power a tag needs, dBm; its one-way loss, dB; its own phase, rad.
+    forward_db : float
+        Power at a tag without loss for ``|h| = 1``, dBm.
+    compression, am_pm : float
+        Backscatter lost (dB) and phase turned (rad) per decibel above a tag's threshold.
     budget_db : float
         Received power for ``|h| = 1`` and a tag without loss, dBm.
     line_phase : float
@@ -196,12 +204,13 @@ def inventory(
                 flag[i] = FLAG_A
         powered_at[i] = now + duration
         live[n_live] = i
-        strength_of[n_live] = 2.0 * power_at[c]
+        strength_of[n_live] = (2.0 - compression) * power_at[c]
         n_live += 1
     query_s, empty_s, collision_s, success_s = timing[0], timing[1], timing[2], timing[3]
     ready = np.empty(max(n_live, 1), np.int32)
     following = np.empty(max(n_live, 1), np.int32)
     loudness = np.empty(max(n_live, 1))
+    place = np.empty(3)
     t = 0.0
     while t < duration and count < out_t.size:
         target = int(port_state[1])
@@ -232,7 +241,7 @@ def inventory(
             else:
                 heard = True
                 if following[head] < 0:
-                    winner = ready[head]
+                    winner = int(ready[head])
                 else:
                     port_state[0] = min(15.0, port_state[0] + q_step)
                     best, second = head, -1
@@ -244,25 +253,26 @@ def inventory(
                             second = c
                         c = following[c]
                     if loudness[best] - loudness[second] > _CAPTURE_DB:
-                        winner = ready[best]
+                        winner = int(ready[best])
                     else:
                         t += collision_s
             if winner >= 0:
                 share = (t + 0.5 * success_s) / duration
-                ax = place0[0] + share * (place1[0] - place0[0])
-                ay = place0[1] + share * (place1[1] - place0[1])
-                az = place0[2] + share * (place1[2] - place0[2])
+                for axis in range(3):
+                    place[axis] = place0[axis] + share * (place1[axis] - place0[axis])
                 h = coupled(
-                    winner, k, ax, ay, az, boresight[0], boresight[1], boresight[2], pattern, tag_m, tag_normal,
-                    tag_group, group_start, group_scatterer, group_rho, scatterer_m, neighbour, kappa, shadow,
+                    winner, k, place, boresight, pattern, tag_m, tag_normal, tag_group, group_start, group_scatterer,
+                    group_rho, scatterer_m, neighbour, kappa, shadow,
                 )  # fmt: skip
                 strength = abs(h)
-                rssi = budget_db + 40.0 * math.log10(max(strength, 1e-9)) - 2.0 * tag_loss[winner]
+                level = 20.0 * math.log10(max(strength, 1e-9)) - tag_loss[winner]
+                spare = max(0.0, forward_db + level - sensitivity[winner])
+                rssi = budget_db + 2.0 * level - compression * spare
                 # A reader loses the EPC more and more often over the last few dB above its own sensitivity.
                 decoded = rng.random() < 1.0 / (1.0 + math.exp(-(rssi + 80.0) / 1.0))
                 if decoded:
                     sigma = noise_scale * math.sqrt(1e-4 + (0.056 * 10 ** (-(rssi + 62.5) / 20.0)) ** 2)
-                    phase = line_phase + tag_phase[winner] - 2.0 * math.atan2(h.imag, h.real)
+                    phase = line_phase + tag_phase[winner] + am_pm * spare - 2.0 * math.atan2(h.imag, h.real)
                     phase += sigma * rng.normal(0.0, 1.0)
                     if flip_share[winner] > 0.0:
                         # Flips come in runs: half of the reads keep the one before.

@@ -20,7 +20,7 @@ from sim.model import Library, Tags, label_place
 from sim.presets import RadioParameters
 from sim.robot import RobotDescription
 from sim.trouble import Planted
-from stacks.holdings import Holding, HoldingsError, read_holdings
+from stacks.holdings import HoldingsError, read_holdings
 from stacks.plan import Plan, PlanError, read_plan
 
 RADIO_FORMAT: Final = "nightstack-sim-radio/1"
@@ -146,7 +146,7 @@ def load_library(folder: str | Path) -> Library:
         )
     return Library(
         plan=plan,
-        holdings=tuple(cast("tuple[Holding, ...]", holdings.rows)),
+        holdings=tuple(holdings.rows),
         tags=_tags(plan, truth, folder),
         planted=_planted(folder / "planted.csv"),
         robot=RobotDescription.from_json(read_json(folder / "robot.json"), str(folder / "robot.json")),

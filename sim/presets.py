@@ -47,6 +47,12 @@ class RadioParameters:
         Upper bound of one coupling's amplitude.
     phase_centre_sd_m : float
         Scatter of a tag's electrical centre about its place.
+    antenna_centre_sd_m : float
+        Scatter of an antenna's phase centre about its mount, per axis.
+    compression : float
+        Decibels of backscatter lost per decibel above a tag's threshold: its chip reflects less the more power it has.
+    am_pm_rad_per_db : float
+        Phase the same change of impedance turns.
     floor_reflection : float
         Amplitude of the floor's mirror image.
     tag_loss_db : float
@@ -95,6 +101,9 @@ class RadioParameters:
     coupling_far: float = 0.0
     coupling_most: float = 0.25
     phase_centre_sd_m: float = 0.003
+    antenna_centre_sd_m: float = 0.006
+    compression: float = 0.4
+    am_pm_rad_per_db: float = 0.01
     floor_reflection: float = 0.08
     tag_loss_db: float = 6.0
     tag_loss_sd_db: float = 1.8

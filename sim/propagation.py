@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numba as nb
 import numpy as np
@@ -65,7 +65,7 @@ class Scene:
     neighbour: Ints
     kappa: Complexes
 
-    def arrays(self) -> tuple[Any, ...]:
+    def arrays(self) -> tuple[Floats, Floats, Ints, Ints, Ints, Complexes, Floats, Ints, Complexes]:
         """Return the fields in the kernels' order."""
         return (
             self.tag_m,
@@ -125,67 +125,69 @@ def _antenna_field(
 
 
 @nb.njit(cache=True)
-def one_way(
+def _direct(
     i: int,
     k: float,
-    ax: float,
-    ay: float,
-    az: float,
-    bx: float,
-    by: float,
-    bz: float,
+    antenna: Floats,
+    boresight: Floats,
     pattern: Floats,
     tag_m: Floats,
     tag_normal: Floats,
-    tag_group: Ints,
-    group_start: Ints,
-    group_scatterer: Ints,
-    group_rho: Complexes,
-    scatterer_m: Floats,
-    shadow: Floats,
 ) -> complex:
-    """Return ``m_i`` of one tag, without its neighbours (see the module's text)."""
+    """Return the straight way to a tag and the one by way of the floor."""
     exponent, back, tag_exponent, floor = pattern[0], pattern[1], pattern[2], pattern[3]
-    px, py, pz = tag_m[i, 0], tag_m[i, 1], tag_m[i, 2]
-    dx, dy, dz = px - ax, py - ay, pz - az
+    bx, by, bz = boresight[0], boresight[1], boresight[2]
+    dx, dy, dz = tag_m[i, 0] - antenna[0], tag_m[i, 1] - antenna[1], tag_m[i, 2] - antenna[2]
     horizontal = math.sqrt(dx * dx + dy * dy)
     d = math.sqrt(horizontal * horizontal + dz * dz)
     cosine = max(abs(dx * tag_normal[i, 0] + dy * tag_normal[i, 1]) / d, 0.02)
-    field = _antenna_field(dx, dy, dz, d, bx, by, bz, exponent, back)
     tag_field = cosine**tag_exponent * (horizontal / d)
-    re = field * tag_field / d * math.cos(k * d)
-    im = -field * tag_field / d * math.sin(k * d)
+    reach = _antenna_field(dx, dy, dz, d, bx, by, bz, exponent, back) * tag_field / d
+    re, im = reach * math.cos(k * d), -reach * math.sin(k * d)
     if floor > 0.0:
-        dzf = -pz - az
-        df = math.sqrt(horizontal * horizontal + dzf * dzf)
-        reach = floor * _antenna_field(dx, dy, dzf, df, bx, by, bz, exponent, back) * tag_field / df
-        re -= reach * math.cos(k * df)
-        im += reach * math.sin(k * df)
-    total = complex(re, im)
-    group = tag_group[i]
-    for e in range(group_start[group], group_start[group + 1]):
-        s = group_scatterer[e]
-        sx, sy, sz = scatterer_m[s, 0], scatterer_m[s, 1], scatterer_m[s, 2]
-        ux, uy, uz = sx - ax, sy - ay, sz - az
-        du = math.sqrt(ux * ux + uy * uy + uz * uz)
-        vx, vy, vz = px - sx, py - sy, pz - sz
-        dv = math.sqrt(vx * vx + vy * vy + vz * vz)
-        reach = _antenna_field(ux, uy, uz, du, bx, by, bz, exponent, back) / du
-        angle = k * (du + dv)
-        total += group_rho[e] * complex(reach * math.cos(angle), -reach * math.sin(angle))
-    return total * shadow[i]
+        dz = -tag_m[i, 2] - antenna[2]
+        d = math.sqrt(horizontal * horizontal + dz * dz)
+        reach = floor * _antenna_field(dx, dy, dz, d, bx, by, bz, exponent, back) * tag_field / d
+        re -= reach * math.cos(k * d)
+        im += reach * math.sin(k * d)
+    return complex(re, im)
+
+
+@nb.njit(cache=True)
+def _lit(
+    s: int, k: float, antenna: Floats, boresight: Floats, pattern: Floats, scatterer_m: Floats
+) -> complex:
+    """Return the field at a scatterer."""
+    ux, uy, uz = (
+        scatterer_m[s, 0] - antenna[0],
+        scatterer_m[s, 1] - antenna[1],
+        scatterer_m[s, 2] - antenna[2],
+    )
+    d = math.sqrt(ux * ux + uy * uy + uz * uz)
+    reach = (
+        _antenna_field(ux, uy, uz, d, boresight[0], boresight[1], boresight[2], pattern[0], pattern[1]) / d
+    )
+    return complex(reach * math.cos(k * d), -reach * math.sin(k * d))
+
+
+@nb.njit(cache=True)
+def _onward(i: int, s: int, k: float, tag_m: Floats, scatterer_m: Floats) -> complex:
+    """Return the phase from a scatterer to a tag; how far hardly weakens it."""
+    vx, vy, vz = (
+        tag_m[i, 0] - scatterer_m[s, 0],
+        tag_m[i, 1] - scatterer_m[s, 1],
+        tag_m[i, 2] - scatterer_m[s, 2],
+    )
+    angle = k * math.sqrt(vx * vx + vy * vy + vz * vz)
+    return complex(math.cos(angle), -math.sin(angle))
 
 
 @nb.njit(cache=True)
 def coupled(
     i: int,
     k: float,
-    ax: float,
-    ay: float,
-    az: float,
-    bx: float,
-    by: float,
-    bz: float,
+    antenna: Floats,
+    boresight: Floats,
     pattern: Floats,
     tag_m: Floats,
     tag_normal: Floats,
@@ -198,19 +200,24 @@ def coupled(
     kappa: Complexes,
     shadow: Floats,
 ) -> complex:
-    """Return ``h_i`` of one tag, its neighbours included."""
-    total = one_way(
-        i, k, ax, ay, az, bx, by, bz, pattern, tag_m, tag_normal, tag_group, group_start, group_scatterer,
-        group_rho, scatterer_m, shadow,
-    )  # fmt: skip
+    """Return ``h_i`` of one tag, its neighbours included; arguments as in `channel`."""
+    total = _direct(i, k, antenna, boresight, pattern, tag_m, tag_normal) * shadow[i]
     for w in range(neighbour.shape[1]):
         j = neighbour[i, w]
         if j < 0:
             break
-        total += kappa[i, w] * one_way(
-            j, k, ax, ay, az, bx, by, bz, pattern, tag_m, tag_normal, tag_group, group_start, group_scatterer,
-            group_rho, scatterer_m, shadow,
-        )  # fmt: skip
+        total += kappa[i, w] * shadow[j] * _direct(j, k, antenna, boresight, pattern, tag_m, tag_normal)
+    group = tag_group[i]
+    for e in range(group_start[group], group_start[group + 1]):
+        s = group_scatterer[e]
+        onward = shadow[i] * _onward(i, s, k, tag_m, scatterer_m)
+        for w in range(neighbour.shape[1]):
+            j = neighbour[i, w]
+            if j < 0:
+                break
+            # Coupled tags are of one group.
+            onward += kappa[i, w] * shadow[j] * _onward(j, s, k, tag_m, scatterer_m)
+        total += group_rho[e] * onward * _lit(s, k, antenna, boresight, pattern, scatterer_m)
     return total
 
 
@@ -257,21 +264,26 @@ def channel(
     n = tag_m.shape[0]
     m = np.empty(n, np.complex128)
     have = np.zeros(n, np.bool_)
+    lit = np.empty(scatterer_m.shape[0], np.complex128)
+    is_lit = np.zeros(scatterer_m.shape[0], np.bool_)
     out = np.empty(tags.size, np.complex128)
-    ax, ay, az = antenna[0], antenna[1], antenna[2]
-    bx, by, bz = boresight[0], boresight[1], boresight[2]
     for t in range(tags.size):
         i = tags[t]
         for w in range(-1, neighbour.shape[1]):
             j = i if w < 0 else neighbour[i, w]
             if j < 0:
                 break
-            if not have[j]:
-                have[j] = True
-                m[j] = one_way(
-                    j, k, ax, ay, az, bx, by, bz, pattern, tag_m, tag_normal, tag_group, group_start,
-                    group_scatterer, group_rho, scatterer_m, shadow,
-                )  # fmt: skip
+            if have[j]:
+                continue
+            have[j] = True
+            total = _direct(j, k, antenna, boresight, pattern, tag_m, tag_normal)
+            for e in range(group_start[tag_group[j]], group_start[tag_group[j] + 1]):
+                s = group_scatterer[e]
+                if not is_lit[s]:
+                    is_lit[s] = True
+                    lit[s] = _lit(s, k, antenna, boresight, pattern, scatterer_m)
+                total += group_rho[e] * lit[s] * _onward(j, s, k, tag_m, scatterer_m)
+            m[j] = total * shadow[j]
         total = m[i]
         for w in range(neighbour.shape[1]):
             j = neighbour[i, w]
@@ -337,8 +349,8 @@ def channel_reference(
 def shadows(tags: Ints, place: Floats, tag_m: Floats, walls: Floats, through: float, shadow: Floats) -> None:
     """Find what stands between the antenna and each tag: every wall crossed on the way costs ``through``.
 
-    Every face has a wall a hand behind its tags, so that a double-faced bookcase has two, whichever way it is crossed, and
-    a tag's own face none.
+    Every face has a wall a hand behind its tags, so that a double-faced bookcase has two, whichever way it is crossed,
+    and a tag's own face none.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, Literal
 
 import numba as nb
@@ -34,7 +35,7 @@ REACH_M: Final = 3.0
 _CELL_M: Final = 1.0
 _CABLE_LOSS_DB: Final = 3.0
 _POLARIZATION_LOSS_DB: Final = 3.0
-_MODULATION_LOSS_DB: Final = 12.0
+_MODULATION_LOSS_DB: Final = 8.0
 _MOST_READS_PER_S: Final = 2000
 _SEARCH: Final = {"dual": DUAL, "single": SINGLE, "focus": FOCUS}
 
@@ -170,7 +171,7 @@ class Radio:
         self.parameters = parameters or library.radio
         self.library = library
         self.frequencies_khz = self.parameters.frequencies_khz
-        # The metal and the tags are the library's own and stay from night to night; only the noise takes the run's seed.
+        # The metal and the tags are the library's own and stay from night to night; only the noise takes the seed.
         world = np.random.SeedSequence([library.seed, 0x5EED])
         metal, scatter, couples, lines = (np.random.default_rng(s) for s in world.spawn(4))
         self._rng = np.random.default_rng([library.seed if seed is None else seed, 0xA1])
@@ -183,6 +184,7 @@ class Radio:
         self._line_phase = lengths[
             :, None
         ] * k + self.parameters.channel_phase_sd_rad * lines.standard_normal(shape)
+        self._centre = self.parameters.antenna_centre_sd_m * lines.standard_normal((shape[0], 3))
         self._state = _State(
             flag=np.zeros(n, np.int8),
             flag_since=np.full(n, -1e9),
@@ -194,7 +196,12 @@ class Radio:
         self._shadow = np.ones(n)
         self._cells: dict[tuple[int, int, int], Ints] = {}
         most = int(_MOST_READS_PER_S)
-        self._out = (np.empty(most), np.empty(most, np.int32), np.empty(most), np.empty(most))
+        self._out: tuple[Floats, Ints, Floats, Floats] = (
+            np.empty(most),
+            np.empty(most, np.int32),
+            np.empty(most),
+            np.empty(most),
+        )
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -213,7 +220,7 @@ class Radio:
     def antenna_place(self, port: int, pose: RobotPose) -> tuple[Floats, Floats]:
         """Place (m) and unit boresight of an antenna, map frame."""
         mount = self._mounts[port]
-        x, y, z = mount.position_m
+        x, y, z = np.array(mount.position_m) + self._centre[port]
         c, s = math.cos(pose.yaw_rad), math.sin(pose.yaw_rad)
         yaw, pitch = (math.radians(v) for v in mount.boresight_deg)
         place = np.array([pose.x_m + c * x - s * y, pose.y_m + s * x + c * y, z + pose.mast_z_m])
@@ -296,7 +303,8 @@ class Radio:
                 _between(pose0, pose1, (t + span) / whole), near, timing, listening,
             )  # fmt: skip
             if count:
-                out_t, out_tag, out_rssi, out_phase = (column[:count].copy() for column in self._out)
+                out_t, out_tag = self._out[0][:count].copy(), self._out[1][:count].copy()
+                out_rssi, out_phase = self._out[2][:count].copy(), self._out[3][:count].copy()
                 stamps = np.minimum(start_ns + np.round(out_t * 1e9).astype(np.int64), end_ns)
                 pieces.append((stamps, out_tag, port, number, out_rssi, out_phase))
             t += span
@@ -354,7 +362,10 @@ class Radio:
         return inventory(
             self._rng, span, now, timing, listening.session, _SEARCH[listening.search], port_state, state.flag,
             state.flag_since, state.powered_at, state.parity, tag.flip_share, wanted, power_at, tag.sensitivity_dbm,
-            power_dbm + 2 * gain + 2 * free - _MODULATION_LOSS_DB, tag.loss_db, tag.phase_rad,
+            forward,
+            power_dbm + 2 * gain + 2 * free - _MODULATION_LOSS_DB,
+            self.parameters.compression,
+            self.parameters.am_pm_rad_per_db, tag.loss_db, tag.phase_rad,
             float(self._line_phase[port, number - 1]), self.parameters.noise_scale, k, place0, place1, boresight,
             pattern, *self.scene.arrays(), self._shadow, *self._out,
         )  # fmt: skip
@@ -500,14 +511,14 @@ def _walls(library: Library) -> tuple[Floats, ...]:
 
 
 def _beside(shelves: tuple[tuple[int, Shelf], ...]) -> tuple[Ints, Ints]:
-    """Find each shelf's neighbours to the left and right: same face and level, not more than 10 cm of upright between."""
+    """Find each shelf's neighbours: same face and level, not more than 10 cm of upright between."""
     left, right = np.full((2, len(shelves)), -1, np.int32)
     rows: dict[tuple[int, int], list[int]] = {}
     for i, (f, shelf) in enumerate(shelves):
         rows.setdefault((f, shelf.level), []).append(i)
     for row in rows.values():
         row.sort(key=lambda i: shelves[i][1].from_m)
-        for a, b in zip(row, row[1:], strict=False):
+        for a, b in pairwise(row):
             if shelves[b][1].from_m - shelves[a][1].to_m < 0.1:
                 right[a], left[b] = b, a
     return left, right

@@ -1,9 +1,9 @@
 """A simulated slide: one antenna on a metre of rail before a row of tags, and how wrong its phases are.
 
-The geometry is that of the public AdaRF slide measurements (Ma et al., IMWUT 2019): 50 stops 2 cm apart, eight channels from
-920.625 to 924.125 MHz, rows of 3 to 10 tags at pitches of 20 to 4 cm, 0.45 to 0.9 m away. What counts there is not the
-thermal noise (0.01 to 0.1 rad) but what is left of the phase after the true distance is taken out: 0.4 to 1.1 rad, smooth
-over 8 to 14 cm and shared by neighbours. ``python -m sim.slide`` prints both tables.
+The geometry is that of the public AdaRF slide measurements (IMWUT 2019): 50 stops 2 cm apart, eight channels from
+920.625 to 924.125 MHz, rows of 3 to 10 tags at pitches of 20 to 4 cm, 0.45 to 0.9 m away. What counts there is not
+the thermal noise (0.01 to 0.1 rad) but what is left of the phase after the true distance is taken out: 0.4 to 1.1 rad,
+smooth over 8 to 14 cm and shared by neighbours. ``python -m sim.slide`` prints both tables.
 """
 
 from __future__ import annotations
@@ -102,13 +102,35 @@ TAGS_PER_ROW: Final[Mapping[float, int]] = {0.20: 3, 0.10: 6, 0.08: 10, 0.06: 6,
 """How many tags the measured rows had."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rail:
+    """What the slide's own hands add.
+
+    Attributes
+    ----------
+    shift_sd_m : float
+        Scatter, from row to row, of the antenna's phase centre against the rail's zero.
+    depth_sd_m : float
+        Scatter of the row's true distance about the noted one.
+    antenna_exponent : float
+        Field pattern ``cos**exponent`` of the antenna.
+    margin_db : float
+        Power of a tag 0.6 m away above its threshold.
+    """
+
+    shift_sd_m: float = 0.018
+    depth_sd_m: float = 0.012
+    antenna_exponent: float = 0.7
+    margin_db: float = 20.0
+
+
 def slide(
     pitch_m: float,
     depth_m: float,
     seed: int,
     parameters: RadioParameters = SLIDE,
+    rail: Rail | None = None,
     tags: int | None = None,
-    antenna_exponent: float = 0.4,
 ) -> Scan:
     """Simulate one pass.
 
@@ -117,22 +139,59 @@ def slide(
     pitch_m : float
         Distance between neighbouring tags.
     depth_m : float
-        From the rail to the row.
+        From the rail to the row, as noted.
     seed : int
     parameters : RadioParameters
+    rail : Rail, optional
     tags : int, optional
         Tags in the row; by default as measured at that pitch, else 6.
 
     Returns
     -------
     Scan
+        NaN where a fade took the power from a tag.
     """
+    rail = rail or Rail()
     rng = np.random.default_rng([seed, round(pitch_m * 1000), round(depth_m * 1000)])
     n = tags or TAGS_PER_ROW.get(round(pitch_m, 2), 6)
-    along = 0.5 + pitch_m * (np.arange(n) - (n - 1) / 2) + rng.uniform(-0.02, 0.02)
+    middle = 0.5 + rng.uniform(-0.02, 0.02)
+    along = np.linspace(middle - pitch_m * (n - 1) / 2, middle + pitch_m * (n - 1) / 2, n, dtype=np.float64)
+    shift, depth_error = rail.shift_sd_m * rng.standard_normal(), rail.depth_sd_m * rng.standard_normal()
+    scene = _row(rng, along, depth_m + depth_error, parameters)
+    tag = environment.draw_tags(rng, parameters, np.full(n, 1.0))
+    pattern = Pattern(
+        rail.antenna_exponent, 0.0, parameters.tag_pattern_exponent, parameters.floor_reflection
+    ).array()
+    frequencies = np.array(parameters.frequencies_khz) * 1e3
+    h = np.empty((n, STOPS_M.size, frequencies.size), np.complex128)
+    everyone, open_sky = np.arange(n, dtype=np.int32), np.ones(n)
+    boresight = np.array([0.0, 1.0, 0.0])
+    for s, x in enumerate(STOPS_M):
+        place = np.array([x + shift, 0.0, 1.0])
+        for f, frequency in enumerate(frequencies):
+            k = 2 * np.pi * frequency / SPEED_OF_LIGHT_MPS
+            h[:, s, f] = channel(everyone, k, place, boresight, pattern, *scene.arrays(), open_sky)
+    level = 20 * np.log10(np.maximum(np.abs(h), 1e-9)) - (tag.loss_db - parameters.tag_loss_db)[:, None, None]
+    spare = level + 20 * np.log10(0.6) + rail.margin_db
+    rssi = -54.0 + 2 * (level + 20 * np.log10(0.6)) + parameters.compression * (rail.margin_db - spare)
+    sigma = parameters.noise_scale * np.sqrt(1e-4 + (0.056 * 10 ** (-(rssi + 62.5) / 20)) ** 2)
+    phase = -2 * np.angle(h) + tag.phase_rad[:, None, None] + parameters.am_pm_rad_per_db * spare
+    phase += sigma * rng.standard_normal(h.shape)
+    phase += 4 * np.pi * frequencies / SPEED_OF_LIGHT_MPS * rng.uniform(*parameters.cable_m)
+    phase += parameters.channel_phase_sd_rad * rng.standard_normal(frequencies.size)
+    rssi += 0.32 * 10 ** (-(rssi + 62.5) / 50) * rng.standard_normal(h.shape)
+    dark = spare < 0
+    return Scan(
+        along, depth_m, np.where(dark, np.nan, np.remainder(phase, 2 * np.pi)), np.where(dark, np.nan, rssi)
+    )
+
+
+def _row(rng: np.random.Generator, along: Floats, depth_m: float, parameters: RadioParameters) -> Scene:
+    """One row of free tags, each coupled with all others, and the metal at the ends of its board, a metre long."""
+    n = along.size
     row = environment.ShelfGeometry(
-        from_m=np.array([[along[0], depth_m, 1.0]]),
-        to_m=np.array([[along[-1], depth_m, 1.0]]),
+        from_m=np.array([[0.0, depth_m, 1.0]]),
+        to_m=np.array([[1.0, depth_m, 1.0]]),
         normal=np.array([[0.0, -1.0]]),
         left=np.array([-1], np.int32),
         right=np.array([-1], np.int32),
@@ -142,7 +201,7 @@ def slide(
     neighbour, kappa = environment.coupling(rng, along, group, parameters, width=2 * (n - 1))
     tag_m = np.column_stack([along, np.full(n, depth_m), np.ones(n)])
     tag_m[:, 0] += parameters.phase_centre_sd_m * rng.standard_normal(n)
-    scene = Scene(
+    return Scene(
         tag_m=tag_m,
         tag_normal=np.tile([0.0, -1.0], (n, 1)),
         tag_group=group,
@@ -153,27 +212,6 @@ def slide(
         neighbour=neighbour,
         kappa=kappa,
     )
-    tag = environment.draw_tags(rng, parameters, np.full(n, 1.0))
-    pattern = Pattern(
-        antenna_exponent, 0.0, parameters.tag_pattern_exponent, parameters.floor_reflection
-    ).array()
-    frequencies = np.array(parameters.frequencies_khz) * 1e3
-    cable_m = rng.uniform(*parameters.cable_m)
-    h = np.empty((n, STOPS_M.size, frequencies.size), np.complex128)
-    everyone, open_sky = np.arange(n, dtype=np.int32), np.ones(n)
-    boresight = np.array([0.0, 1.0, 0.0])
-    for s, x in enumerate(STOPS_M):
-        for f, frequency in enumerate(frequencies):
-            k = 2 * np.pi * frequency / SPEED_OF_LIGHT_MPS
-            place = np.array([x, 0.0, 1.0])
-            h[:, s, f] = channel(everyone, k, place, boresight, pattern, *scene.arrays(), open_sky)
-    rssi = -50.0 + 40 * np.log10(np.maximum(np.abs(h), 1e-9)) - 2 * tag.loss_db[:, None, None]
-    sigma = parameters.noise_scale * np.sqrt(1e-4 + (0.056 * 10 ** (-(rssi + 62.5) / 20)) ** 2)
-    phase = -2 * np.angle(h) + tag.phase_rad[:, None, None] + sigma * rng.standard_normal(h.shape)
-    phase += 4 * np.pi * frequencies / SPEED_OF_LIGHT_MPS * cable_m
-    phase += parameters.channel_phase_sd_rad * rng.standard_normal(frequencies.size)
-    rssi += 0.32 * 10 ** (-(rssi + 62.5) / 50) * rng.standard_normal(h.shape)
-    return Scan(along, depth_m, np.remainder(phase, 2 * np.pi), rssi)
 
 
 def residual_statistics(scans: Sequence[Scan], frequencies_khz: Sequence[int] = CHINA_8_KHZ) -> Residuals:
@@ -226,16 +264,13 @@ def residual_statistics(scans: Sequence[Scan], frequencies_khz: Sequence[int] = 
 
 
 def table(
-    rows: int = 40, seed: int = 1, parameters: RadioParameters = SLIDE, ae=0.4
+    rows: int = 40, seed: int = 1, parameters: RadioParameters = SLIDE, rail: Rail | None = None
 ) -> dict[float, Residuals]:
     """Return the statistics by pitch of ``rows`` simulated rows each, 0.45 to 0.9 m away."""
     depths = np.linspace(0.45, 0.9, rows)
     return {
         pitch: residual_statistics(
-            [
-                slide(pitch, float(depth), seed + n, parameters, antenna_exponent=ae)
-                for n, depth in enumerate(depths)
-            ]
+            [slide(pitch, float(depth), seed + n, parameters, rail) for n, depth in enumerate(depths)]
         )
         for pitch in MEASURED
     }
@@ -247,15 +282,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=40, help="simulated rows a pitch")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
-    lines = ["pitch   rms rad       P(>1 rad)     1/e length cm   RSSI sd dB    neighbours"]
-    lines.append("  cm    sim   meas    sim   meas    sim   meas      sim   meas    sim   meas")
+    lines = ["pitch   rms rad       P(>1 rad)     1/e length cm   RSSI sd dB      neighbours"]
+    lines.append("  cm     sim  meas     sim  meas      sim   meas      sim   meas      sim   meas")
     for pitch, sim in table(options.rows, options.seed).items():
         real = MEASURED[pitch]
-        lines.append(
-            f"{100 * pitch:4.0f}    {sim.rms_rad:4.2f}  {real.rms_rad:4.2f}    {sim.over_1_rad:4.2f}  {real.over_1_rad:4.2f}"
-            f"    {100 * sim.length_m:4.1f}  {100 * real.length_m:4.1f}      {sim.rssi_sd_db:4.1f}  {real.rssi_sd_db:4.1f}"
-            f"    {sim.neighbours:4.2f}  {real.neighbours:4.2f}"
+        pairs = (
+            (sim.rms_rad, real.rms_rad, "4.2f"),
+            (sim.over_1_rad, real.over_1_rad, "4.2f"),
+            (100 * sim.length_m, 100 * real.length_m, "5.1f"),
+            (sim.rssi_sd_db, real.rssi_sd_db, "5.1f"),
+            (sim.neighbours, real.neighbours, "5.2f"),
         )
+        lines.append(f"{100 * pitch:4.0f}" + "".join(f"    {a:{form}}  {b:{form}}" for a, b, form in pairs))
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 

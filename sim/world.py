@@ -1,13 +1,13 @@
 """Robot base, readers and library in one world, in virtual or in real time.
 
 In virtual time the world goes on one step when everybody has kept up: the base client has answered the report of the
-step before, and every reader's client has acknowledged the slice before (the emulator then asks for the next one). Within
-a step the base moves, the radio hears, the report of the step's end goes out and is answered, and only then the slice is
-handed over, so that no client sees a read of a time its clock has not reached. Time stands while no base client is
-connected; a reader nobody is connected to holds up nothing.
+step before, and every reader's client has acknowledged the slice before (the emulator then asks for the next one).
+Within a step the base moves, the radio hears, the report of the step's end goes out and is answered, and only then the
+slice is handed over, so that no client sees a read of a time its clock has not reached. Time stands while no base
+client is connected; a reader nobody is connected to holds up nothing.
 
-In real time nothing waits: the base reports by the wall clock, stops half a second after its last command, and reads that
-nobody fetches are lost.
+In real time nothing waits: the base reports by the wall clock, stops half a second after its last command, and reads
+that nobody fetches are lost.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -94,7 +94,7 @@ class WorldSource:
         return self._listening
 
     def true_time_ns(self) -> int:
-        """True time now, ns UTC."""
+        """Return true time now, ns UTC."""
         return self._world.true_time_ns()
 
     def start(self, inventory: Inventory) -> None:
@@ -152,13 +152,15 @@ class WorldSource:
         if self._listening is None:
             return
         self.reads += len(reads)
+        # Only the tags of this slice: an emulator's work must not grow with the library.
+        heard, tag = np.unique(reads.tag, return_inverse=True)
         self._slices.append(
             ReportSlice(
                 t_start_ns=t0_ns,
                 t_end_ns=t1_ns,
                 t_ns=reads.t_ns,
-                tag=reads.tag.astype(np.uint32),
-                tags=self._tags,
+                tag=tag.astype(np.uint32),
+                tags=tuple(self._tags[i] for i in heard.tolist()),
                 port=reads.port,
                 channel=reads.channel,
                 rssi_dbm=reads.rssi_dbm.astype(np.float32),
@@ -237,7 +239,7 @@ class World:
         self.ended = asyncio.Event()
 
     def true_time_ns(self) -> int:
-        """True time now, ns UTC."""
+        """Return true time now, ns UTC."""
         return time.time_ns() if self.real_time else self._now_ns
 
     async def run(self) -> None:
@@ -375,7 +377,7 @@ class Addresses:
 
 
 @contextlib.asynccontextmanager
-async def serve(world: World, reader_listen: str = "127.0.0.1:0") -> AsyncIterator[Addresses]:
+async def serve(world: World, reader_listen: str = "127.0.0.1:0") -> AsyncGenerator[Addresses]:
     """Serve a world: its base and one LLRP reader per reader name; time passes until the block ends.
 
     Parameters

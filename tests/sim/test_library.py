@@ -176,7 +176,7 @@ def test_wrong_arguments_and_folders_are_named(library: Library, tmp_path: Path)
         make_library(0)
     with pytest.raises(SimError, match="no radio preset 'quiet'; there are easy"):
         make_library(10, radio="quiet")
-    with pytest.raises(SimError, match="far is -0.1"):
+    with pytest.raises(SimError, match=r"far is -0\.1"):
         TroubleRates(far=-0.1)
     with pytest.raises(SimError, match=r"plan\.json is missing"):
         load_library(tmp_path)
