@@ -97,6 +97,11 @@ class Agent:
         if not self._abort:
             self._abort = why
 
+    @property
+    def readings_sent(self) -> int:
+        """Readings that this agent put into its spool since it was started."""
+        return self._collector.readings_heard - self._collector.dropped_rows
+
     def run(self) -> int:
         """Drive, read and deliver.
 
@@ -188,7 +193,9 @@ class Agent:
             self._stop_readers()
             self._note("agent", "run_ended", reason)
             self._base.stop()
-            flusher.stop()
+            lost = flusher.stop(self._settings.uplink.grace_s)
+            if lost:
+                reason = f"aborted: the spool is full, {lost} rows were lost ({reason})"
             spool.end(run_id, reason)
         return reason
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import threading
@@ -65,7 +66,16 @@ class TcpLine:
         self._socket.sendall(data)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, after what was sent has been read.
+
+        Closing with unread reports in the buffer would reset the connection, and the base might never see the stop.
+        """
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+            self._socket.settimeout(0.2)
+            for _ in range(20):
+                if not self._socket.recv(65536):
+                    break
         self._socket.close()
 
 

@@ -20,6 +20,9 @@ log = logging.getLogger("nightstack.robot")
 _ON_THE_SPOT_M: Final = 0.05
 _BACK_UP_M: Final = 2.0
 _GAP_S: Final = 0.3
+_MOVED_M: Final = 0.05
+_MOVED_RAD: Final = 0.1
+_STUCK_S: Final = 10.0
 _SINK: Final = "driver"
 
 Report = Callable[[str, str, str], None]
@@ -72,6 +75,8 @@ class Driver:
         self._escaping = False
         self._slow = False
         self._rewind_m = 0.0
+        self._moved_to = Pose(math.inf, math.inf, 0.0)
+        self._moved_at: float | None = None
 
     @property
     def leg(self) -> Leg | None:
@@ -128,14 +133,19 @@ class Driver:
             self._ramp.reset(report.v_mps, report.w_radps)
             dt = 0.05
         if not self._moving or self._holds or self.finished.is_set():
+            self._moved_at = None
             return self._ramp.step(0.0, 0.0, dt)
         if self._must_wait(report, t):
+            self._moved_at = None
             return self._ramp.step(0.0, 0.0, dt * 3)
         if self._rewind_m:
             self._begun_m = max(0.0, self.progress.done_m - self._rewind_m)
             self.progress = Progress(self.progress.leg, self._begun_m)
             self._planned, self._rewind_m = False, 0.0
-        v, w = self._wanted(Pose(report.x_m, report.y_m, report.yaw_rad))
+        pose = Pose(report.x_m, report.y_m, report.yaw_rad)
+        if self._stuck(pose, t):
+            self._give_up_leg("the base does not move", pose)
+        v, w = self._wanted(pose)
         return self._ramp.step(v * self._caution(report.sigma_xy_m), w, dt)
 
     def _must_wait(self, report: PoseReport, t: float) -> bool:
@@ -161,7 +171,7 @@ class Driver:
         self._blocked_by = why
         waited = t - self._blocked_since
         if report.flags & Flags.OBSTACLE and waited > self._drive.blocked_wait_s:
-            self._give_up_leg(why)
+            self._give_up_leg(why, Pose(report.x_m, report.y_m, report.yaw_rad))
         elif waited > max(self._drive.base_lost_s, self._drive.blocked_wait_s):
             self.failure = f"{why} for {waited:.0f} s{self._where(report)}"
             self.finished.set()
@@ -172,9 +182,21 @@ class Driver:
         at = f" at x {report.x_m:.2f} y {report.y_m:.2f}"
         return f"{at}, face {leg.face_id}" if leg else at
 
-    def _give_up_leg(self, why: str) -> None:
+    def _stuck(self, pose: Pose, t: float) -> bool:
+        """Tell whether the robot has been told to drive for long and has got nowhere."""
+        far = math.dist((pose.x_m, pose.y_m), (self._moved_to.x_m, self._moved_to.y_m)) > _MOVED_M
+        if far or abs(wrap(pose.yaw_rad - self._moved_to.yaw_rad)) > _MOVED_RAD or self._moved_at is None:
+            self._moved_to, self._moved_at = pose, t
+        return t - self._moved_at > max(self._drive.blocked_wait_s, _STUCK_S)
+
+    def _give_up_leg(self, why: str, pose: Pose) -> None:
         leg = self.leg
-        if leg is not None:
+        backward = bool(self._motions) and isinstance(self._motions[0], Line) and self._motions[0].reverse
+        self._shelving.block(pose.x_m, pose.y_m, pose.yaw_rad + (math.pi if backward else 0.0))
+        if leg is None:
+            self._report(_SINK, "not_home", why)
+            self.finished.set()
+        else:
             self._report(
                 _SINK,
                 "leg_skipped",
@@ -183,6 +205,7 @@ class Driver:
         self._blocked_since, self._blocked_by = None, ""
         # The base refuses to drive against the obstacle; it may turn and drive away from it.
         self._escaping = True
+        self._moved_at = None
         self._next_leg()
 
     def _caution(self, sigma_xy_m: float) -> float:
@@ -242,7 +265,7 @@ class Driver:
             self._next_leg()
 
     def _next_leg(self) -> None:
-        self.progress = Progress(self.progress.leg + 1, 0.0)
+        self.progress = Progress(min(self.progress.leg + 1, len(self._route.legs)), 0.0)
         self._begun_m = 0.0
         self._planned = False
         if self.leg is None and self._settings.route.home is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
@@ -18,6 +19,7 @@ from robot.spool import Columns, Spool
 log = logging.getLogger("nightstack.robot")
 
 _HOLD: Final = "spool"
+_PIECE: Final = 16
 
 Parts = list[tuple[str, Columns]]
 
@@ -70,13 +72,18 @@ class Flusher(threading.Thread):
             except Exception:  # the thread that keeps the data must not die of one bad row
                 log.exception("flusher: unexpected error")
 
-    def stop(self, timeout_s: float = 30.0) -> None:
-        """End the thread and store what is left."""
+    def stop(self, patience_s: float = 0.0) -> int:
+        """End the thread and store what is left; return the rows that could not be stored within `patience_s`."""
         self._ending.set()
         self._collector.ready.set()
         if self.is_alive():
-            self.join(timeout_s)
+            self.join()
+        until = time.monotonic() + patience_s
         self.flush()
+        while self._waiting and time.monotonic() < until:
+            time.sleep(0.1)
+            self.flush()
+        return sum(len(columns) for _, columns in self._waiting)
 
     def flush(self) -> None:
         """Store everything gathered so far, in one transaction."""
@@ -84,20 +91,22 @@ class Flusher(threading.Thread):
         progress = asdict(self._driver.progress)
         parts = self._waiting + self._collector.take()
         self._waiting = []
-        try:
-            self._store(parts, progress)
-        except SpoolError as error:
-            self._keep(parts, error)
-        else:
-            if self.full.is_set():
-                self.full.clear()
-                self._collector.discard(False)
-                self._driver.release(_HOLD)
-                self._report(
-                    "spool", "spool_free", f"{self._collector.dropped_rows} rows were left out in all"
-                )
+        while parts:
+            # In pieces, so that a spool that is nearly full takes what it can; the progress goes with the last.
+            piece, rest = parts[:_PIECE], parts[_PIECE:]
+            try:
+                self._store(piece, None if rest else progress)
+            except SpoolError as error:
+                self._keep(parts, error)
+                return
+            parts = rest
+        if self.full.is_set():
+            self.full.clear()
+            self._collector.discard(False)
+            self._driver.release(_HOLD)
+            self._report("spool", "spool_free", f"{self._collector.dropped_rows} rows were left out in all")
 
-    def _store(self, parts: Parts, progress: dict[str, float]) -> None:
+    def _store(self, parts: Parts, progress: dict[str, float] | None) -> None:
         try:
             self._spool.add(self._run_id, parts, progress, self._clock.now())
         except PayloadError:

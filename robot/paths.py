@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,10 @@ from stacks.plan import Face
 
 Floats = npt.NDArray[np.float64]
 Point = tuple[float, float]
+
+_AHEAD_M: Final = 0.45
+_STRIP_HALF_M: Final = 1.0
+_STRIP_THICK_M: Final = 0.4
 
 
 class Shelving:
@@ -31,7 +36,22 @@ class Shelving:
         self._along = np.array([face.direction for face in faces], dtype=np.float64).reshape(-1, 2)
         self._into = -np.array([face.normal for face in faces], dtype=np.float64).reshape(-1, 2)
         self._length = np.array([face.length_m for face in faces], dtype=np.float64)
-        self._depth = depth_m
+        self._depth = np.full(len(faces), depth_m)
+
+    def block(self, x_m: float, y_m: float, yaw_rad: float) -> None:
+        """Keep clear of what stood in the way of a robot at this place that wanted to drive along `yaw_rad`.
+
+        Blocked is a strip across the whole aisle, 0.4 m thick, ahead of the robot: what stands there may stand
+        anywhere across it, and squeezing past is not for a machine alone at night.
+        """
+        along = np.array([math.cos(yaw_rad), math.sin(yaw_rad)])
+        into = np.array([-along[1], along[0]])
+        corner = np.array([x_m, y_m]) + _AHEAD_M * along - _STRIP_HALF_M * into
+        self._origin = np.vstack([self._origin, corner])
+        self._along = np.vstack([self._along, along])
+        self._into = np.vstack([self._into, into])
+        self._length = np.append(self._length, _STRIP_THICK_M)
+        self._depth = np.append(self._depth, 2 * _STRIP_HALF_M)
 
     def blocked(self, start: Point, ends: Floats, clearance_m: float) -> npt.NDArray[np.bool_]:
         """Tell which straight ways from `start` to `ends` (n, 2) come nearer to a bookcase than `clearance_m`.
@@ -42,7 +62,7 @@ class Shelving:
         u1, v1 = self._local(ends)
         first = np.zeros(u1.shape)
         last = np.ones(u1.shape)
-        for a, b, high in ((u0, u1, self._length), (v0, v1, np.full(len(self._length), self._depth))):
+        for a, b, high in ((u0, u1, self._length), (v0, v1, self._depth)):
             step = np.where(np.abs(b - a) < 1e-12, 1e-12, b - a)
             enter, leave = (-clearance_m - a) / step, (high + clearance_m - a) / step
             first = np.maximum(first, np.minimum(enter, leave))
@@ -67,9 +87,9 @@ class Shelving:
 
     def _corners(self, margin_m: float) -> Floats:
         corners = [
-            self._origin + along[:, None] * self._along + into * self._into
+            self._origin + along[:, None] * self._along + into[:, None] * self._into
             for along in (np.full(len(self._length), -margin_m), self._length + margin_m)
-            for into in (-margin_m, self._depth + margin_m)
+            for into in (np.full(len(self._depth), -margin_m), self._depth + margin_m)
         ]
         return np.concatenate(corners)
 

@@ -117,7 +117,7 @@ class _Connection:
         self._end_sent: dict[str, float] = {}
         self._end_acked: set[str] = set()
         self._watermarks: dict[tuple[str, str], int] = {}
-        self._wanted: set[Key] = set()
+        self._wanted: dict[tuple[str, str], tuple[int, ...]] = {}
         self._progressed: dict[tuple[str, str], float] = {}
         self._last_ack = -1e9
         self._unacked: dict[int, float] = {}
@@ -172,8 +172,9 @@ class _Connection:
             return
         self._last_ack = time.monotonic()
         place = (ack.run_id, ack.kind)
+        # The watermark never falls; what is missing, the last word counts.
         self._watermarks[place] = max(ack.upto, self._watermarks.get(place, -1))
-        self._wanted.update((ack.run_id, ack.kind, seq) for seq in ack.missing[: self._settings.window])
+        self._wanted[place] = ack.missing[: self._settings.window]
 
     def _on_publish(self, _client: mqtt.Client, _data: Any, mid: int, _reason: Any, _properties: Any) -> None:
         self._unacked.pop(mid, None)
@@ -238,8 +239,8 @@ class _Connection:
                 covered = [key for key in self._in_flight if key[:2] == (run_id, kind) and key[2] <= upto]
                 for key in covered:
                     del self._in_flight[key]
-        wanted, self._wanted = self._wanted, set()
-        for key in sorted(wanted):
+        wanted, self._wanted = self._wanted, {}
+        for key in [(*place, seq) for place, missing in wanted.items() for seq in missing]:
             sent = self._in_flight.get(key)
             # A batch that is on its way crosses with the question for it; asking again after a second counts.
             if sent is not None and now - sent.at > 1.0:

@@ -16,7 +16,8 @@ from tests.support.plugin_reader import install
 ROOT = Path(__file__).parents[2]
 
 _PROGRAM = """
-import logging, sys
+import faulthandler, logging, signal, sys
+faulthandler.register(signal.SIGUSR1)  # a hanging agent can be asked where it hangs
 logging.basicConfig(level=logging.INFO)
 from robot.agent import Agent
 from robot.settings import RobotSettings
@@ -123,7 +124,7 @@ window = {window}
         assert self.process is not None
         self.process.send_signal(number)
 
-    def wait(self, timeout_s: float = 60.0) -> int:
+    def wait(self, timeout_s: float = 30.0) -> int:
         assert self.process is not None
         return self.process.wait(timeout_s)
 

@@ -2,6 +2,7 @@
 
 import math
 import signal
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -35,6 +36,14 @@ def heard_all_along(seen: Counted, run_id: str) -> bool:
         if not set(range(20)) <= set(tenths.tolist()):
             return False
     return True
+
+
+def scanning(base: ScriptedBase, face: str, direction: int) -> bool:
+    """Whether the base is on a face's line, looks the right way, and drives forward (1) or in reverse (-1)."""
+    y_m, yaw = {"S": (-0.7, math.pi), "N": (1.2, 0.0)}[face]
+    return (
+        abs(base.y_m - y_m) < 0.05 and math.cos(base.yaw_rad - yaw) > 0.99 and base.v_mps * direction > 0.25
+    )
 
 
 def only(seen: Counted) -> str:
@@ -90,9 +99,9 @@ def test_killed_three_times_it_goes_on_where_it_was(make_night: MakeNight):
     ingest = night.ingest()
     spooled: dict[tuple[str, str, int], bytes] = {}
     stops: list[tuple[Callable[[ScriptedBase], bool], int, float]] = [
-        (lambda base: base.y_m < -0.6 and base.x_m < 1.2 and base.v_mps > 0.25, 0, 1.25),
-        (lambda base: base.y_m < -0.6 and base.x_m > 1.0 and base.v_mps < -0.25, 1, 1.45),
-        (lambda base: base.y_m > 1.1 and base.x_m > 1.0 and base.v_mps > 0.25, 2, 1.45),
+        (lambda base: scanning(base, "S", 1) and base.x_m < 1.2, 0, 1.25),
+        (lambda base: scanning(base, "S", -1) and base.x_m > 1.7, 1, 2.15),
+        (lambda base: scanning(base, "N", 1) and base.x_m > 1.0, 2, 1.45),
     ]
     for stop, leg, done_m in stops:
         paused = night.base.pause_when(stop)
@@ -121,21 +130,23 @@ def test_killed_three_times_it_goes_on_where_it_was(make_night: MakeNight):
     # It went on in the leg where it died, a bit before the place, and drove no leg again from its start.
     begins = [float(detail.split(" from ")[1].removesuffix(" m")) for detail in legs]
     assert [begin for begin in begins if begin == 0.0] == [0.0] * 4
-    assert all(0.9 < begin < 1.3 for begin in begins if begin > 0.0)
+    assert all(0.9 < begin < 2.0 for begin in begins if begin > 0.0)
     assert len(legs) == 7
 
 
 def test_a_broker_killed_in_mid_run_costs_nothing(make_night: MakeNight):
     night = make_night()
     ingest = night.ingest()
-    paused = night.base.pause_when(lambda base: base.y_m < -0.6 and base.v_mps < -0.25)
+    paused = night.base.pause_when(lambda base: scanning(base, "S", -1))
     night.agent.start()
     assert paused.wait(30)
     night.broker.kill()
-    resumed = night.base.pause_when(lambda base: base.y_m > 1.1 and base.v_mps > 0.25)
+    resumed = night.base.pause_when(lambda base: scanning(base, "N", 1))
     night.base.go_on()
     assert resumed.wait(30)
+    ingest.seen.status.clear()
     night.broker.start()
+    ingest.wait_for(lambda seen: any(status["phase"] == "scanning" for status in seen.status))
     night.base.go_on()
     assert night.agent.wait() == 0
     run_id = only(ingest.seen)
@@ -170,7 +181,7 @@ def test_an_ingest_that_lost_a_batch_gets_it_again(make_night: MakeNight):
     night = make_night(ack_timeout_s=30.0)
     ingest = night.ingest()
     ingest.lose_once("readings", 3)
-    paused = night.base.pause_when(lambda base: base.y_m > 1.1 and base.v_mps > 0.25)
+    paused = night.base.pause_when(lambda base: scanning(base, "N", 1))
     night.agent.start()
     assert paused.wait(30)
     # A question that crosses with the batch is not answered twice; later ones are, long before the time-out.
@@ -189,7 +200,7 @@ def test_an_ingest_that_lost_a_batch_gets_it_again(make_night: MakeNight):
 
 def test_an_ingest_that_comes_after_the_end_learns_of_it(make_night: MakeNight):
     night = make_night()
-    paused = night.base.pause_when(lambda base: base.y_m > 1.1 and base.v_mps > 0.25)
+    paused = night.base.pause_when(lambda base: scanning(base, "N", 1))
     night.agent.start()
     assert paused.wait(30)
     night.base.go_on()
@@ -205,7 +216,7 @@ def test_an_ingest_that_comes_after_the_end_learns_of_it(make_night: MakeNight):
 def test_sigterm_ends_the_run_as_aborted(make_night: MakeNight):
     night = make_night()
     ingest = night.ingest()
-    paused = night.base.pause_when(lambda base: base.v_mps < -0.25)
+    paused = night.base.pause_when(lambda base: scanning(base, "S", -1))
     night.agent.start()
     assert paused.wait(30)
     night.agent.signal(signal.SIGTERM)
@@ -242,7 +253,7 @@ def test_the_base_may_go_and_come_back(make_night: MakeNight):
 def test_a_base_that_stays_away_ends_the_run(make_night: MakeNight):
     night = make_night(base_lost_s=0.5)
     ingest = night.ingest()
-    paused = night.base.pause_when(lambda base: base.v_mps < -0.25)
+    paused = night.base.pause_when(lambda base: scanning(base, "S", -1))
     night.agent.start()
     assert paused.wait(30)
     assert night.agent.wait() == 1
@@ -265,7 +276,7 @@ def test_without_a_base_nothing_begins(make_night: MakeNight):
 def test_the_robot_stands_while_no_reader_reads_and_drives_that_stretch_again(make_night: MakeNight):
     night = make_night()
     ingest = night.ingest()
-    paused = night.base.pause_when(lambda base: base.y_m < -0.6 and base.x_m < 1.0 and base.v_mps > 0.25)
+    paused = night.base.pause_when(lambda base: scanning(base, "S", 1) and base.x_m < 1.0)
     night.agent.start()
     assert paused.wait(30)
     night.agent.gone_file.touch()
@@ -342,15 +353,22 @@ def test_a_blocked_aisle_is_waited_for_and_then_left(make_night: MakeNight):
 
 
 def test_a_full_spool_stops_the_robot_until_ingest_takes_something(make_night: MakeNight):
-    night = make_night(spool_max_mb=1, rate=20000, batch_rows=1000, flush_s=0.2, passes=1)
+    night = make_night(spool_max_mb=1, rate=5000, batch_rows=200, passes=1, window=2000)
+    # Time must not run so fast that the night is over before the spool is known to be full.
+    night.base.on_step = lambda base: time.sleep(0.002)
     ingest = night.ingest(silent=True)
     night.agent.start()
-    standing = night.base.pause_when(lambda base: base.v_mps == 0.0 and base.y_m < -0.6 and 0 < base.x_m < 2)
-    assert standing.wait(60)
-    at_m = night.base.x_m
+    ingest.wait_for(
+        lambda seen: any(kind == "spool_full" for run in seen.runs for _, kind, _ in seen.events(run))
+    )
+    standing = night.base.pause_when(lambda base: base.v_mps == 0.0)
+    assert standing.wait(30)
+    at = night.base.x_m, night.base.y_m
+    seq = night.base.seq
     night.base.go_on()
-    ingest.wait_for(lambda seen: any(kind == "spool_full" for _, kind, _ in seen.events(only(seen))))
-    assert abs(night.base.x_m - at_m) < 0.05
+    assert night.base.pause_when(lambda base: base.seq > seq + 100).wait(30)
+    assert (night.base.x_m, night.base.y_m) == at
+    night.base.go_on()
     with ingest.changed:
         ingest.silent = False
         for run_id, kind in {key[:2] for key in ingest.seen.payloads}:

@@ -98,6 +98,7 @@ class ScriptedBase:
                 self._pause_condition = None
                 self._paused.set()
                 self._go.wait(60)
+                self._go.clear()
             if self._dropping.is_set():
                 self._dropping.clear()
                 return
@@ -121,9 +122,8 @@ class ScriptedBase:
                 continue
             if not data:
                 return False
-            for message in framer.feed(data):
-                if self._take(message):
-                    return True
+            if any([self._take(message) for message in framer.feed(data)]):
+                return True
         return False
 
     def _take(self, message: Message) -> bool:
