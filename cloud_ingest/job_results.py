@@ -132,7 +132,10 @@ def fail_run(
         _replace(session, settings, run, result)
         _post(session, settings, run, result, work, kind, now)
     for who in settings.site(run.site).recipients:
-        facts = [f"It ended so: {run_end(session, run)}.", *(f"{line}." for line in stored_facts(session, run))]
+        facts = [
+            f"It ended so: {run_end(session, run)}.",
+            *(f"{line}." for line in stored_facts(session, run)),
+        ]
         mail = failed_mail(run.site, run.run_id, line, facts, url, who.address, settings.sender)
         _put(session, settings, run, kind, who.address, mail, now)  # nothing, where the worker wrote one
     enter(session, run, FAILED, line, now)

@@ -35,6 +35,7 @@ from cloud_ingest.tasks import Result, Task
 _LOG = logging.getLogger(__name__)
 _NS = 1_000_000_000
 _LOG_TAIL = 4000
+_PROGRESS_S = 1.0  # progress is written down no more often: each time is a transaction
 
 
 class JobRunner:
@@ -205,7 +206,8 @@ class JobRunner:
                     return last
             if self._stop.is_set():
                 return None
-            if time.monotonic() - renewed >= renew_s or ("step" in last and line):
+            since_s = time.monotonic() - renewed
+            if since_s >= renew_s or (line and since_s >= _PROGRESS_S):
                 renewed = time.monotonic()
                 if not self._renew(job, worker, last):
                     return None

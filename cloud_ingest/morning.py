@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from cloud_ingest import outbox
@@ -71,14 +71,17 @@ class Mornings:
         since = _ns(hour - timedelta(days=1))
         now = self._clock()
         with self._database.write() as session:
-            mails = session.scalars(
-                select(OutboxMail.report_kind).where(
-                    OutboxMail.site == site, OutboxMail.created_at >= since, OutboxMail.run_id.is_not(None)
-                )
-            ).all()
+            told = session.scalar(
+                select(OutboxMail.id)
+                .join(Run, Run.run_id == OutboxMail.run_id)
+                .where(OutboxMail.site == site, OutboxMail.created_at >= since)
+                # A report that was late yesterday says nothing of the night that has just ended.
+                .where(or_(Run.opened_at >= since, Run.closed_at >= _ns(hour - timedelta(hours=12))))
+                .limit(1)
+            )
             lines = self._lines(session, site, since)
             recipients = self._settings.site(site).recipients
-            if mails:
+            if told is not None:
                 outcome = "its report went out"
             elif not recipients:
                 outcome = "nobody is named to get its mail; set recipients"
@@ -116,7 +119,7 @@ class Mornings:
         if lines:
             return lines
         last = f" The last one was {runs[0].run_id}, begun {self._when(runs[0].opened_at)}." if runs else ""
-        return [f"No robot has sent anything since {self._when(since)}.{last}"]
+        return [f"No stocktake has begun since {self._when(since)}.{last}"]
 
     def _when(self, at: int) -> str:
         return datetime.fromtimestamp(at // _NS, self._settings.zone).strftime("%Y-%m-%d %H:%M %Z")

@@ -26,7 +26,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 # Documents show catalogue texts, which come from outside: nothing in them may run.
 _SAFE = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:",
     "X-Content-Type-Options": "nosniff",
 }
 

@@ -188,7 +188,9 @@ class Robot:
         with self._lock:
             self.acks.append(ack)
             self.upto[ack["run_id"], ack["kind"]] = ack["upto"]
-            for key in [k for k in self.pending if k[:2] == (ack["run_id"], ack["kind"]) and k[2] <= ack["upto"]]:
+            for key in [
+                k for k in self.pending if k[:2] == (ack["run_id"], ack["kind"]) and k[2] <= ack["upto"]
+            ]:
                 del self.pending[key]
 
     def publish(self, topic: str, payload: bytes, retain: bool = False) -> None:
@@ -283,14 +285,38 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     log = tmp_path_factory.mktemp("postgres") / "log"
     with log.open("ab") as out:
         subprocess.run(
-            [*as_user, initdb, "-D", str(folder / "db"), "-U", "nightstack", "-A", "trust", "-N", "-E", "UTF8", "--no-locale"],
+            [
+                *as_user,
+                initdb,
+                "-D",
+                str(folder / "db"),
+                "-U",
+                "nightstack",
+                "-A",
+                "trust",
+                "-N",
+                "-E",
+                "UTF8",
+                "--no-locale",
+            ],
             check=True,
             stdout=out,
             stderr=out,
             cwd=folder,
         )
         process = subprocess.Popen(
-            [*as_user, server, "-D", str(folder / "db"), "-k", str(folder), "-c", "listen_addresses=", "-c", "fsync=off"],
+            [
+                *as_user,
+                server,
+                "-D",
+                str(folder / "db"),
+                "-k",
+                str(folder),
+                "-c",
+                "listen_addresses=",
+                "-c",
+                "fsync=off",
+            ],
             stdout=out,
             stderr=out,
             cwd=folder,

@@ -83,7 +83,9 @@ class Died(BaseException):
     pass
 
 
-@pytest.mark.parametrize("moment", ["before the file", "while writing", "after the name", "before the commit"])
+@pytest.mark.parametrize(
+    "moment", ["before the file", "while writing", "after the name", "before the commit"]
+)
 @pytest.mark.parametrize("finish", [False, True])
 def test_dying_at_any_step_repeats_to_the_same_bytes(world, monkeypatch, moment, finish):
     world.batches(*range(7))

@@ -14,7 +14,9 @@ def test_the_migrated_schema_is_that_of_the_models(database_url):
     engine = make_engine(database_url)
     migrate(engine)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
         assert compare_metadata(context, Base.metadata) == []
         found = inspect(connection)
         for table in Base.metadata.sorted_tables:
@@ -42,7 +44,9 @@ def test_sqlite_is_durable_and_keeps_its_references(tmp_path):
         for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
             assert session.connection().exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
     with pytest.raises(Exception, match="FOREIGN KEY"), database.write() as session:
-        session.execute(text("INSERT INTO mornings (site, date, at, outcome) VALUES ('none', '2026-01-01', 1, '')"))
+        session.execute(
+            text("INSERT INTO mornings (site, date, at, outcome) VALUES ('none', '2026-01-01', 1, '')")
+        )
     database.close()
 
 

@@ -33,7 +33,11 @@ def count(service, run_id="run-1"):
     assert len(seqs) == len(set(seqs))
     files = {file for _, _, file, _ in rows if file is not None}
     folder = service.data / "raw" / "site=site" / f"run={run_id}" / "readings"
-    on_disk = {path.relative_to(service.data).as_posix() for path in folder.glob("*.parquet")} if folder.exists() else set()
+    on_disk = (
+        {path.relative_to(service.data).as_posix() for path in folder.glob("*.parquet")}
+        if folder.exists()
+        else set()
+    )
     in_files = sum(pq.read_metadata(service.data / name).num_rows for name in files)
     in_log = sum(n for _, n, _, payload in rows if payload is not None)
     for name in files:
@@ -59,7 +63,7 @@ def test_ingest_killed_again_and_again_loses_nothing_and_doubles_nothing(broker,
         robot.push()
         killer.join()
         seqs, _, _ = count(service)
-        acknowledged = {seq for seq in range(BATCHES)} - {seq for _, _, seq in robot.pending}
+        acknowledged = set(range(BATCHES)) - {seq for _, _, seq in robot.pending}
         assert acknowledged <= set(seqs), "a batch was acknowledged that is not stored"
         service.start()
     robot.push_until_stored()
@@ -122,7 +126,9 @@ def test_the_broker_killed_in_mid_run_and_started_again(broker, make_service, ma
     assert readings == BATCHES * ROWS
 
 
-def test_a_session_kept_by_mosquitto_delivers_what_came_while_ingest_was_down(make_service, make_robot, tmp_path):
+def test_a_session_kept_by_mosquitto_delivers_what_came_while_ingest_was_down(
+    make_service, make_robot, tmp_path
+):
     with start_mosquitto(tmp_path) as broker:
         service = make_service(role="ingest", broker=broker.url, client_id="nightstack-ingest")
         service.start()

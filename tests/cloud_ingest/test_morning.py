@@ -46,7 +46,10 @@ class Desk:
         with self.database.read() as session:
             rows = session.scalars(select(OutboxMail).order_by(OutboxMail.id)).all()
         made = [email.message_from_bytes(row.message, policy=policy.default) for row in rows]
-        return [(row.recipient, " ".join(mail.get_content().split())) for row, mail in zip(rows, made, strict=True)]
+        return [
+            (row.recipient, " ".join(mail.get_content().split()))
+            for row, mail in zip(rows, made, strict=True)
+        ]
 
     def run(self, run_id, site, opened, *states):
         with self.database.write() as session:
@@ -58,6 +61,21 @@ class Desk:
             session.add(run)
             for state in ("recording", *states):
                 enter(session, run, state, f"because of {state}", at(opened))
+
+    def report(self, run_id, text, when):
+        to, sender = "mitte@lib.example", "n@lib.example"
+        with self.database.write() as session:
+            put(
+                session,
+                about=f"run:{run_id}",
+                report_kind="report",
+                site="Mitte",
+                run_id=run_id,
+                recipient=to,
+                sender=sender,
+                mail=text_mail("Report", [text], to, sender),
+                at=at(when),
+            )
 
 
 @pytest.fixture
@@ -74,7 +92,7 @@ def test_a_night_without_a_run_is_told_once_to_those_of_the_site(desk):
     desk.tick("2026-03-02T09:00")
     (one, text), (two, _) = sorted(desk.mails())
     assert (one, two) == ("all@lib.example", "mitte@lib.example")
-    assert "No robot has sent anything since 2026-03-01 07:30 CET" in text
+    assert "No stocktake has begun since 2026-03-01 07:30 CET" in text
     desk.tick("2026-03-03T07:30")
     assert len(desk.mails()) == 4
 
@@ -104,14 +122,25 @@ def test_a_run_still_at_work_is_told_with_its_state(desk):
 
 def test_a_site_whose_report_went_out_gets_no_second_mail(desk):
     desk.run("run-1", "Mitte", "2026-03-01T23:00", "closing", "localizing", "reporting", "reported")
-    with desk.database.write() as session:
-        put(
-            session, about="run:run-1", report_kind="report", site="Mitte", run_id="run-1", recipient="mitte@lib.example",
-            sender="n@lib.example", mail=text_mail("Report", ["all well"], "mitte@lib.example", "n@lib.example"),
-            at=at("2026-03-02T04:00"),
-        )  # fmt: skip
+    desk.report("run-1", "all well", "2026-03-02T04:00")
     desk.tick("2026-03-02T07:30")
-    assert [(to, text[:8]) for to, text in desk.mails()] == [("mitte@lib.example", "all well"), ("all@lib.example", "There is")]
+    assert [(to, text[:8]) for to, text in desk.mails()] == [
+        ("mitte@lib.example", "all well"),
+        ("all@lib.example", "There is"),
+    ]
+
+
+def test_a_report_that_was_late_yesterday_does_not_silence_this_morning(desk):
+    desk.run("run-1", "Mitte", "2026-03-01T23:00", "closing", "localizing", "reporting", "reported")
+    desk.tick("2026-03-02T07:30")
+    desk.report("run-1", "late", "2026-03-02T08:10")
+    before = len(desk.mails())
+    desk.tick("2026-03-03T07:30")
+    texts = dict(desk.mails()[before:])
+    assert (
+        "No stocktake has begun since 2026-03-02 07:30 CET. The last one was run-1"
+        in texts["mitte@lib.example"]
+    )
 
 
 def test_the_hour_is_that_of_the_zone_also_when_the_clocks_change(desk):

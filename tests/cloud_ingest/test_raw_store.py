@@ -10,7 +10,6 @@ ODD = np.array([0x7FC00000, 0x7FC00001, 0xFFC12345, 0x80000000, 0x7F800000, 0x00
 
 
 def readings(seq, **more):
-    n = len(ODD)
     return Batch(
         "run-1",
         "readings",
@@ -60,7 +59,10 @@ def test_what_comes_out_is_what_went_in_bit_for_bit(tmp_path):
                 floor_id=np.array(["EG", None], object),
             ),
         ),
-        ("events", Events(np.array([1], np.int64), *(np.array([s], object) for s in ("r", "ge\u0001rät", "书" * 9)))),
+        (
+            "events",
+            Events(np.array([1], np.int64), *(np.array([s], object) for s in ("r", "ge\u0001rät", "书" * 9))),
+        ),
         (
             "activity",
             Activity(

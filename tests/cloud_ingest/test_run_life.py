@@ -45,7 +45,9 @@ def send_scan(robot, run_id="run-1", batches=3):
 def worker_of(service):
     """The worker process, as the system knows it."""
     found = subprocess.run(
-        ["pgrep", "-P", str(service.process.pid), "-f", "cloud_ingest.job_process"], capture_output=True, text=True
+        ["pgrep", "-P", str(service.process.pid), "-f", "cloud_ingest.job_process"],
+        capture_output=True,
+        text=True,
     )
     return int(found.stdout.split()[0]) if found.stdout.split() else None
 

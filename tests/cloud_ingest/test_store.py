@@ -83,7 +83,13 @@ def test_the_watermark_survives_a_restart(world):
     world.batches(0, 1, 2, 5)
     again = Store(world.database, world.settings)
     (sender, ack), *more = again.acks("run-1")
-    assert (sender.site, sender.robot, ack.kind, ack.upto, ack.missing) == ("site", "robot", "readings", 2, (3, 4))
+    assert (sender.site, sender.robot, ack.kind, ack.upto, ack.missing) == (
+        "site",
+        "robot",
+        "readings",
+        2,
+        (3, 4),
+    )
     assert more == []
 
 
@@ -188,7 +194,10 @@ def bad_messages():
         "unknown leaf": ("nightstack/v1/site/robot/nonsense", b"1"),
         "climbing site": ("nightstack/v1/../robot/readings", good),
         "run is no JSON": (TOPICS.run, b"{"),
-        "run without antennas": (TOPICS.run, json.dumps({**info, "robot": {"id": "r", "antennas": []}}).encode()),
+        "run without antennas": (
+            TOPICS.run,
+            json.dumps({**info, "robot": {"id": "r", "antennas": []}}).encode(),
+        ),
         "run of another site": (TOPICS.run, json.dumps({**info, "site": "elsewhere"}).encode()),
         "run with NaN": (TOPICS.run, json.dumps({**info, "x": float("nan")}).encode()),
         "deep JSON": (TOPICS.end, b"[" * 100_000),

@@ -1,0 +1,98 @@
+import pytest
+
+from cloud_ingest import Recipient, ServeError, ServeSettings, SiteSettings
+from cloud_ingest.paths import raw_folder, run_folder, safe_name, site_folder
+from cloud_ingest.settings import BrokerAddress
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"silence_s": 0}, "silence_s"),
+        ({"silence_s": float("nan")}, "silence_s"),
+        ({"segment_rows": 0}, "segment_rows"),
+        ({"role": "boss"}, "role"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"http": "8080"}, "http"),
+        ({"http": "127.0.0.1:99999"}, "http"),
+        ({"broker": "http://host"}, "broker"),
+        ({"broker": "mqtt://host:0x5"}, "broker"),
+        ({"broker": "mqtt://me:geheim@/x"}, "broker"),
+        ({"broker_listen": "127.0.0.1"}, "broker_listen"),
+        ({"sites": (SiteSettings("a"), SiteSettings("a"))}, "sites"),
+    ],
+)
+def test_a_bad_setting_is_one_line_that_names_it(tmp_path, settings, named):
+    with pytest.raises(ServeError) as caught:
+        ServeSettings(tmp_path, **settings)
+    line = str(caught.value)
+    assert line.startswith(f"{named}:")
+    assert "\n" not in line
+    assert "geheim" not in line
+
+
+@pytest.mark.parametrize("address", ["", "a", "@b", "a@", "a b@c", "a@b,c@d", "a@b\nBcc: c@d"])
+def test_a_bad_recipient_is_refused(address):
+    with pytest.raises(ServeError, match="no mail address"):
+        Recipient(address)
+
+
+def test_a_site_has_its_own_or_the_common_recipients_and_files(tmp_path):
+    settings = ServeSettings(
+        tmp_path,
+        recipients=(Recipient("all@x.example"),),
+        sites=(SiteSettings("own", (Recipient("own@x.example"),), plan=tmp_path / "my.json"),),
+    )
+    own, other = settings.site("own"), settings.site("other")
+    assert own.recipients[0].address == "own@x.example"
+    assert (own.plan, own.holdings) == (tmp_path / "my.json", tmp_path / "sites" / "own" / "holdings.csv")
+    assert other.recipients[0].address == "all@x.example"
+    assert other.plan == tmp_path / "sites" / "other" / "plan.json"
+
+
+def test_broker_urls():
+    plain = BrokerAddress.from_url("mqtt://me:pass@broker")
+    assert (plain.host, plain.port, plain.tls, plain.user, plain.password) == (
+        "broker",
+        1883,
+        False,
+        "me",
+        "pass",
+    )
+    assert str(plain) == "mqtt://broker:1883"
+    assert BrokerAddress.from_url("mqtts://[::1]").port == 8883
+
+
+NAMES = [
+    "a",
+    "Haus 3",
+    "书库",
+    "..",
+    ".",
+    "",
+    "a/b",
+    "../../etc",
+    "a\0b",
+    ".hidden",
+    "a%2Fb",
+    "x" * 500,
+    "书" * 128,
+    "C:\\x",
+]
+
+
+def test_no_name_leaves_its_folder_and_no_two_meet(tmp_path):
+    made = [safe_name(name) for name in NAMES]
+    assert len(set(made)) == len(NAMES)
+    for name in made:
+        assert len(name.encode()) <= 240
+        assert "/" not in name
+        assert name not in (".", "..", "")
+        assert not name.startswith(".")
+        for path in (
+            site_folder(tmp_path, name),
+            run_folder(tmp_path, name),
+            raw_folder(tmp_path, name, name, "readings"),
+        ):
+            assert path.resolve().is_relative_to(tmp_path.resolve())
+    assert safe_name("Haus 3") == "Haus 3"
