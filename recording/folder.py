@@ -39,7 +39,7 @@ def read_recording(path: str | Path, *, truth: bool = True) -> Recording:
     -------
     Recording
         Readings and poses by time, without duplicates and spoiled rows; `notes` and `not_scanned` say what
-        was left out.
+        was left out; `readings.tags` holds what was heard and nothing else.
 
     Raises
     ------
@@ -66,7 +66,8 @@ def _read(folder: Path, truth: bool) -> Recording:
     # Where the robot was is unknown in a minute of spoiled poses, so its readings go, too; a minute of
     # spoiled readings says nothing against its poses.
     not_scanned = cleaning.spans(np.union1d(bad_readings, bad_poses))
-    readings, poses = _leave_out(readings, not_scanned), _leave_out(poses, cleaning.spans(bad_poses))
+    readings = _leave_out(readings, not_scanned).compact()
+    poses = _leave_out(poses, cleaning.spans(bad_poses))
     if not_scanned:
         count = sum((end - start) // cleaning.MINUTE_NS for start, end in not_scanned)
         notes.append(

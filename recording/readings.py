@@ -114,6 +114,17 @@ class Readings:
             return self
         return self.select(np.argsort(self.t, kind="stable"))
 
+    def compact(self) -> Readings:
+        """Return the same readings with those of `tags` only that are heard in them, in the same order."""
+        heard = np.zeros(len(self.tags), dtype=np.bool_)
+        heard[self.tag] = True
+        if np.all(heard):
+            return self
+        columns = dict(self.columns())
+        columns["tag"] = (np.cumsum(heard) - 1).astype(np.uint32)[self.tag]
+        tags = tuple(name for name, there in zip(self.tags, heard.tolist(), strict=True) if there)
+        return Readings(tags=tags, **columns)
+
     def same_as(self, other: Readings) -> bool:
         """Whether both hold the same rows, bit for bit, whatever the order of their `tags`."""
         if len(self) != len(other):

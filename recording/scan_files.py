@@ -35,7 +35,7 @@ def read_readings(path: Path, mounts: set[int], notes: list[str]) -> tuple[Readi
     Returns
     -------
     readings : Readings
-        By time, without duplicates and spoiled rows; `tags` holds what was heard and nothing else.
+        By time, without duplicates and spoiled rows.
     bad_minutes : int64 array
         UTC minutes of which over 5 % of the rows are spoiled; their rows are still there.
 
@@ -75,11 +75,7 @@ def read_readings(path: Path, mounts: set[int], notes: list[str]) -> tuple[Readi
         say_late(table.name, columns["t"][~(no_time | repeated)], notes)
     if not np.all(keep):
         columns = {name: values[keep] for name, values in columns.items()}
-    heard = np.zeros(len(names), dtype=np.bool_)
-    heard[columns["tag"]] = True
-    columns["tag"] = (np.cumsum(heard) - 1).astype(np.uint32)[columns["tag"]]
-    tags = tuple(name for name, there in zip(names, heard.tolist(), strict=True) if there)
-    return Readings(tags=tags, **columns).sorted(), bad_minutes
+    return Readings(tags=tuple(names), **columns).compact().sorted(), bad_minutes
 
 
 def read_poses(path: Path, notes: list[str]) -> tuple[Poses, Int64]:

@@ -308,3 +308,45 @@ def test_duplicates_are_what_a_set_would_find(rows: list[tuple[int, int, float]]
         expected.append(repr(row) in seen)
         seen.add(repr(row))
     assert cleaning.duplicates(t, [tag, phase]).tolist() == expected
+
+
+_EDGES = {
+    "t": st.sampled_from([None, START, START + 30 * SECOND, -(1 << 63), (1 << 63) - 1, 0]),
+    "epc": st.sampled_from([None, "", "AA", "aa", "AAB", "no", "\x00", "É"]),
+    "frequency_khz": st.sampled_from([None, 0, 865700, (1 << 32) - 1]),
+    "rssi_dbm": st.sampled_from([None, NAN, float("inf"), -120.0, 0.0, 1e-30, -3e38]),
+    "phase_rad": st.sampled_from([None, NAN, -0.0, 6.2831850, 7.0, float("-inf")]),
+    "x_m": st.sampled_from([None, NAN, 1e300, 0.0]),
+    "yaw_rad": st.sampled_from([None, float("inf"), 1e9]),
+}
+
+
+@given(source=st.data())
+@settings(max_examples=120, deadline=None, derandomize=True)
+def test_whatever_rows_hold_what_comes_out_is_clean(
+    tmp_path_factory: pytest.TempPathFactory, source: st.DataObject
+) -> None:
+    def spoil(columns: dict[str, Any]) -> dict[str, Any]:
+        for name in set(columns) & set(_EDGES):
+            rows = st.dictionaries(st.integers(0, len(columns["t"]) - 1), _EDGES[name], max_size=4)
+            columns[name] = changed(columns[name], source.draw(rows))
+        return columns
+
+    folder = tmp_path_factory.mktemp("rows") / "rec"
+    heard = spoil(reading_columns(readings(60)))
+    made = read_recording(write(folder, readings=heard, poses=spoil(pose_columns(poses(60)))))
+    assert np.all(np.diff(made.poses.t) > 0)
+    assert np.isfinite(made.poses.x_m).all()
+    data = made.readings
+    assert np.all(data.t[1:] >= data.t[:-1])
+    assert all(cleaning.is_hex(tag) and tag == tag.upper() for tag in data.tags)
+    assert set(data.tag.tolist()) == set(range(len(data.tags)))
+    assert ((data.rssi_dbm >= -120) & (data.rssi_dbm <= 0)).all()
+    assert (np.isnan(data.phase_rad) | ((data.phase_rad >= 0) & (data.phase_rad < 2 * np.pi))).all()
+    for start, end in made.not_scanned:
+        assert not ((data.t >= start) & (data.t < end)).any()
+    counted = sum(
+        int(note.split()[1]) for note in made.notes if note.startswith("readings") and "sorted" not in note
+    )
+    if not made.not_scanned:
+        assert len(data) == 60 - counted

@@ -62,6 +62,13 @@ def test_sorting_and_selecting() -> None:
     assert some().select(slice(1, 2)).tags == ("AA", "BB")
 
 
+def test_tags_that_are_not_heard_can_be_left_out() -> None:
+    made = some(tags=("AA", "BB", "CC"), tag=[2, 0, 2]).compact()
+    assert made.tags == ("AA", "CC")
+    assert made.epc.tolist() == ["CC", "AA", "CC"]
+    assert Readings.empty().compact().tags == ()
+
+
 def test_joining_puts_all_on_one_list_of_tags() -> None:
     other = some(tags=("BB", "CC"), seen_count=[4, 5, 6], reader_t=[1, 2, 3])
     joined = Readings.concat([some(), Readings.empty(), other])
