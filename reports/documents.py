@@ -45,7 +45,7 @@ def write_documents(report: RunReport, out_dir: str | Path) -> Documents:
     folder = Path(out_dir)
     layout = lay_out(report)
     made = {
-        "report.html": page_html(report, layout).encode("utf-8", "replace"),
+        "report.html": page_html(report, layout).encode(),
         "report.pdf": pdf_bytes(report, layout),
         "exceptions.csv": exceptions_csv(report.findings),
         "report.xlsx": xlsx_bytes(report, layout),

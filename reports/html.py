@@ -18,7 +18,7 @@ MAIL_LINES = 60
 
 def page_html(report: RunReport, layout: Layout) -> str:
     """Return the self-contained page: no script, no address it loads from."""
-    return _environment().get_template("report.html").render(**_common(report, layout), strip_svg=strip_svg)
+    return _rendered("report.html", **_common(report, layout), strip_svg=strip_svg)
 
 
 def mail_html(report: RunReport, left_behind: str = "", layout: Layout | None = None) -> str:
@@ -46,18 +46,20 @@ def mail_html(report: RunReport, left_behind: str = "", layout: Layout | None = 
         if stops:
             stretches.append((stretch.heading, stops))
     more = sum(s.count for s in chosen.stretches) - shown
-    return (
-        _environment()
-        .get_template("mail.html")
-        .render(
-            **_common(report, chosen),
-            shown=stretches,
-            more=P.more(more) if more else "",
-            left_behind=left_behind,
-            zones_shown=chosen.zones[:12],
-            zones_more=P.more(len(chosen.zones) - 12) if len(chosen.zones) > 12 else "",
-        )
+    return _rendered(
+        "mail.html",
+        **_common(report, chosen),
+        shown=stretches,
+        more=P.more(more) if more else "",
+        left_behind=left_behind,
+        zones_shown=chosen.zones[:12],
+        zones_more=P.more(len(chosen.zones) - 12) if len(chosen.zones) > 12 else "",
     )
+
+
+def _rendered(template: str, **values: Any) -> str:
+    # A catalogue may hold half a surrogate pair, which no encoding of the page can carry.
+    return _environment().get_template(template).render(**values).encode("utf-8", "replace").decode()
 
 
 def strip_svg(strip: Strip) -> Markup:

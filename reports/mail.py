@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -162,9 +163,15 @@ def _header(name: str, text: str) -> str:
 
 def _address(name: str, text: str) -> Address:
     _header(name, text)
-    parsed = SMTP.header_factory("To", text)
-    addresses = parsed.addresses
-    if parsed.defects or len(addresses) != 1 or not (addresses[0].username and addresses[0].domain):
+    try:
+        parsed = SMTP.header_factory("To", text)
+        addresses, broken = parsed.addresses, bool(parsed.defects)
+    except (
+        HeaderParseError,
+        IndexError,
+    ):  # the parser of the standard library trips over some half addresses
+        addresses, broken = (), True
+    if broken or len(addresses) != 1 or not (addresses[0].username and addresses[0].domain):
         raise AddressError(f"{name} {text!r} is not one mail address; write name@host or Name <name@host>")
     return addresses[0]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def heaviest_by_trying(ranks, weights):
         sum(weights[list(kept)])
         for size in range(n + 1)
         for kept in combinations(range(n), size)
-        if all(ranks[a] <= ranks[b] for a, b in zip(kept, kept[1:], strict=False))
+        if all(ranks[a] <= ranks[b] for a, b in pairwise(kept))
     )
 
 
@@ -117,5 +117,5 @@ def test_group_starts(values):
     starts = group_starts(np.array(values))
     assert starts[0] == 0
     assert starts[-1] == len(values)
-    for a, b in zip(starts, starts[1:], strict=False):
+    for a, b in pairwise(starts):
         assert len(set(values[a:b])) == 1
