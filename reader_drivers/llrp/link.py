@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,8 +85,10 @@ class Link:
     def _set_up(self) -> LlrpCapabilities:
         client = self.client
         # A ROSpec of an earlier client may be running: end it before anything else.
-        client.request("DELETE_ROSPEC", rospec_id=0)
-        client.request("DELETE_ACCESSSPEC", access_spec_id=0)
+        self._delete_rospecs()
+        # Readers without AccessSpecs refuse to delete them, and have none.
+        with contextlib.suppress(RefusedError):
+            client.request("DELETE_ACCESSSPEC", access_spec_id=0)
         answer = client.request("GET_READER_CAPABILITIES", requested=int(Requested.ALL))
         abilities = read_capabilities(answer, self.where)
         if abilities.impinj:
@@ -100,6 +103,15 @@ class Link:
         self._configure(self._options.settings.keepalive_s)
         self._converter = ReportConverter(abilities.frequency_khz, self._options.phase_sign, self._clock_map)
         return abilities
+
+    def _delete_rospecs(self) -> None:
+        """End and forget every ROSpec, whoever added it."""
+        try:
+            self.client.request("DELETE_ROSPEC", rospec_id=0)
+        except RefusedError:
+            # Number 0 stands for all (LLRP 1.0.1, section 9.1.2), but some readers want each by its own.
+            for spec in self.client.request("GET_ROSPECS").all("ROSpec"):
+                self.client.request("DELETE_ROSPEC", rospec_id=spec.number("rospec_id"))
 
     def _configure(self, keepalive_s: float) -> None:
         if keepalive_s != self._keepalive_s:
@@ -119,7 +131,7 @@ class Link:
             settings, self.abilities, self.where, doppler=options.doppler, population=options.population
         )
         self._configure(settings.keepalive_s)
-        self.client.request("DELETE_ROSPEC", rospec_id=0)
+        self._delete_rospecs()
         self.client.request("ADD_ROSPEC", spec)
         every = tuple(range(1, self.abilities.public.antennas + 1))
         ports = settings.ports or self._connected or every
@@ -136,7 +148,7 @@ class Link:
         """Stop reading tags; every report that was under way has arrived when this returns."""
         # After DELETE's answer nothing can come any more; STOP alone may be refused when the ROSpec ended by itself.
         self._stopping = True
-        self.client.request("DELETE_ROSPEC", rospec_id=0)
+        self._delete_rospecs()
         self._stopping = False
         self._note_listening(self._clock(), last=True)
         self._running = None

@@ -318,11 +318,15 @@ class LlrpEmulator:
         try:
             while await self._awake.wait() and (heard := await self.source.next_slice()) is not None:
                 began = heard.t_start_ns if began is None else began
-                if not buffer.add(self._reportable(quantise(heard, self.clock, self.phase_sign))):
+                rows = self._reportable(quantise(heard, self.clock, self.phase_sign))
+                last = not spec.immediate and 0 < spec.observe <= len(rows)
+                if not buffer.add(rows.part(slice(spec.observe)) if last else rows):
                     await self.buffer_overflow()
                 await client.send(buffer.due())
                 if self.source.virtual and state.keepalive_ms:
                     await client.barrier()
+                if last:
+                    break
                 if spec.duration_ms and heard.t_end_ns - began >= spec.duration_ms * 1_000_000:
                     await client.send(buffer.take())
                     began = None

@@ -25,6 +25,8 @@ class ReportBuffer:
 
     def __init__(self, spec: ROSpec, content: Content) -> None:
         self.spec, self.content = spec, content
+        # An AISpec that ends after N tags reports them then; N reports a message come to the same.
+        self._per_message = spec.report_n or spec.observe
         self.holding = False
         """True: the client has not yet asked for events and reports (HoldEventsAndReportsUponReconnect)."""
         self._rows: list[Rows] = []
@@ -33,7 +35,7 @@ class ReportBuffer:
 
     def add(self, rows: Rows) -> bool:
         """Take in the reports of a slice; False when the buffer was full and they are lost."""
-        if self.spec.report_n != 1 or self.spec.report_trigger == 0:
+        if self._per_message != 1 or self.spec.report_trigger == 0:
             rows = merge(rows, self.content)
         if self._count + len(rows) > BUFFER_ROWS:
             return False
@@ -44,9 +46,11 @@ class ReportBuffer:
 
     def due(self) -> bytes:
         """Return the messages that the report trigger lets go now."""
-        if self.holding or self.spec.report_trigger == 0 or self.spec.report_n == 0:
+        if self.holding or self.spec.report_trigger == 0:
             return b""
-        return self.take(whole=self.spec.report_n)
+        if self._per_message == 0 or self.spec.settle:
+            return self.take() if self.spec.settle else b""
+        return self.take(whole=self._per_message)
 
     def take(self, whole: int = 1) -> bytes:
         """Return everything as messages, or as much as fills messages of `whole` reports."""
@@ -58,7 +62,7 @@ class ReportBuffer:
         self._rows, self._count = ([rest] if len(rest) else []), len(rest)
         asked = self.content.pc or self.content.crc
         words = [gen2_words(epc) for epc in rows.tags] if asked else []
-        each = self.spec.report_n or _BUFFERED_PER_MESSAGE
+        each = self._per_message or _BUFFERED_PER_MESSAGE
         data = encode_reports(
             rows.part(slice(ready)), self.content, words, self.spec.rospec_id, each, self._message_id
         )

@@ -63,6 +63,10 @@ class ROSpec:
     rospec_id: int
     immediate: bool
     duration_ms: int
+    observe: int
+    """Tags after which the AISpec ends, reporting them; 0: it does not end by number."""
+    settle: bool
+    """True: the AISpec ends when no new tags come, here taken as the end of every slice."""
     ports: tuple[int, ...]
     antennas: dict[int, AntennaSettings] = field(repr=False)
     content: Content | None
@@ -189,6 +193,13 @@ def read_rospec(spec: Parameter, identity: Identity, source: ReadSource) -> ROSp
             Status.INVALID, f"antennas {ports}: this reader has 1 to {identity.antennas}", specs[0]
         )
     durations = [t.number("duration_ms") for t in (stop, ai_stop) if t.number("trigger") == 1]
+    observe, settle = 0, False
+    if ai_stop.number("trigger") == 3:
+        observation = _need(ai_stop, "TagObservationTrigger")
+        if observation.number("trigger") == 0:
+            observe = max(1, observation.number("tags"))
+        settle = observation.number("trigger") != 0
+        durations += [timeout] if (timeout := observation.number("timeout_ms")) else []
     report = spec.first("ROReportSpec")
     if report is not None:
         _need(report, "TagReportContentSelector")
@@ -198,6 +209,8 @@ def read_rospec(spec: Parameter, identity: Identity, source: ReadSource) -> ROSp
         rospec_id=spec.number("rospec_id"),
         immediate=start.number("trigger") == 1,
         duration_ms=min(durations, default=0),
+        observe=observe,
+        settle=settle,
         ports=() if 0 in ports else tuple(dict.fromkeys(ports)),
         antennas=dict(
             antenna_settings(item, identity, source) for item in inventories[0].all("AntennaConfiguration")

@@ -143,11 +143,11 @@ class SmallWorld:
         channel = allowed[(hop >> np.uint64(40)) % np.uint64(len(allowed))].astype(np.uint16)
         d = self.distance_m(t, tag, port)
         wavelength_m = _LIGHT_MM_KHZ / np.array(self.frequencies_khz)[channel.astype(np.int64) - 1] / 1000
-        # Two-way free-space loss and a cosine-like pattern; 6 dBi antenna, backscatter loss about 6 dB.
+        # Two-way free-space loss, 6 dBi antennas, a pattern that falls off sideways, and 36 dB for backscatter and tag.
         rssi = (
             power[which]
             + 2 * (6 + 20 * np.log10(wavelength_m / (4 * np.pi * d)))
-            - 12
+            - 36
             + 40 * np.log10(0.4 / d)
         )
         heard = rssi > -84.0
