@@ -80,6 +80,24 @@ class Scene:
         )
 
 
+def memory(scene: Scene) -> tuple[Ints, Complexes, Floats]:
+    """Return an empty memory of the way from scatterers to tags, for `channel`.
+
+    Returns
+    -------
+    onward_start : int32[n]
+        Where a tag's entries start.
+    onward : complex128[m]
+        Amplitude and phase from each scatterer of its group to the tag.
+    onward_k : float64[n]
+        Wave number they hold for.
+    """
+    sizes = np.diff(scene.group_start)[scene.tag_group]
+    start = np.concatenate([[0], np.cumsum(sizes)])
+    n = scene.tag_group.size
+    return start[:n].astype(np.int32), np.zeros(int(start[-1]), np.complex128), np.full(n, -1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """Field patterns and losses that do not differ from tag to tag.
@@ -238,6 +256,9 @@ def channel(
     neighbour: Ints,
     kappa: Complexes,
     shadow: Floats,
+    onward_start: Ints,
+    onward: Complexes,
+    onward_k: Floats,
 ) -> Complexes:
     """One-way channel of many tags at one antenna place.
 
@@ -255,6 +276,8 @@ def channel(
         `Scene.arrays`.
     shadow : float64[n]
         Field each tag gets through what stands in between, 1 where nothing does (`shadows`).
+    onward_start, onward, onward_k
+        Memory of the way from scatterers to tags, which changes with the channel only: `memory`.
 
     Returns
     -------
@@ -277,12 +300,19 @@ def channel(
                 continue
             have[j] = True
             total = _direct(j, k, antenna, boresight, pattern, tag_m, tag_normal)
-            for e in range(group_start[tag_group[j]], group_start[tag_group[j] + 1]):
+            begin, end, at = group_start[tag_group[j]], group_start[tag_group[j] + 1], onward_start[j]
+            if onward_k[j] != k:
+                onward_k[j] = k
+                for e in range(begin, end):
+                    onward[at + e - begin] = group_rho[e] * _onward(
+                        j, group_scatterer[e], k, tag_m, scatterer_m
+                    )
+            for e in range(begin, end):
                 s = group_scatterer[e]
                 if not is_lit[s]:
                     is_lit[s] = True
                     lit[s] = _lit(s, k, antenna, boresight, pattern, scatterer_m)
-                total += group_rho[e] * lit[s] * _onward(j, s, k, tag_m, scatterer_m)
+                total += lit[s] * onward[at + e - begin]
             m[j] = total * shadow[j]
         total = m[i]
         for w in range(neighbour.shape[1]):

@@ -24,6 +24,7 @@ from sim.propagation import (
     Pattern,
     Scene,
     channel,
+    memory,
     pattern_exponent,
     shadows,
 )
@@ -193,6 +194,7 @@ class Radio:
         )
         self._hops = self._rng.permutation(len(self.frequencies_khz))
         self._walls = _walls(library)
+        self._memory = memory(self.scene)
         self._shadow = np.ones(n)
         self._cells: dict[tuple[int, int, int], Ints] = {}
         most = int(_MOST_READS_PER_S)
@@ -318,7 +320,14 @@ class Radio:
         self._cast(np.arange(len(self.tags), dtype=np.int32), place, pose.floor)
         k = 2 * np.pi * frequency_khz * 1e3 / SPEED_OF_LIGHT_MPS
         return channel(
-            tags, k, place, boresight, self.pattern(port).array(), *self.scene.arrays(), self._shadow
+            tags,
+            k,
+            place,
+            boresight,
+            self.pattern(port).array(),
+            *self.scene.arrays(),
+            self._shadow,
+            *self._memory,
         )
 
     def _listen(
@@ -355,7 +364,7 @@ class Radio:
             tag.loss_db,
             tag.sensitivity_dbm,
         )
-        h = channel(wanted, k, place0, boresight, pattern, *self.scene.arrays(), self._shadow)
+        h = channel(wanted, k, place0, boresight, pattern, *self.scene.arrays(), self._shadow, *self._memory)
         power_at = forward + 20 * np.log10(np.maximum(np.abs(h), 1e-9)) - tag.loss_db[wanted]
         state = self._state
         port_state = state.ports.setdefault(port, np.array([4.0, 0.0, 0.0]))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sim import environment
 from sim.presets import CHINA_8_KHZ, RadioParameters
-from sim.propagation import SPEED_OF_LIGHT_MPS, Floats, Pattern, Scene, channel
+from sim.propagation import SPEED_OF_LIGHT_MPS, Floats, Pattern, Scene, channel, memory
 
 STOPS_M: Final = 0.02 * np.arange(1, 51)
 
@@ -165,12 +165,12 @@ def slide(
     frequencies = np.array(parameters.frequencies_khz) * 1e3
     h = np.empty((n, STOPS_M.size, frequencies.size), np.complex128)
     everyone, open_sky = np.arange(n, dtype=np.int32), np.ones(n)
-    boresight = np.array([0.0, 1.0, 0.0])
+    boresight, kept = np.array([0.0, 1.0, 0.0]), memory(scene)
     for s, x in enumerate(STOPS_M):
         place = np.array([x + shift, 0.0, 1.0])
         for f, frequency in enumerate(frequencies):
             k = 2 * np.pi * frequency / SPEED_OF_LIGHT_MPS
-            h[:, s, f] = channel(everyone, k, place, boresight, pattern, *scene.arrays(), open_sky)
+            h[:, s, f] = channel(everyone, k, place, boresight, pattern, *scene.arrays(), open_sky, *kept)
     level = 20 * np.log10(np.maximum(np.abs(h), 1e-9)) - (tag.loss_db - parameters.tag_loss_db)[:, None, None]
     spare = level + 20 * np.log10(0.6) + rail.margin_db
     rssi = -54.0 + 2 * (level + 20 * np.log10(0.6)) + parameters.compression * (rail.margin_db - spare)

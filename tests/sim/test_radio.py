@@ -8,7 +8,7 @@ import pytest
 from sim.gen2 import link_timing
 from sim.library import Library
 from sim.presets import PRESETS
-from sim.propagation import SPEED_OF_LIGHT_MPS, channel, channel_reference, pattern_exponent, shadows
+from sim.propagation import SPEED_OF_LIGHT_MPS, channel, channel_reference, memory, pattern_exponent, shadows
 from sim.radio import Listening, Radio, Reads, RobotPose
 from sim.record import heading_along
 
@@ -39,10 +39,11 @@ def test_the_kernel_equals_its_reference(library: Library) -> None:
     radio = Radio(library, seed=1)
     tags = np.arange(len(library.tags), dtype=np.int32)
     shadow = np.random.default_rng(2).uniform(0.1, 1.0, tags.size)
+    kept = memory(radio.scene)
     for port, offset in ((1, 0.1), (2, 0.9), (3, 1.7)):
         place, boresight = radio.antenna_place(port, _beside(library, offset))
         pattern = radio.pattern(port)
-        fast = channel(tags, 19.3, place, boresight, pattern.array(), *radio.scene.arrays(), shadow)
+        fast = channel(tags, 19.3, place, boresight, pattern.array(), *radio.scene.arrays(), shadow, *kept)
         plain = channel_reference(radio.scene, tags, 19.3, place, boresight, pattern, shadow)
         assert np.allclose(fast, plain, rtol=1e-10, atol=1e-13)
 
