@@ -32,6 +32,10 @@ _INPUT_ERRORS = frozenset(
         "ConfigError",
         "ServeError",
         "SettingsError",
+        "SimError",
+        "ExceptionsError",
+        "EvaluationError",
+        "SpoolError",
         "PositionsError",
         "CalibrationError",
     }

@@ -30,4 +30,8 @@ def run(
 
     config = RobotSettings.read(settings)
     with progress("robot") as tell:
-        return Agent(config, progress=tell).run()
+        agent = Agent(config, progress=tell)
+        status = agent.run()
+    if agent.run_id is not None:
+        typer.echo(f"finished run={agent.run_id} readings={agent.readings_sent}")
+    return status

@@ -64,3 +64,25 @@ def serve(
         typer.echo(f"serving http={serving.http} broker={serving.broker} data={config.data}")
 
     run(config, on_ready=ready)
+
+
+def report(
+    run: Annotated[
+        str, typer.Argument(help="A run's id, or the folder of a run or of a recording.", metavar="RUN")
+    ],
+    data: DataFolder = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where the documents go. Default: the run's own folder.", metavar="FOLDER"),
+    ] = None,
+    time_zone: Annotated[str, typer.Option(help="IANA zone the times are written in.")] = "UTC",
+) -> None:
+    """Make the exceptions and documents of a run again: after a corrected plan, catalogue or threshold."""
+    from nightstack.progress import progress
+    from nightstack.rereport import find_run, report_again
+
+    place = find_run(run, data or Path("nightstack-data"))
+    with progress("report") as tell:
+        made = report_again(place, out or place.folder, time_zone=time_zone, progress=tell)
+    for file in (made.html, made.pdf, made.xlsx, made.csv):
+        typer.echo(str(file))

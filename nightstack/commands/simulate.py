@@ -30,11 +30,10 @@ def library(
     seed: Annotated[int, typer.Option(help="The same seed makes the same library.")] = 1,
 ) -> None:
     """Make a library: plan, holdings, truth, and planted trouble."""
-    from sim.library import make_library
+    from sim.library import make_library, save_library
 
     _refuse_full(out)
-    made = make_library(books, seed)
-    made.save(out)
+    save_library(make_library(books, seed), out)
     typer.echo(f"{books} books: {out}")
 
 

@@ -9,6 +9,15 @@ from typing import Any
 from aiosmtpd.controller import Controller
 
 
+class _OnAnyPort(Controller):
+    """aiosmtpd's controller takes port 0 for the port it then connects to itself; this one looks which it got."""
+
+    def _trigger_server(self) -> None:
+        assert self.server is not None, "the base class makes it first"
+        self.port = int(self.server.sockets[0].getsockname()[1])  # pyright: ignore[reportAttributeAccessIssue]
+        super()._trigger_server()
+
+
 class Mailbox:
     """An SMTP server that writes each message it accepts into a folder.
 
@@ -22,14 +31,12 @@ class Mailbox:
         self._folder = folder
         self._arrived: queue.Queue[Path] = queue.Queue()
         self._count = 0
-        self._controller = Controller(self, hostname="127.0.0.1", port=0)
+        self._controller = _OnAnyPort(self, hostname="127.0.0.1", port=0)
 
     @property
     def port(self) -> int:
         """The TCP port that the server listens on."""
-        server = self._controller.server
-        assert server is not None, "started in __enter__"
-        return int(server.sockets[0].getsockname()[1])  # pyright: ignore[reportAttributeAccessIssue]
+        return self._controller.port
 
     async def handle_DATA(  # noqa: N802 (aiosmtpd's name for it)
         self, _server: Any, _session: Any, envelope: Any

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import queue
 import subprocess
 import sys
 import threading
@@ -28,7 +27,10 @@ class Program:
     def __init__(self, name: str, arguments: list[str], log: Path) -> None:
         self.name = name
         self.log = log
-        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._said: dict[str, dict[str, str]] = {}
+        self._newest = ""
+        self._ended = False
+        self._news = threading.Condition()
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(  # noqa: S603 (our own interpreter, our own module)
             [sys.executable, "-m", "nightstack", *arguments],
@@ -48,11 +50,18 @@ class Program:
             for line in self.process.stdout:
                 log.write(line)
                 log.flush()
-                self._lines.put(line.rstrip("\n"))
-        self._lines.put(None)
+                words = line.split()
+                with self._news:
+                    if words:
+                        self._newest = line.strip()
+                        self._said[words[0]] = dict(word.split("=", 1) for word in words[1:] if "=" in word)
+                    self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
 
     def wait_for(self, word: str, timeout_s: float) -> dict[str, str]:
-        """Wait for the line that says the program is ready.
+        """Wait for the line that begins with a word, such as the one that says the program is ready.
 
         Parameters
         ----------
@@ -69,29 +78,19 @@ class Program:
         Raises
         ------
         CommandError
-            The program ended, or did not get ready in time.
+            The program ended without it, or did not say it in time.
         """
-        while True:
-            try:
-                line = self._lines.get(timeout=timeout_s)
-            except queue.Empty:
-                raise CommandError(
-                    f"{self.name} did not get ready in {timeout_s:.0f} s; see {self.log}"
-                ) from None
-            if line is None:
-                raise CommandError(f"{self.name} ended before it was ready; see {self.log}")
-            if line.split(maxsplit=1)[:1] == [word]:
-                return dict(part.split("=", 1) for part in line.split() if "=" in part)
+        with self._news:
+            self._news.wait_for(lambda: word in self._said or self._ended, timeout_s)
+            if word in self._said:
+                return self._said[word]
+            how = "ended" if self._ended else f"took more than {timeout_s:.0f} s"
+        raise CommandError(f"{self.name} {how} before it was '{word}'; see {self.log}")
 
     def last_line(self) -> str:
-        """Return the newest line the program printed since the last look, "" if none."""
-        newest = ""
-        while True:
-            try:
-                line = self._lines.get_nowait()
-            except queue.Empty:
-                return newest
-            newest = line or newest
+        """Return the newest line the program printed, "" if none."""
+        with self._news:
+            return self._newest
 
     def running(self) -> bool:
         """Tell whether the program still runs."""
@@ -107,4 +106,6 @@ class Program:
                 self.process.kill()
         status = self.process.wait()
         self._reader.join(timeout_s)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         return status

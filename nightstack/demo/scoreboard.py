@@ -115,13 +115,12 @@ class Scoreboard:
 
     def to_json(self) -> dict[str, Any]:
         """Return scoreboard.json's content."""
-        figures = self.positions.to_json()
         return {
             "books": self.books,
-            "position_error_median_cm": figures["median_cm"],
-            "position_error_p90_cm": figures["p90_cm"],
-            "adjacent_order": figures["adjacent_order"],
-            "positions": figures,
+            "position_error_median_cm": self.positions.error.median_cm,
+            "position_error_p90_cm": self.positions.error.p90_cm,
+            "adjacent_order": self.positions.order.share,
+            "positions": self.positions.to_json(),
             "kinds": {kind.kind: kind.to_json() for kind in self.kinds},
             "readings_sent": self.readings_sent,
             "readings_stored": self.readings_stored,

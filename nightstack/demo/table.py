@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.console import Console
 from rich.table import Table
 
@@ -17,18 +19,18 @@ def print_scoreboard(board: Scoreboard) -> None:
         The figures.
     """
     console = Console()
-    figures = board.positions.to_json()
+    figures = board.positions
     night = Table(title=f"The night: {board.books} books", title_justify="left", show_header=False)
     night.add_column(style="bold")
     night.add_column(justify="right")
     night.add_row("readings sent by the robot", f"{board.readings_sent:,}")
     night.add_row("readings stored by the ingest", f"{board.readings_stored:,}")
-    night.add_row("books placed", f"{figures['placed']:,} of {figures['present']:,} on the shelves")
-    night.add_row("position error, median", f"{figures['median_cm']:.1f} cm")
-    night.add_row("position error, 90 % of books", f"{figures['p90_cm']:.1f} cm")
-    night.add_row("adjacent books in the right order", _share(figures["adjacent_order"]))
-    night.add_row("right shelf", _share(figures["shelf_accuracy"]))
-    night.add_row("true place inside the 90 % interval", _share(figures["coverage_90"]))
+    night.add_row("books placed", f"{figures.placed:,} of {figures.present:,} on the shelves")
+    night.add_row("position error, median", f"{figures.error.median_cm:.1f} cm")
+    night.add_row("position error, 90 % of books within", f"{figures.error.p90_cm:.1f} cm")
+    night.add_row("adjacent books in the right order", _share(figures.order.share))
+    night.add_row("right shelf", _share(figures.shelf_accuracy))
+    night.add_row("true place inside the 90 % interval", _share(figures.coverage_along))
     night.add_row("the same night takes a robot", f"{board.night_s / 60:.0f} min")
     night.add_row("it took this machine", f"{board.seconds:.0f} s")
     console.print(night)
@@ -50,4 +52,4 @@ def print_scoreboard(board: Scoreboard) -> None:
 
 
 def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
+    return "-" if value is None or math.isnan(value) else f"{value:.1%}"

@@ -1,0 +1,127 @@
+"""Exceptions and documents of a run once more, from what is kept of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from nightstack.errors import InputError
+from nightstack.progress import ProgressCallback
+
+if TYPE_CHECKING:
+    from reports import Documents
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlace:
+    """Where a run is kept.
+
+    Attributes
+    ----------
+    folder
+        Where its positions and documents are.
+    recording
+        Its recording folder: below it in the service's data, the same elsewhere.
+    """
+
+    folder: Path
+    recording: Path
+
+
+def find_run(run: str, data: Path) -> RunPlace:
+    """Find a run by its id in the service's data, or by its folder.
+
+    Parameters
+    ----------
+    run
+        Run id, folder of a run in ``DATA/runs``, or recording folder.
+    data
+        The service's data folder.
+
+    Returns
+    -------
+    RunPlace
+        Where it is.
+
+    Raises
+    ------
+    InputError
+        There is no such run.
+    """
+    from cloud_ingest.paths import run_folder
+
+    for folder in (Path(run), run_folder(data, run)):
+        if (folder / "recording" / "run.json").exists():
+            return RunPlace(folder, folder / "recording")
+        if (folder / "run.json").exists():
+            return RunPlace(folder, folder)
+    known = sorted(entry.name for entry in (data / "runs").iterdir()) if (data / "runs").is_dir() else []
+    there = f"runs there: {', '.join(known[-5:])}" if known else "no run is there"
+    raise InputError(f"{run}: no such run in {data}, and no recording folder of that name; {there}")
+
+
+def report_again(place: RunPlace, out: Path, *, time_zone: str, progress: ProgressCallback) -> Documents:
+    """Make exceptions and documents again; positions are taken as they are, or worked out where there are none.
+
+    Parameters
+    ----------
+    place
+        The run.
+    out
+        Folder for the documents.
+    time_zone
+        IANA zone of the times in them.
+    progress
+        Told the share done.
+
+    Returns
+    -------
+    Documents
+        The files written.
+
+    Raises
+    ------
+    InputError
+        The zone is unknown.
+    """
+    from localization import localize
+    from localization.positions import read_coverage, read_positions, write_coverage, write_positions
+    from recording import read_recording
+    from reports import make_report, write_documents
+    from stacks.holdings import read_holdings
+    from stacks.plan import read_plan
+
+    try:
+        ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise InputError(
+            f"--time-zone: {time_zone!r} is no IANA zone; write for example Europe/Berlin"
+        ) from None
+    heard = read_recording(place.recording, truth=False)
+    plan = read_plan(heard.plan_path) if heard.plan_path is not None else None
+    holdings = read_holdings(heard.holdings_path) if heard.holdings_path is not None else None
+    positions_file, coverage_file = (place.folder / f"{name}.parquet" for name in ("positions", "coverage"))
+    out.mkdir(parents=True, exist_ok=True)
+    notes: tuple[str, ...] = ()
+    if positions_file.exists() and coverage_file.exists():
+        positions, coverage = read_positions(positions_file), read_coverage(coverage_file)
+    else:
+        found = localize(heard, plan, progress=lambda share, what: progress(0.8 * share, what))
+        positions, coverage, notes = found.positions, found.coverage, tuple(found.notes)
+        write_positions(out / "positions.parquet", positions)
+        write_coverage(out / "coverage.parquet", coverage)
+    progress(0.8, "writing the documents")
+    report = make_report(
+        heard.info,
+        positions=positions,
+        coverage=coverage,
+        plan=plan,
+        holdings=holdings,
+        events=heard.events,
+        notes=[*heard.notes, *notes, *(holdings.notes if holdings is not None else ())],
+        readings=len(heard.readings),
+        time_zone=time_zone,
+    )
+    return write_documents(report, out)

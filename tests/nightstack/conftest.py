@@ -1,0 +1,27 @@
+"""A small simulated library and its recording, shared by the tests of the command line."""
+
+import shutil
+
+import pytest
+
+from nightstack.cli import main
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("library") / "library"
+    assert main(["sim", "library", "--out", str(folder), "--books", "250", "--seed", "7"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def scanned(library, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recording") / "recording"
+    assert main(["sim", "record", str(library), "--out", str(folder), "--passes", "1", "--speed", "0.2"]) == 0
+    return folder
+
+
+@pytest.fixture
+def recording(scanned, tmp_path):
+    """A copy that the test may spoil."""
+    return shutil.copytree(scanned, tmp_path / "recording")

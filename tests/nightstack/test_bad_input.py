@@ -1,0 +1,130 @@
+"""Wrong arguments, settings and files: one line saying what, where and what to do; exit status 2; nothing written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from nightstack.cli import main
+
+
+def refused(arguments, capsys, *names):
+    """Run a command that must be refused; its one line must name what is wrong."""
+    assert main([str(argument) for argument in arguments]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    lines = [line for line in said.err.splitlines() if not line.startswith("note:")]
+    assert len(lines) == 1, said.err
+    assert lines[0].startswith("nightstack: ")
+    assert "fault in nightstack" not in lines[0]
+    for name in names:
+        assert str(name) in lines[0]
+
+
+def test_unknown_command_option_and_missing_argument(capsys):
+    refused(["locate"], capsys, "locate")
+    refused(["localize"], capsys, "RECORDING")
+    refused(["localize", "x", "--fast"], capsys, "--fast")
+    refused(["sim", "library", "--out", "x", "--books", "many"], capsys, "--books")
+
+
+def test_a_recording_that_is_not_there(tmp_path, capsys):
+    refused(["localize", tmp_path / "nowhere"], capsys, "nowhere")
+
+
+@pytest.mark.parametrize("name", ["run.json", "readings.parquet", "poses.parquet"])
+@pytest.mark.parametrize("spoil", ["missing", "empty", "garbage", "folder"])
+def test_a_spoiled_recording_is_refused_and_nothing_is_written(recording, capsys, tmp_path, name, spoil):
+    file = recording / name
+    if spoil == "garbage":
+        file.write_bytes(b"\x00\xffnot what it should be" * 50)
+    elif spoil == "empty":
+        file.write_bytes(b"")
+    else:
+        file.unlink()
+        if spoil == "folder":
+            file.mkdir()
+    out = tmp_path / "out"
+    refused(["localize", recording, "--out", out], capsys, name)
+    assert not out.exists()
+
+
+def test_a_reading_of_an_antenna_nobody_mounted(recording, capsys, tmp_path):
+    run = json.loads((recording / "run.json").read_text())
+    run["robot"]["antennas"] = run["robot"]["antennas"][:1]
+    (recording / "run.json").write_text(json.dumps(run))
+    refused(["localize", recording, "--out", tmp_path / "out"], capsys, "readings.parquet", "row")
+
+
+def test_a_missing_column_is_named(recording, capsys, tmp_path):
+    table = pq.read_table(recording / "readings.parquet")
+    pq.write_table(table.drop_columns(["rssi_dbm"]), recording / "readings.parquet")
+    refused(["localize", recording, "--out", tmp_path / "out"], capsys, "readings.parquet", "rssi_dbm")
+
+
+def test_a_plan_with_a_shelf_outside_its_face(recording, capsys, tmp_path):
+    plan = json.loads((recording / "plan.json").read_text())
+    plan["floors"][0]["faces"][0]["shelves"][0]["to_m"] = 1e6
+    (recording / "plan.json").write_text(json.dumps(plan))
+    refused(["localize", recording, "--out", tmp_path / "out"], capsys, "plan.json", "shelves")
+    assert not (tmp_path / "out").exists()
+
+
+def test_holdings_with_an_unknown_status(recording, capsys, tmp_path):
+    file = recording / "holdings.csv"
+    file.write_text(file.read_text().replace(",available", ",on the moon", 1))
+    out = tmp_path / "exceptions.csv"
+    refused(["exceptions", recording, "--out", out], capsys, "holdings.csv", "on the moon")
+    assert not out.exists()
+
+
+def test_settings_of_the_service(tmp_path, capsys):
+    file = tmp_path / "serve.toml"
+    refused(["serve", "--settings", file], capsys, "serve.toml")
+    for text, word in (
+        ("data = [", "TOML"),
+        ("colour = 1", "colour"),
+        ("silence_s = 'long'", "silence_s"),
+        ("silence_s = -1", "silence_s"),
+        ("broker = 'http://x'", "broker"),
+        ("time_zone = 'Mars/Base'", "time_zone"),
+        ("recipients = [{address = 'nobody'}]", "nobody"),
+        ("[smtp]\nhost = 'x'\nport = 99999", "smtp.port"),
+    ):
+        file.write_text(text)
+        refused(["serve", "--settings", file, "--data", tmp_path / "data"], capsys, word)
+        assert not (tmp_path / "data").exists()
+
+
+def test_settings_of_the_robot(tmp_path, capsys):
+    file = tmp_path / "robot.toml"
+    refused(["robot", "run", file], capsys, "robot.toml")
+    file.write_text("site = 'x'\nspeed = 3")
+    refused(["robot", "run", file], capsys, "robot.toml")
+
+
+def test_the_demo_does_not_replace_what_is_no_demo(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    refused(["demo", "--out", tmp_path], capsys, tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_replay_to_no_broker_is_failed_work(recording, capsys):
+    assert main(["replay", str(recording), "--broker", "mqtt://127.0.0.1:1", "--timeout", "2"]) == 1
+    assert "127.0.0.1:1" in capsys.readouterr().err.splitlines()[-1]
+    refused(["replay", recording, "--broker", "127.0.0.1:1883"], capsys, "--broker")
+
+
+def test_help_version_and_a_pipe_that_closes():
+    command = [sys.executable, "-m", "nightstack"]
+    page = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+    assert "localize" in page
+    version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True).stdout
+    assert version.startswith("nightstack ")
+    bare = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert bare.returncode == 2
+    assert "Usage" in bare.stderr
+    assert Path(sys.executable).exists()

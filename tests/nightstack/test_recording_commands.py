@@ -1,0 +1,58 @@
+"""localize, exceptions, evaluate, report: from a recording folder to files, and what they say on the way."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from nightstack.cli import main
+from tests.nightstack.night import csv_rows
+
+
+def test_from_recording_to_exceptions(recording, library, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["localize", str(recording), "--out", str(out), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    positions = pq.read_table(out / "positions.parquet")
+    assert said["tags"] == positions.num_rows > 100
+    assert (out / "coverage.parquet").exists()
+
+    assert main(["evaluate", str(out / "positions.parquet"), str(recording), "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    # The library is small and the pass is single: what is asked is that the estimate beats the constant guess by far.
+    assert figures["error"]["median_cm"] < 0.5 * figures["constant_guess"]["median_cm"]
+
+    found = tmp_path / "exceptions.csv"
+    positions_file = str(out / "positions.parquet")
+    assert main(["exceptions", str(recording), "--positions", positions_file, "--out", str(found)]) == 0
+    capsys.readouterr()
+    rows = csv_rows(found)
+    planted = {row["epc"] for row in csv_rows(library / "planted.csv") if row["kind"] == "unknown_tag"}
+    reported = {row["epc"] for row in rows if row["kind"] == "unknown_tag"}
+    assert planted
+    assert planted & reported
+
+
+def test_report_makes_the_documents_again(recording, tmp_path, capsys):
+    out = tmp_path / "documents"
+    assert main(["report", str(recording), "--out", str(out)]) == 0
+    capsys.readouterr()
+    for name in ("report.html", "report.pdf", "report.xlsx", "exceptions.csv"):
+        assert (out / name).stat().st_size > 0
+
+
+def test_the_same_recording_gives_the_same_positions(recording, tmp_path, capsys):
+    for run in ("one", "two"):
+        assert main(["localize", str(recording), "--out", str(tmp_path / run)]) == 0
+    capsys.readouterr()
+    one, two = (pq.read_table(tmp_path / run / "positions.parquet") for run in ("one", "two"))
+    assert one.equals(two)
+
+
+@pytest.mark.parametrize("jobs", ["2"])
+def test_more_jobs_change_nothing(recording, tmp_path, capsys, jobs):
+    assert main(["localize", str(recording), "--out", str(tmp_path / "1")]) == 0
+    assert main(["localize", str(recording), "--out", str(tmp_path / "n"), "--jobs", jobs]) == 0
+    capsys.readouterr()
+    one, two = (pq.read_table(tmp_path / run / "positions.parquet") for run in ("1", "n"))
+    assert one.equals(two)
