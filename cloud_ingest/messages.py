@@ -107,7 +107,7 @@ def read_message(arrival: Arrival) -> Message | None:
     site = None
     try:
         site, robot, leaf = parse_topic(arrival.topic)
-        if leaf == "ack" or (not arrival.payload and leaf in ("run", "status")):
+        if leaf == "ack" or (not arrival.payload and leaf in ("run", "end", "status")):
             return None
         return _READERS.get(leaf, _read_batch)(Sender(site, robot), leaf, arrival.payload)
     except (PayloadError, RecordingError) as err:

@@ -31,7 +31,7 @@ from cloud_ingest.messages import (
 )
 from cloud_ingest.models import FAILED, RECORDING, Batch, Run
 from cloud_ingest.quarantine import Quarantine
-from cloud_ingest.run_life import enter, remember_site
+from cloud_ingest.run_life import enter, note, remember_site
 from cloud_ingest.settings import ServeSettings
 from cloud_ingest.watermarks import Watermark, Watermarks, acks
 from recording.topics import Ack
@@ -261,19 +261,24 @@ class _Group:
             self._acknowledge(message.sender, message.run_id)
 
     def _take_end(self, arrival: Arrival, message: EndMessage) -> None:
+        if arrival.retained and self.runs.get(message.run_id) is None:
+            return  # a run of long ago; a robot that still has batches of it says its end again
         run = self._open(arrival, message)
         if run is None:
             return
         self._acknowledge(message.sender, message.run_id)
         counts = dict(message.batches)
-        if run.announced is not None and (run.announced, run.end_reason) != (counts, message.reason):
-            # A robot that took up its run again ends it anew, with more batches.
-            grown = all(counts.get(kind, 0) >= n for kind, n in run.announced.items())
-            if not grown:
-                why = "this end announces fewer batches than an earlier one; the earlier one stays"
-                self._reject(arrival, Rejected(why, message.sender.site, message.run_id))
-                return
+        if (run.announced, run.end_reason) == (counts, message.reason):
+            return
+        # A robot that took up its run again ends it anew, with more batches.
+        if any(counts.get(kind, 0) < n for kind, n in (run.announced or {}).items()):
+            why = "this end announces fewer batches than an earlier one; the earlier one stays"
+            self._reject(arrival, Rejected(why, message.sender.site, message.run_id))
+            return
         run.announced, run.end_reason = counts, message.reason
+        if run.state != RECORDING:
+            said = ", ".join(f"{n} of {kind}" for kind, n in sorted(counts.items()))
+            note(self._session, run, f"the robot's end came after the run had been closed; batches: {said}", arrival.at)
         self._heard(run, arrival)
 
     def _take_status(self, arrival: Arrival, message: StatusMessage) -> None:

@@ -180,6 +180,7 @@ class Robot:
         self.client.on_connect = lambda c, *_: c.subscribe(self.topics.ack, 1)
         self.client.on_message = lambda _c, _d, m: self._on_ack(json.loads(m.payload))
         self.client.reconnect_delay_set(1, 1)
+        self.client.max_inflight_messages_set(100)
         self.client.connect_async("127.0.0.1", self.port)
         self.client.loop_start()
         until(self.client.is_connected, 20)

@@ -149,6 +149,30 @@ def test_an_end_that_announces_less_is_refused_and_one_that_announces_more_is_ta
     assert world.run().announced == {"readings": 7, "poses": 1}
 
 
+def test_a_retained_end_is_heeded_for_a_known_run_and_opens_none(world):
+    end = (TOPICS.end, End("run-1", {"readings": 1}).to_json())
+    world.take(end, retained=True)
+    assert world.run() is None
+    world.batches(0)
+    world.take(end, retained=True)
+    assert world.run().announced == {"readings": 1}
+
+
+def test_a_robot_that_only_repeats_itself_does_not_keep_its_run_open(world):
+    end = (TOPICS.end, End("run-1", {"readings": 3}).to_json())
+    world.batches(0)
+    world.take(end)
+    heard_at = world.run().heard_at
+    world.batches(0)
+    world.take(end, (TOPICS.status, Status("online", "run-1", 6).to_json()))
+    assert world.run().heard_at == heard_at
+
+
+def test_a_cleared_retained_message_is_no_trouble(world):
+    outcome = world.take((TOPICS.run, b""), (TOPICS.end, b""), (TOPICS.status, b""), (TOPICS.ack, b"ours"))
+    assert outcome.quarantined == 0
+
+
 def test_offline_is_noted_and_forgotten_when_the_robot_is_back(world):
     world.batches(0)
     world.take((TOPICS.status, Status("offline", "run-1", 5).to_json()))
