@@ -2,7 +2,8 @@
 What is forgiven in the rows of a recording, and how it is counted.
 
 Radios, networks and clocks spoil rows. Rows that arrive late are sorted, rows equal in every column are
-dropped, spoiled rows are left out; a UTC minute with over 5 % spoiled rows is left out as not scanned.
+dropped, spoiled rows are left out; a UTC minute with over 5 % spoiled rows is left out as not scanned. An
+antenna that mostly gives spoiled rows is left out itself instead, where others work.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from recording.columns import Bool, Int64
+from recording.columns import Bool, Int64, UInt8
 
 MINUTE_NS = 60_000_000_000
 SPOILED_SHARE = 0.05
+BROKEN_SHARE = 0.5
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
@@ -66,23 +68,38 @@ def bits(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return plain.view(f"i{values.dtype.itemsize}")
 
 
-def minutes(t: Int64, known: Bool) -> Int64:
-    """UTC minute of each row; a row without a time has that of the row before it in the file."""
-    minute = np.floor_divide(t, MINUTE_NS)
-    if np.all(known) or not np.any(known):
-        return minute
-    last = np.maximum.accumulate(np.where(known, np.arange(len(t)), -1))
-    return minute[np.where(last < 0, int(np.argmax(known)), last)]
+def spoiled_minutes(t: Int64, trusted: Bool, spoiled: Bool, counted: Bool) -> Int64:
+    """
+    UTC minutes in which over 5 % of the counted rows are spoiled, sorted.
 
-
-def spoiled_minutes(minute: Int64, spoiled: Bool, counted: Bool) -> Int64:
-    """Minutes in which over 5 % of the counted rows are spoiled, sorted."""
+    Parameters
+    ----------
+    t : int64 (n,)
+        Times.
+    trusted : bool (n,)
+        Where the time can be believed; any other row counts in the minute of the trusted row before it in
+        the file, or of the first one.
+    spoiled, counted : bool (n,)
+        Which rows are spoiled, and which ones count at all.
+    """
     if not np.any(spoiled & counted):
         return np.empty(0, np.int64)
+    minute = np.floor_divide(t, MINUTE_NS)
+    if np.any(trusted) and not np.all(trusted):
+        last = np.maximum.accumulate(np.where(trusted, np.arange(len(t)), -1))
+        minute = minute[np.where(last < 0, int(np.argmax(trusted)), last)]
     names, index = np.unique(minute[counted], return_inverse=True)
     total = np.bincount(index, minlength=len(names))
     bad = np.bincount(index, weights=spoiled[counted], minlength=len(names))
     return names[bad > SPOILED_SHARE * total]
+
+
+def broken_antennas(antenna: UInt8, spoiled: Bool, counted: Bool) -> tuple[int, ...]:
+    """Antennas of which most counted rows are spoiled, as long as there is one of which most are not."""
+    total = np.bincount(antenna[counted], minlength=256)
+    bad = np.bincount(antenna[counted & spoiled], minlength=256)
+    broken = bad > BROKEN_SHARE * total
+    return tuple(np.flatnonzero(broken).tolist()) if np.any(~broken & (total > 0)) else ()
 
 
 def spans(minute: Int64) -> tuple[tuple[int, int], ...]:

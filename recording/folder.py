@@ -61,7 +61,7 @@ def _read(folder: Path, truth: bool) -> Recording:
     info = RunInfo.from_json(parse_json(_bytes(folder / "run.json"), "run.json", RecordingError))
     mounts = {mount.id for mount in info.antennas}
     notes: list[str] = []
-    readings, bad_readings = read_readings(folder / "readings.parquet", mounts, notes)
+    readings, bad_readings, broken = read_readings(folder / "readings.parquet", mounts, notes)
     poses, bad_poses = read_poses(folder / "poses.parquet", notes)
     # Where the robot was is unknown in a minute of spoiled poses, so its readings go, too; a minute of
     # spoiled readings says nothing against its poses.
@@ -86,7 +86,7 @@ def _read(folder: Path, truth: bool) -> Recording:
         info=info,
         readings=readings,
         poses=poses,
-        activity=_activity(activity, mounts, notes) if activity else None,
+        activity=_activity(activity, mounts, broken, notes) if activity else None,
         events=_events(events, notes) if events else None,
         truth=read_truth(surveyed) if surveyed and truth else None,
         path=folder,
@@ -154,7 +154,7 @@ def _leave_out(rows: _Rows, spans: tuple[tuple[int, int], ...]) -> _Rows:
     return rows.select(~cleaning.within(rows.t, spans)) if spans else rows
 
 
-def _activity(path: Path, mounts: set[int], notes: list[str]) -> Activity:
+def _activity(path: Path, mounts: set[int], broken: tuple[int, ...], notes: list[str]) -> Activity:
     table = ParquetTable(path, tables.ACTIVITY)
     columns: dict[str, npt.NDArray[Any]] = {"antenna": antennas(table, mounts)}
     columns["t_start"], no_start = times(table, "t_start")
@@ -170,8 +170,9 @@ def _activity(path: Path, mounts: set[int], notes: list[str]) -> Activity:
     }
     others = [values for name, values in columns.items() if name != "t_start"]
     repeated = cleaning.duplicates(columns["t_start"], others + [table.ranks(n) for n in table.extra])
-    keep, _ = judge(table.name, columns["t_start"], ~missing, repeated, spoiled, notes)
-    made = Activity(**columns).select(keep)
+    drop = judge(table.name, repeated, spoiled, notes) | repeated
+    # An antenna whose readings are left out has not listened: nobody may be missed by it.
+    made = Activity(**columns).select(~(drop | np.isin(columns["antenna"], broken)))
     say_late(table.name, made.t_start, notes)
     return made.select(np.argsort(made.t_start, kind="stable"))
 
@@ -184,8 +185,8 @@ def _events(path: Path, notes: list[str]) -> Events:
     for column in texts.values():
         column[[text is None for text in column]] = ""
     repeated = cleaning.duplicates(t, [table.ranks(name) for name in (*names, *table.extra)])
-    keep, _ = judge(table.name, t, ~no_time, repeated, {"time missing": no_time}, notes)
-    made = Events(t=t, **texts).select(keep)
+    drop = judge(table.name, repeated, {"time missing": no_time}, notes) | repeated
+    made = Events(t=t, **texts).select(~drop)
     say_late(table.name, made.t, notes)
     return made.select(np.argsort(made.t, kind="stable"))
 

@@ -19,7 +19,7 @@ from recording.tables import ParquetTable
 TAU = 2 * np.pi
 
 
-def read_readings(path: Path, mounts: set[int], notes: list[str]) -> tuple[Readings, Int64]:
+def read_readings(path: Path, mounts: set[int], notes: list[str]) -> tuple[Readings, Int64, tuple[int, ...]]:
     """
     Read ``readings.parquet``.
 
@@ -38,6 +38,9 @@ def read_readings(path: Path, mounts: set[int], notes: list[str]) -> tuple[Readi
         By time, without duplicates and spoiled rows.
     bad_minutes : int64 array
         UTC minutes of which over 5 % of the rows are spoiled; their rows are still there.
+    broken : tuple of int
+        Antennas of which most rows are spoiled, where others work: they are left out whole and spoil no
+        minute, so that a bad antenna does not cost the night.
 
     Raises
     ------
@@ -70,12 +73,22 @@ def read_readings(path: Path, mounts: set[int], notes: list[str]) -> tuple[Readi
     others = [values for name, values in columns.items() if name != "t"]
     others += [no_frequency, *(table.ranks(name) for name in table.extra)]
     repeated = cleaning.duplicates(columns["t"], others)
-    keep, bad_minutes = judge(table.name, columns["t"], ~no_time, repeated, spoiled, notes)
+    bad = judge(table.name, repeated, spoiled, notes)
+    broken = cleaning.broken_antennas(columns["antenna"], bad, ~repeated)
+    apart = np.isin(columns["antenna"], broken) if broken else np.zeros(table.rows, dtype=np.bool_)
+    for antenna in broken:
+        of_it = (columns["antenna"] == antenna) & ~repeated
+        notes.append(
+            f"{table.name}: antenna {antenna} left out whole: {int(np.count_nonzero(bad & of_it))} of its "
+            f"{int(np.count_nonzero(of_it))} rows are spoiled"
+        )
+    bad_minutes = cleaning.spoiled_minutes(columns["t"], ~no_time, bad, ~(repeated | apart))
+    keep = ~(repeated | bad | apart)
     if np.any(columns["t"][1:] < columns["t"][:-1]):
         say_late(table.name, columns["t"][~(no_time | repeated)], notes)
     if not np.all(keep):
         columns = {name: values[keep] for name, values in columns.items()}
-    return Readings(tags=tuple(names), **columns).compact().sorted(), bad_minutes
+    return Readings(tags=tuple(names), **columns).compact().sorted(), bad_minutes, broken
 
 
 def read_poses(path: Path, notes: list[str]) -> tuple[Poses, Int64]:
@@ -124,27 +137,22 @@ def read_poses(path: Path, notes: list[str]) -> tuple[Poses, Int64]:
     stuck = np.zeros(table.rows, dtype=np.bool_)
     stuck[rows] = cleaning.not_advancing(t[rows])
     spoiled = {"time missing": no_time, "not finite": not_finite, "time does not advance": stuck}
-    keep, bad_minutes = judge(table.name, t, ~(no_time | stuck), repeated, spoiled, notes)
-    rows = rows[keep[rows]]
+    bad = judge(table.name, repeated, spoiled, notes)
+    bad_minutes = cleaning.spoiled_minutes(t, ~(no_time | stuck), bad, ~repeated)
+    rows = rows[~bad[rows]]
     return Poses(**{name: values[rows] for name, values in columns.items()}), bad_minutes
 
 
-def judge(
-    name: str, t: Int64, trusted: Bool, repeated: Bool, spoiled: Mapping[str, Bool], notes: list[str]
-) -> tuple[Bool, Int64]:
+def judge(name: str, repeated: Bool, spoiled: Mapping[str, Bool], notes: list[str]) -> Bool:
     """
-    Say in `notes` how many rows are dropped and why.
+    Say in `notes` how many rows are repeated and spoiled, and why.
 
     Parameters
     ----------
     name : str
         The file's name.
-    t : int64 (n,)
-        Times.
-    trusted : bool (n,)
-        Where the time can be believed; any other row counts in the minute of the row before it.
     repeated : bool (n,)
-        Rows equal to an earlier one.
+        Rows equal to an earlier one; not counted among the spoiled.
     spoiled : mapping of str to bool (n,)
         The reasons, and the rows each one holds for.
     notes : list of str
@@ -152,25 +160,20 @@ def judge(
 
     Returns
     -------
-    keep : bool (n,)
-        Rows neither repeated nor spoiled.
-    bad_minutes : int64 array
-        UTC minutes of which over 5 % of the rows are spoiled, repeated ones not counted.
+    bool (n,)
+        Rows spoiled for any reason.
     """
-    anyhow = np.logical_or.reduce(list(spoiled.values()))
     say(name, repeated, "duplicate", "dropped", notes)
-    if not np.any(anyhow):
-        return ~repeated, np.empty(0, np.int64)
-    bad = anyhow & ~repeated
-    if np.any(bad):
-        reasons: list[str] = []
-        left = bad.copy()
+    anyhow = np.logical_or.reduce(list(spoiled.values()))
+    left = anyhow & ~repeated
+    if np.any(left):
+        bad, reasons = left.copy(), list[str]()
         for reason, rows in spoiled.items():
             count = int(np.count_nonzero(rows & left))
             reasons += [f"{count} {reason}"] if count else []
             left &= ~rows
         say(name, bad, "spoiled", f"left out ({', '.join(reasons)})", notes)
-    return ~(repeated | anyhow), cleaning.spoiled_minutes(cleaning.minutes(t, trusted), anyhow, ~repeated)
+    return anyhow
 
 
 def say(name: str, rows: Bool, what: str, done: str, notes: list[str]) -> None:

@@ -162,6 +162,35 @@ def test_a_minute_with_over_five_percent_spoiled_rows_is_not_scanned(tmp_path: P
     )
 
 
+def test_a_bad_antenna_does_not_cost_the_night(tmp_path: Path) -> None:
+    # Antenna 2 gives half of all rows, and its RSSI is nonsense but for ten of them.
+    columns = reading_columns()
+    odd = np.flatnonzero(readings().antenna == 2)
+    columns["rssi_dbm"] = changed(columns["rssi_dbm"], {int(row): 99.0 for row in odd[10:]})
+    activity = {
+        "t_start": pa.array([START, START]).cast(TIME),
+        "t_end": pa.array([START + MINUTE] * 2).cast(TIME),
+        "antenna": pa.array([1, 2], pa.uint8()),
+        "power_dbm": pa.array([30, 30], pa.float32()),
+        "session": pa.array([1, 1], pa.uint8()),
+        "rounds": pa.array([1, 1], pa.uint32()),
+    }
+    made = read(tmp_path, readings=columns, activity=activity)
+    assert made.not_scanned == ()
+    assert made.readings.same_as(readings().select(readings().antenna == 1))
+    assert made.notes == (
+        "readings.parquet: 290 spoiled rows left out (290 RSSI outside -120..0 dBm)",
+        "readings.parquet: antenna 2 left out whole: 290 of its 300 rows are spoiled",
+    )
+    assert made.activity is not None
+    assert made.activity.antenna.tolist() == [1]
+
+    # Where no antenna works, it is the night that was not scanned.
+    columns["rssi_dbm"] = changed(columns["rssi_dbm"], dict.fromkeys(range(600), 99.0))
+    made = read(tmp_path / "none", readings=columns)
+    assert made.not_scanned == ((START, START + 5 * MINUTE),)
+
+
 def test_rows_without_a_time_count_in_the_minute_they_stand_in(tmp_path: Path) -> None:
     columns = reading_columns()
     made = read(tmp_path, readings=columns | {"t": changed(columns["t"], {130 + k: None for k in range(8)})})
@@ -348,5 +377,5 @@ def test_whatever_rows_hold_what_comes_out_is_clean(
     counted = sum(
         int(note.split()[1]) for note in made.notes if note.startswith("readings") and "sorted" not in note
     )
-    if not made.not_scanned:
+    if not made.not_scanned and not any("antenna" in note for note in made.notes):
         assert len(data) == 60 - counted
