@@ -13,6 +13,7 @@ import numpy.typing as npt
 from localization.ambiguity import Ambiguity, find_ambiguity
 from localization.calibration import Calibration
 from localization.coverage import make_coverage
+from localization.delays import find_delays
 from localization.dense import refine_dense
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
 from localization.observations import Mounts, Observations, driven_m, observe, tag_blocks
@@ -99,12 +100,15 @@ class Localizer:
     ----------
     localization_ : Localization
     ambiguity_ : Ambiguity
+    delays_m_ : float64 array, shape (256,)
+        Electrical length of each antenna's cable.
     law_ : RunLaw or None
         What the run taught of RSSI.
     """
 
     localization_: Localization
     ambiguity_: Ambiguity
+    delays_m_: Floats
     law_: RunLaw | None
 
     def __init__(
@@ -127,6 +131,7 @@ class Localizer:
             notes.append("no poses: no tag could be placed")
             self.localization_ = Localization(positions, Coverage.empty(), tuple(notes))
             return self
+        self.delays_m_ = find_delays(recording.readings, recording.poses, self.ambiguity_.doubled)
         notes += _ambiguity_notes(recording, self.ambiguity_)
         usable = _usable(recording, mounts, self.calibration, notes)
         way = driven_m(recording.poses)
@@ -202,7 +207,14 @@ class _Work:
     def block(self, rows: Ints) -> _Part:
         localizer, poses = self.localizer, self.recording.poses
         observations = observe(
-            self.readings, rows, poses, self.way, self.mounts, localizer.ambiguity_.doubled, self.latency_ns
+            self.readings,
+            rows,
+            poses,
+            self.way,
+            self.mounts,
+            localizer.ambiguity_.doubled,
+            localizer.delays_m_,
+            self.latency_ns,
         )
         frames = self.frames(observations)
         candidates = find_candidates(observations, frames, CORRELATION_M)

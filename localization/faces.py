@@ -173,14 +173,22 @@ def find_candidates(
         frames.tag_depth_m, -0.5 if virtual else 0.05, RANGE_M,
     )  # fmt: skip
     tag_of = np.repeat(np.arange(len(obs.first) - 1), np.diff(obs.first))
-    # Which faces: by received power summed over half-decimetre cells rather than readings, as a robot that
-    # stands still before the wrong side proves nothing by repeating itself.
+    # Which faces: by received power, the strongest observation of every stretch of track added up, as a robot
+    # that stands still before the wrong side proves nothing by repeating itself.
     power = 10.0 ** (obs.rssi_dbm[pair_obs] / 10.0)
     faces = max(len(frames.ids), 1)
     key = tag_of[pair_obs] * faces + pair_face
     unique, inverse = np.unique(key, return_inverse=True)
-    strength = np.zeros(len(unique))
-    np.maximum.at(strength, inverse, power)
+    u, h = _in_frame(obs.position_m[pair_obs], frames, pair_face)
+    stretch = (
+        (inverse * 256 + obs.antenna[pair_obs]) * 65_536
+        + np.floor(u / correlation_m).astype(np.int64)
+        + 32_768
+    )
+    stretches, at = np.unique(stretch, return_inverse=True)
+    loudest = np.zeros(len(stretches))
+    np.maximum.at(loudest, at, power)
+    strength = np.bincount(stretches // 65_536 // 256, loudest, len(unique))
     by_tag = np.lexsort((-strength, unique // faces))
     tag_sorted = unique[by_tag] // faces
     begins = (
@@ -190,9 +198,7 @@ def find_candidates(
     keep = np.zeros(len(unique), bool)
     keep[by_tag[place < most]] = True
     chosen = keep[inverse]
-    pair_obs, pair_face, key = pair_obs[chosen], pair_face[chosen], key[chosen]
-
-    u, h = _in_frame(obs.position_m[pair_obs], frames, pair_face)
+    pair_obs, pair_face, key, u, h = pair_obs[chosen], pair_face[chosen], key[chosen], u[chosen], h[chosen]
     look = np.stack(
         [
             (obs.look[pair_obs, :2] * frames.direction[pair_face]).sum(axis=1),

@@ -168,6 +168,7 @@ def observe(
     way_m: Floats,
     mounts: Mounts,
     doubled: npt.NDArray[np.bool_],
+    delay_m: Floats,
     latency_ns: int,
 ) -> Observations:
     """Turn the given readings (sorted by tag) into observations.
@@ -176,6 +177,8 @@ def observe(
     ----------
     doubled : bool array, shape (256,)
         Antennas whose phase is known up to pi only.
+    delay_m : float64 array, shape (256,)
+        Electrical length of each antenna's cable, taken out of the differences between channels.
     """
     t = readings.t[rows] - latency_ns
     at = poses.at(t)
@@ -185,7 +188,11 @@ def observe(
     where, look = mounts.place(at, antenna)
     way = np.interp(t, poses.t, way_m)
     factor = np.where(doubled[antenna], 2.0, 1.0)
-    phase = readings.phase_rad[rows].astype(np.float64) * factor
+    k = wavenumber(frequency)
+    phase = readings.phase_rad[rows].astype(np.float64)
+    if len(k):
+        phase = phase - (k - float(np.median(k))) * delay_m[antenna]
+    phase = phase * factor
     seen = np.ones(len(rows)) if readings.seen_count is None else np.maximum(readings.seen_count[rows], 1.0)
     rssi = readings.rssi_dbm[rows].astype(np.float64)
 
@@ -228,7 +235,7 @@ def observe(
         look=look[lead],
         way_m=mean_way[order],
         sigma_pose_m=sigma_pose[order],
-        wavenumber=(wavenumber(frequency) * factor)[lead],
+        wavenumber=(k * factor)[lead],
         phase_rad=np.where(heard[order] > 0, np.angle(total[order]), np.nan),
         variance=(noise + spread)[order],
         rssi_dbm=mean_rssi[order],

@@ -13,7 +13,7 @@ from scipy.special import logsumexp, ndtr
 from localization.faces import Candidates, Frames
 from localization.observations import Mounts, Observations
 from localization.profile import Fits, Hypotheses
-from localization.strength import TAG_DB, WITNESS, learn_pattern, rssi_likelihood
+from localization.strength import TAG_DB, learn_pattern, rssi_likelihood
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -24,10 +24,8 @@ POWER_LOG_ODDS = 0.4
 #: Log-likelihood of a residual under the Student-t (4 degrees of freedom, without its scale) against any phase being
 #: as likely: log(3/8) + log(2 pi).
 PHASE_BASE = 0.857
-#: The same for RSSI: a Gaussian of 4 dB against 30 dB of anything.
-RSSI_BASE = 1.1
 #: What stays in a single tag's offset whatever the fit says (orientation, the tag's own phase centre).
-TAG_FLOOR_M = 0.008
+TAG_FLOOR_M = 0.012
 #: Fewer track cells than this do not fix offset, phase and depth; then only the footprint is believed.
 FEW_CELLS = 4.0
 #: The best a footprint's centroid does (slide: 12 cm mean error at 20 cm pitch).
@@ -65,11 +63,10 @@ def score(
     begin = candidates.start[:-1]
     owner = np.repeat(np.arange(len(begin)), np.diff(hypotheses.start))
     total = np.add.reduceat(weight, begin)[owner]
-    witnesses = WITNESS * np.add.reduceat(1.0 / candidates.density, begin)[owner]
     power = np.add.reduceat(
         10.0 ** (observations.rssi_dbm[candidates.observation] / 10.0) / candidates.density, begin
     )
-    base = fits.log_likelihood + PHASE_BASE * total + RSSI_BASE * witnesses + hypotheses.log_prior
+    base = fits.log_likelihood + PHASE_BASE * total + hypotheses.log_prior
     base += POWER_LOG_ODDS * 10.0 * np.log10(power)[owner]
     tags = candidates.tag[owner]
     rounds = 3 if law is None else 1
@@ -81,7 +78,8 @@ def score(
         strength, likelihood = rssi_likelihood(
             observations, candidates, hypotheses, fits, mounts, share, bias
         )
-        posterior = base + likelihood
+        # Between faces, which were heard by other readings, received power has spoken already.
+        posterior = base + likelihood - np.maximum.reduceat(likelihood, hypotheses.start[:-1])[owner]
         if math.isfinite(usual):
             posterior = posterior - 0.5 * ((strength - usual) / TAG_DB) ** 2
         if law is None:

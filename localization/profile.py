@@ -28,6 +28,8 @@ STEP_M = 0.01
 SLACK_M = 0.10
 #: Spread of a tag's depth about the plan's.
 DEPTH_SIGMA_M = 0.025
+#: Without shelves in the plan: how far beyond the lowest and highest antenna tags still are.
+BEYOND_ANTENNAS_M = 0.15
 #: A book's tag sits in its lower half.
 TAG_HEIGHT_M, TAG_HEIGHT_SIGMA_M = 0.12, 0.05
 
@@ -129,12 +131,14 @@ def _hypotheses_of(frames: Frames, face: int, low: float, high: float) -> tuple[
             np.zeros(n), heights, np.full(n, DEPTH_SIGMA_M), np.full(n, TAG_HEIGHT_SIGMA_M), np.zeros(n), number,
         )  # fmt: skip
     if high > low:
+        # Antennas are mounted over the heights where tags are.
         heights = np.arange(max(low - 0.4, 0.05), high + 0.45, 0.1)
-        prior, spread = np.zeros(len(heights)), 0.06
+        beyond = np.maximum(np.maximum(low - heights, heights - high), 0.0)
+        prior, spread = -0.5 * (beyond / BEYOND_ANTENNAS_M) ** 2, 0.06
     else:
         # One height of antennas says nothing of above or below: tags are near the height the antenna was put at.
         heights = low + np.array([0.0, 0.1, 0.2, 0.3])
-        prior, spread = -0.5 * ((heights - low) / 0.15) ** 2, 0.05
+        prior, spread = -0.5 * ((heights - low) / BEYOND_ANTENNAS_M) ** 2, 0.05
     depths, depth_sigma = np.zeros(1), DEPTH_SIGMA_M
     if frames.ids[face] is None:
         depths, depth_sigma = np.arange(UNKNOWN_DEPTH_M[0], UNKNOWN_DEPTH_M[1], 0.08), 0.08

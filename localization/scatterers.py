@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from localization.signal_model import LIGHT_MPS
 
@@ -36,9 +37,8 @@ MOST_SCATTERERS = 6
 RIDGE, DAMPING = 1e-3, 0.7
 #: Rounds of (phases, scatterers, offsets) after each change.
 ROUNDS = 3
-#: Effective independent samples of a scan, for the posterior: 1 m of track at a correlation of 10 to 15 cm, both
-#: quadratures, less what the scatterers take.
-EFFECTIVE_SAMPLES = 4.0
+#: Effective independent samples of a scan, for the posterior: a metre of track at a correlation of 12 cm.
+EFFECTIVE_SAMPLES = 8.0
 #: What stays in a tag's offset whatever the fit says: its own phase centre.
 TAG_SIGMA_M = 0.01
 #: Every so many stops one is held out to judge whether scatterers explain anything.
@@ -93,6 +93,15 @@ class ScatterFit:
 
 
 def fit_scatterers(scan: Scan, most: int = MOST_SCATTERERS) -> ScatterFit:
+    """Fit scatterers and offsets on one thread.
+
+    The matrices are small: a linear-algebra library that spreads them over all cores only waits for them.
+    """
+    with threadpool_limits(limits=1):
+        return _fit_scatterers(scan, most)
+
+
+def _fit_scatterers(scan: Scan, most: int) -> ScatterFit:
     """Fit scatterers and offsets; ``gain`` tells whether to believe them.
 
     The log of the unexplained share is averaged over two models of the antenna (with and without pattern), as

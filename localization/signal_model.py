@@ -17,7 +17,7 @@ LIGHT_MPS = 299_792_458.0
 
 #: Multipath, not the receiver, limits the phase: a shelf's scatterers move it by about half a radian, alike over
 #: some centimetres of track. Two readings nearer than this are one witness, not two.
-CORRELATION_M = 0.05
+CORRELATION_M = 0.10
 #: Root mean square phase residual of a tag in a filled shelf (slide: .44 rad at 20 cm pitch, .8 at 8 cm).
 MULTIPATH_RAD = 0.6
 #: Taken twice, a phase's residual grows by less than two: half-turn fades drop out (robot: .44 rad modulo pi).

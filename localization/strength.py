@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 #: Fades are alike over about twice the way phases are, so a phase's worth of track is half a witness.
-WITNESS = 0.5
+WITNESS = 1.0
 #: A residual beyond this is a null or another way of hearing the tag, whose size says nothing more.
 CLIP_DB = 10.0
 #: Spread of tags' own strength, dB: make, orientation, the book.
