@@ -89,8 +89,8 @@ class RadioParameters:
         Dwell on one antenna port before the next.
     """
 
-    end_scatterer: tuple[float, float] = (0.12, 0.32)
-    weak_scatterer: tuple[float, float] = (0.03, 0.10)
+    end_scatterer: tuple[float, float] = (0.065, 0.175)
+    weak_scatterer: tuple[float, float] = (0.016, 0.055)
     weak_count: tuple[int, int] = (2, 5)
     end_beyond_m: tuple[float, float] = (0.0, 0.03)
     scatterer_depth_m: float = 0.08
@@ -102,7 +102,7 @@ class RadioParameters:
     coupling_most: float = 0.25
     phase_centre_sd_m: float = 0.003
     antenna_centre_sd_m: float = 0.006
-    compression: float = 0.4
+    compression: float = 0.5
     am_pm_rad_per_db: float = 0.01
     floor_reflection: float = 0.08
     tag_loss_db: float = 6.0
@@ -175,8 +175,8 @@ _ORDINARY = RadioParameters()
 PRESETS: Final[Mapping[str, RadioParameters]] = {
     "easy": replace(
         _ORDINARY,
-        end_scatterer=(0.04, 0.12),
-        weak_scatterer=(0.01, 0.04),
+        end_scatterer=(0.02, 0.06),
+        weak_scatterer=(0.005, 0.02),
         coupling=0.10,
         phase_centre_sd_m=0.0015,
         floor_reflection=0.03,
@@ -189,8 +189,8 @@ PRESETS: Final[Mapping[str, RadioParameters]] = {
     "ordinary": _ORDINARY,
     "harsh": replace(
         _ORDINARY,
-        end_scatterer=(0.2, 0.6),
-        weak_scatterer=(0.05, 0.2),
+        end_scatterer=(0.12, 0.32),
+        weak_scatterer=(0.03, 0.1),
         weak_count=(2, 6),
         coupling=0.4,
         phase_centre_sd_m=0.006,
