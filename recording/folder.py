@@ -49,15 +49,20 @@ def read_recording(path: str | Path, *, truth: bool = True) -> Recording:
     """
     folder = Path(path)
     try:
+        if not folder.is_dir():
+            what = "is a file, not a recording folder" if folder.exists() else "is missing"
+            raise RecordingError(f"{folder}: {what}")
+    except OSError as e:
+        raise RecordingError(f"{folder}: cannot be read ({one_line(e.strerror or str(e))})") from None
+    try:
         return _read(folder, truth)
+    except RecordingError as e:
+        raise RecordingError(f"{folder}/{e}") from None
     except OSError as e:
         raise RecordingError(f"{folder}: cannot be read ({one_line(e.strerror or str(e))})") from None
 
 
 def _read(folder: Path, truth: bool) -> Recording:
-    if not folder.is_dir():
-        what = "is a file, not a recording folder" if folder.exists() else "is missing"
-        raise RecordingError(f"{folder}: {what}")
     info = RunInfo.from_json(parse_json(_bytes(folder / "run.json"), "run.json", RecordingError))
     mounts = {mount.id for mount in info.antennas}
     notes: list[str] = []
@@ -76,9 +81,12 @@ def _read(folder: Path, truth: bool) -> Recording:
 
     def there(name: str) -> Path | None:
         file = folder / name
-        if file.is_dir():
-            raise RecordingError(f"{name}: is a folder where a file should be")
-        return file if file.exists() or file.is_symlink() else None
+        try:
+            if file.is_dir():
+                raise RecordingError(f"{name}: is a folder where a file should be")
+            return file if file.exists() or file.is_symlink() else None
+        except OSError as e:
+            raise RecordingError(f"{name}: cannot be read ({one_line(e.strerror or str(e))})") from None
 
     activity, events, surveyed = there("activity.parquet"), there("events.parquet"), there("truth.parquet")
     odometry, sightings = there("odometry.parquet"), there("sightings.parquet")
@@ -143,9 +151,7 @@ def _bytes(path: Path) -> bytes:
             raise RecordingError(f"{path.name}: is larger than {_MAX_RUN_JSON >> 20} MiB")
         return path.read_bytes()
     except FileNotFoundError:
-        raise RecordingError(
-            f"{path.name}: is missing in {path.parent}; a recording folder needs it"
-        ) from None
+        raise RecordingError(f"{path.name}: is missing; a recording folder needs it") from None
     except OSError as e:
         raise RecordingError(f"{path.name}: cannot be read ({one_line(e.strerror or str(e))})") from None
 

@@ -100,10 +100,10 @@ class ParquetTable:
 
     def __init__(self, path: Path, specs: tuple[ColumnSpec, ...]) -> None:
         self.path, self.name = path, path.name
-        if path.is_dir():
-            raise RecordingError(f"{self.name}: is a folder where a file should be")
         strings = [spec.name for spec in specs if pa.types.is_string(spec.type)]
         try:
+            if path.is_dir():
+                raise RecordingError(f"{self.name}: is a folder where a file should be")
             # A dictionary column of few distinct strings costs four bytes a row; the setting must name
             # existing columns only, hence the look at the schema first.
             names = pq.read_schema(path).names
@@ -111,7 +111,9 @@ class ParquetTable:
                 path, read_dictionary=[s for s in strings if s in names], page_checksum_verification=True
             )
         except FileNotFoundError:
-            raise RecordingError(f"{self.name}: is missing in {path.parent}") from None
+            raise RecordingError(f"{self.name}: is missing") from None
+        except RecordingError:
+            raise
         except (OSError, pa.ArrowException, ValueError) as e:
             raise RecordingError(f"{self.name}: cannot be read as Parquet ({one_line(str(e))})") from None
         self.rows: int = self._file.metadata.num_rows

@@ -176,8 +176,8 @@ def read_holdings(path: str | Path) -> Holdings:
         One line naming the file and the row (counted from 1 below the header) with its line.
     """
     file = Path(path)
-    file = file / "holdings.csv" if file.is_dir() else file
     try:
+        file = file / "holdings.csv" if file.is_dir() else file
         text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise HoldingsError(f"{file}: is missing") from None

@@ -350,8 +350,8 @@ def read_plan(path: str | Path) -> Plan:
         If it is missing, no JSON or wrong: one line with the JSON path.
     """
     file = Path(path)
-    file = file / "plan.json" if file.is_dir() else file
     try:
+        file = file / "plan.json" if file.is_dir() else file
         if file.stat().st_size > _MAX_BYTES:
             raise PlanError(f"{file}: is larger than {_MAX_BYTES >> 20} MiB")
         data = file.read_bytes()

@@ -217,7 +217,7 @@ def test_a_wrong_run_json_is_refused_with_its_path(tmp_path: Path, path: str, va
         place = place[key]
     place[last] = value
     text = refused(write(tmp_path / "rec", run=obj))
-    assert text.startswith(f"run.json: {where}")
+    assert text.startswith(f"{tmp_path / 'rec' / 'run.json'}: {where}")
 
 
 @pytest.mark.parametrize(
