@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from email import policy
 from email.message import EmailMessage
+from email.utils import parseaddr
 
 MAIL_POLICY = policy.SMTP
 """CRLF, and headers encoded where they are not ASCII."""
@@ -16,7 +17,7 @@ def message_id(about: str, report_kind: str, recipient: str, sender: str) -> str
     RFC 5322, 3.6.4: left of the @ is unique within the domain on the right.
     """
     key = "\x1f".join((about, report_kind, recipient))
-    domain = sender.rpartition("@")[2] or "localhost"
+    domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
     return f"<{hashlib.sha256(key.encode()).hexdigest()[:40]}@{domain}>"
 
 

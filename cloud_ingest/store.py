@@ -278,7 +278,12 @@ class _Group:
         run.announced, run.end_reason = counts, message.reason
         if run.state != RECORDING:
             said = ", ".join(f"{n} of {kind}" for kind, n in sorted(counts.items()))
-            note(self._session, run, f"the robot's end came after the run had been closed; batches: {said}", arrival.at)
+            note(
+                self._session,
+                run,
+                f"the robot's end came after the run had been closed; batches: {said}",
+                arrival.at,
+            )
         self._heard(run, arrival)
 
     def _take_status(self, arrival: Arrival, message: StatusMessage) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from cloud_ingest import Recipient, ServeSettings
 from cloud_ingest.database import Database
-from cloud_ingest.mails import text_mail
+from cloud_ingest.mails import message_id, text_mail
 from cloud_ingest.models import OutboxMail
 from cloud_ingest.outbox import Outbox, put
 from cloud_ingest.run_life import remember_site
@@ -74,6 +74,17 @@ def test_a_mail_goes_out_once_and_a_copy_is_kept(post, mail_server, tmp_path):
     assert post.row().state == "sent"
     (copy,) = tmp_path.glob("sites/site/mail/*.eml")
     assert copy.read_bytes() == post.row().message
+
+
+def test_the_message_id_depends_on_the_mail_alone():
+    ids = {
+        message_id("run:1", "report", "a@b.example", sender)
+        for sender in ("n@lib.example", "Night <n@lib.example>", "Night <other@lib.example>")
+    }
+    assert len(ids) == 1
+    (one,) = ids
+    assert one.endswith("@lib.example>")
+    assert message_id("run:1", "update-1", "a@b.example", "n@lib.example") != one
 
 
 def test_each_recipient_has_a_mail_of_its_own(post, mail_server):
