@@ -16,6 +16,7 @@ from localization.coverage import make_coverage
 from localization.delays import find_delays
 from localization.dense import refine_dense
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
+from localization.listening import Listening
 from localization.observations import Mounts, Observations, driven_m, observe, tag_blocks
 from localization.order import rank_on_shelves
 from localization.placing import Places, RunLaw, place, place_by_rssi, score
@@ -157,7 +158,7 @@ class Localizer:
         coverage = Coverage.empty()
         if self.plan is not None and parts:
             tell(0.9, "mapping what was covered")
-            coverage = _coverage(recording, work.frames(None), mounts, parts, latency_ns)
+            coverage = _coverage(work.listening, work.frames(None), self.law_, parts)
         positions = _rank(positions)
         self.localization_ = Localization(positions, coverage, tuple(notes))
         tell(1.0, "done")
@@ -197,6 +198,9 @@ class _Work:
         self.latency_ns = latency_ns
         plan = localizer.plan
         self._frames = Frames.of_plan(plan) if plan is not None and len(plan.faces) else None
+        self.listening = (
+            Listening.of(recording, self._frames, mounts, latency_ns) if self._frames is not None else None
+        )
 
     def frames(self, observations: Observations | None) -> Frames:
         if self._frames is None:
@@ -221,7 +225,17 @@ class _Work:
         hypotheses = make_hypotheses(candidates, frames)
         weight = weigh(observations, candidates)
         fits = fit(observations, candidates, hypotheses, frames, weight)
-        scores, law = score(observations, candidates, hypotheses, fits, self.mounts, weight, localizer.law_)
+        scores, law = score(
+            observations,
+            candidates,
+            hypotheses,
+            fits,
+            self.mounts,
+            weight,
+            localizer.law_,
+            frames,
+            self.listening,
+        )
         places = place(candidates, hypotheses, fits, scores, frames)
         places = place_by_rssi(observations, candidates, places, frames)
         places, notes = refine_dense(observations, candidates, hypotheses, places, frames)
@@ -367,10 +381,12 @@ def _rank(positions: Positions) -> Positions:
 
 
 def _coverage(
-    recording: Recording, frames: Frames, mounts: Mounts, parts: list[_Part], latency_ns: int
+    listening: Listening | None, frames: Frames, law: RunLaw | None, parts: list[_Part]
 ) -> Coverage:
-    """Learn from the well placed tags how often a tag is read, and map it."""
-    face, offset, height, count = [], [], [], []
+    """Map what a tag anywhere would have given, by the read rate the run taught."""
+    if listening is None or law is None or law.rate is None:
+        return Coverage.empty()
+    face, offset, height, count = [np.zeros(0, np.int64)], [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
     for part in parts:
         places, candidates = part.places, part.candidates
         if len(places.tag) == 0:
@@ -381,9 +397,7 @@ def _coverage(
         offset.append(places.offset_m[good])
         height.append(places.height_m[good])
         count.append(number[places.candidate[good]])
-    if not face:
-        face, offset, height, count = [np.zeros(0, np.int64)], [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
     return make_coverage(
-        recording, frames, mounts, np.concatenate(face), np.concatenate(offset), np.concatenate(height),
-        np.concatenate(count), latency_ns,
+        listening, frames, law.rate, np.concatenate(face), np.concatenate(offset), np.concatenate(height),
+        np.concatenate(count),
     )  # fmt: skip

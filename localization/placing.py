@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import logsumexp, ndtr
 
 from localization.faces import Candidates, Frames
+from localization.listening import Listening, ReadRate, expected_readings, learn_rate
 from localization.observations import Mounts, Observations
 from localization.profile import Fits, Hypotheses
 from localization.strength import TAG_DB, learn_pattern, rssi_likelihood
@@ -21,6 +22,12 @@ Ints = npt.NDArray[np.int64]
 #: A face's readings, received power summed over equal stretches of track, tell the side of the rack: through the
 #: rack they are about 10 dB weaker, give or take 5 dB, so a decibel weighs 2 * 10 / (2 * 5^2).
 POWER_LOG_ODDS = 0.4
+#: Rounds of placing tags and learning from them how RSSI and read rate depend on place.
+LEARNING_ROUNDS = 4
+#: Readings an antenna may give where none is expected (reflections); how much a reading counts, as they come in
+#: bursts; and how many count at most, as the law is no better than that.
+UNEXPECTED_READINGS = 0.3
+BURST_SHARE, MOST_COUNTED = 0.5, 30.0
 #: Log-likelihood of a residual under the Student-t (4 degrees of freedom, without its scale) against any phase being
 #: as likely: log(3/8) + log(2 pi).
 PHASE_BASE = 0.857
@@ -39,6 +46,7 @@ class RunLaw:
     pattern_share: float
     bias_db: Floats
     strength_db: float
+    rate: ReadRate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +66,10 @@ def score(
     mounts: Mounts,
     weight: Floats,
     law: RunLaw | None,
+    frames: Frames,
+    listening: Listening | None,
 ) -> tuple[Scores, RunLaw]:
-    """Join phase, RSSI and received power; learn the run's RSSI law where none is given."""
+    """Join phase, RSSI, received power and read counts; learn the run's laws where none is given."""
     begin = candidates.start[:-1]
     owner = np.repeat(np.arange(len(begin)), np.diff(hypotheses.start))
     total = np.add.reduceat(weight, begin)[owner]
@@ -69,26 +79,73 @@ def score(
     base = fits.log_likelihood + PHASE_BASE * total + hypotheses.log_prior
     base += POWER_LOG_ODDS * 10.0 * np.log10(power)[owner]
     tags = candidates.tag[owner]
-    rounds = 3 if law is None else 1
-    share, bias, usual = (
-        (0.0, np.zeros(256), math.nan) if law is None else (law.pattern_share, law.bias_db, law.strength_db)
-    )
+    law_now = law or RunLaw(0.0, np.zeros(256), math.nan)
     posterior, strength = base, base
-    for step in range(rounds):
+    counts = _counts(observations, candidates, listening)
+    for step in range(LEARNING_ROUNDS if law is None else 1):
         strength, likelihood = rssi_likelihood(
-            observations, candidates, hypotheses, fits, mounts, share, bias
+            observations, candidates, hypotheses, fits, mounts, law_now.pattern_share, law_now.bias_db
         )
+        if law_now.rate is not None and listening is not None:
+            likelihood = likelihood + _count_likelihood(
+                candidates, hypotheses, fits, owner, counts, frames, listening, law_now.rate
+            )
         # Between faces, which were heard by other readings, received power has spoken already.
         posterior = base + likelihood - np.maximum.reduceat(likelihood, hypotheses.start[:-1])[owner]
-        if math.isfinite(usual):
-            posterior = posterior - 0.5 * ((strength - usual) / TAG_DB) ** 2
-        if law is None:
+        if math.isfinite(law_now.strength_db):
+            posterior = posterior - 0.5 * ((strength - law_now.strength_db) / TAG_DB) ** 2
+        if law is None and step < LEARNING_ROUNDS - 1:
             best = first_best(tags, posterior)
             usual = float(np.median(strength[best]))
-            if step < rounds - 1:
-                trusted = best[np.abs(strength[best] - usual) < 1.2 * TAG_DB]
-                share, bias = learn_pattern(observations, candidates, hypotheses, fits, mounts, trusted)
-    return Scores(posterior, strength, owner), RunLaw(share, bias, usual)
+            trusted = best[np.abs(strength[best] - usual) < 1.2 * TAG_DB]
+            share, bias = learn_pattern(observations, candidates, hypotheses, fits, mounts, trusted)
+            rate = None
+            if listening is not None:
+                rate = learn_rate(
+                    listening, frames, candidates.face[owner[trusted]], fits.offset_m[trusted],
+                    fits.height_m[trusted], counts[owner[trusted]],
+                )  # fmt: skip
+            law_now = RunLaw(share, bias, usual, rate)
+    return Scores(posterior, strength, owner), law_now
+
+
+def _counts(observations: Observations, candidates: Candidates, listening: Listening | None) -> Floats:
+    """Return the readings of each candidate by antenna, shape (c, antennas)."""
+    if listening is None:
+        return np.zeros((len(candidates.tag), 0))
+    number = len(listening.antennas)
+    owner = np.repeat(np.arange(len(candidates.tag)), np.diff(candidates.start))
+    column = np.searchsorted(listening.antennas, observations.antenna[candidates.observation])
+    heard = observations.heard[candidates.observation]
+    return np.bincount(owner * number + column, heard, len(candidates.tag) * number).reshape(-1, number)
+
+
+def _count_likelihood(
+    candidates: Candidates,
+    hypotheses: Hypotheses,
+    fits: Fits,
+    owner: Ints,
+    counts: Floats,
+    frames: Frames,
+    listening: Listening,
+    rate: ReadRate,
+) -> Floats:
+    """Log-likelihood of which antenna read a tag how often, shape (y,).
+
+    Multinomial over antennas, so that a tag read often or seldom everywhere says nothing; readings come in bursts,
+    so that each counts for less than one.
+    """
+    del hypotheses
+    if counts.shape[1] < 2:
+        return np.zeros(len(owner))
+    expected = (
+        expected_readings(listening, frames, rate, candidates.face[owner], fits.offset_m, fits.height_m)
+        + UNEXPECTED_READINGS
+    )
+    share = expected / expected.sum(axis=1, keepdims=True)
+    seen = counts[owner]
+    witness = np.minimum(BURST_SHARE, MOST_COUNTED / np.maximum(seen.sum(axis=1), 1.0))
+    return witness * (seen * np.log(share)).sum(axis=1)
 
 
 def first_best(tags: Ints, value: Floats) -> Ints:

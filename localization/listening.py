@@ -1,0 +1,265 @@
+"""Where and when antennas listened, and how often a tag somewhere is read.
+
+The rate at which a tag is read depends on how well the antenna powers it (distance and direction). The run itself
+teaches that rate, from the tags it heard; it then says what a tag at any place would have given to each antenna,
+which tells shelves apart and shows what was not covered.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from localization.faces import LOOKS_AT, OVERHANG_M, SAME_ROW_M, Frames
+from localization.observations import Mounts
+from localization.signal_model import RANGE_M
+from recording import Recording
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+#: The robot's way is looked at in steps of this length or time, whichever comes first.
+STEP_M, STEP_S = 0.05, 2.0
+#: Bins of link quality: what reaches the tag one way, dB against 1 m on boresight.
+BIN_DB, LOWEST_DB, BINS = 1.5, -36.0, 32
+#: Shares of the nominal antenna pattern tried (multipath fills what the pattern leaves out).
+PATTERN_SHARES = (0.0, 0.5, 1.0)
+#: Tags learnt from.
+MOST_TAGS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The run in short steps of each antenna; ``s`` steps.
+
+    Attributes
+    ----------
+    where_m, look : float64 array, shape (s, 3)
+    column : int64 array, shape (s,)
+        Index into ``antennas``.
+    beamwidth_deg, seconds : float64 array, shape (s,)
+    facing : bool array, shape (faces, s)
+        Which steps look at which faces, by the rule that readings are sorted by.
+    antennas : int64 array, shape (a,)
+        Antenna ids.
+    """
+
+    where_m: Floats
+    look: Floats
+    column: Ints
+    beamwidth_deg: Floats
+    seconds: Floats
+    facing: npt.NDArray[np.bool_]
+    antennas: Ints
+
+    @classmethod
+    def of(cls, recording: Recording, frames: Frames, mounts: Mounts, latency_ns: int) -> Listening:
+        """Cut the run into steps."""
+        antennas = np.array([mount.id for mount in recording.info.antennas], np.int64)
+        where, look, number, seconds = _steps(recording, mounts, latency_ns)
+        column = np.searchsorted(np.sort(antennas), number)
+        return cls(
+            where, look, column, mounts.beamwidth_deg[number], seconds, _facing(where, look, frames),
+            np.sort(antennas),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRate:
+    """Readings per second by link quality, shape (BINS,), and the share of the pattern it was learnt with."""
+
+    per_second: Floats
+    pattern_share: float
+
+
+def expected_readings(
+    listening: Listening, frames: Frames, rate: ReadRate, face: Ints, offset_m: Floats, height_m: Floats
+) -> Floats:
+    """Return what tags at the given places would have given to each antenna, shape (n, antennas)."""
+    out = np.zeros((len(face), len(listening.antennas), 1))
+    _expose(
+        face, offset_m, height_m, listening.where_m, listening.look, listening.column, listening.beamwidth_deg,
+        listening.seconds, listening.facing, frames.origin_m, frames.direction, frames.normal, frames.tag_depth_m,
+        rate.pattern_share, rate.per_second, out,
+    )  # fmt: skip
+    return out[:, :, 0]
+
+
+def learn_rate(
+    listening: Listening, frames: Frames, face: Ints, offset_m: Floats, height_m: Floats, readings: Floats
+) -> ReadRate:
+    """Learn the rate from tags at known places.
+
+    Parameters
+    ----------
+    readings : float64 array, shape (n, antennas)
+        What each tag gave to each antenna.
+    """
+    chosen = (
+        np.unique(np.linspace(0, len(face) - 1, min(len(face), MOST_TAGS)).astype(np.int64))
+        if len(face)
+        else face
+    )
+    best = ReadRate(np.zeros(BINS), 0.0)
+    best_fit = -math.inf
+    count = readings[chosen].ravel()
+    for share in PATTERN_SHARES:
+        exposure = np.zeros((len(chosen), len(listening.antennas), BINS))
+        _expose(
+            face[chosen], offset_m[chosen], height_m[chosen], listening.where_m, listening.look, listening.column,
+            listening.beamwidth_deg, listening.seconds, listening.facing, frames.origin_m, frames.direction,
+            frames.normal, frames.tag_depth_m, share, np.zeros(0), exposure,
+        )  # fmt: skip
+        flat = exposure.reshape(-1, BINS)
+        rate = _fit_rate(flat, count)
+        model = np.maximum(flat @ rate, 0.05)
+        fit = float((count * np.log(model) - model).sum())
+        if fit > best_fit:
+            best, best_fit = ReadRate(rate, share), fit
+    return best
+
+
+def _steps(recording: Recording, mounts: Mounts, latency_ns: int) -> tuple[Floats, Floats, Ints, Floats]:
+    """Cut the run into steps of each antenna: where it was, where it looked, and how long it listened."""
+    poses = recording.poses
+    antennas = np.array([mount.id for mount in recording.info.antennas], np.int64)
+    if len(poses.t) < 2 or len(antennas) == 0:
+        return np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0)
+    way = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(poses.x_m), np.diff(poses.y_m)))])
+    bins = np.floor(way / STEP_M) + np.floor((poses.t - poses.t[0]) / (STEP_S * 1e9)) * 1e6
+    starts = np.flatnonzero(np.append(True, np.diff(bins) != 0))
+    edges = np.append(poses.t[starts], poses.t[-1])
+    # A long gap between poses is cut, too: the robot may have stood there and listened.
+    edges = np.unique(np.concatenate([edges, np.arange(edges[0], edges[-1], int(STEP_S * 1e9))]))
+    middle = (edges[:-1] + np.diff(edges) // 2).astype(np.int64)
+    at = poses.at(middle)
+    where, look, number, seconds = [], [], [], []
+    for antenna in antennas:
+        listened = np.diff(_listened(recording, int(antenna), edges + latency_ns))
+        kept = listened > 0
+        if not kept.any():
+            continue
+        spot, facing = mounts.place(at, np.full(len(middle), antenna))
+        where.append(spot[kept])
+        look.append(facing[kept])
+        number.append(np.full(int(kept.sum()), antenna))
+        seconds.append(listened[kept])
+    if not where:
+        return np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0)
+    return np.concatenate(where), np.concatenate(look), np.concatenate(number), np.concatenate(seconds)
+
+
+def _listened(recording: Recording, antenna: int, t: Ints) -> Floats:
+    """Return how many seconds the antenna had listened by each time ``t`` (ascending)."""
+    if recording.activity is not None:
+        mine = recording.activity.antenna == antenna
+        start, end = recording.activity.t_start[mine], recording.activity.t_end[mine]
+    else:
+        heard = recording.readings.t[recording.readings.antenna == antenna]
+        start, end = (heard.min(keepdims=True), heard.max(keepdims=True)) if len(heard) else (heard, heard)
+    lost = recording.not_scanned
+    return _covered(start, end, t) - sum(
+        (_covered(np.maximum(start, a), np.minimum(end, b), t) for a, b in lost), np.zeros(len(t))
+    )
+
+
+def _covered(start: Ints, end: Ints, t: Ints) -> Floats:
+    """Seconds of the (possibly overlapping) intervals before each ``t``."""
+    keep = end > start
+    start, end = start[keep], end[keep]
+    if len(start) == 0:
+        return np.zeros(len(t))
+    order = np.argsort(start, kind="stable")
+    start, end = start[order], np.maximum.accumulate(end[order])
+    begins = np.flatnonzero(np.append(True, start[1:] > end[:-1]))
+    low, high = start[begins], end[np.append(begins[1:] - 1, len(end) - 1)]
+    knots = np.stack([low, high], axis=1).ravel().astype(np.float64) - float(low[0])
+    total = np.stack([np.append(0, np.cumsum(high - low))[:-1], np.cumsum(high - low)], axis=1).ravel()
+    return np.interp(t.astype(np.float64) - float(low[0]), knots, total.astype(np.float64)) * 1e-9
+
+
+def _facing(where: Floats, look: Floats, frames: Frames) -> npt.NDArray[np.bool_]:
+    """Which steps look at which faces, shape (faces, steps): the same rule the readings are sorted by."""
+    h = where[:, :2] @ frames.normal.T - (frames.origin_m * frames.normal).sum(axis=1) + frames.tag_depth_m
+    u = where[:, :2] @ frames.direction.T - (frames.origin_m * frames.direction).sum(axis=1)
+    seen = (-(look[:, :2] @ frames.normal.T) >= LOOKS_AT) & (h >= 0.05) & (h <= RANGE_M)
+    seen &= (u >= -OVERHANG_M) & (u <= frames.length_m + OVERHANG_M)
+    before = seen & (u > -0.3) & (u < frames.length_m + 0.3)
+    closest = np.where(before, h, np.inf).min(axis=1, initial=np.inf)
+    return np.ascontiguousarray((seen & (h <= closest[:, None] + SAME_ROW_M)).T)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _expose(
+    face: Ints, offset: Floats, height: Floats, where: Floats, look: Floats, column: Ints, beamwidth: Floats,
+    seconds: Floats, facing: npt.NDArray[np.bool_], origin: Floats, direction: Floats, normal: Floats, depth: Floats,
+    pattern_share: float, rate: Floats, out: Floats,
+) -> None:  # fmt: skip
+    """Add up the seconds each place was before each antenna, by link quality; with a rate, the readings instead.
+
+    A NaN height means any: the antenna's own.
+    """
+    for i in range(len(face)):
+        f = face[i]
+        px = origin[f, 0] + offset[i] * direction[f, 0] - depth[f] * normal[f, 0]
+        py = origin[f, 1] + offset[i] * direction[f, 1] - depth[f] * normal[f, 1]
+        for s in range(len(seconds)):
+            if not facing[f, s]:
+                continue
+            dx, dy = px - where[s, 0], py - where[s, 1]
+            flat = dx * dx + dy * dy
+            if flat > RANGE_M * RANGE_M:
+                continue
+            dz = 0.0 if math.isnan(height[i]) else height[i] - where[s, 2]
+            d = math.sqrt(flat + dz * dz) + 1e-6
+            cos = (dx * look[s, 0] + dy * look[s, 1] + dz * look[s, 2]) / d
+            angle = math.degrees(math.acos(min(max(cos, -1.0), 1.0))) / beamwidth[s]
+            quality = -20.0 * math.log10(max(d, 0.1)) - pattern_share * min(12.0 * angle * angle, 20.0)
+            b = min(max(int((quality - LOWEST_DB) / BIN_DB), 0), BINS - 1)
+            if len(rate) > 0:
+                out[i, column[s], 0] += seconds[s] * rate[b]
+            else:
+                out[i, column[s], b] += seconds[s]
+
+
+def _fit_rate(exposure: Floats, readings: Floats) -> Floats:
+    """Return readings per second in each bin of link quality, shape (BINS,), growing with quality.
+
+    Richardson-Lucy iterations (the maximum-likelihood Poisson fit of ``readings = exposure @ rate``), then pooled
+    so that a better link is never read less.
+    """
+    rate = np.zeros(BINS)
+    total = exposure.sum(axis=0)
+    used = total > 0
+    if not used.any() or readings.sum() <= 0:
+        return rate
+    centre = LOWEST_DB + BIN_DB * (np.arange(BINS) + 0.5)
+    rate[used] = 10.0 ** (0.05 * (centre[used] - centre[used].max()))
+    rate *= readings.sum() / max((exposure @ rate).sum(), 1e-9)
+    for _ in range(50):
+        model = np.maximum(exposure @ rate, 1e-9)
+        rate[used] *= (exposure[:, used].T @ (readings / model)) / total[used]
+        # Neighbouring bins are hardly told apart by so few tags: smooth as we go.
+        smooth = np.convolve(np.pad(rate, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
+        rate[used] = smooth[used]
+    known = np.flatnonzero(used)
+    rate[known] = _isotonic(rate[known], total[known])
+    # Beyond what was met, a bin takes the nearest one's rate above, and nothing below.
+    rate[known[-1] + 1 :] = rate[known[-1]]
+    return rate
+
+
+def _isotonic(value: Floats, weight: Floats) -> Floats:
+    """Pool adjacent violators: the nearest non-decreasing sequence (Barlow et al. 1972)."""
+    blocks: list[list[float]] = []
+    for v, w in zip(value, weight, strict=True):
+        blocks.append([float(v), float(w), 1.0])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            v2, w2, n2 = blocks.pop()
+            v1, w1, n1 = blocks.pop()
+            blocks.append([(v1 * w1 + v2 * w2) / (w1 + w2), w1 + w2, n1 + n2])
+    return np.concatenate([np.full(int(n), v) for v, _, n in blocks])
