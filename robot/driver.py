@@ -145,6 +145,7 @@ class Driver:
         pose = Pose(report.x_m, report.y_m, report.yaw_rad)
         if self._stuck(pose, t):
             self._give_up_leg("the base does not move", pose)
+            return self._ramp.step(0.0, 0.0, dt)
         v, w = self._wanted(pose)
         return self._ramp.step(v * self._caution(report.sigma_xy_m), w, dt)
 

@@ -20,6 +20,7 @@ log = logging.getLogger("nightstack.robot")
 
 _HOLD: Final = "spool"
 _PIECE: Final = 16
+_BRAKING_S: Final = 2.0
 
 Parts = list[tuple[str, Columns]]
 
@@ -62,6 +63,7 @@ class Flusher(threading.Thread):
         self._report = report
         self._ending = threading.Event()
         self._waiting: Parts = []
+        self._full_since = 0.0
 
     def run(self) -> None:
         """Flush until `stop`."""
@@ -122,10 +124,13 @@ class Flusher(threading.Thread):
         self._waiting = parts
         if not self.full.is_set():
             self.full.set()
+            self._full_since = time.monotonic()
             self._driver.hold(_HOLD, f"spool: {error}")
-            self._collector.discard(True)
             log.error("spool: %s", error)
             self._report("spool", "spool_full", str(error))
+        elif time.monotonic() - self._full_since > _BRAKING_S:
+            # Only now: what is heard while the robot still rolls is heard once, and kept in memory.
+            self._collector.discard(True)
         events = [part for part in parts if part[0] == "events"]
         if events:
             try:

@@ -15,7 +15,7 @@ from tests.support.plugin_reader import install
 
 ROOT = Path(__file__).parents[2]
 
-_PROGRAM = """
+PROGRAM = """
 import faulthandler, logging, signal, sys
 faulthandler.register(signal.SIGUSR1)  # a hanging agent can be asked where it hangs
 logging.basicConfig(level=logging.INFO)
@@ -110,7 +110,7 @@ window = {window}
         paths = os.pathsep.join([str(self._plugin), str(ROOT)])
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, str(self.settings)],
+                [sys.executable, "-c", PROGRAM, str(self.settings)],
                 stdout=log,
                 stderr=log,
                 env=os.environ | {"PYTHONPATH": paths},

@@ -12,6 +12,7 @@ from recording.wire import decode_batch
 from robot.base_link import Flags
 from tests.robot.conftest import Night
 from tests.support.counting_ingest import Counted
+from tests.support.mqtt_broker import start_mosquitto
 from tests.support.scripted_base import ScriptedBase
 
 MakeNight = Callable[..., Night]
@@ -392,3 +393,19 @@ def test_batches_are_what_the_wire_says(make_night: MakeNight):
         assert 0 < len(batch.data) <= 25
         if isinstance(batch.data, Readings):
             assert len(batch.data.tags) == len(set(batch.data.epc))
+
+
+def test_a_mosquitto_killed_in_mid_run_costs_nothing(make_night: MakeNight):
+    night = make_night(start_mosquitto)
+    ingest = night.ingest()
+    paused = night.base.pause_when(lambda base: scanning(base, "S", -1))
+    night.agent.start()
+    assert paused.wait(30)
+    night.broker.kill()
+    night.broker.start()
+    night.base.go_on()
+    assert night.agent.wait() == 0
+    run_id = only(ingest.seen)
+    ingest.wait_for(lambda seen: seen.complete(run_id))
+    assert ingest.seen.conflicts == []
+    assert heard_all_along(ingest.seen, run_id)

@@ -1,0 +1,92 @@
+"""The agent in the simulated library: LLRP over TCP, a base with odometry error, virtual time, a real broker."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recording import RunInfo, read_truth
+from robot.settings import RobotSettings
+from sim.library import make_library, save_library
+from tests.robot.harness import PROGRAM, ROOT
+from tests.support.counting_ingest import CountingIngest
+from tests.support.mqtt_broker import start_amqtt
+
+
+@pytest.fixture
+def world(tmp_path: Path):
+    library = make_library(150, 3)
+    save_library(library, tmp_path / "library")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nightstack", "sim", "world", str(tmp_path / "library")],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("listening "), line
+    yield library, dict(word.split("=", 1) for word in line.split()[1:])
+    process.terminate()
+    process.wait(20)
+    process.stdout.close()
+
+
+def test_a_night_in_the_simulated_library(tmp_path: Path, world):
+    library, listening = world
+    antennas = "".join(
+        f"[[antenna]]\nid = {m.id}\nreader = 'uhf'\nport = {m.port}\nposition_m = {list(map(float, m.position_m))}\n"
+        f"boresight_deg = {list(map(float, m.boresight_deg))}\n"
+        for m in library.robot.mounts
+    )
+    broker = start_amqtt(tmp_path)
+    try:
+        ingest = CountingIngest(broker.port)
+        settings = tmp_path / "robot.toml"
+        settings.write_text(
+            f"site = 'site'\nrobot = 'robot'\nbroker = '{broker.url}'\nplan = 'library/plan.json'\n"
+            f"base = 'tcp://{listening['base']}'\nclock = 'base'\n"
+            f"[[reader]]\nname = 'uhf'\nurl = 'llrp://{listening['reader']}'\n"
+            f"[route]\npasses = 1\nspeed_mps = 0.4\nstandoff_m = 0.75\n{antennas}"
+        )
+        RobotSettings.read(settings)
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(settings)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        (run_id,) = ingest.seen.runs
+        ingest.wait_for(lambda seen: seen.complete(run_id))
+        ingest.close()
+    finally:
+        broker.close()
+    seen = ingest.seen
+    assert seen.conflicts == []
+    assert len(RunInfo.from_json(seen.runs[run_id]).antennas) == len(library.robot.mounts)
+    readings = seen.readings(run_id)
+    truth = read_truth(tmp_path / "library" / "truth.parquet")
+    assert truth.present is not None
+    there = set(truth.epc[truth.present].tolist())
+    heard = set(readings.tags)
+    assert heard <= there
+    assert len(heard) > 0.7 * len(there)
+    # All of it in order in virtual time: every reading lies within the poses' span, almost all within the activity.
+    poses = [batch.data for batch in seen.batches(run_id, "poses")]
+    assert poses[0].t[0] - 10**9 < readings.t.min()
+    assert readings.t.max() < poses[-1].t[-1] + 10**9
+    spans = [batch.data for batch in seen.batches(run_id, "activity")]
+    start, end = np.concatenate([s.t_start for s in spans]), np.concatenate([s.t_end for s in spans])
+    mount = np.concatenate([s.antenna for s in spans])
+    for one in np.unique(readings.antenna):
+        t = readings.t[readings.antenna == one]
+        a, b = np.sort(start[mount == one]), np.sort(end[mount == one])
+        at = np.searchsorted(a, t, side="right") - 1
+        assert np.mean((at >= 0) & (t < b[at])) > 0.95
+    reasons = [kind for _, kind, _ in seen.events(run_id)]
+    assert "reader_gone" not in reasons
+    assert "base_gone" not in reasons
