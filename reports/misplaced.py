@@ -16,10 +16,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-
-_THICKNESS_M = (
-    0.015  # how far a book in order may stand from the middle of its neighbours: they differ in thickness
-)
+_THICKNESS_M = 0.015  # how far a book in order may stand from the middle of its neighbours
+_CLASS_BOOKS = 40  # fewer say nothing about the tails of their errors
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,7 @@ def _order(s: Shelved, policy: Policy, rows_in: Bools) -> tuple[Floats, Floats, 
     starts = group_starts(s.place[rows] * (int(s.scheme.max()) + 1) + s.scheme[rows])
     spacing, span = _spacing(x, starts)
     ranks = s.rank[rows]
-    widen, stray = _errors_seen(ranks, x, sigma, starts, policy)
-    sigma = sigma * widen
+    sigma, stray = _errors_seen(ranks, x, sigma, starts, policy)
     weights = np.clip(np.nan_to_num(p.p_shelf, nan=0.5), 0.05, 1.0) / (1.0 + (sigma / spacing) ** 2)
     keep = heaviest_order(ranks, weights, starts)
     left, right, past = right_gap(ranks, keep, starts)
@@ -119,29 +116,41 @@ def _order(s: Shelved, policy: Policy, rows_in: Bools) -> tuple[Floats, Floats, 
     return confidence, wrong_by, passed
 
 
-def _errors_seen(ranks: Ints, x: Floats, sigma: Floats, starts: Ints, policy: Policy) -> tuple[float, float]:
-    """Return by how much the standard deviations must be widened to fit the catalogue, and the share of strays.
+def _errors_seen(
+    ranks: Ints, x: Floats, sigma: Floats, starts: Ints, policy: Policy
+) -> tuple[Floats, Floats]:
+    """Return each book's standard deviation, widened to fit the catalogue, and the share of strays among its like.
 
     Nearly all books stand in order, so a book stands within a few centimetres of the middle of its four
     neighbours in call-number order. The median absolute deviation from there says how wide errors are without being
     moved by the few books out of order; the share beyond four standard deviations that is more than
-    the usual share of books out of order must be positions gone astray.
+    the usual share of books out of order must be positions gone astray. Both are asked of four classes of
+    books, from the surest to the least sure, as the errors of each may be claimed too small in their own way.
     """
+    wide, stray = sigma.copy(), np.zeros(len(sigma))
     group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     order = np.lexsort((ranks, group))
-    if len(order) < 25:
-        return 1.0, 0.0
-    at, of = x[order], group[order]
-    inner = np.arange(2, len(order) - 2)
-    inner = inner[(of[inner - 2] == of[inner]) & (of[inner + 2] == of[inner])]
-    if len(inner) < 20:
-        return 1.0, 0.0
+    inner = np.arange(2, max(len(order) - 2, 2))
+    inner = inner[
+        (group[order[inner - 2]] == group[order[inner]]) & (group[order[inner + 2]] == group[order[inner]])
+    ]
+    if len(inner) < _CLASS_BOOKS:
+        return wide, stray
+    at, row = x[order], order[inner]
     around = np.median([at[inner - 2], at[inner - 1], at[inner + 1], at[inner + 2]], axis=0)
     off = np.abs(at[inner] - around)
-    claimed = np.sqrt(1.5 * sigma[order][inner] ** 2 + _THICKNESS_M**2)
-    widen = max(1.0, 1.4826 * float(np.median(off)) / float(np.median(claimed)))
-    beyond = float(np.mean(off > 4.0 * widen * claimed))
-    return widen, float(np.clip(beyond - policy.disorder_share, 0.0, 0.5))
+    usual = float(np.median(sigma[row]))
+    classes = np.quantile(sigma[row], (0.25, 0.5, 0.75)) if len(inner) >= 4 * _CLASS_BOOKS else np.zeros(0)
+    of_row, of_all = np.searchsorted(classes, sigma[row]), np.searchsorted(classes, sigma)
+    for k in np.unique(of_row):
+        mine = of_row == k
+        # The middle of four neighbours has errors of its own, about half a neighbour's variance.
+        claimed = np.sqrt(sigma[row][mine] ** 2 + 0.5 * usual**2 + _THICKNESS_M**2)
+        factor = max(1.0, 1.4826 * float(np.median(off[mine])) / float(np.median(claimed)))
+        beyond = float(np.mean(off[mine] > 4.0 * factor * claimed))
+        wide[of_all == k] *= factor
+        stray[of_all == k] = float(np.clip(beyond - policy.disorder_share, 0.0, 0.5))
+    return wide, stray
 
 
 def _spacing(x: Floats, starts: Ints) -> tuple[Floats, Floats]:

@@ -17,6 +17,7 @@ Bools = npt.NDArray[np.bool_]
 
 _NEAR_M = 1.0  # within this of its shelf a book may have been placed on the wrong board or side
 _OTHERS = 0.3  # of the mass localization gave to no named place: there are several more shelves around
+_FAR_SLIPS = 0.1  # slips of localization to far shelves, per slip to a shelf beside the right one
 _EDGE_M = 0.01  # the plan's own error at a shelf end
 _CLAIMS = np.array([0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.01])
 _PRIOR_BOOKS = 20.0  # how many books localization's own claim is worth in each class of claims
@@ -66,7 +67,7 @@ def _wrong_shelf(s: Shelved, places: Places, policy: Policy) -> Floats:
     rest = np.clip(1.0 - here - second, 0.0, 1.0)
     sigma = np.hypot(np.nan_to_num(p.sigma_along_m, nan=0.1), _EDGE_M)
     home, place = np.maximum(s.home, 0), np.maximum(s.place, 0)
-    asked &= s.home != s.place
+    everybody, asked = asked, asked & (s.home != s.place)
     away_m = places.distance_m(np.where(asked, s.home, -1), p.x_m, p.y_m, p.z_m)
     near = ~(away_m > np.maximum(_NEAR_M, 3.0 * sigma))
     at_home = np.where(s.alt == s.home, second, np.where(near, _OTHERS * rest, 0.01 * rest))
@@ -77,8 +78,29 @@ def _wrong_shelf(s: Shelved, places: Places, policy: Policy) -> Floats:
     at_home = np.where(same_level, np.maximum(at_home, crossed), at_home)
     at_home = np.clip(at_home, np.where(near, 2e-3, 2e-4), 1.0)
     share = policy.misshelved_share
+    beside = _share_beside(claimed, asked & near, everybody, share)
+    at_home = np.where(near, at_home, np.maximum(at_home, _FAR_SLIPS * np.maximum(beside - share, 0.0)))
     confidence = (1.0 - at_home) * share / ((1.0 - at_home) * share + at_home * (1.0 - share))
+    confidence = np.where(near, np.minimum(confidence, share / np.maximum(beside, share)), confidence)
     return np.where(asked, confidence, 0.0)
+
+
+def _share_beside(claimed: Floats, beside: Bools, everybody: Bools, share: float) -> Floats:
+    """Return, for each tag, how many of the books so claimed were heard on a shelf beside their own.
+
+    Where that are more than readers ever misplace, localization takes shelves for their neighbours, and a book
+    beside its own is misplaced only with the chance of `share` among them all. Slips to far shelves come with
+    slips to near ones, about one to ten.
+    """
+    kind, size = _class_of(claimed)
+    count = np.bincount(kind[everybody], minlength=size)
+    seen = np.bincount(kind[beside], minlength=size)
+    return ((seen + share * _PRIOR_BOOKS) / (count + _PRIOR_BOOKS))[kind]
+
+
+def _class_of(claimed: Floats) -> tuple[Ints, int]:
+    size = len(_CLAIMS) - 1
+    return np.clip(np.searchsorted(_CLAIMS, claimed, side="right") - 1, 0, size - 1).astype(np.int64), size
 
 
 def honest_claims(claimed: Floats, at_home: Bools, asked: Bools, policy: Policy) -> Floats:
@@ -89,8 +111,7 @@ def honest_claims(claimed: Floats, at_home: Bools, asked: Bools, policy: Policy)
     share at home in each class of claims, allowing for books that really are elsewhere and kept
     from falling with the claim by isotonic regression, takes the claim's place where it is lower.
     """
-    kind = np.clip(np.searchsorted(_CLAIMS, claimed, side="right") - 1, 0, len(_CLAIMS) - 2)
-    size = len(_CLAIMS) - 1
+    kind, size = _class_of(claimed)
     count = np.bincount(kind[asked], minlength=size).astype(np.float64)
     held = np.bincount(kind[asked], weights=at_home[asked].astype(np.float64), minlength=size)
     told = np.bincount(kind[asked], weights=claimed[asked], minlength=size)

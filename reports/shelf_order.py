@@ -163,7 +163,7 @@ def order_confidence(
     span_m: Floats,
     *,
     prior: float,
-    stray: float = 0.0,
+    stray: Floats | float = 0.0,
 ) -> Floats:
     """Return the probability that a book stands out of order, from how far it stands on the wrong side.
 
@@ -185,7 +185,7 @@ def order_confidence(
         Length of the shelf.
     prior : float
         Share of books that stand out of order on their shelf.
-    stray : float
+    stray : float64 array, shape (n,), or float
         Share of position errors that have nothing to do with their standard deviation.
 
     Returns
