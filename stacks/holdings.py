@@ -41,6 +41,7 @@ __all__ = [
     "Holding",
     "Holdings",
     "HoldingsError",
+    "parse_holdings",
     "read_holdings",
     "write_holdings",
 ]

@@ -31,10 +31,11 @@ from stacks.call_numbers.text import (
 _CLASS = re.compile(r"([A-Za-z]{1,3})\s*(\d{1,9})(?:\s*\.(\d+))?(?!\d)")
 _PREFIX = re.compile(
     r"(REF|REFERENCE|OVERSIZE|OVERSZ|FOLIO|FOL|FF?|QUARTO|Q|RARE|SPEC|RESERVE|RES|THESIS|MICROFILM|MICROFICHE"
-    r"|DVD|CD|VIDEO|MAP|ATLAS|JUV|STACKS|STORAGE|LARGE|MINI|[+*]{1,3})\.?\s+(?=[A-Z+*])",
+    r"|DVD|CD|VIDEO|MAP|ATLAS|JUV|STACKS|STORAGE|LARGE|MINI)\.?\s+(?=[A-Z+*])|([+*]{1,3})\s*(?=[A-Z])",
     re.IGNORECASE,
 )
 """Collections shelved apart from the plain sequence."""
+_SIZE = re.compile(r"\s*([+*]{1,3})$")
 _PARTS = re.compile(
     r"(?P<cutter>\.\s*[A-Za-z]\d+|[A-Z]\d+|[a-z]\d+)(?P<work>[A-Za-z]*)(?!\d)"
     r"|(?P<bare>\.\s*[A-Za-z])(?![A-Za-z0-9.])"
@@ -73,11 +74,16 @@ def sort_key(text: str) -> bytes | None:
 
 def _split_prefix(label: str) -> tuple[str, str]:
     words: list[str] = []
+    size = _SIZE.search(label)
+    if size is not None:
+        # A mark of size stands in front of the number or behind it.
+        words.append(size[1])
+        label = label[: size.start()]
     while len(words) < 3:
         match = _PREFIX.match(label)
         if match is None:
             break
-        words.append(match[1].upper())
+        words.append((match[1] or match[2]).upper())
         label = label[match.end() :]
     return "_".join(words), label
 

@@ -57,7 +57,7 @@ LCC = {
     "words": ["BF 1999", "BF 1999 Aarons", "BF 1999 Zukav", "BF 1999 1985", "BF 1999 .A63"],
     "opus numbers are no cutters": ["M 1010 .M9 K.173", "M 1010 .M9 K.173D", "M 1010 .M9 K.504"],
     "cutter without digits": ["M 5 .L", "M 5 .L3", "M 5 .M"],
-    "collections behind the plain sequence": ["ZA 4000", "OVERSIZE N 40", "REF AE 5", "REF QA 76"],
+    "collections behind the plain sequence": ["ZA 4000", "+N 6490", "OVERSIZE N 40", "REF AE 5", "REF QA 76"],
 }
 # Dewey Decimal Classification, Introduction: numbers file as decimals; author marks: Cutter-Sanborn numbers
 # are decimals, too.
@@ -111,6 +111,9 @@ def test_lists_written_from_the_rules_come_out_in_their_order(
         ("lcc", "QA76.9 .D3", "QA 76.90 .D30"),
         ("lcc", "PQ2605 .É5", "PQ2605 .E5"),
         ("lcc", "AP2 .C5 v.2", "AP2 .C5 vol.2"),
+        ("lcc", "+N6490 .A5", "N6490 .A5 +"),
+        ("lcc", "+ N6490 .A5", "N6490 .A5+"),
+        ("lcc", "f QA76 .A5", "F QA76 .A5"),
         ("ddc", "23", "023"),
         ("ddc", "813.54 ROW", "813.54 row"),
         ("ddc", "813′.54 ROW", "813.54 ROW"),
