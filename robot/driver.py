@@ -23,6 +23,8 @@ _GAP_S: Final = 0.3
 _MOVED_M: Final = 0.05
 _MOVED_RAD: Final = 0.1
 _STUCK_S: Final = 10.0
+_REST_MPS: Final = 0.005
+_REST_RADPS: Final = 0.01
 _SINK: Final = "driver"
 
 Report = Callable[[str, str, str], None]
@@ -54,6 +56,8 @@ class Driver:
         self.finished = threading.Event()
         """Set when the last leg is done, or nothing more can be driven."""
         self.progress = Progress()
+        self.standing = False
+        """Whether the robot is held and has come to rest, by the base's own report."""
         self.failure = ""
         """Why nothing more can be driven; empty when the route is simply done."""
         self._settings = settings
@@ -132,6 +136,9 @@ class Driver:
             # Reports were missing or the base's clock was set: the base may have stopped by itself meanwhile.
             self._ramp.reset(report.v_mps, report.w_radps)
             dt = 0.05
+        self.standing = (
+            bool(self._holds) and abs(report.v_mps) < _REST_MPS and abs(report.w_radps) < _REST_RADPS
+        )
         if not self._moving or self._holds or self.finished.is_set():
             self._moved_at = None
             return self._ramp.step(0.0, 0.0, dt)

@@ -20,7 +20,7 @@ log = logging.getLogger("nightstack.robot")
 
 _HOLD: Final = "spool"
 _PIECE: Final = 16
-_BRAKING_S: Final = 2.0
+_ROOM: Final = 0.8
 
 Parts = list[tuple[str, Columns]]
 
@@ -63,7 +63,6 @@ class Flusher(threading.Thread):
         self._report = report
         self._ending = threading.Event()
         self._waiting: Parts = []
-        self._full_since = 0.0
 
     def run(self) -> None:
         """Flush until `stop`."""
@@ -102,7 +101,9 @@ class Flusher(threading.Thread):
                 self._keep(parts, error)
                 return
             parts = rest
-        if self.full.is_set():
+        if self.full.is_set() and (
+            self._ending.is_set() or self._spool.used_bytes < _ROOM * self._spool.max_bytes
+        ):
             self.full.clear()
             self._collector.discard(False)
             self._driver.release(_HOLD)
@@ -124,11 +125,10 @@ class Flusher(threading.Thread):
         self._waiting = parts
         if not self.full.is_set():
             self.full.set()
-            self._full_since = time.monotonic()
             self._driver.hold(_HOLD, f"spool: {error}")
             log.error("spool: %s", error)
             self._report("spool", "spool_full", str(error))
-        elif time.monotonic() - self._full_since > _BRAKING_S:
+        elif self._driver.standing:
             # Only now: what is heard while the robot still rolls is heard once, and kept in memory.
             self._collector.discard(True)
         events = [part for part in parts if part[0] == "events"]

@@ -354,7 +354,7 @@ def test_a_blocked_aisle_is_waited_for_and_then_left(make_night: MakeNight):
 
 
 def test_a_full_spool_stops_the_robot_until_ingest_takes_something(make_night: MakeNight):
-    night = make_night(spool_max_mb=1, rate=5000, batch_rows=200, passes=1, window=2000)
+    night = make_night(spool_max_mb=1, rate=3000, batch_rows=200, passes=1, window=2000)
     # Time must not run so fast that the night is over before the spool is known to be full.
     night.base.on_step = lambda base: time.sleep(0.002)
     ingest = night.ingest(silent=True)

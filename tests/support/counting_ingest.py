@@ -60,6 +60,8 @@ class CountingIngest:
         self.silent = silent
         self.changed = threading.Condition()
         self._ignore: Callable[[Identity], bool] = lambda _identity: False
+        self._upto: dict[tuple[str, str], int] = {}
+        self._highest: dict[tuple[str, str], int] = {}
         self._topics = Topics(site, robot)
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id="counting-ingest", protocol=mqtt.MQTTv311
@@ -113,6 +115,8 @@ class CountingIngest:
         identity = (batch.run_id, batch.kind, batch.seq)
         if self._ignore(identity):
             return
+        place = identity[:2]
+        self._highest[place] = max(batch.seq, self._highest.get(place, -1))
         known = self.seen.payloads.setdefault(identity, payload)
         if known is not payload:
             self.seen.duplicates += 1
@@ -122,7 +126,14 @@ class CountingIngest:
             self.acknowledge(batch.run_id, batch.kind)
 
     def acknowledge(self, run_id: str, kind: str) -> None:
-        have = {key[2] for key in self.seen.payloads if key[:2] == (run_id, kind)}
-        upto = next(seq for seq in range(len(have) + 1) if seq not in have) - 1
-        missing = tuple(seq for seq in range(upto + 1, max(have, default=-1)) if seq not in have)
+        place = (run_id, kind)
+        upto = self._upto.get(place, -1)
+        while (run_id, kind, upto + 1) in self.seen.payloads:
+            upto += 1
+        self._upto[place] = upto
+        missing = tuple(
+            seq
+            for seq in range(upto + 1, self._highest.get(place, -1))
+            if (run_id, kind, seq) not in self.seen.payloads
+        )
         self._client.publish(self._topics.ack, Ack(run_id, kind, upto, missing).to_json(), 1)

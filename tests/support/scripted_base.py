@@ -122,7 +122,8 @@ class ScriptedBase:
                 continue
             if not data:
                 return False
-            if any([self._take(message) for message in framer.feed(data)]):
+            answers = [self._take(message) for message in framer.feed(data)]
+            if any(answers):
                 return True
         return False
 
