@@ -13,9 +13,10 @@ import csv
 import io
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 
 from stacks.errors import HoldingsError
@@ -196,7 +197,7 @@ def parse_holdings(text: str, source: str = "holdings.csv") -> Holdings:
     limit = csv.field_size_limit(_MAX_FIELD)
     try:
         header = [name.strip() for name in next(lines, [])]
-        places = _places(header, source)
+        take = _taker(header, source)
         others = [(i, name) for i, name in enumerate(header) if name not in COLUMNS and name]
         rows: list[Holding] = []
         for fields in lines:
@@ -206,7 +207,7 @@ def parse_holdings(text: str, source: str = "holdings.csv") -> Holdings:
             where = f"{source}: row {row} (line {lines.line_num})"
             if len(fields) != len(header):
                 raise HoldingsError(f"{where}: has {len(fields)} fields where the header has {len(header)}")
-            rows.append(_holding(fields, places, others, where))
+            rows.append(_holding(fields, take, others, where))
     except csv.Error as e:
         raise HoldingsError(
             f"{source}: row {row + 1} (line {lines.line_num}): is no usable CSV ({e})"
@@ -231,7 +232,7 @@ def write_holdings(path: str | Path, holdings: Holdings) -> None:
         raise HoldingsError(f"{file}: cannot be written ({e.strerror or e})") from e
 
 
-def _places(header: Sequence[str], source: str) -> dict[str, int]:
+def _taker(header: Sequence[str], source: str) -> Callable[[Sequence[str]], tuple[str, ...]]:
     if not any(header):
         raise HoldingsError(f"{source}: is empty; its first line must name the columns {','.join(COLUMNS)}")
     missing = [name for name in COLUMNS if name not in header]
@@ -241,23 +242,25 @@ def _places(header: Sequence[str], source: str) -> dict[str, int]:
     twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is not None:
         raise HoldingsError(f"{source}: column {twice[:40]!r} is there twice")
-    return {name: header.index(name) for name in COLUMNS}
+    return itemgetter(*(header.index(name) for name in COLUMNS))
 
 
 def _holding(
-    fields: Sequence[str], places: Mapping[str, int], others: Sequence[tuple[int, str]], where: str
+    fields: Sequence[str],
+    take: Callable[[Sequence[str]], tuple[str, ...]],
+    others: Sequence[tuple[int, str]],
+    where: str,
 ) -> Holding:
-    value = {name: fields[place].strip() for name, place in places.items()}
-    if not value["barcode"]:
+    barcode, epc, call_number, scheme, title, home_location, status = map(str.strip, take(fields))
+    if not barcode:
         raise HoldingsError(f"{where}: barcode is empty; each copy needs one")
-    epc = value["epc"]
     if len(epc) % 2 or not _HEX.issuperset(epc):
         raise HoldingsError(
             f"{where}: epc {epc[:40]!r} is no hexadecimal of whole bytes; leave it empty for no tag"
         )
-    for name, allowed in (("scheme", SCHEMES), ("status", STATUSES)):
-        if value[name] not in allowed:
-            raise HoldingsError(f"{where}: {name} {value[name][:40]!r} is none of {', '.join(allowed)}")
-    value["epc"] = epc.upper()
+    if scheme not in SCHEMES:
+        raise HoldingsError(f"{where}: scheme {scheme[:40]!r} is none of {', '.join(SCHEMES)}")
+    if status not in STATUSES:
+        raise HoldingsError(f"{where}: status {status[:40]!r} is none of {', '.join(STATUSES)}")
     extra = {name: fields[i] for i, name in others} if others else _NOTHING
-    return Holding(**value, extra=extra)
+    return Holding(barcode, epc.upper(), call_number, scheme, title, home_location, status, extra)
