@@ -27,6 +27,7 @@ MAX_DRIFT = 500e-6
 _BUCKET_NS = 250_000_000
 _BUCKETS = 480
 _SETTLE_NS = 1_000_000_000
+_SETTLE_CHUNKS = 4
 _DRIFT_SPAN_NS = 4_000_000_000
 _LATE_NS = 5_000_000
 _LATE_BUCKETS = 20
@@ -47,6 +48,7 @@ class ClockMap:
         self._drift = 0.0
         self._said_drift = 0.0
         self._gap_ns = 5_000_000.0
+        self._delay_ns = 0.0
         self._last_r: int | None = None
         self._last_t = 0
         self._begin(None)
@@ -60,6 +62,7 @@ class ClockMap:
         self._guess = guess
         self._bucket: tuple[int, int, int] | None = None
         self._late = 0
+        self._chunks = 0
 
     @property
     def drift_ppm(self) -> float:
@@ -105,7 +108,7 @@ class ClockMap:
             part = reader_ns[at:stop]
             self._observe(part, arrival_ns, events)
             out[at:stop] = np.minimum(part + np.rint(self._line(part)).astype(np.int64), arrival_ns)
-            self._remember(part, out[at:stop])
+            self._remember(part, out[at:stop], arrival_ns)
             at = stop
         return out, events
 
@@ -120,11 +123,8 @@ class ClockMap:
     def _line(self, r: Int64 | int) -> NDArray[np.float64]:
         offset = self._offset if self._offset is not None else 0.0
         line = offset + self._drift * (np.asarray(r) - self._origin)
-        if self._guess is not None and self._first_r is not None:
-            # Just after a step few delays are known; the reads before it say more.
-            young = np.asarray(r) - self._first_r < _SETTLE_NS
-            line = np.where(young, np.minimum(line, float(self._guess)), line)
-        return line
+        # Just after a step few delays are known; the reads before it say more.
+        return line if self._guess is None else np.minimum(line, float(self._guess))
 
     def _until_step(self, r: Int64, at: int, arrival: int) -> tuple[int, int | None]:
         """Return where the clock next steps, or the step's size when it is at `at` itself."""
@@ -141,13 +141,19 @@ class ClockMap:
             return len(r), None
         if hits[0] > 0:
             return at + int(hits[0]), None
-        expected = int(self._line(int(part[0]))) + int(part[0])
-        size = expected - arrival if self._offset is not None and jump[0] > 0 else int(jump[0])
-        return at, size
+        # What the clock went on by since the read before, less what it usually goes on by.
+        return at, int(jump[0]) - round(self._gap_ns)
 
     def _observe(self, part: Int64, arrival: int, events: list[ClockEvent]) -> None:
         newest = int(part.max())
         delay = arrival - newest
+        self._chunks += 1
+        if self._chunks > _SETTLE_CHUNKS:
+            self._guess = None
+        elif self._chunks == 1 and self._guess is not None:
+            # Two guesses of one thing: the usual gap after the last read, and the usual delay before the arrival.
+            floor = self._guess - round(self._gap_ns)
+            self._guess = max(floor, (self._guess + delay - round(self._delay_ns)) // 2)
         if self._first_r is None:
             self._first_r = self._origin = int(part.min())
         if self._offset is None or delay < self._offset + self._drift * (newest - self._origin):
@@ -200,12 +206,13 @@ class ClockMap:
                 ClockEvent("clock_drift", f"reader's clock runs {abs(self._drift) * 1e6:.0f} ppm {way}")
             )
 
-    def _remember(self, part: Int64, t: Int64) -> None:
+    def _remember(self, part: Int64, t: Int64, arrival: int) -> None:
         if len(part) > 1:
             gap = float(np.median(np.diff(part)))
             self._gap_ns += 0.2 * (min(max(gap, 0.0), 50e6) - self._gap_ns)
         # A read out of order must not make the next one look like a step back.
         newest = int(np.argmax(part))
+        self._delay_ns += 0.1 * (min(arrival - int(t[newest]), 100_000_000) - self._delay_ns)
         if self._last_r is None or int(part[newest]) > self._last_r:
             self._last_r, self._last_t = int(part[newest]), int(t[newest])
 
