@@ -17,6 +17,7 @@ Bools = npt.NDArray[np.bool_]
 
 _NEAR_M = 1.0  # within this of its shelf a book may have been placed on the wrong board or side
 _OTHERS = 0.3  # of the mass localization gave to no named place: there are several more shelves around
+_NEXT = 0.4  # of all misplaced books: those on one shelf beside their own
 _FAR_SLIPS = 0.1  # slips of localization to far shelves, per slip to a shelf beside the right one
 _EDGE_M = 0.01  # the plan's own error at a shelf end
 _CLAIMS = np.array([0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.01])
@@ -78,23 +79,31 @@ def _wrong_shelf(s: Shelved, places: Places, policy: Policy) -> Floats:
     at_home = np.where(same_level, np.maximum(at_home, crossed), at_home)
     at_home = np.clip(at_home, np.where(near, 2e-3, 2e-4), 1.0)
     share = policy.misshelved_share
-    beside = _share_beside(claimed, asked & near, everybody, share)
-    at_home = np.where(near, at_home, np.maximum(at_home, _FAR_SLIPS * np.maximum(beside - share, 0.0)))
+    # Three ways to be off: home is the second best place, home is near, home is far.
+    second_best = asked & (s.alt == s.home)
+    beside = asked & near & ~second_best
+    confused = _share_of(claimed, second_best, everybody, _NEXT * share)
+    slipped = _share_of(claimed, beside, everybody, _NEXT * share)
+    far = np.maximum(confused + slipped - share, 0.0)
+    at_home = np.where(second_best | beside, at_home, np.maximum(at_home, _FAR_SLIPS * far))
     confidence = (1.0 - at_home) * share / ((1.0 - at_home) * share + at_home * (1.0 - share))
-    confidence = np.where(near, np.minimum(confidence, share / np.maximum(beside, share)), confidence)
+    for off, rate in ((second_best, confused), (beside, slipped)):
+        most = _NEXT * share / np.maximum(rate, _NEXT * share)
+        confidence = np.where(off, np.minimum(confidence, most), confidence)
     return np.where(asked, confidence, 0.0)
 
 
-def _share_beside(claimed: Floats, beside: Bools, everybody: Bools, share: float) -> Floats:
-    """Return, for each tag, how many of the books so claimed were heard on a shelf beside their own.
+def _share_of(claimed: Floats, off: Bools, everybody: Bools, share: float) -> Floats:
+    """Return, for each tag, how many of the books so claimed were off in this way.
 
-    Where that are more than readers ever misplace, localization takes shelves for their neighbours, and a book
+    Where that are more than readers ever misplace so, localization takes shelves for their neighbours, and a book
     beside its own is misplaced only with the chance of `share` among them all. Slips to far shelves come with
     slips to near ones, about one to ten.
     """
     kind, size = _class_of(claimed)
     count = np.bincount(kind[everybody], minlength=size)
-    seen = np.bincount(kind[beside], minlength=size)
+    seen = np.bincount(kind[off], minlength=size).astype(np.float64)
+    seen = np.maximum(seen - 1.5 * np.sqrt(seen), 0.0)  # a few may be chance: only what they surely are
     return ((seen + share * _PRIOR_BOOKS) / (count + _PRIOR_BOOKS))[kind]
 
 
