@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from recording.errors import PayloadError
+from recording.errors import PayloadError, RecordingError
 from recording.json_checks import Json, parse_json
-from recording.run_info import is_name, is_run_id
+from recording.run_info import RunInfo, is_name, is_run_id
 
 ROOT = "nightstack/v1"
 LEAVES = ("run", "readings", "poses", "events", "activity", "end", "status", "ack")
@@ -123,6 +123,20 @@ def _run_id(obj: Json) -> str:
 
 def _dump(obj: Mapping[str, Any]) -> bytes:
     return json.dumps(obj, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def encode_run(info: RunInfo) -> bytes:
+    """Return the payload of the topic `run`."""
+    return _dump(info.to_json())
+
+
+def decode_run(payload: bytes, source: str = "run") -> RunInfo:
+    """Return the run of a payload of the topic `run`; raises PayloadError."""
+    obj = _parse(payload, source)
+    try:
+        return RunInfo.from_json(obj.value, source)
+    except RecordingError as e:
+        raise PayloadError(str(e)) from None
 
 
 @dataclass(frozen=True, slots=True)

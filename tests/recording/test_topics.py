@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recording import PayloadError
-from recording.topics import SUBSCRIPTION, Ack, End, Status, Topics, parse_topic
+from recording.topics import SUBSCRIPTION, Ack, End, Status, Topics, decode_run, encode_run, parse_topic
+from tests.recording.making import info
 
 
 def test_each_topic_is_where_the_format_says() -> None:
@@ -100,6 +101,18 @@ def test_payloads_come_back(value: Any) -> None:
 def test_what_a_foreign_robot_may_leave_out() -> None:
     assert End.from_json(b'{"run_id": "n", "batches": {"readings": 2}}') == End("n", {"readings": 2}, "done")
     assert Ack.from_json(b'{"run_id": "n", "kind": "poses", "upto": 2}') == Ack("n", "poses", 2)
+
+
+def test_the_run_comes_back_and_is_checked() -> None:
+    assert decode_run(encode_run(info(extra={"operator": "Ada"}))) == info(extra={"operator": "Ada"})
+    for payload, word in (
+        (b"{", "JSON"),
+        (b"[]", "object"),
+        (b'{"format": "nightstack-recording/9"}', "format"),
+        (encode_run(info(run_id="a/b")), "run_id"),
+    ):
+        with pytest.raises(PayloadError, match=word):
+            decode_run(payload)
 
 
 WRONG: list[tuple[Any, bytes, str]] = [
