@@ -26,6 +26,8 @@ CHANNELS_KHZ: dict[Region, tuple[int, ...]] = {
 }
 """Channel centres: FCC part 15.247, ETSI EN 302 208, China 920-925 MHz."""
 
+_SLOT_NS = 10_000
+
 _DWELL_NS = {"FCC": 200_000_000, "ETSI": 4_000_000_000, "CN": 2_000_000_000}
 
 
@@ -129,7 +131,10 @@ class SmallWorld:
             if asked is None or not asked.ports
             else int(self._rng.poisson(self._rate * (end - start) / 1e9))
         )
-        t = np.sort(self._rng.integers(start, end, n))
+        # No two reads at one time: the air interface carries one tag at a time.
+        slots = (end - start) // _SLOT_NS
+        n = min(n, slots)
+        t = start + _SLOT_NS * np.sort(self._rng.choice(slots, n, replace=False)).astype(np.int64)
         tag = self._rng.integers(0, len(self.tags), n).astype(np.uint32)
         # The reader dwells on one antenna at a time and on one channel at a time.
         ports = np.array(asked.ports if asked and asked.ports else (1,), np.uint8)
