@@ -2,12 +2,14 @@
 
 import math
 import signal
+import socket
 import time
 from collections.abc import Callable
 
 import numpy as np
 
 from recording import Poses, Readings, RunInfo
+from recording.topics import Topics
 from recording.wire import decode_batch
 from robot.base_link import Flags
 from tests.robot.conftest import Night
@@ -409,3 +411,57 @@ def test_a_mosquitto_killed_in_mid_run_costs_nothing(make_night: MakeNight):
     ingest.wait_for(lambda seen: seen.complete(run_id))
     assert ingest.seen.conflicts == []
     assert heard_all_along(ingest.seen, run_id)
+
+
+def test_nonsense_on_the_ack_topic_harms_nothing(make_night: MakeNight):
+    night = make_night()
+    ingest = night.ingest()
+    paused = night.base.pause_when(lambda base: scanning(base, "S", -1))
+    night.agent.start()
+    assert paused.wait(30)
+    ingest.wait_for(lambda seen: bool(seen.runs))
+    run_id = only(ingest.seen)
+    for payload in (
+        b"",
+        b"\xff\x00",
+        b"[]",
+        b'{"run_id":1}',
+        b'{"run_id":"x","kind":"readings","upto":1e99,"missing":[]}',
+        f'{{"run_id":"{run_id}","kind":"readings","upto":999999,"missing":[]}}'.encode(),
+        f'{{"run_id":"{run_id}","kind":"poses","upto":-1,"missing":[99999]}}'.encode(),
+        b'{"run_id":"other","kind":"poses","upto":3,"missing":[]}',
+    ):
+        ingest.publish(Topics("site", "robot").ack, payload)
+    night.base.go_on()
+    assert night.agent.wait() == 0
+    ingest.wait_for(lambda seen: seen.complete(run_id))
+    assert heard_all_along(ingest.seen, run_id)
+    assert [kind for _, kind, _ in ingest.seen.events(run_id)].count("broker_connected") == 1
+
+
+def test_a_broker_that_accepts_and_says_nothing_does_not_hold_up_the_night(make_night: MakeNight):
+    night = make_night(grace_s=0.5)
+    night.broker.kill()
+    with socket.create_server(("127.0.0.1", night.broker.port)):
+        night.agent.start()
+        assert night.agent.wait() == 1
+    assert night.agent.spooled()
+    assert "the next start sends them first" in night.agent.log.read_text()
+
+
+def test_an_unfinished_run_of_another_route_is_closed(make_night: MakeNight):
+    night = make_night()
+    ingest = night.ingest()
+    paused = night.base.pause_when(lambda base: scanning(base, "S", -1))
+    night.agent.start()
+    assert paused.wait(30)
+    night.agent.kill()
+    night.base.go_on()
+    settings = night.agent.settings
+    settings.write_text(settings.read_text().replace("passes = 2", "passes = 1"))
+    night.agent.start()
+    assert night.agent.wait() == 0
+    ingest.wait_for(lambda seen: len(seen.ends) == 2 and all(seen.complete(run_id) for run_id in seen.ends))
+    older, newer = ingest.seen.runs
+    assert ingest.seen.ends[older].reason == "aborted: the route was changed before the run was resumed"
+    assert ingest.seen.ends[newer].reason == "done"

@@ -91,6 +91,10 @@ class CountingIngest:
         with self.changed:
             assert self.changed.wait_for(lambda: condition(self.seen), timeout_s), "waited in vain"
 
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Say anything to anybody."""
+        self._client.publish(topic, payload, 1).wait_for_publish(10)
+
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
