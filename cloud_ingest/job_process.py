@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 import traceback
@@ -242,6 +243,8 @@ def _publish(task: Task, work: Path) -> list[Document]:
 
 def _leave_with_parent() -> None:
     sys.stdin.read()
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpgrp(), signal.SIGKILL)  # the processes of our pool, too
     os._exit(3)
 
 

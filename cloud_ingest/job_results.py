@@ -63,15 +63,13 @@ def make_task(session: Session, settings: ServeSettings, run: Run, job: Job, url
 
 def stored_facts(session: Session, run: Run) -> list[str]:
     """Say what of a run is stored, where it is not everything that was announced; a clause each."""
-    counts = {
-        kind: (batches, rows)
-        for kind, batches, rows in session.execute(
-            select(Batch.kind, func.count(), func.sum(Batch.rows))
-            .where(Batch.run_id == run.run_id)
-            .group_by(Batch.kind)
-            .order_by(Batch.kind)
-        ).tuples()
-    }
+    counts: dict[str, tuple[int, int]] = {}
+    for kind, batches, rows in session.execute(
+        select(Batch.kind, func.count(), func.sum(Batch.rows))
+        .where(Batch.run_id == run.run_id)
+        .group_by(Batch.kind)
+    ):
+        counts[kind] = (batches, int(rows))
     said: list[str] = []
     kinds: set[str] = {*counts, *(run.announced or {})}
     for kind in sorted(kinds):

@@ -12,6 +12,7 @@ import logging
 import os
 import queue
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -162,6 +163,8 @@ class JobRunner:
                 stderr=errors,
                 text=True,
                 encoding="utf-8",
+                # A group of its own, so that the processes of its pool end with it, however it ends.
+                start_new_session=True,
             )
         self.children[child.pid] = child
         try:
@@ -172,7 +175,7 @@ class JobRunner:
         except BrokenPipeError:
             last = {}
         finally:
-            child.kill()
+            _kill_group(child.pid)
             status = child.wait()
             self.children.pop(child.pid, None)
             for pipe in (child.stdin, child.stdout):
@@ -256,6 +259,14 @@ def _close(pipe: Any) -> None:
         pipe.close()
     except OSError:
         # The worker died with something still unsent; its end has been noticed already.
+        return
+
+
+def _kill_group(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        # All of them have ended by themselves.
         return
 
 

@@ -18,6 +18,7 @@ from cloud_ingest.store import Store
 
 _LOG = logging.getLogger(__name__)
 _NS = 1_000_000_000
+_RETRY_S = 5.0
 
 
 class Lifecycle:
@@ -48,6 +49,7 @@ class Lifecycle:
         self._clock = clock
         self._compactor = Compactor(database, settings.data, settings.segment_rows)
         self._frozen: set[str] = set()
+        self._not_before: dict[str, float] = {}
 
     def tick(self) -> None:
         """Do whatever is due. One run's trouble is logged and does not hold up the others."""
@@ -55,6 +57,8 @@ class Lifecycle:
             runs = list(session.scalars(select(Run).where(Run.state.in_((RECORDING, CLOSING)))))
             late = list(session.scalars(select(Run).where(Run.state.in_((REPORTED, FAILED)), Run.late > 0)))
         for run in runs + late:
+            if time.monotonic() < self._not_before.get(run.run_id, 0.0):
+                continue
             try:
                 if run.state == RECORDING:
                     self._look_after(run)
@@ -63,7 +67,8 @@ class Lifecycle:
                 else:
                     self._open_again(run)
             except Exception:
-                _LOG.exception("run %s cannot go on; trying again", run.run_id)
+                _LOG.exception("run %s cannot go on; trying again in %.0f s", run.run_id, _RETRY_S)
+                self._not_before[run.run_id] = time.monotonic() + _RETRY_S
 
     def _look_after(self, run: Run) -> None:
         if run.run_id not in self._frozen:

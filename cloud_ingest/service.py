@@ -71,7 +71,10 @@ def serve(
     with ExitStack() as stack, _signals(stopping):
         try:
             service = _Service(settings, stack, stopping)
-        except OSError as err:
+        except BaseException as err:
+            stopping.set()  # what has started already ends, too
+            if not isinstance(err, OSError):
+                raise
             raise ServeError(
                 f"data {settings.data}: {err.strerror or err}; name a folder that can be written"
             ) from err

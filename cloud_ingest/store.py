@@ -176,7 +176,8 @@ class _Group:
                 wanted[message.run_id, message.kind].append(message.seq)
         run_ids = {m.run_id for m in messages if m is not None and m.run_id is not None}
         self.runs = dict.fromkeys(run_ids)
-        for run in self._session.scalars(select(Run).where(Run.run_id.in_(run_ids))):
+        wanted_runs = select(Run).where(Run.run_id.in_(run_ids)).order_by(Run.run_id).with_for_update()
+        for run in self._session.scalars(wanted_runs):
             self.runs[run.run_id] = run
         for (run_id, kind), seqs in wanted.items():
             if self.runs[run_id] is not None:

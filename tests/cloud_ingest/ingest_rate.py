@@ -1,4 +1,4 @@
-"""How many readings a second the service stores: ``python -m tests.cloud_ingest.ingest_rate [amqtt|mosquitto|embedded]``.
+"""How many readings a second the service stores: ``python -m tests.cloud_ingest.ingest_rate mosquitto``.
 
 This process sends 1000-row batches over a real broker to the service in a process of its
 own, and waits for the application's acknowledgement of the last. Printed: rows a second from the first publish to
