@@ -79,9 +79,9 @@ def find_in(
     """Do the work of `find_exceptions` on a catalogue already joined with its plan."""
     shelved = Shelved.of(positions, catalogue, places)
     heard = Heard(coverage, places, scanned, chosen.scanned_from)
-    shelved, wrong_shelf = settle(shelved, places, chosen)
+    shelved, wrong_shelf, doubt = settle(shelved, places, chosen)
     elsewhere = _elsewhere(shelved, catalogue, places, locations)
-    verdict = judge(shelved, catalogue, places, chosen, wrong_shelf, elsewhere)
+    verdict = judge(shelved, catalogue, places, chosen, wrong_shelf, doubt, elsewhere)
     gaps = Gaps(shelved, catalogue, places, verdict.right)
     expected = expected_copies(catalogue, heard.asked)
     silent = find_silent(expected, shelved, catalogue, places, heard, gaps, chosen)

@@ -51,13 +51,14 @@ def judge(
     places: Places,
     policy: Policy,
     wrong_shelf: Floats,
+    doubt: Floats,
     excluded: Bools,
 ) -> Judgement:
     """Judge every heard tag.
 
     Parameters
     ----------
-    shelved, wrong_shelf
+    shelved, wrong_shelf, doubt
         As `reports.settle.settle` returns them.
     catalogue, places, policy
     excluded : bool array, shape (n,)
@@ -72,6 +73,7 @@ def judge(
     at_home = (shelved.home == shelved.place) | (shelved.home < 0)
     spilled, leading = _spilled(shelved, catalogue, places, sortable)
     out_of_order, wrong_by, passed = _order(shelved, policy, sortable & (at_home | spilled))
+    out_of_order *= 1.0 - doubt
     in_order = sortable & (at_home | spilled) & (out_of_order < policy.accuse_from)
     spilled &= in_order & _beyond_home(shelved, in_order & (shelved.home == shelved.place), leading)
     wrong_shelf = np.where(spilled, 0.0, wrong_shelf)

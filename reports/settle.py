@@ -17,14 +17,16 @@ Bools = npt.NDArray[np.bool_]
 
 _NEAR_M = 1.0  # within this of its shelf a book may have been placed on the wrong board or side
 _OTHERS = 0.3  # of the mass localization gave to no named place: there are several more shelves around
-_NEXT = 0.4  # of all misplaced books: those on one shelf beside their own
+_GAP_M = 0.04  # how far a book in order may stand from the middle of its four neighbours
+_FITS = 0.75  # share of books at home that do stand there; the others are out of order or their offset went astray
+_NEXT = 0.25  # of all misplaced books: those on one shelf beside their own
 _FAR_SLIPS = 0.1  # slips of localization to far shelves, per slip to a shelf beside the right one
 _EDGE_M = 0.01  # the plan's own error at a shelf end
 _CLAIMS = np.array([0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.01])
 _PRIOR_BOOKS = 20.0  # how many books localization's own claim is worth in each class of claims
 
 
-def settle(shelved: Shelved, places: Places, policy: Policy) -> tuple[Shelved, Floats]:
+def settle(shelved: Shelved, places: Places, policy: Policy) -> tuple[Shelved, Floats, Floats]:
     """Weigh the home shelf against the shelf heard; books that are most likely at home are put there.
 
     Returns
@@ -33,9 +35,11 @@ def settle(shelved: Shelved, places: Places, policy: Policy) -> tuple[Shelved, F
         With the books moved home that were heard beside it, sorted anew.
     wrong_shelf : float64 array, shape (n,)
         Probability that each tag stands on another shelf than its own; 0 where that cannot be asked.
+    doubt : float64 array, shape (n,)
+        The same for books moved home: the chance that this was wrong.
     """
     if not len(shelved) or not len(places):
-        return shelved, np.zeros(len(shelved))
+        return shelved, np.zeros(len(shelved)), np.zeros(len(shelved))
     away = _wrong_shelf(shelved, places, policy)
     home = np.maximum(shelved.home, 0)
     at_alt = (shelved.alt == shelved.home) & np.isfinite(shelved.positions.alt_offset_m)
@@ -46,7 +50,7 @@ def settle(shelved: Shelved, places: Places, policy: Policy) -> tuple[Shelved, F
     asked = (shelved.home >= 0) & (shelved.place >= 0) & (shelved.home != shelved.place)
     back = asked & fits & (same_face | at_alt) & (away < policy.doubt_from)
     settled, order = shelved.resettle(back, shelved.home, offset)
-    return settled, np.where(back, 0.0, away)[order]
+    return settled, np.where(back, 0.0, away)[order], np.where(back, away, 0.0)[order]
 
 
 def _wrong_shelf(s: Shelved, places: Places, policy: Policy) -> Floats:
@@ -90,7 +94,41 @@ def _wrong_shelf(s: Shelved, places: Places, policy: Policy) -> Floats:
     for off, rate in ((second_best, confused), (beside, slipped)):
         most = _NEXT * share / np.maximum(rate, _NEXT * share)
         confidence = np.where(off, np.minimum(confidence, most), confidence)
-    return np.where(asked, confidence, 0.0)
+    confidence = np.clip(confidence, 0.0, 0.999)
+    odds = confidence / (1.0 - confidence) / _beneath_its_place(s, places, sigma, asked)
+    return np.where(asked, np.minimum(odds / (1.0 + odds), 0.995), 0.0)
+
+
+def _beneath_its_place(s: Shelved, places: Places, sigma: Floats, asked: Bools) -> Floats:
+    """Return how much better the offset of each tag fits its own place on its home shelf than a place by chance.
+
+    A book at home that was heard a board too high or low still has its right offset along the face: between the
+    books of its home shelf with the next call numbers. A misplaced one is there only by chance. The ratio of the
+    two likelihoods; 1 where home is on another face or too few books stand on it.
+    """
+    ratio = np.ones(len(s))
+    standing = np.flatnonzero((s.home >= 0) & (s.home == s.place) & (s.rank >= 0))
+    home, place = np.maximum(s.home, 0), np.maximum(s.place, 0)
+    rows = np.flatnonzero(asked & (s.rank >= 0) & (places.face_index[home] == places.face_index[place]))
+    if len(standing) < 4 or not len(rows):
+        return ratio
+    step = int(s.rank.max()) + 2
+    standing = standing[np.lexsort((s.rank[standing], s.place[standing]))]
+    key = s.place[standing] * step + s.rank[standing]
+    at = np.searchsorted(key, s.home[rows] * step + s.rank[rows], side="right")
+    around = np.clip(at[:, None] + np.array([-2, -1, 0, 1]), 0, len(standing) - 1)
+    same = s.place[standing[around]] == s.home[rows][:, None]
+    enough = same.sum(axis=1) >= 2
+    rows, around, same = rows[enough], around[enough], same[enough]
+    if not len(rows):
+        return ratio
+    x = np.nanmedian(np.where(same, s.offset_m[standing[around]], np.nan), axis=1)
+    length = np.maximum(places.to_m[s.home[rows]] - places.from_m[s.home[rows]], 0.3)
+    wide = np.hypot(sigma[rows], _GAP_M)
+    z = (s.offset_m[rows] - x) / wide
+    fits = _FITS * np.exp(-0.5 * z * z) / (wide * np.sqrt(2.0 * np.pi)) + (1.0 - _FITS) / length
+    ratio[rows] = fits * length
+    return ratio
 
 
 def _share_of(claimed: Floats, off: Bools, everybody: Bools, share: float) -> Floats:
