@@ -32,6 +32,8 @@ Progress = Callable[[float, str], None]
 
 #: Readings handled at once (in whole tags): bounds memory whatever the night's length.
 BLOCK_READINGS = 100_000
+#: How often the first block is fitted: without, and twice with the read rate it taught.
+RELEARN = 3
 #: What every offset of a run shares without a calibration: the antenna's phase centre and mount,
 CENTRE_SIGMA_M = 0.015
 #: the reader's clock against the base's,
@@ -224,18 +226,24 @@ class _Work:
         candidates = find_candidates(observations, frames, CORRELATION_M)
         hypotheses = make_hypotheses(candidates, frames)
         weight = weigh(observations, candidates)
-        fits = fit(observations, candidates, hypotheses, frames, weight)
-        scores, law = score(
-            observations,
-            candidates,
-            hypotheses,
-            fits,
-            self.mounts,
-            weight,
-            localizer.law_,
-            frames,
-            self.listening,
-        )
+        law = localizer.law_
+        # The first block teaches the run's laws, and is then fitted anew with them.
+        for _ in range(RELEARN if law is None and self.listening is not None else 1):
+            fits = fit(
+                observations, candidates, hypotheses, frames, weight, self.mounts, self.listening,
+                law.rate if law is not None else None,
+            )  # fmt: skip
+            scores, law = score(
+                observations,
+                candidates,
+                hypotheses,
+                fits,
+                self.mounts,
+                weight,
+                localizer.law_,
+                frames,
+                self.listening,
+            )
         places = place(candidates, hypotheses, fits, scores, frames)
         places = place_by_rssi(observations, candidates, places, frames)
         places, notes = refine_dense(observations, candidates, hypotheses, places, frames)

@@ -194,6 +194,37 @@ def _facing(where: Floats, look: Floats, frames: Frames) -> npt.NDArray[np.bool_
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
+def footprint_grid(
+    start: Ints, u: Floats, h: Floats, z: Floats, look: Floats, beamwidth: Floats, count: Floats, x_first: Floats,
+    x_step: float, x_count: Ints, hypothesis_start: Ints, depth: Floats, height: Floats, pattern_share: float,
+    log_rate: Floats, log_total: Floats, out_start: Ints, out: Floats,
+) -> None:  # fmt: skip
+    """Log-likelihood of when and by which antenna a tag was read, for every hypothesis and offset.
+
+    A Poisson process whose rate follows the link; the tag's own readiness is profiled out, which leaves
+    ``sum over readings of log(rate at the reading / readings expected in all)``. ``log_total`` and ``out`` are laid
+    out alike: candidate, hypothesis, offset.
+    """
+    for c in range(len(x_count)):
+        for y in range(hypothesis_start[c], hypothesis_start[c + 1]):
+            row = out_start[c] + (y - hypothesis_start[c]) * x_count[c]
+            for j in range(x_count[c]):
+                x = x_first[c] + x_step * j
+                value = 0.0
+                for i in range(start[c], start[c + 1]):
+                    du, dh, dz = x - u[i], -(h[i] + depth[y]), height[y] - z[i]
+                    d = math.sqrt(du * du + dh * dh + dz * dz) + 1e-6
+                    cos = (du * look[i, 0] + dh * look[i, 1] + dz * look[i, 2]) / d
+                    angle = math.degrees(math.acos(min(max(cos, -1.0), 1.0))) / beamwidth[i]
+                    quality = -20.0 * math.log10(max(d, 0.1)) - pattern_share * min(
+                        12.0 * angle * angle, 20.0
+                    )
+                    b = min(max(int((quality - LOWEST_DB) / BIN_DB), 0), BINS - 1)
+                    value += count[i] * (log_rate[b] - log_total[row + j])
+                out[row + j] = value
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
 def _expose(
     face: Ints, offset: Floats, height: Floats, where: Floats, look: Floats, column: Ints, beamwidth: Floats,
     seconds: Floats, facing: npt.NDArray[np.bool_], origin: Floats, direction: Floats, normal: Floats, depth: Floats,

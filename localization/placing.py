@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.special import logsumexp, ndtr
 
 from localization.faces import Candidates, Frames
-from localization.listening import Listening, ReadRate, expected_readings, learn_rate
+from localization.listening import Listening, ReadRate, learn_rate
 from localization.observations import Mounts, Observations
 from localization.profile import Fits, Hypotheses
 from localization.strength import TAG_DB, learn_pattern, rssi_likelihood
@@ -23,11 +23,9 @@ Ints = npt.NDArray[np.int64]
 #: rack they are about 10 dB weaker, give or take 5 dB, so a decibel weighs 2 * 10 / (2 * 5^2).
 POWER_LOG_ODDS = 0.4
 #: Rounds of placing tags and learning from them how RSSI and read rate depend on place.
-LEARNING_ROUNDS = 4
-#: Readings an antenna may give where none is expected (reflections); how much a reading counts, as they come in
-#: bursts; and how many count at most, as the law is no better than that.
-UNEXPECTED_READINGS = 0.3
-BURST_SHARE, MOST_COUNTED = 0.5, 30.0
+LEARNING_ROUNDS = 3
+#: RSSI counts for so much: a weak signal is not read at all, so that what is read says less than it seems.
+RSSI_SHARE = 0.3
 #: Log-likelihood of a residual under the Student-t (4 degrees of freedom, without its scale) against any phase being
 #: as likely: log(3/8) + log(2 pi).
 PHASE_BASE = 0.857
@@ -86,10 +84,7 @@ def score(
         strength, likelihood = rssi_likelihood(
             observations, candidates, hypotheses, fits, mounts, law_now.pattern_share, law_now.bias_db
         )
-        if law_now.rate is not None and listening is not None:
-            likelihood = likelihood + _count_likelihood(
-                candidates, hypotheses, fits, owner, counts, frames, listening, law_now.rate
-            )
+        likelihood = RSSI_SHARE * likelihood + fits.read_likelihood
         # Between faces, which were heard by other readings, received power has spoken already.
         posterior = base + likelihood - np.maximum.reduceat(likelihood, hypotheses.start[:-1])[owner]
         if math.isfinite(law_now.strength_db):
@@ -118,34 +113,6 @@ def _counts(observations: Observations, candidates: Candidates, listening: Liste
     column = np.searchsorted(listening.antennas, observations.antenna[candidates.observation])
     heard = observations.heard[candidates.observation]
     return np.bincount(owner * number + column, heard, len(candidates.tag) * number).reshape(-1, number)
-
-
-def _count_likelihood(
-    candidates: Candidates,
-    hypotheses: Hypotheses,
-    fits: Fits,
-    owner: Ints,
-    counts: Floats,
-    frames: Frames,
-    listening: Listening,
-    rate: ReadRate,
-) -> Floats:
-    """Log-likelihood of which antenna read a tag how often, shape (y,).
-
-    Multinomial over antennas, so that a tag read often or seldom everywhere says nothing; readings come in bursts,
-    so that each counts for less than one.
-    """
-    del hypotheses
-    if counts.shape[1] < 2:
-        return np.zeros(len(owner))
-    expected = (
-        expected_readings(listening, frames, rate, candidates.face[owner], fits.offset_m, fits.height_m)
-        + UNEXPECTED_READINGS
-    )
-    share = expected / expected.sum(axis=1, keepdims=True)
-    seen = counts[owner]
-    witness = np.minimum(BURST_SHARE, MOST_COUNTED / np.maximum(seen.sum(axis=1), 1.0))
-    return witness * (seen * np.log(share)).sum(axis=1)
 
 
 def first_best(tags: Ints, value: Floats) -> Ints:

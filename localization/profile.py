@@ -15,8 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.faces import UNKNOWN_DEPTH_M, Candidates, Frames
+from localization.footprint import STEP_M as FOOTPRINT_STEP_M
+from localization.footprint import footprint
 from localization.kernels import profile_grid, refine
-from localization.observations import Observations
+from localization.listening import Listening, ReadRate
+from localization.observations import Mounts, Observations
 from localization.signal_model import DOUBLED_FACTOR, MULTIPATH_RAD
 
 Floats = npt.NDArray[np.float64]
@@ -72,6 +75,8 @@ class Fits:
     peak_share: Floats
     #: Where the second best peak of the hypothesis lies.
     other_m: Floats
+    #: Log-likelihood of when and by which antenna the tag was read, at the fit's peak.
+    read_likelihood: Floats
 
 
 def face_levels(frames: Frames, face: int) -> list[tuple[int, float, float]]:
@@ -175,9 +180,16 @@ def weigh(observations: Observations, candidates: Candidates) -> Floats:
 
 
 def fit(
-    observations: Observations, candidates: Candidates, hypotheses: Hypotheses, frames: Frames, weight: Floats
+    observations: Observations,
+    candidates: Candidates,
+    hypotheses: Hypotheses,
+    frames: Frames,
+    weight: Floats,
+    mounts: Mounts,
+    listening: Listening | None,
+    rate: ReadRate | None,
 ) -> Fits:
-    """Fit every hypothesis of every candidate."""
+    """Fit every hypothesis of every candidate; with a read rate, where a tag was read helps to choose the peak."""
     obs = candidates.observation
     count = len(candidates.tag)
     phase = np.nan_to_num(observations.phase_rad[obs])
@@ -198,21 +210,40 @@ def fit(
     )  # fmt: skip
     y = int(hypotheses.start[-1])
     total = np.add.reduceat(np.append(weight, 0.0), candidates.start[:-1]) if count else np.zeros(0)
-    best, other, share = np.zeros(y), np.zeros(y), np.ones(y)
+    best, other, share, read = np.zeros(y), np.zeros(y), np.ones(y), np.zeros(y)
+    coarse = None
+    if listening is not None and rate is not None and count:
+        coarse = footprint(
+            observations, candidates, frames, mounts, listening, rate, hypotheses.start, hypotheses.depth_m,
+            hypotheses.height_m, x_low, x_high,
+        )  # fmt: skip
     for c in range(count):
         n = x_count[c]
         part = surface[out_start[c] : out_start[c + 1]].reshape(-1, n).astype(np.float64)
         rows = slice(hypotheses.start[c], hypotheses.start[c + 1])
-        top = part.argmax(axis=1)
-        # Concentration of a von Mises from its mean resultant length (Banerjee et al., JMLR 6, 2005, eq. 4.4).
-        r = min(part.max() / max(total[c], 1e-9), 0.98)
-        kappa = min(r * (2 - r * r) / (1 - r * r), 10.0)
-        mass = np.exp(kappa * (part - part.max(axis=1, keepdims=True)))
         offsets = np.arange(n)
+        # Concentration of a von Mises from its mean resultant length (Banerjee et al., JMLR 6, 2005, eq. 4.4).
+        # Few cells in many groups look coherent by chance: the unbiased square (each group takes one phase).
+        groups = float(candidates.group[candidates.start[c + 1] - 1] + 1)
+        r2 = (part.max() / max(total[c], 1e-9)) ** 2
+        r = math.sqrt(min(max((total[c] * r2 - groups) / max(total[c] - groups, 1.0), 0.04), 0.95))
+        kappa = min(r * (2 - r * r) / (1 - r * r), 10.0)
+        part = kappa * part
+        where_read = np.zeros(part.shape)
+        if coarse is not None:
+            m = coarse[0][c]
+            values = coarse[2][coarse[1][c] : coarse[1][c + 1]].reshape(-1, m)
+            at = offsets * (STEP_M / FOOTPRINT_STEP_M)
+            below = at.astype(np.int64)
+            where_read = values[:, below] + (at - below) * (values[:, below + 1] - values[:, below])
+            part = part + where_read
+        top = part.argmax(axis=1)
+        read[rows] = where_read[np.arange(len(top)), top]
+        mass = np.exp(part - part.max(axis=1, keepdims=True))
         near = np.abs(offsets - top[:, None]) * STEP_M < 0.05
         share[rows] = (mass * near).sum(axis=1) / mass.sum(axis=1)
         best[rows] = x_low[c] + STEP_M * top
-        other[rows] = x_low[c] + STEP_M * np.where(near, -1.0, part).argmax(axis=1)
+        other[rows] = x_low[c] + STEP_M * np.where(near, -np.inf, part).argmax(axis=1)
     owner = np.repeat(np.arange(count), np.diff(hypotheses.start))
     result = _refine_all(candidates, owner, best, hypotheses, k, phase, weight)
     return Fits(
@@ -225,6 +256,7 @@ def fit(
         cells=result[:, 7],
         peak_share=share,
         other_m=other,
+        read_likelihood=read,
     )
 
 
