@@ -24,19 +24,21 @@ from sim.propagation import SPEED_OF_LIGHT_MPS, Floats, Pattern, Scene, channel,
 STOPS_M: Final = 0.02 * np.arange(1, 51)
 
 SLIDE: Final = RadioParameters(
-    end_scatterer=(0.15, 0.45),
-    weak_scatterer=(0.05, 0.2),
+    end_scatterer=(0.22, 0.51),
+    weak_scatterer=(0.0, 0.025),
     weak_count=(2, 6),
-    end_beyond_m=(0.02, 0.20),
-    scatterer_depth_m=0.06,
+    end_beyond_m=(0.06, 0.255),
+    scatterer_depth_m=0.078,
     next_bay_share=0.0,
-    coupling=0.3,
+    coupling=0.53,
     coupling_phase_sd_rad=1.5,
-    coupling_reach_m=0.06,
+    coupling_reach_m=0.14,
+    coupling_far=0.0,
+    coupling_most=0.16,
+    phase_centre_sd_m=0.0064,
     tag_pattern_exponent=0.0,
-    coupling_far=0.05,
-    coupling_most=0.25,
-    phase_centre_sd_m=0.006,
+    compression=0.7,
+    am_pm_rad_per_db=0.041,
     floor_reflection=0.0,
     pi_flips=False,
     frequencies_khz=CHINA_8_KHZ,
@@ -114,13 +116,16 @@ class Rail:
         Scatter of the row's true distance about the noted one.
     antenna_exponent : float
         Field pattern ``cos**exponent`` of the antenna.
+    guide_m : float
+        Pitch at which a row of tags carries half as much along itself to the metal at its ends as one without gaps.
     margin_db : float
         Power of a tag 0.6 m away above its threshold.
     """
 
-    shift_sd_m: float = 0.018
-    depth_sd_m: float = 0.012
-    antenna_exponent: float = 0.7
+    shift_sd_m: float = 0.022
+    depth_sd_m: float = 0.0165
+    antenna_exponent: float = 0.14
+    guide_m: float = 0.195
     margin_db: float = 20.0
 
 
@@ -157,7 +162,8 @@ def slide(
     middle = 0.5 + rng.uniform(-0.02, 0.02)
     along = np.linspace(middle - pitch_m * (n - 1) / 2, middle + pitch_m * (n - 1) / 2, n, dtype=np.float64)
     shift, depth_error = rail.shift_sd_m * rng.standard_normal(), rail.depth_sd_m * rng.standard_normal()
-    scene = _row(rng, along, depth_m + depth_error, parameters)
+    guided = 1.0 / (1.0 + (pitch_m / rail.guide_m) ** 2)
+    scene = _row(rng, along, depth_m + depth_error, parameters, guided)
     tag = environment.draw_tags(rng, parameters, np.full(n, 1.0))
     pattern = Pattern(
         rail.antenna_exponent, 0.0, parameters.tag_pattern_exponent, parameters.floor_reflection
@@ -186,7 +192,9 @@ def slide(
     )
 
 
-def _row(rng: np.random.Generator, along: Floats, depth_m: float, parameters: RadioParameters) -> Scene:
+def _row(
+    rng: np.random.Generator, along: Floats, depth_m: float, parameters: RadioParameters, guided: float
+) -> Scene:
     """One row of free tags, each coupled with all others, and the metal at the ends of its board, a metre long."""
     n = along.size
     row = environment.ShelfGeometry(
@@ -207,7 +215,7 @@ def _row(rng: np.random.Generator, along: Floats, depth_m: float, parameters: Ra
         tag_group=group,
         group_start=start,
         group_scatterer=scatterer,
-        group_rho=rho,
+        group_rho=guided * rho,
         scatterer_m=scatterer_m,
         neighbour=neighbour,
         kappa=kappa,
