@@ -1,4 +1,4 @@
-"""Is an antenna's phase known fully, or only up to pi?
+"""Whether an antenna's phase is known fully or only up to pi.
 
 Some readers report the phase or the phase plus pi, chosen anew for each reading, some never, and the documentation
 of one and the same chip set differs. The data tell: neighbouring readings of a tag from nearly one spot either

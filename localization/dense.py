@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from localization.faces import Candidates, Frames
+from localization.faces import Candidates, Frames, rows_of
 from localization.observations import Observations
 from localization.placing import Places
 from localization.profile import SLACK_M, Hypotheses
@@ -89,9 +89,7 @@ def _scan(
     size = np.diff(candidates.start)[places.candidate[members]]
     if size.max() < FEWEST_STOPS:
         return None
-    rows = np.concatenate(
-        [np.arange(candidates.start[c], candidates.start[c + 1]) for c in places.candidate[members]]
-    )
+    rows = rows_of(candidates.start, places.candidate[members])
     tag = np.repeat(np.arange(len(members)), size)
     obs = candidates.observation[rows]
     antennas, counts = np.unique(observations.antenna[obs], return_counts=True)
@@ -131,7 +129,7 @@ def _scan(
     scan = Scan(
         u_m=u,
         h_m=np.hypot(h, rise),
-        frequency_hz=frequencies * 1e3,
+        frequency_hz=np.asarray(frequencies * 1e3, np.float64),
         signal=signal,
         heard=signal != 0,
         low_m=-SLACK_M,

@@ -19,9 +19,9 @@ from localization.faces import Candidates, Frames, find_candidates, frames_besid
 from localization.listening import Listening
 from localization.observations import Mounts, Observations, driven_m, observe, tag_blocks
 from localization.order import rank_on_shelves
-from localization.placing import Places, RunLaw, place, place_by_rssi, score
+from localization.placing import Places, RunLaw, Scores, place, place_by_rssi, score
 from localization.positions import Coverage, Positions
-from localization.profile import fit, make_hypotheses, weigh
+from localization.profile import Fits, Hypotheses, fit, make_hypotheses, weigh
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
 from recording import Poses, Readings, Recording
 from stacks.plan import Plan
@@ -32,8 +32,8 @@ Progress = Callable[[float, str], None]
 
 #: Readings handled at once (in whole tags): bounds memory whatever the night's length.
 BLOCK_READINGS = 100_000
-#: How often the first block is fitted: without, and twice with the read rate it taught.
-RELEARN = 3
+#: How often the first block is fitted anew with the read rate it taught.
+RELEARN = 2
 #: What every offset of a run shares without a calibration: the antenna's phase centre and mount,
 CENTRE_SIGMA_M = 0.015
 #: the reader's clock against the base's,
@@ -123,7 +123,7 @@ class Localizer:
 
     def fit(self, recording: Recording, *, progress: Progress | None = None) -> Localizer:
         """Estimate every tag's place."""
-        tell: Progress = progress or (lambda share, text: None)
+        tell: Progress = progress or (lambda _share, _text: None)
         tell(0.0, "looking at the readings")
         notes: list[str] = []
         mounts = Mounts.of(recording.info, self.calibration, BEAMWIDTH_DEG)
@@ -148,7 +148,7 @@ class Localizer:
             self.law_ = parts[-1].law
             tell(0.9 * (number + 1) / len(blocks), "placing tags")
         with ThreadPoolExecutor(max(1, self.jobs)) as pool:
-            for number, part in enumerate(pool.map(lambda block: work.block(block[1]), blocks[1:]), 1):
+            for number, part in enumerate(pool.map(work.block, [rows for _, rows in blocks[1:]]), 1):
                 parts.append(part)
                 tell(0.9 * (number + 1) / len(blocks), "placing tags")
         row_of = (
@@ -228,22 +228,10 @@ class _Work:
         weight = weigh(observations, candidates)
         law = localizer.law_
         # The first block teaches the run's laws, and is then fitted anew with them.
-        for _ in range(RELEARN if law is None and self.listening is not None else 1):
-            fits = fit(
-                observations, candidates, hypotheses, frames, weight, self.mounts, self.listening,
-                law.rate if law is not None else None,
-            )  # fmt: skip
-            scores, law = score(
-                observations,
-                candidates,
-                hypotheses,
-                fits,
-                self.mounts,
-                weight,
-                localizer.law_,
-                frames,
-                self.listening,
-            )
+        fits, scores, law = self._fit(observations, candidates, hypotheses, frames, weight, law)
+        if localizer.law_ is None and self.listening is not None:
+            for _ in range(RELEARN):
+                fits, scores, law = self._fit(observations, candidates, hypotheses, frames, weight, law)
         places = place(candidates, hypotheses, fits, scores, frames)
         places = place_by_rssi(observations, candidates, places, frames)
         places, notes = refine_dense(observations, candidates, hypotheses, places, frames)
@@ -256,6 +244,25 @@ class _Work:
             law=law,
             notes=notes,
         )
+
+    def _fit(
+        self,
+        observations: Observations,
+        candidates: Candidates,
+        hypotheses: Hypotheses,
+        frames: Frames,
+        weight: Floats,
+        law: RunLaw | None,
+    ) -> tuple[Fits, Scores, RunLaw]:
+        fits = fit(
+            observations, candidates, hypotheses, frames, weight, self.mounts, self.listening,
+            law.rate if law is not None else None,
+        )  # fmt: skip
+        scores, learnt = score(
+            observations, candidates, hypotheses, fits, self.mounts, weight, self.localizer.law_, frames,
+            self.listening,
+        )  # fmt: skip
+        return fits, scores, learnt
 
 
 def _heard(recording: Recording) -> Positions:

@@ -227,6 +227,13 @@ def find_candidates(
     )
 
 
+def rows_of(start: Ints, chosen: Ints) -> Ints:
+    """List the rows ``start[c]:start[c + 1]`` of the chosen candidates, one after the other."""
+    size = np.diff(start)[chosen]
+    first = np.cumsum(size) - size
+    return np.asarray(np.arange(int(size.sum())) - np.repeat(first - start[chosen], size), np.int64)
+
+
 def _in_frame(position_m: Floats, frames: Frames, face: Ints) -> tuple[Floats, Floats]:
     gap = position_m[:, :2] - frames.origin_m[face]
     u = (gap * frames.direction[face]).sum(axis=1)
@@ -277,7 +284,7 @@ def _looked_at(
 def _passes(
     key: Ints, antenna: Ints, way: Floats, u: Floats, correlation: float, pass_m: float
 ) -> tuple[Ints, Ints, Floats]:
-    """Number the passes, the track cells and the crowding of observations; rows sorted by key, antenna, time."""
+    """Count the passes, the track cells and the crowding of observations; rows sorted by key, antenna, time."""
     n = len(key)
     group = np.zeros(n, np.int64)
     cell = np.zeros(n, np.int64)

@@ -79,7 +79,7 @@ def _totals(
     low_m: Floats,
     x_count: Ints,
 ) -> Floats:
-    """Readings expected in all at each grid place, looked up on a table of (face, height, offset)."""
+    """Return the readings expected in all at each grid place, looked up on a table of (face, height, offset)."""
     owner = np.repeat(np.arange(len(candidates.tag)), np.diff(hypothesis_start))
     face = candidates.face[owner]
     level = np.round(height_m * 50).astype(np.int64)
@@ -87,7 +87,7 @@ def _totals(
     at = at.ravel()
     # The table runs from half a metre before each face to half a metre beyond.
     longest = int(np.ceil((frames.length_m.max() + 1.0) / STEP_M)) + 2
-    offsets = -0.5 + STEP_M * np.arange(longest)
+    offsets = np.asarray(-0.5 + STEP_M * np.arange(longest), np.float64)
     places = pairs.shape[1]
     table = expected_readings(
         listening, frames, rate, np.repeat(pairs[0], longest), np.tile(offsets, places),

@@ -157,6 +157,7 @@ def refine(
             total += weight[a + i]
         prior_d = 1.0 / max(depth_sigma[c], 1e-4) ** 2
         prior_h = 1.0 / max(height_sigma[c], 1e-4) ** 2
+        cost = 0.0
         m00 = m01 = m02 = m11 = m12 = m22 = 0.0
         for step in range(STEPS + 1):
             gre[:] = 0.0

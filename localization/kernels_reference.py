@@ -32,9 +32,10 @@ def refine(
     """Return the eight results of one candidate, see ``kernels.refine``."""
     here = np.array(start)
     prior = np.diag([0.0, 1.0 / max(depth_sigma, 1e-4) ** 2, 1.0 / max(height_sigma, 1e-4) ** 2])
-    robust, scale, total = np.ones(len(u)), 0.6, weight.sum()
+    robust, scale, total = np.ones(len(u)), 0.6, float(weight.sum())
     member = group[:, None] == np.unique(group)
-    for step in range(STEPS + 1):
+    step = 0
+    while True:
         gap = np.stack([u - here[0], h + here[1], z - here[2]], axis=1)
         d = np.sqrt((gap**2).sum(axis=1)) + 1e-9
         jacobian = np.array([-1.0, 1.0, -1.0]) * k[:, None] * gap / d[:, None]
@@ -45,18 +46,18 @@ def refine(
         scale = float(np.clip(np.sqrt((weight * robust * residual**2).sum() / max(total, 1e-9)), 0.05, 1.5))
         square = (residual / scale) ** 2
         robust = (STUDENT_NU + 1) / (STUDENT_NU + square)
-        cost = (weight * 0.5 * (STUDENT_NU + 1) * np.log1p(square / STUDENT_NU)).sum()
         w = weight * robust
         mean = (member * w[:, None]).T @ jacobian / (member * w[:, None]).sum(axis=0)[:, None]
         centred = jacobian - member @ mean
         normal = (centred * (w / scale**2)[:, None]).T @ centred + prior + np.diag([1e-6, 0.0, 0.0])
-        pull = (centred * (w / scale**2)[:, None]).T @ residual - prior @ (here - np.array(start))
+        away = here - np.array(start)
         if step == STEPS:
-            cost += 0.5 * (here - np.array(start)) @ prior @ (here - np.array(start)) + total * np.log(scale)
+            cost = (weight * 0.5 * (STUDENT_NU + 1) * np.log1p(square / STUDENT_NU)).sum()
+            cost += 0.5 * away @ prior @ away + total * np.log(scale)
             break
-        here = here + np.clip(
-            np.linalg.solve(normal, pull), -1 * np.array([0.03, 0.03, 0.05]), [0.03, 0.03, 0.05]
-        )
+        pull = (centred * (w / scale**2)[:, None]).T @ residual - prior @ away
+        here = here + np.clip(np.linalg.solve(normal, pull), [-0.03, -0.03, -0.05], [0.03, 0.03, 0.05])
+        step += 1
     inverse = np.linalg.inv(normal)
     score = (w / scale**2) * residual * (centred @ inverse[0])
     begins = np.flatnonzero(np.append(True, (np.diff(cell) != 0) | (np.diff(group) != 0)))

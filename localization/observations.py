@@ -206,9 +206,9 @@ def observe(
     has_phase = np.isfinite(phase[by_key])
     weight = seen[by_key] * has_phase
     unit = np.exp(1j * np.where(has_phase, phase[by_key], 0.0)) * weight
-    total = np.bincount(spot, unit.real, n) + 1j * np.bincount(spot, unit.imag, n)
+    total = np.bincount(spot, np.real(unit), n) + 1j * np.bincount(spot, np.imag(unit), n)
     heard = np.bincount(spot, weight, n)
-    count = np.bincount(spot, seen[by_key], n)
+    count = np.asarray(np.bincount(spot, seen[by_key], n), np.float64)
     mean_rssi = np.bincount(spot, rssi[by_key] * seen[by_key], n) / np.maximum(count, 1.0)
     mean_way = np.bincount(spot, way[by_key] * seen[by_key], n) / np.maximum(count, 1.0)
     mean_where = np.stack(

@@ -112,7 +112,8 @@ def _counts(observations: Observations, candidates: Candidates, listening: Liste
     owner = np.repeat(np.arange(len(candidates.tag)), np.diff(candidates.start))
     column = np.searchsorted(listening.antennas, observations.antenna[candidates.observation])
     heard = observations.heard[candidates.observation]
-    return np.bincount(owner * number + column, heard, len(candidates.tag) * number).reshape(-1, number)
+    total = np.bincount(owner * number + column, heard, len(candidates.tag) * number)
+    return np.asarray(total.reshape(-1, number), np.float64)
 
 
 def first_best(tags: Ints, value: Floats) -> Ints:
@@ -169,7 +170,7 @@ def place(
         log_p = scores.log_posterior[a:b]
         p = np.exp(log_p - logsumexp(log_p))
         faces = candidates.face[owner[rows]]
-        shelf = np.array([_shelf(frames, int(f), int(hypotheses.level[y]), fits.offset_m[y])
+        shelf = np.array([_shelf(frames, int(f), int(hypotheses.level[y]), float(fits.offset_m[y]))
                           for f, y in zip(faces, rows, strict=True)])  # fmt: skip
         place_key = faces * 100_000 + shelf + 1
         mass = {int(key): float(p[place_key == key].sum()) for key in np.unique(place_key)}
@@ -180,7 +181,7 @@ def place(
         same_face = faces == faces[best]
         share = p[same_face] / p[same_face].sum()
         offsets = fits.offset_m[rows[same_face]]
-        centre = fits.offset_m[y]
+        centre = float(fits.offset_m[y])
         # Hypotheses of other heights that say another offset widen the bar; those a hand's breadth off are other
         # peaks, whose chance the quality tells.
         near = np.abs(offsets - centre) < 0.10

@@ -97,7 +97,8 @@ class Positions:
 
     _types: ClassVar[dict[str, pa.DataType]] = {
         "epc": _TEXT, "x_m": _FLOAT, "y_m": _FLOAT, "z_m": _FLOAT, "sigma_along_m": _FLOAT,
-        "sigma_local_m": _FLOAT, "readings": _COUNT, "antennas": pa.uint8(), "quality": _FLOAT, "face_id": _TEXT, "shelf_id": _TEXT,
+        "sigma_local_m": _FLOAT, "readings": _COUNT,
+        "antennas": pa.uint8(), "quality": _FLOAT, "face_id": _TEXT, "shelf_id": _TEXT,
         "offset_m": _FLOAT, "p_shelf": _FLOAT, "rank": _COUNT, "p_order": _FLOAT, "alt_shelf_id": _TEXT,
         "alt_offset_m": _FLOAT, "p_alt": _FLOAT, "heard_from": _TIME, "heard_to": _TIME,
     }  # fmt: skip

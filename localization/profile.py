@@ -114,15 +114,15 @@ def make_hypotheses(candidates: Candidates, frames: Frames) -> Hypotheses:
             per_face[key] = _hypotheses_of(frames, face, low, high)
         rows.append(per_face[key])
         counts.append(len(per_face[key][0]))
-    columns = (
-        [np.concatenate(column) if rows else np.zeros(0) for column in zip(*rows, strict=True)]
-        if rows
-        else []
-    )
-    if not columns:
-        columns = [np.zeros(0)] * 6
+    columns = [np.concatenate([row[i] for row in rows] or [np.zeros(0)]) for i in range(6)]
     return Hypotheses(
-        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), *columns[:5], columns[5].astype(np.int64)
+        start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        depth_m=columns[0],
+        height_m=columns[1],
+        depth_sigma_m=columns[2],
+        height_sigma_m=columns[3],
+        log_prior=columns[4],
+        level=columns[5].astype(np.int64),
     )
 
 

@@ -211,7 +211,7 @@ class _Fit:
         out = self.scan.h_m + depth[:, None]
         d = np.sqrt((self.scan.u_m - x[:, None]) ** 2 + out**2)
         gain = out / d**2 if self.pattern else 1.0 / d
-        return gain * np.exp(-1j * self.k[:, None, None] * d)
+        return np.asarray(gain * np.exp(-1j * self.k[:, None, None] * d), np.complex128)
 
     def _links(self, x: Floats, place: Floats) -> Complex:
         """Phase from points of the row to scatterers, shape (f, points, scatterers)."""

@@ -36,7 +36,7 @@ def wavenumber(frequency_khz: npt.ArrayLike) -> Floats:
 
 
 def thermal_phase_rad(rssi_dbm: npt.ArrayLike) -> Floats:
-    """Standard deviation of one reading's phase from receiver noise, rad.
+    """Return the standard deviation of one reading's phase from receiver noise, rad.
 
     ``sigma^2 = 0.010^2 + (0.056 * 10^(-(rssi + 62.5) / 20))^2``, fitted to the slide measurements named above.
     """

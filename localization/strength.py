@@ -13,7 +13,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from localization.faces import Candidates
+from localization.faces import Candidates, rows_of
 from localization.observations import Mounts, Observations
 from localization.profile import Fits, Hypotheses
 from localization.signal_model import FADING_DB
@@ -81,9 +81,7 @@ def learn_pattern(
     """
     owner = np.searchsorted(hypotheses.start, best, side="right") - 1
     size = np.diff(candidates.start)[owner]
-    index = np.concatenate(
-        [np.arange(candidates.start[c], candidates.start[c + 1]) for c in owner] or [np.zeros(0, int)]
-    )
+    index = rows_of(candidates.start, owner)
     tag = np.repeat(np.arange(len(best)), size)
     hyp = np.repeat(best, size)
     gap = np.stack(
