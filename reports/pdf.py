@@ -52,9 +52,10 @@ _FACE = ParagraphStyle("face", _BODY, fontName=fonts.BOLD, fontSize=13, leading=
 _SHELF = ParagraphStyle("shelf", _BODY, fontName=fonts.BOLD, fontSize=9.6, leading=13)
 _FIGURE = ParagraphStyle("figure", _BODY, fontName=fonts.BOLD, fontSize=17, leading=21)
 _HEAD = ParagraphStyle("head", _SMALL, fontName=fonts.BOLD, fontSize=7)
+_HEAD_RIGHT = ParagraphStyle("head-right", _HEAD, alignment=TA_RIGHT)
 _RIGHT = ParagraphStyle("right", _BODY, alignment=TA_RIGHT)
 
-_COLUMNS = tuple(w * mm for w in (6, 7.5, 25.5, 64, 22, 42, 11))
+_COLUMNS = tuple(w * mm for w in (6, 7.5, 25.5, 60, 27, 41, 11))
 
 
 def pdf_bytes(report: RunReport, layout: Layout) -> bytes:
@@ -196,7 +197,8 @@ def _stop(stop: Stop, before: list[Flowable]) -> list[Flowable]:
 def _lines(lines: tuple[Line, ...], *, header: bool = True) -> Flowable:
     rows: list[list[Any]] = []
     if header:
-        rows.append(["", *[_text(t, _HEAD, bold=True) for t in P.COLUMNS]])
+        names = [_text(t, _HEAD, bold=True) for t in P.COLUMNS[:-1]]
+        rows.append(["", *names, _text(P.COLUMNS[-1], _HEAD_RIGHT, bold=True)])
     rows += [_row(line) for line in lines]
     style = [
         ("VALIGN", (0, 0), (-1, -1), "TOP"),

@@ -86,9 +86,17 @@ class Heard:
 
     def share(self) -> float:
         """Return the share of the shelf metres asked for that were scanned (nan without any)."""
-        total = float(np.sum((self.places.to_m - self.places.from_m)[self.asked]))
-        mine = self.asked[self._place] & (self._p >= self.scanned_from)
-        return float(np.sum((self._to - self._from)[mine])) / total if total > 0 else float("nan")
+        length = self._to - self._from
+        known = np.bincount(self._place, weights=length, minlength=len(self.places))
+        heard = np.bincount(
+            self._place, weights=length * (self._p >= self.scanned_from), minlength=len(self.places)
+        )
+        # Cells may reach beyond a shelf's end, so each shelf counts by its own length.
+        metres = (self.places.to_m - self.places.from_m)[self.asked]
+        if not metres.sum() > 0.0:
+            return float("nan")
+        shares = np.divide(heard, known, out=np.zeros(len(self.places)), where=known > 0.0)[self.asked]
+        return float(np.sum(metres * shares) / metres.sum())
 
     def zones(self) -> list[Zone]:
         """Return what was not scanned, in walking order: blocks of whole shelves, and parts of shelves."""

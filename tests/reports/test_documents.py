@@ -342,3 +342,12 @@ def test_two_thousand_findings(build, tmp_path):
     assert f"Page {len(pages)} of {len(pages)}" in flat(pages[-1].extract_text())
     assert len(mail_html(report)) < 150_000
     assert "1,940 more are in the attached report." in flat(plain_text(report))
+
+
+def test_no_more_than_all_shelves_are_scanned(library):
+    c = library.coverage()
+    wider = replace(c, to_m=np.where(np.isclose(c.to_m % 0.9, 0.0), c.to_m + 0.05, c.to_m))
+    report = make_report(
+        INFO, positions=library.positions(), coverage=wider, plan=library.plan, holdings=library.holdings()
+    )
+    assert report.summary.coverage_share == pytest.approx(1.0)
