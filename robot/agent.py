@@ -77,6 +77,7 @@ class Agent:
                 self._clock,
                 self._collector,
                 self._note,
+                self._check_readers,
             )
             for table in settings.reader
         ]
@@ -84,7 +85,8 @@ class Agent:
         self._run_id: str | None = None
         self._phase = "starting"
         self._stepped_said = False
-        self._deaf = False
+        self._deaf_lock = threading.Lock()
+        self._deaf_since: int | None = None
         self._uplink: Uplink | None = None
 
     @property
@@ -185,6 +187,7 @@ class Agent:
             if readers_there:
                 self._phase = "scanning"
                 self._driver.start(self._resume_at(state))
+                self._check_readers()
                 reason = self._watch(spool, flusher)
             else:
                 reason = f"aborted: {self._abort or 'no reader answers'}"
@@ -212,12 +215,11 @@ class Agent:
     def _await_readers(self) -> bool:
         """Wait until every reader reads, or for the time set; return whether any does."""
         until = time.monotonic() + self._settings.drive.reader_wait_s
-        while not all(reader.started.is_set() for reader in self._readers):
-            missing = [reader.name_in_settings for reader in self._readers if not reader.started.is_set()]
+        while missing := [reader for reader in self._readers if not reader.started.is_set()]:
             if self._abort or time.monotonic() > until:
                 break
-            self._tell(0.0, f"waiting for reader {', '.join(missing)}")
-            next(reader for reader in self._readers if not reader.started.is_set()).started.wait(_TICK_S)
+            self._tell(0.0, f"waiting for reader {', '.join(reader.name_in_settings for reader in missing)}")
+            missing[0].started.wait(_TICK_S)
         return any(reader.started.is_set() for reader in self._readers) and not self._abort
 
     def _resumable(self, spool: Spool) -> RunState | None:
@@ -279,7 +281,6 @@ class Agent:
             elif time.monotonic() - full_since > _SPOOL_FULL_S:
                 return "aborted: the spool was full for an hour"
             self._keep_uplink(spool)
-            self._check_readers()
             self._check_clock()
             if time.monotonic() - told > 0.5:
                 told = time.monotonic()
@@ -287,15 +288,22 @@ class Agent:
         return f"aborted: {self._driver.failure}" if self._driver.failure else "done"
 
     def _check_readers(self) -> None:
-        """Let the robot stand while not a single reader reads, and then drive again what nobody heard."""
-        if not any(reader.reading for reader in self._readers):
-            self._deaf = True
-            self._driver.hold("readers", "no reader reads")
-        elif self._deaf:
-            self._deaf = False
-            notice_s = min(reader.notice_s for reader in self._readers)
-            self._driver.rewind(self._settings.route.speed_mps * notice_s)
-            self._driver.release("readers")
+        """Let the robot stand while not a single reader reads, and then drive again what nobody heard.
+
+        Called by the readers' threads, at once: the robot must not drive on deaf.
+        """
+        with self._deaf_lock:
+            reads = any(reader.reading for reader in self._readers)
+            if not reads and self._deaf_since is None:
+                notice_ns = max(int(reader.notice_s * 1e9) for reader in self._readers)
+                heard = max(reader.last_heard for reader in self._readers)
+                # Its last sign of life, but not longer ago than a loss can go unnoticed: shelves may be empty.
+                self._deaf_since = max(heard, self._clock.now() - notice_ns)
+                self._driver.hold("readers", "no reader reads")
+            elif reads and self._deaf_since is not None:
+                since, self._deaf_since = self._deaf_since, None
+                self._driver.drive_again_since(since)
+                self._driver.release("readers")
 
     def _check_clock(self) -> None:
         if (

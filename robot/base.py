@@ -232,4 +232,4 @@ class BaseRunner(threading.Thread):
         if not self._collector.add_pose(row):
             log.debug("base: pose %d does not advance in time", report.seq)
         self.seen.set()
-        return self._driver.answer(report)
+        return self._driver.answer(report, t)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,7 @@ _BACK_UP_M: Final = 2.0
 _GAP_S: Final = 0.3
 _MOVED_M: Final = 0.05
 _MOVED_RAD: Final = 0.1
+_REMEMBER_M: Final = 0.1
 _STUCK_S: Final = 10.0
 _REST_MPS: Final = 0.005
 _REST_RADPS: Final = 0.01
@@ -78,7 +80,8 @@ class Driver:
         self._blocked_by = ""
         self._escaping = False
         self._slow = False
-        self._rewind_m = 0.0
+        self._again_since: int | None = None
+        self._history: deque[tuple[int, Progress]] = deque(maxlen=5000)
         self._moved_to = Pose(math.inf, math.inf, 0.0)
         self._moved_at: float | None = None
 
@@ -123,12 +126,13 @@ class Driver:
         with self._lock:
             self._holds = {key: text for key, text in self._holds.items() if key != why}
 
-    def rewind(self, back_m: float) -> None:
-        """Drive the last `back_m` metres of this leg again, as they were not heard; taken up with the next report."""
-        self._rewind_m = max(self._rewind_m, back_m)
+    def drive_again_since(self, t: int) -> None:
+        """Go back to where the robot was at time `t` (ns UTC) and drive on from there: nobody heard what came after."""
+        with self._lock:
+            self._again_since = t if self._again_since is None else min(t, self._again_since)
 
-    def answer(self, report: PoseReport) -> tuple[float, float]:
-        """Return forward and turning speed (m/s, rad/s) to command as answer to `report`."""
+    def answer(self, report: PoseReport, t_ns: int) -> tuple[float, float]:
+        """Return forward and turning speed (m/s, rad/s) to command as answer to `report`, stamped `t_ns` (UTC)."""
         t = report.t_us / 1e6
         dt = t - self._last_t if self._last_t is not None else 0.0
         self._last_t = t
@@ -145,16 +149,27 @@ class Driver:
         if self._must_wait(report, t):
             self._moved_at = None
             return self._ramp.step(0.0, 0.0, dt * 3)
-        if self._rewind_m:
-            self._begun_m = max(0.0, self.progress.done_m - self._rewind_m)
-            self.progress = Progress(self.progress.leg, self._begun_m)
-            self._planned, self._rewind_m = False, 0.0
+        self._remember(t_ns)
         pose = Pose(report.x_m, report.y_m, report.yaw_rad)
         if self._stuck(pose, t):
             self._give_up_leg("the base does not move", pose)
             return self._ramp.step(0.0, 0.0, dt)
         v, w = self._wanted(pose)
         return self._ramp.step(v * self._caution(report.sigma_xy_m), w, dt)
+
+    def _remember(self, t_ns: int) -> None:
+        """Keep where the robot was when, and go back there where that was asked for."""
+        if self._again_since is not None:
+            with self._lock:
+                since, self._again_since = self._again_since, None
+            while self._history and self._history[-1][0] > since:
+                _, self.progress = self._history.pop()
+            if self._history:
+                self.progress = self._history[-1][1]
+            self._begun_m, self._planned = self.progress.done_m, False
+        last = self._history[-1][1] if self._history else None
+        if last is None or last.leg != self.progress.leg or self.progress.done_m - last.done_m > _REMEMBER_M:
+            self._history.append((t_ns, self.progress))
 
     def _must_wait(self, report: PoseReport, t: float) -> bool:
         why = ""

@@ -35,6 +35,8 @@ class ReaderRunner(threading.Thread):
         Whose time it is (handed to the driver as well), who takes what was heard.
     report
         Told of events: source, kind, one sentence.
+    changed
+        Called, in the reader's thread, whenever `reading` may have changed.
     """
 
     def __init__(
@@ -44,15 +46,19 @@ class ReaderRunner(threading.Thread):
         clock: Clock,
         collector: Collector,
         report: Callable[[str, str, str], None],
+        changed: Callable[[], None],
     ) -> None:
         super().__init__(name=f"reader-{table.name}", daemon=True)
         self.started = threading.Event()
         """Set while the reader reads."""
+        self.last_heard = 0
+        """Time of the newest reading, ns UTC; 0 before the first."""
         self.capabilities: Capabilities | None = None
         self._table = table
         self._clock = clock
         self._collector = collector
         self._report = report
+        self._changed = changed
         self._ending = threading.Event()
         self._gone = False
         self._away = False
@@ -126,6 +132,7 @@ class ReaderRunner(threading.Thread):
             self._report(self._table.name, "reader_back", self._table.url)
         self._missing_said = self._gone = self._away = False
         self.started.set()
+        self._changed()
 
     def _fail(self, why: str) -> None:
         if self.started.is_set():
@@ -136,6 +143,7 @@ class ReaderRunner(threading.Thread):
             self._missing_said = True
             self._report(self._table.name, "reader_missing", why)
         self.started.clear()
+        self._changed()
         log.warning("reader %s: %s", self._table.name, why)
 
     def _read(self, reader: Reader) -> None:
@@ -162,12 +170,15 @@ class ReaderRunner(threading.Thread):
             self._collector.add_event(event.t, self._table.name, event.kind, event.detail)
             if event.kind == "reader_gone":
                 self._away = True
+                self._changed()
                 self._end_span()
             elif event.kind == "reader_back":
                 self._away = False
                 self._listening_since = event.t
+                self._changed()
         readings = batch.readings
         if len(readings):
+            self.last_heard = max(self.last_heard, int(readings.t.max()))
             known = self._known[readings.antenna]
             if not known.all():
                 self._say_strangers(readings.antenna[~known])

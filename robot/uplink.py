@@ -119,6 +119,7 @@ class _Connection:
         self._watermarks: dict[tuple[str, str], int] = {}
         self._wanted: dict[tuple[str, str], tuple[int, ...]] = {}
         self._progressed: dict[tuple[str, str], float] = {}
+        self._newest_covered = 0.0
         self._last_ack = -1e9
         self._unacked: dict[int, float] = {}
         self._runs: dict[str, RunState] = {}
@@ -238,7 +239,7 @@ class _Connection:
                 self._progressed[run_id, kind] = now
                 covered = [key for key in self._in_flight if key[:2] == (run_id, kind) and key[2] <= upto]
                 for key in covered:
-                    del self._in_flight[key]
+                    self._newest_covered = max(self._newest_covered, self._in_flight.pop(key).at)
         wanted, self._wanted = self._wanted, {}
         for key in [(*place, seq) for place, missing in wanted.items() for seq in missing]:
             sent = self._in_flight.get(key)
@@ -269,10 +270,13 @@ class _Connection:
 
     def _send_overdue(self, now: float) -> None:
         wait = self._settings.ack_timeout_s
+        # Overdue is what has waited its time while its kind came no further, or while something that was sent much
+        # later has arrived: the broker keeps the order, so this one was lost.
         overdue = [
             key
             for key, sent in self._in_flight.items()
-            if now - max(sent.at, self._progressed.get(key[:2], 0.0)) > wait
+            if now - sent.at > wait
+            and (now - self._progressed.get(key[:2], 0.0) > wait or sent.at < self._newest_covered - wait / 2)
         ]
         heard = now - self._last_ack < wait
         # Nobody takes anything: a few batches are enough to find out when somebody is there again.

@@ -67,7 +67,7 @@ class Course:
                 self.seq, self.t_us, self.x_m, self.y_m, self.yaw_rad, self.v_mps, self.w_radps, self.sigma_m, 0.0,
                 self.flags,
             )  # fmt: skip
-            self.v_mps, self.w_radps = self.driver.answer(report)
+            self.v_mps, self.w_radps = self.driver.answer(report, self.t_us * 1000)
             self.yaw_rad += self.w_radps * STEP_S
             self.x_m += self.v_mps * STEP_S * math.cos(self.yaw_rad)
             self.y_m += self.v_mps * STEP_S * math.sin(self.yaw_rad)
@@ -208,7 +208,9 @@ def test_a_base_that_does_not_move_is_given_up():
     robot = course(blocked_wait_s=10.0)
     robot.driver.start(Progress())
     for _ in range(round(80 / STEP_S)):
-        robot.driver.answer(PoseReport(robot.seq, robot.t_us, -0.5, -1.5, 2.0, 0, 0, 0.01, 0.0))
+        robot.driver.answer(
+            PoseReport(robot.seq, robot.t_us, -0.5, -1.5, 2.0, 0, 0, 0.01, 0.0), robot.t_us * 1000
+        )
         robot.seq, robot.t_us = robot.seq + 1, robot.t_us + round(STEP_S * 1e6)
     assert robot.driver.finished.is_set()
     skipped = [detail for kind, detail in robot.events if kind == "leg_skipped"]
@@ -225,3 +227,25 @@ def test_after_a_gap_it_starts_from_the_speed_the_base_has():
     robot.v_mps = 0.0
     robot.step()
     assert abs(robot.v_mps) <= 0.4 * STEP_S + 1e-9
+
+
+def test_what_nobody_heard_is_driven_again_over_the_end_of_a_leg_too():
+    robot = course()
+    robot.driver.start(Progress())
+    while robot.driver.progress.done_m < 2.0:
+        robot.step()
+    deaf_since = robot.t_us * 1000
+    while robot.driver.progress.leg == 0 or robot.driver.progress.done_m < 0.5:
+        robot.step()
+    robot.driver.hold("readers", "")
+    robot.step(40)
+    robot.driver.drive_again_since(deaf_since)
+    robot.driver.release("readers")
+    robot.step()
+    assert robot.driver.progress.leg == 0
+    assert 1.85 < robot.driver.progress.done_m <= 2.0
+    robot.until_done()
+    assert [detail for kind, detail in robot.events if "face S" in detail][2].startswith(
+        "face S pass 1 from 1.9"
+    )
+    assert robot.driver.share == 1.0

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -55,7 +56,15 @@ class Counted:
 class CountingIngest:
     """Subscribes and acknowledges; `silent` takes without acknowledging, `forget` loses batches from memory."""
 
-    def __init__(self, port: int, site: str = "site", robot: str = "robot", *, silent: bool = False) -> None:
+    def __init__(
+        self,
+        port: int,
+        site: str = "site",
+        robot: str = "robot",
+        *,
+        silent: bool = False,
+        ca: Path | None = None,
+    ) -> None:
         self.seen = Counted()
         self.silent = silent
         self.changed = threading.Condition()
@@ -71,7 +80,9 @@ class CountingIngest:
         self._client.reconnect_delay_set(1, 1)
         self._subscribed = threading.Event()
         self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.connect("127.0.0.1", port, keepalive=5)
+        if ca is not None:
+            self._client.tls_set(str(ca))
+        self._client.connect("localhost" if ca else "127.0.0.1", port, keepalive=5)
         self._client.loop_start()
         assert self._subscribed.wait(10)
 

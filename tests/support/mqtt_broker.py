@@ -79,13 +79,31 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start_amqtt(tmp_path: Path, port: int | None = None) -> BrokerProcess:
-    """Start amqtt (MQTT 3.1.1, keeps nothing over a restart)."""
+def start_amqtt(
+    tmp_path: Path, port: int | None = None, tls: tuple[Path, Path] | None = None
+) -> BrokerProcess:
+    """Start amqtt (MQTT 3.1.1, keeps nothing over a restart); `tls` is certificate and key."""
     port = port or free_port()
     script = Path(__file__).with_name("run_amqtt.py")
-    broker = BrokerProcess([sys.executable, str(script), str(port)], port, tmp_path / f"amqtt-{port}.log")
+    broker = BrokerProcess(
+        [sys.executable, str(script), str(port), *map(str, tls or ())], port, tmp_path / f"amqtt-{port}.log"
+    )
     broker.start()
     return broker
+
+
+def make_certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """Make a certificate for ``localhost`` that is its own authority, and its key; skips without OpenSSL."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = (
+        f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {key} -out {certificate}"
+    )
+    names = ["-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([openssl, *command.split(), *names], check=True, capture_output=True)
+    return certificate, key
 
 
 def start_mosquitto(tmp_path: Path, port: int | None = None) -> BrokerProcess:
