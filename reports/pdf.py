@@ -55,7 +55,7 @@ _HEAD = ParagraphStyle("head", _SMALL, fontName=fonts.BOLD, fontSize=7)
 _HEAD_RIGHT = ParagraphStyle("head-right", _HEAD, alignment=TA_RIGHT)
 _RIGHT = ParagraphStyle("right", _BODY, alignment=TA_RIGHT)
 
-_COLUMNS = tuple(w * mm for w in (6, 7.5, 25.5, 60, 27, 41, 11))
+_COLUMNS = tuple(w * mm for w in (6, 7.5, 27, 59, 26.5, 41, 11))
 
 
 def pdf_bytes(report: RunReport, layout: Layout) -> bytes:

@@ -343,17 +343,24 @@ class T:
         return {"done": _("finished"), "aborted": _("not finished"), "failed": _("failed")}[state]
 
     EVENTS: ClassVar[dict[str, str]] = {
+        "reader_missing": _("Reader {source} was not there"),
         "reader_gone": _("Reader {source} was gone"),
+        "reader_unreachable": _("Reader {source} could not be reached"),
+        "reader_exception": _("Reader {source} reported a fault"),
         "antenna_gone": _("An antenna of {source} was gone"),
+        "unknown_antenna": _("Reader {source} has an antenna the settings do not know"),
         "buffer_overflow": _("The buffer of {source} ran over, readings were lost"),
         "clock_stepped": _("The clock of {source} stepped"),
-        "aisle_blocked": _("An aisle was blocked"),
         "base_gone": _("The robot's base did not answer"),
-        "localization_lost": _("The robot did not know where it was"),
-        "robot_lost": _("The robot fell silent"),
-        "battery_low": _("The battery ran low"),
-        "run_aborted": _("The run was aborted"),
-        "resumed": _("The robot started again in mid-run"),
+        "blocked": _("The way was blocked"),
+        "aisle_blocked": _("An aisle was blocked"),
+        "no_way": _("There was no way to a part of the route"),
+        "leg_skipped": _("A part of the route was left out"),
+        "not_home": _("The robot did not get home"),
+        "run_resumed": _("The robot started again in mid-run"),
+        "spool_full": _("The robot's store ran full"),
+        "batch_refused": _("The robot's store refused a batch"),
+        "batch_gone": _("A batch was lost on the robot"),
     }
 
     @staticmethod
