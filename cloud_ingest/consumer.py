@@ -81,6 +81,11 @@ class Consumer:
         return self._connected_at
 
     @property
+    def broker(self) -> str:
+        """The broker's URL without user and password."""
+        return str(self._address)
+
+    @property
     def alive(self) -> bool:
         """Whether both threads run."""
         return self._network.is_alive() and self._writer.is_alive()

@@ -35,7 +35,7 @@ class Serving:
     http
         URL of API and pages; None where this role has none.
     broker
-        URL of the broker robots are to use; None where this role has none.
+        URL of the broker robots are to use, without user and password; None where this role has none.
     """
 
     http: str | None
@@ -107,8 +107,7 @@ class _Service:
             self._start_jobs(stack)
         if "ingest" in roles:
             self._start_ingest(stack)
-        broker = settings.broker if self._broker is None else self._broker.url
-        self.serving = Serving(self._http, None if self._consumer is None else broker)
+        self.serving = Serving(self._http, None if self._consumer is None else self._consumer.broker)
 
     def _start_web(self, stack: ExitStack) -> None:
         from cloud_ingest.web import make_app

@@ -127,12 +127,12 @@ class ServeSettings:
 
     data: Path
     role: Role = "all"
-    broker: str | None = None
+    broker: str | None = field(default=None, repr=False)  # may hold a password
     broker_listen: str = f"{LOOPBACK}:1883"
     broker_ca: Path | None = None
     client_id: str | None = None
     http: str = f"{LOOPBACK}:8080"
-    database: str | None = None
+    database: str | None = field(default=None, repr=False)  # may hold a password
     sites: tuple[SiteSettings, ...] = ()
     recipients: tuple[Recipient, ...] = ()
     smtp: SmtpSettings | None = None
@@ -231,7 +231,8 @@ class BrokerAddress:
         return cls(parts.hostname, port or (8883 if tls else 1883), tls, parts.username, parts.password)
 
     def __str__(self) -> str:
-        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
 
 
 def split_host_port(text: str, setting: str) -> tuple[str, int]:

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import urllib.request
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -51,10 +52,10 @@ def test_a_data_folder_that_is_a_file_is_one_line(tmp_path):
     assert str(file) in str(caught.value)
 
 
-def test_the_three_roles_in_three_processes(make_service, make_robot):
-    ingest = make_service("ingest", role="ingest")
-    jobs = make_service("jobs", role="jobs")
-    web = make_service("web", role="web")
+def test_the_three_roles_in_three_processes(make_service, make_robot, database_url):
+    ingest, jobs, web = (
+        make_service(role, role=role, database=database_url) for role in ("ingest", "jobs", "web")
+    )
     ingest.start()
     jobs.start()
     web.start()
@@ -66,7 +67,11 @@ def test_the_three_roles_in_three_processes(make_service, make_robot):
     robot.end("run-1", readings=1, poses=1)
     run = web.wait_state("run-1", "reported", "failed")
     assert run["state"] == "reported", run["reason"]
+    assert run["mails"] == []
+    assert web.get("/api/v1/quarantine")["rows"] == 0
     assert web.get("/healthz")["ok"]
+    with urllib.request.urlopen(web.http + "/metrics") as answer:
+        assert b'nightstack_rows_stored{kind="readings"} 20' in answer.read()
     for service in (web, jobs, ingest):
         assert service.terminate() == 0
 

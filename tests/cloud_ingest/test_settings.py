@@ -60,7 +60,15 @@ def test_broker_urls():
         "pass",
     )
     assert str(plain) == "mqtt://broker:1883"
-    assert BrokerAddress.from_url("mqtts://[::1]").port == 8883
+    assert str(BrokerAddress.from_url("mqtts://[::1]")) == "mqtts://[::1]:8883"
+
+
+def test_secrets_are_not_shown(tmp_path):
+    settings = ServeSettings(
+        tmp_path, broker="mqtt://me:geheim@broker", database="postgresql+psycopg://me:geheim@host/db"
+    )
+    assert "geheim" not in repr(settings)
+    assert "geheim" not in str(BrokerAddress.from_url(settings.broker))
 
 
 NAMES = [
