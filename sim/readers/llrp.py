@@ -79,6 +79,7 @@ class LlrpEmulator:
         self._awake.set()
         self._server: asyncio.Server | None = None
         self._client: Connection | None = None
+        self._handover = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._inventory: asyncio.Task[None] | None = None
         self._beat: asyncio.Task[None] | None = None
@@ -180,20 +181,24 @@ class LlrpEmulator:
         # Cancelled by `drop`, or gone: either way the connection is over and nobody waits for a result.
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             await self._serve_client(client)
-        if self._client is client:
-            self._client = None
-            self._set_beat()
-            await self._end_inventory()
+        async with self._handover:
+            if self._client is client:
+                await self._end_inventory()
+                self._client = None
+                self._set_beat()
         writer.close()
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             await writer.wait_closed()
 
     async def _serve_client(self, client: Connection) -> None:
-        if self._client is not None:
+        async with self._handover:
+            holder = self._client
+            if holder is None:
+                self._client = client
+        if holder is not None:
             await self._greet(client, ConnectionStatus.CLIENT_INITIATED_EXISTS)
-            await self._greet(self._client, ConnectionStatus.ANOTHER_ATTEMPTED)
+            await self._greet(holder, ConnectionStatus.ANOTHER_ATTEMPTED)
             return
-        self._client = client
         await self._greet(client, ConnectionStatus.SUCCESS)
         self._set_beat()
         self._begin_inventory(holding=self.state.hold)

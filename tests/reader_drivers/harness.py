@@ -90,6 +90,8 @@ class Heard:
         deadline = time.monotonic() + limit_s
         while not enough(self):
             if time.monotonic() > deadline:
-                raise AssertionError(f"waited {limit_s} s; {len(self.readings)} readings, events {self.events}")
+                raise AssertionError(
+                    f"waited {limit_s} s; {len(self.readings)} readings, events {self.events}"
+                )
             self.batches.append(self.reader.read(0.05))
         return self

@@ -62,7 +62,9 @@ def test_messages_built_here_are_the_known_bytes(built: Any, data: bytes) -> Non
 
 
 def test_report_vectors_mean_what_they_say() -> None:
-    reports = decode_reports(FrameReader().feed(vectors.REPORT + vectors.REPORT_128_BITS + vectors.STREAM_REPORT))
+    reports = decode_reports(
+        FrameReader().feed(vectors.REPORT + vectors.REPORT_128_BITS + vectors.STREAM_REPORT)
+    )
     assert [epc.hex() for epc in reports.epcs] == [
         "e28011606000020528" + "07a1b3",
         "141cc04fc70badb5c6e2da1ded4dd319",

@@ -56,7 +56,12 @@ def true_columns(world: SmallWorld, readings: Readings) -> dict[str, Any]:
 def test_capabilities(emulator: LlrpEmulator) -> None:
     with open_at(emulator) as reader:
         found = reader.connect()
-    assert (found.manufacturer, found.model, found.air, found.antennas) == ("Impinj", "Speedway R420", "gen2", 4)
+    assert (found.manufacturer, found.model, found.air, found.antennas) == (
+        "Impinj",
+        "Speedway R420",
+        "gen2",
+        4,
+    )
     assert found.region == "CN"
     assert found.frequencies_khz == CHANNELS_KHZ["CN"]
     assert (found.powers_dbm[0], found.powers_dbm[-1], len(found.powers_dbm)) == (10.0, 30.0, 81)
@@ -107,7 +112,9 @@ def test_a_wrong_sign_mirrors_the_phase(loop: Loop, world: SmallWorld) -> None:
 def test_settings_reach_the_reader(emulator: LlrpEmulator, world: SmallWorld) -> None:
     with open_at(emulator, f"{FAST}&session=3") as reader:
         reader.connect()
-        reader.start(ReaderSettings(ports=(2, 4), power_dbm=25.1, rf_mode=3, search="single", channels=(5, 9)))
+        reader.start(
+            ReaderSettings(ports=(2, 4), power_dbm=25.1, rf_mode=3, search="single", channels=(5, 9))
+        )
         heard = Heard(reader).until(lambda h: len(h.readings) > 300 and bool(h.activity))
         asked = world.inventory
         reader.stop()
@@ -180,7 +187,9 @@ def test_start_stop_start_loses_nothing_that_was_reported(emulator: LlrpEmulator
     assert len(produced) - len(reported) <= 3 * 120
 
 
-def test_a_plain_reader_without_extensions_gives_whole_dbm_and_no_phase(loop: Loop, world: SmallWorld) -> None:
+def test_a_plain_reader_without_extensions_gives_whole_dbm_and_no_phase(
+    loop: Loop, world: SmallWorld
+) -> None:
     identity = Identity(manufacturer=161, model=9600)
     with served(loop, world, identity=identity) as emulator, open_at(emulator) as reader:
         found = reader.connect()
@@ -188,7 +197,12 @@ def test_a_plain_reader_without_extensions_gives_whole_dbm_and_no_phase(loop: Lo
         readings = Heard(reader).until(lambda h: len(h.readings) > 200).readings
         with pytest.raises(ReaderError, match="extensions"):
             reader.start(ReaderSettings(search="focus"))
-    assert (found.manufacturer, found.model, found.phase, found.rssi_step_db) == ("vendor 161", "9600", False, 1.0)
+    assert (found.manufacturer, found.model, found.phase, found.rssi_step_db) == (
+        "vendor 161",
+        "9600",
+        False,
+        1.0,
+    )
     assert np.isnan(readings.phase_rad).all()
     assert np.array_equal(readings.rssi_dbm, np.rint(readings.rssi_dbm))
 
@@ -236,7 +250,9 @@ def test_a_reader_that_vanishes_in_mid_run_comes_back(
     assert kinds == ["reader_gone", "reader_back"]
     assert asked is not None
     assert (asked.ports, asked.power_dbm) == ((1, 3), (20.0, 20.0))
-    gone, back = (next(e.t for e in heard.events if e.kind == kind) for kind in ("reader_gone", "reader_back"))
+    gone, back = (
+        next(e.t for e in heard.events if e.kind == kind) for kind in ("reader_gone", "reader_back")
+    )
     spans = [(a, b) for part in heard.activity for a, b in zip(part.t_start, part.t_end, strict=True)]
     assert not [span for span in spans if span[0] < gone < span[1] or span[0] < back < span[1]]
     if how == "hang":
@@ -271,7 +287,13 @@ def test_reader_events(loop: Loop, emulator: LlrpEmulator) -> None:
         heard.until(lambda h: len(Readings.concat([b.readings for b in h.batches[seen + 2 :]])) > 300)
         loop.run(emulator.antenna(2, connected=True))
         heard.until(lambda h: "antenna_back" in h.kinds)
-    assert heard.kinds == ["buffer_warning", "buffer_overflow", "reader_exception", "antenna_gone", "antenna_back"]
+    assert heard.kinds == [
+        "buffer_warning",
+        "buffer_overflow",
+        "reader_exception",
+        "antenna_gone",
+        "antenna_back",
+    ]
     assert "amplifier too hot" in heard.events[2].detail
     assert "port 2" in heard.events[3].detail
 
@@ -302,7 +324,9 @@ def test_malformed_reports_become_events_and_reading_goes_on(loop: Loop, emulato
     assert "without an EPC" in heard.events[0].detail
 
 
-def test_readings_that_cannot_be_placed_are_counted_not_handed_out(loop: Loop, emulator: LlrpEmulator) -> None:
+def test_readings_that_cannot_be_placed_are_counted_not_handed_out(
+    loop: Loop, emulator: LlrpEmulator
+) -> None:
     def report(**values: int) -> bytes:
         names = {"antenna_id": "AntennaID", "channel_index": "ChannelIndex", "dbm": "PeakRSSI"}
         items = [parameter(names[name], **{name: value}) for name, value in values.items()]
@@ -512,7 +536,9 @@ def test_a_wrong_drifting_jumping_clock_is_turned_into_host_time(loop: Loop) -> 
     rows = order[np.searchsorted(stamp[order], readings.reader_t)]
     error_ms = np.abs(readings.t - true[rows]) / 1e6
     assert np.quantile(error_ms, 0.99) < 5
-    assert "back by 12.0" in next(e.detail for e in heard.events if e.kind == "clock_stepped")
+    told = next(e.detail for e in heard.events if e.kind == "clock_stepped")
+    assert "back by" in told
+    assert float(told.split()[-2]) == pytest.approx(12.0, abs=0.05)
 
 
 def test_close_may_come_at_any_time_and_twice(emulator: LlrpEmulator) -> None:

@@ -135,7 +135,9 @@ def test_tags_are_numbered_by_first_appearance_however_many() -> None:
     epcs = [rng.randbytes(12) for _ in range(3000)]
     order = [rng.randrange(3000) for _ in range(9000)]
     frames: list[Any] = [
-        encode_frame(61, 1, encode_parameter(parameter("TagReportData", parameter("EPCData", epc=(96, epcs[i])))))
+        encode_frame(
+            61, 1, encode_parameter(parameter("TagReportData", parameter("EPCData", epc=(96, epcs[i]))))
+        )
         for i in order
     ]
     reports = decode_reports(FrameReader().feed(b"".join(frames)))
