@@ -1,0 +1,62 @@
+"""A simulated scan through broker, store, localization, reports and mail server, with every real room."""
+
+import csv
+import email
+import shutil
+import sqlite3
+from email import policy
+
+from nightstack.replay import replay_recording
+from recording import read_recording
+from sim.library import make_library
+from sim.record import record
+
+
+def test_a_scan_ends_as_findings_documents_and_one_mail(make_service, mail_server, tmp_path):
+    library = make_library(60, 3, site="Stadtbücherei")
+    library.save(tmp_path / "library")
+    record(library, tmp_path / "scan")
+    scan = read_recording(tmp_path / "scan")
+    service = make_service(
+        recipients=["staff@library.example"],
+        smtp={"host": "127.0.0.1", "port": mail_server.port},
+        segment_rows=500,
+    )
+    site = service.data / "sites" / "Stadtbücherei"
+    site.mkdir(parents=True)
+    for name in ("plan.json", "holdings.csv"):
+        shutil.copy(tmp_path / "library" / name, site / name)
+    service.start()
+    played = replay_recording(scan, service.broker, speed=0, timeout_s=30, progress=lambda share, what: None)
+    run = service.wait_state(played.run_id, "reported", "failed")
+    assert run["state"] == "reported", run["reason"]
+
+    stored = read_recording(service.data / "runs" / played.run_id / "recording")
+    assert stored.readings.same_as(scan.readings)
+    assert stored.poses.same_as(scan.poses)
+    assert run["readings_stored"] == len(scan.readings)
+
+    # Played again, nothing is stored again.
+    replay_recording(scan, service.broker, speed=0, timeout_s=30, progress=lambda share, what: None)
+    again = service.run(played.run_id)
+    assert again["readings_stored"] == len(scan.readings)
+    assert again["duplicates"] == sum(kind["stored"] for kind in run["batches"].values())
+    assert again["revision"] == 0
+
+    with (service.data / "runs" / played.run_id / "exceptions.csv").open(encoding="utf-8") as file:
+        findings = list(csv.DictReader(file))
+    with sqlite3.connect(service.data / "nightstack.db") as db:
+        rows = db.execute("SELECT kind, barcode FROM findings ORDER BY place").fetchall()
+    db.close()
+    assert findings
+    assert len(rows) == len(findings)
+    assert sorted({kind for kind, _ in rows}) == sorted({finding["kind"] for finding in findings})
+
+    mail = email.message_from_bytes(mail_server.received.get(timeout=30), policy=policy.default)
+    assert mail["To"] == "staff@library.example"
+    assert {part.get_filename() for part in mail.iter_attachments()} >= {
+        "report.pdf",
+        "report.xlsx",
+        "exceptions.csv",
+    }
+    assert mail_server.attempts == 1
