@@ -132,7 +132,7 @@ def refine(
         Where to begin, and Gaussian priors about ``depth0`` and ``height0``.
     result : shape (candidates, 8)
         Out: offset, depth, height, variance of the offset, scale (rad), robust cost per unit weight, sum of
-        weights, number of cells.
+        weights, number of cells with any weight.
     """
     longest, most_groups = 1, 1
     for c in range(len(x0)):
@@ -246,16 +246,18 @@ def refine(
         det = m00 * k00 + m01 * k01 + m02 * k02
         i00, i01, i02 = k00 / det, k01 / det, k02 / det
         # Sandwich: each cell's score, as the offset feels it, squared.
-        meat, score, cells = 0.0, 0.0, 0
+        meat, score, cells, live = 0.0, 0.0, 0, False
         for i in range(n):
             g = group[a + i]
             w = weight[a + i] * rob[i] / (scale * scale)
             j0, j1, j2 = jac[i, 0] - gj[g, 0], jac[i, 1] - gj[g, 1], jac[i, 2] - gj[g, 2]
             score += w * (i00 * j0 + i01 * j1 + i02 * j2) * res[i]
+            live = live or weight[a + i] > 0.0
             if i + 1 == n or cell[a + i + 1] != cell[a + i] or group[a + i + 1] != g:
                 meat += score * score
                 score = 0.0
-                cells += 1
+                cells += 1 if live else 0
+                live = False
         result[c, 0] = x
         result[c, 1] = dep
         result[c, 2] = hei

@@ -62,6 +62,7 @@ def refine(
     score = (w / scale**2) * residual * (centred @ inverse[0])
     begins = np.flatnonzero(np.append(True, (np.diff(cell) != 0) | (np.diff(group) != 0)))
     meat = (np.add.reduceat(score, begins) ** 2).sum()
+    live = np.maximum.reduceat(weight, begins) > 0
     return np.array(
-        [*here, max(inverse[0, 0], meat), scale, cost / max(total, 1e-9), total, len(begins)], np.float64
+        [*here, max(inverse[0, 0], meat), scale, cost / max(total, 1e-9), total, live.sum()], np.float64
     )

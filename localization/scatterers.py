@@ -138,10 +138,10 @@ def _held_out_gain(scan: Scan, most: int) -> float:
         scan.u_m, scan.h_m, scan.frequency_hz, np.where(held, 0.0, scan.signal), scan.heard & ~held,
         scan.low_m, scan.high_m,
     )  # fmt: skip
-    fitted = _Fit(rest, False)
-    plain = fitted.run(0).score(scan, held)
-    with_scatterers = _Fit(rest, False).run(most).score(scan, held)
-    return float(np.mean(np.log(plain + 0.01) - np.log(with_scatterers + 0.01)))
+    # Without scatterers, the better of the two antennas: a wrong pattern must not pass for scatterers found.
+    plain = [np.log(_Fit(rest, pattern).run(0).score(scan, held) + 0.01) for pattern in (True, False)]
+    with_scatterers = np.log(_Fit(rest, False).run(most).score(scan, held) + 0.01)
+    return float(min(np.mean(value) for value in plain) - np.mean(with_scatterers))
 
 
 def _peak(x: Floats, curve: Floats) -> Floats:
