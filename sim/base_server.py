@@ -21,8 +21,6 @@ class BaseServer:
     Parameters
     ----------
     robot : RobotDescription
-    listen : str
-        ``host:port``; port 0 takes a free one.
 
     Attributes
     ----------
@@ -36,9 +34,8 @@ class BaseServer:
         Lines that could not be read so far.
     """
 
-    def __init__(self, robot: RobotDescription, listen: str = "127.0.0.1:0") -> None:
-        host, _, port = listen.rpartition(":")
-        self.host, self.port = host or "127.0.0.1", int(port)
+    def __init__(self, robot: RobotDescription) -> None:
+        self.host, self.port = "127.0.0.1", 0
         self._robot = robot
         self._server: asyncio.Server | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -59,8 +56,10 @@ class BaseServer:
         """Whether a client is there."""
         return self._writer is not None
 
-    async def start(self) -> None:
-        """Listen."""
+    async def start(self, listen: str = "127.0.0.1:0") -> None:
+        """Listen on ``host:port``; port 0 takes a free one."""
+        host, _, port = listen.rpartition(":")
+        self.host, self.port = host or "127.0.0.1", int(port)
         self._server = await asyncio.start_server(self._serve, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.radio import RobotPose
+from sim.air import RobotPose
 from sim.robot import RobotDescription
 
 

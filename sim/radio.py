@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Final, Literal
+from typing import Final
 
 import numba as nb
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from recording import AntennaMount
 from sim import environment
+from sim.air import Listening, Reads, RobotPose, between, join
 from sim.errors import SimError
 from sim.gen2 import DUAL, FOCUS, SINGLE, inventory, link_timing
 from sim.model import Library
@@ -22,13 +22,12 @@ from sim.propagation import (
     Floats,
     Ints,
     Pattern,
-    Scene,
     channel,
     memory,
     pattern_exponent,
     shadows,
 )
-from stacks.plan import Shelf
+from sim.scene import build_scene, to_upright, walls
 
 REACH_M: Final = 3.0
 """Tags farther than this from the robot's centre are never asked (they would need 10 dB more)."""
@@ -39,84 +38,6 @@ _POLARIZATION_LOSS_DB: Final = 3.0
 _MODULATION_LOSS_DB: Final = 8.0
 _MOST_READS_PER_S: Final = 2000
 _SEARCH: Final = {"dual": DUAL, "single": SINGLE, "focus": FOCUS}
-
-
-@dataclass(frozen=True, slots=True)
-class RobotPose:
-    """Where the robot's base truly is.
-
-    Attributes
-    ----------
-    x_m, y_m, yaw_rad : float
-        Map frame.
-    mast_z_m : float
-        Added to every mount's height.
-    floor : int
-        Index of the floor in the plan.
-    """
-
-    x_m: float
-    y_m: float
-    yaw_rad: float
-    mast_z_m: float = 0.0
-    floor: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """What the reader is set to.
-
-    Attributes
-    ----------
-    ports : tuple of int
-        In the order of the cycle; empty: all.
-    power_dbm : tuple of float
-        One per port; empty: the mounts' own.
-    session : int
-        Gen2 session, 0..3.
-    search : {"dual", "single", "focus"}
-    rf_mode : int
-        Impinj's number of the mode.
-    channels : tuple of int
-        1-based indices into the radio's frequencies; empty: hop over all.
-    """
-
-    ports: tuple[int, ...] = ()
-    power_dbm: tuple[float, ...] = ()
-    session: int = 2
-    search: Literal["dual", "single", "focus"] = "dual"
-    rf_mode: int = 1000
-    channels: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reads:
-    """Exact reads of a span, in order of time.
-
-    Attributes
-    ----------
-    t_ns : int64[n]
-    tag : int32[n]
-        Index into the radio's tags.
-    port : uint8[n]
-    channel : uint16[n]
-        1-based index into the radio's frequencies.
-    rssi_dbm, phase_rad : float64[n]
-        Not quantised, the phase not wrapped and growing with distance.
-    heard : tuple of (t_start_ns, t_end_ns, port, power_dbm)
-        When each port listened.
-    """
-
-    t_ns: NDArray[np.int64]
-    tag: Ints
-    port: NDArray[np.uint8]
-    channel: NDArray[np.uint16]
-    rssi_dbm: Floats
-    phase_rad: Floats
-    heard: tuple[tuple[int, int, int, float], ...]
-
-    def __len__(self) -> int:
-        return len(self.t_ns)
 
 
 @dataclass(slots=True)
@@ -176,8 +97,8 @@ class Radio:
         world = np.random.SeedSequence([library.seed, 0x5EED])
         metal, scatter, couples, lines = (np.random.default_rng(s) for s in world.spawn(4))
         self._rng = np.random.default_rng([library.seed if seed is None else seed, 0xA1])
-        self.scene, self._floor_of_tag = _scene(library, self.parameters, metal, couples)
-        self.tag_radio = environment.draw_tags(scatter, self.parameters, _to_upright(library))
+        self.scene, self._floor_of_tag = build_scene(library, self.parameters, metal, couples)
+        self.tag_radio = environment.draw_tags(scatter, self.parameters, to_upright(library))
         n = len(library.tags)
         shape = (256, len(self.frequencies_khz))
         lengths = lines.uniform(*self.parameters.cable_m, shape[0])
@@ -193,7 +114,7 @@ class Radio:
             parity=(self._rng.random(n) < self.tag_radio.flip_share).astype(np.int8),
         )
         self._hops = self._rng.permutation(len(self.frequencies_khz))
-        self._walls = _walls(library)
+        self._walls = walls(library)
         self._memory = memory(self.scene)
         self._shadow = np.ones(n)
         self._cells: dict[tuple[int, int, int], Ints] = {}
@@ -301,8 +222,8 @@ class Radio:
             start_ns, end_ns = t0_ns + round(t * 1e9), t0_ns + round((t + span) * 1e9)
             heard.append((start_ns, end_ns, port, power))
             count = self._listen(
-                port, number, power, span, now + t, _between(pose0, pose1, t / whole),
-                _between(pose0, pose1, (t + span) / whole), near, timing, listening,
+                port, number, power, span, now + t, between(pose0, pose1, t / whole),
+                between(pose0, pose1, (t + span) / whole), near, timing, listening,
             )  # fmt: skip
             if count:
                 out_t, out_tag = self._out[0][:count].copy(), self._out[1][:count].copy()
@@ -312,7 +233,7 @@ class Radio:
             t += span
             state.turn_left_s -= span
             state.hop_left_s -= span
-        return _join(pieces, tuple(heard))
+        return join(pieces, tuple(heard))
 
     def channel(self, port: int, frequency_khz: float, pose: RobotPose, tags: Ints) -> NDArray[np.complex128]:
         """One-way channel of some tags (1/m), coupling included; for tests and figures."""
@@ -419,123 +340,3 @@ def _hopeful(
             out[n] = i
             n += 1
     return out[:n]
-
-
-def _between(a: RobotPose, b: RobotPose, share: float) -> RobotPose:
-    turn = math.remainder(b.yaw_rad - a.yaw_rad, 2 * math.pi)
-    return RobotPose(
-        a.x_m + share * (b.x_m - a.x_m),
-        a.y_m + share * (b.y_m - a.y_m),
-        a.yaw_rad + share * turn,
-        a.mast_z_m + share * (b.mast_z_m - a.mast_z_m),
-        a.floor,
-    )
-
-
-def _join(
-    pieces: list[tuple[NDArray[np.int64], Ints, int, int, Floats, Floats]],
-    heard: tuple[tuple[int, int, int, float], ...],
-) -> Reads:
-    if not pieces:
-        none = np.empty(0)
-        return Reads(
-            np.empty(0, np.int64),
-            np.empty(0, np.int32),
-            np.empty(0, np.uint8),
-            np.empty(0, np.uint16),
-            none,
-            none,
-            heard,
-        )
-    sizes = [piece[0].size for piece in pieces]
-    return Reads(
-        np.concatenate([piece[0] for piece in pieces]),
-        np.concatenate([piece[1] for piece in pieces]),
-        np.repeat(np.array([piece[2] for piece in pieces], np.uint8), sizes),
-        np.repeat(np.array([piece[3] for piece in pieces], np.uint16), sizes),
-        np.concatenate([piece[4] for piece in pieces]),
-        np.concatenate([piece[5] for piece in pieces]),
-        heard,
-    )
-
-
-def _scene(
-    library: Library, parameters: RadioParameters, metal: np.random.Generator, couples: np.random.Generator
-) -> tuple[Scene, Ints]:
-    """Put the library's tags among the metal of its shelves."""
-    faces = library.faces()
-    shelves = library.shelves()
-    beside = _beside(shelves)
-    ends = np.zeros((2, len(shelves), 3))
-    for i, (f, shelf) in enumerate(shelves):
-        face = faces[f]
-        x, y = face.to_map(np.array([shelf.from_m, shelf.to_m]), face.tag_depth_m)
-        ends[:, i, 0], ends[:, i, 1] = x, y
-        ends[:, i, 2] = shelf.board_z_m + 0.115
-    angle = np.radians([face.normal_deg for face in faces])
-    normals = np.column_stack([np.cos(angle), np.sin(angle)])
-    face_of_shelf = np.array([f for f, _ in shelves], np.int64)
-    geometry = environment.ShelfGeometry(
-        from_m=ends[0],
-        to_m=ends[1],
-        normal=normals[face_of_shelf],
-        left=beside[0],
-        right=beside[1],
-    )
-    scatterer_m, group_start, group_scatterer, group_rho = environment.scatterers(metal, geometry, parameters)
-    tags = library.tags
-    # A shelf label on the board's edge lies apart from the books and is coupled with none of them.
-    group = np.where(tags.label, len(shelves) + np.arange(len(tags)), tags.shelf).astype(np.int32)
-    neighbour, kappa = environment.coupling(couples, tags.offset_m, group, parameters)
-    directions = np.radians([face.direction_deg for face in faces])
-    slip = parameters.phase_centre_sd_m * couples.standard_normal(len(tags))
-    tag_m = tags.place_m.copy()
-    tag_m[:, 0] += slip * np.cos(directions)[tags.face]
-    tag_m[:, 1] += slip * np.sin(directions)[tags.face]
-    floors = np.array([n for n, floor in enumerate(library.plan.floors) for _ in floor.faces], np.int32)
-    scene = Scene(
-        tag_m=tag_m,
-        tag_normal=np.ascontiguousarray(normals[tags.face]),
-        tag_group=tags.shelf.copy(),
-        group_start=group_start,
-        group_scatterer=group_scatterer,
-        group_rho=group_rho,
-        scatterer_m=scatterer_m,
-        neighbour=neighbour,
-        kappa=kappa,
-    )
-    return scene, floors[tags.face]
-
-
-def _walls(library: Library) -> tuple[Floats, ...]:
-    """Walls of each floor, 9 cm behind the tags of every face."""
-    walls: list[Floats] = []
-    for floor in library.plan.floors:
-        rows = np.empty((len(floor.faces), 4))
-        for n, face in enumerate(floor.faces):
-            x, y = face.to_map(np.array([0.0, face.length_m]), face.tag_depth_m + 0.09)
-            rows[n] = x[0], y[0], x[1], y[1]
-        walls.append(rows)
-    return tuple(walls)
-
-
-def _beside(shelves: tuple[tuple[int, Shelf], ...]) -> tuple[Ints, Ints]:
-    """Find each shelf's neighbours: same face and level, not more than 10 cm of upright between."""
-    left, right = np.full((2, len(shelves)), -1, np.int32)
-    rows: dict[tuple[int, int], list[int]] = {}
-    for i, (f, shelf) in enumerate(shelves):
-        rows.setdefault((f, shelf.level), []).append(i)
-    for row in rows.values():
-        row.sort(key=lambda i: shelves[i][1].from_m)
-        for a, b in pairwise(row):
-            if shelves[b][1].from_m - shelves[a][1].to_m < 0.1:
-                right[a], left[b] = b, a
-    return left, right
-
-
-def _to_upright(library: Library) -> Floats:
-    ends = np.array([(s.from_m, s.to_m) for _, s in library.shelves()], np.float64).reshape(-1, 2)
-    offset = library.tags.offset_m
-    return np.minimum(
-        np.abs(offset - ends[library.tags.shelf, 0]), np.abs(ends[library.tags.shelf, 1] - offset)
-    )

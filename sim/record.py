@@ -12,12 +12,13 @@ from typing import Final
 import numpy as np
 
 from recording import Activity, Poses, Readings, Recording, RunInfo, write_recording
+from sim.air import Listening, Reads, RobotPose
 from sim.errors import SimError
 from sim.library_folder import HoldingsText, truth_of
 from sim.model import Library
 from sim.motion import Drift
 from sim.presets import preset as named_preset
-from sim.radio import Listening, Radio, Reads, RobotPose
+from sim.radio import Radio
 from stacks.plan import Face
 
 STEP_S: Final = 0.05

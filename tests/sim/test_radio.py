@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sim.air import Listening, Reads, RobotPose
 from sim.gen2 import link_timing
 from sim.library import Library
 from sim.presets import PRESETS
 from sim.propagation import SPEED_OF_LIGHT_MPS, channel, channel_reference, memory, pattern_exponent, shadows
-from sim.radio import Listening, Radio, Reads, RobotPose
+from sim.radio import Radio
 from sim.record import heading_along
 
 START = 1_772_402_400_000_000_000

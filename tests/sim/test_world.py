@@ -18,10 +18,10 @@ import pytest
 from reader_drivers import Reader, ReaderSettings, open_reader
 from recording import Readings
 from robot.base_link import Framer, Info, PoseReport, Stop, Velocity, format_line
+from sim.air import RobotPose
 from sim.errors import SimError
 from sim.library import Library
 from sim.motion import Base, Drift
-from sim.radio import RobotPose
 from sim.robot import RobotDescription
 from sim.world import Addresses, World, serve, serve_world
 
