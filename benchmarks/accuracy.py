@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -16,12 +17,13 @@ from benchmarks.peers import METHODS
 from benchmarks.scoring import OURS, Score, score
 from benchmarks.simulated import record_library
 
+TABLE_WIDTH, BOOKS = 120, 300
 COLUMNS = ("mean", "median", "p90", "p99", "less median", "placed", "order", "in 90 %", "s")
 
 
 def main(console: Console | None = None) -> dict[str, Any]:
     """Print one table for each group of recordings and return the figures."""
-    console = console or Console()
+    console = console or wide_console()
     figures: dict[str, Any] = {}
     folder = measured_folder()
     if folder is None:
@@ -29,10 +31,20 @@ def main(console: Console | None = None) -> dict[str, Any]:
     else:
         figures |= _groups(console, measured_sets(folder))
     with tempfile.TemporaryDirectory() as place:
-        figures |= _groups(
-            console, {"simulated library, 300 books": (record_library(Path(place), books=300),)}
-        )
+        simulated = {
+            f"simulated library, {preset}, {BOOKS} books": (
+                record_library(Path(place), books=BOOKS, preset=preset),
+            )
+            for preset in ("easy", "ordinary")
+        }
+        figures |= _groups(console, simulated)
     return figures
+
+
+def wide_console() -> Console:
+    """Return a console on which a row is a line, also in a log."""
+    console = Console()
+    return console if console.width >= TABLE_WIDTH else Console(width=TABLE_WIDTH)
 
 
 def _groups(console: Console, groups: Mapping[str, tuple[Path, ...]]) -> dict[str, Any]:
@@ -45,9 +57,8 @@ def _groups(console: Console, groups: Mapping[str, tuple[Path, ...]]) -> dict[st
 
 
 def _table(group: str, recordings: int, scores: list[Score]) -> Table:
-    table = Table(
-        title=f"{group}: {recordings} recordings; |error| along the face in cm", title_justify="left"
-    )
+    title = f"{group}: {recordings} recording{'s' * (recordings > 1)}; |error| along the face in cm"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
     table.add_column("method", no_wrap=True)
     for column in COLUMNS:
         table.add_column(column, justify="right", no_wrap=True)
