@@ -18,6 +18,13 @@ Bools = npt.NDArray[np.bool_]
 
 _THICKNESS_M = 0.015  # how far a book in order may stand from the middle of its neighbours
 _CLASS_BOOKS = 40  # fewer say nothing about the tails of their errors
+_CLASSES = (
+    0.5,
+    0.8,
+    0.9,
+    0.95,
+    0.98,
+)  # strays gather among the least sure, so those are told apart more finely
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,7 @@ def _errors_seen(
     Nearly all books stand in order, so a book stands within a few centimetres of the middle of its four
     neighbours in call-number order. The median absolute deviation from there says how wide errors are without being
     moved by the few books out of order; the share beyond four standard deviations that is more than
-    the usual share of books out of order must be positions gone astray. Both are asked of four classes of
+    the usual share of books out of order must be positions gone astray. Both are asked of classes of
     books, from the surest to the least sure, as the errors of each may be claimed too small in their own way.
     """
     wide, stray = sigma.copy(), np.zeros(len(sigma))
@@ -142,7 +149,7 @@ def _errors_seen(
     around = np.median([at[inner - 2], at[inner - 1], at[inner + 1], at[inner + 2]], axis=0)
     off = np.abs(at[inner] - around)
     usual = float(np.median(sigma[row]))
-    classes = np.quantile(sigma[row], (0.25, 0.5, 0.75)) if len(inner) >= 4 * _CLASS_BOOKS else np.zeros(0)
+    classes = np.quantile(sigma[row], _CLASSES) if len(inner) >= 16 * _CLASS_BOOKS else np.zeros(0)
     of_row, of_all = np.searchsorted(classes, sigma[row]), np.searchsorted(classes, sigma)
     for k in np.unique(of_row):
         mine = of_row == k

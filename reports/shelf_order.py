@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-_STRAY_M = 0.25  # how far off a position is that an echo or a slip of the phase has put somewhere else
+_STRAY_M = 0.5  # how far off a position is that an echo or a slip of the phase has put somewhere else
 
 
 @numba.njit(cache=True)
@@ -170,7 +170,7 @@ def order_confidence(
     Two stories compete. The book is where it belongs, half a book's thickness and more on the other side of its
     neighbour, and the estimate is off: a normal error, with one estimate in a hundred three times as wide
     (position errors have heavier tails than their standard deviation says), and a share `stray` anywhere
-    within a quarter of a metre. Or somebody put it back anywhere on the shelf: uniform over it. Bayes' rule with
+    within about half a metre. Or somebody put it back anywhere on the shelf: uniform over it. Bayes' rule with
     `prior` decides between them, so that neighbours whose order the positions cannot tell are never accused.
 
     Parameters
