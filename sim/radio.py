@@ -189,10 +189,21 @@ class Radio:
         Returns
         -------
         Reads
+
+        Raises
+        ------
+        SimError
+            For a port without an antenna or a channel that is not there.
         """
         listening = listening or Listening()
         ports = listening.ports or self.ports
-        channels = listening.channels or tuple(range(1, len(self.frequencies_khz) + 1))
+        every = tuple(range(1, len(self.frequencies_khz) + 1))
+        channels = listening.channels or every
+        if not set(ports) <= set(self._mounts) or not set(channels) <= set(every):
+            raise SimError(
+                f"ports {ports} and channels {channels} asked for; "
+                f"there are ports {self.ports} and channels 1 to {every[-1]}"
+            )
         state = self._state
         t, whole = 0.0, (t1_ns - t0_ns) * 1e-9
         now = (t0_ns % 10**15) * 1e-9

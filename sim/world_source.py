@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from sim.air import Listening, Reads
+from sim.air import Listening, Reads, RobotPose, join
 from sim.radio import Radio
 from sim.readers.source import Inventory, ReportSlice
 
@@ -90,6 +90,12 @@ class WorldSource:
         """End the inventory; the world waits for this reader no longer."""
         self._listening = None
         self._asked.set()
+
+    def hear(self, t0_ns: int, t1_ns: int, pose0: RobotPose, pose1: RobotPose) -> Reads:
+        """Let the reader listen for one step; without a port in use it hears nothing."""
+        if self._listening is None or not self._listening.ports:
+            return join([], ())
+        return self.radio.read(t0_ns, t1_ns, pose0, pose1, self._listening)
 
     async def next_slice(self) -> ReportSlice | None:
         """Return the next slice, once the world has got so far; None when the world has ended."""

@@ -178,13 +178,16 @@ class World:
     def _hear(self, until_ns: int | None = None) -> list[tuple[WorldSource, Reads, int, int]]:
         """Move the base on by one step and let every listening reader hear meanwhile."""
         t0 = self._now_ns
+        if until_ns is not None and until_ns - t0 > 1_000_000_000:
+            # The machine slept or was busy: nothing moved and nobody listened meanwhile.
+            t0 = until_ns - self._step_ns
         t1 = t0 + self._step_ns if until_ns is None else max(until_ns, t0 + 1_000_000)
         before = self.base.pose
         after = self.base.step((t1 - t0) * 1e-9)
         self._now_ns = t1
         self.steps += 1
         return [
-            (source, source.radio.read(t0, t1, before, after, source.listening), t0, t1)
+            (source, source.hear(t0, t1, before, after), t0, t1)
             for source in self.sources.values()
             if source.listening is not None
         ]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sim.air import Listening, Reads, RobotPose
+from sim.errors import SimError
 from sim.gen2 import link_timing
 from sim.library import Library
 from sim.presets import PRESETS
@@ -212,3 +213,12 @@ def test_link_timing_and_pattern() -> None:
         assert t.empty_s < t.collision_s < t.success_s
     half = np.radians(35.0)
     assert np.cos(half) ** pattern_exponent(70.0) == pytest.approx(np.sqrt(0.5))
+
+
+def test_ports_and_channels_that_are_not_there_are_refused(library: Library) -> None:
+    radio, pose = Radio(library, seed=1), _beside(library, 0.9)
+    for listening in (Listening(ports=(1, 7)), Listening(channels=(17,))):
+        with pytest.raises(SimError, match="there are ports"):
+            radio.read(START, START + 50_000_000, pose, pose, listening)
+    with pytest.raises(SimError, match="at least one antenna"):
+        Radio(library, mounts=())

@@ -22,6 +22,7 @@ from sim.air import RobotPose
 from sim.errors import SimError
 from sim.library import Library
 from sim.motion import Base, Drift
+from sim.readers.source import Inventory
 from sim.robot import RobotDescription
 from sim.world import Addresses, World, serve, serve_world
 
@@ -295,3 +296,14 @@ def test_a_world_says_what_is_wrong(library: Library, tmp_path: Path) -> None:
         serve_world(tmp_path, reader_listen="here")
     with pytest.raises(SimError, match="step of 1 s"):
         World(library, step_s=1)
+
+
+def test_a_reader_without_a_port_in_use_hears_nothing(library: Library) -> None:
+    source = World(library, seed=3).sources["uhf"]
+    here = RobotPose(1.0, -1.0, 3.14)
+    start = 1_772_402_400_000_000_000
+    assert len(source.hear(start, start + 50_000_000, here, here)) == 0, "no inventory runs"
+    source.start(Inventory(ports=(), power_dbm=()))
+    assert len(source.hear(start, start + 50_000_000, here, here)) == 0
+    source.start(Inventory(ports=(2,), power_dbm=(30.0,), session=2))
+    assert set(source.hear(start, start + 50_000_000, here, here).port.tolist()) == {2}
