@@ -158,7 +158,8 @@ def _errors_seen(
         factor = max(1.0, 1.4826 * float(np.median(off[mine])) / float(np.median(claimed)))
         beyond = float(np.mean(off[mine] > 4.0 * factor * claimed))
         wide[of_all == k] *= factor
-        stray[of_all == k] = float(np.clip(beyond - policy.disorder_share, 0.0, 0.5))
+        surely = beyond - 1.5 * np.sqrt(beyond * (1.0 - beyond) / np.count_nonzero(mine))
+        stray[of_all == k] = float(np.clip(surely - policy.disorder_share, 0.0, 0.5))
     return wide, stray
 
 
