@@ -26,6 +26,7 @@ MAX_DRIFT = 500e-6
 
 _BUCKET_NS = 250_000_000
 _BUCKETS = 480
+_FIT_EVERY = 8
 _SETTLE_NS = 1_000_000_000
 _SETTLE_CHUNKS = 4
 _DRIFT_SPAN_NS = 4_000_000_000
@@ -167,7 +168,8 @@ class ClockMap:
         self._points.append((self._bucket[1], self._bucket[2]))
         self._watch_lateness(events)
         self._bucket = (slot, newest, delay)
-        self._fit(events)
+        if len(self._points) < 40 or slot % _FIT_EVERY == 0:
+            self._fit(events)
 
     def _watch_lateness(self, events: list[ClockEvent]) -> None:
         """Believe in a small step back, which looks like a delay that stays, once it has stayed long enough."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def simulate(
     mapper = ClockMap()
     edges = np.searchsorted(true, np.arange(T0, T0 + int(seconds * SECOND) + 1, int(chunk_s * SECOND)))
     last = 0
-    for n, (a, b) in enumerate(zip(edges, edges[1:], strict=False)):
+    for n, (a, b) in enumerate(pairwise(edges)):
         if a == b:
             continue
         sent = int(true[b - 1]) if chunk_s < 0.02 else T0 + int((n + 1) * chunk_s * SECOND)

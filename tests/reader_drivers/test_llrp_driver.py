@@ -420,9 +420,12 @@ def test_a_web_server_is_no_reader() -> None:
         connection.sendall(b"HTTP/1.0 400 Bad request\r\n\r\n")
         _wait_for_end(connection)
 
-    with _Scripted(script) as there, open_reader(f"llrp://127.0.0.1:{there.port}?timeout=2") as reader:
-        with pytest.raises(ReaderError, match="is no LLRP"):
-            reader.connect()
+    with (
+        _Scripted(script) as there,
+        open_reader(f"llrp://127.0.0.1:{there.port}?timeout=2") as reader,
+        pytest.raises(ReaderError, match="is no LLRP"),
+    ):
+        reader.connect()
         reader.close()
 
 
@@ -441,9 +444,12 @@ def test_a_reader_that_greets_and_then_never_answers_is_given_up() -> None:
         connection.sendall(llrp_vectors.CONNECTED)
         _wait_for_end(connection)
 
-    with _Scripted(script) as there, open_reader(f"llrp://127.0.0.1:{there.port}?timeout=0.2") as reader:
-        with pytest.raises(ReaderError, match="no answer to DELETE_ROSPEC"):
-            reader.connect()
+    with (
+        _Scripted(script) as there,
+        open_reader(f"llrp://127.0.0.1:{there.port}?timeout=0.2") as reader,
+        pytest.raises(ReaderError, match="no answer to DELETE_ROSPEC"),
+    ):
+        reader.connect()
 
 
 def test_a_reader_initiated_connection_elsewhere_is_named() -> None:
@@ -451,9 +457,12 @@ def test_a_reader_initiated_connection_elsewhere_is_named() -> None:
         connection.sendall(encode_message(event(1, parameter("ConnectionAttemptEvent", status=1))))
         _wait_for_end(connection)
 
-    with _Scripted(script) as there, open_reader(f"llrp://127.0.0.1:{there.port}?timeout=2") as reader:
-        with pytest.raises(ReaderError, match="opened to another host"):
-            reader.connect()
+    with (
+        _Scripted(script) as there,
+        open_reader(f"llrp://127.0.0.1:{there.port}?timeout=2") as reader,
+        pytest.raises(ReaderError, match="opened to another host"),
+    ):
+        reader.connect()
 
 
 def test_keepalives_are_answered_behind_the_reports_before_them() -> None:

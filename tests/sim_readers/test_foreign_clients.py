@@ -25,8 +25,9 @@ def heard(reader, reports):
     if len(seen) >= 100:
         enough.set()
 
-names = "ROSpecID SpecIndex InventoryParameterSpecID AntennaID ChannelIndex PeakRSSI FirstSeenTimestamp LastSeenTimestamp"
-wanted = {f"Enable{name}": name[0] in "ACPFL" for name in (names + " TagSeenCount").split()} | {"EnableAccessSpecID": False}
+on = ("AntennaID", "ChannelIndex", "PeakRSSI", "FirstSeenTimestamp", "LastSeenTimestamp", "TagSeenCount")
+off = ("ROSpecID", "SpecIndex", "InventoryParameterSpecID", "AccessSpecID")
+wanted = {f"Enable{name}": name in on for name in on + off}
 extra = {"EnableRFPhaseAngle": True, "EnablePeakRSSI": True, "EnableRFDopplerFrequency": True}
 config = LLRPReaderConfig({
     "antennas": [1, 3], "tx_power": 41, "session": 1, "report_every_n_tags": 1, "start_inventory": True,

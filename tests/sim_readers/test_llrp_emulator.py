@@ -240,7 +240,7 @@ def test_rospec_life(run: Any) -> None:
             await client.expect("START_ROSPEC", rospec_id=1)
             # No report overtakes the answer that promises it.
             assert client.log[-1] != "RO_ACCESS_REPORT" or "START_ROSPEC_RESPONSE" in client.log
-            assert client.log.index("START_ROSPEC_RESPONSE") < (client.log + ["RO_ACCESS_REPORT"]).index(
+            assert client.log.index("START_ROSPEC_RESPONSE") < [*client.log, "RO_ACCESS_REPORT"].index(
                 "RO_ACCESS_REPORT"
             )
             await client.reads(50)
