@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 import secrets
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -25,6 +24,7 @@ from robot.collector import Collector
 from robot.driver import Driver, Progress
 from robot.errors import BaseGoneError, ConfigError
 from robot.flusher import Flusher
+from robot.process import ending_signals, quick_threads
 from robot.reading import ReaderRunner
 from robot.route import Route, build_route
 from robot.settings import RobotSettings
@@ -37,7 +37,6 @@ log = logging.getLogger("nightstack.robot")
 _TICK_S: Final = 0.1
 _ABORT_GRACE_S: Final = 5.0
 _SPOOL_FULL_S: Final = 3600.0
-_SWITCH_S: Final = 0.0005
 
 Tell = Callable[[float, str], None]
 
@@ -123,18 +122,19 @@ class Agent:
         settings = self._settings
         with (
             closing(Spool(settings.spool, settings.spool_max_mb << 20)) as spool,
-            self._signals(),
-            _quick_threads(),
+            ending_signals(self.abort),
+            quick_threads(),
         ):
             self._keep_uplink(spool)
             try:
-                reason = self._scan(spool)
+                reason = self._cut_off_delivery(spool) or self._scan(spool)
                 self._phase = "delivering"
                 self._deliver(spool)
             finally:
                 self._base.stop()
                 if self._uplink is not None:
                     self._uplink.stop()
+            spool.leave()
             waiting = spool.waiting()
         if waiting:
             log.warning("%d batches wait in %s; the next start sends them first", waiting, settings.spool)
@@ -157,6 +157,20 @@ class Agent:
             report=lambda kind, detail: self._note("uplink", kind, detail),
         )
         self._uplink.start()
+
+    def _cut_off_delivery(self, spool: Spool) -> str:
+        """Return the reason of a run that had ended when its agent died; it is delivered, and no new one begun.
+
+        A service manager starts a killed agent again; that must not send the robot round once more in the morning.
+        """
+        state = next((run for run in reversed(spool.runs()) if run.reason is not None and not run.left), None)
+        if state is None or state.reason is None or spool.open_run() is not None:
+            return ""
+        age_h = (self._clock.now() - state.progress_t) / 3.6e12
+        if self._settings.clock == "system" and not -1.0 < age_h <= self._settings.resume_max_age_h:
+            return ""
+        self._run_id = state.info.run_id
+        return state.reason
 
     def _scan(self, spool: Spool) -> str:
         """Drive the route; return why the run ended."""
@@ -366,34 +380,6 @@ class Agent:
         log.info("%s: %s: %s", source, kind, detail)
         self._collector.add_event(self._clock.now(), source, kind, detail)
 
-    @contextmanager
-    def _signals(self) -> Generator[None]:
-        """Turn SIGTERM and SIGINT into an orderly end; only possible in the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def handle(number: int, _frame: object) -> None:
-            self.abort(signal.Signals(number).name)
-
-        before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
 
 def _say_nothing(_share: float, _text: str) -> None:
     """Report progress to nobody."""
-
-
-@contextmanager
-def _quick_threads() -> Generator[None]:
-    """Let the interpreter change threads more often, so that a base report is not kept waiting by a decoder."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)

@@ -36,7 +36,8 @@ CREATE TABLE run (
     route_key TEXT NOT NULL,
     progress TEXT NOT NULL,
     progress_t INTEGER NOT NULL,
-    reason TEXT
+    reason TEXT,
+    left INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE next_seq (
     run_id TEXT NOT NULL, kind TEXT NOT NULL, next INTEGER NOT NULL,
@@ -69,6 +70,8 @@ class RunState:
         Batches made so far, by kind.
     reason : str or None
         Why the run ended; None while it is open.
+    left : bool
+        True: the agent that ended it left in good order, whatever still waits.
     """
 
     info: RunInfo
@@ -77,6 +80,7 @@ class RunState:
     progress_t: int
     batches: dict[str, int]
     reason: str | None
+    left: bool = False
 
     def end(self) -> End:
         """Return what the `end` topic carries; only of an ended run."""
@@ -194,7 +198,7 @@ class Spool:
         """Return every run that is open or has batches waiting, oldest first."""
         with self._lock:
             rows = self._db.execute(
-                "SELECT run_id, info, route_key, progress, progress_t, reason FROM run ORDER BY ordinal"
+                "SELECT run_id, info, route_key, progress, progress_t, reason, left FROM run ORDER BY ordinal"
             ).fetchall()
             counts: dict[str, dict[str, int]] = {}
             for run_id, kind, following in self._db.execute("SELECT run_id, kind, next FROM next_seq"):
@@ -207,8 +211,9 @@ class Spool:
                 t,
                 counts.get(run_id, {}),
                 reason,
+                bool(left),
             )
-            for run_id, info, route_key, progress, t, reason in rows
+            for run_id, info, route_key, progress, t, reason, left in rows
         ]
 
     def open_run(self) -> RunState | None:
@@ -279,6 +284,11 @@ class Spool:
         """Close a run; nothing is added to it afterwards. A closed run keeps its first reason."""
         with self._transaction() as db:
             db.execute("UPDATE run SET reason = ? WHERE run_id = ? AND reason IS NULL", (reason, run_id))
+
+    def leave(self) -> None:
+        """Say that the agent leaves in good order: its ended runs need nobody but the uplink any more."""
+        with self._transaction() as db:
+            db.execute("UPDATE run SET left = 1 WHERE reason IS NOT NULL")
 
     def after(self, last_id: int, limit: int) -> list[SpooledBatch]:
         """Return up to `limit` waiting batches made after the one with id `last_id`, in order."""

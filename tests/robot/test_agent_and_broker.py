@@ -189,3 +189,20 @@ def test_over_tls_only_to_a_broker_that_proves_who_it_is(make_night: MakeNight, 
     night.agent.start()
     assert night.agent.wait() == 0
     ingest.wait_for(lambda seen: len(seen.ends) == 2 and all(seen.complete(run_id) for run_id in seen.ends))
+
+
+def test_killed_while_delivering_it_delivers_and_drives_no_second_run(make_night: MakeNight):
+    night = make_night(window=1000)
+    deaf = night.ingest(silent=True)
+    night.agent.start()
+    deaf.wait_for(lambda seen: len(seen.ends) == 1 and seen.complete(only(seen)))
+    night.agent.kill()
+    assert night.agent.spooled()
+    deaf.close()
+    connections = night.base.connections
+    ingest = night.ingest()
+    night.agent.start()
+    assert night.agent.wait() == 0
+    ingest.wait_for(lambda seen: seen.complete(only(seen)))
+    assert night.base.connections == connections
+    assert night.agent.spooled() == {}

@@ -69,6 +69,8 @@ def test_killed_three_times_it_goes_on_where_it_was(make_night: MakeNight):
         assert paused.wait(30)
         night.agent.await_progress(leg, done_m)
         night.agent.kill()
+        # The last will: everybody learns that the robot has gone.
+        ingest.wait_for(lambda seen: seen.status[-1]["state"] == "offline")
         spooled |= night.agent.spooled()
         night.base.go_on()
     night.agent.start()

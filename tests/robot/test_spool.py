@@ -104,6 +104,9 @@ def test_a_run_is_forgotten_only_when_ended_and_delivered(spool: Spool):
     assert spool.open_run() is None
     assert spool.runs()[0].end().to_json() == b'{"run_id":"run-1","batches":{"poses":1},"reason":"done"}'
     assert not spool.forget("run-1")
+    assert not spool.runs()[0].left
+    spool.leave()
+    assert spool.runs()[0].left
     spool.drop("run-1", "poses", 0)
     assert spool.forget("run-1")
     assert spool.runs() == []
