@@ -40,6 +40,8 @@ CENTRE_SIGMA_M = 0.015
 CLOCK_SIGMA_S = 0.15
 #: and, where poses state no error, map against survey: a hundredth of the way from the run's start, at most this.
 POSE_SIGMA_SHARE, POSE_SIGMA_MOST_M = 0.01, 0.05
+#: of which this share differs from one stretch of the way to the next, and so between neighbours.
+POSE_LOCAL_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,12 +237,14 @@ class _Work:
         places = place(candidates, hypotheses, fits, scores, frames)
         places = place_by_rssi(observations, candidates, places, frames)
         places, notes = refine_dense(observations, candidates, hypotheses, places, frames)
+        common, local = _shared_sigma(observations, candidates, places, poses, localizer.calibration)
+        places = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local))
         return _Part(
             frames=frames,
             observations=observations,
             candidates=candidates,
             places=places,
-            common_m=_common_sigma(observations, candidates, places, poses, localizer.calibration),
+            common_m=common,
             law=law,
             notes=notes,
         )
@@ -318,13 +322,13 @@ def _usable(recording: Recording, mounts: Mounts, calibration: Calibration, note
     return None if keep.all() else np.flatnonzero(keep)
 
 
-def _common_sigma(
+def _shared_sigma(
     observations: Observations, candidates: Candidates, places: Places, poses: Poses, calibration: Calibration
-) -> Floats:
-    """Return what the offsets of neighbouring tags share, one standard deviation, shape (p,)."""
+) -> tuple[Floats, Floats]:
+    """Return what poses, clock and antenna add: what neighbours share, and what they do not; two of shape (p,)."""
     n = len(places.tag)
     if n == 0:
-        return np.zeros(0)
+        return np.zeros(0), np.zeros(0)
     index = candidates.observation
     begin = candidates.start[:-1]
     first = np.minimum.reduceat(observations.t[index], begin)[places.candidate]
@@ -336,10 +340,13 @@ def _common_sigma(
     stated = stated / np.diff(candidates.start)[places.candidate]
     where = observations.position_m[index[begin]][places.candidate]
     gone = np.hypot(where[:, 0] - poses.x_m[0], where[:, 1] - poses.y_m[0])
-    pose = np.where(np.isfinite(stated), stated, np.minimum(POSE_SIGMA_SHARE * gone, POSE_SIGMA_MOST_M))
+    unstated = np.where(np.isfinite(stated), 0.0, np.minimum(POSE_SIGMA_SHARE * gone, POSE_SIGMA_MOST_M))
+    local = POSE_LOCAL_SHARE * unstated
+    pose = np.where(np.isfinite(stated), stated, 0.0)
     if calibration.sigma_m is not None:
-        return np.hypot(calibration.sigma_m, np.where(np.isfinite(stated), stated, 0.0))
-    return np.sqrt(CENTRE_SIGMA_M**2 + (CLOCK_SIGMA_S * np.minimum(speed, 1.0)) ** 2 + pose**2)
+        return np.hypot(calibration.sigma_m, pose), local
+    clock = CLOCK_SIGMA_S * np.minimum(speed, 1.0)
+    return np.sqrt(CENTRE_SIGMA_M**2 + clock**2 + pose**2 + unstated**2), local
 
 
 def _fill(positions: Positions, part: _Part, row_of: Ints, calibration: Calibration) -> None:

@@ -13,7 +13,7 @@ from scipy.special import logsumexp, ndtr
 from localization.faces import Candidates, Frames
 from localization.listening import Listening, ReadRate, learn_rate
 from localization.observations import Mounts, Observations
-from localization.profile import Fits, Hypotheses
+from localization.profile import ONE_HEIGHT_M, Fits, Hypotheses
 from localization.strength import TAG_DB, learn_pattern, rssi_likelihood
 
 Floats = npt.NDArray[np.float64]
@@ -193,6 +193,10 @@ def place(
         floats["depth"][i] = fits.depth_m[y]
         weights = p[inside] / p[inside].sum()
         floats["height"][i] = float((weights * fits.height_m[rows[inside]]).sum())
+        heights = candidates.z[candidates.start[owner[y]] : candidates.start[owner[y] + 1]]
+        if hypotheses.level[y] == 0 and np.ptp(heights) < ONE_HEIGHT_M:
+            # One antenna height cannot tell above from below: the middle of both is the antenna's own.
+            floats["height"][i] = float(np.median(heights))
         floats["p"][i] = mass[first] * on_shelf
         rest = {key: value for key, value in mass.items() if key != first}
         if rest:

@@ -31,6 +31,8 @@ STEP_M = 0.01
 SLACK_M = 0.10
 #: Spread of a tag's depth about the plan's.
 DEPTH_SIGMA_M = 0.025
+#: Antennas whose heights differ by less than this do not tell heights apart.
+ONE_HEIGHT_M = 0.15
 #: Without shelves in the plan: how far beyond the lowest and highest antenna tags still are.
 BEYOND_ANTENNAS_M = 0.15
 #: A book's tag sits in its lower half.
@@ -107,7 +109,7 @@ def make_hypotheses(candidates: Candidates, frames: Frames) -> Hypotheses:
         face = int(candidates.face[c])
         part = candidates.z[candidates.start[c] : candidates.start[c + 1]]
         low, high = round(float(part.min()), 1), round(float(part.max()), 1)
-        if high - low < 0.15:
+        if high - low < ONE_HEIGHT_M:
             low = high = float(np.median(part))
         key = (face, low, high)
         if key not in per_face:
