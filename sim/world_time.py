@@ -24,6 +24,7 @@ from robot.base_link import STOP_AFTER_S, Flags, PoseReport
 from sim.air import Reads, RobotPose
 from sim.base_server import BaseServer
 from sim.errors import SimError
+from sim.gen2 import inventory
 from sim.model import Library
 from sim.motion import Base, Drift
 from sim.radio import Radio
@@ -99,6 +100,10 @@ class World:
             )
             for n, name in enumerate(names)
         }
+        if not inventory.signatures:
+            # Kernels are compiled at their first use; a client that waits must not take that for a dead reader.
+            here = self.base.pose
+            Radio(library, mounts).read(started_ns, started_ns + self._step_ns, here, here)
         self._seq = 0
         self.steps = 0
         self.ended = asyncio.Event()
