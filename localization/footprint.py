@@ -22,6 +22,8 @@ STEP_M = 0.05
 UNEXPECTED = 0.003
 #: How much a reading counts, as they come in bursts, and how many count at most, as the law is no better than that.
 BURST_SHARE, MOST_COUNTED = 0.5, 30.0
+#: Observations of a candidate looked at.
+MOST_LOOKED_AT = 60
 
 
 def footprint(
@@ -60,9 +62,16 @@ def footprint(
     total = np.add.reduceat(heard, candidates.start[:-1]) if count else np.zeros(0)
     share = np.minimum(BURST_SHARE, MOST_COUNTED / np.maximum(total, 1.0))
     value = np.zeros(out_start[-1])
+    # Of many readings every n-th says the same; the others' counts go to it.
+    size = np.diff(candidates.start)
+    every = np.repeat(np.maximum(size // MOST_LOOKED_AT, 1), size)
+    place = np.arange(len(obs)) - np.repeat(candidates.start[:-1], size)
+    counted = np.where(place % every == 0, heard * every, 0.0)
+    kept = np.add.reduceat(counted, candidates.start[:-1]) if count else total
+    counted *= np.repeat(share * total / np.maximum(kept, 1e-9), size)
     footprint_grid(
         candidates.start, candidates.u, candidates.h, candidates.z, candidates.look,
-        mounts.beamwidth_deg[observations.antenna[obs]], heard * np.repeat(share, np.diff(candidates.start)), low_m,
+        mounts.beamwidth_deg[observations.antenna[obs]], counted, low_m,
         STEP_M, x_count, hypothesis_start, depth_m, height_m, rate.pattern_share, np.log(per_second), log_total,
         out_start, value,
     )  # fmt: skip

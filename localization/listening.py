@@ -212,6 +212,8 @@ def footprint_grid(
                 x = x_first[c] + x_step * j
                 value = 0.0
                 for i in range(start[c], start[c + 1]):
+                    if count[i] == 0.0:
+                        continue
                     du, dh, dz = x - u[i], -(h[i] + depth[y]), height[y] - z[i]
                     d = math.sqrt(du * du + dh * dh + dz * dz) + 1e-6
                     cos = (du * look[i, 0] + dh * look[i, 1] + dz * look[i, 2]) / d
