@@ -140,9 +140,14 @@ class Link:
                 self._lost_antenna(port, "nothing is plugged into it")
         power, _ = power_entry(settings, self.abilities, self.where)
         self.client.request("ENABLE_ROSPEC", rospec_id=ROSPEC_ID)
-        self.client.request("START_ROSPEC", rospec_id=ROSPEC_ID)
+        # From here on every report is ours: the first may come together with the answer to START_ROSPEC.
         self._running = _Running(ports, power, 1 if settings.session is None else settings.session)
         self._listening_since = self._last_arrival = self._clock()
+        try:
+            self.client.request("START_ROSPEC", rospec_id=ROSPEC_ID)
+        except RefusedError:
+            self._running = None
+            raise
 
     def stop(self) -> None:
         """Stop reading tags; every report that was under way has arrived when this returns."""
