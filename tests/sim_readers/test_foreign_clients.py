@@ -15,7 +15,8 @@ import pytest
 _EMULATE = "import sys; from sim.readers.llrp import main_emulate; sys.exit(main_emulate('127.0.0.1:0', 3))"
 
 _SLLURP = """
-import json, sys, threading
+import faulthandler, json, os, sys, threading
+faulthandler.dump_traceback_later(40, exit=True)
 from sllurp.llrp import LLRPReaderClient, LLRPReaderConfig
 
 seen, enough = [], threading.Event()
@@ -37,8 +38,11 @@ client = LLRPReaderClient("127.0.0.1", int(sys.argv[1]), config)
 client.add_tag_report_callback(heard)
 client.connect()
 enough.wait(20)
-client.disconnect(timeout=5)
-print(json.dumps([{k: v.decode() if isinstance(v, bytes) else v for k, v in tag.items()} for tag in seen]))
+print(json.dumps([{k: v.decode() if isinstance(v, bytes) else v for k, v in tag.items()} for tag in seen]), flush=True)
+# Its threads do not always end by themselves; what it has read is told by now.
+threading.Timer(5, os._exit, (0,)).start()
+client.disconnect(timeout=4)
+os._exit(0)
 """
 
 
