@@ -232,14 +232,23 @@ def bad_messages():
     }
 
 
-@pytest.mark.parametrize("name", bad_messages())
-def test_a_bad_message_is_put_aside_with_its_reason_and_the_rest_is_stored(tmp_path, name):
-    world = World(tmp_path / "data", None)
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory):
+    made = World(tmp_path_factory.mktemp("bad") / "data", None)
+    yield made
+    made.database.close()
+
+
+@pytest.mark.parametrize("number, name", list(enumerate(bad_messages())))
+def test_a_bad_message_is_put_aside_with_its_reason_and_the_rest_is_stored(shared_world, number, name):
+    world = shared_world
     topic, payload = bad_messages()[name]
-    good = [(TOPICS.readings, encode_batch(make_batch(seq=seq))) for seq in (0, 1)]
+    good = [(TOPICS.readings, encode_batch(make_batch(f"good-{number}", seq))) for seq in (0, 1)]
+    before = len(world.quarantined())
     outcome = world.take(good[0], (topic, payload), good[1])
     assert (outcome.stored, outcome.quarantined) == (2, 1)
-    (row,) = world.quarantined()
+    row = world.quarantined()[-1]
+    assert len(world.quarantined()) == before + 1
     assert row.topic == topic
     assert row.reason
     assert "\n" not in row.reason
@@ -247,7 +256,6 @@ def test_a_bad_message_is_put_aside_with_its_reason_and_the_rest_is_stored(tmp_p
     assert (world.settings.data / row.file).read_bytes() == payload
     assert (world.settings.data / row.file).resolve().is_relative_to(world.settings.data.resolve())
     assert not (world.settings.data.parent / "etc").exists()
-    world.database.close()
 
 
 def test_the_same_bad_message_counts_up_and_the_quarantine_stays_bounded(tmp_path):
