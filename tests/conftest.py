@@ -1,4 +1,4 @@
-"""A small simulated library and its recording, shared by the tests of the command line."""
+"""A small simulated library and its recording, shared by the tests of whole nights."""
 
 import shutil
 
@@ -9,6 +9,7 @@ from nightstack.cli import main
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory):
+    """Make a simulated library of 250 books."""
     folder = tmp_path_factory.mktemp("library") / "library"
     assert main(["sim", "library", "--out", str(folder), "--books", "250", "--seed", "7"]) == 0
     return folder
@@ -16,6 +17,7 @@ def library(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def scanned(library, tmp_path_factory):
+    """Record that library in one quick pass."""
     folder = tmp_path_factory.mktemp("recording") / "recording"
     assert main(["sim", "record", str(library), "--out", str(folder), "--passes", "1", "--speed", "0.2"]) == 0
     return folder
@@ -23,5 +25,5 @@ def scanned(library, tmp_path_factory):
 
 @pytest.fixture
 def recording(scanned, tmp_path):
-    """A copy that the test may spoil."""
+    """Copy that recording, so that the test may spoil it."""
     return shutil.copytree(scanned, tmp_path / "recording")
