@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reader_drivers.checksums import crc_epc
+from reader_drivers.llrp.codec import gen2_words
 from sim.readers.llrp_reports import Content, Rows, encode_reports, merge
 from sim.readers.llrp_rospec import ROSpec
 
@@ -68,9 +68,3 @@ class ReportBuffer:
         )
         self._message_id = (self._message_id + ready // each) & 0x7FFFFFFF
         return data
-
-
-def gen2_words(epc: bytes) -> tuple[int, int]:
-    """Return a tag's PC word (length in words, no user memory) and StoredCRC (EPC Gen2 air interface, 6.3.2.1.2)."""
-    pc = (len(epc) // 2) << 11
-    return pc, crc_epc(pc.to_bytes(2, "big") + epc)

@@ -23,12 +23,12 @@ from reader_drivers.llrp.codec import (
     decode_reports,
     encode_message,
     event,
+    gen2_words,
     message,
     parameter,
     status,
 )
 from reader_drivers.llrp.rospec import build_rospec, reader_config
-from sim.readers.llrp_buffer import gen2_words
 from sim.readers.llrp_identity import (
     Identity,
     air_protocol,

@@ -26,6 +26,7 @@ from reader_drivers.llrp.codec.framing import (
     FrameReader,
     encode_frame,
 )
+from reader_drivers.llrp.codec.gen2 import gen2_words
 from reader_drivers.llrp.codec.messages import Message, decode_message, encode_message, event, message, status
 from reader_drivers.llrp.codec.parameters import Parameter, decode_parameters, encode_parameter, parameter
 from reader_drivers.llrp.codec.reports import (
@@ -74,6 +75,7 @@ __all__ = [
     "encode_message",
     "encode_parameter",
     "event",
+    "gen2_words",
     "message",
     "parameter",
     "status",
