@@ -166,11 +166,17 @@ class End:
     def from_json(cls, payload: bytes, source: str = "end") -> End:
         """From a payload; raises PayloadError."""
         obj = _parse(payload, source)
-        batches = obj.object("batches")
-        for kind in batches.value:
-            if kind not in ("readings", "poses", "events", "activity"):
-                batches.fail(kind[:40], "is no kind of batch; there are readings, poses, events, activity")
-        counts = {kind: batches.integer(kind, 0, _MAX_SEQ) for kind in batches.value}
+        kinds = ("readings", "poses", "events", "activity")
+        if "batches" in obj.value:
+            batches = obj.object("batches")
+            for kind in batches.value:
+                if kind not in kinds:
+                    batches.fail(kind[:40], f"is no kind of batch; there are {', '.join(kinds)}")
+        else:  # a robot of another make may write the counts beside run_id
+            batches = obj
+            if not any(kind in obj.value for kind in kinds):
+                obj.fail("batches", "is missing: how many batches of each kind were made")
+        counts = {kind: batches.integer(kind, 0, _MAX_SEQ) for kind in kinds if kind in batches.value}
         return cls(run_id=_run_id(obj), batches=counts, reason=obj.optional_text("reason") or "done")
 
 

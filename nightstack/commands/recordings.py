@@ -198,7 +198,7 @@ def _localize(
 
 def _positions_of(
     heard: Recording, plan: Plan, folder: Path, positions: Path | None, *, quiet: bool
-) -> tuple[Positions, Coverage]:
+) -> tuple[Positions, Coverage | None]:
     from localization.positions import read_coverage, read_positions
 
     file = positions if positions is not None else folder / "positions.parquet"
@@ -207,10 +207,8 @@ def _positions_of(
         return found, coverage
     coverage_file = file.with_name("coverage.parquet")
     if not coverage_file.exists():
-        raise InputError(
-            f"{coverage_file}: not there, and without it no book can be called missing; "
-            f"run `nightstack localize {folder}` to make both"
-        )
+        _say_notes((f"{coverage_file} is not there, so no book is called missing",), quiet)
+        return read_positions(file), None
     return read_positions(file), read_coverage(coverage_file)
 
 

@@ -22,7 +22,7 @@ SITE = "demo"
 ROBOT = "robot-1"
 _MARK = ".nightstack-demo"
 _START_S = 60.0  # a program that takes longer to start has a fault that its log names
-_PASSES, _SPEED_MPS = 2, 0.1  # some forty readings a book: what a night that is not in a hurry gives
+_PASSES, _SPEED_MPS = 3, 0.1  # some sixty readings a book: what a night that is not in a hurry gives
 _SILENT_S = 120.0  # no progress for so long: something is stuck
 
 # Share of the whole at which each stage begins: measured on two cores with 2,000 books.
