@@ -50,7 +50,7 @@ def wide_console() -> Console:
 def _groups(console: Console, groups: Mapping[str, tuple[Path, ...]]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for group, paths in groups.items():
-        scores = [score(method, group, paths, METHODS) for method in [*METHODS, OURS]]
+        scores = [score(method, group, paths) for method in [*METHODS, OURS]]
         console.print(_table(group, len(paths), scores))
         figures[group] = {s.method: s.evaluation.to_json() | {"seconds": s.seconds} for s in scores}
     return figures

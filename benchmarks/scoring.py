@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from benchmarks.measured import wrongly_surveyed
+from benchmarks.peers import METHODS
 from localization import localize
 from localization.evaluate import Evaluation, evaluate, pool
 from localization.positions import Positions
-from recording import Recording, read_recording, read_truth
+from recording import read_recording, read_truth
 from stacks.plan import Plan, read_plan
 
 OURS = "Nightstack"
-Locate = Callable[[Recording, Plan], Positions]
+Groups = Mapping[str, Sequence[Path]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +38,30 @@ def locate_ours(path: Path, plan: Plan) -> Positions:
     return localize(read_recording(path, truth=False), plan).positions
 
 
-def score(method: str, group: str, paths: Iterable[Path], peers: Mapping[str, Locate]) -> Score:
+def score(method: str, group: str, paths: Sequence[Path]) -> Score:
     """Return a method's pooled errors over recordings that carry a plan and a truth."""
-    found: list[Evaluation] = []
-    seconds = 0.0
-    for path in paths:
-        truth, plan = read_truth(path), read_plan(path / "plan.json")
-        recording = None if method == OURS else read_recording(path)
-        start = time.perf_counter()
-        positions = locate_ours(path, plan) if recording is None else peers[method](recording, plan)
-        seconds += time.perf_counter() - start
-        found.append(evaluate(positions, truth, plan, wrongly_surveyed(truth), label=path.name))
-    return Score(method, group, pool(found, label=f"{method}, {group}"), tuple(found), seconds)
+    return _pooled(method, group, [_score_one(method, path) for path in paths])
+
+
+def score_groups(method: str, groups: Groups, *, jobs: int) -> dict[str, Score]:
+    """Return the scores of several groups, computed by ``jobs`` processes."""
+    paths = [path for group in groups.values() for path in group]
+    spawn = multiprocessing.get_context("spawn")  # a fork would copy the compiler's threads in mid-work
+    with ProcessPoolExecutor(jobs, mp_context=spawn) as workers:
+        done = iter(list(workers.map(_score_one, repeat(method), paths)))
+    return {name: _pooled(method, name, [next(done) for _ in group]) for name, group in groups.items()}
+
+
+def _score_one(method: str, path: Path) -> tuple[Evaluation, float]:
+    truth, plan = read_truth(path), read_plan(path / "plan.json")
+    recording = None if method == OURS else read_recording(path)
+    start = time.perf_counter()
+    positions = locate_ours(path, plan) if recording is None else METHODS[method](recording, plan)
+    seconds = time.perf_counter() - start
+    return evaluate(positions, truth, plan, wrongly_surveyed(truth), label=path.name), seconds
+
+
+def _pooled(method: str, group: str, found: Sequence[tuple[Evaluation, float]]) -> Score:
+    evaluations = tuple(evaluation for evaluation, _ in found)
+    pooled = pool(evaluations, label=f"{method}, {group}")
+    return Score(method, group, pooled, evaluations, sum(seconds for _, seconds in found))
