@@ -17,7 +17,7 @@ import numpy.typing as npt
 from localization.faces import LOOKS_AT, OVERHANG_M, SAME_ROW_M, Frames
 from localization.observations import Mounts
 from localization.signal_model import RANGE_M
-from recording import Recording
+from recording import Readings, Recording
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -30,6 +30,9 @@ BIN_DB, LOWEST_DB, BINS = 1.5, -36.0, 32
 PATTERN_SHARES = (0.0, 0.5, 1.0)
 #: Tags learnt from.
 MOST_TAGS = 400
+#: Tags share the air: where few are heard, each is read more often. Their number is counted over this much way, and
+#: believed to change what one tag gets by no more than this factor.
+CROWD_M, MOST_CROWDING = 0.5, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Listening:
     column : int64 array, shape (s,)
         Index into ``antennas``.
     beamwidth_deg, seconds : float64 array, shape (s,)
+        ``seconds`` as a tag in the run's usual crowd sees them: longer where fewer tags share the air.
     facing : bool array, shape (faces, s)
         Which steps look at which faces, by the rule that readings are sorted by.
     antennas : int64 array, shape (a,)
@@ -137,6 +141,7 @@ def _steps(recording: Recording, mounts: Mounts, latency_ns: int) -> tuple[Float
     edges = np.unique(np.concatenate([edges, np.arange(edges[0], edges[-1], int(STEP_S * 1e9))]))
     middle = (edges[:-1] + np.diff(edges) // 2).astype(np.int64)
     at = poses.at(middle)
+    at_edge = np.interp(edges, poses.t, way)
     where, look, number, seconds = [], [], [], []
     for antenna in antennas:
         listened = np.diff(_listened(recording, int(antenna), edges + latency_ns))
@@ -147,10 +152,39 @@ def _steps(recording: Recording, mounts: Mounts, latency_ns: int) -> tuple[Float
         where.append(spot[kept])
         look.append(facing[kept])
         number.append(np.full(int(kept.sum()), antenna))
-        seconds.append(listened[kept])
+        alone = _less_crowded(recording.readings, int(antenna), edges + latency_ns, at_edge)
+        seconds.append((listened * alone)[kept])
     if not where:
         return np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0)
     return np.concatenate(where), np.concatenate(look), np.concatenate(number), np.concatenate(seconds)
+
+
+def _less_crowded(readings: Readings, antenna: int, t: Ints, way_m: Floats) -> Floats:
+    """Return for each step between the times ``t`` how much oftener a tag is read than in the antenna's usual crowd.
+
+    The crowd is the number of tags within reach, those not read included: where the tags read gave ``m`` readings
+    each, a share of ``exp(-r)`` with ``r / (1 - exp(-r)) = m`` gave none (Poisson).
+    """
+    mine = readings.antenna == antenna
+    place = np.searchsorted(t, readings.t[mine], side="right") - 1
+    inside = (place >= 0) & (place < len(t) - 1)
+    stretch = np.floor(way_m / CROWD_M).astype(np.int64)
+    number = int(stretch[-1]) + 1
+    key = np.unique(stretch[place[inside]] * 4_294_967_296 + readings.tag[mine][inside].astype(np.int64))
+    heard = np.bincount(stretch[place[inside]], minlength=number).astype(np.float64)
+    tags = np.bincount(key // 4_294_967_296, minlength=number).astype(np.float64)
+    if not heard.any():
+        return np.ones(len(t) - 1)
+    mean = heard / np.maximum(tags, 1.0)
+    each = np.maximum(mean, 1.05)
+    for _ in range(20):
+        each = mean * -np.expm1(-np.maximum(each, 0.1))
+    crowd = np.maximum(heard / np.maximum(each, 0.1), 1.0)
+    order = np.argsort(crowd)
+    usual = crowd[order][np.searchsorted(np.cumsum(heard[order]), 0.5 * heard.sum())]
+    middle = 0.5 * (way_m[:-1] + way_m[1:])
+    here = np.exp(np.interp(middle, (np.arange(number) + 0.5) * CROWD_M, np.log(crowd)))
+    return np.clip(usual / here, 1.0 / MOST_CROWDING, MOST_CROWDING)
 
 
 def _listened(recording: Recording, antenna: int, t: Ints) -> Floats:

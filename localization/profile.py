@@ -37,6 +37,10 @@ ONE_HEIGHT_M = 0.15
 BEYOND_ANTENNAS_M = 0.15
 #: A book's tag sits in its lower half.
 TAG_HEIGHT_M, TAG_HEIGHT_SIGMA_M = 0.12, 0.05
+#: Log-chance that where a tag was read says nothing of its offset: reflections, a reader that other tags kept busy.
+FOOTPRINT_WRONG = -4.0
+#: A tag stands near the centroid of received power; the log-chance that it does not.
+CENTRE_SIGMA_M, CENTRE_WRONG = 0.25, -8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +217,7 @@ def fit(
     y = int(hypotheses.start[-1])
     total = np.add.reduceat(np.append(weight, 0.0), candidates.start[:-1]) if count else np.zeros(0)
     best, other, share, read = np.zeros(y), np.zeros(y), np.ones(y), np.zeros(y)
+    centre = power_centre(observations, candidates)
     coarse = None
     if listening is not None and rate is not None and count:
         coarse = footprint(
@@ -238,7 +243,11 @@ def fit(
             at = offsets * (STEP_M / FOOTPRINT_STEP_M)
             below = at.astype(np.int64)
             where_read = values[:, below] + (at - below) * (values[:, below + 1] - values[:, below])
-            part = part + where_read
+            best_read = where_read.max(axis=1, keepdims=True)
+            part = part + np.logaddexp(where_read - best_read, FOOTPRINT_WRONG) + best_read
+        part = part + np.logaddexp(
+            -0.5 * ((x_low[c] + STEP_M * offsets - centre[c]) / CENTRE_SIGMA_M) ** 2, CENTRE_WRONG
+        )
         top = part.argmax(axis=1)
         read[rows] = where_read[np.arange(len(top)), top]
         mass = np.exp(part - part.max(axis=1, keepdims=True))
@@ -282,6 +291,23 @@ def _refine_all(
         hypotheses.depth_sigma_m, hypotheses.height_sigma_m, result,
     )  # fmt: skip
     return result
+
+
+def power_centre(observations: Observations, candidates: Candidates) -> Floats:
+    """Return where along the face each candidate was heard best, shape (c,): the centroid of received power.
+
+    Every stretch of track counts by its power, not by how often the tag was read there, and at the spot the antenna
+    looks at.
+    """
+    rssi = observations.rssi_dbm[candidates.observation]
+    begin = candidates.start[:-1]
+    if len(begin) == 0:
+        return np.zeros(0)
+    top = np.repeat(np.maximum.reduceat(rssi, begin), np.diff(candidates.start))
+    power = 10.0 ** ((rssi - top) / 10.0) / candidates.density
+    ahead = np.clip(candidates.look[:, 0] / np.maximum(-candidates.look[:, 1], 0.3), -2.0, 2.0)
+    spot = candidates.u + np.maximum(candidates.h, 0.1) * ahead
+    return np.add.reduceat(power * spot, begin) / np.add.reduceat(power, begin)
 
 
 def _window(candidates: Candidates, frames: Frames) -> tuple[Floats, Floats]:
