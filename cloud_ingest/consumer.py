@@ -206,7 +206,13 @@ class Consumer:
         while True:
             group = self._next_group()
             if group:
-                self._store_group(group)
+                try:
+                    self._store_group(group)
+                except Exception:
+                    # Not acknowledged, so it comes again; this thread must outlive it.
+                    _LOG.exception(
+                        "unforeseen while storing %d messages; their robots send them again", len(group)
+                    )
             elif self._stop.is_set():
                 return
 
@@ -235,7 +241,11 @@ class Consumer:
                 _LOG.error("could not store %d messages: %s", len(group), _first_line(err))
                 if tries >= _TRIES and not isinstance(err, OperationalError | InterfaceError):
                     # Something in one of them: the others must not wait for it.
-                    outcome = self._store_singly(group, err)
+                    if len(group) > 1:
+                        for waiting in group:
+                            self._store_group([waiting])
+                        return
+                    outcome = self._put_aside(group[0], err)
                     if outcome is not None:
                         break
                 if self._stop.is_set() and tries >= _TRIES:
@@ -244,13 +254,9 @@ class Consumer:
                 wait_s = min(2 * wait_s, _RETRY_S[1])
         self._acknowledge(group, outcome)
 
-    def _store_singly(self, group: Sequence[_Waiting], err: Exception) -> Outcome | None:
-        if len(group) > 1:
-            for waiting in group:
-                self._store_group([waiting])
-            return Outcome()
+    def _put_aside(self, waiting: _Waiting, err: Exception) -> Outcome | None:
         try:
-            return self._store.reject(group[0].arrival, f"could not be stored: {_first_line(err)}")
+            return self._store.reject(waiting.arrival, f"could not be stored: {_first_line(err)}")
         except Exception:
             _LOG.exception("could not quarantine a message; trying again")
             return None

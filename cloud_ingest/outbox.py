@@ -14,6 +14,7 @@ import logging
 import smtplib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -23,14 +24,25 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloud_ingest.database import Database
-from cloud_ingest.mails import MAIL_POLICY, message_id
+from cloud_ingest.mails import MAIL_POLICY
 from cloud_ingest.models import OutboxMail
 from cloud_ingest.paths import run_folder, safe_name, site_folder, write_durably
 from cloud_ingest.settings import ServeSettings
+from reports import stable_message_id
 
 _LOG = logging.getLogger(__name__)
 _NS = 1_000_000_000
-_LONGEST_PAUSE_S = 3600.0
+_LONGEST_PAUSE_S = (
+    900.0  # a mail server that comes back before breakfast still delivers before the morning hour
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    state: str
+    error: str | None
+    at: int
+    not_before: int
 
 
 def put(
@@ -61,7 +73,7 @@ def put(
     )
     if known is not None:
         return False
-    identity = message_id(about, report_kind, recipient, sender)
+    identity = stable_message_id(site, f"{about} {report_kind}", recipient, sender)
     del mail["Message-ID"]
     mail["Message-ID"] = identity
     if "Date" not in mail:
@@ -108,6 +120,7 @@ class Outbox:
         self._settings = settings
         self._send = send
         self._clock = clock
+        self._outcomes: dict[int, _Outcome] = {}  # not written down yet
 
     def recover(self) -> int:
         """Take up mails that were being handed over when the service died; call once at the start."""
@@ -134,6 +147,7 @@ class Outbox:
         sent = 0
         if self._send is None:
             return sent
+        self._write_down()
         with self._database.read() as session:
             due = list(
                 session.scalars(
@@ -155,31 +169,39 @@ class Outbox:
             row.state = "sending"
             row.attempts += 1
             attempts, message = row.attempts, row.message
-        self._keep_copy(row)
+        try:
+            write_durably(mail_file(self._settings.data, row), message)
+        except OSError as err:  # the copy is for whoever looks later; a full disk must not keep the mail back
+            _LOG.error("no copy of mail %s is kept: %s", row.message_id, _one_line(err))
         try:
             self._send(email.message_from_bytes(message, policy=MAIL_POLICY))
         except Exception as err:
-            self._failed(mail_id, attempts, err)
-            return False
-        with self._database.write() as session:
-            row = session.get_one(OutboxMail, mail_id)
-            row.state, row.sent_at, row.error = "sent", self._clock(), None
-        _LOG.info("mail %s sent to %s", row.message_id, row.recipient)
-        return True
+            self._outcomes[mail_id] = self._failure(row.recipient, attempts, err)
+        else:
+            self._outcomes[mail_id] = _Outcome("sent", None, self._clock(), row.not_before)
+            _LOG.info("mail %s sent to %s", row.message_id, row.recipient)
+        taken = self._outcomes[mail_id].state == "sent"
+        self._write_down()
+        return taken
 
-    def _failed(self, mail_id: int, attempts: int, err: Exception) -> None:
+    def _failure(self, recipient: str, attempts: int, err: Exception) -> _Outcome:
         final = _is_final(err) or attempts >= self._settings.mail_attempts
-        pause_s = min(self._settings.mail_retry_s * 2 ** (attempts - 1), _LONGEST_PAUSE_S)
-        with self._database.write() as session:
-            row = session.get_one(OutboxMail, mail_id)
-            row.state = "failed" if final else "pending"
-            row.error = _one_line(err)
-            row.not_before = self._clock() + int(pause_s * _NS)
-            what = "given up" if final else f"again in {pause_s:.0f} s"
-            _LOG.error("mail to %s: %s; %s", row.recipient, row.error, what)
+        # The exponent is bounded, too: a float has no 2 to the 1024th.
+        pause_s = min(self._settings.mail_retry_s * 2 ** min(attempts - 1, 60), _LONGEST_PAUSE_S)
+        what = "given up" if final else f"again in {pause_s:.0f} s"
+        _LOG.error("mail to %s: %s; %s", recipient, _one_line(err), what)
+        now = self._clock()
+        state = "failed" if final else "pending"
+        return _Outcome(state, _one_line(err), now, now + int(pause_s * _NS))
 
-    def _keep_copy(self, row: OutboxMail) -> None:
-        write_durably(mail_file(self._settings.data, row), row.message)
+    def _write_down(self) -> None:
+        """Write what became of mails; what the database does not take stays in memory until it does."""
+        for mail_id, outcome in list(self._outcomes.items()):
+            with self._database.write() as session:
+                row = session.get_one(OutboxMail, mail_id)
+                row.state, row.error, row.not_before = outcome.state, outcome.error, outcome.not_before
+                row.sent_at = outcome.at if outcome.state == "sent" else None
+            del self._outcomes[mail_id]
 
 
 def mail_file(data: Path, row: OutboxMail) -> Path:

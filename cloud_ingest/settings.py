@@ -122,7 +122,8 @@ class ServeSettings:
     quarantine_files, quarantine_bytes
         Bounds of the quarantine; the oldest goes first.
     mail_attempts, mail_retry_s
-        Tries of one mail, and the first pause between them (doubled each time, at most an hour).
+        Tries of one mail, and the first pause between them (doubled each time, at most a quarter of an hour). The
+        default keeps trying for five days, as RFC 5321, section 4.5.4.1 asks.
     """
 
     data: Path
@@ -152,7 +153,7 @@ class ServeSettings:
     job_timeout_s: float = 6 * 3600.0
     quarantine_files: int = 10_000
     quarantine_bytes: int = 256 << 20
-    mail_attempts: int = 12
+    mail_attempts: int = 500
     mail_retry_s: float = 30.0
     _sites: dict[str, SiteSettings] = field(init=False, repr=False, compare=False)
 

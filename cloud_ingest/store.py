@@ -33,11 +33,12 @@ from cloud_ingest.models import FAILED, RECORDING, Batch, Run
 from cloud_ingest.quarantine import Quarantine
 from cloud_ingest.run_life import enter, note, remember_site
 from cloud_ingest.settings import ServeSettings
-from cloud_ingest.watermarks import Watermark, Watermarks, acks
+from cloud_ingest.watermarks import Watermarks, acks
 from recording.topics import Ack
 
 _LOG = logging.getLogger(__name__)
 _KINDS = ("readings", "poses", "events", "activity")
+_MOST_HEARD_OF = 256  # a broker keeps one run.json a robot; who makes up robots must not fill the memory
 
 Identity = tuple[str, str, int]
 
@@ -91,16 +92,21 @@ class Store:
         """
         messages = [read_message(arrival) for arrival in arrivals]
         with self._lock:
-            with self._database.write() as session:
-                group = _Group(session, self._quarantine, self._heard_of)
-                group.look_up(messages)
-                for arrival, message in zip(arrivals, messages, strict=True):
-                    group.take(arrival, message)
-                group.insert()
-                before = {run_id: self._marks.of(session, run_id) for run_id in group.touched_runs}
-            for run_id, kind, seq in group.new:
-                before[run_id].setdefault(kind, Watermark()).add((seq,))
-            self._heard_of.update(group.heard_of)
+            try:
+                with self._database.write() as session:
+                    group = _Group(session, self._quarantine, self._heard_of)
+                    group.look_up(messages)
+                    for arrival, message in zip(arrivals, messages, strict=True):
+                        group.take(arrival, message)
+                    group.insert()
+            except BaseException:
+                # A commit can fail on its way there or on its way back: only the database knows what it holds.
+                self._marks.forget({m.run_id for m in messages if m is not None and m.run_id is not None})
+                raise
+            self._marks.add(group.new)
+            for run_id in group.touched_runs:
+                self._heard_of.pop(run_id, None)
+            self._remember(group.heard_of)
             group.outcome.acks = self._acks_of(group)
             self._count(group.outcome)
             return group.outcome
@@ -128,6 +134,11 @@ class Store:
         with self._lock, self._database.read() as session:
             marks = self._marks.of(session, run_id)
             return all(kind in marks and marks[kind].covers(n) for kind, n in announced.items() if n > 0)
+
+    def _remember(self, heard_of: dict[str, RunMessage]) -> None:
+        self._heard_of.update(heard_of)
+        while len(self._heard_of) > _MOST_HEARD_OF:
+            self._heard_of.pop(next(iter(self._heard_of)))
 
     def _acks_of(self, group: _Group) -> list[tuple[Sender, Ack]]:
         made: list[tuple[Sender, Ack]] = []
@@ -165,7 +176,7 @@ class _Group:
 
     @property
     def touched_runs(self) -> set[str]:
-        """Runs whose watermarks this group needs."""
+        """Runs of this group that are in the database."""
         return {run_id for run_id, run in self.runs.items() if run is not None}
 
     def look_up(self, messages: Sequence[Message | None]) -> None:

@@ -72,9 +72,17 @@ class Watermarks:
         self._runs.move_to_end(run_id)
         return marks
 
-    def forget(self, run_id: str) -> None:
-        """Read a run anew at the next time."""
-        self._runs.pop(run_id, None)
+    def add(self, batches: Iterable[tuple[str, str, int]]) -> None:
+        """Count batches as stored: run, kind and seq of each. A run that is not in memory is read when asked for."""
+        for run_id, kind, seq in batches:
+            marks = self._runs.get(run_id)
+            if marks is not None:
+                marks.setdefault(kind, Watermark()).add((seq,))
+
+    def forget(self, run_ids: Iterable[str]) -> None:
+        """Read runs anew at the next time."""
+        for run_id in run_ids:
+            self._runs.pop(run_id, None)
 
 
 def acks(run_id: str, marks: Mapping[str, Watermark], announced: Mapping[str, int] | None) -> list[Ack]:

@@ -38,6 +38,7 @@ class SmtpTable(_Table):
     user: str | None = None
     password: SecretStr | None = None
     timeout_s: float = Field(default=30.0, gt=0)
+    ca_file: Path | None = None
 
 
 class SiteTable(_Table):
@@ -136,9 +137,17 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
         plain["database"] = read.database.get_secret_value()
     values: dict[str, Any] = {"data": Path("nightstack-data"), **plain, **given}
     if read.smtp is not None:
-        smtp = read.smtp.model_dump(exclude={"password"})
-        password = read.smtp.password
-        values["smtp"] = SmtpSettings(**smtp, password=password.get_secret_value() if password else None)
+        smtp = read.smtp.model_dump(exclude={"password", "ca_file"})
+        password, ca_file = read.smtp.password, _from(folder, read.smtp.ca_file)
+        if ca_file is not None and not ca_file.is_file():
+            raise SettingsError(
+                f"{file or 'environment'}: smtp.ca_file: {ca_file} is not there; name a PEM file"
+            )
+        values["smtp"] = SmtpSettings(
+            **smtp,
+            password=password.get_secret_value() if password else None,
+            ca_file=None if ca_file is None else str(ca_file),
+        )
     values["recipients"] = tuple(Recipient(who.address, who.language) for who in read.recipients)
     values["sites"] = tuple(
         SiteSettings(

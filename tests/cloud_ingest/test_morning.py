@@ -10,11 +10,11 @@ from sqlalchemy import select
 
 from cloud_ingest import Recipient, ServeSettings, SiteSettings
 from cloud_ingest.database import Database
-from cloud_ingest.mails import text_mail
 from cloud_ingest.models import Morning, OutboxMail, Run
 from cloud_ingest.morning import Mornings
 from cloud_ingest.outbox import put
 from cloud_ingest.run_life import enter, remember_site
+from reports import build_notice
 
 ZONE = ZoneInfo("Europe/Berlin")
 
@@ -73,7 +73,7 @@ class Desk:
                 run_id=run_id,
                 recipient=to,
                 sender=sender,
-                mail=text_mail("Report", [text], to, sender),
+                mail=build_notice("Mitte", "report", [text], to, sender),
                 at=at(when),
             )
 

@@ -8,12 +8,12 @@ from sqlalchemy import select
 
 from cloud_ingest import Recipient, ServeSettings
 from cloud_ingest.database import Database
-from cloud_ingest.mails import message_id, text_mail
 from cloud_ingest.models import OutboxMail
 from cloud_ingest.outbox import Outbox, put
 from cloud_ingest.run_life import remember_site
 from cloud_ingest.service import _sender
-from reports.smtp import SmtpSettings
+from reports import build_notice
+from reports.smtp import MailError, SmtpSettings
 
 S = 1_000_000_000
 
@@ -42,7 +42,7 @@ class Post:
                 run_id=None,
                 recipient=to,
                 sender="nightstack@lib.example",
-                mail=text_mail("Übersicht", ["Zeile"], to, "nightstack@lib.example"),
+                mail=build_notice("Mitte", "Übersicht", ["Zeile"], to, "nightstack@lib.example"),
                 at=self.now,
             )
 
@@ -69,22 +69,19 @@ def test_a_mail_goes_out_once_and_a_copy_is_kept(post, mail_server, tmp_path):
     assert post.outbox.tick() == 0
     assert mail_server.attempts == 1
     received = email.message_from_bytes(mail_server.kept[0], policy=policy.default)
-    assert received["Subject"] == "Übersicht"
+    assert received["Subject"] == "Mitte: Übersicht"
     assert received["Message-ID"] == post.row().message_id
     assert post.row().state == "sent"
     (copy,) = tmp_path.glob("sites/site/mail/*.eml")
     assert copy.read_bytes() == post.row().message
 
 
-def test_the_message_id_depends_on_the_mail_alone():
-    ids = {
-        message_id("run:1", "report", "a@b.example", sender)
-        for sender in ("n@lib.example", "Night <n@lib.example>", "Night <other@lib.example>")
-    }
-    assert len(ids) == 1
-    (one,) = ids
+def test_each_kind_of_mail_about_a_run_has_a_message_id_of_its_own(post):
+    for kind in ("report", "update-1"):
+        assert post.put(kind=kind)
+    one, other = (row.message_id for row in post.rows())
+    assert one != other
     assert one.endswith("@lib.example>")
-    assert message_id("run:1", "update-1", "a@b.example", "n@lib.example") != one
 
 
 def test_each_recipient_has_a_mail_of_its_own(post, mail_server):
@@ -177,3 +174,51 @@ def test_without_a_mail_server_mails_wait(post):
     post.put()
     assert outbox.tick() == 0
     assert (post.row().state, post.row().attempts) == ("pending", 0)
+
+
+def test_a_mail_server_that_is_down_all_morning_gets_the_mail_within_a_quarter_of_an_hour(post, mail_server):
+    def down(mail):
+        raise MailError("mail server: connection refused", temporary=True)
+
+    settings = ServeSettings(post.settings.data)
+    broken = Outbox(post.database, settings, down, lambda: post.now)
+    post.put()
+    began = post.now
+    while post.now - began < 24 * 3600 * S:
+        broken.tick()
+        post.now += 60 * S
+    assert post.row().state == "pending", "a day without a mail server loses no mail"
+    post.now += 900 * S
+    assert post.outbox.tick() == 1
+    assert len(mail_server.kept) == 1
+
+
+def test_a_full_disk_keeps_no_mail_back(post, mail_server, tmp_path):
+    (tmp_path / "sites").write_text("no folder can be made here")
+    post.put()
+    assert post.outbox.tick() == 1
+    assert (post.row().state, len(mail_server.kept)) == ("sent", 1)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_database_that_fails_after_the_hand_over_doubles_no_mail(post, mail_server, refused):
+    mail_server.plans = ["451 later"] if refused else []
+    post.put()
+    write, calls = post.database.write, []
+
+    def failing():
+        calls.append(1)
+        if 2 <= len(calls) <= 4:  # the first one takes the mail, the next ones were to say what became of it
+            raise OSError("disk full")
+        return write()
+
+    post.database.write = failing
+    for _ in range(3):
+        with pytest.raises(OSError, match="disk full"):
+            post.outbox.tick()
+    assert post.row().state == "sending"
+    post.outbox.tick()
+    assert post.row().state == ("pending" if refused else "sent")
+    post.now += 100 * S
+    post.outbox.tick()
+    assert (post.row().state, len(mail_server.kept)) == ("sent", 1)

@@ -5,7 +5,8 @@ import zlib
 
 import msgpack
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
+from sqlalchemy.orm import Session
 
 from cloud_ingest import ServeSettings
 from cloud_ingest.database import Database
@@ -295,3 +296,31 @@ def test_a_transaction_that_fails_stores_nothing_and_moves_no_watermark(world, m
     assert world.ack(world.batches(1)) == (1, ())
     with world.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Run)) == 1
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+def test_a_commit_that_fails_claims_nothing_and_hides_nothing(world, arrived):
+    """The connection breaks in the middle of COMMIT: either the server had done it, or it had not."""
+    world.batches(0)
+    again = Store(world.database, world.settings)  # nothing of the run is in its memory yet
+    for store in (again, world.store):
+        world.store = store
+        seqs = (1, 2) if store is again else (3, 4)
+
+        def fail(session):
+            if arrived:
+                session.connection().exec_driver_sql("COMMIT")
+            raise OSError("connection lost")
+
+        event.listen(Session, "before_commit", fail)
+        try:
+            with pytest.raises(OSError, match="connection lost"):
+                world.batches(*seqs)
+        finally:
+            event.remove(Session, "before_commit", fail)
+        ((_, ack),) = store.acks("run-1")
+        assert ack.upto == (seqs[-1] if arrived else seqs[0] - 1)
+        outcome = world.batches(*seqs)
+        assert (outcome.stored, outcome.duplicates) == ((0, 2) if arrived else (2, 0))
+        assert world.ack(outcome) == (seqs[-1], ())
+    assert world.stored() == [("readings", seq) for seq in range(5)]

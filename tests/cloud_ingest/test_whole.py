@@ -40,7 +40,9 @@ def test_a_scan_ends_as_findings_documents_and_one_mail(make_service, mail_serve
     replay_recording(scan, service.broker, speed=0, timeout_s=30, progress=lambda share, what: None)
     again = service.run(played.run_id)
     assert again["readings_stored"] == len(scan.readings)
-    assert again["duplicates"] == sum(kind["stored"] for kind in run["batches"].values())
+    # The first acknowledgement covers the whole run, so the player need not send all of it again.
+    assert again["duplicates"] <= sum(kind["stored"] for kind in run["batches"].values())
+    assert again["batches"] == run["batches"]
     assert again["revision"] == 0
 
     with (service.data / "runs" / played.run_id / "exceptions.csv").open(encoding="utf-8") as file:

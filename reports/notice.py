@@ -1,0 +1,130 @@
+"""Mail without a report: plain notices, addresses and headers. Nothing heavy is loaded for them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+
+from reports.text import T
+
+
+class AddressError(ValueError):
+    """An address or header that cannot be put into a mail."""
+
+
+def build_notice(
+    site: str,
+    subject: str,
+    lines: Sequence[str],
+    recipient: str,
+    sender: str,
+    *,
+    about: str = "",
+    message_id: str | None = None,
+    date: datetime | None = None,
+) -> EmailMessage:
+    """Build a plain mail: no run came, a run failed, a robot is lost.
+
+    Parameters
+    ----------
+    site, subject
+        The subject line becomes ``Site: subject``.
+    lines
+        Paragraphs of the text, each as one line.
+    about
+        What makes this notice the same one when it is sent again (a run, a date); empty: its subject and lines.
+    recipient, sender, message_id, date
+        As for `build_mail`.
+    """
+    unique = about or "\n".join((subject, *lines))
+    message = new_message(f"{site}: {subject}", recipient, sender, site, date, message_id, f"notice {unique}")
+    body = "\n\n".join(" ".join(line.split()) for line in lines)
+    message.set_content(f"{body}\n\n-- \n{T.signature(site)}\n", cte="quoted-printable")
+    return message
+
+
+def stable_message_id(site: str, about: str, recipient: str, sender: str) -> str:
+    """Return a Message-ID that is the same whenever the same mail is built for the same recipient."""
+    digest = hashlib.sha256("\x1f".join((site, about, recipient)).encode("utf-8", "replace")).hexdigest()[:32]
+    host = re.sub(r"[^A-Za-z0-9.-]", "", parseaddr(sender)[1].rpartition("@")[2]) or "localhost"
+    return f"<nightstack.{digest}@{host}>"
+
+
+def new_message(
+    subject: str,
+    recipient: str,
+    sender: str,
+    site: str,
+    date: datetime | None,
+    message_id: str | None,
+    about: str,
+) -> EmailMessage:
+    """Start a mail: its headers, the same for every mail of ours; the content is the caller's.
+
+    Parameters
+    ----------
+    subject, recipient, sender, date, message_id
+        As for `build_notice`.
+    site, about
+        What `stable_message_id` is made of where `message_id` is None.
+    """
+    when = (date or datetime.now(UTC)).astimezone(UTC)
+    message = EmailMessage(policy=SMTP)
+    message["Subject"] = _header("subject", " ".join(_clean(subject).split()))
+    message["From"] = check_address("sender", sender)
+    message["To"] = check_address("recipient", recipient)
+    message["Date"] = format_datetime(when)
+    identity = message_id or stable_message_id(site, about, recipient, sender)
+    if not re.fullmatch(r"<[^<>\s@]+@[^<>\s@]+>", identity):
+        raise AddressError(f"message id {identity!r} is none; it looks like <something@host>")
+    message["Message-ID"] = identity
+    message["Auto-Submitted"] = "auto-generated"
+    message["Precedence"] = "bulk"
+    message["List-Id"] = _list_id(site)
+    return message
+
+
+def _list_id(site: str) -> str:
+    label = re.sub(r"[^a-z0-9-]+", "-", site.lower()).strip("-")
+    if not label:
+        label = "site-" + hashlib.sha256(site.encode()).hexdigest()[:12]
+    return f"<{label[:60]}.nightstack.localhost>"  # RFC 2919, section 3: localhost for lists without a domain
+
+
+def _header(name: str, text: str) -> str:
+    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+        raise AddressError(f"{name} {text!r} holds a control character; take it out")
+    return text
+
+
+def check_address(name: str, text: str) -> Address:
+    """Read one mail address; `name` says in the error whose it is.
+
+    Raises
+    ------
+    AddressError
+        It is none, or it holds a control character.
+    """
+    _header(name, text)
+    try:
+        parsed = SMTP.header_factory("To", text)
+        addresses, broken = parsed.addresses, bool(parsed.defects)
+    except (
+        HeaderParseError,
+        IndexError,
+    ):  # the parser of the standard library trips over some half addresses
+        addresses, broken = (), True
+    if broken or len(addresses) != 1 or not (addresses[0].username and addresses[0].domain):
+        raise AddressError(f"{name} {text!r} is not one mail address; write name@host or Name <name@host>")
+    return addresses[0]
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
