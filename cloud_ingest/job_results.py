@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
@@ -17,6 +18,7 @@ from cloud_ingest.paths import run_folder, snapshot_folder
 from cloud_ingest.run_life import enter
 from cloud_ingest.settings import ServeSettings
 from cloud_ingest.tasks import Result, Task
+from cloud_ingest.texts import one_line, storable
 
 
 def make_task(session: Session, settings: ServeSettings, run: Run, job: Job, url: str) -> Task:
@@ -123,7 +125,7 @@ def fail_run(
     work: Path | None = None,
 ) -> None:
     """Give a run up, and tell everybody who waits for its report."""
-    line = " ".join(reason.split())[:500]
+    line = one_line(reason)
     job.state, job.finished_at, job.error = "failed", now, line
     kind = "failed" if run.revision == 0 else f"failed-{run.revision}"
     if result is not None and work is not None:
@@ -154,10 +156,18 @@ def _replace(session: Session, settings: ServeSettings, run: Run, result: Result
                 sha256=document.sha256,
             )
         )
-    rows = [{**finding, "run_id": run.run_id, "place": i} for i, finding in enumerate(result.findings)]
+    rows = [
+        {**_storable(finding), "run_id": run.run_id, "place": place}
+        for place, finding in enumerate(result.findings)
+    ]
     if rows:
         session.execute(insert(FindingRow), rows)
     run.notes = list(dict.fromkeys([*run.notes, *result.notes]))
+
+
+def _storable(finding: dict[str, Any]) -> dict[str, Any]:
+    """Clean a finding's texts: titles and call numbers are the catalogue's, whatever it holds."""
+    return {name: storable(value) if isinstance(value, str) else value for name, value in finding.items()}
 
 
 def _post(

@@ -32,6 +32,7 @@ from cloud_ingest.paths import run_folder
 from cloud_ingest.run_life import enter
 from cloud_ingest.settings import ServeSettings
 from cloud_ingest.tasks import Result, Task
+from cloud_ingest.texts import one_line
 
 _LOG = logging.getLogger(__name__)
 _NS = 1_000_000_000
@@ -145,7 +146,7 @@ class JobRunner:
                 )
             else:
                 held.state, held.worker, held.lease_until = "queued", None, None
-                held.error = str(outcome.get("failed"))
+                held.error = one_line(str(outcome.get("failed")))
                 held.not_before = now + _NS * 2 ** (held.attempts - 1)
             _LOG.info("run %s: %s", run.run_id, run.reason)
         shutil.rmtree(task.work, ignore_errors=True)
@@ -224,7 +225,7 @@ class JobRunner:
                 return False
             held.lease_until = self._clock() + int(self._settings.lease_s * _NS)
             if "step" in said:
-                held.progress = f"{100 * said.get('progress', 0):.0f} % {said['step']}"[:300]
+                held.progress = one_line(f"{100 * said.get('progress', 0):.0f} % {said['step']}", 300)
             return True
 
     def _enter_reporting(self, job: Job, worker: str) -> bool:

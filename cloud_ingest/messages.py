@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cloud_ingest.texts import one_line
 from recording.errors import PayloadError, RecordingError
 from recording.json_checks import parse_json
 from recording.run_info import RunInfo
@@ -143,7 +144,7 @@ def _read_run(sender: Sender, _leaf: str, payload: bytes) -> Message:
 
 def _read_end(sender: Sender, _leaf: str, payload: bytes) -> Message:
     end = End.from_json(payload)
-    return EndMessage(sender, end.run_id, dict(end.batches), end.reason)
+    return EndMessage(sender, end.run_id, dict(end.batches), one_line(end.reason))
 
 
 def _read_status(sender: Sender, _leaf: str, payload: bytes) -> Message:

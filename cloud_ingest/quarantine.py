@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from cloud_ingest.messages import Arrival, Rejected
 from cloud_ingest.models import QuarantineRow
 from cloud_ingest.paths import sync_folder
+from cloud_ingest.texts import one_line
 
 _LONGEST_TEXT = 1000
 _TRIM_EVERY = 64  # bounds are checked after so many new rows, not for each
@@ -37,7 +38,7 @@ class Quarantine:
 
     def put(self, session: Session, arrival: Arrival, why: Rejected) -> None:
         """Write row and payload in the caller's transaction; the same message again only counts up."""
-        topic = _clean(arrival.topic)
+        topic = one_line(arrival.topic, _LONGEST_TEXT)
         fingerprint = hashlib.sha256(
             arrival.topic.encode("utf-8", "replace") + b"\0" + arrival.payload
         ).hexdigest()
@@ -54,7 +55,7 @@ class Quarantine:
                 last_at=arrival.at,
                 times=1,
                 topic=topic,
-                reason=_clean(why.reason),
+                reason=one_line(why.reason, _LONGEST_TEXT),
                 site=why.site,
                 run_id=why.run_id,
                 kind=why.kind,
@@ -96,9 +97,3 @@ class Quarantine:
             session.delete(row)
         session.flush()
         sync_folder(self._folder)
-
-
-def _clean(text: str) -> str:
-    """One line without what a database text cannot hold."""
-    line = " ".join(text.replace("\0", "\\0").split())
-    return line.encode("utf-8", "replace").decode()[:_LONGEST_TEXT]

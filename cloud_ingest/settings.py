@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cloud_ingest.errors import ServeError
 from cloud_ingest.paths import site_folder
+from reports import AddressError, check_address
 
 if TYPE_CHECKING:
     from reports import SmtpSettings
@@ -35,9 +36,11 @@ class Recipient:
     language: str = "en"
 
     def __post_init__(self) -> None:
-        local, at, domain = self.address.rpartition("@")
-        if not (at and local and domain) or any(ch.isspace() or ch in ",;<>" for ch in self.address):
-            raise ServeError(f"recipients: '{self.address}' is no mail address; write name@domain")
+        _check_address("recipients", self.address)
+        if "<" in self.address:
+            raise ServeError(
+                f"recipients: '{self.address}' has a name beside it; write the address alone, name@host"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,7 @@ class ServeSettings:
             raise ServeError(
                 f"time_zone: '{self.time_zone}' is no IANA zone; write e.g. Europe/Berlin"
             ) from err
+        _check_address("sender", self.sender)
         split_host_port(self.http, "http")
         split_host_port(self.broker_listen, "broker_listen")
         if self.broker is not None:
@@ -246,6 +250,16 @@ def split_host_port(text: str, setting: str) -> tuple[str, int]:
     if not parts.hostname or port is None or parts.path or parts.username:
         raise ServeError(f"{setting}: '{text}' is no host:port; write e.g. {LOOPBACK}:8080")
     return parts.hostname, port
+
+
+def _check_address(setting: str, text: str) -> None:
+    """Refuse now what would fail only when the night's first mail is built."""
+    try:
+        address = check_address(setting, text)
+    except AddressError as err:
+        raise ServeError(str(err)) from err
+    if not address.addr_spec.isascii():
+        raise ServeError(f"{setting}: '{text}' has letters beyond ASCII, which many mail servers refuse")
 
 
 def _without_password(url: str) -> str:

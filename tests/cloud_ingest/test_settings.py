@@ -31,10 +31,18 @@ def test_a_bad_setting_is_one_line_that_names_it(tmp_path, settings, named):
     assert "geheim" not in line
 
 
-@pytest.mark.parametrize("address", ["", "a", "@b", "a@", "a b@c", "a@b,c@d", "a@b\nBcc: c@d"])
+@pytest.mark.parametrize(
+    "address",
+    ["", "a", "@b", "a@", "a b@c", "a..b@c", "a@b,c@d", "a@b\nBcc: c@d", "N <a@b>", "ü@b.example", "a@\0b"],
+)
 def test_a_bad_recipient_is_refused(address):
-    with pytest.raises(ServeError, match="no mail address"):
+    with pytest.raises(ServeError, match="recipients"):
         Recipient(address)
+
+
+def test_a_sender_that_would_spoil_every_mail_is_refused_at_the_start(tmp_path):
+    with pytest.raises(ServeError, match="sender"):
+        ServeSettings(tmp_path, sender="n@b.example\r\nBcc: x@y.example")
 
 
 def test_a_site_has_its_own_or_the_common_recipients_and_files(tmp_path):
