@@ -22,7 +22,7 @@ Rows = Bool | npt.NDArray[np.integer[Any]] | slice | Sequence[int]
 
 def as_column(name: str, values: Any, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """
-    One-dimensional array of ``dtype``, converted only where no value changes.
+    One-dimensional array of ``dtype``; floats may be rounded to it, integers and flags never change.
 
     Parameters
     ----------

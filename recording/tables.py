@@ -128,7 +128,7 @@ class ParquetTable:
                 if spec.required:
                     raise RecordingError(
                         f"{self.name}: column {spec.name} ({_type_name(spec.type)}) is missing; "
-                        f"it has {', '.join(schema.names[:12]) or 'no columns'}"
+                        f"it has {one_line(', '.join(schema.names[:12])) or 'no columns'}"
                     )
                 continue
             self._check_type(spec, self.types[spec.name])

@@ -43,7 +43,8 @@ _CLASSES: dict[str, type[Columns]] = {
     "activity": Activity,
 }
 _KEYS = {"v", "run_id", "kind", "seq", "n", "columns"}
-_MAX_TEXT = 1 << 16
+MAX_TEXT = 1 << 16
+"""Most bytes of one text in UTF-8."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,8 +83,7 @@ def encode_batch(batch: Batch) -> bytes:
         _fail(f"kind {batch.kind!r} does not go with {type(batch.data).__name__}")
     if not is_run_id(batch.run_id):
         _fail(f"run_id {batch.run_id!r} may hold letters, digits and . _ - only, at most 128")
-    if isinstance(batch.seq, bool) or not 0 <= batch.seq <= MAX_SEQ:
-        _fail(f"seq {batch.seq} is no count from 0")
+    _integer("seq", batch.seq, MAX_SEQ)
     n = len(batch.data)
     if n > MAX_ROWS:
         _fail(f"{n} rows are more than the {MAX_ROWS} of one batch; split it")
@@ -142,6 +142,8 @@ def _encode_column(name: str, values: npt.NDArray[Any]) -> bytes | list[Any]:
         for value in values:
             if not (isinstance(value, str) or (value is None and name == "floor_id")):
                 _fail(f"column {name} holds {_show(value)}, which is no text")
+            if isinstance(value, str) and not _travels(value):
+                _fail(f"column {name} holds {_show(value)}: half a surrogate, or over {MAX_TEXT} bytes")
         return values.tolist()
     return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
 
@@ -193,7 +195,7 @@ def _unpack(data: bytes) -> dict[str, Any]:
             ext_hook=extension,
             strict_map_key=True,
             max_bin_len=MAX_BYTES,
-            max_str_len=_MAX_TEXT,
+            max_str_len=MAX_TEXT,
             max_array_len=MAX_ROWS,
             max_map_len=64,
             max_ext_len=0,
@@ -265,6 +267,15 @@ def _decode_tags(values: Any, tag: npt.NDArray[np.uint32]) -> tuple[tuple[str, .
 def _integer(name: str, value: Any, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= high:
         _fail(f"{name} {_show(value)} must be an integer in 0 to {high}")
+
+
+def _travels(text: str) -> bool:
+    if text.isascii():
+        return len(text) <= MAX_TEXT
+    try:
+        return len(text.encode()) <= MAX_TEXT
+    except UnicodeEncodeError:
+        return False
 
 
 def _encode_tag(tag: str) -> bytes:

@@ -100,7 +100,9 @@ def test_payloads_come_back(value: Any) -> None:
 
 def test_what_a_foreign_robot_may_leave_out() -> None:
     assert End.from_json(b'{"run_id": "n", "batches": {"readings": 2}}') == End("n", {"readings": 2}, "done")
-    assert End.from_json(b'{"run_id": "n", "readings": 2, "poses": 1}') == End("n", {"readings": 2, "poses": 1}, "done")
+    assert End.from_json(b'{"run_id": "n", "readings": 2, "poses": 1}') == End(
+        "n", {"readings": 2, "poses": 1}, "done"
+    )
     assert Ack.from_json(b'{"run_id": "n", "kind": "poses", "upto": 2}') == Ack("n", "poses", 2)
 
 

@@ -376,6 +376,21 @@ def test_what_could_not_be_read_is_not_sent(changes: dict[str, Any], word: str) 
         encode_batch(batch(**changes))
 
 
+@pytest.mark.parametrize("text", ["half a \udcff surrogate", "x" * 65537, "\u00e9" * 32769])
+def test_a_text_that_could_not_be_read_is_not_sent(text: str) -> None:
+    column = np.array([text], object)
+    data = Events(np.array([1]), column, column, column)
+    with pytest.raises(PayloadError, match="column source"):
+        encode_batch(batch(kind="events", data=data))
+
+
+@pytest.mark.parametrize("text", ["", "x" * 65536, "\u00e9" * 32768])
+def test_the_longest_text_comes_back(text: str) -> None:
+    column = np.array([text], object)
+    data = Events(np.array([1]), column, column, column)
+    assert decode_batch(encode_batch(batch(kind="events", data=data))).data.same_as(data)
+
+
 def test_a_batch_of_too_many_rows_is_not_sent() -> None:
     n = MAX_ROWS + 1
     zeros = np.zeros(n)
