@@ -19,9 +19,11 @@ from localization.strength import TAG_DB, learn_pattern, rssi_likelihood
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-#: A face's readings, received power summed over equal stretches of track, tell the side of the rack: through the
+#: A face's readings, received amplitude summed over equal stretches of track, tell the side of the rack: through the
 #: rack they are about 10 dB weaker, give or take 5 dB, so a decibel weighs 2 * 10 / (2 * 5^2).
-POWER_LOG_ODDS = 0.4
+POWER_LOG_ODDS = 0.7
+#: Phase counts for so much at most between faces: where multipath rules, a wrong face explains it as well by chance.
+FACE_PHASE_MOST = 6.0
 #: Rounds of placing tags and learning from them how RSSI and read rate depend on place.
 LEARNING_ROUNDS = 3
 #: RSSI counts for so much: a weak signal is not read at all, so that what is read says less than it seems.
@@ -71,12 +73,16 @@ def score(
     begin = candidates.start[:-1]
     owner = np.repeat(np.arange(len(begin)), np.diff(hypotheses.start))
     total = np.add.reduceat(weight, begin)[owner]
-    power = np.add.reduceat(
-        10.0 ** (observations.rssi_dbm[candidates.observation] / 10.0) / candidates.density, begin
+    amplitude = np.add.reduceat(
+        10.0 ** (observations.rssi_dbm[candidates.observation] / 20.0) / candidates.density, begin
     )
-    base = fits.log_likelihood + PHASE_BASE * total + hypotheses.log_prior
-    base += POWER_LOG_ODDS * 10.0 * np.log10(power)[owner]
     tags = candidates.tag[owner]
+    phase = fits.log_likelihood + PHASE_BASE * total
+    of_face = np.maximum.reduceat(phase, hypotheses.start[:-1])
+    starts = np.flatnonzero(np.append(True, np.diff(candidates.tag) != 0))
+    of_tag = np.repeat(np.maximum.reduceat(of_face, starts), np.diff(np.append(starts, len(begin))))
+    face = np.maximum(of_face, of_tag - FACE_PHASE_MOST) + POWER_LOG_ODDS * 20.0 * np.log10(amplitude)
+    base = phase - of_face[owner] + hypotheses.log_prior
     law_now = law or RunLaw(0.0, np.zeros(256), math.nan)
     posterior, strength = base, base
     counts = _counts(observations, candidates, listening)
@@ -85,10 +91,11 @@ def score(
             observations, candidates, hypotheses, fits, mounts, law_now.pattern_share, law_now.bias_db
         )
         likelihood = RSSI_SHARE * likelihood + fits.read_likelihood
-        # Between faces, which were heard by other readings, received power has spoken already.
-        posterior = base + likelihood - np.maximum.reduceat(likelihood, hypotheses.start[:-1])[owner]
+        posterior = base + likelihood
         if math.isfinite(law_now.strength_db):
             posterior = posterior - 0.5 * ((strength - law_now.strength_db) / TAG_DB) ** 2
+        # Faces were heard by different readings: what these say of heights on each does not choose between them.
+        posterior = posterior + (face - _log_sums(posterior, hypotheses.start))[owner]
         if law is None and step < LEARNING_ROUNDS - 1:
             best = first_best(tags, posterior)
             usual = float(np.median(strength[best]))
@@ -102,6 +109,13 @@ def score(
                 )  # fmt: skip
             law_now = RunLaw(share, bias, usual, rate)
     return Scores(posterior, strength, owner), law_now
+
+
+def _log_sums(value: Floats, start: Ints) -> Floats:
+    """Return ``log(sum(exp(value)))`` of each slice ``start[c]:start[c + 1]`` (none empty)."""
+    top = np.maximum.reduceat(value, start[:-1])
+    rest = np.exp(value - np.repeat(top, np.diff(start)))
+    return np.asarray(top + np.log(np.add.reduceat(rest, start[:-1])), np.float64)
 
 
 def _counts(observations: Observations, candidates: Candidates, listening: Listening | None) -> Floats:
