@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 from cloud_ingest.assemble import assemble
 from cloud_ingest.errors import ServeError
 from cloud_ingest.mails import MAIL_POLICY
-from cloud_ingest.paths import safe_name
-from cloud_ingest.tasks import Document, Result, Task
+from cloud_ingest.paths import safe_name, write_durably
+from cloud_ingest.tasks import ENDED, Document, Result, Task
 from recording.run_info import RunInfo
 
 if TYPE_CHECKING:
@@ -168,7 +168,8 @@ def _localize(run: _Run, say: Any) -> None:
 def _report(run: _Run, work: Path, failure: str | None) -> Result:
     from reports import build_mail, make_report, write_documents
 
-    task, facts = run.task, run.task.facts
+    task, facts = run.task, {**run.task.facts, "ended_at": _last_heard(run)}
+    write_durably(Path(task.folder) / ENDED, json.dumps(facts, indent=1).encode())
     state, reason = ("failed", failure) if failure else ("done", "")
     if failure is None and not facts["complete"]:
         state, reason = "aborted", str(facts["reason"])
@@ -183,7 +184,7 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         events=None if run.recording is None else run.recording.events,
         notes=[*facts["notes"], *run.notes],
         readings=None if run.recording is None else len(run.recording.readings),
-        ended_at=datetime.fromtimestamp(_last_heard(run) / 1e9, UTC),
+        ended_at=datetime.fromtimestamp(facts["ended_at"] / 1e9, UTC),
         time_zone=facts["time_zone"],
         link=task.base_url,
     )

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+ENDED = "ended.json"
+"""In a run's folder: `Task.facts`, so that whoever reports it again knows how it ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from nightstack.errors import InputError
@@ -62,7 +65,9 @@ def find_run(run: str, data: Path) -> RunPlace:
     raise InputError(f"{run}: no such run in {data}, and no recording folder of that name; {there}")
 
 
-def report_again(place: RunPlace, out: Path, *, time_zone: str, progress: ProgressCallback) -> Documents:
+def report_again(
+    place: RunPlace, out: Path, *, time_zone: str | None, progress: ProgressCallback
+) -> Documents:
     """Make exceptions and documents again; positions are taken as they are, or worked out where there are none.
 
     Parameters
@@ -72,7 +77,7 @@ def report_again(place: RunPlace, out: Path, *, time_zone: str, progress: Progre
     out
         Folder for the documents.
     time_zone
-        IANA zone of the times in them.
+        IANA zone of the times in them; None: the service's own, else UTC.
     progress
         Told the share done.
 
@@ -93,6 +98,8 @@ def report_again(place: RunPlace, out: Path, *, time_zone: str, progress: Progre
     from stacks.holdings import read_holdings
     from stacks.plan import read_plan
 
+    ended = _how_it_ended(place.folder)
+    time_zone = time_zone or str(ended.get("time_zone", "UTC"))
     try:
         ZoneInfo(time_zone)
     except (ZoneInfoNotFoundError, ValueError):
@@ -119,9 +126,33 @@ def report_again(place: RunPlace, out: Path, *, time_zone: str, progress: Progre
         coverage=coverage,
         plan=plan,
         holdings=holdings,
+        state="done" if ended.get("complete", True) else "aborted",
+        reason=str(ended.get("reason", "")),
+        ended_at=datetime.fromtimestamp(ended["ended_at"] / 1e9, UTC) if "ended_at" in ended else None,
         events=heard.events,
-        notes=[*heard.notes, *notes, *(holdings.notes if holdings is not None else ())],
+        notes=[
+            *ended.get("notes", ()),
+            *heard.notes,
+            *notes,
+            *(holdings.notes if holdings is not None else ()),
+        ],
         readings=len(heard.readings),
         time_zone=time_zone,
     )
     return write_documents(report, out)
+
+
+def _how_it_ended(folder: Path) -> Mapping[str, Any]:
+    """Return what the service wrote down of the run's end; nothing for a recording that never came through it."""
+    from cloud_ingest.tasks import ENDED
+
+    file = folder / ENDED
+    if not file.is_file():
+        return {}
+    try:
+        said: Any = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{file}: is no JSON ({error}); remove it to report without it") from None
+    if not isinstance(said, dict):
+        raise InputError(f"{file}: is no JSON object; remove it to report without it")
+    return said

@@ -75,7 +75,10 @@ def report(
         Path | None,
         typer.Option(help="Where the documents go. Default: the run's own folder.", metavar="FOLDER"),
     ] = None,
-    time_zone: Annotated[str, typer.Option(help="IANA zone the times are written in.")] = "UTC",
+    time_zone: Annotated[
+        str | None,
+        typer.Option(help="IANA zone the times are written in. Default: the service's own, else UTC."),
+    ] = None,
 ) -> None:
     """Make the exceptions and documents of a run again: after a corrected plan, catalogue or threshold."""
     from nightstack.progress import progress

@@ -102,5 +102,10 @@ def test_a_robot_killed_for_good_ends_in_a_mail_that_says_so(library, tmp_path, 
         rows = csv_rows(folder / "exceptions.csv")
         assert any(row["kind"] == "zone_not_scanned" for row in rows)
         assert sum(row["kind"] == "missing" for row in rows) < 20
+        # The report made again still says so.
+        again = nightstack("report", run["run_id"], "--data", night.data, "--out", tmp_path / "again")
+        assert again.returncode == 0, again.stderr
+        page = (tmp_path / "again" / "report.html").read_text()
+        assert "did not finish its route" in page
     finally:
         night.close()
