@@ -40,7 +40,10 @@ def open_reader(url: str, *, clock: Callable[[], int] = time.time_ns) -> Reader:
     ReaderError
         No driver for this scheme, or options it does not know.
     """
-    scheme = urlsplit(url).scheme
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError as error:
+        raise ReaderError(f"{url}: is no URL ({error}); write llrp://HOST:PORT") from error
     if scheme in _BUILT_IN:
         module, name = _BUILT_IN[scheme].split(":")
         factory: Factory = getattr(import_module(module), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -73,6 +74,8 @@ class ReaderSettings:
         1-based channel indices to stay on, where the region allows it; empty: the reader hops.
     keepalive_s
         Seconds between signs of life; after three without one the reader counts as gone.
+    port_power_dbm
+        Transmit power of single ports, dBm, where it differs from `power_dbm`.
     """
 
     ports: tuple[int, ...] = ()
@@ -82,6 +85,7 @@ class ReaderSettings:
     rf_mode: int | None = None
     channels: tuple[int, ...] = ()
     keepalive_s: float = 5.0
+    port_power_dbm: Mapping[int, float] = field(default_factory=dict[int, float])
 
 
 @dataclass(frozen=True, slots=True)

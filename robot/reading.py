@@ -124,6 +124,7 @@ class ReaderRunner(threading.Thread):
             rf_mode=self._table.rf_mode,
             channels=self._table.channels,
             keepalive_s=self._table.keepalive_s,
+            port_power_dbm={port: power for port, power in self._power.items() if power is not None},
         )
 
     def _begin(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
 
 from reader_drivers._reader import Capabilities, Reader, ReaderBatch, ReaderError, ReaderSettings
@@ -18,6 +19,8 @@ from reader_drivers.llrp.link import Link
 from reader_drivers.llrp.options import merge_settings, parse_options
 from reader_drivers.llrp.rospec import check_settings
 from reader_drivers.llrp.transport import LinkLostError, Wake
+
+log = logging.getLogger("nightstack.readers")
 
 _IDLE_S = 0.5
 
@@ -110,6 +113,10 @@ class LlrpReader(Reader):
         done: Future[None] = Future()
         self._commands.put((what, done))
         self._wake.set()
+        while not wait((done,), _IDLE_S).done:
+            if self._thread is None or not self._thread.is_alive():
+                # It may have ended before it saw this; what it did see is answered.
+                self._refuse_commands()
         done.result()
 
     # The thread
@@ -128,11 +135,18 @@ class LlrpReader(Reader):
         try:
             self._serve(link)
         except LinkLostError as error:
-            link.lost()
-            self._inbox.add_event("reader_gone", str(error))
-            return self._come_back()
+            return self._lost(link, str(error))
+        except Exception as error:
+            # Whatever a strange reader can make go wrong costs its connection, never the thread.
+            log.exception("%s: unexpected error", link.where)
+            return self._lost(link, f"{link.where}: {error!r}")
         link.close()
         return None
+
+    def _lost(self, link: Link, why: str) -> Link | None:
+        link.lost()
+        self._inbox.add_event("reader_gone", why)
+        return self._come_back()
 
     def _serve(self, link: Link) -> None:
         while not self._closing:
@@ -153,19 +167,19 @@ class LlrpReader(Reader):
                 self._wake.wait(left)
             if self._closing:
                 break
+            link: Link | None = None
             try:
                 link = Link(self._options, self._clock, self._inbox, self._clock_map, self._wake)
-            except ReaderError as error:
+                if self._wanted is not None:
+                    link.start(self._wanted)
+            except Exception as error:
+                if not isinstance(error, ReaderError):
+                    log.exception("%s: unexpected error", self.url)
+                if link is not None:
+                    link.lost()
                 if str(error) != said:
                     said = str(error)
                     self._inbox.add_event("reader_unreachable", said)
-                continue
-            try:
-                if self._wanted is not None:
-                    link.start(self._wanted)
-            except ReaderError as error:
-                link.lost()
-                self._inbox.add_event("reader_unreachable", str(error))
                 continue
             self._abilities = link.abilities
             self._inbox.add_event("reader_back", f"{link.where}: connected again")

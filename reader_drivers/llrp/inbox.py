@@ -14,6 +14,9 @@ from recording import Activity, Readings
 MAX_READINGS = 2_000_000
 """Readings kept for a caller that does not fetch them; then the reader is not listened to until it does."""
 
+MAX_EVENTS = 10_000
+"""Events kept; of further ones only the number is told."""
+
 
 class Inbox:
     """A thread-safe store of readings, events and activity.
@@ -50,7 +53,10 @@ class Inbox:
     def add_event(self, kind: str, detail: str) -> None:
         """Store an event of now."""
         with self._changed:
-            self._events.append(ReaderEvent(self._clock(), kind, detail))
+            if len(self._events) < MAX_EVENTS:
+                self._events.append(ReaderEvent(self._clock(), kind, detail))
+            else:
+                self._left_out[kind] += 1
             self._changed.notify_all()
 
     def add_left_out(self, kind: str, count: int) -> None:

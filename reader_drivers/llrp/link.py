@@ -33,8 +33,8 @@ _SPAN_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    ports: tuple[int, ...]
-    power_dbm: float
+    power_dbm: dict[int, float]
+    """Of each port in use."""
     session: int
 
 
@@ -138,10 +138,10 @@ class Link:
         for port in ports:
             if self._connected and port not in self._connected:
                 self._lost_antenna(port, "nothing is plugged into it")
-        power, _ = power_entry(settings, self.abilities, self.where)
+        power = {port: power_entry(settings, self.abilities, self.where, port)[0] for port in ports}
         self.client.request("ENABLE_ROSPEC", rospec_id=ROSPEC_ID)
         # From here on every report is ours: the first may come together with the answer to START_ROSPEC.
-        self._running = _Running(ports, power, 1 if settings.session is None else settings.session)
+        self._running = _Running(power, 1 if settings.session is None else settings.session)
         self._listening_since = self._last_arrival = self._clock()
         try:
             self.client.request("START_ROSPEC", rospec_id=ROSPEC_ID)
@@ -153,8 +153,10 @@ class Link:
         """Stop reading tags; every report that was under way has arrived when this returns."""
         # After DELETE's answer nothing can come any more; STOP alone may be refused when the ROSpec ended by itself.
         self._stopping = True
-        self._delete_rospecs()
-        self._stopping = False
+        try:
+            self._delete_rospecs()
+        finally:
+            self._stopping = False
         self._note_listening(self._clock(), last=True)
         self._running = None
 
@@ -180,8 +182,10 @@ class Link:
         self.client.close()
 
     def close(self) -> None:
-        """Say good-bye and close the connection."""
+        """Say good-bye and close the connection; a reader that is left does not go on transmitting."""
         try:
+            if self._running is not None:
+                self.stop()
             self.client.request("CLOSE_CONNECTION")
         except (LinkLostError, RefusedError):
             # It is closed one way or the other.
@@ -254,7 +258,7 @@ class Link:
         running = self._running
         if running is None or not (last or now - self._listening_since >= _SPAN_NS):
             return
-        for port in running.ports:
+        for port, power_dbm in running.power_dbm.items():
             if port not in self._missing:
-                self._inbox.add_span(self._listening_since, now, port, running.power_dbm, running.session)
+                self._inbox.add_span(self._listening_since, now, port, power_dbm, running.session)
         self._listening_since = now

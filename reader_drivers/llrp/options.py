@@ -98,11 +98,13 @@ def parse_options(url: str) -> Options:
     ReaderError
         No host, a port that is none, or an option that is unknown or has no such value.
     """
-    parts = urlsplit(url)
     try:
-        port = parts.port or LLRP_PORT
+        parts = urlsplit(url)
+        port = LLRP_PORT if parts.port is None else parts.port
+        if port == 0:
+            raise ValueError(url)
     except ValueError as error:
-        raise ReaderError(f"{url}: the port is no number from 1 to 65535") from error
+        raise ReaderError(f"{url}: host or port cannot be; a port is a number from 1 to 65535") from error
     if not parts.hostname:
         raise ReaderError(f"{url}: no host; write llrp://HOST:PORT, such as llrp://192.168.1.10:{LLRP_PORT}")
     settings: dict[str, Any] = {}

@@ -11,8 +11,10 @@ ROSPEC_ID = 1
 _SEARCH = {"dual": SearchMode.DUAL_TARGET, "single": SearchMode.SINGLE_TARGET, "focus": SearchMode.TAG_FOCUS}
 
 
-def power_entry(settings: ReaderSettings, abilities: LlrpCapabilities, where: str) -> tuple[float, int]:
-    """Return `(dBm, table index)` of the power to set: the highest at or below the one asked for.
+def power_entry(
+    settings: ReaderSettings, abilities: LlrpCapabilities, where: str, port: int = 0
+) -> tuple[float, int]:
+    """Return `(dBm, table index)` of the power to set on a port: the highest at or below the one asked for.
 
     Raises
     ------
@@ -21,14 +23,13 @@ def power_entry(settings: ReaderSettings, abilities: LlrpCapabilities, where: st
     """
     if not abilities.power_index:
         raise ReaderError(f"{where}: the reader's capabilities have no transmit power table")
-    if settings.power_dbm is None:
+    asked = settings.port_power_dbm.get(port, settings.power_dbm)
+    if asked is None:
         return abilities.power_index[-1]
-    below = [entry for entry in abilities.power_index if entry[0] <= settings.power_dbm + 1e-9]
+    below = [entry for entry in abilities.power_index if entry[0] <= asked + 1e-9]
     if not below:
         low, high = abilities.power_index[0][0], abilities.power_index[-1][0]
-        raise ReaderError(
-            f"{where}: power {settings.power_dbm:g} dBm is below its table ({low:g} to {high:g} dBm)"
-        )
+        raise ReaderError(f"{where}: power {asked:g} dBm is below its table ({low:g} to {high:g} dBm)")
     return below[-1]
 
 
@@ -40,9 +41,10 @@ def check_settings(settings: ReaderSettings, abilities: LlrpCapabilities, where:
     ReaderError
         Says which, and what the reader can do.
     """
-    ports = range(1, abilities.public.antennas + 1)
-    if wrong := [port for port in settings.ports if port not in ports]:
-        raise ReaderError(f"{where}: no antenna port {wrong[0]}; it has {ports[0]} to {ports[-1]}")
+    antennas = abilities.public.antennas
+    named = (*settings.ports, *settings.port_power_dbm)
+    if wrong := [port for port in named if port not in range(1, antennas + 1)]:
+        raise ReaderError(f"{where}: no antenna port {wrong[0]}; it has 1 to {antennas}")
     if settings.session is not None and settings.session not in range(4):
         raise ReaderError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
     if settings.rf_mode is not None and abilities.modes and settings.rf_mode not in abilities.modes:
@@ -57,7 +59,8 @@ def check_settings(settings: ReaderSettings, abilities: LlrpCapabilities, where:
         raise ReaderError(f"{where}: several fixed channels need Impinj's extensions; name one, or none")
     if settings.search != "dual" and not abilities.impinj:
         raise ReaderError(f"{where}: search {settings.search} needs Impinj's extensions; use dual")
-    power_entry(settings, abilities, where)
+    for port in (0, *settings.port_power_dbm):
+        power_entry(settings, abilities, where, port)
 
 
 def reader_config(keepalive_s: float) -> list[Parameter]:
@@ -87,7 +90,6 @@ def build_rospec(
         As `check_settings`.
     """
     check_settings(settings, abilities, where)
-    _, power_index = power_entry(settings, abilities, where)
     session = 1 if settings.session is None else settings.session
     inventory: list[Parameter] = []
     if settings.rf_mode is not None:
@@ -99,11 +101,13 @@ def build_rospec(
             inventory.append(parameter("ImpinjFixedFrequencyList", mode=2, channels=settings.channels))
     # A hopping reader ignores the channel, but index 0 is refused by some.
     channel = settings.channels[0] if settings.channels and not abilities.hopping else 1
-    ports = settings.ports or (0,)
+    every = tuple(range(1, abilities.public.antennas + 1)) if settings.port_power_dbm else (0,)
+    ports = settings.ports or every
+    power = {port: power_entry(settings, abilities, where, port)[1] for port in ports}
     antennas = [
         parameter(
             "AntennaConfiguration",
-            parameter("RFTransmitter", hop_table_id=1, channel_index=channel, power_index=power_index),
+            parameter("RFTransmitter", hop_table_id=1, channel_index=channel, power_index=power[port]),
             parameter("C1G2InventoryCommand", *inventory),
             antenna_id=port,
         )

@@ -72,8 +72,8 @@ class TcpTransport:
         self.where = f"llrp://{host}:{port}"
         try:
             self._socket = socket.create_connection((host, port), timeout_s)
-        except OSError as error:
-            reason = error.strerror or str(error) or type(error).__name__
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise ReaderError(
                 f"{self.where}: cannot be reached ({reason}); check that the reader is on, its address and the cable"
             ) from error

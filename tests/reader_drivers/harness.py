@@ -9,11 +9,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from reader_drivers import Reader, ReaderBatch, ReaderEvent
+from reader_drivers import Reader, ReaderBatch, ReaderEvent, open_reader
 from recording import Activity, Readings
 from sim.readers.llrp import LlrpEmulator
 
 T = TypeVar("T")
+
+FAST = "retry=0.02&retry_max=0.1&keepalive=0.2&timeout=2"
+"""Options of a driver that notices and comes back soon."""
 
 
 class Loop:
@@ -95,3 +98,7 @@ class Heard:
                 )
             self.batches.append(self.reader.read(0.05))
         return self
+
+
+def open_at(emulator: LlrpEmulator, options: str = FAST) -> Any:
+    return open_reader(f"{emulator.url}?{options}")

@@ -55,6 +55,8 @@ def test_a_driver_of_another_package_is_opened_by_its_scheme(monkeypatch: pytest
         ("http://192.168.1.10", "no driver for http"),
         ("llrp://", "no host"),
         ("llrp://reader:99999", "port"),
+        ("llrp://reader:0", "port"),
+        ("llrp://[::1", "no URL"),
         ("llrp://reader?powr=30", "unknown option powr"),
         ("llrp://reader?power=loud", "option power cannot be 'loud'"),
         ("llrp://reader?phase_sign=0", "phase_sign"),
