@@ -101,7 +101,7 @@ class Agent:
     @property
     def readings_sent(self) -> int:
         """Readings that this agent put into its spool since it was started."""
-        return self._collector.readings_heard - self._collector.dropped_rows
+        return self._collector.readings_heard - self._collector.dropped_readings
 
     def run(self) -> int:
         """Drive, read and deliver.

@@ -15,6 +15,7 @@ from robot.spool import Columns
 
 _MOST_PENDING: Final = 200
 _MOST_EVENTS: Final = 10_000
+_MOST_TEXT: Final = 2000
 
 PoseRow = tuple[int, float, float, float, float, float]
 EventRow = tuple[int, str, str, str]
@@ -44,7 +45,10 @@ class Collector:
         self.ready = threading.Event()
         """Set when a full batch waits."""
         self.readings_heard = 0
+        self.dropped_readings = 0
+        """Readings among `dropped_rows`."""
         self.dropped_rows = 0
+        """Rows of any kind that were thrown away."""
         self._batch_rows = batch_rows
         self._floor_id = floor_id
         self._lock = threading.Lock()
@@ -85,6 +89,7 @@ class Collector:
                     break
             if self._discarding:
                 self.dropped_rows += len(readings)
+                self.dropped_readings += len(readings)
                 return
             self._pending.readings.append(readings)
             self._pending.rows += len(readings)
@@ -101,9 +106,10 @@ class Collector:
 
     def add_event(self, t: int, source: str, kind: str, detail: str) -> None:
         """Add an event; beyond ten thousand that nobody took, further ones are lost."""
+        row = (t, _plain(source), _plain(kind), _plain(detail))
         with self._lock:
             if len(self._pending.events) < _MOST_EVENTS:
-                self._pending.events.append((t, source, kind, detail))
+                self._pending.events.append(row)
 
     def take(self) -> list[tuple[str, Columns]]:
         """Return everything gathered since the last call as batches of at most `batch_rows` rows, and forget it."""
@@ -157,6 +163,11 @@ def join_activity(parts: Sequence[Activity]) -> Activity:
     return Activity(
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in Activity.DTYPES}
     )
+
+
+def _plain(text: str) -> str:
+    # Names of files may hold half surrogates, and no event is worth a batch that cannot be sent.
+    return text[:_MOST_TEXT].encode("utf-8", "replace").decode()
 
 
 def _events(rows: Sequence[EventRow]) -> Events:

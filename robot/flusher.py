@@ -90,17 +90,24 @@ class Flusher(threading.Thread):
         """Store everything gathered so far, in one transaction."""
         # The progress is taken first: what was heard after it will be heard again after a crash, never left out.
         progress = asdict(self._driver.progress)
-        parts = self._waiting + self._collector.take()
-        self._waiting = []
+        parts = self._waiting = self._waiting + self._collector.take()
+        together = _PIECE
         while parts:
             # In pieces, so that a spool that is nearly full takes what it can; the progress goes with the last.
-            piece, rest = parts[:_PIECE], parts[_PIECE:]
+            piece, rest = parts[:together], parts[together:]
             try:
-                self._store(piece, None if rest else progress)
+                self._spool.add(self._run_id, piece, None if rest else progress, self._clock.now())
             except SpoolError as error:
                 self._keep(parts, error)
                 return
-            parts = rest
+            except Exception as error:
+                if together > 1:
+                    # One batch that cannot be sent must not take others with it: it is found one by one.
+                    together = 1
+                    continue
+                log.exception("flusher: a batch cannot be sent")
+                self._report("spool", "batch_refused", f"{len(piece[0][1])} {piece[0][0]}: {error}")
+            parts = self._waiting = rest
         if self.full.is_set() and (
             self._ending.is_set() or self._spool.used_bytes < _ROOM * self._spool.max_bytes
         ):
@@ -108,17 +115,6 @@ class Flusher(threading.Thread):
             self._collector.discard(False)
             self._driver.release(_HOLD)
             self._report("spool", "spool_free", f"{self._collector.dropped_rows} rows were left out in all")
-
-    def _store(self, parts: Parts, progress: dict[str, float] | None) -> None:
-        try:
-            self._spool.add(self._run_id, parts, progress, self._clock.now())
-        except PayloadError:
-            for part in parts:
-                try:
-                    self._spool.add(self._run_id, [part], progress, self._clock.now())
-                except PayloadError as error:
-                    log.exception("flusher: a batch cannot be sent")
-                    self._report("spool", "batch_refused", f"{len(part[1])} {part[0]}: {error}")
 
     def _keep(self, parts: Parts, error: SpoolError) -> None:
         """Keep the rows in memory, let the robot stand, and get the events out if at all possible."""

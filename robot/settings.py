@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from recording import AntennaMount
+from recording.topics import Topics
 from robot.errors import ConfigError
 
 _Positive = Annotated[float, Field(gt=0)]
@@ -191,6 +192,7 @@ class RobotSettings(_Settings):
                 )
         if self.drive.stop_sigma_m < self.drive.slow_sigma_m:
             raise ValueError("drive: stop_sigma_m is below slow_sigma_m; a robot slows down before it stops")
+        Topics(self.site, self.robot)
         broker_address(self.broker)
         if self.base.startswith("tcp://"):
             host_and_port(self.base, None)

@@ -9,7 +9,6 @@ sessions is enough for that, and every broker speaks it.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -21,7 +20,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from recording import PayloadError
-from recording.topics import Ack, Status, Topics
+from recording.topics import Ack, Status, Topics, encode_run
 from robot.settings import RobotSettings, broker_address
 from robot.spool import RunState, Spool, SpooledBatch
 
@@ -142,6 +141,7 @@ class _Connection:
             client.tls_set(ca_certs=str(self._settings.ca_file) if self._settings.ca_file else None)
         client.will_set(self._topics.status, self._status_payload("offline"), qos=1, retain=True)
         client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         self._client = client
@@ -157,8 +157,17 @@ class _Connection:
         result, _ = client.subscribe(self._topics.ack, qos=1)
         if result is not mqtt.MQTT_ERR_SUCCESS:
             self._failure = f"cannot subscribe: {mqtt.error_string(result)}"
-            return
-        self._ready = True
+
+    def _on_subscribe(
+        self, _client: mqtt.Client, _data: Any, _mid: int, reasons: Any, _properties: Any
+    ) -> None:
+        # Without acks nothing would ever leave the spool, and nobody would know why.
+        if any(reason.is_failure for reason in reasons):
+            self._failure = (
+                f"the broker lets nobody of this name read {self._topics.ack}: allow it in its rules"
+            )
+        else:
+            self._ready = True
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         try:
@@ -192,7 +201,7 @@ class _Connection:
             while not self._ready:
                 self._loop(0.1)
                 if time.monotonic() > until:
-                    raise OSError(f"no answer to CONNECT within {_CONNECT_S:g} s")
+                    raise OSError(f"no answer to CONNECT and SUBSCRIBE within {_CONNECT_S:g} s")
             if not self._owner.connected.is_set():
                 self._owner.connected.set()
                 self._owner._report("broker_connected", f"{address}: {self._spool.waiting()} batches wait")
@@ -303,7 +312,7 @@ class _Connection:
             self._runs = {run.info.run_id: run for run in self._spool.runs()}
         run = self._runs.get(run_id)
         if run is not None:
-            self._publish(self._topics.run, json.dumps(run.info.to_json()).encode(), retain=True)
+            self._publish(self._topics.run, encode_run(run.info), retain=True)
             self._announced.add(run_id)
 
     def _publish_ends(self, now: float) -> None:

@@ -5,7 +5,8 @@ import time
 
 import numpy as np
 
-from recording import Activity, Readings
+from recording import Activity, Events, Readings
+from recording.wire import Batch, decode_batch, encode_batch
 from robot.clock import BaseClock, SystemClock
 from robot.collector import Collector
 
@@ -98,10 +99,19 @@ def test_while_discarding_only_events_are_kept():
     collector.add_activity(activity(2))
     collector.add_event(1, "spool", "spool_full", "")
     assert [kind for kind, _ in collector.take()] == ["events"]
-    assert collector.dropped_rows == 4
+    assert (collector.dropped_rows, collector.dropped_readings) == (4, 1)
     collector.discard(False)
     collector.add_readings(readings(["0A"]))
     assert [kind for kind, _ in collector.take()] == ["readings"]
+
+
+def test_an_event_can_be_sent_whatever_its_text():
+    collector = Collector(10)
+    collector.add_event(1, "uplink", "broker_gone", "file \udcff gone" + "x" * 100_000)
+    ((kind, events),) = collector.take()
+    sent = decode_batch(encode_batch(Batch("run-1", kind, 0, events))).data
+    assert isinstance(sent, Events)
+    assert sent.detail[0].startswith("file ? gonexxx")
 
 
 def test_the_base_clock_is_the_last_stamp_and_never_goes_back():

@@ -142,3 +142,9 @@ def test_the_manual_names_every_setting_and_no_other():
         for name, field in own.items():
             if not field.is_required() and isinstance(field.default, int | float):
                 assert float(documented[name]) == field.default, f"{title} {name}"
+
+
+@pytest.mark.parametrize("name", ["a..b"])
+def test_names_that_cannot_be_topics_are_refused(tmp_path: Path, name: str):
+    with pytest.raises(ConfigError, match="topic level"):
+        RobotSettings.read(write(tmp_path, GOOD.replace('"main"', f'"{name}"')))
