@@ -119,7 +119,7 @@ def learn_rate(
             frames.normal, frames.tag_depth_m, share, np.zeros(0), exposure,
         )  # fmt: skip
         flat = exposure.reshape(-1, BINS)
-        rate = _fit_rate(flat, count)
+        rate = fit_rate(flat, count)
         model = np.maximum(flat @ rate, 0.05)
         fit = float((count * np.log(model) - model).sum())
         if fit > best_fit:
@@ -293,7 +293,7 @@ def _expose(
                 out[i, column[s], b] += seconds[s]
 
 
-def _fit_rate(exposure: Floats, readings: Floats) -> Floats:
+def fit_rate(exposure: Floats, readings: Floats) -> Floats:
     """Return readings per second in each bin of link quality, shape (BINS,), growing with quality.
 
     Richardson-Lucy iterations (the maximum-likelihood Poisson fit of ``readings = exposure @ rate``), then pooled

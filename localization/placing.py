@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import logsumexp, ndtr
 
 from localization.faces import Candidates, Frames
+from localization.levels import LinkLaw, learn_link, link_likelihood
 from localization.listening import Listening, ReadRate, learn_rate
 from localization.observations import Mounts, Observations
 from localization.profile import ONE_HEIGHT_M, Fits, Hypotheses
@@ -26,8 +27,12 @@ POWER_LOG_ODDS = 0.7
 FACE_PHASE_MOST = 6.0
 #: Rounds of placing tags and learning from them how RSSI and read rate depend on place.
 LEARNING_ROUNDS = 3
+#: The law of links is learnt from tags whose place is at least so sure.
+TRUSTED_P = 0.8
 #: RSSI counts for so much: a weak signal is not read at all, so that what is read says less than it seems.
 RSSI_SHARE = 0.3
+#: Phase counts for so much among the heights of one face.
+PHASE_SHARE = 0.4
 #: Log-likelihood of a residual under the Student-t (4 degrees of freedom, without its scale) against any phase being
 #: as likely: log(3/8) + log(2 pi).
 PHASE_BASE = 0.857
@@ -47,6 +52,7 @@ class RunLaw:
     bias_db: Floats
     strength_db: float
     rate: ReadRate | None = None
+    link: LinkLaw | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +91,20 @@ def score(
     base = phase - of_face[owner] + hypotheses.log_prior
     law_now = law or RunLaw(0.0, np.zeros(256), math.nan)
     posterior, strength = base, base
+    # Between heights of one face, phase counts for less than its likelihood says: its residuals are correlated.
+    phase_top = np.maximum.reduceat(base, hypotheses.start[:-1])[owner] if len(base) else base
     counts = _counts(observations, candidates, listening)
     for step in range(LEARNING_ROUNDS if law is None else 1):
         strength, likelihood = rssi_likelihood(
             observations, candidates, hypotheses, fits, mounts, law_now.pattern_share, law_now.bias_db
         )
         likelihood = RSSI_SHARE * likelihood + fits.read_likelihood
+        if listening is not None and law_now.link is not None:
+            by_link = link_likelihood(
+                observations, candidates, hypotheses, fits, mounts, listening, frames, law_now.link
+            )
+            by_link -= (1.0 - PHASE_SHARE) * (base - phase_top)
+            likelihood = np.where(hypotheses.level > 0, by_link, likelihood)
         posterior = base + likelihood
         if math.isfinite(law_now.strength_db):
             posterior = posterior - 0.5 * ((strength - law_now.strength_db) / TAG_DB) ** 2
@@ -100,14 +114,17 @@ def score(
             best = first_best(tags, posterior)
             usual = float(np.median(strength[best]))
             trusted = best[np.abs(strength[best] - usual) < 1.2 * TAG_DB]
+            sure = trusted[_chance(tags, posterior)[trusted] > TRUSTED_P]
             share, bias = learn_pattern(observations, candidates, hypotheses, fits, mounts, trusted)
-            rate = None
+            rate, link = None, None
             if listening is not None:
                 rate = learn_rate(
                     listening, frames, candidates.face[owner[trusted]], fits.offset_m[trusted],
                     fits.height_m[trusted], counts[owner[trusted]],
                 )  # fmt: skip
-            law_now = RunLaw(share, bias, usual, rate)
+            if listening is not None and (hypotheses.level > 0).any():
+                link = learn_link(observations, candidates, hypotheses, fits, mounts, listening, frames, sure)
+            law_now = RunLaw(share, bias, usual, rate, link)
     return Scores(posterior, strength, owner), law_now
 
 
@@ -128,6 +145,14 @@ def _counts(observations: Observations, candidates: Candidates, listening: Liste
     heard = observations.heard[candidates.observation]
     total = np.bincount(owner * number + column, heard, len(candidates.tag) * number)
     return np.asarray(total.reshape(-1, number), np.float64)
+
+
+def _chance(tags: Ints, log_p: Floats) -> Floats:
+    """Return each hypothesis' share of its tag's posterior."""
+    starts = np.flatnonzero(np.append(True, np.diff(tags) != 0))
+    size = np.diff(np.append(starts, len(tags)))
+    p = np.exp(log_p - np.repeat(np.maximum.reduceat(log_p, starts), size))
+    return np.asarray(p / np.repeat(np.add.reduceat(p, starts), size), np.float64)
 
 
 def first_best(tags: Ints, value: Floats) -> Ints:
