@@ -1,9 +1,9 @@
 """``exceptions.csv``: the findings as a table that any program and any spreadsheet can open.
 
 UTF-8 without a byte order mark, comma separated, CR LF line ends and quotes as in RFC 4180, one header line.
-A text cell that a spreadsheet would take for a formula (it begins with ``=``, ``+``, ``-``, ``@``, TAB or CR,
-whatever apostrophes precede it) gets one more apostrophe in front; `read_exceptions` takes that one away again,
-so that what comes back is what went in. Numbers are written as numbers.
+A text cell that a spreadsheet would take for a formula (it begins with ``=``, ``+``, ``-``, ``@``, their full-width
+forms, TAB, CR or LF, whatever apostrophes precede it) gets one more apostrophe in front; `read_exceptions` takes
+that one away again, so that what comes back is what went in. Numbers are written as numbers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ COLUMNS = (
     "evidence",
 )
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# The last four are the full-width forms, which spreadsheets in East Asian languages read as the plain ones.
+_FORMULA = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
 
 
 class ExceptionsError(ValueError):

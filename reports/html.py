@@ -8,9 +8,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from reports.headings import P
 from reports.layout import COLOURS, Layout, Strip, lay_out
 from reports.report import RunReport
-from reports.text import P, T, centimetres
+from reports.text import T, centimetres
 
 MAIL_LINES = 60
 """Findings the mail itself lists; the rest is in the attachments."""

@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from reports.findings import Finding
+from reports.headings import KIND_ACTIONS, KIND_SHORT, KIND_TITLES
 from reports.places import Place, Places
 from reports.report import RunReport
-from reports.text import KIND_ACTIONS, KIND_SHORT, KIND_TITLES, T, percent, sure
+from reports.text import T, percent, sure
 
 TONES: dict[str, str] = {
     "wrong_shelf": "move",

@@ -27,10 +27,11 @@ from reportlab.platypus import (
 )
 
 from reports import fonts
+from reports.headings import P
 from reports.layout import COLOURS, Layout, Line, Stop
 from reports.pdf_parts import CheckBox, Pill, ShelfStrip
 from reports.report import RunReport
-from reports.text import P, T
+from reports.text import T
 
 _INK, _QUIET, _RULE, _PALE = (
     HexColor("#1d2733"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from reports.headings import P
 from reports.html import MAIL_LINES
 from reports.layout import Layout, lay_out
 from reports.report import RunReport
-from reports.text import P, T
+from reports.text import T
 
 
 def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None = None) -> str:
@@ -21,7 +22,7 @@ def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None =
     if len(chosen.zones) > 12:
         out.append(f"  {P.more(len(chosen.zones) - 12)}")
     if chosen.counts:
-        out += ["", *[f"{count:>7,}  {title}: {action}" for _, title, action, count in chosen.counts]]
+        out += ["", *[f"{count:>7,}  {title} ({action})" for _, title, action, count in chosen.counts]]
     if not chosen.stretches:
         out += ["", P.NOTHING if report.state != "failed" else P.NOTHING_KNOWN]
     shown = 0

@@ -10,10 +10,11 @@ from typing import Any
 
 import xlsxwriter
 
+from reports.headings import KIND_ACTIONS, KIND_TITLES, X
 from reports.layout import Layout
 from reports.places import Places
 from reports.report import RunReport
-from reports.text import KIND_ACTIONS, KIND_TITLES, T, X
+from reports.text import T
 
 _MAX_CELL = 32_767  # characters Excel takes in one cell
 _INK, _LINE, _HEAD = "#1d2733", "#d5dbe1", "#eef2f5"

@@ -46,7 +46,7 @@ TITLES = (
     "e\u0301 composed, \ud800 lone surrogate, \x00\x07 control, \u202e reversed",
     '<script>alert(1)</script> & "quotes" \'single\'',
     "=HYPERLINK(\"http://evil.example\",\"x\")",
-    "+1", "-1", "@SUM(A1)", "\tTAB", "\rCR", "'=quoted",
+    "+1", "-1", "@SUM(A1)", "\tTAB", "\rCR", "\n=LF", "＝1+1", "＠SUM(A1)", "'=quoted",
     "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 3,
     "word " * 400,
     "汉" * 500,
@@ -225,7 +225,7 @@ def test_nothing_becomes_a_formula(tmp_path, troubled):
     d = write_documents(replace(report, findings=findings), tmp_path)
     for row in csv.reader(io.StringIO(d.csv.read_bytes().decode("utf-8"), newline="")):
         for cell in row:
-            assert cell[:1] not in ("=", "+", "-", "@", "\t", "\r")
+            assert cell[:1] not in ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
     assert not d.csv.read_bytes().startswith(b"\xef\xbb\xbf")
     for sheet in openpyxl.load_workbook(d.xlsx):
         for row in sheet.iter_rows():
