@@ -13,7 +13,7 @@ from typer.exceptions import Abort, TyperException
 
 from nightstack import __version__
 from nightstack.commands import demo, doctor, readers, recordings, robot, serve, simulate
-from nightstack.errors import BAD_INPUT, DONE, FAILED, exit_status, one_line
+from nightstack.errors import BAD_INPUT, DONE, FAILED, STOPPED, exit_status, one_line
 
 app = typer.Typer(
     name="nightstack",
@@ -21,7 +21,10 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     help="Take stock of a library at night: where every book stands, what is misshelved, what is missing.",
-    epilog="Exit status: 0 done, 1 the work failed, 2 the arguments, settings or input files are wrong.",
+    epilog=(
+        "Exit status: 0 done, 1 the work failed, 2 the arguments, settings or input files are wrong, "
+        "130 stopped by Ctrl-C."
+    ),
 )
 
 
@@ -60,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done, 1 the work failed, 2 the arguments, settings or input files are wrong.
+        0 done, 1 the work failed, 2 the arguments, settings or input files are wrong, 130 stopped by Ctrl-C.
     """
     try:
         status = app(args=list(argv) if argv is not None else None, standalone_mode=False)
@@ -74,12 +77,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except (KeyboardInterrupt, Abort):
         _complain("stopped by the keyboard")
-        return 130
+        return STOPPED
     except BrokenPipeError:  # the reader of our output left: `nightstack ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:
         return _report(error)
+    if status == STOPPED:  # typer turns Ctrl-C into this status, without a word
+        _complain("stopped by the keyboard")
     return status if isinstance(status, int) else DONE
 
 

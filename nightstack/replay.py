@@ -162,7 +162,9 @@ def _await_confirmation(
             waiting, since = left, time.monotonic()
         elif time.monotonic() - since > timeout_s:
             why = next((line for line in reversed(trouble) if line.startswith("broker_gone")), "")
-            hint = why or "is `nightstack serve` listening to this broker?"
+            # A robot's spool keeps what waits; a replay's own spool goes with it, so that part would not be true.
+            hint = why.removeprefix("broker_gone: ").removesuffix("; batches wait in the spool")
+            hint = hint or "is `nightstack serve` listening to this broker?"
             raise CommandError(f"{broker}: {left} batches not confirmed for {timeout_s:.0f} s; {hint}")
         progress(0.5 + 0.5 * (batches - left) / max(batches, 1), f"{left} batches to confirm")
         time.sleep(0.05)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from nightstack.errors import InputError
+from nightstack.outputs import output_folder
 from nightstack.progress import ProgressCallback
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def report_again(
     plan = read_plan(heard.plan_path) if heard.plan_path is not None else None
     holdings = read_holdings(heard.holdings_path) if heard.holdings_path is not None else None
     positions_file, coverage_file = (place.folder / f"{name}.parquet" for name in ("positions", "coverage"))
-    out.mkdir(parents=True, exist_ok=True)
+    output_folder(out).mkdir(parents=True, exist_ok=True)
     notes: tuple[str, ...] = ()
     if positions_file.exists() and coverage_file.exists():
         positions, coverage = read_positions(positions_file), read_coverage(coverage_file)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from fastapi import FastAPI, HTTPException, Query
 from fastapi import Path as PathParameter
@@ -96,7 +97,7 @@ def make_app(database: Database, health: Callable[[], dict[str, Any]]) -> FastAP
         if not path.is_file():
             raise HTTPException(404, f"run {run_id} has no positions (yet)")
         table = pq.read_table(path)
-        rows = table.slice(offset, limit).to_pylist()
+        rows = _with_short_times(table.slice(offset, limit)).to_pylist()
         return {
             "run_id": run_id,
             "total": table.num_rows,
@@ -131,6 +132,17 @@ def _run(session: Session, run_id: str) -> Run:
     if run is None:
         raise HTTPException(404, f"no run {run_id}")
     return run
+
+
+def _with_short_times(table: Any) -> Any:
+    """Cut times to microseconds: a Python datetime holds no more, and pyarrow refuses to convert what it cannot."""
+    fields = [
+        pa.field(column.name, pa.timestamp("us", column.type.tz))
+        if pa.types.is_timestamp(column.type)
+        else column
+        for column in table.schema
+    ]
+    return table.cast(pa.schema(fields), safe=False)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def probe(
 
     from reader_drivers import open_reader
 
+    _check_url(url)
     reader = open_reader(url)
     try:
         capabilities = asdict(reader.connect())
@@ -49,10 +50,28 @@ def emulate(
     protocol: Annotated[str, typer.Argument(help="llrp", metavar="PROTOCOL")],
     listen: Annotated[str, typer.Option(help="Where to listen.", metavar="HOST:PORT")] = "127.0.0.1:5084",
     seed: Annotated[int, typer.Option(help="Seed of its small world.")] = 1,
-) -> None:
+) -> int:
     """Be a reader on a small world of its own, in real time; prints `listening HOST:PORT`."""
     if protocol != "llrp":
         raise InputError(f"{protocol}: no such emulator; there is: llrp")
     from sim.readers.llrp import main_emulate
 
-    main_emulate(listen, seed)
+    return main_emulate(listen, seed)
+
+
+def _check_url(url: str) -> None:
+    """Refuse a URL that no reader can have: a mistake in the arguments, where a reader that is off is not."""
+    from urllib.parse import urlsplit
+
+    from reader_drivers import schemes
+
+    known = ", ".join(f"{name}://HOST" for name in schemes())
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 (reading it checks it)
+    except ValueError:
+        raise InputError(f"{url}: the port is no number from 1 to 65535") from None
+    if parts.scheme not in schemes() or "://" not in url:
+        raise InputError(f"{url}: no driver for such a URL; write {known}")
+    if not parts.hostname:
+        raise InputError(f"{url}: names no host; write {known}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nightstack.errors import CommandError, InputError
+from nightstack.errors import InputError
+from nightstack.outputs import output_file
 from nightstack.progress import progress
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def exceptions(
     from stacks.holdings import read_holdings
 
     heard = read_recording(recording, truth=False)
+    target = output_file(out if out is not None else recording / "exceptions.csv")
     _say_notes(heard.notes, as_json)
     the_plan = _plan_of(heard, plan)
     if the_plan is None:
@@ -111,7 +113,7 @@ def exceptions(
     _say_notes(books.notes, as_json)
     places, coverage = _positions_of(heard, the_plan, recording, positions, quiet=as_json)
     findings = find_exceptions(places, coverage, the_plan, books)
-    target = out if out is not None else recording / "exceptions.csv"
+    target.parent.mkdir(parents=True, exist_ok=True)
     write_exceptions(target, findings)
     counts: dict[str, int] = {}
     for finding in findings:
@@ -125,7 +127,9 @@ def exceptions(
 
 
 def evaluate(
-    positions: Annotated[Path, typer.Argument(help="positions.parquet.", metavar="POSITIONS")],
+    positions: Annotated[
+        Path, typer.Argument(help="positions.parquet, or a folder that has one.", metavar="POSITIONS")
+    ],
     truth: Annotated[Path, typer.Argument(help="truth.parquet, or a folder that has one.", metavar="TRUTH")],
     plan: PlanFile = None,
     exclude: Annotated[
@@ -143,10 +147,10 @@ def evaluate(
     if plan is None and truth_file.with_name("plan.json").exists():
         plan = truth_file.with_name("plan.json")
     result = measure(
-        read_positions(positions),
+        read_positions(positions / "positions.parquet" if positions.is_dir() else positions),
         read_truth(truth_file),
         read_plan(plan) if plan is not None else None,
-        exclude=tuple(exclude or ()),
+        exclude=tuple(_epc(text) for text in exclude or ()),
     )
     typer.echo(json.dumps(result.to_json(), indent=2) if as_json else result.table())
 
@@ -205,6 +209,8 @@ def _positions_of(
     if positions is None and not file.exists():
         found, coverage, _ = _localize(heard, plan, None, 1, quiet=quiet)
         return found, coverage
+    if not file.is_file():
+        raise InputError(f"{file}: no such file; `nightstack localize {folder}` makes it")
     coverage_file = file.with_name("coverage.parquet")
     if not coverage_file.exists():
         _say_notes((f"{coverage_file} is not there, so no book is called missing",), quiet)
@@ -219,24 +225,19 @@ def _plan_of(heard: Recording, plan: Path | None) -> Plan | None:
     return read_plan(file) if file is not None else None
 
 
+def _epc(text: str) -> str:
+    try:
+        bytes.fromhex(text)
+    except ValueError:
+        text = ""
+    if not text:
+        raise InputError("--exclude: an EPC is hexadecimal of whole bytes, such as 3085E4A63B21779900000018")
+    return text.upper()
+
+
 def _positions_file(out: Path) -> Path:
     file = out if out.suffix == ".parquet" else out / "positions.parquet"
-    if file.is_dir():
-        raise InputError(f"{file}: is a folder; name a .parquet file or the folder to write into")
-    parent = file.parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir():
-        raise InputError(f"{parent}: is no folder; name another with --out")
-    if not _writable(parent):
-        raise CommandError(f"{parent}: cannot be written to; name another place with --out")
-    return file
-
-
-def _writable(folder: Path) -> bool:
-    import os
-
-    return os.access(folder, os.W_OK)
+    return output_file(file)
 
 
 def _say_notes(notes: tuple[str, ...] | list[str], as_json: bool) -> None:

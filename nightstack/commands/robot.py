@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nightstack.errors import FAILED, CommandError
 from nightstack.progress import progress
 
 _app = typer.Typer(no_args_is_help=True, help="The on-robot agent.", rich_markup_mode=None)
@@ -29,9 +30,18 @@ def run(
     from robot.settings import RobotSettings
 
     config = RobotSettings.read(settings)
+    said = ""
     with progress("robot") as tell:
-        agent = Agent(config, progress=tell)
+
+        def hear(share: float, what: str, /) -> None:
+            nonlocal said
+            said = what
+            tell(share, what)
+
+        agent = Agent(config, progress=hear)
         status = agent.run()
-    if agent.run_id is not None:
-        typer.echo(f"finished run={agent.run_id} readings={agent.readings_sent}")
+        if agent.run_id is not None:
+            typer.echo(f"finished run={agent.run_id} readings={agent.readings_sent}")
+        if status == FAILED:
+            raise CommandError(f"run {agent.run_id}: {said}" if agent.run_id is not None else said)
     return status

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nightstack.demo.mailbox import Mailbox
-from nightstack.demo.processes import Program
+from nightstack.demo.processes import Program, ending_on_signals
 from nightstack.demo.scoreboard import Scoreboard, score_kinds
 from nightstack.errors import CommandError, InputError
 from nightstack.progress import ProgressCallback
@@ -78,10 +78,12 @@ def run_demo(options: DemoOptions, *, progress: ProgressCallback) -> DemoResult:
         A program failed; its log is named.
     """
     began = time.monotonic()
+    _check_preset(options.preset)  # before an earlier demo is thrown away
     out = _fresh_folder(options.out)
     logs = out / "logs"
     logs.mkdir()
     with ExitStack() as stack:
+        stack.enter_context(ending_on_signals())
         progress(0.0, "building the library")
         _make_library(options, out / "library")
         mailbox = stack.enter_context(Mailbox(out / "mail"))
@@ -127,6 +129,13 @@ def _fresh_folder(out: Path) -> Path:
     out.mkdir(parents=True)
     (out / _MARK).write_text("made by `nightstack demo`; replaced by the next one\n", encoding="utf-8")
     return out.resolve()
+
+
+def _check_preset(name: str) -> None:
+    from sim.presets import PRESETS
+
+    if name not in PRESETS:
+        raise InputError(f"--preset: {name!r} is none of {', '.join(PRESETS)}")
 
 
 def _make_library(options: DemoOptions, folder: Path) -> None:

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from nightstack.errors import CommandError
+
+
+@contextmanager
+def ending_on_signals() -> Generator[None]:
+    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that no program of the demo outlives it."""
+    if threading.current_thread() is not threading.main_thread():  # Python handles signals there only
+        yield
+        return
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Program:

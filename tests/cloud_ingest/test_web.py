@@ -3,6 +3,8 @@
 import json
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cloud_ingest.models import DocumentRow, Run
@@ -141,3 +143,18 @@ def test_there_is_no_way_to_change_anything(site):
     for path in ("/api/v1/runs", "/api/v1/runs/run-1", "/api/v1/quarantine", "/"):
         for method in ("POST", "PUT", "DELETE", "PATCH"):
             assert client.request(method, path).status_code == 405
+
+
+def test_positions_heard_at_any_nanosecond_are_served(site):
+    world, client, _ = site
+    fill(world)
+    file = world.settings.data / "runs" / "run-1" / "positions.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    heard = pa.array([1_772_402_407_766_220_312, None], pa.timestamp("ns", "UTC"))
+    pq.write_table(pa.table({"epc": ["AA", "BB"], "x_m": [1.5, float("nan")], "heard_from": heard}), file)
+    answer = client.get("/api/v1/runs/run-1/positions")
+    assert answer.status_code == 200
+    assert answer.json()["positions"] == [
+        {"epc": "AA", "x_m": 1.5, "heard_from": "2026-03-01T22:00:07.766220+00:00"},
+        {"epc": "BB", "x_m": None, "heard_from": None},
+    ]

@@ -93,6 +93,8 @@ def test_settings_of_the_service(tmp_path, capsys):
         ("time_zone = 'Mars/Base'", "time_zone"),
         ("recipients = [{address = 'nobody'}]", "nobody"),
         ("[smtp]\nhost = 'x'\nport = 99999", "smtp.port"),
+        ("[smtp]\nhost = 'x'\nca_file = 'nowhere.pem'", "nowhere.pem"),
+        ("sender = 'nobody'", "sender"),
     ):
         file.write_text(text)
         refused(["serve", "--settings", file, "--data", tmp_path / "data"], capsys, word)
@@ -128,3 +130,45 @@ def test_help_version_and_a_pipe_that_closes():
     assert bare.returncode == 2
     assert "Usage" in bare.stderr
     assert Path(sys.executable).exists()
+
+
+@pytest.mark.parametrize("url", ["rfid://127.0.0.1", "127.0.0.1", "llrp://", "llrp://127.0.0.1:99999"])
+def test_a_url_that_is_no_readers(capsys, url):
+    refused(["readers", "probe", url], capsys, url)
+
+
+def test_a_reader_that_is_off_is_failed_work(capsys):
+    assert main(["readers", "probe", "llrp://127.0.0.1:1"]) == 1
+    assert "127.0.0.1:1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("listen", "status"), [("nonsense", 2), ("192.0.2.1:0", 1)])
+def test_an_emulator_that_cannot_listen_says_so(capsys, listen, status):
+    assert main(["readers", "emulate", "llrp", "--listen", listen]) == status
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert listen in said.err
+
+
+def test_a_preset_that_does_not_exist_costs_no_earlier_demo(tmp_path, capsys):
+    out = tmp_path / "demo"
+    out.mkdir()
+    (out / ".nightstack-demo").write_text("")
+    (out / "report.pdf").write_text("of last night")
+    refused(["demo", "--out", out, "--preset", "hopeless"], capsys, "hopeless", "ordinary")
+    assert (out / "report.pdf").exists()
+
+
+def test_places_results_cannot_go_to_are_refused_before_the_work(recording, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("x")
+    refused(["exceptions", recording, "--out", tmp_path], capsys, tmp_path, "--out")
+    refused(["exceptions", recording, "--out", file / "x.csv"], capsys, file, "--out")
+    refused(["localize", recording, "--out", file / "x"], capsys, file, "--out")
+    refused(["report", recording, "--out", file], capsys, file, "--out")
+
+
+def test_positions_and_epcs_that_are_not_there(recording, tmp_path, capsys):
+    nowhere = tmp_path / "nowhere.parquet"
+    refused(["exceptions", recording, "--positions", nowhere], capsys, nowhere)
+    refused(["evaluate", recording, recording], capsys, "positions.parquet")

@@ -22,7 +22,14 @@ def test_from_recording_to_exceptions(recording, library, tmp_path, capsys):
     # The library is small and the pass is single: what is asked is that the estimate beats the constant guess by far.
     assert figures["error"]["median_cm"] < 0.5 * figures["constant_guess"]["median_cm"]
 
-    found = tmp_path / "exceptions.csv"
+    assert main(["evaluate", str(out), str(recording), "--json"]) == 0, (
+        "a folder that has positions.parquet will do"
+    )
+    assert json.loads(capsys.readouterr().out) == figures
+    assert main(["evaluate", str(out), str(recording), "--exclude", "not-an-epc"]) == 2
+    assert "--exclude" in capsys.readouterr().err
+
+    found = tmp_path / "a folder of" / "its own" / "exceptions.csv"
     positions_file = str(out / "positions.parquet")
     assert main(["exceptions", str(recording), "--positions", positions_file, "--out", str(found)]) == 0
     capsys.readouterr()

@@ -1,0 +1,64 @@
+"""Where results go: checked before the work begins, so that an hour of it is not lost to a mistyped path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nightstack.errors import CommandError, InputError
+
+
+def output_folder(folder: Path) -> Path:
+    """Check that a folder is there or can be made; nothing is made yet.
+
+    Parameters
+    ----------
+    folder
+        What ``--out`` named.
+
+    Returns
+    -------
+    Path
+        The same folder.
+
+    Raises
+    ------
+    InputError
+        It, or a part of its path, is a file.
+    CommandError
+        It cannot be written to.
+    """
+    there = folder
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise InputError(f"{there}: is no folder; name another with --out")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise CommandError(f"{there}: cannot be written to; name another place with --out")
+    return folder
+
+
+def output_file(file: Path) -> Path:
+    """Check that a file can be written or replaced; nothing is made yet.
+
+    Parameters
+    ----------
+    file
+        What ``--out`` named.
+
+    Returns
+    -------
+    Path
+        The same file.
+
+    Raises
+    ------
+    InputError
+        It is a folder, or a part of its path is a file.
+    CommandError
+        Its folder cannot be written to.
+    """
+    if file.is_dir():
+        raise InputError(f"{file}: is a folder; name a file with --out")
+    output_folder(file.parent)
+    return file

@@ -1,0 +1,57 @@
+"""Commands that are stopped half-way: one line or none, the documented status, and no program left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.nightstack.night import until
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "nightstack", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def members(session):
+    """Return the ids of the programs of a session that still run."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:  # it ended while we looked
+                continue
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for programs in /proc")
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+)
+def test_a_demo_that_is_stopped_leaves_no_program_behind(tmp_path, number, status):
+    demo = start("demo", "--out", tmp_path / "demo", "--books", "60")
+    try:
+        log = tmp_path / "demo" / "logs" / "world.log"
+        until(lambda: log.exists() and "listening" in log.read_text(), 60, "the world")
+        assert len(members(demo.pid)) >= 3
+        demo.send_signal(number)
+        out, err = demo.communicate(timeout=60)
+        assert demo.returncode == status
+        assert out == ""
+        assert "Traceback" not in err
+        assert ("stopped by the keyboard" in err) == (number == signal.SIGINT)
+        assert members(demo.pid) == []
+    finally:
+        for left in members(demo.pid):
+            os.kill(left, signal.SIGKILL)
