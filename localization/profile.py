@@ -31,12 +31,17 @@ STEP_M = 0.01
 SLACK_M = 0.10
 #: Spread of a tag's depth about the plan's.
 DEPTH_SIGMA_M = 0.025
+#: and where it is the phases of several antenna heights that tell it: tags on open racks stand before the plane.
+FREE_DEPTH_SIGMA_M = 0.06
 #: Antennas whose heights differ by less than this do not tell heights apart.
 ONE_HEIGHT_M = 0.15
 #: Without shelves in the plan: how far beyond the lowest and highest antenna tags still are.
 BEYOND_ANTENNAS_M = 0.15
 #: A book's tag sits in its lower half.
 TAG_HEIGHT_M, TAG_HEIGHT_SIGMA_M = 0.12, 0.05
+#: Phases are believed within this way of where the tag was heard best: beyond the antenna's main lobe, what comes by
+#: reflection is as strong.
+LOBE_M, LOBE_ORDER = 0.8, 4
 #: Log-chance that where a tag was read says nothing of its offset: reflections, a reader that other tags kept busy.
 FOOTPRINT_WRONG = -4.0
 #: A tag stands near the centroid of received power; the log-chance that it does not.
@@ -134,6 +139,7 @@ def make_hypotheses(candidates: Candidates, frames: Frames) -> Hypotheses:
 
 def _hypotheses_of(frames: Frames, face: int, low: float, high: float) -> tuple[Floats, ...]:
     levels = face_levels(frames, face)
+    depth_sigma = DEPTH_SIGMA_M
     if levels:
         heights = np.array([tag_height(board, clear) for _, board, clear in levels])
         n = len(levels)
@@ -146,11 +152,12 @@ def _hypotheses_of(frames: Frames, face: int, low: float, high: float) -> tuple[
         heights = np.arange(max(low - 0.4, 0.05), high + 0.45, 0.1)
         beyond = np.maximum(np.maximum(low - heights, heights - high), 0.0)
         prior, spread = -0.5 * (beyond / BEYOND_ANTENNAS_M) ** 2, 0.06
+        depth_sigma = FREE_DEPTH_SIGMA_M
     else:
         # One height of antennas says nothing of above or below: tags are near the height the antenna was put at.
         heights = low + np.array([0.0, 0.1, 0.2, 0.3])
         prior, spread = -0.5 * ((heights - low) / BEYOND_ANTENNAS_M) ** 2, 0.05
-    depths, depth_sigma = np.zeros(1), DEPTH_SIGMA_M
+    depths = np.zeros(1)
     if frames.ids[face] is None:
         depths, depth_sigma = np.arange(UNKNOWN_DEPTH_M[0], UNKNOWN_DEPTH_M[1], 0.08), 0.08
     n = len(heights) * len(depths)
@@ -182,6 +189,8 @@ def weigh(observations: Observations, candidates: Candidates) -> Floats:
         weight *= 10.0 ** (
             (observations.rssi_dbm[obs] - np.repeat(top, np.diff(candidates.start))) / 20.0 * 0.5
         )
+        away = candidates.u - np.repeat(power_centre(observations, candidates), np.diff(candidates.start))
+        weight *= np.exp(-((away / LOBE_M) ** LOBE_ORDER))
     return weight / candidates.density
 
 
