@@ -246,7 +246,7 @@ class JobRunner:
 
 def _read_lines(stream: Any, said: queue.Queue[str | None]) -> None:
     for line in stream:
-        if line.startswith("{"):
+        if line.startswith("{") and line.endswith("\n"):  # a worker killed in mid-line says only half of it
             said.put(line)
     said.put(None)
 

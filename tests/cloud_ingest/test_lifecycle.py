@@ -4,14 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
+from sqlalchemy.orm import Session
 
 from cloud_ingest.job_results import make_task
 from cloud_ingest.jobs import JobRunner
 from cloud_ingest.lifecycle import Lifecycle
-from cloud_ingest.models import Job, Run, RunEvent
+from cloud_ingest.models import FindingRow, Job, OutboxMail, Run, RunEvent
 from cloud_ingest.run_life import enter
+from cloud_ingest.tasks import Result
 from recording.topics import End, Status
+from reports import build_notice
 from tests.cloud_ingest.conftest import make_info
 from tests.cloud_ingest.test_store import TOPICS, World
 
@@ -186,6 +189,48 @@ def test_a_job_whose_workers_all_died_fails_its_run(night):
     assert night.runner.claim("w") is None
     assert night.run().state == "failed"
     assert "died" in night.run().reason
+
+
+def test_a_report_whose_commit_failed_is_there_once_after_the_next_attempt(night, monkeypatch):
+    night.begin()
+    night.end(readings=2, poses=1)
+    night.after(1)
+    ready = []
+
+    def work_out(job, task, worker):
+        assert night.runner._enter_reporting(job, worker)
+        work = Path(task.work)
+        (work / "mail").mkdir(parents=True, exist_ok=True)
+        mail = build_notice("site", "report", ["all well"], "a@b.example", "n@b.example")
+        (work / "mail" / "a.eml").write_bytes(mail.as_bytes())
+        title = "NUL \0, half a pair \ud800"
+        findings = [{"finding_id": "f1", "kind": "missing", "barcode": "b1", "title": title}]
+        result = Result([], findings, [("a@b.example", "a.eml")], [], 30)
+        (work / "result.json").write_text(result.to_json())
+        ready.append(1)
+        return {"done": True}
+
+    def fail_once(session):
+        if len(ready) == 1:
+            ready.append(0)
+            raise OSError("disk full")
+
+    monkeypatch.setattr(night.runner, "_run_child", work_out)
+    event.listen(Session, "before_commit", fail_once)
+    try:
+        with pytest.raises(OSError, match="disk full"):
+            night.runner._work(night.runner.claim("first"), "first")
+        assert night.run().state == "reporting"
+        assert night.runner.claim("second") is None
+        night.now += 31 * S
+        night.runner._work(night.runner.claim("second"), "second")
+    finally:
+        event.remove(Session, "before_commit", fail_once)
+    assert night.run().state == "reported"
+    with night.database.read() as session:
+        assert len(session.scalars(select(OutboxMail)).all()) == 1
+        (finding,) = session.scalars(select(FindingRow))
+    assert (finding.barcode, finding.title) == ("b1", "NUL \\0, half a pair ?")
 
 
 def test_one_run_that_cannot_go_on_does_not_hold_up_the_others(night, monkeypatch):
