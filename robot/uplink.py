@@ -209,8 +209,11 @@ class _Connection:
                 self._loop(0.02 if self._work() else 0.1)
             self._say_goodbye()
         finally:
-            self._client.on_message = None
-            self._client.disconnect()
+            client = self._client
+            client.on_message = None
+            client.disconnect()
+            # A ring of references would keep the client's sockets open until the collector passes by.
+            client.on_connect = client.on_subscribe = client.on_publish = None
 
     def _loop(self, timeout_s: float) -> None:
         result = self._client.loop(timeout_s)
