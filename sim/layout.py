@@ -70,7 +70,7 @@ def build_plan(
     Returns
     -------
     Plan
-        Without ranges; `with_ranges` adds them.
+        Without ranges, which the call numbers decide.
     """
     bays = max(2, math.ceil(shelves / settings.levels))
     rows = max(2 if bays >= 8 else 1, math.ceil(bays / (2 * settings.longest_face_bays)))

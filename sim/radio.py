@@ -25,9 +25,9 @@ from sim.propagation import (
     channel,
     memory,
     pattern_exponent,
-    shadows,
 )
 from sim.scene import build_scene, to_upright, walls
+from sim.shading import shadows
 
 REACH_M: Final = 3.0
 """Tags farther than this from the robot's centre are never asked (they would need 10 dB more)."""
@@ -62,7 +62,7 @@ class Radio:
     mounts : sequence of AntennaMount, optional
         The reader's antennas; the library's robot's, if none are given.
     seed : int
-        Of the metal, the tags' scatter, and the noise; the same seed hears the same.
+        Of the noise and the hops; the metal and the tags' scatter are the library's. The same seed hears the same.
     parameters : RadioParameters, optional
         Instead of the library's.
 

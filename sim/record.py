@@ -56,7 +56,7 @@ def record(
     ----------
     library : Library
     out : path
-        The folder; must not hold a recording yet.
+        The folder; a recording that is there is replaced.
     passes : int
         How often each face is driven along.
     speed_mps : float

@@ -179,16 +179,21 @@ class LlrpEmulator:
         self.connections += 1
         client = Connection(reader, writer, self._awake)
         # Cancelled by `drop`, or gone: either way the connection is over and nobody waits for a result.
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+                await self._serve_client(client)
+        finally:
+            await self._let_go(client)
+            writer.close()
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            await self._serve_client(client)
+            await writer.wait_closed()
+
+    async def _let_go(self, client: Connection) -> None:
         async with self._handover:
             if self._client is client:
                 await self._end_inventory()
                 self._client = None
                 self._set_beat()
-        writer.close()
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            await writer.wait_closed()
 
     async def _serve_client(self, client: Connection) -> None:
         async with self._handover:

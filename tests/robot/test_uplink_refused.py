@@ -1,7 +1,6 @@
 """A broker that accepts the robot but lets it read no acks: said at once, since nothing would ever leave the spool."""
 
 import gc
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -118,7 +117,7 @@ def test_connections_that_failed_leave_no_sockets_open(
     tmp_path: Path, refusing_broker: RefusingBroker, monkeypatch: pytest.MonkeyPatch
 ):
     def opened() -> int:
-        return len(os.listdir("/proc/self/fd"))
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
     monkeypatch.setattr("robot.uplink._BACKOFF_S", (0.01,))
     gc.disable()

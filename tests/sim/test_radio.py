@@ -10,9 +10,10 @@ from sim.errors import SimError
 from sim.gen2 import link_timing
 from sim.library import Library
 from sim.presets import PRESETS
-from sim.propagation import SPEED_OF_LIGHT_MPS, channel, channel_reference, memory, pattern_exponent, shadows
+from sim.propagation import SPEED_OF_LIGHT_MPS, channel, channel_reference, memory, pattern_exponent
 from sim.radio import Radio
 from sim.record import heading_along
+from sim.shading import shadows
 
 START = 1_772_402_400_000_000_000
 

@@ -16,6 +16,11 @@ from reader_drivers.llrp.codec import (
     message,
     parameter,
 )
+from sim.readers.small_world import SmallWorld
+
+EVERYTHING = dict.fromkeys(
+    ("rospec_id", "antenna_id", "channel_index", "peak_rssi", "first_seen", "last_seen", "seen_count"), 1
+)
 
 
 class Client:
@@ -136,3 +141,14 @@ def impinj_content(**wanted: bool) -> Parameter:
         "ImpinjTagReportContentSelector",
         *(parameter(kinds[name], mode=int(on)) for name, on in wanted.items()),
     )
+
+
+def virtual(seed: int = 1, **options: Any) -> SmallWorld:
+    made = SmallWorld(seed, virtual=True, t0_ns=1_750_000_000_000_000_000, **options)
+    made.keep = True
+    return made
+
+
+def notify(*kinds: int) -> Parameter:
+    states = (parameter("EventNotificationState", event=kind, enabled=1) for kind in kinds)
+    return parameter("ReaderEventNotificationSpec", *states)
