@@ -15,7 +15,7 @@ from sim.readers.llrp import LlrpEmulator
 
 T = TypeVar("T")
 
-FAST = "retry=0.02&retry_max=0.1&keepalive=0.2&timeout=2"
+FAST = "retry=0.02&retry_max=0.1&keepalive=0.5&timeout=5"
 """Options of a driver that notices and comes back soon."""
 
 

@@ -170,7 +170,8 @@ def test_close_does_not_wait_for_a_reader_that_is_gone(loop: Loop, emulator: Llr
     Heard(reader).until(lambda h: "reader_gone" in h.kinds)
     began = time.monotonic()
     reader.close()
-    assert time.monotonic() - began < 2
+    # The next try would be ten seconds away at least.
+    assert time.monotonic() - began < 8
 
 
 def test_a_reader_that_is_closed_does_not_go_on_transmitting(
