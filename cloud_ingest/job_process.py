@@ -168,7 +168,8 @@ def _localize(run: _Run, say: Any) -> None:
 def _report(run: _Run, work: Path, failure: str | None) -> Result:
     from reports import build_mail, make_report, write_documents
 
-    task, facts = run.task, {**run.task.facts, "ended_at": _last_heard(run)}
+    task = run.task
+    facts: dict[str, Any] = {**task.facts, "ended_at": _last_heard(run)}
     write_durably(Path(task.folder) / ENDED, json.dumps(facts, indent=1).encode())
     state, reason = ("failed", failure) if failure else ("done", "")
     if failure is None and not facts["complete"]:

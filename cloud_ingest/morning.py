@@ -104,7 +104,9 @@ class Mornings:
             session.add(Morning(site=site, date=date, at=now, outcome=outcome))
 
     def _lines(self, session: Session, site: str, since: int) -> list[str]:
-        runs = session.scalars(select(Run).where(Run.site == site).order_by(Run.opened_at.desc())).all()
+        of_site = select(Run).where(Run.site == site).order_by(Run.opened_at.desc())
+        recent = or_(Run.state.not_in((REPORTED, FAILED)), Run.opened_at >= since)
+        runs = session.scalars(of_site.where(recent)).all()
         lines = [
             f"Run {run.run_id} is {_STATES.get(run.state, run.state)} ({run.reason}); "
             "its report follows by mail when it is done."
@@ -114,11 +116,12 @@ class Mornings:
         lines += [
             f"Run {run.run_id} of {self._when(run.opened_at)} has {run.state}: {run.reason}"
             for run in runs
-            if run.state in (REPORTED, FAILED) and run.opened_at >= since
+            if run.state in (REPORTED, FAILED)
         ]
         if lines:
             return lines
-        last = f" The last one was {runs[0].run_id}, begun {self._when(runs[0].opened_at)}." if runs else ""
+        before = session.scalar(of_site.limit(1))
+        last = f" The last one was {before.run_id}, begun {self._when(before.opened_at)}." if before else ""
         return [f"No stocktake has begun since {self._when(since)}.{last}"]
 
     def _when(self, at: int) -> str:

@@ -121,6 +121,7 @@ class Outbox:
         self._send = send
         self._clock = clock
         self._outcomes: dict[int, _Outcome] = {}  # not written down yet
+        self._shown: set[int] = set()
 
     def recover(self) -> int:
         """Take up mails that were being handed over when the service died; call once at the start."""
@@ -145,8 +146,6 @@ class Outbox:
             Mails the server has taken.
         """
         sent = 0
-        if self._send is None:
-            return sent
         self._write_down()
         with self._database.read() as session:
             due = list(
@@ -157,8 +156,24 @@ class Outbox:
                 )
             )
         for mail_id in due:
-            sent += self._deliver(mail_id)
+            if self._send is not None:
+                sent += self._deliver(mail_id)
+            elif mail_id not in self._shown:
+                self._show(mail_id)
         return sent
+
+    def _show(self, mail_id: int) -> None:
+        """Leave the copy of a mail that no server is there for, so that it can be read all the same."""
+        with self._database.read() as session:
+            row = session.get_one(OutboxMail, mail_id)
+        self._keep_copy(row)
+        self._shown.add(mail_id)
+
+    def _keep_copy(self, row: OutboxMail) -> None:
+        try:
+            write_durably(mail_file(self._settings.data, row), row.message)
+        except OSError as err:  # the copy is for whoever looks later; a full disk must not keep the mail back
+            _LOG.error("no copy of mail %s is kept: %s", row.message_id, _one_line(err))
 
     def _deliver(self, mail_id: int) -> bool:
         assert self._send is not None
@@ -169,10 +184,7 @@ class Outbox:
             row.state = "sending"
             row.attempts += 1
             attempts, message = row.attempts, row.message
-        try:
-            write_durably(mail_file(self._settings.data, row), message)
-        except OSError as err:  # the copy is for whoever looks later; a full disk must not keep the mail back
-            _LOG.error("no copy of mail %s is kept: %s", row.message_id, _one_line(err))
+        self._keep_copy(row)
         try:
             self._send(email.message_from_bytes(message, policy=MAIL_POLICY))
         except Exception as err:

@@ -169,10 +169,12 @@ def test_dying_while_sending_neither_loses_nor_renames_the_mail(post, mail_serve
     assert ids == {post.row().message_id}
 
 
-def test_without_a_mail_server_mails_wait(post):
+def test_without_a_mail_server_mails_wait_and_can_be_read(post, tmp_path):
     outbox = Outbox(post.database, ServeSettings(post.settings.data), None, lambda: post.now)
     post.put()
     assert outbox.tick() == 0
+    (copy,) = tmp_path.glob("sites/site/mail/*.eml")
+    assert copy.read_bytes() == post.row().message
     assert (post.row().state, post.row().attempts) == ("pending", 0)
 
 
