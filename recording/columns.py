@@ -1,7 +1,7 @@
 """Array types and the checks that every columnar class of this room shares."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -81,3 +81,39 @@ def same_bits(a: npt.NDArray[Any] | None, b: npt.NDArray[Any] | None) -> bool:
     if a.dtype == np.dtype(object):
         return bool(np.all(a == b)) if a.size else True
     return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
+
+
+class ColumnSet:
+    """Columns of one length, checked when made; a dataclass names them in `DTYPES`."""
+
+    __slots__ = ()
+    DTYPES: ClassVar[dict[str, str]] = {}
+    OPTIONAL: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        first = next(iter(self.DTYPES))
+        n = len(getattr(self, first))
+        for name, dtype in self.DTYPES.items():
+            values = getattr(self, name)
+            if values is None and name in self.OPTIONAL:
+                continue
+            column = as_column(name, values, dtype)
+            if len(column) != n:
+                raise ValueError(f"column {name} has {len(column)} rows where {first} has {n}")
+            object.__setattr__(self, name, column)
+
+    def __len__(self) -> int:
+        return len(getattr(self, next(iter(self.DTYPES))))
+
+    def columns(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Name and array of each column that is there, in the order of the format."""
+        for name in self.DTYPES:
+            values = getattr(self, name)
+            if values is not None:
+                yield name, values
+
+    def same_as(self, other: object) -> bool:
+        """Whether both hold the same rows, bit for bit."""
+        return type(self) is type(other) and all(
+            same_bits(getattr(self, name), getattr(other, name)) for name in self.DTYPES
+        )

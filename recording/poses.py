@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from recording.columns import Bool, Float32, Float64, Int64, Rows, Strings, as_column, same_bits
+from recording.columns import Bool, ColumnSet, Float32, Float64, Int64, Rows, Strings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Poses:
+class Poses(ColumnSet):
     """
     Poses of the robot's base on the floor map, by time.
 
@@ -54,34 +53,9 @@ class Poses:
     floor_id: Strings | None = None
     mast_z_m: Float32 | None = None
 
-    def __post_init__(self) -> None:
-        n = len(self.t)
-        for name, dtype in self.DTYPES.items():
-            values = getattr(self, name)
-            if values is None and name in self.OPTIONAL:
-                continue
-            column = as_column(name, values, dtype)
-            if len(column) != n:
-                raise ValueError(f"column {name} has {len(column)} rows where t has {n}")
-            object.__setattr__(self, name, column)
-
-    def __len__(self) -> int:
-        return len(self.t)
-
-    def columns(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Name and array of each column that is there, in the order of the format."""
-        for name in self.DTYPES:
-            values = getattr(self, name)
-            if values is not None:
-                yield name, values
-
     def select(self, rows: Rows) -> Poses:
         """Return the poses of a boolean mask, of indices or of a slice."""
         return Poses(**{name: values[rows] for name, values in self.columns()})
-
-    def same_as(self, other: Poses) -> bool:
-        """Whether both hold the same rows, bit for bit."""
-        return all(same_bits(getattr(self, name), getattr(other, name)) for name in self.DTYPES)
 
     @classmethod
     def empty(cls) -> Poses:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from recording.columns import Float32, Int64, Rows, Strings, UInt8, UInt32, as_column, same_bits
+from recording.columns import ColumnSet, Float32, Int64, Rows, Strings, UInt8, UInt32, same_bits
 
 NO_TIME = np.iinfo(np.int64).min
 """What stands in `reader_t` where the reader gave no stamp of its own (Arrow's and numpy's NaT)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Readings:
+class Readings(ColumnSet):
     """
     Reports of tags by antennas, one array element a report.
 
@@ -75,20 +75,9 @@ class Readings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tags", tuple(self.tags))
-        n = len(self.t)
-        for name, dtype in self.DTYPES.items():
-            values = getattr(self, name)
-            if values is None and name in self.OPTIONAL:
-                continue
-            column = as_column(name, values, dtype)
-            if len(column) != n:
-                raise ValueError(f"column {name} has {len(column)} rows where t has {n}")
-            object.__setattr__(self, name, column)
-        if n and int(self.tag.max()) >= len(self.tags):
+        ColumnSet.__post_init__(self)
+        if len(self) and int(self.tag.max()) >= len(self.tags):
             raise ValueError(f"tag index {int(self.tag.max())} points past the {len(self.tags)} tags")
-
-    def __len__(self) -> int:
-        return len(self.t)
 
     @property
     def epc(self) -> Strings:
@@ -96,13 +85,6 @@ class Readings:
         names = np.empty(len(self.tags), dtype=object)
         names[:] = self.tags
         return names[self.tag]
-
-    def columns(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Name and array of each column that is there, `tag` included, in the order of the format."""
-        for name in self.DTYPES:
-            values = getattr(self, name)
-            if values is not None:
-                yield name, values
 
     def select(self, rows: Rows) -> Readings:
         """Return the readings of a boolean mask, of indices or of a slice; `tags` stays whole."""
@@ -125,9 +107,9 @@ class Readings:
         tags = tuple(name for name, there in zip(self.tags, heard.tolist(), strict=True) if there)
         return Readings(tags=tags, **columns)
 
-    def same_as(self, other: Readings) -> bool:
+    def same_as(self, other: object) -> bool:
         """Whether both hold the same rows, bit for bit, whatever the order of their `tags`."""
-        if len(self) != len(other):
+        if not isinstance(other, Readings) or len(self) != len(other):
             return False
         if not all(
             same_bits(getattr(self, f.name), getattr(other, f.name))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from recording.columns import (
     ArrowTable,
     Bool,
+    ColumnSet,
     Float32,
     Float64,
     Int64,
@@ -20,52 +19,14 @@ from recording.columns import (
     Strings,
     UInt8,
     UInt32,
-    as_column,
-    same_bits,
 )
 from recording.poses import Poses
 from recording.readings import Readings
 from recording.run_info import RunInfo
 
 
-class _Columns:
-    """Columns of one length, checked when made."""
-
-    __slots__ = ()
-    DTYPES: ClassVar[dict[str, str]] = {}
-    OPTIONAL: ClassVar[tuple[str, ...]] = ()
-
-    def __post_init__(self) -> None:
-        n = None
-        for name, dtype in self.DTYPES.items():
-            values = getattr(self, name)
-            if values is None and name in self.OPTIONAL:
-                continue
-            column = as_column(name, values, dtype)
-            n = len(column) if n is None else n
-            if len(column) != n:
-                raise ValueError(f"column {name} has {len(column)} rows where the first column has {n}")
-            object.__setattr__(self, name, column)
-
-    def __len__(self) -> int:
-        return len(getattr(self, next(iter(self.DTYPES))))
-
-    def columns(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Name and array of each column that is there, in the order of the format."""
-        for name in self.DTYPES:
-            values = getattr(self, name)
-            if values is not None:
-                yield name, values
-
-    def same_as(self, other: object) -> bool:
-        """Whether both hold the same rows, bit for bit."""
-        return type(self) is type(other) and all(
-            same_bits(getattr(self, name), getattr(other, name)) for name in self.DTYPES
-        )
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Activity(_Columns):
+class Activity(ColumnSet):
     """
     When each antenna listened.
 
@@ -110,7 +71,7 @@ class Activity(_Columns):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Events(_Columns):
+class Events(ColumnSet):
     """
     What happened on the way (reader gone, aisle blocked, clock stepped ...).
 
@@ -140,7 +101,7 @@ class Events(_Columns):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Truth(_Columns):
+class Truth(ColumnSet):
     """
     Where each tag really is, simulated or surveyed.
 
