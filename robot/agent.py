@@ -220,9 +220,11 @@ class Agent:
         until = time.monotonic() + self._settings.drive.base_wait_s
         self._tell(0.0, f"waiting for the base at {self._settings.base}")
         while not self._base.seen.wait(_TICK_S):
-            if self._abort or time.monotonic() > until:
+            if self._abort:
+                raise BaseGoneError(f"{self._settings.base}: {self._abort} while waiting for the base")
+            if time.monotonic() > until:
                 raise BaseGoneError(
-                    f"{self._settings.base}: {self._abort or f'no base answers ({self._base.last_error})'};"
+                    f"{self._settings.base}: no base answers ({self._base.last_error});"
                     " check that it is switched on, and `base` in the settings"
                 )
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nightstack.errors import InputError
+from nightstack.outputs import output_folder
 from nightstack.progress import progress
 
 _app = typer.Typer(
@@ -88,3 +89,4 @@ def world(
 def _refuse_full(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: is there already; name a folder that does not exist or is empty")
+    output_folder(out)

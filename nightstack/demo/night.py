@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 import urllib.error
@@ -16,6 +17,7 @@ from nightstack.demo.mailbox import Mailbox
 from nightstack.demo.processes import Program, ending_on_signals
 from nightstack.demo.scoreboard import Scoreboard, score_kinds
 from nightstack.errors import CommandError, InputError
+from nightstack.outputs import output_folder
 from nightstack.progress import ProgressCallback
 
 SITE = "demo"
@@ -125,8 +127,14 @@ def _fresh_folder(out: Path) -> Path:
             raise InputError(
                 f"{out}: holds something that is no earlier demo; name another folder with --out"
             )
-        shutil.rmtree(out)
-    out.mkdir(parents=True)
+        for (
+            entry
+        ) in out.iterdir():  # emptied, not removed: it may be a link, a mount or where the user stands
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+    output_folder(out).mkdir(parents=True, exist_ok=True)
     (out / _MARK).write_text("made by `nightstack demo`; replaced by the next one\n", encoding="utf-8")
     return out.resolve()
 
@@ -237,7 +245,7 @@ def _follow(http: str, robot: Program, ingest: Program, progress: ProgressCallba
         said = robot.last_line()
         what = {
             "none": "the robot sets out",
-            "recording": f"the robot drives: {stored:,} readings stored {said.removeprefix('robot: ')}",
+            "recording": f"the robot drives{_where(said)}: {stored:,} readings stored",
             "closing": "gathering the recording",
             "localizing": "working out where each book stands",
             "reporting": "writing the report",
@@ -248,6 +256,12 @@ def _follow(http: str, robot: Program, ingest: Program, progress: ProgressCallba
             raise CommandError(f"nothing moved for {_SILENT_S:.0f} s while {what}; see {ingest.log.parent}")
         progress(_share_done(state, said), what)
         time.sleep(0.25)
+
+
+def _where(said: str) -> str:
+    """Where the robot says it is: its own count and share are seconds older than the ingest's, and left out."""
+    found = re.search(r"face [^,]+, pass \d+", said)
+    return f" along {found[0]}" if found else ""
 
 
 def _share_done(state: str, said: str) -> float:

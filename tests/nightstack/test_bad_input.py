@@ -172,3 +172,10 @@ def test_positions_and_epcs_that_are_not_there(recording, tmp_path, capsys):
     nowhere = tmp_path / "nowhere.parquet"
     refused(["exceptions", recording, "--positions", nowhere], capsys, nowhere)
     refused(["evaluate", recording, recording], capsys, "positions.parquet")
+
+
+def test_the_simulator_refuses_places_before_the_scan(library, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("x")
+    refused(["sim", "library", "--out", file / "lib", "--books", "60"], capsys, file, "--out")
+    refused(["sim", "record", library, "--out", file / "night"], capsys, file, "--out")

@@ -55,3 +55,35 @@ def test_a_demo_that_is_stopped_leaves_no_program_behind(tmp_path, number, statu
     finally:
         for left in members(demo.pid):
             os.kill(left, signal.SIGKILL)
+
+
+def test_a_robot_that_is_stopped_before_its_base_answers_says_just_that(tmp_path, library):
+    file = tmp_path / "robot.toml"
+    file.write_text(
+        f"""site = "main"
+robot = "robot-1"
+broker = "mqtt://127.0.0.1:1"
+plan = "{library / "plan.json"}"
+base = "tcp://127.0.0.1:1"
+
+[[reader]]
+name = "uhf"
+url = "llrp://127.0.0.1:1"
+
+[[antenna]]
+id = 1
+reader = "uhf"
+port = 1
+position_m = [-0.1, -0.25, 0.4]
+boresight_deg = [-90, 0]
+"""
+    )
+    robot = start("robot", "run", file)
+    first = robot.stderr.readline()
+    assert "waiting for the base" in first
+    robot.send_signal(signal.SIGTERM)
+    out, err = robot.communicate(timeout=60)
+    assert robot.returncode == 1
+    assert out == ""
+    last = err.splitlines()[-1]
+    assert last == "nightstack: tcp://127.0.0.1:1: SIGTERM while waiting for the base"

@@ -27,9 +27,15 @@ def text_of(mail):
 
 def test_the_demo_leaves_what_it_promises(tmp_path):
     out = tmp_path / "demo"
+    real = tmp_path / "another disk"
+    real.mkdir()
+    (real / ".nightstack-demo").write_text("")
+    (real / "old").mkdir()
+    out.symlink_to(real)
     ran = nightstack("demo", "--out", out, "--books", 150, "--seed", 5)
     assert ran.returncode == 0, ran.stderr
     assert "missing" in ran.stdout
+    assert not (out / "old").exists(), "an earlier demo is replaced, also behind a link"
     for name in ("report.pdf", "report.html", "report.xlsx", "exceptions.csv", "positions.parquet"):
         assert (out / name).stat().st_size > 0
     board = json.loads((out / "scoreboard.json").read_text())
