@@ -21,7 +21,7 @@ from localization.observations import Mounts, Observations, driven_m, observe, t
 from localization.order import rank_on_shelves
 from localization.placing import Places, RunLaw, Scores, place, place_by_rssi, score
 from localization.positions import Coverage, Positions
-from localization.profile import Fits, Hypotheses, fit, make_hypotheses, weigh
+from localization.profile import Fits, Hypotheses, Image, fit, image, make_hypotheses, weigh
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
 from recording import Poses, Readings, Recording
 from stacks.plan import Plan
@@ -230,10 +230,13 @@ class _Work:
         weight = weigh(observations, candidates)
         law = localizer.law_
         # The first block teaches the run's laws, and is then fitted anew with them.
-        fits, scores, law = self._fit(observations, candidates, hypotheses, frames, weight, law)
+        seen = image(observations, candidates, hypotheses, frames, weight)
+        fits, scores, law = self._fit(observations, candidates, hypotheses, seen, frames, weight, law, None)
         if localizer.law_ is None and self.listening is not None:
             for _ in range(RELEARN):
-                fits, scores, law = self._fit(observations, candidates, hypotheses, frames, weight, law)
+                fits, scores, law = self._fit(
+                    observations, candidates, hypotheses, seen, frames, weight, law, fits
+                )
         places = place(candidates, hypotheses, fits, scores, frames)
         places = place_by_rssi(observations, candidates, places, frames)
         places, notes = refine_dense(observations, candidates, hypotheses, places, frames)
@@ -254,13 +257,15 @@ class _Work:
         observations: Observations,
         candidates: Candidates,
         hypotheses: Hypotheses,
+        seen: Image,
         frames: Frames,
         weight: Floats,
         law: RunLaw | None,
+        before: Fits | None,
     ) -> tuple[Fits, Scores, RunLaw]:
         fits = fit(
-            observations, candidates, hypotheses, frames, weight, self.mounts, self.listening,
-            law.rate if law is not None else None,
+            observations, candidates, hypotheses, seen, frames, weight, self.mounts, self.listening,
+            law.rate if law is not None else None, before,
         )  # fmt: skip
         scores, learnt = score(
             observations, candidates, hypotheses, fits, self.mounts, weight, self.localizer.law_, frames,

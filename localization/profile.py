@@ -31,8 +31,8 @@ STEP_M = 0.01
 SLACK_M = 0.10
 #: Spread of a tag's depth about the plan's.
 DEPTH_SIGMA_M = 0.025
-#: and where it is the phases of several antenna heights that tell it: tags on open racks stand before the plane.
-FREE_DEPTH_SIGMA_M = 0.06
+#: and on open racks heard by several antenna heights, whose phases tell it; the depths tried there.
+FREE_DEPTH_SIGMA_M, FREE_DEPTHS_M = 0.06, (-0.12, 0.0, 0.12)
 #: Antennas whose heights differ by less than this do not tell heights apart.
 ONE_HEIGHT_M = 0.15
 #: Without shelves in the plan: how far beyond the lowest and highest antenna tags still are.
@@ -75,6 +75,9 @@ class Hypotheses:
 class Fits:
     """The refined fit of each hypothesis; columns of shape (y,), see ``kernels.refine``."""
 
+    #: The peak refinement began at, and its whole result, shape (y, 8).
+    start_m: Floats
+    refined: Floats
     offset_m: Floats
     depth_m: Floats
     height_m: Floats
@@ -139,7 +142,6 @@ def make_hypotheses(candidates: Candidates, frames: Frames) -> Hypotheses:
 
 def _hypotheses_of(frames: Frames, face: int, low: float, high: float) -> tuple[Floats, ...]:
     levels = face_levels(frames, face)
-    depth_sigma = DEPTH_SIGMA_M
     if levels:
         heights = np.array([tag_height(board, clear) for _, board, clear in levels])
         n = len(levels)
@@ -149,24 +151,27 @@ def _hypotheses_of(frames: Frames, face: int, low: float, high: float) -> tuple[
         )  # fmt: skip
     if high > low:
         # Antennas are mounted over the heights where tags are.
-        heights = np.arange(max(low - 0.4, 0.05), high + 0.45, 0.1)
+        heights = np.arange(max(low - 0.4, 0.05), high + 0.45, 0.15)
         beyond = np.maximum(np.maximum(low - heights, heights - high), 0.0)
-        prior, spread = -0.5 * (beyond / BEYOND_ANTENNAS_M) ** 2, 0.06
-        depth_sigma = FREE_DEPTH_SIGMA_M
+        prior, spread = -0.5 * (beyond / BEYOND_ANTENNAS_M) ** 2, 0.08
     else:
         # One height of antennas says nothing of above or below: tags are near the height the antenna was put at.
         heights = low + np.array([0.0, 0.1, 0.2, 0.3])
         prior, spread = -0.5 * ((heights - low) / BEYOND_ANTENNAS_M) ** 2, 0.05
-    depths = np.zeros(1)
+    depths, depth_prior, depth_sigma = np.zeros(1), np.zeros(1), DEPTH_SIGMA_M
     if frames.ids[face] is None:
         depths, depth_sigma = np.arange(UNKNOWN_DEPTH_M[0], UNKNOWN_DEPTH_M[1], 0.08), 0.08
+        depth_prior = np.zeros(len(depths))
+    elif high > low:
+        depths, depth_sigma = np.array(FREE_DEPTHS_M), 0.05
+        depth_prior = -0.5 * (depths / FREE_DEPTH_SIGMA_M) ** 2
     n = len(heights) * len(depths)
     return (
         np.tile(depths, len(heights)),
         np.repeat(heights, len(depths)),
         np.full(n, depth_sigma),
         np.full(n, spread),
-        np.repeat(prior, len(depths)),
+        np.repeat(prior, len(depths)) + np.tile(depth_prior, len(heights)),
         np.zeros(n),
     )
 
@@ -194,35 +199,71 @@ def weigh(observations: Observations, candidates: Candidates) -> Floats:
     return weight / candidates.density
 
 
-def fit(
-    observations: Observations,
-    candidates: Candidates,
-    hypotheses: Hypotheses,
-    frames: Frames,
-    weight: Floats,
-    mounts: Mounts,
-    listening: Listening | None,
-    rate: ReadRate | None,
-) -> Fits:
-    """Fit every hypothesis of every candidate; with a read rate, where a tag was read helps to choose the peak."""
+@dataclass(frozen=True, slots=True)
+class Image:
+    """The profile likelihood of every candidate's hypotheses over its offsets.
+
+    Attributes
+    ----------
+    low_m, high_m : float64 array, shape (c,)
+        Offsets looked at, ``STEP_M`` apart.
+    x_count : int64 array, shape (c,)
+    start : int64 array, shape (c + 1,)
+    value : float32 array, shape (start[-1],)
+        Candidate, hypothesis, offset; see ``kernels.profile_grid``.
+    """
+
+    low_m: Floats
+    high_m: Floats
+    x_count: Ints
+    start: Ints
+    value: npt.NDArray[np.float32]
+
+
+def image(
+    observations: Observations, candidates: Candidates, hypotheses: Hypotheses, frames: Frames, weight: Floats
+) -> Image:
+    """Image every candidate; the same whatever the run teaches of read rates."""
     obs = candidates.observation
-    count = len(candidates.tag)
     phase = np.nan_to_num(observations.phase_rad[obs])
     k = observations.wavenumber[obs]
-    begin, end = candidates.start[:-1], candidates.start[1:]
     x_low, x_high = _window(candidates, frames)
     x_count = np.maximum(((x_high - x_low) / STEP_M).astype(np.int64) + 1, 2)
     shape = np.diff(hypotheses.start) * x_count
     out_start = np.concatenate([[0], np.cumsum(shape)])
     surface = np.empty(out_start[-1], np.float32)
-    local = candidates.u - np.repeat(x_low, end - begin)
+    local = candidates.u - np.repeat(x_low, np.diff(candidates.start))
     profile_grid(
         candidates.start, local.astype(np.float32), candidates.h.astype(np.float32), candidates.z.astype(np.float32),
         (k / (2 * math.pi)).astype(np.float32), (phase / (2 * math.pi)).astype(np.float32),
-        weight.astype(np.float32), candidates.group, np.zeros(count, np.float32), STEP_M, x_count,
+        weight.astype(np.float32), candidates.group, np.zeros(len(x_count), np.float32), STEP_M, x_count,
         hypotheses.start, hypotheses.depth_m.astype(np.float32), hypotheses.height_m.astype(np.float32),
         out_start, surface,
     )  # fmt: skip
+    return Image(x_low, x_high, x_count, out_start, surface)
+
+
+def fit(
+    observations: Observations,
+    candidates: Candidates,
+    hypotheses: Hypotheses,
+    seen: Image,
+    frames: Frames,
+    weight: Floats,
+    mounts: Mounts,
+    listening: Listening | None,
+    rate: ReadRate | None,
+    before: Fits | None = None,
+) -> Fits:
+    """Fit every hypothesis of every candidate; with a read rate, where a tag was read helps to choose the peak.
+
+    ``before`` are the fits of an earlier rate: a hypothesis whose peak is the same as then is not refined again.
+    """
+    obs = candidates.observation
+    count = len(candidates.tag)
+    phase = np.nan_to_num(observations.phase_rad[obs])
+    k = observations.wavenumber[obs]
+    x_low, x_high, x_count, out_start, surface = seen.low_m, seen.high_m, seen.x_count, seen.start, seen.value
     y = int(hypotheses.start[-1])
     total = np.add.reduceat(np.append(weight, 0.0), candidates.start[:-1]) if count else np.zeros(0)
     best, other, share, read = np.zeros(y), np.zeros(y), np.ones(y), np.zeros(y)
@@ -265,8 +306,15 @@ def fit(
         best[rows] = x_low[c] + STEP_M * top
         other[rows] = x_low[c] + STEP_M * np.where(near, -np.inf, part).argmax(axis=1)
     owner = np.repeat(np.arange(count), np.diff(hypotheses.start))
-    result = _refine_all(candidates, owner, best, hypotheses, k, phase, weight)
+    if before is None:
+        result = _refine_all(candidates, owner, best, hypotheses, np.arange(y), k, phase, weight)
+    else:
+        result = before.refined.copy()
+        moved = np.flatnonzero(best != before.start_m)
+        result[moved] = _refine_all(candidates, owner, best, hypotheses, moved, k, phase, weight)
     return Fits(
+        start_m=best,
+        refined=result,
         offset_m=result[:, 0],
         depth_m=result[:, 1],
         height_m=result[:, 2],
@@ -285,19 +333,21 @@ def _refine_all(
     owner: Ints,
     start_m: Floats,
     hypotheses: Hypotheses,
+    chosen: Ints,
     k: Floats,
     phase: Floats,
     weight: Floats,
 ) -> Floats:
-    """Refine from one start per hypothesis; the observations are listed once for each."""
+    """Refine each chosen hypothesis from its start; the observations are listed once for each."""
+    owner = owner[chosen]
     size = (candidates.start[1:] - candidates.start[:-1])[owner]
     first = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
     index = np.arange(first[-1]) - np.repeat(first[:-1] - candidates.start[owner], size)
     result = np.zeros((len(owner), 8))
     refine(
         first, candidates.u[index], candidates.h[index], candidates.z[index], k[index], phase[index], weight[index],
-        candidates.group[index], candidates.cell[index], start_m, hypotheses.depth_m, hypotheses.height_m,
-        hypotheses.depth_sigma_m, hypotheses.height_sigma_m, result,
+        candidates.group[index], candidates.cell[index], start_m[chosen], hypotheses.depth_m[chosen],
+        hypotheses.height_m[chosen], hypotheses.depth_sigma_m[chosen], hypotheses.height_sigma_m[chosen], result,
     )  # fmt: skip
     return result
 
