@@ -43,7 +43,12 @@ def test_a_demo_that_is_stopped_leaves_no_program_behind(tmp_path, number, statu
     demo = start("demo", "--out", tmp_path / "demo", "--books", "60")
     try:
         log = tmp_path / "demo" / "logs" / "world.log"
-        until(lambda: log.exists() and "listening" in log.read_text(), 60, "the world")
+        until(
+            lambda: demo.poll() is not None or (log.exists() and "listening" in log.read_text()),
+            60,
+            "the world",
+        )
+        assert demo.poll() is None, demo.communicate()
         assert len(members(demo.pid)) >= 3
         demo.send_signal(number)
         out, err = demo.communicate(timeout=60)
