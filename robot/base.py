@@ -200,7 +200,8 @@ class BaseRunner(threading.Thread):
             data = line.receive(0.2)
             if data:
                 self._take(line, framer.feed(data))
-            elif min(self.silent_s, time.monotonic() - opened) > silence_s:
+            # Bytes alone are no sign of life: a line at the wrong speed is never silent.
+            if min(self.silent_s, time.monotonic() - opened) > silence_s:
                 raise BaseGoneError(f"no pose report for {silence_s:g} s")
             if framer.rejected > rejected:
                 if rejected == 0:

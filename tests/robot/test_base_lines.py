@@ -3,12 +3,17 @@
 import os
 import pty
 import socket
+import threading
 import tty
+from typing import Any
 
 import pytest
 
-from robot.base import TcpLine, open_line
+from robot.base import BaseRunner, TcpLine, open_line
 from robot.base_link import Framer, PoseReport, Stop, Velocity, format_line
+from robot.clock import BaseClock
+from robot.collector import Collector
+from robot.settings import RobotSettings
 
 REPORT = PoseReport(1, 2, 0.5, 0.25, 0.1, 0.0, 0.0, 0.01, 0.02)
 
@@ -72,3 +77,54 @@ def test_a_closed_tcp_line_is_an_os_error():
         with pytest.raises(OSError, match="closed"):
             line.receive(1.0)
         line.close()
+
+
+def test_a_base_that_talks_nonsense_without_end_is_called_anew(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("robot.base._SILENCE_S", 0.2)
+    called = threading.Semaphore(0)
+
+    def babble(base: socket.socket) -> None:
+        try:
+            while True:
+                base.sendall(b"~" * 50 + b"\n")
+        except OSError:
+            base.close()
+
+    def serve() -> None:
+        while True:
+            try:
+                base, _ = server.accept()
+            except OSError:
+                return
+            called.release()
+            threading.Thread(target=babble, args=(base,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings = RobotSettings.from_dict(
+            {
+                "site": "site",
+                "robot": "robot",
+                "broker": "mqtt://127.0.0.1",
+                "plan": "plan.json",
+                "base": f"tcp://127.0.0.1:{server.getsockname()[1]}",
+                "reader": [{"name": "uhf", "url": "llrp://127.0.0.1"}],
+                "antenna": [
+                    {"id": 1, "reader": "uhf", "port": 1, "position_m": [0, 0, 1], "boresight_deg": [90, 0]}
+                ],
+            }
+        )
+        threading.Thread(target=serve, daemon=True).start()
+        told: list[str] = []
+        driver: Any = None
+        runner = BaseRunner(
+            settings, BaseClock(), Collector(10), driver, lambda _source, kind, _detail: told.append(kind)
+        )
+        runner.start()
+        try:
+            assert called.acquire(timeout=10)
+            assert called.acquire(timeout=10)
+        finally:
+            runner.stop()
+            server.shutdown(socket.SHUT_RDWR)
+        assert "bad_line" in told
+        assert not runner.is_alive()
