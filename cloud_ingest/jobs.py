@@ -97,10 +97,14 @@ class JobRunner:
 
     def claim(self, worker: str) -> Job | None:
         """Take the next job that is free, or whose holder has gone."""
+        now = self._clock()
+        free = (Job.state == "queued") & (Job.not_before <= now)
+        orphaned = (Job.state == "running") & (Job.lease_until < now)
+        with self._database.read() as session:
+            # Looking takes no write lock, so that an idle worker never holds up the ingest.
+            if session.scalar(select(Job.id).where(or_(free, orphaned)).limit(1)) is None:
+                return None
         with self._database.write() as session:
-            now = self._clock()
-            free = (Job.state == "queued") & (Job.not_before <= now)
-            orphaned = (Job.state == "running") & (Job.lease_until < now)
             job = session.scalar(
                 select(Job)
                 .where(or_(free, orphaned))
