@@ -24,6 +24,11 @@ FLIP_SHARE = 0.05
 #: Fewer pairs than this prove nothing, and a phase taken up to pi is right either way.
 ENOUGH_PAIRS = 40
 _MOST_PAIRS = 400_000
+#: A cable longer than this would move neighbouring channels' phases apart.
+CABLE_M = 15.0
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,34 +53,19 @@ def find_ambiguity(info: RunInfo, readings: Readings, poses: Poses, *, rows: int
     A mount that states ``pi`` is believed. One that states ``none`` is believed unless the data contradict it.
     """
     doubled = np.zeros(256, np.bool_)
-    share = np.full(256, np.nan)
     # The first readings of a run can all come from one spot; a stretch from its middle is as good as any.
     begin = max(0, (len(readings) - rows) // 2)
     part = slice(begin, begin + rows)
     tag, antenna = readings.tag[part].astype(np.int64), readings.antenna[part].astype(np.int64)
     frequency, t = readings.frequency_khz[part].astype(np.int64), readings.t[part]
     phase = readings.phase_rad[part].astype(np.float64)
-    order = np.lexsort((t, frequency, antenna, tag))
-    order = order[np.isfinite(phase[order])]
-    a, b = order[:-1], order[1:]
-    same = (tag[a] == tag[b]) & (antenna[a] == antenna[b]) & (frequency[a] == frequency[b])
-    same &= t[b] - t[a] < NEAR_S * 1e9
-    a, b = a[same], b[same]
-    if len(a) > _MOST_PAIRS:
-        a, b = a[:: len(a) // _MOST_PAIRS], b[:: len(b) // _MOST_PAIRS]
-    from_pose, to_pose = poses.at(t[a]), poses.at(t[b])
-    moved = np.hypot(to_pose.x_m - from_pose.x_m, to_pose.y_m - from_pose.y_m)
-    turned = np.abs(np.angle(np.exp(1j * (to_pose.yaw_rad - from_pose.yaw_rad))))
-    reach = 0.5 * turned
-    near = wavenumber(frequency[a]) * (moved + reach) < NEAR_RAD * 1.5
-    a, b = a[near], b[near]
-    apart = np.abs(np.angle(np.exp(1j * (phase[b] - phase[a]))))
-    # Between the two heaps lie fades and noise: they decide nothing.
-    clear = (apart < np.pi / 3) | (apart > 2 * np.pi / 3)
-    pairs = np.bincount(antenna[a][clear], minlength=256)
-    flips = np.bincount(antenna[a][clear & (apart > np.pi / 2)], minlength=256)
-    enough = pairs >= ENOUGH_PAIRS
-    share[enough] = flips[enough] / pairs[enough]
+    by_channel = np.lexsort((t, frequency, antenna, tag))
+    share = _flip_share(by_channel, tag, antenna, frequency, phase, t, poses)
+    if np.isnan(share[[mount.id for mount in info.antennas]]).any():
+        # Stops too far apart, but several channels at each: neighbouring channels of one spot agree as well.
+        by_time = np.lexsort((frequency, t, antenna, tag))
+        between = _flip_share(by_time, tag, antenna, frequency, phase, t, poses)
+        share = np.where(np.isnan(share) & (between < FLIP_SHARE), between, share)
     for mount in info.antennas:
         found = share[mount.id]
         if mount.phase_ambiguity == "pi":
@@ -85,3 +75,31 @@ def find_ambiguity(info: RunInfo, readings: Readings, poses: Poses, *, rows: int
         else:
             doubled[mount.id] = not found < FLIP_SHARE
     return Ambiguity(doubled, share)
+
+
+def _flip_share(
+    order: Ints, tag: Ints, antenna: Ints, frequency: Ints, phase: Floats, t: Ints, poses: Poses
+) -> Floats:
+    """Return the share of pairs about pi apart, shape (256,), of readings that ``order`` puts side by side."""
+    order = order[np.isfinite(phase[order])]
+    a, b = order[:-1], order[1:]
+    same = (tag[a] == tag[b]) & (antenna[a] == antenna[b]) & (np.abs(t[b] - t[a]) < NEAR_S * 1e9)
+    a, b = a[same], b[same]
+    if len(a) > _MOST_PAIRS:
+        a, b = a[:: len(a) // _MOST_PAIRS], b[:: len(b) // _MOST_PAIRS]
+    from_pose, to_pose = poses.at(t[a]), poses.at(t[b])
+    moved = np.hypot(to_pose.x_m - from_pose.x_m, to_pose.y_m - from_pose.y_m)
+    turned = np.abs(np.angle(np.exp(1j * (to_pose.yaw_rad - from_pose.yaw_rad))))
+    reach = 0.5 * turned
+    near = wavenumber(frequency[a]) * (moved + reach) < NEAR_RAD * 1.5
+    near &= np.abs(wavenumber(frequency[b]) - wavenumber(frequency[a])) * CABLE_M < NEAR_RAD
+    a, b = a[near], b[near]
+    apart = np.abs(np.angle(np.exp(1j * (phase[b] - phase[a]))))
+    # Between the two heaps lie fades and noise: they decide nothing.
+    clear = (apart < np.pi / 3) | (apart > 2 * np.pi / 3)
+    pairs = np.bincount(antenna[a][clear], minlength=256)
+    flips = np.bincount(antenna[a][clear & (apart > np.pi / 2)], minlength=256)
+    enough = pairs >= ENOUGH_PAIRS
+    share = np.full(256, np.nan)
+    share[enough] = flips[enough] / pairs[enough]
+    return share

@@ -19,14 +19,14 @@ Ints = npt.NDArray[np.int64]
 #: A scan the joint fit can use: at least so many stops, no farther apart than lambda / 8 (so that the scattered
 #: field is sampled), straight to a centimetre, and long enough to tell scatterers apart; longer ones would need
 #: scatterers of their own in every stretch.
-FEWEST_STOPS = 25
-WIDEST_STEP_M = 0.045
+FEWEST_STOPS = 15
+WIDEST_STEP_M = 0.065
 STRAIGHT_M = 0.01
 LENGTHS_M = (0.6, 3.0)
 STOP_M = 0.005
 FEWEST_TAGS = 2
 #: A tag takes part when it was heard at this share of the stops.
-HEARD_SHARE = 0.5
+HEARD_SHARE = 0.25
 #: The fit is believed when scatterers lower the unexplained share of held-out stops by a fifth, and for a tag when
 #: they leave less than this of its energy.
 LEAST_GAIN = 0.2
