@@ -21,7 +21,12 @@ def demo(
         Path, typer.Option(help="Folder for everything the night leaves; an earlier demo in it is replaced.")
     ] = Path("demo"),
     books: Annotated[int, typer.Option(help="How many books the library has.", min=50)] = 2000,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same library and the same night.")] = 1,
+    seed: Annotated[
+        int,
+        typer.Option(
+            help="The same seed makes the same library; two nights in it differ by when the robot sets out."
+        ),
+    ] = 1,
     preset: Annotated[str, typer.Option(help="How hard the radio is: easy, ordinary or harsh.")] = "ordinary",
     as_json: Annotated[bool, typer.Option("--json", help="Print the scoreboard as JSON.")] = False,
 ) -> None:
