@@ -72,8 +72,9 @@ class EmbeddedBroker:
         try:
             asyncio.run(self._serve())
         except Exception as err:
+            if self._ready.is_set():  # before that, `start` says why it does not listen
+                logging.getLogger(__name__).error("broker stopped: %s", _cause(err))
             self._error = err
-            logging.getLogger(__name__).error("broker stopped: %s", _cause(err))
         finally:
             self._ready.set()
 

@@ -61,7 +61,7 @@ class Calibration:
         """
         if not isinstance(obj, dict) or obj.get("format") != CALIBRATION_FORMAT:
             raise CalibrationError(
-                f"{source}: not a {CALIBRATION_FORMAT} file; make one with: nightstack calibrate"
+                f"{source}: not a {CALIBRATION_FORMAT} file; docs/localization.md shows one"
             )
         sigma = obj.get("sigma_m")
         return cls(
@@ -91,7 +91,7 @@ def read_calibration(path: str | Path) -> Calibration:
         obj = json.loads(text)
     except FileNotFoundError:
         raise CalibrationError(
-            f"{path}: no such file; make it with: nightstack calibrate RECORDING"
+            f"{path}: no such file; docs/localization.md shows what one holds"
         ) from None
     except (OSError, ValueError) as error:
         raise CalibrationError(f"{path}: cannot be read as JSON ({error}); make it anew") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nightstack.errors import CommandError, InputError
+from nightstack.errors import InputError
 
 
 def output_folder(folder: Path) -> Path:
@@ -24,9 +24,7 @@ def output_folder(folder: Path) -> Path:
     Raises
     ------
     InputError
-        It, or a part of its path, is a file.
-    CommandError
-        It cannot be written to.
+        It, or a part of its path, is a file, or it cannot be written to.
     """
     there = folder
     while not there.exists():
@@ -34,7 +32,7 @@ def output_folder(folder: Path) -> Path:
     if not there.is_dir():
         raise InputError(f"{there}: is no folder; name another with --out")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise CommandError(f"{there}: cannot be written to; name another place with --out")
+        raise InputError(f"{there}: cannot be written to; name another place with --out")
     return folder
 
 
@@ -54,9 +52,7 @@ def output_file(file: Path) -> Path:
     Raises
     ------
     InputError
-        It is a folder, or a part of its path is a file.
-    CommandError
-        Its folder cannot be written to.
+        It is a folder, a part of its path is a file, or its folder cannot be written to.
     """
     if file.is_dir():
         raise InputError(f"{file}: is a folder; name a file with --out")

@@ -41,7 +41,8 @@ def run(
         agent = Agent(config, progress=hear)
         status = agent.run()
         if agent.run_id is not None:
-            typer.echo(f"finished run={agent.run_id} readings={agent.readings_sent}")
+            how = "ended" if status == FAILED else "finished"
+            typer.echo(f"{how} run={agent.run_id} readings={agent.readings_sent}")
         if status == FAILED:
             raise CommandError(f"run {agent.run_id}: {said}" if agent.run_id is not None else said)
     return status
