@@ -29,9 +29,15 @@ Ints = npt.NDArray[np.int64]
 
 #: What a link is made of: distance, antenna pattern, and elevation (an upright tag's own pattern, the shelf above it).
 TERMS = 3
-#: The law before the run teaches it. Both ways would make 2; a chip reflects less the more power it has, which takes
-#: some of it. A tag is a dipole along its upright book: its field goes with the cosine of the elevation.
-NOMINAL = (-1.5, 1.5, 1.5)
+#: Laws tried, of which the run chooses the likeliest: both ways make a slope of 2, of which a chip takes some as it
+#: reflects less the more power it has; multipath fills half the antenna pattern, or does not; and a tag is a dipole
+#: along its upright book, whose field goes with the cosine of the elevation, or shows no such pattern.
+NOMINALS = tuple(
+    (-slope, slope * share, slope * dipole)
+    for dipole in (1.0, 0.0)
+    for share in (1.0, 0.5)
+    for slope in (1.5, 2.0, 1.0)
+)
 #: How far the run may move the nominal law. Little: weak links are heard only when they fade up, which makes any law
 #: learnt from what was heard too flat.
 NOMINAL_SIGMA = (0.02, 0.02, 0.02)
@@ -41,10 +47,13 @@ BETWEEN_DB, WITHIN_DB, STRENGTH_DB = (1.0, 6.0), (1.5, 6.0), (1.5, 8.0)
 BURST_SHARE = 0.65
 #: Readings an antenna may give a second where none is expected (reflections), as a share of the best rate.
 UNEXPECTED = 0.003
-#: Tags the law is learnt from at most.
+#: Tags the law is learnt from, at least and at most,
+FEWEST_TAGS = 10
 MOST_TAGS = 600
-#: Grid of strengths, in bins either side of the usual one.
-_STRENGTHS = 16
+#: chosen among the nominal ones by, and judged by.
+MOST_CHOOSING, MOST_JUDGES = 120, 50
+#: Bins of strength tried either side of the usual one.
+STRENGTHS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +108,48 @@ def learn_link(
     LinkLaw or None
         None: too few tags.
     """
-    if len(best) > MOST_TAGS:
-        best = best[np.unique(np.linspace(0, len(best) - 1, MOST_TAGS).astype(np.int64))]
-    if len(best) < 10:
+    if len(best) < FEWEST_TAGS:
         return None
+    best = _some(best, MOST_TAGS)
+    judges = np.searchsorted(hypotheses.start, _some(best, MOST_JUDGES), side="right") - 1
+    rows = rows_of(candidates.start, judges)
+    seen = float((1.0 / candidates.density[rows]).sum())
+    few = _some(best, MOST_CHOOSING)
+    chosen, most = NOMINALS[0], -math.inf
+    for nominal in NOMINALS:
+        law = _learn(observations, candidates, hypotheses, fits, mounts, listening, frames, few, nominal)
+        found = _likelihood(
+            observations, candidates, hypotheses, fits, mounts, listening, frames, law, judges
+        )
+        by_place = np.array(
+            [np.logaddexp.reduce(found[hypotheses.start[c] : hypotheses.start[c + 1]]) for c in judges]
+        )
+        # RSSI along each link, by a normal distribution of the scatter that was found.
+        value = float(by_place.sum()) - seen * math.log(law.within_db)
+        if value > most:
+            chosen, most = nominal, value
+    return _learn(observations, candidates, hypotheses, fits, mounts, listening, frames, best, chosen)
+
+
+def _some(values: Ints, most: int) -> Ints:
+    """Return at most so many, evenly spread."""
+    if len(values) <= most:
+        return values
+    return values[np.unique(np.linspace(0, len(values) - 1, most).astype(np.int64))]
+
+
+def _learn(
+    observations: Observations,
+    candidates: Candidates,
+    hypotheses: Hypotheses,
+    fits: Fits,
+    mounts: Mounts,
+    listening: Listening,
+    frames: Frames,
+    best: Ints,
+    nominal: tuple[float, float, float],
+) -> LinkLaw:
+    """Learn the law about a nominal one."""
     owner = np.searchsorted(hypotheses.start, best, side="right") - 1
     size = np.diff(candidates.start)[owner]
     index = rows_of(candidates.start, owner)
@@ -121,7 +168,7 @@ def learn_link(
     terms = link_terms(gap, candidates.look[index], mounts.beamwidth_deg[antenna])
     weight = 1.0 / candidates.density[index]
     rssi = observations.rssi_dbm[obs]
-    term, bias, left = _fit_law(terms, rssi, weight, tag, antenna, len(best))
+    term, bias, left = _fit_law(terms, rssi, weight, tag, antenna, len(best), nominal)
     # Scatter: of a link's mean about the tag's mean, and of RSSI along one link.
     link, at_link = np.unique(tag * 256 + antenna, return_inverse=True)
     number = np.bincount(at_link, weight)
@@ -184,12 +231,18 @@ def link_terms(gap_m: Floats, look: Floats, beamwidth_deg: Floats) -> Floats:
 
 
 def _fit_law(
-    terms: Floats, rssi: Floats, weight: Floats, tag: Ints, antenna: Ints, tags: int
+    terms: Floats,
+    rssi: Floats,
+    weight: Floats,
+    tag: Ints,
+    antenna: Ints,
+    tags: int,
+    nominal_term: tuple[float, float, float],
 ) -> tuple[Floats, Floats, Floats]:
     """Fit factors and antenna biases with a free strength a tag; return them and what is left, strength included."""
     used, column = np.unique(antenna, return_inverse=True)
     design = np.concatenate([terms, (column[:, None] == np.arange(len(used))).astype(np.float64)], axis=1)
-    nominal = np.concatenate([NOMINAL, np.zeros(len(used))])
+    nominal = np.concatenate([nominal_term, np.zeros(len(used))])
     # In units of a residual of 3 dB; biases and heights look alike, so biases take five observations' worth.
     scatter = 3.0
     prior = np.concatenate([(scatter / np.array(NOMINAL_SIGMA)) ** 2, np.full(len(used), 5.0)])
@@ -226,12 +279,28 @@ def link_likelihood(
     law: LinkLaw,
 ) -> Floats:
     """Return the log-likelihood of every hypothesis, shape (y,), comparable within a candidate."""
+    every = np.arange(len(candidates.tag))
+    return _likelihood(observations, candidates, hypotheses, fits, mounts, listening, frames, law, every)
+
+
+def _likelihood(
+    observations: Observations,
+    candidates: Candidates,
+    hypotheses: Hypotheses,
+    fits: Fits,
+    mounts: Mounts,
+    listening: Listening,
+    frames: Frames,
+    law: LinkLaw,
+    chosen: Ints,
+) -> Floats:
+    """Return the log-likelihood of the chosen candidates' hypotheses, 0 of the others, shape (y,)."""
     out = np.zeros(int(hypotheses.start[-1]))
     obs = candidates.observation
     antenna = observations.antenna[obs]
     log_rate = np.log(np.maximum(law.per_second, UNEXPECTED * max(float(law.per_second.max()), 1e-6)))
     _link_likelihood(
-        candidates.start, candidates.face, candidates.u, candidates.h, candidates.z, candidates.look,
+        chosen, candidates.start, candidates.face, candidates.u, candidates.h, candidates.z, candidates.look,
         np.searchsorted(listening.antennas, antenna), observations.rssi_dbm[obs], mounts.beamwidth_deg[antenna],
         1.0 / candidates.density, observations.heard[obs], hypotheses.start, fits.offset_m, fits.depth_m,
         hypotheses.height_m, listening.where_m, listening.look, listening.column, listening.beamwidth_deg,
@@ -296,9 +365,9 @@ def _exposures(
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _link_likelihood(
-    start: Ints, face: Ints, u: Floats, h: Floats, z: Floats, tag_look: Floats, tag_column: Ints, rssi: Floats,
-    tag_beamwidth: Floats, weight: Floats, heard: Floats, hypothesis_start: Ints, offset: Floats, shift: Floats,
-    height: Floats, where: Floats, look: Floats, column: Ints, beamwidth: Floats, seconds: Floats,
+    chosen: Ints, start: Ints, face: Ints, u: Floats, h: Floats, z: Floats, tag_look: Floats, tag_column: Ints,
+    rssi: Floats, tag_beamwidth: Floats, weight: Floats, heard: Floats, hypothesis_start: Ints, offset: Floats,
+    shift: Floats, height: Floats, where: Floats, look: Floats, column: Ints, beamwidth: Floats, seconds: Floats,
     facing: npt.NDArray[np.bool_], origin: Floats, direction: Floats, normal: Floats, depth: Floats, term: Floats,
     bias: Floats, strength: float, strength_sigma: float, between: float, within: float, lowest: float,
     log_rate: Floats, out: Floats,
@@ -306,7 +375,7 @@ def _link_likelihood(
     antennas = len(bias)
     bins = len(log_rate)
     # Strengths are whole bins about the usual one, so that a strength is a shift of the bins.
-    half = _STRENGTHS
+    half = STRENGTHS
     grid = 2 * half + 1
     reach = 2 * half
     rate = np.exp(log_rate)
@@ -321,14 +390,15 @@ def _link_likelihood(
     top = kernel.max()
     norm = math.log(np.exp(kernel - top).sum()) + top
     base = strength - lowest
-    for c in range(len(start) - 1):
+    for place in range(len(chosen)):
+        c = chosen[place]
         for y in range(hypothesis_start[c], hypothesis_start[c + 1]):
             exposure[:] = 0.0
             count[:] = 0.0
             number[:] = 0.0
             mean[:] = 0.0
             _expose_one(
-                face[c], offset[y], shift[y], height[y], where, look, column, beamwidth, seconds, facing, origin,
+                int(face[c]), offset[y], shift[y], height[y], where, look, column, beamwidth, seconds, facing, origin,
                 direction, normal, depth, term, bias, base, exposure,
             )  # fmt: skip
             for i in range(start[c], start[c + 1]):

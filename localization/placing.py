@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp, ndtr
+from scipy.special import ndtr
 
 from localization.faces import Candidates, Frames
 from localization.levels import LinkLaw, learn_link, link_likelihood
@@ -207,7 +207,7 @@ def place(
     for i, (a, b) in enumerate(zip(starts, ends, strict=True)):
         rows = np.arange(a, b)
         log_p = scores.log_posterior[a:b]
-        p = np.exp(log_p - logsumexp(log_p))
+        p = np.exp(log_p - np.logaddexp.reduce(log_p))
         faces = candidates.face[owner[rows]]
         shelf = np.array([_shelf(frames, int(f), int(hypotheses.level[y]), float(fits.offset_m[y]))
                           for f, y in zip(faces, rows, strict=True)])  # fmt: skip

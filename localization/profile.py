@@ -33,6 +33,8 @@ SLACK_M = 0.10
 DEPTH_SIGMA_M = 0.025
 #: and on open racks heard by several antenna heights, whose phases tell it; the depths tried there.
 FREE_DEPTH_SIGMA_M, FREE_DEPTHS_M = 0.06, (-0.12, 0.0, 0.12)
+#: Few cells agree somewhere by chance: this many more, as coherent as in filled shelves, temper what a tag's own say.
+USUAL_CELLS, USUAL_R2 = 10.0, 0.4
 #: Antennas whose heights differ by less than this do not tell heights apart.
 ONE_HEIGHT_M = 0.15
 #: Without shelves in the plan: how far beyond the lowest and highest antenna tags still are.
@@ -283,7 +285,8 @@ def fit(
         # Few cells in many groups look coherent by chance: the unbiased square (each group takes one phase).
         groups = float(candidates.group[candidates.start[c + 1] - 1] + 1)
         r2 = (part.max() / max(total[c], 1e-9)) ** 2
-        r = math.sqrt(min(max((total[c] * r2 - groups) / max(total[c] - groups, 1.0), 0.04), 0.95))
+        known = max(total[c] * r2 - groups, 0.0) + USUAL_CELLS * USUAL_R2
+        r = math.sqrt(min(max(known / max(total[c] - groups + USUAL_CELLS, 1.0), 0.04), 0.95))
         kappa = min(r * (2 - r * r) / (1 - r * r), 10.0)
         part = kappa * part
         where_read = np.zeros(part.shape)
