@@ -14,7 +14,7 @@ from localization.faces import Candidates, Frames
 from localization.levels import LinkLaw, learn_link, link_likelihood
 from localization.listening import Listening, ReadRate, learn_rate
 from localization.observations import Mounts, Observations
-from localization.profile import ONE_HEIGHT_M, Fits, Hypotheses
+from localization.profile import CENTRE_SIGMA_M, CENTRE_WRONG, ONE_HEIGHT_M, Fits, Hypotheses, power_centre
 from localization.strength import TAG_DB, learn_pattern, rssi_likelihood
 
 Floats = npt.NDArray[np.float64]
@@ -85,10 +85,19 @@ def score(
     tags = candidates.tag[owner]
     phase = fits.log_likelihood + PHASE_BASE * total
     of_face = np.maximum.reduceat(phase, hypotheses.start[:-1])
+    # Every group's own phase, the offset and the height were fitted to the same few cells: their residuals look
+    # better than they are by so much.
+    witnesses = total[hypotheses.start[:-1]] + 1.0
+    spent = np.maximum.reduceat(candidates.group, begin) + 3.0
+    of_face = of_face - 0.5 * witnesses * np.log(witnesses / np.maximum(witnesses - spent, 1.0))
     starts = np.flatnonzero(np.append(True, np.diff(candidates.tag) != 0))
     of_tag = np.repeat(np.maximum.reduceat(of_face, starts), np.diff(np.append(starts, len(begin))))
     face = np.maximum(of_face, of_tag - FACE_PHASE_MOST) + POWER_LOG_ODDS * 20.0 * np.log10(amplitude)
-    base = phase - of_face[owner] + hypotheses.log_prior
+    # A face beside the one a tag stands on is looked at as well, but the tag was heard best beyond its end.
+    centre = power_centre(observations, candidates)
+    beyond = np.maximum(np.maximum(-centre, centre - frames.length_m[candidates.face]), 0.0)
+    face += np.logaddexp(-0.5 * (beyond / CENTRE_SIGMA_M) ** 2, CENTRE_WRONG)
+    base = phase - np.maximum.reduceat(phase, hypotheses.start[:-1])[owner] + hypotheses.log_prior
     law_now = law or RunLaw(0.0, np.zeros(256), math.nan)
     posterior, strength = base, base
     # Between heights of one face, phase counts for less than its likelihood says: its residuals are correlated.
@@ -296,7 +305,8 @@ def place_by_rssi(
         ahead = u + np.maximum(h, 0.1) * np.clip(look[:, 0] / np.maximum(-look[:, 1], 0.3), -2, 2)
         offset[i] = np.clip((power * ahead).sum() / power.sum(), 0.0, frames.length_m[places.face[i]])
         beam = 0.7 * float(np.median(np.maximum(h, 0.1)))
-        sigma[i] = max(beam / math.sqrt(min(places.cells[i], 10.0) + 1.0), FOOTPRINT_SIGMA_M)
+        stretches = len(np.unique(candidates.group[rows] * 1_000_000 + candidates.cell[rows]))
+        sigma[i] = max(beam / math.sqrt(min(stretches, 10)), FOOTPRINT_SIGMA_M)
         quality[i] = min(quality[i], 0.1)
     return dataclasses.replace(places, offset_m=offset, sigma_m=sigma, quality=quality)
 
