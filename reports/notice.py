@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
-from email.headerregistry import Address
+from email.headerregistry import Address, HeaderRegistry, UniqueUnstructuredHeader
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, Policy
 from email.utils import format_datetime, parseaddr
 
 from reports.text import T
@@ -17,6 +17,33 @@ from reports.text import T
 
 class AddressError(ValueError):
     """An address or header that cannot be put into a mail."""
+
+
+class _Subject(UniqueUnstructuredHeader):
+    """A subject some of which always stands beside its name.
+
+    The standard library's folding moves a text that just fits on one line to the line after the name. RFC 5322 allows
+    that, yet some mail programs and filters take such a header for an empty one. The header itself does this, not the
+    message's policy, so that it holds under whatever policy the mail is written with.
+    """
+
+    def fold(self, *, policy: Policy) -> str:
+        """Return the header with its lines folded."""
+        folded = super().fold(policy=policy)  # pyright: ignore[reportAttributeAccessIssue] (BaseHeader's)
+        name, _, rest = folded.partition(":")
+        if not rest.startswith(policy.linesep + " "):
+            return folded
+        line = f"{name}:{rest.removeprefix(policy.linesep)}"
+        longest = policy.max_line_length or 78
+        first = line.partition(policy.linesep)[0]
+        cut = first.rfind(" ", len(name) + 3, longest + 1) if len(first) > longest else -1
+        # A break before a space that is there, so that unfolding gives the same text again.
+        return line if cut < 0 else line[:cut] + policy.linesep + line[cut:]
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("subject", _Subject)  # pyright: ignore[reportArgumentType] (any class, mixed with BaseHeader)
+_POLICY = SMTP.clone(header_factory=_HEADERS)
 
 
 def build_notice(
@@ -76,7 +103,7 @@ def new_message(
         What `stable_message_id` is made of where `message_id` is None.
     """
     when = (date or datetime.now(UTC)).astimezone(UTC)
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_POLICY)
     message["Subject"] = _header("subject", " ".join(_clean(subject).split()))
     message["From"] = check_address("sender", sender)
     message["To"] = check_address("recipient", recipient)
@@ -95,7 +122,8 @@ def _list_id(site: str) -> str:
     label = re.sub(r"[^a-z0-9-]+", "-", site.lower()).strip("-")
     if not label:
         label = "site-" + hashlib.sha256(site.encode()).hexdigest()[:12]
-    return f"<{label[:60]}.nightstack.localhost>"  # RFC 2919, section 3: localhost for lists without a domain
+    # RFC 2919, section 3: localhost for lists without a domain. So short that the line is never folded or encoded.
+    return f"<{label[:40].rstrip('-')}.nightstack.localhost>"
 
 
 def _header(name: str, text: str) -> str:

@@ -10,6 +10,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes
+from email.policy import SMTP as SMTP_POLICY
 from email.policy import default
 
 import pytest
@@ -358,3 +359,28 @@ def test_a_server_without_the_encryption_asked_for_gets_nothing(serve):
         send_mail(build_notice("N", "s", ("x",), DESK, SENDER), server.settings(security="tls"))
     assert error.value.permanent
     assert server.handler.taken == []
+
+
+@pytest.mark.parametrize(
+    "site", ["main", "Zentralbibliothek", "北京图书馆", "x" * 90, "st.mary-s" + 8 * "-annexe"]
+)
+@pytest.mark.parametrize("policy", [None, SMTP_POLICY], ids=["own policy", "another policy"])
+def test_every_header_begins_beside_its_name_and_unfolds_to_the_same_text(site, policy):
+    for length in (*range(40, 110), 400, 1500):
+        words = ("a zone (3), run not finished and " * 60)[:length].strip()
+        raw = build_notice(site, words, ["Text."], DESK, SENDER, date=DATE).as_bytes(policy=policy)
+        head = raw.partition(b"\r\n\r\n")[0].split(b"\r\n")
+        for line in head:
+            assert line.startswith(b" ") or line.partition(b": ")[2].strip(), line
+            assert len(line) <= 78
+        back = message_from_bytes(raw, policy=default)
+        assert back["Subject"] == f"{site}: {words}"
+        again = message_from_bytes(raw, policy=SMTP_POLICY).as_bytes()
+        assert again.partition(b"\r\n")[0] == head[0]
+
+
+def test_a_subject_cannot_bring_in_a_header_of_its_own():
+    subject = "a line that is long enough to be folded, and then\r\n Bcc: x@y.example\r\nBcc: x@y.example"
+    raw = build_notice("main", subject, ["Text."], DESK, SENDER, date=DATE).as_bytes()
+    assert "Bcc" not in message_from_bytes(raw, policy=default)
+    assert raw.lower().count(b"\r\nbcc:") == 0
