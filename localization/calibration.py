@@ -90,9 +90,7 @@ def read_calibration(path: str | Path) -> Calibration:
         text = Path(path).read_text("utf-8")
         obj = json.loads(text)
     except FileNotFoundError:
-        raise CalibrationError(
-            f"{path}: no such file; docs/localization.md shows what one holds"
-        ) from None
+        raise CalibrationError(f"{path}: no such file; docs/localization.md shows what one holds") from None
     except (OSError, ValueError) as error:
         raise CalibrationError(f"{path}: cannot be read as JSON ({error}); make it anew") from None
     return Calibration.from_json(obj, str(path))
