@@ -52,8 +52,8 @@ FEWEST_TAGS = 10
 MOST_TAGS = 600
 #: chosen among the nominal ones by, and judged by.
 MOST_CHOOSING, MOST_JUDGES = 120, 50
-#: Bins of strength tried either side of the usual one.
-STRENGTHS = 16
+#: Standard deviations of strength and of links' scatter that are looked at, either side.
+SPREAD = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,9 +375,9 @@ def _link_likelihood(
     antennas = len(bias)
     bins = len(log_rate)
     # Strengths are whole bins about the usual one, so that a strength is a shift of the bins.
-    half = STRENGTHS
+    half = int(math.ceil(SPREAD * strength_sigma / BIN_DB))  # noqa: RUF046
+    reach = int(math.ceil(SPREAD * between / BIN_DB))  # noqa: RUF046
     grid = 2 * half + 1
-    reach = 2 * half
     rate = np.exp(log_rate)
     value = np.zeros((antennas, grid + 2 * reach))
     exposure = np.zeros((antennas, bins))

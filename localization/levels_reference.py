@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.faces import Candidates, Frames
-from localization.levels import BURST_SHARE, STRENGTHS, UNEXPECTED, LinkLaw, link_terms
+from localization.levels import BURST_SHARE, SPREAD, UNEXPECTED, LinkLaw, link_terms
 from localization.listening import BIN_DB, Listening
 from localization.observations import Mounts, Observations
 from localization.signal_model import RANGE_M
@@ -48,9 +48,11 @@ def link_likelihood(
 
     weight = 1.0 / candidates.density[rows]
     left = observations.rssi_dbm[obs] - link - law.strength_db
-    moves = np.arange(-3 * STRENGTHS, 3 * STRENGTHS + 1)
-    strengths = np.arange(-STRENGTHS, STRENGTHS + 1)
-    drift = np.arange(-2 * STRENGTHS, 2 * STRENGTHS + 1)
+    half = int(np.ceil(SPREAD * law.strength_sigma_db / BIN_DB))
+    reach = int(np.ceil(SPREAD * law.between_db / BIN_DB))
+    moves = np.arange(-half - reach, half + reach + 1)
+    strengths = np.arange(-half, half + 1)
+    drift = np.arange(-reach, reach + 1)
     kernel = -0.5 * (drift * BIN_DB / law.between_db) ** 2
     total = -0.5 * (strengths * BIN_DB / law.strength_sigma_db) ** 2
     for number in listening.antennas:
@@ -64,6 +66,6 @@ def link_likelihood(
             mean = float((weight[mine] * left[mine]).sum() / weight[mine].sum())
             value -= 0.5 * float(weight[mine].sum()) * ((mean - moves * BIN_DB) / law.within_db) ** 2
         total += np.array(
-            [np.logaddexp.reduce(value[s + STRENGTHS + drift + 2 * STRENGTHS] + kernel) for s in strengths]
+            [np.logaddexp.reduce(value[s + half + drift + reach] + kernel) for s in strengths]
         ) - np.logaddexp.reduce(kernel)
     return float(np.logaddexp.reduce(total))
