@@ -42,7 +42,9 @@ def test_face_shelf_and_offset(night):
     positions, shelf, face, offset = matched(night)
     right = positions.face_id == face
     assert right.mean() > 0.97
-    assert (positions.shelf_id == shelf).mean() > 0.8
+    here = positions.shelf_id == shelf
+    assert here.mean() > 0.97
+    assert abs(here.mean() - positions.p_shelf.mean()) < 0.03
     error = np.abs(positions.offset_m - offset)[right]
     assert np.median(error) < 0.02
     assert np.mean(error < 0.06) > 0.85
