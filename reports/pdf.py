@@ -56,7 +56,8 @@ _HEAD = ParagraphStyle("head", _SMALL, fontName=fonts.BOLD, fontSize=7)
 _HEAD_RIGHT = ParagraphStyle("head-right", _HEAD, alignment=TA_RIGHT)
 _RIGHT = ParagraphStyle("right", _BODY, alignment=TA_RIGHT)
 
-_COLUMNS = tuple(w * mm for w in (6, 7.5, 27, 59, 26.5, 41, 11))
+_COLUMNS = tuple(w * mm for w in (6, 7.5, 26, 57, 31, 39.5, 11))
+_GUTTER = 3 * mm  # between columns of running text, which would else be read as one line
 
 
 def pdf_bytes(report: RunReport, layout: Layout) -> bytes:
@@ -205,6 +206,7 @@ def _lines(lines: tuple[Line, ...], *, header: bool = True) -> Flowable:
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ("LEFTPADDING", (0, 0), (-1, -1), 2),
         ("RIGHTPADDING", (0, 0), (-1, -1), 3),
+        ("RIGHTPADDING", (3, 0), (5, -1), _GUTTER),
         ("TOPPADDING", (0, 0), (-1, -1), 3),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 3.4),
         ("LINEBELOW", (0, 0), (-1, -1), 0.4, _RULE),

@@ -12,6 +12,7 @@ import numpy as np
 import openpyxl
 import pytest
 from pypdf import PdfReader
+from reportlab.pdfbase.pdfmetrics import stringWidth
 
 from recording import AntennaMount, Events, RunInfo
 from reports import (
@@ -351,3 +352,35 @@ def test_no_more_than_all_shelves_are_scanned(library):
         INFO, positions=library.positions(), coverage=wider, plan=library.plan, holdings=library.holdings()
     )
     assert report.summary.coverage_share == pytest.approx(1.0)
+
+
+def test_columns_of_the_pdf_do_not_touch(library, tmp_path):
+    """A text that fills its column ends well before the next one begins, whatever the shelves are called."""
+    findings = [
+        Finding("on_shelf_loaned", f"f{i}", epc=f"E{i}", barcode=f"B{i}", call_number="QA76.9", title=title,
+                shelf_id="A-02-2", offset_m=0.9 + at, belongs=belongs, confidence=0.92, evidence="Heard.")
+        for i, (at, title, belongs) in enumerate([
+            (0.12, "W" * 200, "1-R01S-01-4, between QA76.9.D3 .S98373 2019 and QA76.9.D3 .S98373 2020"),
+            (0.88, "中文书名" * 40, "MAIN-STACKS-NORTH-MEZZANINE-" * 3),
+            (0.2, "The history of libraries " * 10, "北京图书馆总馆南区二层书架第十二列" * 3),
+            (1.28, "X", "1" * 80),
+        ])
+    ]  # fmt: skip
+    report = replace(report_of(library), findings=tuple(findings))
+    write_documents(report, tmp_path)
+    lines = []
+
+    def visit(text, cm, tm, font, size):
+        if text.strip() and font:
+            lines.append((cm[4] + tm[4], text.strip(), str(font["/BaseFont"]).lstrip("/"), size))
+
+    for page in PdfReader(tmp_path / "report.pdf").pages:
+        page.extract_text(visitor_text=visit)
+    stands = [(x, stringWidth(text, font, size)) for x, text, font, size in lines if "from the left" in text]
+    belongs = {round(x, 1) for x, text, *_ in lines if text.startswith(("1-R01S", "MAIN-", "11111"))}
+    assert len(stands) == 4
+    assert len(belongs) == 1
+    assert 0.0 < max(x + wide for x, wide in stands) < min(belongs) - 7.0
+    titles = [x + stringWidth(text, font, size) for x, text, font, size in lines if set(text) == {"W"}]
+    assert titles
+    assert max(titles) < min(x for x, _ in stands) - 7.0
