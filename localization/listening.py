@@ -152,14 +152,14 @@ def _steps(recording: Recording, mounts: Mounts, latency_ns: int) -> tuple[Float
         where.append(spot[kept])
         look.append(facing[kept])
         number.append(np.full(int(kept.sum()), antenna))
-        alone = _less_crowded(recording.readings, int(antenna), edges + latency_ns, at_edge)
+        alone = less_crowded(recording.readings, int(antenna), edges + latency_ns, at_edge)
         seconds.append((listened * alone)[kept])
     if not where:
         return np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0)
     return np.concatenate(where), np.concatenate(look), np.concatenate(number), np.concatenate(seconds)
 
 
-def _less_crowded(readings: Readings, antenna: int, t: Ints, way_m: Floats) -> Floats:
+def less_crowded(readings: Readings, antenna: int, t: Ints, way_m: Floats) -> Floats:
     """Return for each step between the times ``t`` how much oftener a tag is read than in the antenna's usual crowd.
 
     The crowd is the number of tags within reach, those not read included: where the tags read gave ``m`` readings

@@ -43,11 +43,11 @@ BEYOND_ANTENNAS_M = 0.15
 TAG_HEIGHT_M, TAG_HEIGHT_SIGMA_M = 0.12, 0.05
 #: Phases are believed within this way of where the tag was heard best: beyond the antenna's main lobe, what comes by
 #: reflection is as strong.
-LOBE_M, LOBE_ORDER = 0.8, 4
+LOBE_M, LOBE_ORDER = 1.0, 4
 #: Log-chance that where a tag was read says nothing of its offset: reflections, a reader that other tags kept busy.
 FOOTPRINT_WRONG = -4.0
 #: A tag stands near the centroid of received power; the log-chance that it does not.
-CENTRE_SIGMA_M, CENTRE_WRONG = 0.25, -8.0
+CENTRE_SIGMA_M, CENTRE_WRONG = 0.18, -8.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from localization import Calibration, localize
 from localization import estimator as estimator_module
 from localization.ambiguity import find_ambiguity
 from localization.delays import find_delays
-from recording import Poses
+from localization.listening import less_crowded
+from recording import Poses, Readings
 
 LEVEL_Z = {1: 0.22, 2: 0.62, 3: 1.02}
 
@@ -66,6 +67,51 @@ def test_ambiguity_and_cables_are_found_from_the_data(world, tags):
         assert list(found.doubled[1:3]) == [flips, flips]
         lengths = find_delays(recording.readings, recording.poses, found.doubled)
         assert ((lengths[1:3] > 7.0) & (lengths[1:3] < 11.0)).all()
+
+
+@pytest.mark.parametrize("flips", [True, False])
+def test_stops_too_far_apart_are_told_by_their_neighbouring_channels(world, tags, flips):
+    made = world.make(tags)
+    rng = np.random.default_rng(4)
+    stop, tag, channel = (
+        axis.ravel() for axis in np.meshgrid(np.arange(17), np.arange(6), [920_625, 921_125], indexing="ij")
+    )
+    t = made.poses.t[0] + (stop * 0.06 / 0.1 * 1e9).astype(np.int64)
+    d = np.hypot(made.poses.at(t).x_m - 0.1 - 0.1 * tag, 0.8) + 9.0
+    phase = 4e3 * np.pi * channel / 299_792_458 * d + tag + rng.normal(0, 0.1, len(t))
+    phase += np.pi * rng.integers(0, 2, len(t)) * flips
+    readings = Readings.from_epc(
+        [f"E28000{n:06X}" for n in tag],
+        t=t,
+        antenna=np.ones(len(t), np.uint8),
+        frequency_khz=channel.astype(np.uint32),
+        rssi_dbm=np.full(len(t), -55, np.float32),
+        phase_rad=np.mod(phase, 2 * np.pi).astype(np.float32),
+    )
+    recording = dataclasses.replace(made, readings=readings)
+    found = find_ambiguity(recording.info, recording.readings, recording.poses)
+    assert found.doubled[1] == flips
+
+
+def test_a_crowd_that_ends_does_not_draw_its_last_tags_along():
+    """Alone at the end of a row, a tag is read much more often than it was among its neighbours."""
+    way = np.arange(0.0, 4.01, 0.05)
+    t = (way * 10e9).astype(np.int64)
+    rng = np.random.default_rng(3)
+    when = rng.uniform(0.0, 4.0, 4000)
+    tag = np.where(when < 3.0, rng.integers(0, 40, 4000), 39)
+    order = np.argsort(when)
+    readings = Readings.from_epc(
+        [f"E28000{n:06X}" for n in tag[order]],
+        t=(when[order] * 10e9).astype(np.int64),
+        antenna=np.ones(4000, np.uint8),
+        frequency_khz=np.full(4000, 920_625, np.uint32),
+        rssi_dbm=np.full(4000, -55, np.float32),
+        phase_rad=np.zeros(4000, np.float32),
+    )
+    factor = less_crowded(readings, 1, t, way)
+    assert np.median(factor[way[:-1] < 2.5]) == pytest.approx(1.0, abs=0.2)
+    assert np.median(factor[way[:-1] > 3.5]) > 5.0
 
 
 def test_a_stated_ambiguity_is_believed_unless_the_data_contradict(world, tags):
