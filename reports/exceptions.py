@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.positions import Coverage, Positions
+from reports.behind import heard_from_behind, misled
 from reports.books import EXPECTED, LOST, Catalogue, Shelved
 from reports.exceptions_csv import number_findings
 from reports.findings import KINDS, Finding, finding_id
@@ -23,9 +24,11 @@ from reports.zones import Heard, Zone, zone_finding, zone_name
 from stacks.holdings import Holdings
 from stacks.plan import Plan
 
+Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+_NOT_HERE = 0.2  # from this chance on that a tag stands on an unscanned shelf nearby, that is said
 _SILENT_SHELF = 5  # from so many expected books on, a shelf more than half silent is in doubt as a whole
 
 
@@ -79,12 +82,14 @@ def find_in(
     """Do the work of `find_exceptions` on a catalogue already joined with its plan."""
     shelved = Shelved.of(positions, catalogue, places)
     heard = Heard(coverage, places, scanned, chosen.scanned_from)
-    shelved, wrong_shelf, doubt = settle(shelved, places, chosen)
-    elsewhere = _elsewhere(shelved, catalogue, places, locations)
-    verdict = judge(shelved, catalogue, places, chosen, wrong_shelf, doubt, elsewhere)
+    behind = heard_from_behind(shelved, catalogue, places, heard, chosen)
+    shelved, wrong_shelf, doubt, behind = settle(shelved, places, chosen, behind)
+    likely_behind = behind >= chosen.doubt_from
+    elsewhere = _elsewhere(shelved, catalogue, places, locations) & ~likely_behind
+    verdict = judge(shelved, catalogue, places, chosen, wrong_shelf, doubt, elsewhere | likely_behind)
     gaps = Gaps(shelved, catalogue, places, verdict.right)
     expected = expected_copies(catalogue, heard.asked)
-    silent = find_silent(expected, shelved, catalogue, places, heard, gaps, chosen)
+    silent = find_silent(expected, shelved, catalogue, places, heard, gaps, chosen, likely_behind)
     silent, doubted = _doubt_silent_shelves(silent, expected, catalogue, places, chosen)
 
     zones = heard.zones() if len(places) else []
@@ -94,10 +99,10 @@ def find_in(
     ]
     findings.extend(doubted)
     if len(catalogue):
-        findings.extend(_status_findings(shelved, catalogue, places, gaps, elsewhere))
-        findings.extend(_moves(shelved, catalogue, places, gaps, verdict, chosen, elsewhere))
+        findings.extend(_status_findings(shelved, catalogue, places, gaps, elsewhere, behind, chosen))
+        findings.extend(_moves(shelved, catalogue, places, gaps, verdict, chosen, elsewhere, behind))
         findings.extend(_missing_findings(silent, catalogue, gaps, chosen))
-        findings.extend(_tag_findings(shelved, catalogue, places))
+        findings.extend(_tag_findings(shelved, catalogue, places, behind))
         findings.extend(_doubts(shelved, catalogue, places, verdict, chosen, elsewhere))
         findings.extend(_bad_call_numbers(shelved, catalogue, places))
     return number_findings(sort_walking(findings, places))
@@ -169,7 +174,7 @@ def _presence(s: Shelved, row: int) -> float:
 
 
 def _status_findings(
-    s: Shelved, c: Catalogue, places: Places, gaps: Gaps, elsewhere: Bools
+    s: Shelved, c: Catalogue, places: Places, gaps: Gaps, elsewhere: Bools, behind: Floats, policy: Policy
 ) -> Iterator[Finding]:
     rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0) & ~elsewhere)
     rows = rows[~np.isin(c.status[s.copy[rows]], list(EXPECTED))] if len(rows) else rows
@@ -178,18 +183,28 @@ def _status_findings(
         copy = int(s.copy[row])
         status = str(c.status[copy])
         kind = "found" if status in LOST else "on_shelf_loaned" if status == "loaned" else "on_shelf_status"
-        evidence = T.status(status, int(s.positions.readings[row]))
-        more = {
-            **_where(s, row, places),
-            **_belongs(gap),
-            "confidence": _presence(s, row),
-            "evidence": evidence,
-        }
+        readings, at_home = int(s.positions.readings[row]), float(behind[row])
+        if at_home >= policy.doubt_from:
+            # Where on its shelf nobody can say; a record that names no shelf leaves the place open.
+            where: dict[str, object] = {"shelf_id": gap.shelf_id}
+            evidence = T.status_behind(status, gap.shelf_id or c.rows[copy].home_location, readings)
+            confidence = _presence(s, row) * at_home
+        else:
+            where, evidence = _where(s, row, places), T.status(status, readings)
+            confidence = _presence(s, row) * (1.0 - at_home)
+        more = {**where, **_belongs(gap), "confidence": confidence, "evidence": evidence}
         yield _book(c, copy, kind, **more)
 
 
 def _moves(
-    s: Shelved, c: Catalogue, places: Places, gaps: Gaps, v: Judgement, policy: Policy, elsewhere: Bools
+    s: Shelved,
+    c: Catalogue,
+    places: Places,
+    gaps: Gaps,
+    v: Judgement,
+    policy: Policy,
+    elsewhere: Bools,
+    behind: Floats,
 ) -> Iterator[Finding]:
     available = np.zeros(len(s), bool)
     known = s.copy >= 0
@@ -200,6 +215,7 @@ def _moves(
     # A book without a known home is put in order where it stands.
     target = np.where(elsewhere[rows], -1, np.where(s.home[rows] >= 0, s.home[rows], s.place[rows]))
     described = gaps.describe(target, s.copy[rows])
+    not_here = misled(s, places, behind)
     nth = np.cumsum(known)  # neighbours among books: unknown tags between them do not part a block
     previous: tuple[int, int, tuple[int, int, int]] | None = None
     move, last_rank = "", -1
@@ -214,12 +230,14 @@ def _moves(
         if elsewhere[row]:
             home = c.rows[copy].home_location
             evidence = T.wrong_location(home, places.rows[int(s.place[row])].id)
-            more = {"belongs": home, "confidence": 0.95 * _presence(s, row), "evidence": evidence}
+            p = 0.95 * _presence(s, row) * (1.0 - float(behind[row]))
+            more = {"belongs": home, "confidence": p, "evidence": evidence}
             yield _book(c, copy, "wrong_location", **_where(s, row, places), **more, move_id=move)
             continue
         if wrong_shelf[row]:
             kind, p = "wrong_shelf", float(v.wrong_shelf[row]) * _presence(s, row)
             evidence = T.wrong_shelf(places.rows[int(s.home[row])].id, readings, p)
+            evidence += T.perhaps_behind() if not_here[row] >= _NOT_HERE else ""
         else:
             kind, p = "wrong_order", float(v.wrong_order[row])
             sigma = float(s.positions.sigma_local_m[row])
@@ -280,15 +298,18 @@ def _doubt_silent_shelves(
     return replace(silent, missing=np.where(doubted[home], 0.0, silent.missing)), findings
 
 
-def _tag_findings(s: Shelved, c: Catalogue, places: Places) -> Iterator[Finding]:
+def _tag_findings(s: Shelved, c: Catalogue, places: Places, behind: Floats) -> Iterator[Finding]:
     epcs = s.positions.epc
+    not_here = misled(s, places, behind)
     for row in np.flatnonzero(s.copy < 0).tolist():
         epc = str(epcs[row])
         if epc.upper() in places.label_tags:
             continue
         evidence = T.unknown_tag(int(s.positions.readings[row]))
+        evidence += T.perhaps_behind() if not_here[row] >= _NOT_HERE else ""
+        confidence = _presence(s, row) * (1.0 - float(not_here[row]))
         yield replace(
-            Finding("unknown_tag", "", epc=epc, confidence=_presence(s, row), evidence=evidence),
+            Finding("unknown_tag", "", epc=epc, confidence=confidence, evidence=evidence),
             **_where(s, row, places),
         )
     heard: dict[str, list[int]] = {}

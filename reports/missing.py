@@ -66,6 +66,7 @@ def find_silent(
     heard: Heard,
     gaps: Gaps,
     policy: Policy,
+    behind: Bools,
 ) -> Silent:
     """Weigh, for every silent copy, that it is gone against that it was only not heard.
 
@@ -73,7 +74,8 @@ def find_silent(
     readings suggest for a tag half as strong, ``exp(-readings / 2)``, plus the share of dead tags. Where coverage
     calls silence unlikely anyway, how unlikely is taken from how many tags were heard once and twice. Bayes' rule
     sets all that against the share of missing books, which the run's own books tell (expectation maximization
-    over all expected copies, A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39, 1977).
+    over all expected copies, A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39, 1977). Tags `behind`
+    were heard from afar and say nothing about how well the scanned shelves were heard.
     """
     present = np.zeros(len(catalogue), bool)
     present[shelved.copy[shelved.copy >= 0]] = True
@@ -95,7 +97,7 @@ def find_silent(
     near = np.where(rank >= 0, gaps.readings_nearby(home, rank), np.nan)
     weaker = np.where(np.isfinite(near), np.exp(-0.5 * np.nan_to_num(near)), 0.0)
     unheard = 1.0 - p_heard
-    scale = _silence_scale(shelved, heard)
+    scale = _silence_scale(shelved, heard, ~behind)
     unheard = scale * unheard + (1.0 - scale) * np.maximum(unheard - _SURE, 0.0)
     silent = np.clip(np.maximum(unheard, weaker) + policy.silent_share, 0.0, 1.0)
     missing = _posterior(silent, len(expected), policy)
@@ -117,13 +119,13 @@ def _posterior(silent: Floats, expected: int, policy: Policy) -> Floats:
     return missing
 
 
-def _silence_scale(shelved: Shelved, heard: Heard) -> float:
+def _silence_scale(shelved: Shelved, heard: Heard, asked: Bools) -> float:
     """Return by how much coverage overstates silence on well covered shelves, 0.02..1.
 
     Among tags heard at all, those heard once (f1) and twice (f2) tell how many were not heard:
     ``f1 (f1 - 1) / (2 (f2 + 1))`` (A. Chao, Biometrics 43, 1987); one is added to f1 to stay on the safe side.
     """
-    rows = np.flatnonzero((shelved.copy >= 0) & (shelved.place >= 0))
+    rows = np.flatnonzero((shelved.copy >= 0) & (shelved.place >= 0) & asked)
     if not len(rows):
         return 1.0
     x = shelved.offset_m[rows]

@@ -26,8 +26,16 @@ _CLAIMS = np.array([0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 
 _PRIOR_BOOKS = 20.0  # how many books localization's own claim is worth in each class of claims
 
 
-def settle(shelved: Shelved, places: Places, policy: Policy) -> tuple[Shelved, Floats, Floats]:
+def settle(
+    shelved: Shelved, places: Places, policy: Policy, behind: Floats
+) -> tuple[Shelved, Floats, Floats, Floats]:
     """Weigh the home shelf against the shelf heard; books that are most likely at home are put there.
+
+    Parameters
+    ----------
+    shelved, places, policy
+    behind : float64 array, shape (n,)
+        Probability that each tag stands at home where nobody scanned (`reports.behind.heard_from_behind`).
 
     Returns
     -------
@@ -37,10 +45,12 @@ def settle(shelved: Shelved, places: Places, policy: Policy) -> tuple[Shelved, F
         Probability that each tag stands on another shelf than its own; 0 where that cannot be asked.
     doubt : float64 array, shape (n,)
         The same for books moved home: the chance that this was wrong.
+    behind : float64 array, shape (n,)
+        As given, for the new rows; 0 for books moved home.
     """
     if not len(shelved) or not len(places):
-        return shelved, np.zeros(len(shelved)), np.zeros(len(shelved))
-    away = _wrong_shelf(shelved, places, policy)
+        return shelved, np.zeros(len(shelved)), np.zeros(len(shelved)), behind
+    away = _wrong_shelf(shelved, places, policy, behind)
     home = np.maximum(shelved.home, 0)
     at_alt = (shelved.alt == shelved.home) & np.isfinite(shelved.positions.alt_offset_m)
     offset = np.where(at_alt, shelved.positions.alt_offset_m, shelved.offset_m)
@@ -50,21 +60,28 @@ def settle(shelved: Shelved, places: Places, policy: Policy) -> tuple[Shelved, F
     asked = (shelved.home >= 0) & (shelved.place >= 0) & (shelved.home != shelved.place)
     back = asked & fits & (same_face | at_alt) & (away < policy.doubt_from)
     settled, order = shelved.resettle(back, shelved.home, offset)
-    return settled, np.where(back, 0.0, away)[order], np.where(back, away, 0.0)[order]
+    return (
+        settled,
+        np.where(back, 0.0, away)[order],
+        np.where(back, away, 0.0)[order],
+        np.where(back, 0.0, behind)[order],
+    )
 
 
-def _wrong_shelf(s: Shelved, places: Places, policy: Policy) -> Floats:
+def _wrong_shelf(s: Shelved, places: Places, policy: Policy, behind: Floats) -> Floats:
     """Return the probability that each tag stands on another shelf than its own.
 
     Localization's posterior knows nothing of the catalogue. Bayes' rule joins the two: nearly every book stands
     at home, so a posterior that leaves its home shelf a few per cent is no accusation. Mass localization gave
     to no named place counts for the home shelf only if that is near. A book by its shelf's end counts as at
-    home with the chance that its error along the face crossed the end.
+    home with the chance that its error along the face crossed the end. Books that nobody drove past say nothing
+    about how well the others were placed.
     """
     p = s.positions
     asked = (s.copy >= 0) & (s.home >= 0) & (s.place >= 0)
     claimed = np.clip(np.nan_to_num(p.p_shelf, nan=0.5), 0.0, 1.0)
-    here = honest_claims(claimed, s.home == s.place, asked, policy)
+    everybody = asked & (behind <= 0.0)
+    here = honest_claims(claimed, s.home == s.place, everybody, policy)
     second = np.where(s.alt >= 0, np.clip(np.nan_to_num(p.p_alt, nan=0.0), 0.0, 1.0), 0.0)
     # What the claim loses goes to the other places as localization divided the rest among them.
     second *= np.divide(1.0 - here, 1.0 - claimed, out=np.ones(len(s)), where=claimed < 1.0)
@@ -72,7 +89,7 @@ def _wrong_shelf(s: Shelved, places: Places, policy: Policy) -> Floats:
     rest = np.clip(1.0 - here - second, 0.0, 1.0)
     sigma = np.hypot(np.nan_to_num(p.sigma_along_m, nan=0.1), _EDGE_M)
     home, place = np.maximum(s.home, 0), np.maximum(s.place, 0)
-    everybody, asked = asked, asked & (s.home != s.place)
+    asked = asked & (s.home != s.place)
     away_m = places.distance_m(np.where(asked, s.home, -1), p.x_m, p.y_m, p.z_m)
     near = ~(away_m > np.maximum(_NEAR_M, 3.0 * sigma))
     at_home = np.where(s.alt == s.home, second, np.where(near, _OTHERS * rest, 0.01 * rest))
@@ -86,8 +103,8 @@ def _wrong_shelf(s: Shelved, places: Places, policy: Policy) -> Floats:
     # Three ways to be off: home is the second best place, home is near, home is far.
     second_best = asked & (s.alt == s.home)
     beside = asked & near & ~second_best
-    confused = _share_of(claimed, second_best, everybody, _NEXT * share)
-    slipped = _share_of(claimed, beside, everybody, _NEXT * share)
+    confused = _share_of(claimed, second_best & everybody, everybody, _NEXT * share)
+    slipped = _share_of(claimed, beside & everybody, everybody, _NEXT * share)
     far = np.maximum(confused + slipped - share, 0.0)
     at_home = np.where(second_best | beside, at_home, np.maximum(at_home, _FAR_SLIPS * far))
     confidence = (1.0 - at_home) * share / ((1.0 - at_home) * share + at_home * (1.0 - share))
@@ -96,7 +113,8 @@ def _wrong_shelf(s: Shelved, places: Places, policy: Policy) -> Floats:
         confidence = np.where(off, np.minimum(confidence, most), confidence)
     confidence = np.clip(confidence, 0.0, 0.999)
     odds = confidence / (1.0 - confidence) / _beneath_its_place(s, places, sigma, asked)
-    return np.where(asked, np.minimum(odds / (1.0 + odds), 0.995), 0.0)
+    confidence = np.minimum(odds / (1.0 + odds), 1.0 - behind)
+    return np.where(asked, np.minimum(confidence, 0.995), 0.0)
 
 
 def _beneath_its_place(s: Shelved, places: Places, sigma: Floats, asked: Bools) -> Floats:

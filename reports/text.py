@@ -157,9 +157,24 @@ class T:
         )
 
     @staticmethod
+    def status_behind(status: str, home: str, readings: int) -> str:
+        word = STATUS_WORDS.get(status, status)
+        times = plural(readings, _("once"), _("{n} times"))
+        return _(
+            "The catalogue says {status}; it was heard {times} from afar, through or over a bookcase, and most likely"
+            " stands at {home}, which was not scanned."
+        ).format(status=word, home=home, times=times)
+
+    @staticmethod
     def unknown_tag(readings: int) -> str:
         times = plural(readings, _("once"), _("{n} times"))
         return _("Heard {times}; no copy in the catalogue carries this tag.").format(times=times)
+
+    @staticmethod
+    def perhaps_behind() -> str:
+        return _(
+            " It may stand near here on a shelf that was not scanned, such as the other side of the bookcase."
+        )
 
     @staticmethod
     def duplicate_epc(copies: int, barcodes: str) -> str:

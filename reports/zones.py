@@ -84,6 +84,24 @@ class Heard:
         heard = np.where(inside, self._sum_heard[bounded] - self._sum_heard[np.minimum(first, bounded)], 0.0)
         return np.divide(heard, length, out=np.zeros(len(place)), where=length > 0.0)
 
+    def unheard_share(self) -> Floats:
+        """Return the share of each place that was not scanned, shape (places,); 0 everywhere without coverage.
+
+        Stretches too short for a zone do not count.
+        """
+        if not len(self._p):
+            return np.zeros(len(self.places))
+        known, missed = self._lengths()
+        share = np.divide(missed, known, out=np.ones(len(self.places)), where=known > 0.0)
+        return np.where((known > 0.0) & (missed < _SHORTEST_M - 1e-9), 0.0, share)
+
+    def _lengths(self) -> tuple[Floats, Floats]:
+        """Return the length of each place's cells, and of those that were not scanned."""
+        count, length = len(self.places), self._to - self._from
+        low = length * (self._p < self.scanned_from)
+        known = np.bincount(self._place, weights=length, minlength=count).astype(np.float64)
+        return known, np.bincount(self._place, weights=low, minlength=count).astype(np.float64)
+
     def share(self) -> float:
         """Return the share of the shelf metres asked for that were scanned (nan without any)."""
         length = self._to - self._from
@@ -100,12 +118,7 @@ class Heard:
 
     def zones(self) -> list[Zone]:
         """Return what was not scanned, in walking order: blocks of whole shelves, and parts of shelves."""
-        count = len(self.places)
-        missed: Floats = np.zeros(count)
-        known: Floats = np.zeros(count)
-        length = self._to - self._from
-        np.add.at(known, self._place, length)
-        np.add.at(missed, self._place, np.where(self._p < self.scanned_from, length, 0.0))
+        known, missed = self._lengths()
         whole = self.asked & ((known <= 0.0) | (missed >= _WHOLE * known))
         zones = _blocks(self.places, whole)
         partly = self.asked & ~whole & (missed >= _SHORTEST_M - 1e-9)
