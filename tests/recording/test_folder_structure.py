@@ -2,6 +2,9 @@
 
 import json
 import os
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +59,28 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "loop", "loop")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
-    folder = write(tmp_path / "rec")
-    (folder / "poses.parquet").chmod(0)
-    refused(folder, "poses.parquet", "ermission")
+@contextmanager
+def nobody() -> Generator[None]:
+    """Root may read everything; be somebody else for a while."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def test_a_file_that_may_not_be_read_is_refused() -> None:
+    # Not below tmp_path, which pytest keeps to its own user.
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        folder = write(Path(place) / "rec")
+        folder.chmod(0o755)
+        (folder / "poses.parquet").chmod(0)
+        with nobody():
+            refused(folder, "poses.parquet", "ermission")
 
 
 @pytest.mark.parametrize("column", list(reading_columns()))
