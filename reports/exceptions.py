@@ -11,6 +11,7 @@ import numpy.typing as npt
 from localization.positions import Coverage, Positions
 from reports.behind import heard_from_behind, misled
 from reports.books import EXPECTED, LOST, Catalogue, Shelved
+from reports.deaf import doubt_silence
 from reports.exceptions_csv import number_findings
 from reports.findings import KINDS, Finding, finding_id
 from reports.gaps import Gap, Gaps
@@ -20,7 +21,7 @@ from reports.places import Places
 from reports.policy import Policy
 from reports.settle import settle
 from reports.text import T
-from reports.zones import Heard, Zone, zone_finding, zone_name
+from reports.zones import Heard, zone_finding
 from stacks.holdings import Holdings
 from stacks.plan import Plan
 
@@ -29,7 +30,6 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _NOT_HERE = 0.2  # from this chance on that a tag stands on an unscanned shelf nearby, that is said
-_SILENT_SHELF = 5  # from so many expected books on, a shelf more than half silent is in doubt as a whole
 
 
 def find_exceptions(
@@ -90,7 +90,7 @@ def find_in(
     gaps = Gaps(shelved, catalogue, places, verdict.right)
     expected = expected_copies(catalogue, heard.asked)
     silent = find_silent(expected, shelved, catalogue, places, heard, gaps, chosen, likely_behind)
-    silent, doubted = _doubt_silent_shelves(silent, expected, catalogue, places, chosen)
+    silent, doubted = doubt_silence(silent, expected, catalogue, places, chosen)
 
     zones = heard.zones() if len(places) else []
     findings = [
@@ -274,28 +274,6 @@ def _missing_findings(silent: Silent, c: Catalogue, gaps: Gaps, policy: Policy) 
             confidence=float(silent.missing[row]),
             evidence=evidence,
         )
-
-
-def _doubt_silent_shelves(
-    silent: Silent, expected: Ints, c: Catalogue, places: Places, policy: Policy
-) -> tuple[Silent, list[Finding]]:
-    """Take back the missing books of a shelf that is silent as a whole: that is no theft but a scan gone wrong."""
-    if not len(silent.copy):
-        return silent, []
-    home = c.home[silent.copy]
-    due = np.bincount(c.home[expected], minlength=len(places))
-    gone = np.bincount(home[silent.p_heard >= policy.scanned_from], minlength=len(places))
-    doubted = (due >= _SILENT_SHELF) & (2 * gone > due)
-    findings: list[Finding] = []
-    for i in np.flatnonzero(doubted).tolist():
-        row = places.rows[i]
-        name = zone_name([row], Zone((i,), row.from_m, row.to_m, True))
-        sentence = T.silent_shelf(name, int(gone[i]), int(due[i]))
-        findings.append(
-            Finding("zone_not_scanned", "", shelf_id=row.id, offset_m=row.from_m, confidence=0.9, evidence=sentence,
-                    extent_m=row.to_m - row.from_m)
-        )  # fmt: skip
-    return replace(silent, missing=np.where(doubted[home], 0.0, silent.missing)), findings
 
 
 def _tag_findings(s: Shelved, c: Catalogue, places: Places, behind: Floats) -> Iterator[Finding]:

@@ -109,8 +109,8 @@ class T:
     @staticmethod
     def silent_shelf(zone: str, silent: int, expected: int) -> str:
         return _(
-            "{zone}: {silent} of {expected} books expected there were silent although the shelf was in reach, so the"
-            " shelf is in doubt and none of them is called missing."
+            "{zone}: {silent} of {expected} books expected there were silent although they were in reach, more than"
+            " usually go missing, so the scan is in doubt and none of them is called missing."
         ).format(zone=zone[:1].upper() + zone[1:], silent=silent, expected=expected)
 
     @staticmethod

@@ -120,7 +120,7 @@ class Heard:
         """Return what was not scanned, in walking order: blocks of whole shelves, and parts of shelves."""
         known, missed = self._lengths()
         whole = self.asked & ((known <= 0.0) | (missed >= _WHOLE * known))
-        zones = _blocks(self.places, whole)
+        zones = blocks(self.places, whole)
         partly = self.asked & ~whole & (missed >= _SHORTEST_M - 1e-9)
         zones.extend(self._spans(partly))
         return sorted(zones, key=lambda z: (z.places[0], z.from_m))
@@ -142,7 +142,7 @@ class Heard:
         return spans
 
 
-def _blocks(places: Places, whole: Bools) -> list[Zone]:
+def blocks(places: Places, whole: Bools) -> list[Zone]:
     """Merge neighbouring whole shelves of a level, then levels that share the same stretch."""
     by_level: dict[tuple[int, int], list[int]] = defaultdict(list)
     for i in range(len(places)):
