@@ -194,5 +194,6 @@ def zone_name(rows: list[Place], zone: Zone) -> str:
     name = f"{face}, {T.bays(bays)}, {T.levels(levels)}"
     if zone.whole:
         return name
-    left = rows[0].from_m
-    return T.part_of_shelf(name, zone.from_m - left, zone.to_m - left)
+    # The cells of coverage are those of the face, and reach over the ends of its shelves.
+    left, right = rows[0].from_m, rows[0].to_m
+    return T.part_of_shelf(name, max(zone.from_m, left) - left, min(zone.to_m, right) - left)

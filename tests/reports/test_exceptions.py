@@ -92,6 +92,17 @@ def test_part_of_a_shelf_that_was_not_scanned(library):
     assert f.shelf_id == "A-03-2"
 
 
+def test_a_zone_is_told_within_its_shelf(library):
+    coverage = library.coverage()
+    coverage.from_m[:] -= 0.02
+    coverage.to_m[:] -= 0.02
+    low = (coverage.shelf_id == "A-03-2") & (coverage.to_m < 2.1)
+    coverage.p_heard[low] = 0.2
+    found = find_exceptions(library.positions(), coverage, library.plan, library.holdings())
+    (f,) = only(found, "zone_not_scanned")
+    assert "level 2, 0 to 28 cm from its left end" in f.evidence
+
+
 def test_a_face_out_of_reach_is_one_zone(build):
     world = build(faces=("A", "B"))
     for shelf in [s.id for s in world.plan.face("B").shelves]:
