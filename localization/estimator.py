@@ -15,6 +15,7 @@ from localization.calibration import Calibration
 from localization.coverage import make_coverage
 from localization.delays import find_delays
 from localization.dense import refine_dense
+from localization.differences import place_by_differences
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
 from localization.listening import Listening
 from localization.observations import Mounts, Observations, driven_m, observe, tag_blocks
@@ -239,6 +240,7 @@ class _Work:
                 )
         places = place(candidates, hypotheses, fits, scores, frames)
         places = place_by_rssi(observations, candidates, places, frames)
+        places = place_by_differences(observations, candidates, places, weight)
         places, notes = refine_dense(observations, candidates, hypotheses, places, frames)
         common, local = _shared_sigma(observations, candidates, places, poses, localizer.calibration)
         places = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local))

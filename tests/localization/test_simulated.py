@@ -54,7 +54,12 @@ def test_bars_hold(night):
     positions, _, face, offset = matched(night)
     right = positions.face_id == face
     error = np.abs(positions.offset_m - offset)[right]
-    assert 0.85 <= np.mean(error < 1.645 * positions.sigma_along_m[right]) <= 0.99
+    assert np.mean(error < 1.645 * positions.sigma_along_m[right]) >= 0.85
+    # Whether bars are too wide shows in the local errors: the run's common error is one draw for all its tags.
+    signed = (positions.offset_m - offset)[right]
+    for name in np.unique(face[right]):
+        signed[face[right] == name] -= np.median(signed[face[right] == name])
+    assert 0.85 <= np.mean(np.abs(signed) < 1.645 * positions.sigma_local_m[right]) <= 0.99
     known = positions.p_shelf[np.isfinite(positions.p_shelf)]
     assert ((known >= 0) & (known <= 1)).all()
 
@@ -72,7 +77,7 @@ def test_neighbours_stand_in_order(night):
             np.abs(gap) / np.hypot(positions.sigma_local_m[here][1:], positions.sigma_local_m[here][:-1]) > 2
         )
     right, sure = np.array(right), np.array(sure)
-    assert right.mean() > 0.8
+    assert right.mean() > 0.96
     assert right[sure].mean() > 0.9
 
 
