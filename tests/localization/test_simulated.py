@@ -55,13 +55,22 @@ def test_bars_hold(night):
     right = positions.face_id == face
     error = np.abs(positions.offset_m - offset)[right]
     assert np.mean(error < 1.645 * positions.sigma_along_m[right]) >= 0.85
-    # Whether bars are too wide shows in the local errors: the run's common error is one draw for all its tags.
     signed = (positions.offset_m - offset)[right]
     for name in np.unique(face[right]):
         signed[face[right] == name] -= np.median(signed[face[right] == name])
     assert 0.85 <= np.mean(np.abs(signed) < 1.645 * positions.sigma_local_m[right]) <= 0.99
     known = positions.p_shelf[np.isfinite(positions.p_shelf)]
     assert ((known >= 0) & (known <= 1)).all()
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="bars along the face are too wide in simulated libraries"
+)
+def test_bars_are_not_too_wide(night):
+    positions, _, face, offset = matched(night)
+    right = positions.face_id == face
+    error = np.abs(positions.offset_m - offset)[right]
+    assert np.mean(error < 1.645 * positions.sigma_along_m[right]) <= 0.99
 
 
 def test_neighbours_stand_in_order(night):
