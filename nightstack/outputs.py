@@ -8,13 +8,15 @@ from pathlib import Path
 from nightstack.errors import InputError
 
 
-def output_folder(folder: Path) -> Path:
+def output_folder(folder: Path, option: str = "--out") -> Path:
     """Check that a folder is there or can be made; nothing is made yet.
 
     Parameters
     ----------
     folder
-        What ``--out`` named.
+        What the option named.
+    option
+        The option that names another.
 
     Returns
     -------
@@ -30,19 +32,21 @@ def output_folder(folder: Path) -> Path:
     while not there.exists():
         there = there.parent
     if not there.is_dir():
-        raise InputError(f"{there}: is no folder; name another with --out")
+        raise InputError(f"{there}: is no folder; name another with {option}")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"{there}: cannot be written to; name another place with --out")
+        raise InputError(f"{there}: cannot be written to; name another place with {option}")
     return folder
 
 
-def output_file(file: Path) -> Path:
+def output_file(file: Path, option: str = "--out") -> Path:
     """Check that a file can be written or replaced; nothing is made yet.
 
     Parameters
     ----------
     file
-        What ``--out`` named.
+        What the option named.
+    option
+        The option that names another.
 
     Returns
     -------
@@ -55,6 +59,6 @@ def output_file(file: Path) -> Path:
         It is a folder, a part of its path is a file, or its folder cannot be written to.
     """
     if file.is_dir():
-        raise InputError(f"{file}: is a folder; name a file with --out")
-    output_folder(file.parent)
+        raise InputError(f"{file}: is a folder; name a file with {option}")
+    output_folder(file.parent, option)
     return file

@@ -9,18 +9,30 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nightstack.errors import InputError
-from nightstack.outputs import output_file
+from nightstack.outputs import output_file, output_folder
 from nightstack.progress import progress
 
 if TYPE_CHECKING:
+    from localization import Calibration
+    from localization.evaluation import Evaluation
     from localization.positions import Coverage, Positions
-    from recording import Recording
+    from recording import Recording, Truth
     from stacks.plan import Plan
 
 RecordingFolder = Annotated[Path, typer.Argument(help="A recording folder.", metavar="RECORDING")]
 PlanFile = Annotated[
     Path | None,
     typer.Option("--plan", help="plan.json to use; default: the one in the folder.", metavar="FILE"),
+]
+ShownTags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", help="EPC of a tag to show as well (may be given again).", metavar="EPC"),
+]
+ShownShelves = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shelf", help="Shelf, or face without shelves, to show as well (may be given again).", metavar="ID"
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
@@ -48,25 +60,58 @@ def localize(
         typer.Option(help="A calibration file. Nothing saved is read unless named.", metavar="FILE"),
     ] = None,
     jobs: Annotated[int, typer.Option(help="Cores to use; 0: all.", min=0)] = 1,
+    plot: Annotated[
+        bool,
+        typer.Option(
+            "--plot",
+            help="Draw the run, some shelves and tags: index.html and SVG files in `looking` beside the positions.",
+        ),
+    ] = False,
+    plot_out: Annotated[
+        Path | None, typer.Option(help="Draw into this folder instead; implies --plot.", metavar="DIR")
+    ] = None,
+    tag: ShownTags = None,
+    shelf: ShownShelves = None,
     as_json: AsJson = False,
 ) -> None:
     """Work out where each tag of a recording stands; writes positions.parquet and coverage.parquet."""
     from localization.positions import write_coverage, write_positions
+    from nightstack import looking
     from recording import read_recording
 
     positions_file = _positions_file(out if out is not None else recording)
+    folder = plot_out if plot_out is not None else positions_file.parent / "looking" if plot else None
+    if folder is not None:
+        output_folder(folder, "--plot-out")
+    elif tag or shelf:
+        raise InputError("--tag and --shelf choose pictures: add --plot")
     heard = read_recording(recording, truth=False)
+    the_plan = _plan_of(heard, plan)
+    shown = [_epc(text, "--tag") for text in tag or ()]
+    looking.check(shown, shelf or (), heard.readings.tags, the_plan)
+    truth = looking.truth_beside(recording) if folder is not None else None
+    labels = looking.labels_of(heard) if folder is not None else {}
     _say_notes(heard.notes, as_json)
-    positions, coverage, notes = _localize(heard, _plan_of(heard, plan), calibration, jobs, quiet=as_json)
+    positions, coverage, notes = _localize(heard, the_plan, calibration, jobs, quiet=as_json)
     _say_notes(notes, as_json)
+    album = None
+    if folder is not None:
+        album = looking.draw(
+            f"Run {heard.info.run_id}", positions, plan=the_plan, coverage=coverage,
+            evaluation=_judged(positions, truth, the_plan), truth=truth, recording=heard,
+            calibration=_calibration(calibration), labels=labels, notes=(*heard.notes, *notes), tags=shown,
+            shelves=shelf or (), quiet=as_json,
+        )  # fmt: skip
     positions_file.parent.mkdir(parents=True, exist_ok=True)
     write_positions(positions_file, positions)
     write_coverage(positions_file.with_name("coverage.parquet"), coverage)
+    page = album.write(folder)[0] if album is not None and folder is not None else None
     placed = int(positions.placed.sum())
     if as_json:
         summary = {
             "positions": str(positions_file),
             "coverage": str(positions_file.with_name("coverage.parquet")),
+            **({"page": str(page)} if page is not None else {}),
             "tags": len(positions),
             "placed": placed,
             "readings": len(heard.readings),
@@ -75,6 +120,8 @@ def localize(
         typer.echo(json.dumps(summary, indent=2))
     else:
         typer.echo(f"{len(positions)} tags heard, {placed} placed: {positions_file}")
+        if page is not None:
+            typer.echo(f"pictures: {page}")
 
 
 def exceptions(
@@ -135,24 +182,67 @@ def evaluate(
     exclude: Annotated[
         list[str] | None, typer.Option(help="EPC to leave out (may be given again).", metavar="EPC")
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw errors, honesty, maps, shelves and tags into one HTML page.", metavar="FILE.html"
+        ),
+    ] = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option(
+            help="For the page: the recording folder, which has the tags' phases. Default: the truth's folder.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="For the page: the calibration the positions were made with.", metavar="FILE"),
+    ] = None,
+    tag: ShownTags = None,
+    shelf: ShownShelves = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare positions with the truth: errors, order, shelves, honesty of the error bars."""
     from localization.evaluate import evaluate as measure
-    from localization.positions import read_positions
-    from recording import read_truth
+    from localization.positions import read_coverage, read_positions
+    from nightstack import looking
+    from recording import read_recording, read_truth
     from stacks.plan import read_plan
 
+    if page is not None:
+        output_file(page, "--page")
+    elif tag or shelf or recording is not None or calibration is not None:
+        raise InputError(
+            "--recording, --calibration, --tag and --shelf are for the page: add --page FILE.html"
+        )
     truth_file = truth / "truth.parquet" if truth.is_dir() else truth
     if plan is None and truth_file.with_name("plan.json").exists():
         plan = truth_file.with_name("plan.json")
+    positions_file = positions / "positions.parquet" if positions.is_dir() else positions
+    places, true_places = read_positions(positions_file), read_truth(truth_file)
+    the_plan = read_plan(plan) if plan is not None else None
     result = measure(
-        read_positions(positions / "positions.parquet" if positions.is_dir() else positions),
-        read_truth(truth_file),
-        read_plan(plan) if plan is not None else None,
-        exclude=tuple(_epc(text) for text in exclude or ()),
+        places, true_places, the_plan, exclude=tuple(_epc(text, "--exclude") for text in exclude or ())
     )
+    if page is not None:
+        folder = recording
+        if folder is None and truth_file.with_name("readings.parquet").exists():
+            folder = truth_file.parent
+        heard = read_recording(folder, truth=False) if folder is not None else None
+        coverage_file = positions_file.with_name("coverage.parquet")
+        name = heard.info.run_id if heard is not None else positions_file.stem
+        album = looking.draw(
+            f"Evaluation of {name}", places, plan=the_plan, evaluation=result, truth=true_places, recording=heard,
+            coverage=read_coverage(coverage_file) if coverage_file.exists() else None,
+            calibration=_calibration(calibration), labels=looking.labels_of(heard), notes=result.notes,
+            tags=[_epc(text, "--tag") for text in tag or ()], shelves=shelf or (), quiet=as_json,
+        )  # fmt: skip
+        page.parent.mkdir(parents=True, exist_ok=True)
+        album.write_page(page)
     typer.echo(json.dumps(result.to_json(), indent=2) if as_json else result.table())
+    if page is not None and not as_json:
+        typer.echo(f"page: {page}")
 
 
 def replay(
@@ -192,9 +282,8 @@ def _localize(
     import os
 
     from localization import localize as work_out
-    from localization import read_calibration
 
-    settings = read_calibration(calibration) if calibration is not None else None
+    settings = _calibration(calibration)
     with progress("localize", quiet=quiet) as tell:
         result = work_out(heard, plan, calibration=settings, jobs=jobs or os.cpu_count() or 1, progress=tell)
     return result.positions, result.coverage, tuple(result.notes)
@@ -225,13 +314,30 @@ def _plan_of(heard: Recording, plan: Path | None) -> Plan | None:
     return read_plan(file) if file is not None else None
 
 
-def _epc(text: str) -> str:
+def _calibration(file: Path | None) -> Calibration | None:
+    from localization import read_calibration
+
+    return read_calibration(file) if file is not None else None
+
+
+def _judged(positions: Positions, truth: Truth | None, plan: Plan | None) -> Evaluation | None:
+    """Hold positions against a truth that may have nothing to say of them."""
+    from localization.evaluate import EvaluationError
+    from localization.evaluate import evaluate as measure
+
+    try:
+        return measure(positions, truth, plan) if truth is not None else None
+    except EvaluationError:
+        return None
+
+
+def _epc(text: str, option: str) -> str:
     try:
         bytes.fromhex(text)
     except ValueError:
         text = ""
     if not text:
-        raise InputError("--exclude: an EPC is hexadecimal of whole bytes, such as 3085E4A63B21779900000018")
+        raise InputError(f"{option}: an EPC is hexadecimal of whole bytes, such as 3085E4A63B21779900000018")
     return text.upper()
 
 

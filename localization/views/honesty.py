@@ -1,0 +1,163 @@
+"""Are the error bars honest? Intervals against the share inside, errors against sigmas, and all errors."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from localization.evaluation import Evaluation
+from localization.views.svg import Canvas, Scale
+
+Floats = npt.NDArray[np.float64]
+
+WIDTH, HEIGHT = 440.0, 400.0
+LEFT, RIGHT, TOP, BOTTOM = 58.0, 424.0, 40.0, 320.0
+#: Stated intervals, per cent.
+STATED = np.array([10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99], np.float64)
+MOST_POINTS = 1500
+#: Groups of tags of like stated sigma, and how many tags make one.
+MOST_GROUPS, LEAST_IN_GROUP = 8, 15
+
+
+def shares_inside(error_m: Floats, sigma_m: Floats, stated: Floats = STATED) -> tuple[Floats, int]:
+    """Return the share of errors inside each stated interval, per cent, and of how many tags.
+
+    An interval of ``p`` per cent is taken as a normal distribution's: ``sigma`` times its ``(100 + p) / 2`` percentile.
+    """
+    known = np.isfinite(error_m) & np.isfinite(sigma_m) & (sigma_m > 0)
+    if not known.any():
+        return np.full(len(stated), np.nan), 0
+    size = np.abs(error_m[known]) / sigma_m[known]
+    reach = ndtri(0.5 + stated / 200.0)
+    return 100.0 * (size[:, None] <= reach).mean(axis=0), int(known.sum())
+
+
+def calibration_picture(evaluation: Evaluation) -> Canvas:
+    """Draw stated intervals against the share of tags inside them."""
+    canvas = Canvas(WIDTH, HEIGHT, "Stated interval against the share of tags inside")
+    canvas.text(8, 18, "Stated interval and share inside", "v-head")
+    x, y = Scale(0, 100, LEFT, RIGHT), Scale(0, 100, BOTTOM, TOP)
+    canvas.upward(y, LEFT, "share of tags inside, %", right=RIGHT)
+    canvas.across(x, BOTTOM, "stated interval, %", top=TOP)
+    tags = evaluation.tags
+    curves = [
+        ("along", "s0", "as it is", *shares_inside(tags.error_m, tags.sigma_along_m)),
+        ("local", "s1", "less each face's median", *shares_inside(tags.local_error_m, tags.sigma_local_m)),
+    ]
+    count = max(n for *_, n in curves)
+    if count:
+        p = np.linspace(0.0, 100.0, 41)
+        spread = 1.645 * 100.0 * np.sqrt(p / 100 * (1 - p / 100) / count)
+        outline = np.concatenate([p, p[::-1]]), np.concatenate([p + spread, (p - spread)[::-1]])
+        canvas.path(x.all(outline[0]), y.all(outline[1]), "v-f-soft v-veil", closed=True)
+    canvas.line(x(0), y(0), x(100), y(100), "v-thin v-dash v-l-ink")
+    entries = [
+        ("line", "v-thin v-dash v-l-ink", "honest"),
+        ("box", "v-f-soft v-veil", f"90 % by chance, {count} tags"),
+    ]
+    for name, colour, words, share, n in curves:
+        if not n:
+            continue
+        at_90 = float(share[STATED == 90][0])
+        for stated, inside in zip(STATED.tolist(), share.tolist(), strict=True):
+            canvas.open(
+                name,
+                f"stated {stated:.0f} %: {inside:.1f} % inside",
+                stated=f"{stated:.0f}",
+                inside=f"{inside:.2f}",
+            )
+            canvas.dots([x(stated)], [y(inside)], 3.2, f"v-l-{colour}")
+            canvas.close()
+        canvas.path(x.all(STATED), y.all(share), f"v-line v-l-{colour}")
+        entries.append(("line", f"v-line v-l-{colour}", f"{words} (90 %: {at_90:.0f} %)"))
+    canvas.legend(8, BOTTOM + 54, entries, WIDTH - 16)
+    return canvas
+
+
+def sigma_picture(evaluation: Evaluation) -> Canvas:
+    """Draw each tag's error, less its face's median, against the local sigma stated for it."""
+    canvas = Canvas(WIDTH, HEIGHT, "Error against stated sigma")
+    canvas.text(8, 18, "Error against the sigma stated for it", "v-head")
+    tags = evaluation.tags
+    known = np.isfinite(tags.local_error_m) & np.isfinite(tags.sigma_local_m) & (tags.sigma_local_m > 0)
+    error, sigma = 100 * np.abs(tags.local_error_m[known]), 100 * tags.sigma_local_m[known]
+    if not len(error):
+        canvas.text(LEFT, 60, "no tag of the truth was placed", "v-soft")
+        return canvas
+    x = Scale(*_decades(sigma, 0.8, 1.25, 3.0), LEFT, RIGHT, log=True)
+    # Tiny errors are luck, not skill: they are drawn at the lower edge.
+    floor = 0.02 * float(np.median(sigma))
+    y = Scale(floor, max(float(error.max()) * 1.25, float(sigma.max()) * 2.6), BOTTOM, TOP, log=True)
+    canvas.upward(y, LEFT, "error less the face's median, cm", right=RIGHT, away=42)
+    canvas.across(x, BOTTOM, "stated sigma_local, cm", top=TOP)
+    ends = np.array([x.low, x.high])
+    canvas.path(x.all(ends), y.all(ends), "v-thin v-l-ink")
+    canvas.path(x.all(ends), y.all(1.645 * ends), "v-thin v-dash v-l-ink")
+    keep = np.arange(len(error))[:: max(math.ceil(len(error) / MOST_POINTS), 1)]
+    canvas.open("tags")
+    canvas.dots(x.all(sigma[keep]), y.all(error[keep]), 1.4, "v-l-k1")
+    canvas.close()
+    middle, at_68, at_90 = _groups(sigma, error)
+    canvas.path(x.all(middle), y.all(at_68), "v-line v-l-s0")
+    canvas.dots(x.all(middle), y.all(at_68), 3.2, "v-l-s0")
+    canvas.path(x.all(middle), y.all(at_90), "v-line v-l-s1")
+    canvas.dots(x.all(middle), y.all(at_90), 3.2, "v-l-s1")
+    entries = [
+        ("dot", "v-l-k1", "a tag"),
+        ("line", "v-thin v-l-ink", "sigma"),
+        ("line", "v-thin v-dash v-l-ink", "1.645 sigma"),
+        ("line", "v-line v-l-s0", "68 % of like tags are below"),
+        ("line", "v-line v-l-s1", "90 % are below"),
+    ]
+    canvas.legend(8, BOTTOM + 54, entries, WIDTH - 16)
+    return canvas
+
+
+def errors_picture(evaluation: Evaluation) -> Canvas:
+    """Draw the share of tags whose error is below a size."""
+    canvas = Canvas(WIDTH, HEIGHT, "Share of tags below an error")
+    canvas.text(8, 18, "Share of tags below an error", "v-head")
+    tags = evaluation.tags
+    curves = [
+        ("s0", "as it is", tags.error_m),
+        ("s1", "less each face's median", tags.local_error_m),
+        ("s2", "constant guess", tags.constant_error_m),
+    ]
+    sizes = [(c, words, np.sort(100 * np.abs(e[np.isfinite(e)]))) for c, words, e in curves]
+    every = np.concatenate([size for *_, size in sizes])
+    if not len(every):
+        canvas.text(LEFT, 60, "no tag of the truth was placed", "v-soft")
+        return canvas
+    x = Scale(0.1, max(float(every.max()) * 1.1, 10.0), LEFT, RIGHT, log=True)
+    y = Scale(0, 100, BOTTOM, TOP)
+    canvas.upward(y, LEFT, "share of tags, %", right=RIGHT)
+    canvas.across(x, BOTTOM, "error along the face, cm", top=TOP)
+    entries: list[tuple[str, str, str]] = []
+    for colour, words, size in sizes:
+        if not len(size):
+            continue
+        at = np.unique(np.linspace(0, len(size) - 1, min(len(size), 200)).astype(np.int64))
+        canvas.path(x.all(size[at]), y.all(100.0 * (at + 1) / len(size)), f"v-line v-l-{colour}")
+        entries.append(("line", f"v-line v-l-{colour}", f"{words} (mean {size.mean():.2f} cm)"))
+    canvas.legend(8, BOTTOM + 54, entries, WIDTH - 16)
+    return canvas
+
+
+def _decades(values: Floats, below: float, above: float, least: float) -> tuple[float, float]:
+    """Return ends a little beyond the values, at least a factor of ``least`` apart."""
+    low, high = float(values.min()) * below, float(values.max()) * above
+    if high / low < least:
+        middle = math.sqrt(low * high)
+        low, high = middle / math.sqrt(least), middle * math.sqrt(least)
+    return low, high
+
+
+def _groups(sigma: Floats, error: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the middle sigma, and the 68.3 % and 90 % quantile of the errors, of tags of like sigma."""
+    order = np.argsort(sigma, kind="stable")
+    parts = np.array_split(order, max(min(MOST_GROUPS, len(order) // LEAST_IN_GROUP), 1))
+    quantiles = np.array([np.quantile(error[part], [0.683, 0.9]) for part in parts])
+    return np.array([np.median(sigma[part]) for part in parts]), quantiles[:, 0], quantiles[:, 1]

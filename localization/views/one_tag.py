@@ -1,0 +1,418 @@
+"""What was heard of one tag, and how well the place it was given explains that: worked out anew for a single tag.
+
+Everything is judged at the offset that the positions name, so that a picture shows what is reported and not another
+fit beside it. Depth and height, which a position tells loosely if at all, are fitted to the tag's phases at that
+offset, near the place named.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from localization.ambiguity import find_ambiguity
+from localization.calibration import Calibration
+from localization.delays import find_delays
+from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
+from localization.kernels import STUDENT_NU
+from localization.observations import Mounts, Observations, driven_m, observe
+from localization.positions import Positions
+from localization.profile import CENTRE_SIGMA_M, CENTRE_WRONG, SLACK_M, power_centre, weigh
+from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
+from recording import Recording
+from stacks.plan import Plan
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+#: Offsets at which the posterior is worked out.
+STEP_M = 0.002
+#: Points of a fitted curve.
+CURVE_POINTS = 400
+#: Offsets times observations worked on at once.
+_CHUNK = 2_000_000
+#: Depths and heights tried about the place named, and how likely such errors are.
+OUT_M, UP_M = np.arange(-0.4, 0.401, 0.02), np.arange(-0.15, 0.151, 0.03)
+OUT_SIGMA_M, UP_SIGMA_M = 0.15, 0.05
+#: Scale of residuals to begin with.
+USUAL_RAD = 0.6
+_SCALE_ROUNDS = 20
+_LEAST_RAD, _MOST_RAD = 0.05, 1.5
+
+
+class ViewError(ValueError):
+    """Something that cannot be shown: what, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one antenna heard of the tag in one pass; ``n`` observations by offset, ``c`` points of the fitted curve.
+
+    Attributes
+    ----------
+    antenna, number : int
+        Antenna id, and which of its passes (from 1).
+    u_m : float64 array, shape (n,)
+        The antenna's offset along the face.
+    phase_rad : float64 array, shape (n,)
+        Brought to one channel at the tag's place, less the pass' own constant, in -pi..pi; NaN where there is none.
+    weight : float64 array, shape (n,)
+        What the estimator made of each.
+    rssi_dbm : float64 array, shape (n,)
+    curve_u_m, curve_rad : float64 array, shape (c,)
+        What the place would have given, in -pi..pi, NaN where it wraps.
+    """
+
+    antenna: int
+    number: int
+    u_m: Floats
+    phase_rad: Floats
+    weight: Floats
+    rssi_dbm: Floats
+    curve_u_m: Floats
+    curve_rad: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class TagView:
+    """One tag; ``g`` offsets.
+
+    Attributes
+    ----------
+    epc : str
+    place : str
+        Shelf or face, as people name it.
+    offset_m, truth_m : float
+        Along the face; the truth is NaN where it is not known, or on another face.
+    sigma_along_m, sigma_local_m, quality : float
+    readings : int
+    passes : tuple of Pass
+    doubled : bool
+        Phases were known up to pi and doubled.
+    has_phase : bool
+    residual_rad : float
+        Scale of the residuals at the place; NaN without phase.
+    grid_m, posterior, coherence : float64 array, shape (g,)
+        Offsets; the density per metre that this tag's own phases give them, at the depth and height it was placed at;
+        and the share (0..1) of the signal that would add up there. Empty without phase.
+    interval_m : tuple of float
+        Between the 5th and the 95th percentile of that density; NaN without phase.
+    note : str
+        Why something is not shown; else empty.
+    """
+
+    epc: str
+    place: str
+    offset_m: float
+    truth_m: float
+    sigma_along_m: float
+    sigma_local_m: float
+    quality: float
+    readings: int
+    passes: tuple[Pass, ...]
+    doubled: bool
+    has_phase: bool
+    residual_rad: float
+    grid_m: Floats
+    posterior: Floats
+    coherence: Floats
+    interval_m: tuple[float, float]
+    note: str
+
+
+class TagLooker:
+    """Looks at single tags of a recording; what belongs to the whole run is worked out once.
+
+    Parameters
+    ----------
+    recording : Recording
+    plan : Plan, optional
+    calibration : Calibration, optional
+        The one the positions were made with.
+    """
+
+    def __init__(
+        self, recording: Recording, plan: Plan | None, calibration: Calibration | None = None
+    ) -> None:
+        self._recording = recording
+        self._calibration = calibration or Calibration()
+        self._frames = Frames.of_plan(plan) if plan is not None and len(plan.faces) else None
+        self._mounts = Mounts.of(recording.info, self._calibration, BEAMWIDTH_DEG)
+        self._way = driven_m(recording.poses)
+        self._doubled = find_ambiguity(recording.info, recording.readings, recording.poses).doubled
+        self._delays: Floats | None = None
+        self._tags = {epc: index for index, epc in enumerate(recording.readings.tags)}
+
+    def look(self, positions: Positions, epc: str, truth_xy: tuple[float, float] | None = None) -> TagView:
+        """Look at one tag.
+
+        Parameters
+        ----------
+        positions : Positions
+        epc : str
+        truth_xy : tuple of float, optional
+            Where it truly stood, map frame.
+
+        Raises
+        ------
+        ViewError
+            Positions or recording do not have it.
+        """
+        at = np.flatnonzero(positions.epc == epc)
+        if not len(at) or epc not in self._tags:
+            raise ViewError(f"tag {epc}: was not heard in this recording; name another with --tag")
+        row = int(at[0])
+        if not positions.placed[row]:
+            return _blank(positions, row, "It was heard, but could not be placed.")
+        observations = self._observe(self._tags[epc])
+        if len(observations) == 0:
+            return _blank(positions, row, "No reading of it has both a pose and an antenna mount.")
+        frames = self._frames or frames_beside_track(observations)
+        candidates = find_candidates(observations, frames, CORRELATION_M)
+        chosen = self._candidate(positions, row, frames, candidates)
+        if chosen is None:
+            return _blank(positions, row, "It was not heard from in front of the face it was placed on.")
+        shift = self._calibration.face_shift_m.get(positions.face_id[row] or "", 0.0)
+        return _view(positions, row, observations, candidates, frames, chosen, shift, truth_xy)
+
+    def _observe(self, tag: int) -> Observations:
+        recording, latency = self._recording, round(self._calibration.latency_s * 1e9)
+        readings = recording.readings
+        if self._delays is None:
+            self._delays = find_delays(readings, recording.poses, self._doubled)
+        rows = np.flatnonzero(readings.tag == tag)
+        usable = recording.poses.covers(readings.t[rows] - latency)
+        usable &= np.isfinite(self._mounts.position_m[readings.antenna[rows], 0])
+        return observe(
+            readings,
+            rows[usable],
+            recording.poses,
+            self._way,
+            self._mounts,
+            self._doubled,
+            self._delays,
+            latency,
+        )
+
+    def _candidate(
+        self, positions: Positions, row: int, frames: Frames, candidates: Candidates
+    ) -> int | None:
+        """Return the candidate of the tag's own face; without a plan, the plane its place is nearest to."""
+        if len(candidates.tag) == 0:
+            return None
+        if self._frames is not None:
+            names = [frames.ids[face] for face in candidates.face]
+            return names.index(positions.face_id[row]) if positions.face_id[row] in names else None
+        place = np.array([positions.x_m[row], positions.y_m[row]])
+        gap = place - frames.origin_m[candidates.face]
+        along = (gap * frames.direction[candidates.face]).sum(axis=1)
+        behind = -(gap * frames.normal[candidates.face]).sum(axis=1)
+        on = (along > -1.0) & (along < frames.length_m[candidates.face] + 1.0) & (behind > 0.0)
+        return int(np.where(on, behind, np.inf).argmin()) if on.any() else None
+
+
+def _blank(positions: Positions, row: int, note: str) -> TagView:
+    empty = np.zeros(0)
+    return TagView(
+        epc=str(positions.epc[row]),
+        place=str(positions.shelf_id[row] or positions.face_id[row] or ""),
+        offset_m=float(positions.offset_m[row]),
+        truth_m=float("nan"),
+        sigma_along_m=float(positions.sigma_along_m[row]),
+        sigma_local_m=float(positions.sigma_local_m[row]),
+        quality=float(positions.quality[row]),
+        readings=int(positions.readings[row]),
+        passes=(),
+        doubled=False,
+        has_phase=False,
+        residual_rad=float("nan"),
+        grid_m=empty,
+        posterior=empty,
+        coherence=empty,
+        interval_m=(float("nan"), float("nan")),
+        note=note,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """The observations before the tag's own face, shape (m,): antenna in the face's frame, and what it heard."""
+
+    u: Floats
+    out: Floats
+    up: Floats
+    k: Floats
+    phase: Floats
+    weight: Floats
+    group: Ints
+
+    def residuals(self, offset_m: Floats, out_m: Floats, up_m: Floats) -> tuple[Floats, Floats]:
+        """Return residuals (m, x) at each place, each group's constant at its best, and the coherence (x,).
+
+        A place is an offset and how much farther from the antennas, and higher, the tag stands than named.
+        """
+        across2 = (self.out[:, None] + out_m) ** 2 + (self.up[:, None] - up_m) ** 2
+        raw = self.phase[:, None] - self.k[:, None] * np.sqrt((self.u[:, None] - offset_m) ** 2 + across2)
+        total = np.zeros((int(self.group.max()) + 1, raw.shape[1]), np.complex128)
+        np.add.at(total, self.group, self.weight[:, None] * np.exp(1j * raw))
+        return _wrap(raw - np.angle(total)[self.group]), np.abs(total).sum(axis=0) / self.weight.sum()
+
+    def log_likelihood(
+        self, offset_m: Floats, out_m: Floats, up_m: Floats, scale: float
+    ) -> tuple[Floats, Floats]:
+        """Return the Student-t log-likelihood (up to a constant) and the coherence at each place, two of (x,)."""
+        log_p, coherence = np.zeros(len(offset_m)), np.zeros(len(offset_m))
+        step = max(_CHUNK // max(len(self.u), 1), 1)
+        for first in range(0, len(offset_m), step):
+            part = slice(first, first + step)
+            rest, coherence[part] = self.residuals(offset_m[part], out_m[part], up_m[part])
+            loss = 0.5 * (STUDENT_NU + 1.0) * np.log1p((rest / scale) ** 2 / STUDENT_NU)
+            log_p[part] = -(self.weight[:, None] * loss).sum(axis=0)
+        return log_p, coherence
+
+    def settled(self, offset_m: float) -> _Heard:
+        """Return the same with depth and height at their likeliest for that offset."""
+        out, up = (axis.ravel() for axis in np.meshgrid(OUT_M, UP_M, indexing="ij"))
+        log_p, _ = self.log_likelihood(np.full(len(out), offset_m), out, up, USUAL_RAD)
+        best = int((log_p - 0.5 * (out / OUT_SIGMA_M) ** 2 - 0.5 * (up / UP_SIGMA_M) ** 2).argmax())
+        return dataclasses.replace(self, out=self.out + out[best], up=self.up - up[best])
+
+
+def _view(
+    positions: Positions, row: int, observations: Observations, candidates: Candidates, frames: Frames,
+    chosen: int, shift: float, truth_xy: tuple[float, float] | None,
+) -> TagView:  # fmt: skip
+    face = int(candidates.face[chosen])
+    origin, direction, normal = frames.origin_m[face], frames.direction[face], frames.normal[face]
+
+    def along(x: float, y: float) -> float:
+        return float((np.array([x, y]) - origin) @ direction)
+
+    place = (float(positions.x_m[row]), float(positions.y_m[row]))
+    offset = along(*place) - shift
+    back = -float((np.array(place) - origin) @ normal) - frames.tag_depth_m[face]
+    height = float(positions.z_m[row])
+    rows = slice(int(candidates.start[chosen]), int(candidates.start[chosen + 1]))
+    index = candidates.observation[rows]
+    weight = weigh(observations, candidates)[rows]
+    phase = observations.phase_rad[index]
+    heard = _Heard(
+        u=candidates.u[rows],
+        out=candidates.h[rows] + back,
+        up=candidates.z[rows] - height,
+        k=observations.wavenumber[index],
+        phase=np.nan_to_num(phase),
+        weight=np.where(np.isfinite(phase), weight, 0.0),
+        group=candidates.group[rows].astype(np.int64),
+    )
+    has_phase = bool(heard.weight.sum() > 0)
+    residual = np.full(len(index), np.nan)
+    scale = float("nan")
+    grid = posterior = coherence = np.zeros(0)
+    interval = (float("nan"), float("nan"))
+    if has_phase:
+        heard = heard.settled(offset)
+        residual = heard.residuals(np.array([offset]), np.zeros(1), np.zeros(1))[0][:, 0]
+        scale = _scale(residual, heard.weight)
+        residual[~np.isfinite(phase)] = np.nan
+        low = max(float(heard.u.min()) - 1.0, -SLACK_M)
+        high = min(float(heard.u.max()) + 1.0, float(frames.length_m[face]) + SLACK_M)
+        grid = np.arange(min(low, offset - 0.1), max(high, offset + 0.1), STEP_M)
+        log_p, coherence = heard.log_likelihood(grid, np.zeros(len(grid)), np.zeros(len(grid)), scale)
+        centre = float(power_centre(observations, candidates)[chosen])
+        log_p += np.logaddexp(-0.5 * ((grid - centre) / CENTRE_SIGMA_M) ** 2, CENTRE_WRONG)
+        posterior = np.exp(log_p - log_p.max())
+        posterior /= posterior.sum() * STEP_M
+        ends = np.interp([0.05, 0.95], np.cumsum(posterior) * STEP_M, grid + shift)
+        interval = (float(ends[0]), float(ends[1]))
+    return TagView(
+        epc=str(positions.epc[row]),
+        place=str(positions.shelf_id[row] or positions.face_id[row] or ""),
+        offset_m=offset + shift,
+        truth_m=_truth(truth_xy, origin, direction, normal, frames.tag_depth_m[face]),
+        sigma_along_m=float(positions.sigma_along_m[row]),
+        sigma_local_m=float(positions.sigma_local_m[row]),
+        quality=float(positions.quality[row]),
+        readings=int(positions.readings[row]),
+        passes=_passes(heard, residual, observations, index, offset, shift),
+        doubled=bool(observations.doubled[index].any()),
+        has_phase=has_phase,
+        residual_rad=scale,
+        grid_m=grid + shift,
+        posterior=posterior,
+        coherence=coherence,
+        interval_m=interval,
+        note=""
+        if has_phase
+        else "The reader gave no phase: its place comes from where and how strongly it was heard.",
+    )
+
+
+def _truth(
+    truth_xy: tuple[float, float] | None, origin: Floats, direction: Floats, normal: Floats, depth_m: float
+) -> float:
+    """Return the truth's offset; NaN where it is unknown or far off the face's plane."""
+    if truth_xy is None or not np.isfinite(truth_xy).all():
+        return float("nan")
+    gap = np.array(truth_xy) - origin
+    beside = abs(-float(gap @ normal) - depth_m)
+    # Without a plan the plane runs through the antennas, and tags stand up to a range behind it.
+    return float(gap @ direction) if beside < (0.3 if depth_m > 0 else 2.0) else float("nan")
+
+
+def _scale(residual: Floats, weight: Floats) -> float:
+    """Return the scale of Student-t residuals of those weights: fixed-point iterations of its likelihood equation."""
+    scale = USUAL_RAD
+    for _ in range(_SCALE_ROUNDS):
+        robust = (STUDENT_NU + 1.0) / (STUDENT_NU + (residual / scale) ** 2)
+        scale = float(np.sqrt((weight * robust * residual**2).sum() / weight.sum()))
+        scale = min(max(scale, _LEAST_RAD), _MOST_RAD)
+    return scale
+
+
+def _passes(
+    heard: _Heard, residual: Floats, observations: Observations, index: Ints, offset: float, shift: float
+) -> tuple[Pass, ...]:
+    antenna = observations.antenna[index]
+    rssi = observations.rssi_dbm[index]
+    reference = float(np.median(heard.k)) if len(heard.k) else 0.0
+    found: list[Pass] = []
+    count: dict[int, int] = {}
+    for group in range(int(heard.group.max()) + 1):
+        mine = np.flatnonzero(heard.group == group)
+        mine = mine[np.argsort(heard.u[mine], kind="stable")]
+        number = int(antenna[mine[0]])
+        count[number] = count.get(number, 0) + 1
+        u, across2 = heard.u[mine], heard.out[mine] ** 2 + heard.up[mine] ** 2
+        nearest = float(np.sqrt(np.median(across2)))
+        model = reference * (np.sqrt((u - offset) ** 2 + across2) - nearest)
+        step = max(STEP_M, float(u[-1] - u[0]) / CURVE_POINTS)
+        fine = np.arange(u[0], u[-1] + step, step)
+        turn = reference * (np.sqrt((fine - offset) ** 2 + np.interp(fine, u, across2)) - nearest)
+        found.append(
+            Pass(
+                antenna=number,
+                number=count[number],
+                u_m=u + shift,
+                phase_rad=_wrap(residual[mine] + model),
+                weight=heard.weight[mine],
+                rssi_dbm=rssi[mine],
+                curve_u_m=fine + shift,
+                curve_rad=_broken(_wrap(turn)),
+            )
+        )
+    return tuple(sorted(found, key=lambda p: (p.antenna, p.number)))
+
+
+def _wrap(phase: Floats) -> Floats:
+    return phase - 2.0 * np.pi * np.floor(phase / (2.0 * np.pi) + 0.5)
+
+
+def _broken(phase: Floats) -> Floats:
+    """Put NaN where a wrapped curve jumps, so that no line is drawn across."""
+    out = phase.copy()
+    out[1:][np.abs(np.diff(phase)) > np.pi] = np.nan
+    return out
