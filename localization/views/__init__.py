@@ -4,7 +4,14 @@
 """
 
 from localization.views.album import Album, Picture, Seen, check_names, make_album
-from localization.views.honesty import calibration_picture, errors_picture, shares_inside, sigma_picture
+from localization.views.honesty import (
+    calibration_picture,
+    errors_picture,
+    order_outcomes,
+    order_picture,
+    shares_inside,
+    sigma_picture,
+)
 from localization.views.one_tag import TagLooker, TagView, ViewError
 from localization.views.shelf_picture import ShelfView, shelf_picture, shelf_view
 from localization.views.tag_picture import tag_picture
@@ -21,6 +28,8 @@ __all__ = [
     "check_names",
     "errors_picture",
     "make_album",
+    "order_outcomes",
+    "order_picture",
     "shares_inside",
     "shelf_picture",
     "shelf_view",

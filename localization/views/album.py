@@ -212,6 +212,7 @@ def _honesty(seen: Seen) -> list[Picture]:
     return [
         Picture("calibration", "Honesty", "", honesty.calibration_picture(found)),
         Picture("error-against-sigma", "Honesty", "", honesty.sigma_picture(found)),
+        Picture("order", "Honesty", "", honesty.order_picture(seen.positions, found)),
         Picture("errors", "Honesty", "", honesty.errors_picture(found)),
     ]
 

@@ -7,17 +7,21 @@ import math
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
+from scipy.stats import binom
 
 from localization.evaluation import Evaluation
+from localization.positions import Positions
 from localization.views.svg import Canvas, Scale
 
 Floats = npt.NDArray[np.float64]
 
-WIDTH, HEIGHT = 440.0, 400.0
+WIDTH, HEIGHT = 440.0, 428.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 424.0, 40.0, 320.0
 #: Stated intervals, per cent.
 STATED = np.array([10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99], np.float64)
 MOST_POINTS = 1500
+#: Borders of the classes of stated chances, per cent.
+ORDER_CLASSES = np.array([60, 70, 80, 90, 95, 99], np.float64)
 #: Groups of tags of like stated sigma, and how many tags make one.
 MOST_GROUPS, LEAST_IN_GROUP = 8, 15
 
@@ -101,16 +105,14 @@ def sigma_picture(evaluation: Evaluation) -> Canvas:
     canvas.dots(x.all(sigma[keep]), y.all(error[keep]), 1.4, "v-l-k1")
     canvas.close()
     middle, at_68, at_90 = _groups(sigma, error)
-    canvas.path(x.all(middle), y.all(at_68), "v-line v-l-s0")
     canvas.dots(x.all(middle), y.all(at_68), 3.2, "v-l-s0")
-    canvas.path(x.all(middle), y.all(at_90), "v-line v-l-s1")
     canvas.dots(x.all(middle), y.all(at_90), 3.2, "v-l-s1")
     entries = [
         ("dot", "v-l-k1", "a tag"),
         ("line", "v-thin v-l-ink", "sigma"),
         ("line", "v-thin v-dash v-l-ink", "1.645 sigma"),
-        ("line", "v-line v-l-s0", "68 % of like tags are below"),
-        ("line", "v-line v-l-s1", "90 % are below"),
+        ("dot", "v-l-s0", "68 % of tags of like sigma are below"),
+        ("dot", "v-l-s1", "90 % are below"),
     ]
     canvas.legend(8, BOTTOM + 54, entries, WIDTH - 16)
     return canvas
@@ -142,6 +144,70 @@ def errors_picture(evaluation: Evaluation) -> Canvas:
         at = np.unique(np.linspace(0, len(size) - 1, min(len(size), 200)).astype(np.int64))
         canvas.path(x.all(size[at]), y.all(100.0 * (at + 1) / len(size)), f"v-line v-l-{colour}")
         entries.append(("line", f"v-line v-l-{colour}", f"{words} (mean {size.mean():.2f} cm)"))
+    canvas.legend(8, BOTTOM + 54, entries, WIDTH - 16)
+    return canvas
+
+
+def order_outcomes(positions: Positions, evaluation: Evaluation) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return the stated chance of each pair of neighbours, as they were found, and whether it is right; two of (n,).
+
+    Pairs count where the truth knows both on one face, at least a millimetre apart.
+    """
+    tags = evaluation.tags
+    truth = {str(epc): (f, float(o)) for epc, f, o in zip(tags.epc, tags.face, tags.offset_m, strict=True)}
+    place = [f"{shelf or face}" for shelf, face in zip(positions.shelf_id, positions.face_id, strict=True)]
+    by_rank = {
+        (name, int(rank)): row for row, (name, rank) in enumerate(zip(place, positions.rank, strict=True))
+    }
+    stated: list[float] = []
+    right: list[bool] = []
+    for row in np.flatnonzero(np.isfinite(positions.p_order) & (positions.rank > 1)).tolist():
+        left = by_rank.get((place[row], int(positions.rank[row]) - 1))
+        here = truth.get(str(positions.epc[row]))
+        there = truth.get(str(positions.epc[left])) if left is not None else None
+        if here is None or there is None or here[0] != there[0] or abs(here[1] - there[1]) < 0.001:
+            continue
+        stated.append(float(positions.p_order[row]))
+        right.append(here[1] > there[1])
+    return np.array(stated, np.float64), np.array(right, np.bool_)
+
+
+def order_picture(positions: Positions, evaluation: Evaluation) -> Canvas:
+    """Draw the stated chance that two neighbours stand in the order found against the share that do."""
+    canvas = Canvas(WIDTH, HEIGHT, "Stated chance of an order against the share in order")
+    canvas.text(8, 18, "Stated chance of an order and share in order", "v-head")
+    stated, right = order_outcomes(positions, evaluation)
+    if not len(stated):
+        canvas.text(LEFT, 60, "no two neighbours of the truth were placed", "v-soft")
+        return canvas
+    x, y = Scale(40, 100, LEFT, RIGHT), Scale(0, 100, BOTTOM, TOP)
+    canvas.upward(y, LEFT, "share in order, %", right=RIGHT)
+    canvas.across(x, BOTTOM, "stated chance, %", top=TOP)
+    canvas.line(x(40), y(40), x(100), y(100), "v-thin v-dash v-l-ink")
+    of_class = np.searchsorted(ORDER_CLASSES, 100 * stated, side="right")
+    for number in np.unique(of_class).tolist():
+        mine = of_class == number
+        said, share, n = 100 * float(stated[mine].mean()), 100 * float(right[mine].mean()), int(mine.sum())
+        # Ninety per cent of outcomes, were the stated chance true.
+        low, high = (100 * float(v) / n for v in binom.interval(0.9, n, min(said / 100, 1.0)))
+        canvas.open(
+            "order",
+            f"stated {said:.1f} %: {share:.1f} % of {n} in order",
+            stated=f"{said:.2f}",
+            share=f"{share:.2f}",
+        )
+        canvas.line(x(said), y(low), x(said), y(high), "v-wide v-l-k2")
+        canvas.dots([x(said)], [y(share)], 2.0 + min(0.6 * math.log10(n) * 2, 4.0), "v-l-s0")
+        canvas.close()
+    entries = [
+        ("line", "v-thin v-dash v-l-ink", "honest"),
+        ("line", "v-wide v-l-k2", "90 % by chance, were it honest"),
+        (
+            "dot",
+            "v-l-s0",
+            f"pairs ({len(stated)}: {100 * right.mean():.1f} % in order, {100 * stated.mean():.1f} % stated)",
+        ),
+    ]
     canvas.legend(8, BOTTOM + 54, entries, WIDTH - 16)
     return canvas
 

@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 WIDTH, MARGIN = 980.0, 16.0
 LEVEL = 13.0
 #: px of a metre at most, and faces shown at most: those that look worst.
-MOST_PX_PER_M, MOST_FACES = 150.0, 40
+MOST_PX_PER_M, MOST_FACES = 240.0, 40
 #: Cells of a map at most (by choice of their length), and the lengths to choose from.
 MOST_CELLS, LENGTHS_M = 3000, (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 
@@ -38,6 +38,8 @@ class MapData:
     offset_m, value : float64 array, shape (n,)
     edges : tuple of float
         Four borders of the five classes, from the good side to the bad.
+    everywhere : bool
+        Values are known of every place, not of tags.
     """
 
     name: str
@@ -48,6 +50,7 @@ class MapData:
     offset_m: Floats
     value: Floats
     edges: tuple[float, float, float, float]
+    everywhere: bool = False
 
     @property
     def rising(self) -> bool:
@@ -98,7 +101,7 @@ def coverage_map(coverage: Coverage) -> MapData:
     """Chance that a tag would have been heard."""
     return MapData(
         "coverage", "Chance that a tag would have been heard", "%", coverage.face_id, coverage.level,
-        (coverage.from_m + coverage.to_m) / 2, 100 * coverage.p_heard, (99.0, 95.0, 80.0, 50.0),
+        (coverage.from_m + coverage.to_m) / 2, 100 * coverage.p_heard, (99.0, 95.0, 80.0, 50.0), True,
     )  # fmt: skip
 
 
@@ -133,7 +136,7 @@ def map_picture(data: MapData, plan: Plan) -> Canvas | None:
         )
     for face, x, y in spots:
         _face(canvas, data, face, x, y, px, cell)
-    canvas.legend(MARGIN, bottom + 14, _legend(data), WIDTH - 2 * MARGIN - 170)
+    canvas.legend(MARGIN, bottom + 14, _legend(data), WIDTH - 2 * MARGIN - px - 20)
     metre = Scale(0, 1, WIDTH - MARGIN - px, WIDTH - MARGIN)
     canvas.line(metre.start, bottom + 10, metre.end, bottom + 10, "v-line v-l-ink")
     canvas.text(metre.end, bottom + 26, f"1 m; a cell is {number(cell)} m", "v-soft v-small", "end")
@@ -202,4 +205,7 @@ def _legend(data: MapData) -> list[tuple[str, str, str]]:
     a, b, c, d = (number(edge) for edge in data.edges)
     first, last = ("under", "over") if data.rising else ("over", "under")
     words = (f"{first} {a}", f"{a} to {b}", f"{b} to {c}", f"{c} to {d}", f"{last} {d}")
-    return [("box", f"v-f-k{i}", said) for i, said in enumerate(words)]
+    return [
+        *(("box", f"v-f-k{i}", said) for i, said in enumerate(words)),
+        ("box", "v-thin v-l-soft", "no tag there"),
+    ]

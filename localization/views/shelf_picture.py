@@ -147,7 +147,7 @@ def shelf_picture(view: ShelfView) -> Canvas:
         ("box", "v-f-s1", f"order with its left neighbour under {SURE_ORDER:.0%} sure"),
     ]
     if knows:
-        entries.append(("line", "v-line v-l-ink", "truth"))
+        entries.append(("line", "v-line v-l-s3", "truth"))
     if view.elsewhere.any():
         entries.append(("box", "v-f-s3", "truly on another shelf"))
     if len(view.gone_m):
@@ -155,7 +155,7 @@ def shelf_picture(view: ShelfView) -> Canvas:
     y = canvas.legend(LEFT, 40, entries, RIGHT - LEFT) + 14
     for piece in range(pieces):
         begin = low + piece * span
-        margin = 0.02 * span
+        margin = max(0.02 * span, 0.04)
         scale = Scale(begin - margin, begin + span + margin, LEFT, RIGHT)
         last = piece == pieces - 1
         _piece(canvas, view, scale, y + piece * tall, begin, begin + span + (1e-9 if last else 0.0), last)
@@ -185,11 +185,11 @@ def _piece(
         canvas.line(scale(offset), lane + 4, scale(offset), board - BOOK + 8, "v-thin v-l-grid")
         canvas.line(scale(offset - far), lane, scale(offset + far), lane, "v-thin v-l-soft")
         canvas.line(scale(offset - near), lane, scale(offset + near), lane, f"v-wide v-l-{colour}")
-        canvas.line(scale(offset), lane - 4, scale(offset), lane + 4, "v-line v-l-ink")
+        canvas.dots([scale(offset)], [lane], 1.3, "v-l-paper")
         if math.isfinite(view.truth_m[i]):
             x = scale(float(view.truth_m[i]))
-            canvas.line(x, lane - 4, x, lane + 4, "v-thin v-l-ink")
-            canvas.line(x, board + 5, x, board + 13, "v-line v-l-ink")
+            canvas.line(x, lane - 4.5, x, lane + 4.5, "v-line v-l-s3")
+            canvas.line(x, board + 5, x, board + 13, "v-line v-l-s3")
         canvas.close()
         if (i + 1) % 5 == 0:
             canvas.text(scale(offset), board - 4, str(i + 1), "v-small", "middle")

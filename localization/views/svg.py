@@ -213,7 +213,7 @@ class Canvas:
         """Write a legend of (kind, class, words), kinds ``line``, ``dot``, ``box``; returns the y of its last row."""
         left = x
         for kind, cls, words in entries:
-            wide = 26 + 6.4 * len(words) + 12
+            wide = 26 + 6.1 * len(words) + 12
             if left > x and left + wide > x + width:
                 left, y = x, y + 17
             if kind == "line":

@@ -14,7 +14,7 @@ from localization.views.svg import Canvas, Scale, number
 Floats = npt.NDArray[np.float64]
 
 WIDTH, LEFT, RIGHT = 440.0, 58.0, 428.0
-PANEL, GAP = 84.0, 12.0
+PANEL, GAP = 84.0, 18.0
 #: Antennas shown: those with the most observations; and points of each.
 MOST_ANTENNAS, MOST_POINTS = 4, 500
 _TURN = ((-math.pi, "−π"), (0.0, "0"), (math.pi, "π"))
@@ -35,17 +35,22 @@ def tag_picture(view: TagView) -> Canvas:
     """
     shown = _shown(view)
     wide = 150.0
-    height = 44.0 + len(shown) * (PANEL + GAP) + (PANEL + 64.0 if view.has_phase else 40.0 if shown else 0.0)
+    height = 80.0 + len(shown) * (PANEL + GAP) + (PANEL + 64.0 if view.has_phase else 40.0 if shown else 0.0)
     placed = math.isfinite(view.offset_m)
     canvas = Canvas(WIDTH, height + (wide + 96.0 if placed else 20.0), f"Tag {view.epc}")
     canvas.text(8, 18, view.epc, "v-head")
     said = f"{view.place} at {view.offset_m:.3f} m" if placed else view.place or "not placed"
     canvas.text(8, 35, f"{said} · {view.readings} readings · quality {view.quality:.2f}", "v-soft v-small")
-    y = 48.0
+    y = 46.0
     if view.note:
         canvas.text(8, y + 6, view.note, "v-small")
-        y += 14.0
+        y += 16.0
+    elif view.has_phase:
+        known = "phases known up to π and doubled" if view.doubled else "phases known fully"
+        canvas.text(8, y + 6, f"{known} · residuals {view.residual_rad:.2f} rad", "v-soft v-small")
+        y += 16.0
     if shown:
+        y = canvas.legend(LEFT - 6, y + 10, _passes(view), RIGHT - LEFT) + 12.0
         track = _track(view, shown)
         for antenna, passes in shown:
             y = _antenna(canvas, view, antenna, passes, track, y)
@@ -65,6 +70,12 @@ def _shown(view: TagView) -> list[tuple[int, list[Pass]]]:
         by_antenna.setdefault(one.antenna, []).append(one)
     most = sorted(by_antenna, key=lambda a: -sum(len(p.u_m) for p in by_antenna[a]))[:MOST_ANTENNAS]
     return [(antenna, by_antenna[antenna]) for antenna in sorted(most)]
+
+
+def _passes(view: TagView) -> list[tuple[str, str, str]]:
+    most = max(one.number for one in view.passes)
+    entries = [("dot", f"v-l-s{(n - 1) % 4}", f"pass {n}") for n in range(1, min(most, 4) + 1)]
+    return [*entries, ("line", "v-thin v-l-ink", "fit")] if view.has_phase else entries
 
 
 def _track(view: TagView, shown: list[tuple[int, list[Pass]]]) -> Scale:
