@@ -205,7 +205,5 @@ def _legend(data: MapData) -> list[tuple[str, str, str]]:
     a, b, c, d = (number(edge) for edge in data.edges)
     first, last = ("under", "over") if data.rising else ("over", "under")
     words = (f"{first} {a}", f"{a} to {b}", f"{b} to {c}", f"{c} to {d}", f"{last} {d}")
-    return [
-        *(("box", f"v-f-k{i}", said) for i, said in enumerate(words)),
-        ("box", "v-thin v-l-soft", "no tag there"),
-    ]
+    entries = [("box", f"v-f-k{i}", said) for i, said in enumerate(words)]
+    return entries if data.everywhere else [*entries, ("box", "v-thin v-l-soft", "no tag there")]

@@ -19,6 +19,7 @@ from localization.delays import find_delays
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
 from localization.kernels import STUDENT_NU
 from localization.observations import Mounts, Observations, driven_m, observe
+from localization.placing import FEW_CELLS
 from localization.positions import Positions
 from localization.profile import CENTRE_SIGMA_M, CENTRE_WRONG, SLACK_M, power_centre, weigh
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
@@ -40,6 +41,8 @@ OUT_SIGMA_M, UP_SIGMA_M = 0.15, 0.05
 #: Scale of residuals to begin with.
 USUAL_RAD = 0.6
 _SCALE_ROUNDS = 20
+NO_PHASE = "No phase: it was placed by where it was heard, and how strongly."
+TOO_LITTLE = "Heard over too little track for phases to tell: placed where it was loudest."
 _LEAST_RAD, _MOST_RAD = 0.05, 1.5
 
 
@@ -97,9 +100,10 @@ class TagView:
         Scale of the residuals at the place; NaN without phase.
     grid_m, posterior, coherence : float64 array, shape (g,)
         Offsets; the density per metre that this tag's own phases give them, at the depth and height it was placed at;
-        and the share (0..1) of the signal that would add up there. Empty without phase.
+        and the share (0..1) of the signal that would add up there. Empty without phase, or
+        where too little track was driven for phases to tell.
     interval_m : tuple of float
-        Between the 5th and the 95th percentile of that density; NaN without phase.
+        Between the 5th and the 95th percentile of that density; NaN where it is empty.
     note : str
         Why something is not shown; else empty.
     """
@@ -309,6 +313,8 @@ def _view(
         group=candidates.group[rows].astype(np.int64),
     )
     has_phase = bool(heard.weight.sum() > 0)
+    live = heard.weight > 0
+    cells = len(np.unique(np.stack([heard.group[live], candidates.cell[rows][live]]), axis=1).T)
     residual = np.full(len(index), np.nan)
     scale = float("nan")
     grid = posterior = coherence = np.zeros(0)
@@ -318,6 +324,7 @@ def _view(
         residual = heard.residuals(np.array([offset]), np.zeros(1), np.zeros(1))[0][:, 0]
         scale = _scale(residual, heard.weight)
         residual[~np.isfinite(phase)] = np.nan
+    if has_phase and cells >= FEW_CELLS:
         low = max(float(heard.u.min()) - 1.0, -SLACK_M)
         high = min(float(heard.u.max()) + 1.0, float(frames.length_m[face]) + SLACK_M)
         grid = np.arange(min(low, offset - 0.1), max(high, offset + 0.1), STEP_M)
@@ -345,9 +352,7 @@ def _view(
         posterior=posterior,
         coherence=coherence,
         interval_m=interval,
-        note=""
-        if has_phase
-        else "The reader gave no phase: its place comes from where and how strongly it was heard.",
+        note=NO_PHASE if not has_phase else "" if len(grid) else TOO_LITTLE,
     )
 
 
@@ -387,7 +392,7 @@ def _passes(
         number = int(antenna[mine[0]])
         count[number] = count.get(number, 0) + 1
         u, across2 = heard.u[mine], heard.out[mine] ** 2 + heard.up[mine] ** 2
-        nearest = float(np.sqrt(np.median(across2)))
+        nearest = float(np.sqrt(np.interp(offset, u, across2)))
         model = reference * (np.sqrt((u - offset) ** 2 + across2) - nearest)
         step = max(STEP_M, float(u[-1] - u[0]) / CURVE_POINTS)
         fine = np.arange(u[0], u[-1] + step, step)

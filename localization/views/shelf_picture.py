@@ -23,6 +23,8 @@ LANES, LANE = 6, 13.0
 BOOK = 54.0
 #: Books are drawn to the middle of the gap to their neighbours, no thicker than this.
 THICKEST_M = 0.05
+#: Bars longer than this, either way, are drawn thin and broken.
+BOLD_M = 0.2
 #: Two books are in doubtful order below this chance.
 SURE_ORDER = 0.9
 
@@ -168,6 +170,7 @@ def _piece(
     board = y + LANES * LANE + BOOK
     canvas.rect(scale(view.from_m), board, scale(view.to_m) - scale(view.from_m), 4, "v-f-soft")
     left, right = _edges(view)
+    numbered = -math.inf
     for i in np.flatnonzero((view.offset_m >= begin) & (view.offset_m < end)).tolist():
         offset, lane = float(view.offset_m[i]), y + (i % LANES) * LANE + LANE / 2
         doubt = i > 0 and view.p_order[i] < SURE_ORDER
@@ -184,15 +187,18 @@ def _piece(
         )
         canvas.line(scale(offset), lane + 4, scale(offset), board - BOOK + 8, "v-thin v-l-grid")
         canvas.line(scale(offset - far), lane, scale(offset + far), lane, "v-thin v-l-soft")
-        canvas.line(scale(offset - near), lane, scale(offset + near), lane, f"v-wide v-l-{colour}")
+        # A bar that reaches over a dozen books says that little is known: drawn boldly it would hide the others.
+        bold = f"v-wide v-l-{colour}" if near <= BOLD_M else f"v-thin v-dash v-l-{colour}"
+        canvas.line(scale(offset - near), lane, scale(offset + near), lane, bold)
         canvas.dots([scale(offset)], [lane], 1.3, "v-l-paper")
         if math.isfinite(view.truth_m[i]):
             x = scale(float(view.truth_m[i]))
             canvas.line(x, lane - 4.5, x, lane + 4.5, "v-line v-l-s3")
             canvas.line(x, board + 5, x, board + 13, "v-line v-l-s3")
         canvas.close()
-        if (i + 1) % 5 == 0:
-            canvas.text(scale(offset), board - 4, str(i + 1), "v-small", "middle")
+        if (i + 1) % 5 == 0 and scale(offset) > numbered + 18:
+            numbered = scale(offset)
+            canvas.text(numbered, board - 4, str(i + 1), "v-small", "middle")
     for offset, epc in zip(view.gone_m.tolist(), view.gone_epc, strict=True):
         if begin <= offset < end:
             canvas.open("gone", f"{epc}: truly here, at {offset:.3f} m", epc=epc)
@@ -207,7 +213,7 @@ def _piece(
 def _edges(view: ShelfView) -> tuple[Floats, Floats]:
     """Return where each drawn book begins and ends: its thickness was not measured, so half the gaps stand for it."""
     gap = np.minimum(np.diff(view.offset_m), THICKEST_M)
-    usual = float(np.median(gap)) if len(gap) else THICKEST_M / 2
+    usual = max(float(np.median(gap)), 0.02) if len(gap) else 0.02
     before, after = np.append(usual, gap), np.append(gap, usual)
     return view.offset_m - before / 2, view.offset_m + after / 2
 

@@ -17,6 +17,10 @@ WIDTH, LEFT, RIGHT = 440.0, 58.0, 428.0
 PANEL, GAP = 84.0, 18.0
 #: Antennas shown: those with the most observations; and points of each.
 MOST_ANTENNAS, MOST_POINTS = 4, 500
+#: Of the weight of the observation that counts most: what counts less does not stretch the picture,
+WORTH_SHOWING = 0.02
+#: nor does a truth farther off than so many half intervals.
+FAR_TRUTH = 3.0
 _TURN = ((-math.pi, "−π"), (0.0, "0"), (math.pi, "π"))
 
 
@@ -35,7 +39,9 @@ def tag_picture(view: TagView) -> Canvas:
     """
     shown = _shown(view)
     wide = 150.0
-    height = 80.0 + len(shown) * (PANEL + GAP) + (PANEL + 64.0 if view.has_phase else 40.0 if shown else 0.0)
+    height = (
+        80.0 + len(shown) * (PANEL + GAP) + (PANEL + 64.0 if len(view.grid_m) else 40.0 if shown else 0.0)
+    )
     placed = math.isfinite(view.offset_m)
     canvas = Canvas(WIDTH, height + (wide + 96.0 if placed else 20.0), f"Tag {view.epc}")
     canvas.text(8, 18, view.epc, "v-head")
@@ -54,7 +60,7 @@ def tag_picture(view: TagView) -> Canvas:
         track = _track(view, shown)
         for antenna, passes in shown:
             y = _antenna(canvas, view, antenna, passes, track, y)
-        if view.has_phase:
+        if len(view.grid_m):
             y = _coherence(canvas, view, track, y)
         else:
             canvas.across(track, y - GAP, "offset along the face, m")
@@ -80,6 +86,9 @@ def _passes(view: TagView) -> list[tuple[str, str, str]]:
 
 def _track(view: TagView, shown: list[tuple[int, list[Pass]]]) -> Scale:
     u = np.concatenate([p.u_m for _, passes in shown for p in passes])
+    weight = np.concatenate([p.weight for _, passes in shown for p in passes])
+    # Far along the track a tag is heard by reflection, and its phases count for nothing.
+    u = u[weight >= WORTH_SHOWING * weight.max()]
     low, high = min(float(u.min()), view.offset_m) - 0.05, max(float(u.max()), view.offset_m) + 0.05
     return Scale(low, high, LEFT, RIGHT)
 
@@ -100,11 +109,12 @@ def _antenna(
     for one in passes:
         colour = f"s{(one.number - 1) % 4}"
         if view.has_phase:
-            x = np.where(np.isfinite(one.curve_rad), track.all(one.curve_u_m), np.nan)
+            on = np.isfinite(one.curve_rad) & _on(track, one.curve_u_m)
+            x = np.where(on, track.all(one.curve_u_m), np.nan)
             curve = np.nan_to_num(one.curve_rad)
             canvas.path(x, scale.all(curve), f"v-line v-edge v-l-{colour}")
         values = one.phase_rad if view.has_phase else one.rssi_dbm
-        keep = np.flatnonzero(np.isfinite(values))[::every]
+        keep = np.flatnonzero(np.isfinite(values) & _on(track, one.u_m))[::every]
         # What counts little is drawn small.
         strong = (
             one.weight[keep] >= 0.3 * max(float(one.weight.max()), 1e-12) if view.has_phase else keep >= 0
@@ -114,6 +124,10 @@ def _antenna(
     canvas.close()
     _places(canvas, view, track, y, y + PANEL)
     return y + PANEL + GAP
+
+
+def _on(scale: Scale, values: Floats) -> npt.NDArray[np.bool_]:
+    return (values >= scale.low) & (values <= scale.high)
 
 
 def _places(canvas: Canvas, view: TagView, scale: Scale, top: float, bottom: float) -> None:
@@ -141,7 +155,7 @@ def _close_up(canvas: Canvas, view: TagView, y: float, height: float) -> None:
     """Draw the posterior close up, with the interval that the positions state."""
     reach = Z90 * view.sigma_along_m
     ends = [view.offset_m - 1.4 * reach, view.offset_m + 1.4 * reach, view.truth_m, *view.interval_m]
-    known = [e for e in ends if math.isfinite(e)]
+    known = [e for e in ends if math.isfinite(e) and abs(e - view.offset_m) <= FAR_TRUTH * reach]
     low, high = min(known), max(known)
     low, high = low - 0.06 * (high - low) - 0.005, high + 0.06 * (high - low) + 0.005
     scale = Scale(low, high, LEFT, RIGHT)
@@ -156,7 +170,7 @@ def _close_up(canvas: Canvas, view: TagView, y: float, height: float) -> None:
     left, right = scale(view.offset_m - reach), scale(view.offset_m + reach)
     canvas.rect(left, y, right - left, height, "v-f-s2 v-veil")
     canvas.close()
-    if view.has_phase:
+    if len(view.grid_m):
         inside = (view.grid_m >= low) & (view.grid_m <= high)
         x, p = view.grid_m[inside], view.posterior[inside]
         top = max(float(p.max()), 1e-12) if len(p) else 1.0
@@ -173,7 +187,8 @@ def _close_up(canvas: Canvas, view: TagView, y: float, height: float) -> None:
     entries.append(("box", "v-f-s2 v-veil", f"stated 90 %: ±{number(round(100 * reach, 2))} cm"))
     entries.append(("line", "v-thin v-l-ink", "place"))
     if math.isfinite(view.truth_m):
-        canvas.line(scale(view.truth_m), y, scale(view.truth_m), base, "v-line v-dash v-l-s3")
+        if low <= view.truth_m <= high:
+            canvas.line(scale(view.truth_m), y, scale(view.truth_m), base, "v-line v-dash v-l-s3")
         off = 100 * (view.offset_m - view.truth_m)
         entries.append(("line", "v-line v-dash v-l-s3", f"truth ({off:+.1f} cm off)".replace("-", "−")))
     canvas.across(scale, base, "offset along the face, m", most=5)
