@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-NAMES = ("accuracy", "cut", "robustness", "payload", "llrp_decode")
+NAMES = ("accuracy", "cut", "robustness", "slide", "payload", "llrp_decode")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,172 @@
+"""Figures of slide rows, measured or simulated, by one code: residuals, strengths, and what every method makes of them.
+
+A figure is a quotient of sums over recordings, so it and its sampling interval come from the same sums: the bootstrap
+draws recordings with replacement. Measured recordings of one set and depth are one rig moved by a few centimetres;
+they are drawn together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.peers import METHODS
+from localization import localize
+from localization.positions import Positions
+from recording import Recording, read_recording
+from sim.slide import Scan, from_recording, to_recording
+from sim.slide_statistics import moments, one_over_e
+from stacks.plan import Plan, read_plan
+
+Floats = npt.NDArray[np.float64]
+
+OURS = "Nightstack"
+PEERS = ("RSSI centroid", "STPP", "RF-Scanner", "SAR, known depth", "SAR, free depth", "Tagoram DAH")
+RESIDUALS = ("rms rad", "P(>1 rad)", "1/e length cm", "RSSI sd dB", "neighbours")
+DRAWS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One recording of a row.
+
+    Attributes
+    ----------
+    rig : str
+        Recordings of one rig are not independent of each other.
+    recording : Recording
+    plan : Plan
+    scan : Scan
+    """
+
+    rig: str
+    recording: Recording
+    plan: Plan
+    scan: Scan
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of many rows, and the same of each bootstrap draw.
+
+    Attributes
+    ----------
+    value : float
+    draws : float64[b]
+    """
+
+    value: float
+    draws: Floats
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 90 % sampling interval."""
+        low, high = np.nanquantile(self.draws, (0.05, 0.95))
+        return float(low), float(high)
+
+
+def measured_rows(folder: Path) -> dict[str, list[Row]]:
+    """Return the slide recordings of a folder of measured scans, by `kind_of` row."""
+    rows: dict[str, list[Row]] = {}
+    for run in sorted(folder.glob("rail/*/*/run.json")):
+        path = run.parent
+        recording = read_recording(path)
+        scan = from_recording(recording)
+        rig = f"{path.parent.name} {np.round(scan.away_m.min(), 3)}"
+        rows.setdefault(kind_of(scan), []).append(Row(rig, recording, read_plan(path / "plan.json"), scan))
+    return rows
+
+
+def simulated_row(scan: Scan, name: str) -> Row:
+    """Return a simulated scan as a row; what is judged is what came back from the recording."""
+    recording, plan = to_recording(scan, name)
+    return Row(name, recording, plan, from_recording(recording))
+
+
+def kind_of(scan: Scan) -> str:
+    """Name a row by its pitch, and by its lines where it has several."""
+    lines = len(np.unique(scan.line))
+    return f"{100 * scan.pitch_m:.0f} cm" + (f", {lines} lines" if lines > 1 else "")
+
+
+def figures(rows: Sequence[Row], *, ours: bool = True, seed: int = 1) -> dict[str, Figure]:
+    """Return every figure of rows of one kind.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    ours : bool
+        With our own estimator, which is told nothing but the plan.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict of str to Figure
+        `RESIDUALS`; then of each method "NAME: error cm", "NAME: less median cm" and "NAME: order".
+    """
+    sums = [_sums(row, ours) for row in rows]
+    weight = _draws([row.rig for row in rows], seed)
+    found: dict[str, Figure] = {}
+    for name in sums[0]:
+        top = np.array([s[name][0] for s in sums], np.float64).reshape(len(rows), -1)
+        below = np.array([s[name][1] for s in sums], np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):  # a draw may hold no pair at all
+            values = _FINISH.get(name, _plain)((weight @ top) / (weight @ below)[:, None])
+        found[name] = Figure(float(values[0]), values[1:])
+    return found
+
+
+def _draws(rigs: Sequence[str], seed: int) -> Floats:
+    """How often each recording counts, shape (1 + draws, recordings); the first row counts each once."""
+    names, member = np.unique(np.array(rigs), return_inverse=True)
+    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
+    return np.concatenate([np.ones((1, len(rigs))), drawn[:, member]])
+
+
+def _sums(row: Row, ours: bool) -> dict[str, tuple[float | Floats, float]]:
+    m = moments(row.scan)
+    of: dict[str, tuple[float | Floats, float]] = {
+        "rms rad": (m.square, m.tags),
+        "P(>1 rad)": (m.beyond, m.tags),
+        "1/e length cm": (m.correlation, m.tags),
+        "RSSI sd dB": (m.fade, m.tags),
+        "neighbours": (m.neighbours, m.pairs),
+    }
+    for method in PEERS:
+        of |= _judged(method, METHODS[method](row.recording, row.plan), row)
+    if ours:
+        of |= _judged(OURS, localize(row.recording, row.plan).positions, row)
+    return of
+
+
+def _judged(method: str, positions: Positions, row: Row) -> dict[str, tuple[float | Floats, float]]:
+    truth, scan = row.recording.truth, row.scan
+    assert truth is not None  # from_recording refuses one without
+    place = dict(zip(positions.epc.tolist(), positions.x_m.tolist(), strict=True))
+    order = np.lexsort((truth.x_m, truth.y_m, truth.z_m))  # as the scan's tags are
+    said = np.array([place.get(epc, np.nan) for epc in truth.epc[order].tolist()], np.float64)
+    error = said - scan.along_m
+    there = np.isfinite(error)
+    left, right = scan.pairs[there[scan.pairs].all(axis=1)].T
+    local = error[there] - np.median(error[there]) if there.any() else error[there]
+    return {
+        f"{method}: error cm": (100 * float(np.abs(error[there]).sum()), float(there.sum())),
+        f"{method}: less median cm": (100 * float(np.abs(local).sum()), float(there.sum())),
+        f"{method}: order": (float((said[right] > said[left]).sum()), float(left.size)),
+    }
+
+
+def _plain(quotients: Floats) -> Floats:
+    return quotients[:, 0]
+
+
+_FINISH: Mapping[str, Callable[[Floats], Floats]] = {
+    "rms rad": lambda q: np.sqrt(q[:, 0]),
+    "RSSI sd dB": lambda q: np.sqrt(q[:, 0]),
+    "1/e length cm": lambda q: 100 * one_over_e(np.nan_to_num(q)),
+}
