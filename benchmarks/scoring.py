@@ -6,7 +6,7 @@ import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from benchmarks.peers import METHODS
 from localization import localize
 from localization.evaluate import Evaluation, evaluate, pool
 from localization.positions import Positions
-from recording import read_recording, read_truth
+from recording import Recording, read_recording, read_truth
 from stacks.plan import Plan, read_plan
 
 OURS = "Nightstack"
@@ -40,7 +40,7 @@ def locate_ours(path: Path, plan: Plan) -> Positions:
 
 def score(method: str, group: str, paths: Sequence[Path]) -> Score:
     """Return a method's pooled errors over recordings that carry a plan and a truth."""
-    return _pooled(method, group, [_score_one(method, path) for path in paths])
+    return pooled(method, group, [_score_one(method, path) for path in paths])
 
 
 def score_groups(method: str, groups: Groups, *, jobs: int) -> dict[str, Score]:
@@ -49,19 +49,36 @@ def score_groups(method: str, groups: Groups, *, jobs: int) -> dict[str, Score]:
     spawn = multiprocessing.get_context("spawn")  # a fork would copy the compiler's threads in mid-work
     with ProcessPoolExecutor(jobs, mp_context=spawn) as workers:
         done = iter(list(workers.map(_score_one, repeat(method), paths)))
-    return {name: _pooled(method, name, [next(done) for _ in group]) for name, group in groups.items()}
+    return {name: pooled(method, name, [next(done) for _ in group]) for name, group in groups.items()}
+
+
+def judge(method: str, recording: Recording, plan: Plan, *, label: str) -> tuple[Evaluation, float]:
+    """Return what a method makes of a recording with truth, which ours does not get, and the seconds it took."""
+    truth = recording.truth
+    if truth is None:
+        raise ValueError(f"{label}: a recording without truth cannot be judged")
+    start = time.perf_counter()
+    if method == OURS:
+        positions = localize(replace(recording, truth=None), plan).positions
+    else:
+        positions = METHODS[method](recording, plan)
+    seconds = time.perf_counter() - start
+    return evaluate(positions, truth, plan, wrongly_surveyed(truth), label=label), seconds
 
 
 def _score_one(method: str, path: Path) -> tuple[Evaluation, float]:
-    truth, plan = read_truth(path), read_plan(path / "plan.json")
-    recording = None if method == OURS else read_recording(path)
+    plan = read_plan(path / "plan.json")
+    if method != OURS:
+        return judge(method, read_recording(path), plan, label=path.name)
     start = time.perf_counter()
-    positions = locate_ours(path, plan) if recording is None else METHODS[method](recording, plan)
+    positions = locate_ours(path, plan)
     seconds = time.perf_counter() - start
+    truth = read_truth(path)
     return evaluate(positions, truth, plan, wrongly_surveyed(truth), label=path.name), seconds
 
 
-def _pooled(method: str, group: str, found: Sequence[tuple[Evaluation, float]]) -> Score:
+def pooled(method: str, group: str, found: Sequence[tuple[Evaluation, float]]) -> Score:
+    """Return one score of what a method did on several recordings."""
     evaluations = tuple(evaluation for evaluation, _ in found)
-    pooled = pool(evaluations, label=f"{method}, {group}")
-    return Score(method, group, pooled, evaluations, sum(seconds for _, seconds in found))
+    together = pool(evaluations, label=f"{method}, {group}")
+    return Score(method, group, together, evaluations, sum(seconds for _, seconds in found))

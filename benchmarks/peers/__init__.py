@@ -4,7 +4,7 @@ Every module offers ``locate(recording, plan) -> Positions``. What the methods a
 recording is said in :mod:`benchmarks.peers.views`.
 """
 
-from benchmarks.peers import baselines, rf_scanner, sar_hologram, stpp, tagoram
+from benchmarks.peers import baselines, phase_relock, rf_scanner, sar_hologram, stpp, tagoram
 
 METHODS = {
     "constant guess": baselines.locate_middle,
@@ -12,6 +12,7 @@ METHODS = {
     "STPP": stpp.locate,
     "Tagoram DAH": tagoram.locate,
     "RF-Scanner": rf_scanner.locate,
+    "Phase ReLock": phase_relock.locate,
     "SAR, free depth": sar_hologram.locate_free_depth,
     "SAR, known depth": sar_hologram.locate,
 }

@@ -27,6 +27,7 @@ IN_FRONT_M = (0.05, 2.5)  # distance of the antenna from the tag plane
 # Along the face from where the tag was heard best: the main lobe. On the measured robot the peers do best with it
 # (`python -m benchmarks cut`), so that they are held against us at their strongest.
 BESIDE_M = 0.7
+ONE_SERIES = "one_series"  # key of run.json: cables taken off, so that an antenna's phases share one constant
 FACING_DEG = 60.0  # between boresight and the way into the face
 PASS_JUMP_M, PASS_GAP_NS = 0.5, 30_000_000_000  # between two readings of one tag: another pass
 STILL_M = 0.021  # an antenna that moved less saw its phase change by less than 0.9 rad at 0.33 m wavelength
@@ -129,8 +130,13 @@ def phase_flips(recording: Recording) -> npt.NDArray[np.bool_]:
     return flips
 
 
-def views(recording: Recording, plan: Plan, *, minimum: int = 5) -> list[View]:
-    """Return every surveyed tag that its own aisle heard at least ``minimum`` times with phase."""
+def views(recording: Recording, plan: Plan, *, minimum: int = 5, beside_m: float | None = None) -> list[View]:
+    """Return every surveyed tag that its own aisle heard at least ``minimum`` times with phase.
+
+    Readings count within ``beside_m`` (``BESIDE_M``) along the face of where the tag was heard best. In a recording
+    whose run says ``ONE_SERIES``, all phases of an antenna share one constant: channels and passes make one series,
+    in order of place instead of time.
+    """
     if recording.truth is None:
         raise ValueError(
             f"{recording.info.run_id}: no truth, and the peer methods must be told each tag's face"
@@ -150,7 +156,9 @@ def views(recording: Recording, plan: Plan, *, minimum: int = 5) -> list[View]:
     double = np.where(phase_flips(recording)[r.antenna], 2.0, 1.0)
     wavenumber = double * 4 * np.pi * r.frequency_khz * 1e3 / SPEED_OF_LIGHT_MPS
     phase = double * r.phase_rad.astype(np.float64)
-    _, series = np.unique(r.antenna.astype(np.int64) << 32 | r.frequency_khz, return_inverse=True)
+    joined = bool(recording.info.extra.get(ONE_SERIES))
+    channel = np.zeros_like(r.frequency_khz) if joined else r.frequency_khz
+    _, series = np.unique(r.antenna.astype(np.int64) << 32 | channel, return_inverse=True)
 
     order = np.lexsort((r.t, r.tag))
     bounds = np.searchsorted(r.tag[order], np.arange(len(r.tags) + 1))
@@ -167,13 +175,16 @@ def views(recording: Recording, plan: Plan, *, minimum: int = 5) -> list[View]:
         if np.count_nonzero(keep) < minimum:
             continue
         best = weighted_place(along[keep], r.rssi_dbm[mine][keep], face)
-        keep &= np.abs(along - best) < BESIDE_M
+        keep &= np.abs(along - best) < (BESIDE_M if beside_m is None else beside_m)
+        if joined:
+            by_place = np.argsort(along, kind="stable")
+            mine, along, away, keep = mine[by_place], along[by_place], away[by_place], keep[by_place]
         rows = mine[keep]
         if len(rows) < minimum:
             continue
         new_pass = (np.abs(np.diff(along[keep])) > PASS_JUMP_M) | (np.diff(r.t[rows]) > PASS_GAP_NS)
-        number = np.concatenate([[0], np.cumsum(new_pass)]) * (series.max() + 1) + series[rows]
-        _, number = np.unique(number, return_inverse=True)
+        passes = np.concatenate([[0], np.cumsum(new_pass & (not joined))])
+        _, number = np.unique(passes * (series.max() + 1) + series[rows], return_inverse=True)
         found.append(
             View(
                 epc, face, along[keep], away[keep], z[rows], phase[rows], wavenumber[rows],
