@@ -23,6 +23,7 @@ from localization.order import rank_on_shelves
 from localization.placing import Places, RunLaw, Scores, place, place_by_rssi, score
 from localization.positions import Coverage, Positions
 from localization.profile import Fits, Hypotheses, Image, fit, image, make_hypotheses, weigh
+from localization.registration import Registration, register
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
 from recording import Poses, Readings, Recording
 from stacks.plan import Plan
@@ -33,6 +34,10 @@ Progress = Callable[[float, str], None]
 
 #: Readings handled at once (in whole tags): bounds memory whatever the night's length.
 BLOCK_READINGS = 100_000
+#: Readings (in whole tags) that a run's registration is learnt from.
+REGISTER_READINGS = 200_000
+#: A face farther off than this is worth a note.
+WORTH_SAYING_M = 0.05
 #: How often the first block is fitted anew with the read rate it taught.
 RELEARN = 2
 #: What every offset of a run shares without a calibration: the antenna's phase centre and mount,
@@ -110,12 +115,15 @@ class Localizer:
         Electrical length of each antenna's cable.
     law_ : RunLaw or None
         What the run taught of RSSI.
+    registration_ : Registration or None
+        How the run's faces and antennas were found to lie.
     """
 
     localization_: Localization
     ambiguity_: Ambiguity
     delays_m_: Floats
     law_: RunLaw | None
+    registration_: Registration | None
 
     def __init__(
         self, plan: Plan | None = None, *, calibration: Calibration | None = None, jobs: int = 1
@@ -132,6 +140,7 @@ class Localizer:
         mounts = Mounts.of(recording.info, self.calibration, BEAMWIDTH_DEG)
         positions = _heard(recording)
         self.law_ = None
+        self.registration_ = None
         self.ambiguity_ = find_ambiguity(recording.info, recording.readings, recording.poses)
         if len(recording.poses.t) == 0:
             notes.append("no poses: no tag could be placed")
@@ -145,6 +154,9 @@ class Localizer:
         readings = recording.readings if usable is None else recording.readings.select(usable)
         blocks = list(tag_blocks(readings, BLOCK_READINGS))
         work = _Work(self, recording, readings, mounts, way, latency_ns)
+        tell(0.02, "registering faces and antennas")
+        self.registration_ = work.register()
+        notes += _registration_notes(self.registration_, work)
         parts: list[_Part] = []
         for number, (_, rows) in enumerate(blocks[:1]):
             parts.append(work.block(rows))
@@ -203,9 +215,7 @@ class _Work:
         self.latency_ns = latency_ns
         plan = localizer.plan
         self._frames = Frames.of_plan(plan) if plan is not None and len(plan.faces) else None
-        self.listening = (
-            Listening.of(recording, self._frames, mounts, latency_ns) if self._frames is not None else None
-        )
+        self.listening: Listening | None = None
 
     def frames(self, observations: Observations | None) -> Frames:
         if self._frames is None:
@@ -213,18 +223,35 @@ class _Work:
             return frames_beside_track(observations)
         return self._frames
 
-    def block(self, rows: Ints) -> _Part:
-        localizer, poses = self.localizer, self.recording.poses
-        observations = observe(
+    def register(self) -> Registration | None:
+        """Learn from some of the tags how the run lies to the plan, and take faces and antennas so from here on."""
+        if self._frames is None:
+            return None
+        observations = self.observe(_sample(self.readings, REGISTER_READINGS))
+        candidates = find_candidates(observations, self._frames, CORRELATION_M)
+        found = register(observations, candidates, self._frames, weigh(observations, candidates))
+        if found is not None:
+            self.mounts = found.mounts(self.mounts)
+            self._frames = found.frames(self._frames)
+        self.listening = Listening.of(self.recording, self._frames, self.mounts, self.latency_ns)
+        return found
+
+    def observe(self, rows: Ints) -> Observations:
+        """Turn readings, sorted by tag, into observations."""
+        return observe(
             self.readings,
             rows,
-            poses,
+            self.recording.poses,
             self.way,
             self.mounts,
-            localizer.ambiguity_.doubled,
-            localizer.delays_m_,
+            self.localizer.ambiguity_.doubled,
+            self.localizer.delays_m_,
             self.latency_ns,
         )
+
+    def block(self, rows: Ints) -> _Part:
+        localizer, poses = self.localizer, self.recording.poses
+        observations = self.observe(rows)
         frames = self.frames(observations)
         candidates = find_candidates(observations, frames, CORRELATION_M)
         hypotheses = make_hypotheses(candidates, frames)
@@ -274,6 +301,30 @@ class _Work:
             self.listening,
         )  # fmt: skip
         return fits, scores, learnt
+
+
+def _sample(readings: Readings, most: int) -> Ints:
+    """Choose whole tags at random, of so many readings together at most; rows sorted by tag and time."""
+    counts = np.bincount(readings.tag, minlength=len(readings.tags))
+    order = np.random.default_rng(0).permutation(len(counts))
+    chosen = np.zeros(len(counts), np.bool_)
+    chosen[order[np.cumsum(counts[order]) <= most]] = True
+    rows = np.flatnonzero(chosen[readings.tag])
+    return rows[np.argsort(readings.tag[rows], kind="stable")]
+
+
+def _registration_notes(found: Registration | None, work: _Work) -> list[str]:
+    if found is None:
+        return []
+    notes: list[str] = []
+    ids = work.frames(None).ids
+    for face in np.flatnonzero(np.abs(np.nan_to_num(found.depth_m)) >= WORTH_SAYING_M):
+        shift = found.depth_m[face]
+        notes.append(
+            f"face {ids[face]}: its tags stand {abs(shift):.2f} m {'farther from' if shift > 0 else 'nearer to'} the "
+            "robot's way than plan and poses say; taken so"
+        )
+    return notes
 
 
 def _heard(recording: Recording) -> Positions:

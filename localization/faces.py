@@ -6,6 +6,7 @@ and, through the rack, tags of the next aisle; to place those, the pass that fac
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,7 +44,9 @@ class Frames:
     faces : tuple of Face or None
     origin_m, direction, normal : float64 array, shape (f, 2)
     length_m, tag_depth_m : float64 array, shape (f,)
-        The plane of the tags lies ``tag_depth_m`` behind the face's line.
+        The plane of the tags lies ``tag_depth_m`` behind the face's line, as the robot's frame has it.
+    moved_m : float64 array, shape (f,) or None
+        Of that, what the run's frame is off the plan; places are told without it. NaN: not known.
     """
 
     ids: tuple[str | None, ...]
@@ -53,6 +56,7 @@ class Frames:
     normal: Floats
     length_m: Floats
     tag_depth_m: Floats
+    moved_m: Floats | None = None
 
     @classmethod
     def of_plan(cls, plan: Plan) -> Frames:
@@ -70,9 +74,20 @@ class Frames:
             tag_depth_m=np.array([face.tag_depth_m for face in faces], np.float64),
         )
 
+    def moved_back(self, depth_m: Floats) -> Frames:
+        """Return the faces that much farther from the track; NaN: not known, left where it is."""
+        return dataclasses.replace(
+            self, tag_depth_m=self.tag_depth_m + np.nan_to_num(depth_m), moved_m=depth_m.copy()
+        )
+
+    def registered(self, face: int) -> bool:
+        """Tell whether the face's distance from the track was learnt from the run."""
+        return self.moved_m is not None and bool(np.isfinite(self.moved_m[face]))
+
     def to_map(self, face: Ints, offset_m: Floats, depth_shift_m: Floats) -> tuple[Floats, Floats]:
         """Return map x and y of places in the tags' plane (moved back by ``depth_shift_m``)."""
-        back = self.tag_depth_m[face] + depth_shift_m
+        moved = np.zeros(len(self.ids)) if self.moved_m is None else np.nan_to_num(self.moved_m)
+        back = (self.tag_depth_m - moved)[face] + depth_shift_m
         where = (
             self.origin_m[face] + offset_m[:, None] * self.direction[face] - back[:, None] * self.normal[face]
         )
@@ -160,6 +175,41 @@ class Candidates:
     group: Ints
     cell: Ints
     density: Floats
+
+    def select(self, chosen: Ints) -> Candidates:
+        """Return the chosen candidates (ascending) with their observations."""
+        rows = rows_of(self.start, chosen)
+        size = np.diff(self.start)[chosen]
+        return Candidates(
+            tag=self.tag[chosen],
+            face=self.face[chosen],
+            start=np.concatenate([[0], np.cumsum(size)]).astype(np.int64),
+            observation=self.observation[rows],
+            u=self.u[rows],
+            h=self.h[rows],
+            z=self.z[rows],
+            look=self.look[rows],
+            group=self.group[rows],
+            cell=self.cell[rows],
+            density=self.density[rows],
+        )
+
+
+    def of_rows(self, keep: npt.NDArray[np.bool_]) -> Candidates:
+        """Return the same candidates with the marked observations alone; each keeps one at least."""
+        count = np.add.reduceat(keep.astype(np.int64), self.start[:-1]) if len(self.tag) else self.start[:0]
+        return dataclasses.replace(
+            self,
+            start=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
+            observation=self.observation[keep],
+            u=self.u[keep],
+            h=self.h[keep],
+            z=self.z[keep],
+            look=self.look[keep],
+            group=self.group[keep],
+            cell=self.cell[keep],
+            density=self.density[keep],
+        )
 
 
 def find_candidates(

@@ -14,7 +14,15 @@ from localization.faces import Candidates, Frames
 from localization.levels import LinkLaw, learn_link, link_likelihood
 from localization.listening import Listening, ReadRate, learn_rate
 from localization.observations import Mounts, Observations
-from localization.profile import CENTRE_SIGMA_M, CENTRE_WRONG, ONE_HEIGHT_M, Fits, Hypotheses, power_centre
+from localization.profile import (
+    CENTRE_SIGMA_M,
+    CENTRE_WRONG,
+    ONE_HEIGHT_M,
+    Fits,
+    Hypotheses,
+    power_centre,
+    received_amplitude,
+)
 from localization.strength import TAG_DB, learn_pattern, rssi_likelihood
 
 Floats = npt.NDArray[np.float64]
@@ -79,9 +87,7 @@ def score(
     begin = candidates.start[:-1]
     owner = np.repeat(np.arange(len(begin)), np.diff(hypotheses.start))
     total = np.add.reduceat(weight, begin)[owner]
-    amplitude = np.add.reduceat(
-        10.0 ** (observations.rssi_dbm[candidates.observation] / 20.0) / candidates.density, begin
-    )
+    amplitude = received_amplitude(observations, candidates)
     tags = candidates.tag[owner]
     phase = fits.log_likelihood + PHASE_BASE * total
     of_face = np.maximum.reduceat(phase, hypotheses.start[:-1])

@@ -160,11 +160,11 @@ def _hypotheses_of(frames: Frames, face: int, low: float, high: float) -> tuple[
         # One height of antennas says nothing of above or below: tags are near the height the antenna was put at.
         heights = low + np.array([0.0, 0.1, 0.2, 0.3])
         prior, spread = -0.5 * ((heights - low) / BEYOND_ANTENNAS_M) ** 2, 0.05
-    depths, depth_prior, depth_sigma = np.zeros(1), np.zeros(1), DEPTH_SIGMA_M
+    depths, depth_prior, depth_sigma = np.zeros(1), np.zeros(1), .04
     if frames.ids[face] is None:
         depths, depth_sigma = np.arange(UNKNOWN_DEPTH_M[0], UNKNOWN_DEPTH_M[1], 0.08), 0.08
         depth_prior = np.zeros(len(depths))
-    elif high > low:
+    elif high > low and not frames.registered(face):
         depths, depth_sigma = np.array(FREE_DEPTHS_M), 0.05
         depth_prior = -0.5 * (depths / FREE_DEPTH_SIGMA_M) ** 2
     n = len(heights) * len(depths)
@@ -310,11 +310,11 @@ def fit(
         other[rows] = x_low[c] + STEP_M * np.where(near, -np.inf, part).argmax(axis=1)
     owner = np.repeat(np.arange(count), np.diff(hypotheses.start))
     if before is None:
-        result = _refine_all(candidates, owner, best, hypotheses, np.arange(y), k, phase, weight)
+        result = refine_all(candidates, owner, best, hypotheses, np.arange(y), k, phase, weight)
     else:
         result = before.refined.copy()
         moved = np.flatnonzero(best != before.start_m)
-        result[moved] = _refine_all(candidates, owner, best, hypotheses, moved, k, phase, weight)
+        result[moved] = refine_all(candidates, owner, best, hypotheses, moved, k, phase, weight)
     return Fits(
         start_m=best,
         refined=result,
@@ -331,7 +331,7 @@ def fit(
     )
 
 
-def _refine_all(
+def refine_all(
     candidates: Candidates,
     owner: Ints,
     start_m: Floats,
@@ -353,6 +353,12 @@ def _refine_all(
         hypotheses.height_m[chosen], hypotheses.depth_sigma_m[chosen], hypotheses.height_sigma_m[chosen], result,
     )  # fmt: skip
     return result
+
+
+def received_amplitude(observations: Observations, candidates: Candidates) -> Floats:
+    """Return each candidate's received amplitude, summed over equal stretches of track, shape (c,)."""
+    amplitude = 10.0 ** (observations.rssi_dbm[candidates.observation] / 20.0) / candidates.density
+    return np.add.reduceat(amplitude, candidates.start[:-1]) if len(candidates.tag) else np.zeros(0)
 
 
 def power_centre(observations: Observations, candidates: Candidates) -> Floats:

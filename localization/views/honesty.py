@@ -91,10 +91,12 @@ def sigma_picture(evaluation: Evaluation) -> Canvas:
     if not len(error):
         canvas.text(LEFT, 60, "no tag of the truth was placed", "v-soft")
         return canvas
-    x = Scale(*_decades(sigma, 0.8, 1.25, 3.0), LEFT, RIGHT, log=True)
-    # Tiny errors are luck, not skill: they are drawn at the lower edge.
-    floor = 0.02 * float(np.median(sigma))
-    y = Scale(floor, max(float(error.max()) * 1.25, float(sigma.max()) * 2.6), BOTTOM, TOP, log=True)
+    # Tiny errors are luck and a few huge sigmas are ignorance: both are drawn at the edge.
+    most = float(np.quantile(sigma, 0.995))
+    x = Scale(*_decades(np.minimum(sigma, most), 0.8, 1.25, 3.0), LEFT, RIGHT, log=True)
+    y = Scale(
+        0.02 * float(np.median(sigma)), max(float(error.max()) * 1.25, most * 2.6), BOTTOM, TOP, log=True
+    )
     canvas.upward(y, LEFT, "error less the face's median, cm", right=RIGHT, away=42)
     canvas.across(x, BOTTOM, "stated sigma_local, cm", top=TOP)
     ends = np.array([x.low, x.high])

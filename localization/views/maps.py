@@ -20,7 +20,9 @@ LEVEL = 13.0
 #: px of a metre at most, and faces shown at most: those that look worst.
 MOST_PX_PER_M, MOST_FACES = 240.0, 40
 #: Cells of a map at most (by choice of their length), and the lengths to choose from.
-MOST_CELLS, LENGTHS_M = 3000, (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
+MOST_CELLS, LENGTHS_M = 2000, (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
+#: Borders of the classes of errors and sigmas, cm, for good runs and for worse ones.
+CENTIMETRES = ((0.5, 1.0, 2.0, 4.0), (1.0, 2.5, 5.0, 10.0), (5.0, 10.0, 20.0, 40.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +65,24 @@ class MapData:
         return np.searchsorted(sign * np.array(self.edges), sign * values, side="right").astype(np.int64)
 
 
+def _edges(value: Floats) -> tuple[float, float, float, float]:
+    """Choose borders for errors, cm: the finest of which a quarter of the values at most are beyond the last."""
+    for edges in CENTIMETRES[:-1]:
+        if not len(value) or float(np.mean(value > edges[-1])) <= 0.25:
+            return edges
+    return CENTIMETRES[-1]
+
+
 def error_map(evaluation: Evaluation, plan: Plan) -> MapData:
     """Errors less each face's median, at the true places."""
     tags = evaluation.tags
     levels = {shelf.id: shelf.level for face in plan.faces for shelf in face.shelves}
     keep = np.isfinite(tags.local_error_m)
     level = np.array([levels.get(shelf or "", 0) for shelf in tags.shelf[keep]], np.int64)
+    error = 100 * np.abs(tags.local_error_m[keep])
     return MapData(
         "error", "Error along the face, less the face's median", "cm", tags.face[keep], level, tags.offset_m[keep],
-        100 * np.abs(tags.local_error_m[keep]), (0.5, 1.0, 2.0, 4.0),
+        error, _edges(error),
     )  # fmt: skip
 
 
@@ -91,9 +102,10 @@ def sigma_map(positions: Positions, plan: Plan) -> MapData:
     levels = {shelf.id: shelf.level for face in plan.faces for shelf in face.shelves}
     keep = positions.placed & np.isfinite(positions.offset_m) & np.isfinite(positions.sigma_local_m)
     level = np.array([levels.get(shelf or "", 0) for shelf in positions.shelf_id[keep]], np.int64)
+    sigma = 100 * positions.sigma_local_m[keep]
     return MapData(
         "sigma", "Stated sigma beside the neighbours", "cm", positions.face_id[keep], level,
-        positions.offset_m[keep], 100 * positions.sigma_local_m[keep], (1.0, 1.5, 2.5, 5.0),
+        positions.offset_m[keep], sigma, _edges(sigma),
     )  # fmt: skip
 
 

@@ -15,16 +15,18 @@ from localization.views.svg import Canvas, Scale
 from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 WIDTH, LEFT, RIGHT = 980.0, 16.0, 964.0
 #: A longer shelf or face is drawn in pieces of this length, one below the other.
 PIECE_M = 1.0
-LANES, LANE = 6, 13.0
+#: Bars that would overlap stand in lanes of their own, so many at most.
+FEWEST_LANES, MOST_LANES, LANE = 4, 16, 12.0
 BOOK = 54.0
 #: Books are drawn to the middle of the gap to their neighbours, no thicker than this.
 THICKEST_M = 0.05
-#: Bars longer than this, either way, are drawn thin and broken.
-BOLD_M = 0.2
+#: Bars are drawn no longer than this, either way.
+LONGEST_M = 0.2
 #: Two books are in doubtful order below this chance.
 SURE_ORDER = 0.9
 
@@ -139,7 +141,9 @@ def shelf_picture(view: ShelfView) -> Canvas:
     pieces = max(math.ceil((high - low) / PIECE_M - 0.05), 1)
     span = (high - low) / pieces
     knows = bool(np.isfinite(view.truth_m).any() or len(view.gone_m))
-    tall = LANES * LANE + BOOK + (16.0 if knows else 4.0) + 30.0
+    lanes = _lanes(view)
+    above = (max(int(lanes.max(initial=0)) + 1, FEWEST_LANES)) * LANE
+    tall = above + BOOK + (16.0 if knows else 4.0) + 30.0
     canvas = Canvas(WIDTH, 66.0 + pieces * tall + 14.0, f"Shelf {view.name}: {len(view.epc)} books")
     canvas.text(LEFT, 18, f"{view.name}: {len(view.epc)} books, left to right", "v-head")
     entries = [
@@ -160,19 +164,30 @@ def shelf_picture(view: ShelfView) -> Canvas:
         margin = max(0.02 * span, 0.04)
         scale = Scale(begin - margin, begin + span + margin, LEFT, RIGHT)
         last = piece == pieces - 1
-        _piece(canvas, view, scale, y + piece * tall, begin, begin + span + (1e-9 if last else 0.0), last)
+        _piece(
+            canvas,
+            view,
+            lanes,
+            above,
+            scale,
+            y + piece * tall,
+            begin,
+            begin + span + (1e-9 if last else 0.0),
+            last,
+        )
     return canvas
 
 
 def _piece(
-    canvas: Canvas, view: ShelfView, scale: Scale, y: float, begin: float, end: float, last: bool
-) -> None:
-    board = y + LANES * LANE + BOOK
+    canvas: Canvas, view: ShelfView, lanes: Ints, above: float, scale: Scale, y: float, begin: float, end: float,
+    last: bool,
+) -> None:  # fmt: skip
+    board = y + above + BOOK
     canvas.rect(scale(view.from_m), board, scale(view.to_m) - scale(view.from_m), 4, "v-f-soft")
     left, right = _edges(view)
     numbered = -math.inf
     for i in np.flatnonzero((view.offset_m >= begin) & (view.offset_m < end)).tolist():
-        offset, lane = float(view.offset_m[i]), y + (i % LANES) * LANE + LANE / 2
+        offset, lane = float(view.offset_m[i]), y + float(lanes[i]) * LANE + LANE / 2
         doubt = i > 0 and view.p_order[i] < SURE_ORDER
         colour = "s3" if view.elsewhere[i] else "s1" if doubt else "s0"
         near, far = Z90 * float(view.sigma_local_m[i]), Z90 * float(view.sigma_along_m[i])
@@ -186,10 +201,16 @@ def _piece(
             scale(float(left[i])) + 0.5, board - BOOK + 8, width - 1.0, BOOK - 8, f"v-f-{colour} v-dot"
         )
         canvas.line(scale(offset), lane + 4, scale(offset), board - BOOK + 8, "v-thin v-l-grid")
-        canvas.line(scale(offset - far), lane, scale(offset + far), lane, "v-thin v-l-soft")
-        # A bar that reaches over a dozen books says that little is known: drawn boldly it would hide the others.
-        bold = f"v-wide v-l-{colour}" if near <= BOLD_M else f"v-thin v-dash v-l-{colour}"
-        canvas.line(scale(offset - near), lane, scale(offset + near), lane, bold)
+        shown = min(far, LONGEST_M)
+        canvas.line(scale(offset - shown), lane, scale(offset + shown), lane, "v-thin v-l-soft")
+        # A bar that reaches over a dozen books says that little is known: it is cut off, with an arrow at each end.
+        if near > LONGEST_M:
+            for way in (-1, 1):
+                tip = scale(offset + way * LONGEST_M)
+                head = [tip - 4 * way, tip, tip - 4 * way]
+                canvas.path(head, [lane - 3, lane, lane + 3], f"v-line v-l-{colour}")
+        near = min(near, LONGEST_M)
+        canvas.line(scale(offset - near), lane, scale(offset + near), lane, f"v-wide v-l-{colour}")
         canvas.dots([scale(offset)], [lane], 1.3, "v-l-paper")
         if math.isfinite(view.truth_m[i]):
             x = scale(float(view.truth_m[i]))
@@ -208,6 +229,18 @@ def _piece(
     canvas.across(scale, board + (16 if knows else 6), "", most=12)
     if last:
         canvas.text(RIGHT, board + (46 if knows else 36), "offset along the face, m", "v-soft v-small", "end")
+
+
+def _lanes(view: ShelfView) -> Ints:
+    """Give each book the first lane that is free where its bar begins; where none is, the one free soonest."""
+    lanes = np.zeros(len(view.offset_m), np.int64)
+    free = np.full(MOST_LANES, -np.inf)
+    reach = np.minimum(Z90 * np.nan_to_num(view.sigma_along_m), LONGEST_M)
+    for i in np.argsort(view.offset_m - reach, kind="stable").tolist():
+        open_now = np.flatnonzero(free <= view.offset_m[i] - reach[i])
+        lanes[i] = open_now[0] if len(open_now) else free.argmin()
+        free[lanes[i]] = view.offset_m[i] + reach[i] + 0.005
+    return lanes
 
 
 def _edges(view: ShelfView) -> tuple[Floats, Floats]:

@@ -1,0 +1,363 @@
+"""How the run's own frame lies to the plan: face distances and antenna phase centres, learnt from the tags heard.
+
+A robot's odometry is laid over a surveyed plan by hand, and antennas are measured with a tape: on a measured robot
+the faces stood 5 to 35 cm nearer or farther than plan and poses said, and the lowest antenna's phase centre hung
+2 cm behind the highest one's. Every tag of a face feels the same error, so the tags together tell it although none
+does alone: the curvature of their phases gives the distance, and where one antenna sees the tags against another
+gives the phase centres. What all antennas share along the face cannot be seen without reference tags and stays.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import logsumexp
+
+from localization.faces import Candidates, Frames, rows_of
+from localization.observations import Mounts, Observations
+from localization.profile import (
+    DEPTH_SIGMA_M,
+    ONE_HEIGHT_M,
+    STEP_M,
+    Hypotheses,
+    image,
+    make_hypotheses,
+    received_amplitude,
+    refine_all,
+)
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+#: A face is registered by so many tags at least and at most, each heard on so many stretches of track.
+FEWEST_TAGS, MOST_TAGS, FEWEST_WITNESSES = 4, 40, 8.0
+#: A run needs so many in all; of a tag, so many observations are enough.
+FEWEST_IN_ALL, MOST_OBSERVATIONS = 12, 200
+#: What is tried first for the distance of a face, and how likely such errors are: half of the faces lie as surveyed.
+DEPTHS_M = np.arange(-9, 10) * 0.05
+SURVEYED_SIGMA_M, DEPTH_SHIFT_SIGMA_M = 0.02, 0.2
+#: Errors of an antenna's phase centre across and along its boresight.
+ACROSS_SIGMA_M, AHEAD_SIGMA_M = 0.03, 0.08
+#: Log-chance that a tag says nothing of its face's distance (it stands elsewhere, or hears its own reflection best).
+TAG_WRONG = -6.0
+#: A coherent sum over w witnesses, r of it explained, has this times w log(1 - r^2) as its log-likelihood.
+WITNESS_SHARE = 0.4
+#: An estimate within so many deviations of zero is zero (Breiman, Technometrics 37, 1995: the nonnegative garrote). Tags
+#: share what disturbs them, so that from run to run estimates vary by twice their deviations.
+DOUBT = 4.0
+#: Weight that holds the mean of the shifts at zero, per metre.
+GAUGE = 1e4
+ROUNDS, STEP_MOST_M, STEP_LEAST_M = 12, 0.05, 0.001
+#: Freedom of a tag's own height in the common solution.
+HEIGHT_SIGMA_M = 0.3
+#: Degrees of freedom of the residual's Student-t, as in ``kernels.refine``.
+STUDENT_NU = 4.0
+#: A tag whose residual (rad) is as wide as chance would have it teaches nothing.
+SCALE_MOST_RAD = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What the run taught of its geometry.
+
+    Attributes
+    ----------
+    across_m, ahead_m : float64 array, shape (256,)
+        Shift of each antenna's phase centre to the left of its boresight and along it, horizontally.
+    depth_m : float64 array, shape (faces,)
+        How much farther from the track each face stands than plan and poses say; NaN where too few tags tell.
+    tags : int
+        Tags it was learnt from.
+    """
+
+    across_m: Floats
+    ahead_m: Floats
+    depth_m: Floats
+    tags: int
+
+    def mounts(self, mounts: Mounts) -> Mounts:
+        """Return the mounts with their phase centres where the run saw them."""
+        level = mounts.boresight[:, :2] / np.hypot(mounts.boresight[:, 0], mounts.boresight[:, 1])[:, None]
+        left = np.stack([-level[:, 1], level[:, 0]], axis=1)
+        position = mounts.position_m.copy()
+        shift = self.across_m[:, None] * left + self.ahead_m[:, None] * level
+        position[:, :2] += np.where(np.isfinite(shift), shift, 0.0)
+        return dataclasses.replace(mounts, position_m=position)
+
+    def frames(self, frames: Frames) -> Frames:
+        """Return the faces where the run saw them; places on them are still told in the plan's own coordinates."""
+        return frames.moved_back(self.depth_m)
+
+
+def register(
+    observations: Observations, candidates: Candidates, frames: Frames, weight: Floats
+) -> Registration | None:
+    """Learn the registration from the tags of a run, or None where they cannot tell.
+
+    First each face's distance on a grid, by the profile likelihood of its tags over all heights and offsets; then
+    distances and phase centres together by Gauss-Newton, each tag's own place eliminated (Schur complement).
+    """
+    if not frames.ids or frames.ids[0] is None or len(candidates.tag) == 0:
+        return None
+    chosen = _teachers(observations, candidates, frames, weight)
+    if len(chosen) < FEWEST_IN_ALL:
+        return None
+    part, part_weight = _thinned(candidates.select(chosen), weight[rows_of(candidates.start, chosen)])
+    antennas = np.unique(observations.antenna[part.observation])
+    state = _State(np.zeros(256), np.zeros(256), _distances(observations, part, frames, part_weight))
+    sigma = np.zeros(0)
+    for _ in range(ROUNDS):
+        seen = _moved(observations, part, state)
+        fits = _fit_tags(observations, seen, frames, part_weight)
+        step, sigma = _solve(observations, seen, fits, part_weight, antennas, state)
+        if step < STEP_LEAST_M:
+            break
+    faces = np.unique(part.face)
+    number = len(antennas)
+    across, ahead, depth = np.zeros(256), np.zeros(256), np.full(len(frames.ids), np.nan)
+    across[antennas] = _believed(state.across_m[antennas], sigma[:number])
+    ahead[antennas] = _believed(state.ahead_m[antennas], sigma[number : 2 * number])
+    depth[faces] = _believed(state.depth_m[faces], sigma[2 * number :])
+    return Registration(across, ahead, depth, len(chosen))
+
+
+@dataclass(slots=True)
+class _State:
+    """The solution so far."""
+
+    across_m: Floats
+    ahead_m: Floats
+    depth_m: Floats
+
+
+def _thinned(candidates: Candidates, weight: Floats) -> tuple[Candidates, Floats]:
+    """Take every nth observation of a candidate that has many, and let it stand for its neighbours."""
+    size = np.diff(candidates.start)
+    every = np.maximum(size // MOST_OBSERVATIONS, 1)
+    place = np.arange(int(candidates.start[-1])) - np.repeat(candidates.start[:-1], size)
+    keep = place % np.repeat(every, size) == 0
+    return candidates.of_rows(keep), (weight * np.repeat(every, size))[keep]
+
+
+def _believed(value: Floats, sigma: Floats) -> Floats:
+    """Return what to believe of estimates: nothing below two deviations, nearly all far above (Breiman's garrote)."""
+    return value * np.maximum(1.0 - (DOUBT * sigma / np.where(value == 0.0, 1.0, value)) ** 2, 0.0)
+
+
+def _teachers(observations: Observations, candidates: Candidates, frames: Frames, weight: Floats) -> Ints:
+    """Choose the candidates to learn from: each tag where it is loudest, the best heard of each face."""
+    witnesses = np.add.reduceat(weight, candidates.start[:-1])
+    loud = received_amplitude(observations, candidates)
+    order = np.lexsort((-loud, candidates.tag))
+    first = order[np.append(True, np.diff(candidates.tag[order]) != 0)]
+    first = first[witnesses[first] - _spent(candidates)[first] >= FEWEST_WITNESSES]
+    chosen: list[Ints] = []
+    for face in range(len(frames.ids)):
+        here = first[candidates.face[first] == face]
+        rows = rows_of(candidates.start, here)
+        # One antenna height does not tell a face's distance from its tags' heights.
+        if len(here) >= FEWEST_TAGS and np.ptp(candidates.z[rows]) >= ONE_HEIGHT_M:
+            chosen.append(here[np.argsort(-witnesses[here], kind="stable")][:MOST_TAGS])
+    return np.sort(np.concatenate(chosen)) if chosen else np.zeros(0, np.int64)
+
+
+def _spent(candidates: Candidates) -> Floats:
+    """Return what each candidate's own fit takes up: a phase per group, offset, height and depth, shape (c,)."""
+    return np.maximum.reduceat(candidates.group, candidates.start[:-1]) + 4.0
+
+
+def _heights(candidates: Candidates, frames: Frames) -> Hypotheses:
+    """Return the heights each candidate may have, at the face's own depth."""
+    every = make_hypotheses(candidates, frames)
+    keep = every.depth_m == 0.0
+    counts = np.add.reduceat(keep.astype(np.int64), every.start[:-1])
+    return Hypotheses(
+        start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        depth_m=every.depth_m[keep],
+        height_m=every.height_m[keep],
+        depth_sigma_m=np.full(int(keep.sum()), DEPTH_SIGMA_M),
+        height_sigma_m=every.height_sigma_m[keep],
+        log_prior=every.log_prior[keep],
+        level=every.level[keep],
+    )
+
+
+def _distances(observations: Observations, candidates: Candidates, frames: Frames, weight: Floats) -> Floats:
+    """Return the likeliest depth shift of each face on a grid, shape (faces,)."""
+    depth = np.zeros(len(frames.ids))
+    many = len(DEPTHS_M)
+    for face in np.unique(candidates.face):
+        here = np.flatnonzero(candidates.face == face)
+        part, part_weight = candidates.select(here), weight[rows_of(candidates.start, here)]
+        heights = _heights(part, frames)
+        grid = Hypotheses(
+            start=heights.start * many,
+            depth_m=np.tile(DEPTHS_M, len(heights.height_m)),
+            height_m=np.repeat(heights.height_m, many),
+            depth_sigma_m=np.repeat(heights.depth_sigma_m, many),
+            height_sigma_m=np.repeat(heights.height_sigma_m, many),
+            log_prior=np.repeat(heights.log_prior, many),
+            level=np.repeat(heights.level, many),
+        )
+        seen = image(observations, part, grid, frames, part_weight)
+        total = np.add.reduceat(part_weight, part.start[:-1])
+        free = total - _spent(part)
+        score = np.logaddexp(
+            -0.5 * (DEPTHS_M / SURVEYED_SIGMA_M) ** 2 - np.log(SURVEYED_SIGMA_M),
+            -0.5 * (DEPTHS_M / DEPTH_SHIFT_SIGMA_M) ** 2 - np.log(DEPTH_SHIFT_SIGMA_M),
+        )
+        fits = np.zeros((len(here), many))
+        for c in range(len(here)):
+            value = seen.value[seen.start[c] : seen.start[c + 1]].reshape(-1, many, seen.x_count[c])
+            coherence = np.minimum(value.max(axis=2).astype(np.float64) / total[c], 0.999)
+            prior = heights.log_prior[heights.start[c] : heights.start[c + 1], None]
+            fit = logsumexp(prior - WITNESS_SHARE * free[c] * np.log(1.0 - coherence**2), axis=0)
+            fits[c] = np.logaddexp(fit - fit.max(), TAG_WRONG)
+        depth[face] = DEPTHS_M[(score + fits.sum(axis=0)).argmax()]
+    return depth
+
+
+def _moved(observations: Observations, candidates: Candidates, state: _State) -> Candidates:
+    """Return the candidates with antennas and faces where the solution puts them."""
+    antenna = observations.antenna[candidates.observation]
+    ahead, left = _axes(candidates)
+    shift = state.across_m[antenna, None] * left + state.ahead_m[antenna, None] * ahead
+    face = np.repeat(candidates.face, np.diff(candidates.start))
+    return dataclasses.replace(
+        candidates, u=candidates.u + shift[:, 0], h=candidates.h + shift[:, 1] + state.depth_m[face]
+    )
+
+
+def _axes(candidates: Candidates) -> tuple[Floats, Floats]:
+    """Return the horizontal boresight and its left in the face's axes (along, out), two of shape (m, 2)."""
+    ahead = candidates.look[:, :2] / np.hypot(candidates.look[:, 0], candidates.look[:, 1])[:, None]
+    # Seen from above, (along, out) is left-handed: a face's normal points to the right of its direction.
+    return ahead, np.stack([ahead[:, 1], -ahead[:, 0]], axis=1)
+
+
+def _fit_tags(observations: Observations, candidates: Candidates, frames: Frames, weight: Floats) -> Floats:
+    """Fit every tag by itself; the best of its heights, columns as in ``kernels.refine``, shape (c, 8)."""
+    heights = _heights(candidates, frames)
+    seen = image(observations, candidates, heights, frames, weight)
+    count = len(candidates.tag)
+    owner = np.repeat(np.arange(count), np.diff(heights.start))
+    start = np.zeros(len(owner))
+    for c in range(count):
+        value = seen.value[seen.start[c] : seen.start[c + 1]].reshape(-1, seen.x_count[c])
+        start[heights.start[c] : heights.start[c + 1]] = seen.low_m[c] + STEP_M * value.argmax(axis=1)
+    obs = candidates.observation
+    fitted = refine_all(
+        candidates, owner, start, heights, np.arange(len(owner)), observations.wavenumber[obs],
+        np.nan_to_num(observations.phase_rad[obs]), weight,
+    )  # fmt: skip
+    cost = fitted[:, 5] * fitted[:, 6] - heights.log_prior
+    order = np.lexsort((cost, owner))
+    return fitted[order[np.append(True, np.diff(owner[order]) != 0)]]
+
+
+def _solve(
+    observations: Observations, candidates: Candidates, fits: Floats, weight: Floats, antennas: Ints, state: _State
+) -> tuple[float, Floats]:  # fmt: skip
+    """One Gauss-Newton step of phase centres and distances together.
+
+    Changes ``state``; returns the largest step and the deviation of every unknown. The deviations are a sandwich over
+    tags: how far the tags disagree, whatever their own likelihoods claim.
+    """
+    size = np.diff(candidates.start)
+    owner = np.repeat(np.arange(len(size)), size)
+    obs = candidates.observation
+    k, antenna = observations.wavenumber[obs], observations.antenna[obs]
+    du, dh, dz = candidates.u - fits[owner, 0], candidates.h + fits[owner, 1], candidates.z - fits[owner, 2]
+    distance = np.sqrt(du**2 + dh**2 + dz**2) + 1e-9
+    group = owner * (int(candidates.group.max()) + 1) + candidates.group
+    residual, believed = _residuals(
+        np.nan_to_num(observations.phase_rad[obs]) - k * distance, group, weight, fits[owner, 4]
+    )
+    believed[fits[owner, 4] > SCALE_MOST_RAD] = 0.0
+    along, out, up = k * du / distance, k * dh / distance, k * dz / distance
+    ahead, left = _axes(candidates)
+    mine = antenna[:, None] == antennas[None, :]
+    number = len(antennas)
+    common = np.concatenate(
+        [
+            mine * (along * left[:, 0] + out * left[:, 1])[:, None],
+            mine * (along * ahead[:, 0] + out * ahead[:, 1])[:, None],
+            out[:, None],
+        ],
+        axis=1,
+    )
+    own = np.stack([-along, out, -up], axis=1)
+    # A group's unknown phase takes the mean of everything.
+    columns = _less_mean(np.concatenate([own, common, residual[:, None]], axis=1), group, believed)
+    begin = candidates.start[:-1]
+    gram = np.stack(
+        [np.add.reduceat(believed[:, None] * columns * columns[:, [j]], begin) for j in range(columns.shape[1])],
+        axis=1,
+    )
+    prior = np.array([1e-3, DEPTH_SIGMA_M**-2, HEIGHT_SIGMA_M**-2])
+    own_gram = gram[:, :3, :3] + np.diag(prior)
+    own_right = gram[:, :3, -1].copy()
+    own_right[:, 1] -= prior[1] * fits[:, 1]
+    cross = gram[:, :3, 3:-1]
+    solved = np.linalg.solve(own_gram, np.concatenate([cross, own_right[:, :, None]], axis=2))
+    left_over = gram[:, 3:-1, 3:-1] - np.swapaxes(cross, 1, 2) @ solved[:, :, :-1]
+    right = gram[:, 3:-1, -1] - (np.swapaxes(cross, 1, 2) @ solved[:, :, -1:])[:, :, 0]
+    faces, place = np.unique(candidates.face, return_inverse=True)
+    matrix, vector, scatter = _assembled(left_over, right, place, 2 * number, len(faces))
+    now = np.concatenate([state.across_m[antennas], state.ahead_m[antennas], state.depth_m[faces]])
+    trust = np.repeat(
+        [ACROSS_SIGMA_M**-2, AHEAD_SIGMA_M**-2, DEPTH_SHIFT_SIGMA_M**-2], [number, number, len(faces)]
+    )
+    # Seen from above, left of every boresight is the same way along a face: moving all antennas moves all tags.
+    # And moving them all ahead is moving all faces nearer.
+    gauge = np.zeros((2, len(now)))
+    gauge[0, :number] = gauge[1, number : 2 * number] = GAUGE
+    matrix = matrix + np.diag(trust) + gauge.T @ gauge
+    step = np.linalg.solve(matrix, vector - trust * now - gauge.T @ (gauge @ now))
+    step = np.clip(step, -STEP_MOST_M, STEP_MOST_M)
+    state.across_m[antennas] += step[:number]
+    state.ahead_m[antennas] += step[number : 2 * number]
+    state.depth_m[faces] += step[2 * number :]
+    inverse = np.linalg.inv(matrix)
+    return float(np.abs(step).max()), np.sqrt(np.diag(inverse @ scatter @ inverse))
+
+
+def _residuals(phase: Floats, group: Ints, weight: Floats, scale: Floats) -> tuple[Floats, Floats]:
+    """Return wrapped residuals less each group's robust mean, and what each is believed, per rad squared."""
+    believed = weight.copy()
+    residual = phase
+    for _ in range(3):
+        mean = np.bincount(group, believed * np.cos(phase)) + 1j * np.bincount(group, believed * np.sin(phase))
+        residual = phase - np.angle(mean)[group]
+        residual -= 2 * np.pi * np.round(residual / (2 * np.pi))
+        believed = weight * (STUDENT_NU + 1.0) / (STUDENT_NU + (residual / scale) ** 2)
+    return residual, believed / scale**2
+
+
+def _less_mean(columns: Floats, group: Ints, weight: Floats) -> Floats:
+    total = np.bincount(group, weight) + 1e-12
+    mean = np.stack([np.bincount(group, weight * column) / total for column in columns.T], axis=1)
+    return columns - mean[group]
+
+
+def _assembled(
+    left: Floats, right: Floats, face: Ints, shared: int, faces: int
+) -> tuple[Floats, Floats, Floats]:
+    """Sum the tags' equations: the first ``shared`` unknowns are common, the last belongs to the tag's face.
+
+    Returns the matrix, the right-hand side and the sum over tags of their right-hand sides' outer products.
+    """
+    tags = np.arange(len(face))
+    spread = np.zeros((len(face), shared + faces))
+    spread[:, :shared] = right[:, :shared]
+    spread[tags, shared + face] = right[:, shared]
+    matrix = np.zeros((shared + faces, shared + faces))
+    matrix[:shared, :shared] = left[:, :shared, :shared].sum(axis=0)
+    np.add.at(matrix, (shared + face, shared + face), left[:, shared, shared])
+    for column in range(shared):
+        np.add.at(matrix, (shared + face, column), left[:, shared, column])
+    matrix[:shared, shared:] = matrix[shared:, :shared].T
+    return matrix, spread.sum(axis=0), spread.T @ spread
