@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from localization.calibration import Calibration
     from localization.evaluation import Evaluation
     from localization.positions import Coverage, Positions
+    from localization.registration import Registration
     from localization.views import Album
     from recording import Recording, Truth
     from stacks.plan import Plan
@@ -59,6 +60,7 @@ def draw(
     truth: Truth | None,
     recording: Recording | None,
     calibration: Calibration | None,
+    registration: Registration | None,
     labels: Mapping[str, str],
     notes: Sequence[str],
     tags: Sequence[str],
@@ -83,6 +85,7 @@ def draw(
         truth=truth,
         recording=recording,
         calibration=calibration,
+        registration=registration,
         labels=labels,
         notes=tuple(notes),
     )

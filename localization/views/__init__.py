@@ -12,9 +12,10 @@ from localization.views.honesty import (
     shares_inside,
     sigma_picture,
 )
-from localization.views.one_tag import TagLooker, TagView, ViewError
+from localization.views.one_tag import TagLooker
 from localization.views.shelf_picture import ShelfView, shelf_picture, shelf_view
 from localization.views.tag_picture import tag_picture
+from localization.views.tag_view import TagView, ViewError
 
 __all__ = [
     "Album",

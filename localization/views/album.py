@@ -16,12 +16,14 @@ from markupsafe import Markup
 from localization.calibration import Calibration
 from localization.evaluation import Evaluation
 from localization.positions import Coverage, Positions
+from localization.registration import Registration
 from localization.views import honesty, maps
 from localization.views.choice import choose_shelves, choose_tags
-from localization.views.one_tag import TagLooker, ViewError
+from localization.views.one_tag import TagLooker
 from localization.views.shelf_picture import ends_of, shelf_picture, shelf_view
 from localization.views.svg import STYLE, Canvas
 from localization.views.tag_picture import tag_picture
+from localization.views.tag_view import ViewError
 from recording import Recording, Truth
 from stacks.plan import Plan
 
@@ -47,6 +49,8 @@ class Seen:
         Without one: no tags.
     calibration : Calibration or None
         The one the positions were made with.
+    registration : Registration or None
+        ``Localizer.registration_``, where it is at hand; learnt again without one.
     labels : mapping of EPC to str
         What people call the books.
     notes : tuple of str
@@ -60,6 +64,7 @@ class Seen:
     truth: Truth | None = None
     recording: Recording | None = None
     calibration: Calibration | None = None
+    registration: Registration | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -247,7 +252,7 @@ def _tags(seen: Seen, named: Sequence[str], tell: Progress) -> list[Picture]:
     chosen = [pair for pair in choose_tags(seen.positions, seen.evaluation, named) if pair[0] in heard]
     if not chosen:
         return []
-    looker = TagLooker(seen.recording, seen.plan, seen.calibration)
+    looker = TagLooker(seen.recording, seen.plan, seen.calibration, seen.registration)
     where: dict[str, tuple[float, float]] = {}
     if seen.truth is not None:
         there = np.ones(len(seen.truth.epc), np.bool_) if seen.truth.present is None else seen.truth.present

@@ -7,22 +7,22 @@ offset, near the place named.
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from localization.ambiguity import find_ambiguity
 from localization.calibration import Calibration
 from localization.delays import find_delays
+from localization.estimator import REGISTER_READINGS, _sample
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
-from localization.kernels import STUDENT_NU
 from localization.observations import Mounts, Observations, driven_m, observe
 from localization.placing import FEW_CELLS
 from localization.positions import Positions
 from localization.profile import CENTRE_SIGMA_M, CENTRE_WRONG, SLACK_M, power_centre, weigh
+from localization.registration import Registration, register
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
+from localization.views.tag_likelihood import Heard, residual_scale, wrapped
+from localization.views.tag_view import Pass, TagView, ViewError
 from recording import Recording
 from stacks.plan import Plan
 
@@ -33,98 +33,8 @@ Ints = npt.NDArray[np.int64]
 STEP_M = 0.002
 #: Points of a fitted curve.
 CURVE_POINTS = 400
-#: Offsets times observations worked on at once.
-_CHUNK = 2_000_000
-#: Depths and heights tried about the place named, and how likely such errors are.
-OUT_M, UP_M = np.arange(-0.4, 0.401, 0.02), np.arange(-0.15, 0.151, 0.03)
-OUT_SIGMA_M, UP_SIGMA_M = 0.15, 0.05
-#: Scale of residuals to begin with.
-USUAL_RAD = 0.6
-_SCALE_ROUNDS = 20
 NO_PHASE = "No phase: it was placed by where it was heard, and how strongly."
 TOO_LITTLE = "Heard over too little track for phases to tell: placed where it was loudest."
-_LEAST_RAD, _MOST_RAD = 0.05, 1.5
-
-
-class ViewError(ValueError):
-    """Something that cannot be shown: what, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """What one antenna heard of the tag in one pass; ``n`` observations by offset, ``c`` points of the fitted curve.
-
-    Attributes
-    ----------
-    antenna, number : int
-        Antenna id, and which of its passes (from 1).
-    u_m : float64 array, shape (n,)
-        The antenna's offset along the face.
-    phase_rad : float64 array, shape (n,)
-        Brought to one channel at the tag's place, less the pass' own constant, in -pi..pi; NaN where there is none.
-    weight : float64 array, shape (n,)
-        What the estimator made of each.
-    rssi_dbm : float64 array, shape (n,)
-    curve_u_m, curve_rad : float64 array, shape (c,)
-        What the place would have given, in -pi..pi, NaN where it wraps.
-    """
-
-    antenna: int
-    number: int
-    u_m: Floats
-    phase_rad: Floats
-    weight: Floats
-    rssi_dbm: Floats
-    curve_u_m: Floats
-    curve_rad: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class TagView:
-    """One tag; ``g`` offsets.
-
-    Attributes
-    ----------
-    epc : str
-    place : str
-        Shelf or face, as people name it.
-    offset_m, truth_m : float
-        Along the face; the truth is NaN where it is not known, or on another face.
-    sigma_along_m, sigma_local_m, quality : float
-    readings : int
-    passes : tuple of Pass
-    doubled : bool
-        Phases were known up to pi and doubled.
-    has_phase : bool
-    residual_rad : float
-        Scale of the residuals at the place; NaN without phase.
-    grid_m, posterior, coherence : float64 array, shape (g,)
-        Offsets; the density per metre that this tag's own phases give them, at the depth and height it was placed at;
-        and the share (0..1) of the signal that would add up there. Empty without phase, or
-        where too little track was driven for phases to tell.
-    interval_m : tuple of float
-        Between the 5th and the 95th percentile of that density; NaN where it is empty.
-    note : str
-        Why something is not shown; else empty.
-    """
-
-    epc: str
-    place: str
-    offset_m: float
-    truth_m: float
-    sigma_along_m: float
-    sigma_local_m: float
-    quality: float
-    readings: int
-    passes: tuple[Pass, ...]
-    doubled: bool
-    has_phase: bool
-    residual_rad: float
-    grid_m: Floats
-    posterior: Floats
-    coherence: Floats
-    interval_m: tuple[float, float]
-    note: str
 
 
 class TagLooker:
@@ -136,19 +46,31 @@ class TagLooker:
     plan : Plan, optional
     calibration : Calibration, optional
         The one the positions were made with.
+    registration : Registration, optional
+        How the estimator found faces and antennas to lie (``Localizer.registration_``); learnt again without one.
     """
 
     def __init__(
-        self, recording: Recording, plan: Plan | None, calibration: Calibration | None = None
+        self,
+        recording: Recording,
+        plan: Plan | None,
+        calibration: Calibration | None = None,
+        registration: Registration | None = None,
     ) -> None:
-        self._recording = recording
         self._calibration = calibration or Calibration()
-        self._frames = Frames.of_plan(plan) if plan is not None and len(plan.faces) else None
+        self._latency_ns = round(self._calibration.latency_s * 1e9)
         self._mounts = Mounts.of(recording.info, self._calibration, BEAMWIDTH_DEG)
+        self._poses = recording.poses
         self._way = driven_m(recording.poses)
-        self._doubled = find_ambiguity(recording.info, recording.readings, recording.poses).doubled
-        self._delays: Floats | None = None
         self._tags = {epc: index for index, epc in enumerate(recording.readings.tags)}
+        usable = recording.poses.covers(recording.readings.t - self._latency_ns)
+        usable &= np.isfinite(self._mounts.position_m[recording.readings.antenna, 0])
+        self._readings = recording.readings if usable.all() else recording.readings.select(usable)
+        self._doubled = find_ambiguity(recording.info, recording.readings, recording.poses).doubled
+        self._delays = find_delays(recording.readings, recording.poses, self._doubled)
+        self._frames = Frames.of_plan(plan) if plan is not None and len(plan.faces) else None
+        self._depth_m = self._frames.tag_depth_m if self._frames is not None else np.zeros(0)
+        self._register(registration)
 
     def look(self, positions: Positions, epc: str, truth_xy: tuple[float, float] | None = None) -> TagView:
         """Look at one tag.
@@ -171,7 +93,7 @@ class TagLooker:
         row = int(at[0])
         if not positions.placed[row]:
             return _blank(positions, row, "It was heard, but could not be placed.")
-        observations = self._observe(self._tags[epc])
+        observations = self._observe(np.flatnonzero(self._readings.tag == self._tags[epc]))
         if len(observations) == 0:
             return _blank(positions, row, "No reading of it has both a pose and an antenna mount.")
         frames = self._frames or frames_beside_track(observations)
@@ -180,26 +102,32 @@ class TagLooker:
         if chosen is None:
             return _blank(positions, row, "It was not heard from in front of the face it was placed on.")
         shift = self._calibration.face_shift_m.get(positions.face_id[row] or "", 0.0)
-        return _view(positions, row, observations, candidates, frames, chosen, shift, truth_xy)
+        depth = float(self._depth_m[candidates.face[chosen]]) if self._frames is not None else 0.0
+        return _view(positions, row, observations, candidates, frames, chosen, depth, shift, truth_xy)
 
-    def _observe(self, tag: int) -> Observations:
-        recording, latency = self._recording, round(self._calibration.latency_s * 1e9)
-        readings = recording.readings
-        if self._delays is None:
-            self._delays = find_delays(readings, recording.poses, self._doubled)
-        rows = np.flatnonzero(readings.tag == tag)
-        usable = recording.poses.covers(readings.t[rows] - latency)
-        usable &= np.isfinite(self._mounts.position_m[readings.antenna[rows], 0])
+    def _observe(self, rows: Ints) -> Observations:
         return observe(
-            readings,
-            rows[usable],
-            recording.poses,
+            self._readings,
+            rows,
+            self._poses,
             self._way,
             self._mounts,
             self._doubled,
             self._delays,
-            latency,
+            self._latency_ns,
         )
+
+    def _register(self, known: Registration | None) -> None:
+        """Take faces and antennas where the estimator found them; if that is not known, by the same tags."""
+        if self._frames is None or not len(self._readings):
+            return
+        found = known
+        if found is None:
+            observations = self._observe(_sample(self._readings, REGISTER_READINGS))
+            candidates = find_candidates(observations, self._frames, CORRELATION_M)
+            found = register(observations, candidates, self._frames, weigh(observations, candidates))
+        if found is not None:
+            self._mounts, self._frames = found.mounts(self._mounts), found.frames(self._frames)
 
     def _candidate(
         self, positions: Positions, row: int, frames: Frames, candidates: Candidates
@@ -241,53 +169,9 @@ def _blank(positions: Positions, row: int, note: str) -> TagView:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    """The observations before the tag's own face, shape (m,): antenna in the face's frame, and what it heard."""
-
-    u: Floats
-    out: Floats
-    up: Floats
-    k: Floats
-    phase: Floats
-    weight: Floats
-    group: Ints
-
-    def residuals(self, offset_m: Floats, out_m: Floats, up_m: Floats) -> tuple[Floats, Floats]:
-        """Return residuals (m, x) at each place, each group's constant at its best, and the coherence (x,).
-
-        A place is an offset and how much farther from the antennas, and higher, the tag stands than named.
-        """
-        across2 = (self.out[:, None] + out_m) ** 2 + (self.up[:, None] - up_m) ** 2
-        raw = self.phase[:, None] - self.k[:, None] * np.sqrt((self.u[:, None] - offset_m) ** 2 + across2)
-        total = np.zeros((int(self.group.max()) + 1, raw.shape[1]), np.complex128)
-        np.add.at(total, self.group, self.weight[:, None] * np.exp(1j * raw))
-        return _wrap(raw - np.angle(total)[self.group]), np.abs(total).sum(axis=0) / self.weight.sum()
-
-    def log_likelihood(
-        self, offset_m: Floats, out_m: Floats, up_m: Floats, scale: float
-    ) -> tuple[Floats, Floats]:
-        """Return the Student-t log-likelihood (up to a constant) and the coherence at each place, two of (x,)."""
-        log_p, coherence = np.zeros(len(offset_m)), np.zeros(len(offset_m))
-        step = max(_CHUNK // max(len(self.u), 1), 1)
-        for first in range(0, len(offset_m), step):
-            part = slice(first, first + step)
-            rest, coherence[part] = self.residuals(offset_m[part], out_m[part], up_m[part])
-            loss = 0.5 * (STUDENT_NU + 1.0) * np.log1p((rest / scale) ** 2 / STUDENT_NU)
-            log_p[part] = -(self.weight[:, None] * loss).sum(axis=0)
-        return log_p, coherence
-
-    def settled(self, offset_m: float) -> _Heard:
-        """Return the same with depth and height at their likeliest for that offset."""
-        out, up = (axis.ravel() for axis in np.meshgrid(OUT_M, UP_M, indexing="ij"))
-        log_p, _ = self.log_likelihood(np.full(len(out), offset_m), out, up, USUAL_RAD)
-        best = int((log_p - 0.5 * (out / OUT_SIGMA_M) ** 2 - 0.5 * (up / UP_SIGMA_M) ** 2).argmax())
-        return dataclasses.replace(self, out=self.out + out[best], up=self.up - up[best])
-
-
 def _view(
     positions: Positions, row: int, observations: Observations, candidates: Candidates, frames: Frames,
-    chosen: int, shift: float, truth_xy: tuple[float, float] | None,
+    chosen: int, depth_m: float, shift: float, truth_xy: tuple[float, float] | None,
 ) -> TagView:  # fmt: skip
     face = int(candidates.face[chosen])
     origin, direction, normal = frames.origin_m[face], frames.direction[face], frames.normal[face]
@@ -297,13 +181,13 @@ def _view(
 
     place = (float(positions.x_m[row]), float(positions.y_m[row]))
     offset = along(*place) - shift
-    back = -float((np.array(place) - origin) @ normal) - frames.tag_depth_m[face]
+    back = -float((np.array(place) - origin) @ normal) - depth_m
     height = float(positions.z_m[row])
     rows = slice(int(candidates.start[chosen]), int(candidates.start[chosen + 1]))
     index = candidates.observation[rows]
     weight = weigh(observations, candidates)[rows]
     phase = observations.phase_rad[index]
-    heard = _Heard(
+    heard = Heard(
         u=candidates.u[rows],
         out=candidates.h[rows] + back,
         up=candidates.z[rows] - height,
@@ -322,7 +206,7 @@ def _view(
     if has_phase:
         heard = heard.settled(offset)
         residual = heard.residuals(np.array([offset]), np.zeros(1), np.zeros(1))[0][:, 0]
-        scale = _scale(residual, heard.weight)
+        scale = residual_scale(residual, heard.weight)
         residual[~np.isfinite(phase)] = np.nan
     if has_phase and cells >= FEW_CELLS:
         low = max(float(heard.u.min()) - 1.0, -SLACK_M)
@@ -339,7 +223,7 @@ def _view(
         epc=str(positions.epc[row]),
         place=str(positions.shelf_id[row] or positions.face_id[row] or ""),
         offset_m=offset + shift,
-        truth_m=_truth(truth_xy, origin, direction, normal, frames.tag_depth_m[face]),
+        truth_m=_truth(truth_xy, origin, direction, normal, depth_m),
         sigma_along_m=float(positions.sigma_along_m[row]),
         sigma_local_m=float(positions.sigma_local_m[row]),
         quality=float(positions.quality[row]),
@@ -368,18 +252,8 @@ def _truth(
     return float(gap @ direction) if beside < (0.3 if depth_m > 0 else 2.0) else float("nan")
 
 
-def _scale(residual: Floats, weight: Floats) -> float:
-    """Return the scale of Student-t residuals of those weights: fixed-point iterations of its likelihood equation."""
-    scale = USUAL_RAD
-    for _ in range(_SCALE_ROUNDS):
-        robust = (STUDENT_NU + 1.0) / (STUDENT_NU + (residual / scale) ** 2)
-        scale = float(np.sqrt((weight * robust * residual**2).sum() / weight.sum()))
-        scale = min(max(scale, _LEAST_RAD), _MOST_RAD)
-    return scale
-
-
 def _passes(
-    heard: _Heard, residual: Floats, observations: Observations, index: Ints, offset: float, shift: float
+    heard: Heard, residual: Floats, observations: Observations, index: Ints, offset: float, shift: float
 ) -> tuple[Pass, ...]:
     antenna = observations.antenna[index]
     rssi = observations.rssi_dbm[index]
@@ -402,18 +276,14 @@ def _passes(
                 antenna=number,
                 number=count[number],
                 u_m=u + shift,
-                phase_rad=_wrap(residual[mine] + model),
+                phase_rad=wrapped(residual[mine] + model),
                 weight=heard.weight[mine],
                 rssi_dbm=rssi[mine],
                 curve_u_m=fine + shift,
-                curve_rad=_broken(_wrap(turn)),
+                curve_rad=_broken(wrapped(turn)),
             )
         )
     return tuple(sorted(found, key=lambda p: (p.antenna, p.number)))
-
-
-def _wrap(phase: Floats) -> Floats:
-    return phase - 2.0 * np.pi * np.floor(phase / (2.0 * np.pi) + 0.5)
 
 
 def _broken(phase: Floats) -> Floats:

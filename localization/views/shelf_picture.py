@@ -21,7 +21,7 @@ WIDTH, LEFT, RIGHT = 980.0, 16.0, 964.0
 #: A longer shelf or face is drawn in pieces of this length, one below the other.
 PIECE_M = 1.0
 #: Bars that would overlap stand in lanes of their own, so many at most.
-FEWEST_LANES, MOST_LANES, LANE = 4, 16, 12.0
+FEWEST_LANES, MOST_LANES, LANE = 3, 16, 12.0
 BOOK = 54.0
 #: Books are drawn to the middle of the gap to their neighbours, no thicker than this.
 THICKEST_M = 0.05
@@ -142,9 +142,15 @@ def shelf_picture(view: ShelfView) -> Canvas:
     span = (high - low) / pieces
     knows = bool(np.isfinite(view.truth_m).any() or len(view.gone_m))
     lanes = _lanes(view)
-    above = (max(int(lanes.max(initial=0)) + 1, FEWEST_LANES)) * LANE
-    tall = above + BOOK + (16.0 if knows else 4.0) + 30.0
-    canvas = Canvas(WIDTH, 66.0 + pieces * tall + 14.0, f"Shelf {view.name}: {len(view.epc)} books")
+    bounds = [
+        (low + k * span, low + (k + 1) * span + (1e-9 if k == pieces - 1 else 0.0)) for k in range(pieces)
+    ]
+    above = [
+        LANE * max(int(lanes[(view.offset_m >= a) & (view.offset_m < b)].max(initial=0)) + 1, FEWEST_LANES)
+        for a, b in bounds
+    ]
+    below = BOOK + (16.0 if knows else 4.0) + 30.0
+    canvas = Canvas(WIDTH, 80.0 + sum(above) + pieces * below, f"Shelf {view.name}: {len(view.epc)} books")
     canvas.text(LEFT, 18, f"{view.name}: {len(view.epc)} books, left to right", "v-head")
     entries = [
         ("line", "v-wide v-l-s0", "90 % beside its neighbours"),
@@ -159,35 +165,23 @@ def shelf_picture(view: ShelfView) -> Canvas:
     if len(view.gone_m):
         entries.append(("line", "v-wide v-l-s3", "truly here, placed elsewhere or not at all"))
     y = canvas.legend(LEFT, 40, entries, RIGHT - LEFT) + 14
-    for piece in range(pieces):
-        begin = low + piece * span
+    for k, (begin, end) in enumerate(bounds):
         margin = max(0.02 * span, 0.04)
-        scale = Scale(begin - margin, begin + span + margin, LEFT, RIGHT)
-        last = piece == pieces - 1
-        _piece(
-            canvas,
-            view,
-            lanes,
-            above,
-            scale,
-            y + piece * tall,
-            begin,
-            begin + span + (1e-9 if last else 0.0),
-            last,
-        )
+        scale = Scale(begin - margin, end + margin, LEFT, RIGHT)
+        y += above[k] + BOOK
+        _piece(canvas, view, lanes, scale, y, begin, end, last=k == pieces - 1)
+        y += below - BOOK
     return canvas
 
 
 def _piece(
-    canvas: Canvas, view: ShelfView, lanes: Ints, above: float, scale: Scale, y: float, begin: float, end: float,
-    last: bool,
+    canvas: Canvas, view: ShelfView, lanes: Ints, scale: Scale, board: float, begin: float, end: float, *, last: bool
 ) -> None:  # fmt: skip
-    board = y + above + BOOK
     canvas.rect(scale(view.from_m), board, scale(view.to_m) - scale(view.from_m), 4, "v-f-soft")
     left, right = _edges(view)
     numbered = -math.inf
     for i in np.flatnonzero((view.offset_m >= begin) & (view.offset_m < end)).tolist():
-        offset, lane = float(view.offset_m[i]), y + float(lanes[i]) * LANE + LANE / 2
+        offset, lane = float(view.offset_m[i]), board - BOOK + 4 - (float(lanes[i]) + 0.5) * LANE
         doubt = i > 0 and view.p_order[i] < SURE_ORDER
         colour = "s3" if view.elsewhere[i] else "s1" if doubt else "s0"
         near, far = Z90 * float(view.sigma_local_m[i]), Z90 * float(view.sigma_along_m[i])

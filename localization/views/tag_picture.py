@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.evaluation import Z90
-from localization.views.one_tag import Pass, TagView
 from localization.views.svg import Canvas, Scale, number
+from localization.views.tag_view import Pass, TagView
 
 Floats = npt.NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from nightstack.outputs import output_file, output_folder
 from nightstack.progress import progress
 
 if TYPE_CHECKING:
-    from localization import Calibration
+    from localization import Calibration, Localizer
     from localization.evaluation import Evaluation
     from localization.positions import Coverage, Positions
     from recording import Recording, Truth
@@ -92,20 +92,31 @@ def localize(
     truth = looking.truth_beside(recording) if folder is not None else None
     labels = looking.labels_of(heard) if folder is not None else {}
     _say_notes(heard.notes, as_json)
-    positions, coverage, notes = _localize(heard, the_plan, calibration, jobs, quiet=as_json)
+    fitted = _localize(heard, the_plan, calibration, jobs, quiet=as_json)
+    positions, notes = fitted.localization_.positions, fitted.localization_.notes
     _say_notes(notes, as_json)
-    album = None
-    if folder is not None:
-        album = looking.draw(
-            f"Run {heard.info.run_id}", positions, plan=the_plan, coverage=coverage,
-            evaluation=_judged(positions, truth, the_plan), truth=truth, recording=heard,
-            calibration=_calibration(calibration), labels=labels, notes=(*heard.notes, *notes), tags=shown,
-            shelves=shelf or (), quiet=as_json,
-        )  # fmt: skip
     positions_file.parent.mkdir(parents=True, exist_ok=True)
     write_positions(positions_file, positions)
-    write_coverage(positions_file.with_name("coverage.parquet"), coverage)
-    page = album.write(folder)[0] if album is not None and folder is not None else None
+    write_coverage(positions_file.with_name("coverage.parquet"), fitted.localization_.coverage)
+    page = None
+    if folder is not None:
+        album = looking.draw(
+            f"Run {heard.info.run_id}",
+            positions,
+            plan=the_plan,
+            coverage=fitted.localization_.coverage,
+            evaluation=_judged(positions, truth, the_plan),
+            truth=truth,
+            recording=heard,
+            calibration=fitted.calibration,
+            registration=fitted.registration_,
+            labels=labels,
+            notes=(*heard.notes, *notes),
+            tags=shown,
+            shelves=shelf or (),
+            quiet=as_json,
+        )
+        page = album.write(folder)[0]
     placed = int(positions.placed.sum())
     if as_json:
         summary = {
@@ -235,8 +246,8 @@ def evaluate(
         album = looking.draw(
             f"Evaluation of {name}", places, plan=the_plan, evaluation=result, truth=true_places, recording=heard,
             coverage=read_coverage(coverage_file) if coverage_file.exists() else None,
-            calibration=_calibration(calibration), labels=looking.labels_of(heard), notes=result.notes,
-            tags=[_epc(text, "--tag") for text in tag or ()], shelves=shelf or (), quiet=as_json,
+            calibration=_calibration(calibration), registration=None, labels=looking.labels_of(heard),
+            notes=result.notes, tags=[_epc(text, "--tag") for text in tag or ()], shelves=shelf or (), quiet=as_json,
         )  # fmt: skip
         page.parent.mkdir(parents=True, exist_ok=True)
         album.write_page(page)
@@ -278,15 +289,15 @@ def replay(
 
 def _localize(
     heard: Recording, plan: Plan | None, calibration: Path | None, jobs: int, *, quiet: bool
-) -> tuple[Positions, Coverage, tuple[str, ...]]:
+) -> Localizer:
     import os
 
-    from localization import localize as work_out
+    from localization import Localizer
 
     settings = _calibration(calibration)
     with progress("localize", quiet=quiet) as tell:
-        result = work_out(heard, plan, calibration=settings, jobs=jobs or os.cpu_count() or 1, progress=tell)
-    return result.positions, result.coverage, tuple(result.notes)
+        estimator = Localizer(plan, calibration=settings, jobs=jobs or os.cpu_count() or 1)
+        return estimator.fit(heard, progress=tell)
 
 
 def _positions_of(
@@ -296,8 +307,8 @@ def _positions_of(
 
     file = positions if positions is not None else folder / "positions.parquet"
     if positions is None and not file.exists():
-        found, coverage, _ = _localize(heard, plan, None, 1, quiet=quiet)
-        return found, coverage
+        found = _localize(heard, plan, None, 1, quiet=quiet).localization_
+        return found.positions, found.coverage
     if not file.is_file():
         raise InputError(f"{file}: no such file; `nightstack localize {folder}` makes it")
     coverage_file = file.with_name("coverage.parquet")
