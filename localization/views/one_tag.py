@@ -161,6 +161,7 @@ def _blank(positions: Positions, row: int, note: str) -> TagView:
         doubled=False,
         has_phase=False,
         residual_rad=float("nan"),
+        farther_m=float("nan"),
         grid_m=empty,
         posterior=empty,
         coherence=empty,
@@ -200,11 +201,11 @@ def _view(
     live = heard.weight > 0
     cells = len(np.unique(np.stack([heard.group[live], candidates.cell[rows][live]]), axis=1).T)
     residual = np.full(len(index), np.nan)
-    scale = float("nan")
+    scale = farther = float("nan")
     grid = posterior = coherence = np.zeros(0)
     interval = (float("nan"), float("nan"))
     if has_phase:
-        heard = heard.settled(offset)
+        heard, farther = heard.settled(offset)
         residual = heard.residuals(np.array([offset]), np.zeros(1), np.zeros(1))[0][:, 0]
         scale = residual_scale(residual, heard.weight)
         residual[~np.isfinite(phase)] = np.nan
@@ -232,6 +233,7 @@ def _view(
         doubled=bool(observations.doubled[index].any()),
         has_phase=has_phase,
         residual_rad=scale,
+        farther_m=farther,
         grid_m=grid + shift,
         posterior=posterior,
         coherence=coherence,

@@ -61,12 +61,12 @@ class Heard:
             log_p[part] = -(self.weight[:, None] * loss).sum(axis=0)
         return log_p, coherence
 
-    def settled(self, offset_m: float) -> Heard:
-        """Return the same with depth and height at their likeliest for that offset."""
+    def settled(self, offset_m: float) -> tuple[Heard, float]:
+        """Return the same with depth and height at their likeliest for that offset, and how much farther off it is."""
         out, up = (axis.ravel() for axis in np.meshgrid(OUT_M, UP_M, indexing="ij"))
         log_p, _ = self.log_likelihood(np.full(len(out), offset_m), out, up, USUAL_RAD)
         best = int((log_p - 0.5 * (out / OUT_SIGMA_M) ** 2 - 0.5 * (up / UP_SIGMA_M) ** 2).argmax())
-        return dataclasses.replace(self, out=self.out + out[best], up=self.up - up[best])
+        return dataclasses.replace(self, out=self.out + out[best], up=self.up - up[best]), float(out[best])
 
 
 def residual_scale(residual: Floats, weight: Floats) -> float:

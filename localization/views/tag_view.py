@@ -62,6 +62,8 @@ class TagView:
     has_phase : bool
     residual_rad : float
         Scale of the residuals at the place; NaN without phase.
+    farther_m : float
+        How much farther from the track than named its phases put it, at that offset; NaN without phase.
     grid_m, posterior, coherence : float64 array, shape (g,)
         Offsets; the density per metre that this tag's own phases give them, at the depth and height it was placed at;
         and the share (0..1) of the signal that would add up there. Empty without phase, or
@@ -84,6 +86,7 @@ class TagView:
     doubled: bool
     has_phase: bool
     residual_rad: float
+    farther_m: float
     grid_m: Floats
     posterior: Floats
     coherence: Floats
