@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME] [--json FILE]``: run one benchmark, or all."""
+"""``python -m benchmarks [NAME] [--json FILE] [--out FOLDER]``: run one benchmark, or all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-NAMES = ("accuracy", "cut", "robustness", "slide", "payload", "llrp_decode")
+NAMES = (
+    "accuracy",
+    "slide",
+    "thinned",
+    "free_space",
+    "cut",
+    "robustness",
+    "payload",
+    "llrp_decode",
+)
+WITH_PLOTS = ("thinned", "free_space")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,11 +26,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", nargs="?", choices=NAMES, help="one benchmark; all of them by default")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help=f"write the plots of {', '.join(WITH_PLOTS)} there, as SVG"
+    )
     options = parser.parse_args(arguments)
     figures: dict[str, Any] = {}
     for name in (options.name,) if options.name else NAMES:
-        print(f"\n{name}")
-        figures[name] = importlib.import_module(f"benchmarks.{name}").main()
+        print(f"\n{name}", flush=True)
+        plots = {"out": options.out} if name in WITH_PLOTS else {}
+        figures[name] = importlib.import_module(f"benchmarks.{name}").main(**plots)
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=1, default=str) + "\n", encoding="utf-8")
     return 0

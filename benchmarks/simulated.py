@@ -175,7 +175,7 @@ def radio_of(trouble: float) -> RadioParameters:
         phase_centre_sd_m=trouble * 0.006,
         antenna_centre_sd_m=trouble * usual.antenna_centre_sd_m,
         compression=0.7,
-        am_pm_rad_per_db=0.04,
+        am_pm_rad_per_db=trouble * 0.04,
         floor_reflection=trouble * usual.floor_reflection,
         noise_scale=trouble,
         pi_flips=False,
@@ -197,7 +197,9 @@ def mounts_of(antennas: int) -> tuple[AntennaMount, ...]:
 
 def library_of(world: World) -> Library:
     """Return the library; its robot reports exact poses."""
-    exact = RobotDescription(mounts=mounts_of(world.antennas), sigma_xy_m=1e-9, sigma_yaw_rad=1e-9)
+    exact = RobotDescription(
+        mounts=mounts_of(world.antennas), sigma_xy_m=1e-9, sigma_yaw_rad=1e-9, pose_lag_s=0.0
+    )
     return replace(make_library(world.books, seed=world.seed, robot=exact), radio=radio_of(world.trouble))
 
 

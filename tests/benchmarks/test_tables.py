@@ -1,0 +1,117 @@
+"""Tables, thinning, bounds and plots: what the benchmarks print is what they say it is."""
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from benchmarks import __main__ as runner
+from benchmarks import accuracy, free_space, thinned
+from benchmarks.peers.views import View
+from benchmarks.plot import Panel, draw
+from benchmarks.scoring import OURS, judge, pooled
+from benchmarks.simulated import World
+from stacks.plan import Face
+from tests.benchmarks.test_peers import straight_pass
+
+
+def test_a_librarys_table_has_every_method_ours_and_the_oracle(tmp_path):
+    console = Console(width=accuracy.TABLE_WIDTH, record=True, quiet=True)
+    figures = accuracy._library(console, "small", World(books=60, passes=2), tmp_path)["small"]
+    assert {OURS, accuracy.ORACLE, "constant guess", "Phase ReLock", "SAR, known depth"} < set(figures)
+    ours = figures[OURS]
+    assert set(ours["order_by_gap"]) == {"under 1.5 cm", "1.5-3 cm", "over 3 cm"}
+    assert figures[accuracy.ORACLE]["error"]["mean_cm"] < ours["error"]["mean_cm"]
+    assert ours["error"]["mean_cm"] < ours["constant_guess"]["mean_cm"]
+    assert figures["reached"]["readings_per_tag"] > 5
+
+
+def test_what_does_not_apply_is_blank():
+    recording, plan = straight_pass(flips=False)
+    for name, blank in (("RF-Scanner", True), (OURS, False)):
+        score = pooled(name, "x", [judge(name, recording, plan, label="x")])
+        table = accuracy.accuracy_table("x", [score])
+        cells = {str(column.header): next(iter(column.cells)) for column in table.columns}
+        assert (cells["face"] == "") is blank  # a peer is told the face
+        assert (cells["in 90 %"] == "") is blank
+        assert cells["shelf"] == ""  # there are none
+        assert cells["<1.5 cm"] == "" and cells[">3 cm"] == "1/1"
+        assert cells["mean"] != ""
+
+
+def test_thinned_recordings_have_that_many_readings_of_each_tag_and_single_reads_noise():
+    recording, _ = straight_pass(flips=False, noise=0.0)
+    many = replace(
+        recording,
+        readings=replace(
+            recording.readings,
+            seen_count=np.full(len(recording.readings), 81, np.uint32),
+            rssi_dbm=np.full(len(recording.readings), -62.5, np.float32),
+        ),
+    )
+    single = thinned.as_single_reads(many)
+    assert single.readings.seen_count is None
+    turn = np.angle(np.exp(1j * (single.readings.phase_rad - many.readings.phase_rad)))
+    assert turn.std() == pytest.approx(np.sqrt((1e-4 + 0.056**2) * (1 - 1 / 81)), rel=0.15)
+    assert thinned.as_single_reads(recording) is recording
+    assert np.bincount(thinned.thin(single, 20).readings.tag).tolist() == [20, 20]
+
+
+def test_the_peers_are_told_flips_and_cables_before_the_thinning():
+    recording, plan = straight_pass(flips=True)
+    told = thinned.for_peers(recording, plan)
+    assert told.info.antennas[0].phase_ambiguity == "pi"
+    evaluation, _ = judge("SAR, known depth", thinned.thin(told, 40), plan, label="x")
+    assert np.abs(evaluation.tags.error_m).max() < 0.02
+
+
+def test_the_bound_is_the_closed_form_of_an_even_aperture():
+    # var(x) >= (lambda sigma / 4 pi)^2 / (N g), g = 1 - (2 D / L) arctan(L / 2 D)
+    n, length, away, sigma = 4001, 1.0, 0.5, 0.1
+    k, along = 4 * np.pi / 0.325, np.linspace(-length / 2, length / 2, n) + 1.0
+    face = Face("A", (0.0, 0.0), 0.0, 270.0, 2.0, 0.0, ())
+    flat = np.ones(n)
+    view = View(
+        "E2", face, along, away * flat, 0.0 * flat, 0.0 * flat, k * flat, -50.0 * flat, np.zeros(n, int), n, 1
+    )
+    g = 1 - (2 * away / length) * np.arctan(length / (2 * away))
+    assert free_space._bound(view, (1.0, 0.0, 0.0), sigma * flat) == pytest.approx(
+        sigma / (k * np.sqrt(n * g)), rel=1e-3
+    )
+
+
+def test_our_error_is_held_against_the_bound():
+    recording, plan = free_space.free_space(4.0, books=24, speed_mps=0.1)
+    found = free_space.held_against_bound(recording, plan, 999, 4.0)
+    assert found.tags > 5
+    assert 0.3 < found.typical < 10
+    assert found.ratio == pytest.approx(found.error_cm / found.bound_cm)
+
+
+def test_plots_are_svg_with_a_line_for_each_method_and_a_gap_for_what_is_missing(tmp_path):
+    panel = Panel("error", {"a": (1.0, 2.0, 3.0), "b & c": (float("nan"), 5.0, 6.0)}, band=(1.0, 2.0))
+    path = draw(tmp_path / "deep" / "x.svg", "t", (10, 20, 50), "readings", [[panel, panel]])
+    root = ET.fromstring(path.read_text(encoding="utf-8"))
+    lines = root.findall("{http://www.w3.org/2000/svg}polyline")
+    assert [len(line.get("points").split()) for line in lines] == [3, 2, 3, 2]
+
+
+def test_each_benchmark_named_can_be_run_alone(monkeypatch, tmp_path):
+    called = []
+
+    def fake(name):
+        class Module:
+            @staticmethod
+            def main(**options):
+                called.append((name, options))
+                return {"n": 1}
+
+        return Module
+
+    monkeypatch.setattr(runner.importlib, "import_module", fake)
+    assert runner.main(["thinned", "--out", str(tmp_path), "--json", str(tmp_path / "f.json")]) == 0
+    assert runner.main(["payload"]) == 0
+    assert called == [("benchmarks.thinned", {"out": tmp_path}), ("benchmarks.payload", {})]
+    assert '"thinned"' in (tmp_path / "f.json").read_text(encoding="utf-8")
