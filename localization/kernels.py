@@ -20,6 +20,8 @@ Ints = npt.NDArray[np.int64]
 #: Degrees of freedom of the residual's Student-t: heavy tails (a third of a dense shelf's residuals exceed 1 rad).
 STUDENT_NU = 4.0
 STEPS = 12
+#: A group's residual scale is drawn towards the tag's by so many witnesses.
+SCALE_PRIOR = 5.0
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -146,15 +148,21 @@ def refine(
     gim = np.zeros(most_groups)
     gw = np.zeros(most_groups)
     gj = np.zeros((most_groups, 3))
+    gtotal = np.zeros(most_groups)
+    gnum = np.zeros(most_groups)
+    gscale = np.zeros(most_groups)
     for c in range(len(x0)):
         a, b = start[c], start[c + 1]
         n = b - a
         x, dep, hei = x0[c], depth0[c], height0[c]
         scale = 0.6
         total = 0.0
+        gtotal[:] = 0.0
+        gscale[:] = scale
         for i in range(n):
             rob[i] = 1.0
             total += weight[a + i]
+            gtotal[group[a + i]] += weight[a + i]
         prior_d = 1.0 / max(depth_sigma[c], 1e-4) ** 2
         prior_h = 1.0 / max(height_sigma[c], 1e-4) ** 2
         cost = 0.0
@@ -181,19 +189,28 @@ def refine(
                 r = res[i] - math.atan2(gim[g], gre[g])
                 r -= 2.0 * math.pi * math.floor(r / (2.0 * math.pi) + 0.5)
                 res[i] = r
-            # The scale from the weighted second moment of the t's weights, held above the thermal floor.
+            # Scales from the weighted second moment of the t's weights, held above the thermal floor: of each group,
+            # as one antenna may hear a tag directly and another by reflection, drawn towards that of all.
             num, cost = 0.0, 0.0
+            gnum[:] = 0.0
             for i in range(n):
-                w = weight[a + i]
-                q = res[i] * res[i] / (scale * scale)
+                g = group[a + i]
+                q = res[i] * res[i] / (gscale[g] * gscale[g])
                 rob[i] = (STUDENT_NU + 1.0) / (STUDENT_NU + q)
-                num += w * rob[i] * res[i] * res[i]
+                gnum[g] += weight[a + i] * rob[i] * res[i] * res[i]
+            for g in range(most_groups):
+                num += gnum[g]
             scale = min(max(math.sqrt(num / max(total, 1e-9)), 0.05), 1.5)
+            for g in range(most_groups):
+                square = (gnum[g] + SCALE_PRIOR * scale * scale) / (gtotal[g] + SCALE_PRIOR)
+                gscale[g] = min(max(math.sqrt(square), 0.05), 1.5)
+                cost += gtotal[g] * math.log(gscale[g])
             for i in range(n):
-                q = res[i] * res[i] / (scale * scale)
+                g = group[a + i]
+                q = res[i] * res[i] / (gscale[g] * gscale[g])
                 rob[i] = (STUDENT_NU + 1.0) / (STUDENT_NU + q)
                 cost += weight[a + i] * 0.5 * (STUDENT_NU + 1.0) * math.log(1.0 + q / STUDENT_NU)
-                g = group[a + i]
+                rob[i] /= gscale[g] * gscale[g]
                 w = weight[a + i] * rob[i]
                 gw[g] += w
                 for p in range(3):
@@ -206,7 +223,7 @@ def refine(
             v0 = v1 = v2 = 0.0
             for i in range(n):
                 g = group[a + i]
-                w = weight[a + i] * rob[i] / (scale * scale)
+                w = weight[a + i] * rob[i]
                 j0, j1, j2 = jac[i, 0] - gj[g, 0], jac[i, 1] - gj[g, 1], jac[i, 2] - gj[g, 2]
                 m00 += w * j0 * j0
                 m01 += w * j0 * j1
@@ -224,7 +241,6 @@ def refine(
             v2 -= prior_h * (hei - height0[c])
             if step == STEPS:
                 cost += 0.5 * prior_d * (dep - depth0[c]) ** 2 + 0.5 * prior_h * (hei - height0[c]) ** 2
-                cost += total * math.log(scale)
                 break
             # Cofactors of the symmetric 3 x 3.
             k00 = m11 * m22 - m12 * m12
@@ -249,7 +265,7 @@ def refine(
         meat, score, cells, live = 0.0, 0.0, 0, False
         for i in range(n):
             g = group[a + i]
-            w = weight[a + i] * rob[i] / (scale * scale)
+            w = weight[a + i] * rob[i]
             j0, j1, j2 = jac[i, 0] - gj[g, 0], jac[i, 1] - gj[g, 1], jac[i, 2] - gj[g, 2]
             score += w * (i00 * j0 + i01 * j1 + i02 * j2) * res[i]
             live = live or weight[a + i] > 0.0

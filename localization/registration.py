@@ -33,12 +33,15 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 #: A face is registered by so many tags at least and at most, each heard on so many stretches of track.
-FEWEST_TAGS, MOST_TAGS, FEWEST_WITNESSES = 4, 40, 8.0
+FEWEST_TAGS, MOST_TAGS, FEWEST_WITNESSES = 4, 40, 3.0
 #: A run needs so many in all; of a tag, so many observations are enough.
 FEWEST_IN_ALL, MOST_OBSERVATIONS = 12, 200
 #: What is tried first for the distance of a face, and how likely such errors are: half of the faces lie as surveyed.
 DEPTHS_M = np.arange(-9, 10) * 0.05
-SURVEYED_SIGMA_M, DEPTH_SHIFT_SIGMA_M = 0.02, 0.2
+SURVEYED_SIGMA_M, DEPTH_SHIFT_SIGMA_M = 0.04, 0.2
+#: A face is taken to lie elsewhere only where its tags are each so much likelier there (log): a shift that is real is felt
+#: by tags one by one, not by their sum alone.
+GAIN_PER_TAG = 0.5
 #: Errors of an antenna's phase centre across and along its boresight.
 ACROSS_SIGMA_M, AHEAD_SIGMA_M = 0.03, 0.08
 #: Log-chance that a tag says nothing of its face's distance (it stands elsewhere, or hears its own reflection best).
@@ -47,7 +50,7 @@ TAG_WRONG = -6.0
 WITNESS_SHARE = 0.4
 #: An estimate within so many deviations of zero is zero (Breiman, Technometrics 37, 1995: the nonnegative garrote). Tags
 #: share what disturbs them, so that from run to run estimates vary by twice their deviations.
-DOUBT = 4.0
+DOUBT = 3.0
 #: Weight that holds the mean of the shifts at zero, per metre.
 GAUGE = 1e4
 ROUNDS, STEP_MOST_M, STEP_LEAST_M = 12, 0.05, 0.001
@@ -107,12 +110,17 @@ def register(
         return None
     part, part_weight = _thinned(candidates.select(chosen), weight[rows_of(candidates.start, chosen)])
     antennas = np.unique(observations.antenna[part.observation])
-    state = _State(np.zeros(256), np.zeros(256), _distances(observations, part, frames, part_weight))
+    depth = _distances(observations, part, frames, part_weight)
+    # A face that lies where it should is left there, give or take what surveys err by.
+    freedom = np.where(depth == 0.0, SURVEYED_SIGMA_M, DEPTH_SHIFT_SIGMA_M)
+    state = _State(np.zeros(256), np.zeros(256), depth, freedom)
+    # Over boards heights are supposed, not fitted, and a wrong supposition looks like antennas too near or too far.
+    open_rack = np.array([face is not None and not face.shelves for face in frames.faces])[part.face]
     sigma = np.zeros(0)
     for _ in range(ROUNDS):
         seen = _moved(observations, part, state)
         fits = _fit_tags(observations, seen, frames, part_weight)
-        step, sigma = _solve(observations, seen, fits, part_weight, antennas, state)
+        step, sigma = _solve(observations, seen, fits, part_weight, antennas, open_rack, state)
         if step < STEP_LEAST_M:
             break
     faces = np.unique(part.face)
@@ -126,11 +134,12 @@ def register(
 
 @dataclass(slots=True)
 class _State:
-    """The solution so far."""
+    """The solution so far, and how far each face may lie from where it should."""
 
     across_m: Floats
     ahead_m: Floats
     depth_m: Floats
+    depth_sigma_m: Floats
 
 
 def _thinned(candidates: Candidates, weight: Floats) -> tuple[Candidates, Floats]:
@@ -216,7 +225,9 @@ def _distances(observations: Observations, candidates: Candidates, frames: Frame
             prior = heights.log_prior[heights.start[c] : heights.start[c + 1], None]
             fit = logsumexp(prior - WITNESS_SHARE * free[c] * np.log(1.0 - coherence**2), axis=0)
             fits[c] = np.logaddexp(fit - fit.max(), TAG_WRONG)
-        depth[face] = DEPTHS_M[(score + fits.sum(axis=0)).argmax()]
+        score += fits.sum(axis=0)
+        if score.max() - score[DEPTHS_M == 0.0][0] > GAIN_PER_TAG * len(here):
+            depth[face] = DEPTHS_M[score.argmax()]
     return depth
 
 
@@ -259,7 +270,8 @@ def _fit_tags(observations: Observations, candidates: Candidates, frames: Frames
 
 
 def _solve(
-    observations: Observations, candidates: Candidates, fits: Floats, weight: Floats, antennas: Ints, state: _State
+    observations: Observations, candidates: Candidates, fits: Floats, weight: Floats, antennas: Ints,
+    open_rack: npt.NDArray[np.bool_], state: _State,
 ) -> tuple[float, Floats]:  # fmt: skip
     """One Gauss-Newton step of phase centres and distances together.
 
@@ -284,7 +296,7 @@ def _solve(
     common = np.concatenate(
         [
             mine * (along * left[:, 0] + out * left[:, 1])[:, None],
-            mine * (along * ahead[:, 0] + out * ahead[:, 1])[:, None],
+            mine * ((along * ahead[:, 0] + out * ahead[:, 1]) * open_rack[owner])[:, None],
             out[:, None],
         ],
         axis=1,
@@ -308,11 +320,15 @@ def _solve(
     faces, place = np.unique(candidates.face, return_inverse=True)
     matrix, vector, scatter = _assembled(left_over, right, place, 2 * number, len(faces))
     now = np.concatenate([state.across_m[antennas], state.ahead_m[antennas], state.depth_m[faces]])
-    trust = np.repeat(
-        [ACROSS_SIGMA_M**-2, AHEAD_SIGMA_M**-2, DEPTH_SHIFT_SIGMA_M**-2], [number, number, len(faces)]
+    trust = np.concatenate(
+        [
+            np.full(number, ACROSS_SIGMA_M**-2),
+            np.full(number, AHEAD_SIGMA_M**-2),
+            state.depth_sigma_m[faces] ** -2,
+        ]
     )
-    # Seen from above, left of every boresight is the same way along a face: moving all antennas moves all tags.
-    # And moving them all ahead is moving all faces nearer.
+    # Seen from above, left of every boresight is the same way along a face: moving all antennas moves all tags. And
+    # moving them all ahead is moving all faces nearer.
     gauge = np.zeros((2, len(now)))
     gauge[0, :number] = gauge[1, number : 2 * number] = GAUGE
     matrix = matrix + np.diag(trust) + gauge.T @ gauge

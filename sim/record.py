@@ -112,8 +112,15 @@ def record(
         way = _path(path_rng, face, floor, speed_mps, standoff_m or library.robot.standoff_m, overrun_m)
         for step, pose in enumerate(way):
             error = drift.step(STEP_S)
+            behind_m = speed_mps * library.robot.pose_lag_s
             poses.append(
-                (t_ns, pose.x_m + error.x_m, pose.y_m + error.y_m, pose.yaw_rad + error.yaw_rad, floor_id)
+                (
+                    t_ns,
+                    pose.x_m - behind_m * math.cos(pose.yaw_rad) + error.x_m,
+                    pose.y_m - behind_m * math.sin(pose.yaw_rad) + error.y_m,
+                    pose.yaw_rad + error.yaw_rad,
+                    floor_id,
+                )
             )
             if step + 1 < len(way):
                 end = t_ns + round(STEP_S * 1e9)

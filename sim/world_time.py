@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from typing import Final
 
@@ -205,12 +206,13 @@ class World:
     def _report(self) -> PoseReport:
         error = self._drift.step(self._step_ns * 1e-9)
         pose, robot = self.base.pose, self.library.robot
+        behind_m = self.base.v_mps * robot.pose_lag_s
         return PoseReport(
             seq=self._seq,
             t_us=self._now_ns // 1000,
-            x_m=pose.x_m + error.x_m,
-            y_m=pose.y_m + error.y_m,
-            yaw_rad=pose.yaw_rad + error.yaw_rad,
+            x_m=pose.x_m - behind_m * math.cos(pose.yaw_rad) + error.x_m,
+            y_m=pose.y_m - behind_m * math.sin(pose.yaw_rad) + error.y_m,
+            yaw_rad=pose.yaw_rad - self.base.w_radps * robot.pose_lag_s + error.yaw_rad,
             v_mps=self.base.v_mps,
             w_radps=self.base.w_radps,
             sigma_xy_m=robot.sigma_xy_m,
