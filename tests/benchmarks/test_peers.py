@@ -1,5 +1,6 @@
 """The published methods find a tag where physics is as their papers assume; else they would be no peers."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -79,11 +80,29 @@ def test_methods_without_phase_do_what_they_say():
     assert np.abs(centroid.tags.error_m).max() < 0.15
 
 
-def test_the_hologram_finds_the_height_too():
+@pytest.mark.parametrize("name", ["SAR, known depth", "Phase ReLock"])
+def test_the_joint_methods_find_the_height_too(name):
     recording, plan = straight_pass(flips=True, heights=(0.6, 1.1, 1.6), tag_height=1.4)
-    result = evaluate(METHODS["SAR, known depth"](recording, plan), recording.truth, plan)
+    result = evaluate(METHODS[name](recording, plan), recording.truth, plan)
     assert np.abs(result.tags.error_m).max() < 0.015
     assert np.abs(result.tags.height_error_m).max() < 0.06
+
+
+def test_phase_relock_finds_a_depth_that_the_plan_does_not_know():
+    recording, plan = straight_pass(flips=False)
+    wrong = replace(plan.floors[0].faces[0], tag_depth_m=0.0)  # the tags hang 0.1 m behind what it says
+    moved = replace(plan, floors=(replace(plan.floors[0], faces=(wrong,)),))
+    result = evaluate(METHODS["Phase ReLock"](recording, moved), recording.truth, moved)
+    assert np.abs(result.tags.error_m).max() < 0.015
+
+
+def test_phase_relock_says_nothing_where_no_series_is_long_enough():
+    recording, plan = straight_pass(flips=False)
+    some = recording.readings.select(np.arange(len(recording.readings)) % 25 == 0)
+    hopping = replace(some, frequency_khz=(920_625 + 250 * (np.arange(len(some)) // 3)).astype(np.uint32))
+    found = METHODS["Phase ReLock"](replace(recording, readings=hopping), plan)
+    assert len(found) == 2
+    assert np.isnan(found.offset_m).all()
 
 
 @pytest.mark.parametrize("flips", [False, True])
