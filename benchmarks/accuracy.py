@@ -18,7 +18,7 @@ from benchmarks.measured import measured_folder, measured_sets, why_absent
 from benchmarks.peers import METHODS
 from benchmarks.rail import record_rows
 from benchmarks.scoring import OURS, Score, pooled, score
-from benchmarks.simulated import WORLDS, World, reached, scan
+from benchmarks.simulated import WORLDS, Scanned, World, reached, scan
 from localization.evaluate import ErrorFigures, Evaluation, OrderFigures, evaluate
 from stacks.plan import read_plan
 
@@ -78,9 +78,10 @@ def _library(console: Console, group: str, world: World, folder: Path) -> dict[s
     return {group: _json(scores) | {"reached": came_to.to_json()}}
 
 
-def oracle_score(scanned: Any, group: str) -> Score:
+def oracle_score(scanned: Scanned, group: str) -> Score:
     """Return what the oracle reaches on a library's scan."""
     exact, plan = scanned.exact, read_plan(scanned.path / "plan.json")
+    assert exact.truth is not None
     start = time.perf_counter()
     positions = oracle.locate(exact, plan)
     seconds = time.perf_counter() - start

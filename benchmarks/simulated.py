@@ -206,18 +206,12 @@ def library_of(world: World) -> Library:
 def scan(world: World, folder: Path) -> Scanned:
     """Make a library, scan it into ``folder``, and return what an estimator gets, and an oracle."""
     library = library_of(world)
-    drive = {
-        "passes": world.passes,
-        "speed_mps": world.speed_mps,
-        "seed": world.seed + 1,
-        "listening": Listening(rf_mode=RF_MODE),
-    }
-    recording, kept = _kept(read_recording(record(library, folder / "scan", **drive)), world)
+    recording, kept = _kept(_driven(library, world, folder / "scan"), world)
     # The same seed hears the same; with all cables alike and without scatter of the channels only phases differ.
     one_cable = replace(
         library.radio, cable_m=(TWIN_CABLE_M, TWIN_CABLE_M), channel_phase_sd_rad=0.0, pi_flips=False
     )
-    twin = read_recording(record(replace(library, radio=one_cable), folder / "twin", **drive))
+    twin = _driven(replace(library, radio=one_cable), world, folder / "twin")
     twin = replace(twin, readings=twin.readings.select(kept))
     poses, drift = _drifting(recording.poses, world)
     latency_s = world.trouble * world.latency_s
@@ -292,6 +286,20 @@ def residual(view: View, along_m: float, depth_m: float, height_m: float) -> Flo
     """Return what is left of the phases when the distance and one constant for the tag are taken off, wrapped."""
     turn = np.exp(1j * (view.phase_rad - view.wavenumber * way_m(view, along_m, depth_m, height_m)))
     return np.angle(turn * np.conj(turn.mean()))
+
+
+def _driven(library: Library, world: World, folder: Path) -> Recording:
+    """Return a library's scan."""
+    return read_recording(
+        record(
+            library,
+            folder,
+            passes=world.passes,
+            speed_mps=world.speed_mps,
+            seed=world.seed + 1,
+            listening=Listening(rf_mode=RF_MODE),
+        )
+    )
 
 
 def _kept(recording: Recording, world: World) -> tuple[Recording, npt.NDArray[np.bool_]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from benchmarks.robustness import TWO_PI
 from benchmarks.robustness import thinned as thin
 from benchmarks.scoring import OURS, Score, judge, pooled
 from localization.estimator import Localizer
+from localization.evaluate import Evaluation
 from recording import Recording, read_recording
 from stacks.plan import Plan, read_plan
 
@@ -138,7 +139,9 @@ def _table(title: str, scores: Mapping[tuple[str, int], Score]) -> Table:
 def plot(path: Path, found: Mapping[str, Mapping[tuple[str, int], Score]]) -> Path:
     """Draw error, order, coverage and bar width against readings a tag, a column for each group."""
 
-    def lines(scores: Mapping[tuple[str, int], Score], what: Any) -> dict[str, list[float]]:
+    def lines(
+        scores: Mapping[tuple[str, int], Score], what: Callable[[Evaluation], float]
+    ) -> dict[str, list[float]]:
         every = {m: [float(what(scores[m, n].evaluation)) for n in READINGS] for m in METHODS_SHOWN}
         return {m: values for m, values in every.items() if any(map(math.isfinite, values))}
 

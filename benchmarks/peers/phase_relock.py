@@ -10,6 +10,8 @@ jumps of 2 pi along the track, and the tag's place p together with one constant 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import least_squares
@@ -71,6 +73,7 @@ def _place(view: View) -> tuple[float, float, float]:
     start = np.array([centroid(view), 0.0, heard_m + MIN_AWAY_M])[:free]
     if len(rows) < free:
         return float("nan"), float("nan"), float("nan")
-    fitted = least_squares(misfit, start, jac=slopes, method="lm", max_nfev=200).x
+    solve: Any = least_squares  # scipy ships no types; the default of `jac` would pass for its only one
+    fitted = solve(misfit, start, jac=slopes, method="lm", max_nfev=200).x
     offset = float(np.clip(fitted[0], 0.0, view.face.length_m))
     return offset, float(fitted[1]), height(fitted)
