@@ -216,6 +216,7 @@ class _Work:
         plan = localizer.plan
         self._frames = Frames.of_plan(plan) if plan is not None and len(plan.faces) else None
         self.listening: Listening | None = None
+        self.centre_sigma_m = CENTRE_SIGMA_M
 
     def frames(self, observations: Observations | None) -> Frames:
         if self._frames is None:
@@ -232,6 +233,7 @@ class _Work:
         found = register(observations, candidates, self._frames, weigh(observations, candidates))
         if found is not None:
             self.mounts = found.mounts(self.mounts)
+            self.centre_sigma_m = found.centre_sigma(CENTRE_SIGMA_M)
             self._frames = found.frames(self._frames)
         self.listening = Listening.of(self.recording, self._frames, self.mounts, self.latency_ns)
         return found
@@ -265,11 +267,13 @@ class _Work:
                 fits, scores, law = self._fit(
                     observations, candidates, hypotheses, seen, frames, weight, law, fits
                 )
-        places = place(candidates, hypotheses, fits, scores, frames)
+        places = place(observations, candidates, hypotheses, fits, scores, frames)
         places = place_by_rssi(observations, candidates, places, frames)
         places = place_by_differences(observations, candidates, places, weight)
         places, notes = refine_dense(observations, candidates, hypotheses, places, frames)
-        common, local = _shared_sigma(observations, candidates, places, poses, localizer.calibration)
+        common, local = _shared_sigma(
+            observations, candidates, places, poses, localizer.calibration, self.centre_sigma_m
+        )
         places = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local))
         return _Part(
             frames=frames,
@@ -381,8 +385,9 @@ def _usable(recording: Recording, mounts: Mounts, calibration: Calibration, note
 
 
 def _shared_sigma(
-    observations: Observations, candidates: Candidates, places: Places, poses: Poses, calibration: Calibration
-) -> tuple[Floats, Floats]:
+    observations: Observations, candidates: Candidates, places: Places, poses: Poses, calibration: Calibration,
+    centre_sigma_m: float,
+) -> tuple[Floats, Floats]:  # fmt: skip
     """Return what poses, clock and antenna add: what neighbours share, and what they do not; two of shape (p,)."""
     n = len(places.tag)
     if n == 0:
@@ -404,7 +409,7 @@ def _shared_sigma(
     if calibration.sigma_m is not None:
         return np.hypot(calibration.sigma_m, pose), local
     clock = CLOCK_SIGMA_S * np.minimum(speed, 1.0)
-    return np.sqrt(CENTRE_SIGMA_M**2 + clock**2 + pose**2 + unstated**2), local
+    return np.sqrt(centre_sigma_m**2 + clock**2 + pose**2 + unstated**2), local
 
 
 def _fill(positions: Positions, part: _Part, row_of: Ints, calibration: Calibration) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from localization.kernels import STEPS, STUDENT_NU
+from localization.kernels import SCALE_PRIOR, STEPS, STUDENT_NU
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -32,8 +32,10 @@ def refine(
     """Return the eight results of one candidate, see ``kernels.refine``."""
     here = np.array(start)
     prior = np.diag([0.0, 1.0 / max(depth_sigma, 1e-4) ** 2, 1.0 / max(height_sigma, 1e-4) ** 2])
-    robust, scale, total = np.ones(len(u)), 0.6, float(weight.sum())
-    member = group[:, None] == np.unique(group)
+    total = float(weight.sum())
+    member = (group[:, None] == np.unique(group)).astype(np.float64)
+    of_group = weight @ member
+    robust, scales = np.ones(len(u)), np.full(member.shape[1], 0.6)
     step = 0
     while True:
         gap = np.stack([u - here[0], h + here[1], z - here[2]], axis=1)
@@ -42,24 +44,27 @@ def refine(
         residual = phase - k * d
         offset = np.angle((member * (weight * robust * np.exp(1j * residual))[:, None]).sum(axis=0))
         residual = np.mod(residual - member @ offset + np.pi, 2 * np.pi) - np.pi
-        robust = (STUDENT_NU + 1) / (STUDENT_NU + (residual / scale) ** 2)
-        scale = float(np.clip(np.sqrt((weight * robust * residual**2).sum() / max(total, 1e-9)), 0.05, 1.5))
-        square = (residual / scale) ** 2
-        robust = (STUDENT_NU + 1) / (STUDENT_NU + square)
+        robust = (STUDENT_NU + 1) / (STUDENT_NU + (residual / (member @ scales)) ** 2)
+        moment = (weight * robust * residual**2) @ member
+        scale = float(np.clip(np.sqrt(moment.sum() / max(total, 1e-9)), 0.05, 1.5))
+        shrunk = (moment + SCALE_PRIOR * scale**2) / (of_group + SCALE_PRIOR)
+        scales = np.clip(np.sqrt(shrunk), 0.05, 1.5)
+        square = (residual / (member @ scales)) ** 2
+        robust = (STUDENT_NU + 1) / (STUDENT_NU + square) / (member @ scales) ** 2
         w = weight * robust
         mean = (member * w[:, None]).T @ jacobian / (member * w[:, None]).sum(axis=0)[:, None]
         centred = jacobian - member @ mean
-        normal = (centred * (w / scale**2)[:, None]).T @ centred + prior + np.diag([1e-6, 0.0, 0.0])
+        normal = (centred * w[:, None]).T @ centred + prior + np.diag([1e-6, 0.0, 0.0])
         away = here - np.array(start)
         if step == STEPS:
             cost = (weight * 0.5 * (STUDENT_NU + 1) * np.log1p(square / STUDENT_NU)).sum()
-            cost += 0.5 * away @ prior @ away + total * np.log(scale)
+            cost += 0.5 * away @ prior @ away + of_group @ np.log(scales)
             break
-        pull = (centred * (w / scale**2)[:, None]).T @ residual - prior @ away
+        pull = (centred * w[:, None]).T @ residual - prior @ away
         here = here + np.clip(np.linalg.solve(normal, pull), [-0.03, -0.03, -0.05], [0.03, 0.03, 0.05])
         step += 1
     inverse = np.linalg.inv(normal)
-    score = (w / scale**2) * residual * (centred @ inverse[0])
+    score = w * residual * (centred @ inverse[0])
     begins = np.flatnonzero(np.append(True, (np.diff(cell) != 0) | (np.diff(group) != 0)))
     meat = (np.add.reduceat(score, begins) ** 2).sum()
     live = np.maximum.reduceat(weight, begins) > 0

@@ -44,8 +44,15 @@ PHASE_SHARE = 0.4
 #: Log-likelihood of a residual under the Student-t (4 degrees of freedom, without its scale) against any phase being
 #: as likely: log(3/8) + log(2 pi).
 PHASE_BASE = 0.857
-#: What stays in a single tag's offset whatever the fit says (orientation, the tag's own phase centre).
-TAG_FLOOR_M = 0.012
+#: What stays in a single tag's offset whatever the fit says (orientation, the tag's own phase centre),
+TAG_FLOOR_M = 0.004
+#: what a field of reflections pulls it by, as a share of the residual's wavelengths (alike on simulated shelves of any
+#: metal and on a measured robot: 1.0 to 1.6),
+PULL_SHARE = 1.2
+#: and what a fit that explains little, from little, may be off by.
+POOR_FIT_M = 0.12
+#: No place on a face is less sure than this.
+SIGMA_MOST_M = 2.0
 #: Fewer track cells than this do not fix offset, phase and depth; then only the footprint is believed.
 FEW_CELLS = 4.0
 #: The best a footprint's centroid does (slide: 12 cm mean error at 20 cm pitch).
@@ -205,12 +212,18 @@ class Places:
 
 
 def place(
-    candidates: Candidates, hypotheses: Hypotheses, fits: Fits, scores: Scores, frames: Frames
+    observations: Observations,
+    candidates: Candidates,
+    hypotheses: Hypotheses,
+    fits: Fits,
+    scores: Scores,
+    frames: Frames,
 ) -> Places:
     """Choose each tag's place from its hypotheses' posterior."""
     owner = scores.owner
     tags = candidates.tag[owner]
-    spread = local_sigma(fits)
+    k = np.maximum.reduceat(observations.wavenumber[candidates.observation], candidates.start[:-1])[owner]
+    spread = local_sigma(fits, k)
     starts = np.flatnonzero(np.append(True, np.diff(tags) != 0)) if len(tags) else np.zeros(0, np.int64)
     ends = np.append(starts[1:], len(tags))
     n = len(starts)
@@ -279,15 +292,15 @@ def place(
         strength_db=scores.strength_db[chosen],
         scale_rad=fits.scale_rad[chosen],
         cells=fits.cells[chosen],
-        quality=_quality(fits, chosen),
+        quality=_quality(fits)[chosen],
     )
 
 
-def _quality(fits: Fits, chosen: Ints) -> Floats:
+def _quality(fits: Fits) -> Floats:
     """Return 0..1: the share of the signal the fit explains, the peak's own share, and enough track to tell."""
-    explained = np.exp(-0.5 * fits.scale_rad[chosen] ** 2)
-    enough = fits.cells[chosen] / (fits.cells[chosen] + 5.0)
-    return np.clip(explained * fits.peak_share[chosen] * enough, 0.0, 1.0)
+    explained = np.exp(-0.5 * fits.scale_rad**2)
+    enough = fits.cells / (fits.cells + 5.0)
+    return np.clip(explained * fits.peak_share * enough, 0.0, 1.0)
 
 
 def place_by_rssi(
@@ -317,13 +330,18 @@ def place_by_rssi(
     return dataclasses.replace(places, offset_m=offset, sigma_m=sigma, quality=quality)
 
 
-def local_sigma(fits: Fits) -> Floats:
-    """One standard deviation of each fit's offset, shape (y,): the fit's own, few cells, and rival peaks."""
+def local_sigma(fits: Fits, wavenumber: Floats) -> Floats:
+    """One standard deviation of each fit's offset, shape (y,).
+
+    The fit's own; few cells; what reflections pull a tag by without the fit noticing, in proportion to the residual;
+    rival peaks; and, for poor fits, what has been seen to go wrong with such.
+    """
     # A variance from few cells is itself uncertain: the t distribution's variance factor for that many.
     few = fits.cells / np.maximum(fits.cells - 3.0, 0.5)
-    own = fits.variance * few + TAG_FLOOR_M**2
+    own = fits.variance * few + TAG_FLOOR_M**2 + (PULL_SHARE * fits.scale_rad / wavenumber) ** 2
     rival = (1.0 - fits.peak_share) * np.minimum(np.abs(fits.other_m - fits.offset_m), 0.3) ** 2
-    return np.sqrt(own + rival)
+    poor = (POOR_FIT_M * (1.0 - _quality(fits)) ** 2) ** 2
+    return np.minimum(np.sqrt(own + rival + poor), SIGMA_MOST_M)
 
 
 def _shelf(frames: Frames, face: int, level: int, offset_m: float) -> int:

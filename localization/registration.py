@@ -10,6 +10,7 @@ gives the phase centres. What all antennas share along the face cannot be seen w
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,12 +75,24 @@ class Registration:
         How much farther from the track each face stands than plan and poses say; NaN where too few tags tell.
     tags : int
         Tags it was learnt from.
+    antennas : int64 array
+        The antennas that heard them.
     """
 
     across_m: Floats
     ahead_m: Floats
     depth_m: Floats
     tags: int
+    antennas: Ints
+
+    def centre_sigma(self, usual_m: float) -> float:
+        """Return what the antennas' mean may be off by along a face, if one antenna is usually off by ``usual_m``.
+
+        How far they differ tells how well this robot's antennas are mounted; the mean of them varies less than each.
+        """
+        n = len(self.antennas)
+        own = (usual_m**2 + float((self.across_m[self.antennas] ** 2).sum())) / n
+        return math.sqrt(own / n)
 
     def mounts(self, mounts: Mounts) -> Mounts:
         """Return the mounts with their phase centres where the run saw them."""
@@ -129,7 +142,7 @@ def register(
     across[antennas] = _believed(state.across_m[antennas], sigma[:number])
     ahead[antennas] = _believed(state.ahead_m[antennas], sigma[number : 2 * number])
     depth[faces] = _believed(state.depth_m[faces], sigma[2 * number :])
-    return Registration(across, ahead, depth, len(chosen))
+    return Registration(across, ahead, depth, len(chosen), antennas)
 
 
 @dataclass(slots=True)

@@ -40,7 +40,7 @@ ROUNDS = 3
 #: Effective independent samples of a scan, for the posterior: a metre of track at a correlation of 12 cm.
 EFFECTIVE_SAMPLES = 8.0
 #: What stays in a tag's offset whatever the fit says: its own phase centre.
-TAG_SIGMA_M = 0.01
+TAG_SIGMA_M = 0.0125
 #: Every so many stops one is held out to judge whether scatterers explain anything.
 HOLD_OUT = 4
 
