@@ -3,7 +3,8 @@
 One table, a figure a line: measured with its 90 % sampling interval, simulated with its own, the ratio. A figure is
 matched when the ratio is within 20 % ("20 %"), or else when the simulated value lies within the measured one's
 sampling interval ("interval"). Simulated rows have the measured ones' geometry: as many tags, as far away. Where a
-kind of row has no measured recording here, the published figure stands in its place, without an interval.
+kind of row has no measured recording here, the published figure stands in its place; its interval ("~") is what the
+simulated rows scatter when as many are drawn as the published figure was made of.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from benchmarks.measured import measured_folder, why_absent
 from benchmarks.slide_rows import OURS, RESIDUALS, Figure, Row, figures, measured_rows, simulated_row
 from sim.slide import MEASURED, scan_row, slide, three_lines
 
-ROWS = 48
+ROWS = 40
 THREE_LINES = "4 cm, 3 lines"
 DEPTHS_M = (0.47, 0.57, 0.67, 0.77)
 LIKE = 0.2  # a ratio this far from one is a match
@@ -57,6 +58,8 @@ PUBLISHED_PEERS: Mapping[str, Mapping[str, tuple[float, float]]] = {
     },
 }
 
+PUBLISHED_RIGS: Mapping[str, int] = {"20 cm": 8, "10 cm": 4, "8 cm": 9, "6 cm": 4, "4 cm": 4, THREE_LINES: 4}
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -66,7 +69,7 @@ class Compared:
     ----------
     measured, simulated : float
     measured_interval : tuple of float or None
-        None: a published figure.
+        None where it is not known.
     simulated_interval : tuple of float
     """
 
@@ -106,7 +109,7 @@ def main(rows: int = ROWS, console: Console | None = None) -> dict[str, Any]:
     for kind in _kinds(measured):
         real = figures(measured[kind]) if kind in measured else None
         made = figures(simulated(kind, measured.get(kind, ()), rows))
-        lines = {name: _compare(kind, name, real, made) for name in made}
+        lines = {name: _compare(kind, name, real, made, rows) for name in made}
         _show(table, kind, len(measured.get(kind, ())), lines)
         found[kind] = {name: _json(line) for name, line in lines.items()}
     console.print(table)
@@ -130,7 +133,9 @@ def simulated(kind: str, like: Sequence[Row], rows: int, seed: int = 0) -> list[
         scans = [three_lines(DEPTHS_M[n % len(DEPTHS_M)], seed + n) for n in range(rows)]
     else:
         pitch = float(kind.split()[0]) / 100
-        scans = [slide(pitch, depth, seed + n) for n, depth in enumerate(np.linspace(0.45, 0.88, rows).tolist())]
+        scans = [
+            slide(pitch, depth, seed + n) for n, depth in enumerate(np.linspace(0.45, 0.88, rows).tolist())
+        ]
     return [simulated_row(scan, f"slide-{n}") for n, scan in enumerate(scans)]
 
 
@@ -140,12 +145,22 @@ def _kinds(measured: Mapping[str, Sequence[Row]]) -> list[str]:
 
 
 def _compare(
-    kind: str, name: str, real: Mapping[str, Figure] | None, made: Mapping[str, Figure]
+    kind: str, name: str, real: Mapping[str, Figure] | None, made: Mapping[str, Figure], rows: int
 ) -> Compared:
     sim = made[name]
     if real is not None:
         return Compared(real[name].value, real[name].interval, sim.value, sim.interval)
-    return Compared(_published(kind, name), None, sim.value, sim.interval)
+    published = _published(kind, name)
+    return Compared(published, _scatter(published, sim, rows / PUBLISHED_RIGS[kind]), sim.value, sim.interval)
+
+
+def _scatter(published: float, sim: Figure, fewer: float) -> tuple[float, float] | None:
+    """Return the interval that a figure of so many times fewer recordings has, by the simulated ones' scatter."""
+    drawn = sim.draws[np.isfinite(sim.draws) & (sim.draws > 0)]
+    if math.isnan(published) or sim.value <= 0 or drawn.size < sim.draws.size:
+        return None
+    half = 1.645 * float(np.std(np.log(drawn))) * math.sqrt(fewer)
+    return published * math.exp(-half), published * math.exp(half)
 
 
 def _published(kind: str, name: str) -> float:
@@ -167,6 +182,7 @@ def _information(name: str) -> bool:
 
 
 def _show(table: Table, kind: str, recordings: int, lines: Mapping[str, Compared]) -> None:
+    about = "" if recordings else "~"
     label = f"{kind} ({recordings})" if recordings else f"{kind} (published)"
     for name, line in lines.items():
         if math.isnan(line.measured) and not _information(name) and name not in RESIDUALS:
@@ -178,7 +194,7 @@ def _show(table: Table, kind: str, recordings: int, lines: Mapping[str, Compared
             label,
             name,
             "" if math.isnan(line.measured) else f"{line.measured:.{digits}f}",
-            "" if real is None else f"{real[0]:.{digits}f}..{real[1]:.{digits}f}",
+            "" if real is None else f"{about}{real[0]:.{digits}f}..{real[1]:.{digits}f}",
             f"{line.simulated:.{digits}f}",
             f"{low:.{digits}f}..{high:.{digits}f}",
             "" if math.isnan(line.ratio) else f"{line.ratio:.2f}",

@@ -19,6 +19,7 @@ from localization import localize
 from localization.positions import Positions
 from recording import Recording, read_recording
 from sim.slide import Scan, from_recording, to_recording
+from sim.slide_scan import tag_order
 from sim.slide_statistics import moments, one_over_e
 from stacks.plan import Plan, read_plan
 
@@ -125,7 +126,7 @@ def _draws(rigs: Sequence[str], seed: int) -> Floats:
     """How often each recording counts, shape (1 + draws, recordings); the first row counts each once."""
     names, member = np.unique(np.array(rigs), return_inverse=True)
     drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
-    return np.concatenate([np.ones((1, len(rigs))), drawn[:, member]])
+    return np.concatenate([np.ones((1, len(rigs))), drawn[:, member].astype(np.float64)])
 
 
 def _sums(row: Row, ours: bool) -> dict[str, tuple[float | Floats, float]]:
@@ -148,7 +149,7 @@ def _judged(method: str, positions: Positions, row: Row) -> dict[str, tuple[floa
     truth, scan = row.recording.truth, row.scan
     assert truth is not None  # from_recording refuses one without
     place = dict(zip(positions.epc.tolist(), positions.x_m.tolist(), strict=True))
-    order = np.lexsort((truth.x_m, truth.y_m, truth.z_m))  # as the scan's tags are
+    order = tag_order(truth)
     said = np.array([place.get(epc, np.nan) for epc in truth.epc[order].tolist()], np.float64)
     error = said - scan.along_m
     there = np.isfinite(error)

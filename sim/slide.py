@@ -5,7 +5,7 @@ The geometry is that of the public AdaRF slide measurements (IMWUT 2019): 50 sto
 on three lines 12.5 cm one above the other. What counts there is not the thermal noise (0.01 to 0.1 rad) but what is
 left of the phase after the true distance is taken out: 0.4 to 1.1 rad, smooth over 8 to 14 cm and shared by
 neighbours. One set of parameters (`SLIDE`) serves every pitch; what makes close tags so much worse is that they hear
-one another (`sim.slide_physics`). ``python -m sim.slide`` prints simulated and published figures.
+one another (`sim.slide_physics`). ``python -m sim.slide`` prints simulated and measured figures.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.propagation import SPEED_OF_LIGHT_MPS, Floats
 from sim.slide_physics import SLIDE, SlideParameters, draw_row, fields
@@ -41,13 +42,13 @@ __all__ = [
 ]
 
 MEASURED: Final[Mapping[float, Residuals]] = {
-    0.20: Residuals(0.44, 0.04, 0.14, 1.6, 0.09),
-    0.10: Residuals(0.78, 0.17, 0.08, 3.4, 0.17),
-    0.08: Residuals(0.86, 0.22, 0.09, 3.7, 0.24),
-    0.06: Residuals(1.09, 0.35, 0.09, 4.2, 0.31),
-    0.04: Residuals(1.06, 0.32, 0.10, 3.6, 0.53),
+    0.20: Residuals(0.466, 0.041, 0.134, 1.74, 0.09),
+    0.10: Residuals(0.810, 0.166, 0.080, 3.53, 0.21),
+    0.08: Residuals(0.895, 0.220, 0.084, 3.76, 0.28),
+    0.06: Residuals(1.090, 0.336, 0.085, 4.32, 0.35),
+    0.04: Residuals(1.060, 0.310, 0.098, 3.66, 0.56),
 }
-"""The same statistics of the measured rows, by pitch in metres."""
+"""The same statistics of 49 measured rows, by pitch in metres, as ``python -m benchmarks slide`` computes them."""
 
 TAGS_PER_ROW: Final[Mapping[float, int]] = {0.20: 3, 0.10: 6, 0.08: 10, 0.06: 6, 0.04: 6}
 """How many tags the measured rows had."""
@@ -62,7 +63,7 @@ def scan_row(
     seed: Sequence[int],
     parameters: SlideParameters = SLIDE,
     height_m: Floats | None = None,
-    line: Floats | None = None,
+    line: NDArray[np.int64] | None = None,
 ) -> Scan:
     """Simulate one pass along tags at given places.
 
@@ -88,7 +89,7 @@ def scan_row(
     height = np.zeros(n) if height_m is None else height_m
     shift, across = p.shift_sd_m * rng.standard_normal(), p.depth_sd_m * rng.standard_normal()
     row = draw_row(rng, along_m, depth_m + across, height, p)
-    frequencies = CHANNELS_KHZ * 1e3
+    frequencies = 1e3 * CHANNELS_KHZ.astype(np.float64)
     h = fields(row, STOPS_M, frequencies, p, shift)
     margin = p.margin_db + p.margin_sd_db * rng.standard_normal(n)
     spare = 20 * np.log10(np.maximum(0.6 * np.abs(h), 1e-9)) + margin[:, None, None]
@@ -104,7 +105,7 @@ def scan_row(
     return Scan(
         along_m=along_m,
         away_m=np.hypot(depth_m, height),
-        line=np.unique(height, return_inverse=True)[1] if line is None else line,
+        line=np.unique(height, return_inverse=True)[1].astype(np.int64) if line is None else line,
         phase_rad=np.where(dark, np.nan, np.remainder(phase, 2 * np.pi)),
         rssi_dbm=np.where(dark, np.nan, rssi),
         frequency_khz=CHANNELS_KHZ,
@@ -135,18 +136,20 @@ def slide(
         Middle of the row on the rail.
     """
     n = tags or TAGS_PER_ROW.get(round(pitch_m, 2), 6)
-    along = middle_m + pitch_m * (np.arange(n) - (n - 1) / 2)
+    along = middle_m + pitch_m * _spread(n)
     return scan_row(along, depth_m, (seed, round(pitch_m * 1000), round(depth_m * 1000)), parameters)
 
 
-def three_lines(depth_m: float, seed: int, parameters: SlideParameters = SLIDE, pitch_m: float = 0.04) -> Scan:
+def three_lines(
+    depth_m: float, seed: int, parameters: SlideParameters = SLIDE, pitch_m: float = 0.04
+) -> Scan:
     """Simulate one pass along twenty tags on three lines, one above the other.
 
     Ten hang at the rail's height and five each 12.5 cm above and below, the lines' middles at the rail's; the
     distances are taken as noted, from the rail aslant to each line.
     """
-    along = [0.5 + pitch_m * (np.arange(n) - (n - 1) / 2) for n, _ in LINES]
-    height = [np.full(n, z) for n, z in LINES]
+    along = [0.5 + pitch_m * _spread(n) for n, _ in LINES]
+    height = [np.full(n, z, np.float64) for n, z in LINES]
     return scan_row(
         np.concatenate(along),
         depth_m,
@@ -154,6 +157,11 @@ def three_lines(depth_m: float, seed: int, parameters: SlideParameters = SLIDE, 
         parameters,
         np.concatenate(height),
     )
+
+
+def _spread(n: int) -> Floats:
+    """Places of ``n`` tags one apart, their middle at 0."""
+    return np.arange(n, dtype=np.float64) - (n - 1) / 2
 
 
 def table(rows: int = 40, seed: int = 1, parameters: SlideParameters = SLIDE) -> dict[float, Residuals]:
@@ -168,7 +176,7 @@ def table(rows: int = 40, seed: int = 1, parameters: SlideParameters = SLIDE) ->
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print simulated and published statistics side by side."""
+    """Print simulated and measured statistics side by side."""
     parser = argparse.ArgumentParser(prog="python -m sim.slide", description=main.__doc__)
     parser.add_argument("--rows", type=int, default=40, help="simulated rows a pitch")
     parser.add_argument("--seed", type=int, default=1)

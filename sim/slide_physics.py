@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import hankel2
 
+from sim.environment import unit_phasors
 from sim.propagation import SPEED_OF_LIGHT_MPS
 
 Floats = NDArray[np.float64]
@@ -37,8 +38,8 @@ class SlideParameters:
 
     Attributes
     ----------
-    tag_answer : float
-        Mean of the tags' ``|S|``; its angle is drawn about ``tag_answer_rad``.
+    tag_answer : tuple of float
+        Lowest and highest ``|S|`` of a tag.
     tag_answer_rad, tag_answer_sd_rad : float
         Mean and scatter of the angle of ``S`` from tag to tag (detuning).
     tag_size_m : float
@@ -73,23 +74,23 @@ class SlideParameters:
         What a channel's phase offset keeps beside the cable's straight line.
     """
 
-    tag_answer: float = 0.4
-    tag_answer_rad: float = 0.0
-    tag_answer_sd_rad: float = 1.2
-    tag_size_m: float = 0.03
-    end_metal: tuple[float, float] = (0.1, 0.3)
-    weak_metal: tuple[float, float] = (0.02, 0.1)
+    tag_answer: tuple[float, float] = (0.67, 0.97)
+    tag_answer_rad: float = -0.9
+    tag_answer_sd_rad: float = 0.3
+    tag_size_m: float = 0.06
+    end_metal: tuple[float, float] = (0.4, 0.99)
+    weak_metal: tuple[float, float] = (0.025, 0.1)
     weak_count: tuple[int, int] = (2, 6)
-    end_beyond_m: tuple[float, float] = (0.0, 0.2)
-    metal_depth_m: float = 0.1
-    tag_centre_sd_m: float = 0.01
-    shift_sd_m: float = 0.018
-    depth_sd_m: float = 0.02
-    antenna_exponent: float = 1.4
-    margin_db: float = 20.0
+    end_beyond_m: tuple[float, float] = (0.0, 0.4)
+    metal_depth_m: float = 0.06
+    tag_centre_sd_m: float = 0.0094
+    shift_sd_m: float = 0.014
+    depth_sd_m: float = 0.03
+    antenna_exponent: float = 0.44
+    margin_db: float = 21.4
     margin_sd_db: float = 1.0
     compression: float = 1.3
-    am_pm_rad_per_db: float = 0.03
+    am_pm_rad_per_db: float = 0.054
     rssi_at_threshold_dbm: float = -68.0
     noise_scale: float = 1.0
     cable_m: tuple[float, float] = (8.0, 10.0)
@@ -134,8 +135,8 @@ def draw_row(
     p, n = parameters, along_m.size
     centre = along_m + p.tag_centre_sd_m * rng.standard_normal(n)
     tags = np.column_stack([centre, np.full(n, depth_m), height_m])
-    angle = p.tag_answer_rad + p.tag_answer_sd_rad * rng.standard_normal(n)
-    answer = np.minimum(p.tag_answer * rng.uniform(0.6, 1.4, n), 1.0) * np.exp(1j * angle)
+    angle: Floats = p.tag_answer_rad + p.tag_answer_sd_rad * rng.standard_normal(n)
+    answer = rng.uniform(*p.tag_answer, n) * (np.cos(angle) + 1j * np.sin(angle))
     weak = int(rng.integers(p.weak_count[0], p.weak_count[1] + 1))
     beyond = rng.uniform(*p.end_beyond_m, 2)
     along = np.concatenate(
@@ -146,9 +147,7 @@ def draw_row(
     metal = np.column_stack([along, across, np.zeros(weak + 2)])
     return Row(
         place_m=np.concatenate([tags, metal]),
-        strength=np.concatenate(
-            [(answer - 1.0) / 2.0, size * np.exp(2j * np.pi * rng.random(weak + 2))]
-        ),
+        strength=np.concatenate([(answer - 1.0) / 2.0, size * unit_phasors(rng, weak + 2)]),
         tags=n,
     )
 

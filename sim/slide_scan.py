@@ -14,8 +14,10 @@ from sim.presets import CHINA_8_KHZ
 from sim.propagation import Floats
 from stacks.plan import Face, Floor, Plan
 
-STOPS_M: Final = 0.02 * np.arange(1, 51)
+STOPS_M: Final = 0.02 * np.arange(1, 51, dtype=np.float64)
 """Where the antenna stood: 50 stops 2 cm apart."""
+
+CHANNELS_KHZ: Final = np.array(CHINA_8_KHZ, np.int64)
 
 FACE_FROM_M, FACE_LENGTH_M = -0.2, 1.4
 STAND_NS, HEARD_FROM_NS, HEARD_TO_NS = 10_000_000_000, 1_000_000_000, 9_000_000_000
@@ -69,7 +71,9 @@ def to_recording(scan: Scan, name: str = "slide") -> tuple[Recording, Plan]:
     """Return a scan as a recording with its truth, and the plan of its row: one face a line."""
     n, stops, channels = scan.phase_rad.shape
     epc = np.array([f"5EED{i:020X}" for i in range(n)], object)
-    tag, stop, channel = (a.ravel() for a in np.meshgrid(*map(np.arange, (n, stops, channels)), indexing="ij"))
+    tag, stop, channel = (
+        a.ravel() for a in np.meshgrid(*map(np.arange, (n, stops, channels)), indexing="ij")
+    )
     heard = np.isfinite(scan.phase_rad.ravel())
     tag, stop, channel = tag[heard], stop[heard], channel[heard]
     phase = np.remainder(scan.phase_rad.ravel()[heard], 2 * np.pi).astype(np.float32)
@@ -121,7 +125,7 @@ def from_recording(recording: Recording) -> Scan:
     stop = np.rint(at.x_m / 0.02).astype(np.int64) - 1
     if np.any((stop < 0) | (stop >= STOPS_M.size)) or np.any(np.abs(at.y_m) > 0.01):
         raise ValueError(f"{recording.info.run_id}: antenna off the rail's 50 stops; is this a slide?")
-    order = np.lexsort((truth.x_m, truth.y_m, truth.z_m))
+    order = tag_order(truth)
     row = {epc: i for i, epc in enumerate(truth.epc[order].tolist())}
     which = np.array([row.get(epc, -1) for epc in r.tags], np.int64)[r.tag]
     frequency, channel = np.unique(r.frequency_khz, return_inverse=True)
@@ -130,18 +134,31 @@ def from_recording(recording: Recording) -> Scan:
     phase, rssi = np.full(shape, np.nan), np.full(shape, np.nan)
     cell = which[known], stop[known], channel[known]
     phase[cell], rssi[cell] = r.phase_rad[known], r.rssi_dbm[known]
-    places = np.round(np.stack([truth.y_m, truth.z_m], axis=1)[order], 4)
-    line = np.unique(places, axis=0, return_inverse=True)[1].ravel()
-    if truth.face is not None:
-        line = np.unique(truth.face[order].astype(str), return_inverse=True)[1]
     return Scan(
         along_m=truth.x_m[order],
         away_m=np.hypot(truth.y_m, truth.z_m)[order],
-        line=line.astype(np.int64),
+        line=_lines(truth, order),
         phase_rad=phase,
         rssi_dbm=rssi,
         frequency_khz=frequency.astype(np.int64),
     )
 
 
-CHANNELS_KHZ: Final = np.array(CHINA_8_KHZ, np.int64)
+def tag_order(truth: Truth) -> NDArray[np.int64]:
+    """Return the rows of a truth in the order of a scan's tags: by height, depth, place along the rail, and EPC."""
+    name = np.unique(truth.epc.astype(str), return_inverse=True)[1]
+    return np.lexsort((name, truth.x_m, truth.y_m, truth.z_m))
+
+
+def _lines(truth: Truth, order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return each tag's line: by face where the truth names one, else by place; no line holds two at one place."""
+    if truth.face is not None:
+        return np.unique(truth.face[order].astype(str), return_inverse=True)[1].astype(np.int64)
+    places = np.round(np.stack([truth.z_m, truth.y_m, truth.x_m], axis=1)[order], 4)
+    # Lines as far above the antenna as below have one distance from the rail: a survey of distances names them alike.
+    same = np.all(places[1:] == places[:-1], axis=1)
+    twin = np.zeros(order.size, np.int64)
+    for i in range(1, order.size):
+        twin[i] = twin[i - 1] + 1 if same[i - 1] else 0
+    key = np.column_stack([places[:, :2], twin])
+    return np.unique(key, axis=0, return_inverse=True)[1].ravel().astype(np.int64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,7 @@ def residuals(scan: Scan) -> Floats:
 def moments(scan: Scan) -> Moments:
     """Return a scan's sums; tags never heard are left out."""
     r = residuals(scan)
-    heard = np.isfinite(r).any(axis=(1, 2))
+    heard = np.atleast_1d(np.isfinite(r).any(axis=(1, 2)))
     square, beyond = _mean(r**2, (1, 2)), _mean(np.where(np.isfinite(r), np.abs(r) > 1.0, np.nan), (1, 2))
     centred = r - _mean(r, 1)[:, None]
     power = _mean(centred**2, 1)
@@ -87,7 +87,7 @@ def moments(scan: Scan) -> Moments:
     )
     level = scan.rssi_dbm + 40 * np.log10(scan.distance_m)[:, :, None]
     fade = _mean(_mean((level - _mean(level, 1)[:, None]) ** 2, 1), 1)
-    pairs = scan.pairs[heard[scan.pairs].all(axis=1)]
+    pairs = scan.pairs[np.all(heard[scan.pairs], axis=1)]
     a, b = centred[pairs[:, 0]], centred[pairs[:, 1]]
     alike = _mean(_mean(a * b, 1) / np.sqrt(_mean(a**2, 1) * _mean(b**2, 1)), 1)
     return Moments(
@@ -129,7 +129,7 @@ def residual_statistics(scans: Sequence[Scan]) -> Residuals:
     return finish([moments(scan) for scan in scans])
 
 
-def _mean(values: NDArray[np.generic], axis: int | tuple[int, ...]) -> NDArray[np.float64]:
+def _mean(values: NDArray[Any], axis: int | tuple[int, ...]) -> NDArray[Any]:
     """Mean over what is finite; NaN, without a warning, where nothing is."""
     there = np.isfinite(values)
     count = there.sum(axis=axis)
