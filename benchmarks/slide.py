@@ -97,7 +97,7 @@ class Compared:
 def main(rows: int = ROWS, console: Console | None = None) -> dict[str, Any]:
     """Print the table and return its figures."""
     console = console or Console()
-    console = console if console.width >= 118 else Console(width=118)
+    console = console if console.width >= 136 else Console(width=136)
     folder = measured_folder()
     measured = measured_rows(folder) if folder else {}
     if not measured:
@@ -198,7 +198,7 @@ def _show(table: Table, kind: str, recordings: int, lines: Mapping[str, Compared
             f"{line.simulated:.{digits}f}",
             f"{low:.{digits}f}..{high:.{digits}f}",
             "" if math.isnan(line.ratio) else f"{line.ratio:.2f}",
-            "(information)" if _information(name) else line.verdict,
+            "info" if _information(name) else line.verdict,
         )
         label = ""
     table.add_section()
