@@ -13,6 +13,7 @@ NAMES = (
     "slide",
     "thinned",
     "free_space",
+    "ablation",
     "cut",
     "robustness",
     "payload",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -32,6 +32,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Progress = Callable[[float, str], None]
 
+#: Parts an estimator can do without.
+PARTS = ("registration", "footprint", "differences", "scatterers")
 #: Readings handled at once (in whole tags): bounds memory whatever the night's length.
 BLOCK_READINGS = 100_000
 #: Readings (in whole tags) that a run's registration is learnt from.
@@ -106,6 +108,9 @@ class Localizer:
     calibration : Calibration, optional
     jobs : int
         Threads over blocks of tags.
+    without : collection of str
+        Of ``PARTS``, those to leave out: what each of them buys is seen by its absence (``python -m benchmarks
+        ablation``).
 
     Attributes
     ----------
@@ -126,8 +131,16 @@ class Localizer:
     registration_: Registration | None
 
     def __init__(
-        self, plan: Plan | None = None, *, calibration: Calibration | None = None, jobs: int = 1
+        self,
+        plan: Plan | None = None,
+        *,
+        calibration: Calibration | None = None,
+        jobs: int = 1,
+        without: Collection[str] = (),
     ) -> None:
+        if unknown := sorted(set(without) - set(PARTS)):
+            raise ValueError(f"no part {unknown[0]!r} to leave out; there are {', '.join(PARTS)}")
+        self.without = frozenset(without)
         self.plan = plan
         self.calibration = calibration or Calibration()
         self.jobs = jobs
@@ -230,7 +243,9 @@ class _Work:
             return None
         observations = self.observe(_sample(self.readings, REGISTER_READINGS))
         candidates = find_candidates(observations, self._frames, CORRELATION_M)
-        found = register(observations, candidates, self._frames, weigh(observations, candidates))
+        found = None
+        if "registration" not in self.localizer.without:
+            found = register(observations, candidates, self._frames, weigh(observations, candidates))
         if found is not None:
             self.mounts = found.mounts(self.mounts)
             self.centre_sigma_m = found.centre_sigma(CENTRE_SIGMA_M)
@@ -269,8 +284,11 @@ class _Work:
                 )
         places = place(observations, candidates, hypotheses, fits, scores, frames)
         places = place_by_rssi(observations, candidates, places, frames)
-        places = place_by_differences(observations, candidates, places, weight)
-        places, notes = refine_dense(observations, candidates, hypotheses, places, frames)
+        if "differences" not in localizer.without:
+            places = place_by_differences(observations, candidates, places, weight)
+        notes: list[str] = []
+        if "scatterers" not in localizer.without:
+            places, notes = refine_dense(observations, candidates, hypotheses, places, frames)
         common, local = _shared_sigma(
             observations, candidates, places, poses, localizer.calibration, self.centre_sigma_m
         )
@@ -298,7 +316,7 @@ class _Work:
     ) -> tuple[Fits, Scores, RunLaw]:
         fits = fit(
             observations, candidates, hypotheses, seen, frames, weight, self.mounts, self.listening,
-            law.rate if law is not None else None, before,
+            law.rate if law is not None and "footprint" not in self.localizer.without else None, before,
         )  # fmt: skip
         scores, learnt = score(
             observations, candidates, hypotheses, fits, self.mounts, weight, self.localizer.law_, frames,
