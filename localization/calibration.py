@@ -33,22 +33,56 @@ class Calibration:
         Added to the offset of every tag on that face.
     sigma_m : float or None
         What error the calibrated run still shares; None: the estimator's own assumption.
+    phase_centre_left_m : mapping of antenna id to float
+        Shift of the antenna's phase centre along the base's y axis (left).
+    face_depth_m : mapping of face id to float
+        How much farther behind its line a face's tags stand than the plan says; where the registration begins.
+    face_sigma_m : mapping of face id to float
+        Instead of ``sigma_m`` on faces that no reference told of.
+    run_ids : tuple of str
+        The runs it was learnt from.
+    sigma_run_m : float or None
+        Instead of ``sigma_m`` in those runs themselves, whose own wander the references have seen.
+    deviations : mapping
+        Standard deviation of each estimate, under the estimate's name; for the reader, not applied.
     """
 
     latency_s: float = 0.0
     phase_centre_m: Mapping[int, float] = field(default_factory=dict)
     face_shift_m: Mapping[str, float] = field(default_factory=dict)
     sigma_m: float | None = None
+    phase_centre_left_m: Mapping[int, float] = field(default_factory=dict)
+    face_depth_m: Mapping[str, float] = field(default_factory=dict)
+    face_sigma_m: Mapping[str, float] = field(default_factory=dict)
+    run_ids: tuple[str, ...] = ()
+    sigma_run_m: float | None = None
+    deviations: Mapping[str, Any] = field(default_factory=dict)
+
+    def shared_m(self, face_id: str | None, run_id: str) -> float | None:
+        """Return the error that tags of a face share in a run; None: the estimator's own assumption."""
+        if face_id is not None and face_id in self.face_sigma_m:
+            return self.face_sigma_m[face_id]
+        if self.sigma_run_m is not None and run_id in self.run_ids:
+            return self.sigma_run_m
+        return self.sigma_m
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON object of ``nightstack-calibration/1``."""
+        """Return the JSON object of ``nightstack-calibration/1``; optional keys where they say something."""
+        optional = {
+            "phase_centre_left_m": {str(key): value for key, value in self.phase_centre_left_m.items()},
+            "face_depth_m": dict(self.face_depth_m),
+            "face_sigma_m": dict(self.face_sigma_m),
+            "run_ids": list(self.run_ids),
+            "sigma_run_m": self.sigma_run_m,
+            "deviations": dict(self.deviations),
+        }
         return {
             "format": CALIBRATION_FORMAT,
             "latency_s": self.latency_s,
             "phase_centre_m": {str(key): value for key, value in self.phase_centre_m.items()},
             "face_shift_m": dict(self.face_shift_m),
             "sigma_m": self.sigma_m,
-        }
+        } | {key: value for key, value in optional.items() if value or value == 0.0}
 
     @classmethod
     def from_json(cls, obj: Any, source: str = "calibration") -> Calibration:
@@ -61,20 +95,28 @@ class Calibration:
         """
         if not isinstance(obj, dict) or obj.get("format") != CALIBRATION_FORMAT:
             raise CalibrationError(
-                f"{source}: not a {CALIBRATION_FORMAT} file; docs/localization.md shows one"
+                f"{source}: not a {CALIBRATION_FORMAT} file; docs/calibration.md shows one"
             )
-        sigma = obj.get("sigma_m")
+
+        def numbers(name: str, limit: float) -> dict[str, float]:
+            held = _mapping(obj.get(name, {}), source, name)
+            return {key: _number(value, source, f"{name}.{key}", limit) for key, value in held.items()}
+
+        def sigma(name: str) -> float | None:
+            value = obj.get(name)
+            return None if value is None else abs(_number(value, source, name, 10.0))
+
         return cls(
             latency_s=_number(obj.get("latency_s", 0.0), source, "latency_s", 5.0),
-            phase_centre_m={
-                _antenna(key, source): _number(value, source, f"phase_centre_m.{key}", 1.0)
-                for key, value in _mapping(obj.get("phase_centre_m", {}), source, "phase_centre_m").items()
-            },
-            face_shift_m={
-                key: _number(value, source, f"face_shift_m.{key}", 1.0)
-                for key, value in _mapping(obj.get("face_shift_m", {}), source, "face_shift_m").items()
-            },
-            sigma_m=None if sigma is None else abs(_number(sigma, source, "sigma_m", 10.0)),
+            phase_centre_m=_by_antenna(numbers("phase_centre_m", 1.0), source, "phase_centre_m"),
+            face_shift_m=numbers("face_shift_m", 1.0),
+            sigma_m=sigma("sigma_m"),
+            phase_centre_left_m=_by_antenna(numbers("phase_centre_left_m", 1.0), source, "phase_centre_left_m"),
+            face_depth_m=numbers("face_depth_m", 2.0),
+            face_sigma_m={key: abs(value) for key, value in numbers("face_sigma_m", 10.0).items()},
+            run_ids=_texts(obj.get("run_ids", []), source, "run_ids"),
+            sigma_run_m=sigma("sigma_run_m"),
+            deviations=_mapping(obj.get("deviations", {}), source, "deviations"),
         )
 
 
@@ -90,7 +132,7 @@ def read_calibration(path: str | Path) -> Calibration:
         text = Path(path).read_text("utf-8")
         obj = json.loads(text)
     except FileNotFoundError:
-        raise CalibrationError(f"{path}: no such file; docs/localization.md shows what one holds") from None
+        raise CalibrationError(f"{path}: no such file; docs/calibration.md shows what one holds") from None
     except (OSError, ValueError) as error:
         raise CalibrationError(f"{path}: cannot be read as JSON ({error}); make it anew") from None
     return Calibration.from_json(obj, str(path))
@@ -110,12 +152,17 @@ def _mapping(value: Any, source: str, name: str) -> dict[str, Any]:
     return {str(key): item for key, item in value.items()}
 
 
-def _antenna(key: str, source: str) -> int:
-    if not (key.isascii() and key.isdigit() and int(key) < 256):
-        raise CalibrationError(
-            f"{source}: phase_centre_m.{key} names no antenna id (0..255); make the file anew"
-        )
-    return int(key)
+def _by_antenna(values: Mapping[str, float], source: str, name: str) -> dict[int, float]:
+    for key in values:
+        if not (key.isascii() and key.isdigit() and int(key) < 256):
+            raise CalibrationError(f"{source}: {name}.{key} names no antenna id (0..255); make the file anew")
+    return {int(key): value for key, value in values.items()}
+
+
+def _texts(value: Any, source: str, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise CalibrationError(f"{source}: {name} is {value!r}, not a list of names; make the file anew")
+    return tuple(value)
 
 
 def _number(value: Any, source: str, name: str, limit: float) -> float:

@@ -228,6 +228,11 @@ class _Work:
         self.latency_ns = latency_ns
         plan = localizer.plan
         self._frames = Frames.of_plan(plan) if plan is not None and len(plan.faces) else None
+        self._known_depth_m: Floats | None = None
+        if self._frames is not None and localizer.calibration.face_depth_m:
+            known = localizer.calibration.face_depth_m
+            self._known_depth_m = np.array([known.get(name or "", np.nan) for name in self._frames.ids])
+            self._frames = self._frames.moved_back(self._known_depth_m)
         self.listening: Listening | None = None
         self.centre_sigma_m = CENTRE_SIGMA_M
 
@@ -239,7 +244,7 @@ class _Work:
 
     def register(self) -> Registration | None:
         """Learn from some of the tags how the run lies to the plan, and take faces and antennas so from here on."""
-        if self._frames is None:
+        if self._frames is None or self.localizer.plan is None:
             return None
         observations = self.observe(_sample(self.readings, REGISTER_READINGS))
         candidates = find_candidates(observations, self._frames, CORRELATION_M)
@@ -249,7 +254,10 @@ class _Work:
         if found is not None:
             self.mounts = found.mounts(self.mounts)
             self.centre_sigma_m = found.centre_sigma(CENTRE_SIGMA_M)
-            self._frames = found.frames(self._frames)
+        if self._known_depth_m is not None:
+            found = _with_known(found, self._known_depth_m)
+        if found is not None:
+            self._frames = found.frames(Frames.of_plan(self.localizer.plan))
         self.listening = Listening.of(self.recording, self._frames, self.mounts, self.latency_ns)
         return found
 
@@ -265,6 +273,12 @@ class _Work:
             self.localizer.delays_m_,
             self.latency_ns,
         )
+
+    def _stated(self, frames: Frames, places: Places) -> Floats:
+        """Return the error that the calibration says each place shares with its neighbours; NaN: it says nothing."""
+        calibration, run_id = self.localizer.calibration, self.recording.info.run_id
+        shared = np.array([calibration.shared_m(name, run_id) for name in frames.ids], np.float64)
+        return shared[places.face]
 
     def block(self, rows: Ints) -> _Part:
         localizer, poses = self.localizer, self.recording.poses
@@ -290,7 +304,7 @@ class _Work:
         if "scatterers" not in localizer.without:
             places, notes = refine_dense(observations, candidates, hypotheses, places, frames)
         common, local = _shared_sigma(
-            observations, candidates, places, poses, localizer.calibration, self.centre_sigma_m
+            observations, candidates, places, poses, self._stated(frames, places), self.centre_sigma_m
         )
         places = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local))
         return _Part(
@@ -333,6 +347,15 @@ def _sample(readings: Readings, most: int) -> Ints:
     chosen[order[np.cumsum(counts[order]) <= most]] = True
     rows = np.flatnonzero(chosen[readings.tag])
     return rows[np.argsort(readings.tag[rows], kind="stable")]
+
+
+def _with_known(found: Registration | None, known_m: Floats) -> Registration:
+    """Return what the run taught with the depths that the calibration gave it to begin with."""
+    if found is None:
+        return Registration(np.zeros(256), np.zeros(256), known_m, 0, np.zeros(0, np.int64))
+    both = np.isfinite(found.depth_m) | np.isfinite(known_m)
+    total = np.where(both, np.nan_to_num(found.depth_m) + np.nan_to_num(known_m), np.nan)
+    return dataclasses.replace(found, depth_m=total)
 
 
 def _registration_notes(found: Registration | None, work: _Work) -> list[str]:
@@ -403,7 +426,7 @@ def _usable(recording: Recording, mounts: Mounts, calibration: Calibration, note
 
 
 def _shared_sigma(
-    observations: Observations, candidates: Candidates, places: Places, poses: Poses, calibration: Calibration,
+    observations: Observations, candidates: Candidates, places: Places, poses: Poses, stated_m: Floats,
     centre_sigma_m: float,
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Return what poses, clock and antenna add: what neighbours share, and what they do not; two of shape (p,)."""
@@ -424,10 +447,9 @@ def _shared_sigma(
     unstated = np.where(np.isfinite(stated), 0.0, np.minimum(POSE_SIGMA_SHARE * gone, POSE_SIGMA_MOST_M))
     local = POSE_LOCAL_SHARE * unstated
     pose = np.where(np.isfinite(stated), stated, 0.0)
-    if calibration.sigma_m is not None:
-        return np.hypot(calibration.sigma_m, pose), local
     clock = CLOCK_SIGMA_S * np.minimum(speed, 1.0)
-    return np.sqrt(centre_sigma_m**2 + clock**2 + pose**2 + unstated**2), local
+    assumed = np.sqrt(centre_sigma_m**2 + clock**2 + unstated**2)
+    return np.hypot(np.where(np.isfinite(stated_m), stated_m, assumed), pose), local
 
 
 def _fill(positions: Positions, part: _Part, row_of: Ints, calibration: Calibration) -> None:

@@ -51,6 +51,7 @@ class Mounts:
         for mount in info.antennas:
             position[mount.id] = mount.position_m
             position[mount.id, 0] += calibration.phase_centre_m.get(mount.id, 0.0)
+            position[mount.id, 1] += calibration.phase_centre_left_m.get(mount.id, 0.0)
             yaw, pitch = np.radians(mount.boresight_deg)
             boresight[mount.id] = (np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), np.sin(pitch))
             if mount.beamwidth_deg:
