@@ -44,8 +44,10 @@ TAG_HEIGHT_M, TAG_HEIGHT_SIGMA_M = 0.12, 0.05
 #: Phases are believed within this way of where the tag was heard best: beyond the antenna's main lobe, what comes by
 #: reflection is as strong.
 LOBE_M, LOBE_ORDER = 1.0, 4
-#: Log-chance that where a tag was read says nothing of its offset: reflections, a reader that other tags kept busy.
-FOOTPRINT_WRONG = -4.0
+#: Readings come in bursts: where a tag was read counts for so much beside its phases.
+FOOTPRINT_SHARE = 0.5
+#: Log-chance that it says nothing of the tag's offset: reflections, a reader that other tags kept busy.
+FOOTPRINT_WRONG = -2.0
 #: A tag stands near the centroid of received power; the log-chance that it does not.
 CENTRE_SIGMA_M, CENTRE_WRONG = 0.18, -8.0
 
@@ -296,8 +298,9 @@ def fit(
             at = offsets * (STEP_M / FOOTPRINT_STEP_M)
             below = at.astype(np.int64)
             where_read = values[:, below] + (at - below) * (values[:, below + 1] - values[:, below])
-            best_read = where_read.max(axis=1, keepdims=True)
-            part = part + np.logaddexp(where_read - best_read, FOOTPRINT_WRONG) + best_read
+            believed = FOOTPRINT_SHARE * where_read
+            best_read = believed.max(axis=1, keepdims=True)
+            part = part + np.logaddexp(believed - best_read, FOOTPRINT_WRONG) + best_read
         part = part + np.logaddexp(
             -0.5 * ((x_low[c] + STEP_M * offsets - centre[c]) / CENTRE_SIGMA_M) ** 2, CENTRE_WRONG
         )
