@@ -15,7 +15,7 @@ from scipy.special import logsumexp, ndtr
 
 from localization.calibration import Calibration
 from localization.faces import Frames
-from localization.hf_footprint import Answers, Footprint, Levels, edges, learn
+from localization.hf_footprint import BEFORE_M, Answers, Footprint, Levels, edges, learn
 from localization.hf_kernels import hf_posterior
 from localization.hf_rounds import MARGIN_M, STEP_M, Asked, ask
 from localization.observations import Mounts
@@ -127,7 +127,7 @@ def place_hf(
     usual = posterior(answers, 1.0)
     temper = misfit(asked, levels, footprint, answers, *usual)
     log_z, mean, variance, _ = posterior(answers, temper)
-    static = ONE_SIDED * footprint.class_sd() * _fall_m(footprint)
+    static = ONE_SIDED * footprint.class_sd() * footprint.fall_m()
     local = np.sqrt(variance * STEP_M**2 + STEP_M**2 / 12.0 + static**2 + FLOOR_M**2)
     places = _choose(frames, levels, answers, p_face, log_z, STEP_M * mean - MARGIN_M, local, _common(asked, spans))
     notes = [_said(footprint, temper, asked, len(answers.tag))]
@@ -179,13 +179,6 @@ def misfit(
         squares += float(((found - expected)[used] ** 2 / spread[used]).sum())
         freedom += max(float(used.sum()) - 2.0, 0.0)
     return max(squares / freedom, 1.0) if freedom >= 10 else 1.5
-
-
-def _fall_m(footprint: Footprint) -> float:
-    """Return over which length the footprint of the level before the antenna falls by a logit at its edge."""
-    half, fall = footprint.half_width_m(), footprint.slope_m()
-    wide = np.flatnonzero(half[1:] >= 0.7 * half.max()) + 1 if half.max() > 0 else np.zeros(0, np.int64)
-    return float(np.median(fall[wide])) if len(wide) else 0.03
 
 
 def _before_their_faces(asked: Asked) -> tuple[Answers, Floats, Ints]:
@@ -286,10 +279,11 @@ def _shelves(
 
 
 def _said(footprint: Footprint, temper: float, asked: Asked, tags: int) -> str:
-    half = float(footprint.half_width_m().max())
+    before = footprint.height_m < BEFORE_M
+    half = float(np.median(footprint.half_width_m()[before][1:])) if before.sum() > 1 else 0.0
     rounds = "judged by the readings" if asked.estimated else "as the activity has them"
     return (
         f"HF: {tags} tags by hits and misses, rounds {rounds}; footprint {100 * half:.0f} cm to either side, "
-        f"falling over {100 * _fall_m(footprint):.1f} cm, plateau {footprint.plateau:.2f}, tags {footprint.class_sd():.1f} "
+        f"falling over {100 * footprint.fall_m():.1f} cm, plateau {footprint.plateau:.2f}, tags {footprint.class_sd():.1f} "
         f"logits apart, misfit {temper:.1f} (learnt from {footprint.taught_by} tags)"
     )

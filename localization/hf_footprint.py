@@ -28,6 +28,8 @@ Ints = npt.NDArray[np.int64]
 REACH_M = 0.60
 #: Antenna and tag heights that differ by as much, give or take half a step, share a footprint; nothing reaches farther.
 HEIGHT_STEP_M, HIGHEST_M = 0.06, 0.80
+#: An antenna is before the tags no farther above or below it.
+BEFORE_M = 0.15
 #: Chance of an answer where none is expected.
 CHANCE = 5e-4
 #: What tags may differ by from the usual, logits.
@@ -135,17 +137,21 @@ class Footprint:
         return np.minimum(out, 0.0)
 
     def half_width_m(self) -> Floats:
-        """Return where ``f`` falls through 0 for good, shape (curves,); 0 where it is never above."""
-        lag = np.arange(REACH + 1)
-        return STEP_M * np.where(self.f > 0, lag, 0).max(axis=1)
+        """Return at which lag tags answer half as often as at best, shape (curves,)."""
+        share = np.einsum("cgl,g->cl", self.chance(), np.exp(self.log_class))
+        best = share.argmax(axis=1)
+        low = (share < 0.5 * share.max(axis=1, keepdims=True)) & (np.arange(REACH + 1) > best[:, None])
+        return np.asarray(STEP_M * low.argmax(axis=1), np.float64)
 
-    def slope_m(self) -> Floats:
-        """Return over which length ``f`` falls by one logit at the half width, shape (curves,)."""
-        at = np.round(self.half_width_m() / STEP_M).astype(np.int64)
-        rows = np.arange(len(self.f))
+    def fall_m(self) -> float:
+        """Return over which length the footprint before the antennas falls by one logit at its half width."""
+        before = np.flatnonzero(self.height_m < BEFORE_M)[1:]
+        if not len(before):
+            return FALL_M
+        at = np.round(self.half_width_m()[before] / STEP_M).astype(np.int64)
         a, b = np.clip(at - 4, 0, REACH), np.clip(at + 4, 0, REACH)
-        fall = (self.f[rows, a] - self.f[rows, b]) / np.maximum(b - a, 1)
-        return STEP_M / np.maximum(fall, 0.02)
+        fall = (self.f[before, a] - self.f[before, b]) / np.maximum(b - a, 1)
+        return float(np.median(STEP_M / np.maximum(fall, STEP_M / 0.1)))
 
     def class_sd(self) -> float:
         """Return how much tags differ, logits."""
@@ -208,7 +214,7 @@ def learn(asked: Asked, levels: Levels, frames: Frames, answers: Answers) -> Foo
         for row in range(1, len(theta)):
             theta[row] = _newton(theta[row], anchor[row], basis, hits[row], rounds[row], print_.plateau)
         f = np.clip(theta @ basis.T, -14.0, 12.0)
-        plateau = _plateau(f, hits, rounds)
+        plateau = _plateau(f[1:], hits[1:], rounds[1:])
         print_ = replace(
             print_, f=f, plateau=plateau, log_class=np.log(share), taught_by=len(chosen), evidence=evidence
         )

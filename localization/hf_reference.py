@@ -19,12 +19,9 @@ def hf_posterior(
     out = np.full((4, len(face), most), np.nan)
     for i, f in enumerate(face.tolist()):
         b, c = bins[start[i] : start[i + 1]], channels[start[i] : start[i + 1]]
-        low, high = int(b.max()) - reach, int(b.min()) + reach
-        if low > high:
-            low, high = int(b.min()) - reach, int(b.max()) + reach
-        low, high = max(low, int(first[f])), min(high, int(last[f]))
-        if low > high:
-            low = high = int(np.clip((b.min() + b.max()) // 2, first[f], last[f]))
+        middle = int(np.sort(b)[len(b) // 2])
+        low = int(np.clip(middle - reach, first[f], last[f]))
+        high = int(np.clip(middle + reach, first[f], last[f]))
         x = np.arange(low, high + 1)
         lag = np.minimum(np.abs(b[:, None] - x), reach)
         for level in range(int(levels[f])):

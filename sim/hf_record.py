@@ -248,9 +248,9 @@ def _listen(
         while now < long_s - 0.5:
             mount, (tags, table) = mine[turn % len(mine)], tables[turn % len(mine)]
             k = min(int(now / _LATTICE_S), len(lattice) - 2)
-            per_s = (table[k + 1] - table[k]) / _LATTICE_S
+            near = np.minimum(table[k], table[k + 1]) > NOT_POWERED_DB
+            per_s = np.where(near, table[k + 1] - table[k], 0.0) / _LATTICE_S
             start = table[k] + per_s * (now - lattice[k])
-            near = start > NOT_POWERED_DB / 2
             result = hf.inventory(air, tags[near], start[near], per_s[near])
             found.t.append(begin_ns + np.round((now + result.at_s) * 1e9).astype(np.int64))
             found.tag.append(result.tag)
