@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from localization.calibrate_model import (
     Cells,
-    References,
     Site,
     Solution,
+    Weighed,
     left_out_faces,
     left_out_runs,
     left_out_tags,
@@ -29,11 +29,9 @@ from localization.calibrate_model import (
     weigh_references,
 )
 from localization.calibration import Calibration, CalibrationError
-from localization.estimator import Localizer
-from localization.evaluate import true_faces
-from localization.positions import Positions
-from localization.registered import Geometry, combine, geometry_of
-from recording import Recording, Truth
+from localization.registered import Geometry, combine
+from localization.witness import Witness, matched, witness
+from recording import Recording, RunInfo, Truth
 from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
@@ -41,40 +39,6 @@ Progress = Callable[[float, str], None]
 
 #: References left out one by one, at most, to tell what a run's own calibration leaves.
 MOST_LEFT_OUT = 200
-#: The robot's speed is its way over so long, ns.
-SPEED_NS = 1_000_000_000
-#: Two faces' direction and speed count as one where they differ by less than this (m/s).
-SPEED_APART_MPS = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """What one scan says before any truth is looked at; ``n`` tags placed on a face.
-
-    Attributes
-    ----------
-    run_id, robot_id, site : str
-    antennas : tuple of int
-    epc, face : object array, shape (n,)
-    offset_m, sigma_m : float64 array, shape (n,)
-        As estimated without a calibration, with the bar of the tag itself and its poses.
-    heading, speed_mps : float64 array, shape (n,)
-        Of the robot along the tag's face where the tag was heard.
-    geometry : Geometry or None
-        What the registration taught.
-    """
-
-    run_id: str
-    robot_id: str
-    site: str
-    antennas: tuple[int, ...]
-    epc: npt.NDArray[np.object_]
-    face: npt.NDArray[np.object_]
-    offset_m: Floats
-    sigma_m: Floats
-    heading: Floats
-    speed_mps: Floats
-    geometry: Geometry | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +99,7 @@ def calibrate(
         The scans are of different robots or sites, or nothing can be learnt from them.
     """
     tell: Progress = progress or (lambda _share, _text: None)
-    check_alike([(r.info.run_id, r.info.robot_id, r.info.site) for r in recordings])
+    check_alike([recording.info for recording in recordings])
     witnesses: list[Witness] = []
     for number, recording in enumerate(recordings):
 
@@ -149,66 +113,39 @@ def calibrate(
     return learnt
 
 
-def check_alike(runs: Sequence[tuple[str, str, str]]) -> None:
-    """Refuse runs (id, robot, site) of several robots or sites, or one run twice."""
-    if not runs:
+def check_alike(infos: Sequence[RunInfo]) -> None:
+    """Refuse runs of several robots or sites, of a robot whose antennas were moved, or one run twice.
+
+    Raises
+    ------
+    CalibrationError
+    """
+    if not infos:
         raise CalibrationError("no recording was named; name one or more of one robot in one site")
-    for what, column in (("robots", 1), ("sites", 2)):
-        names = sorted({run[column] for run in runs})
+    robots, sites = sorted({one.robot_id for one in infos}), sorted({one.site for one in infos})
+    for what, names in (("robots", robots), ("sites", sites)):
         if len(names) > 1:
             raise CalibrationError(
                 f"the recordings are of different {what} ({', '.join(names)}); calibrate each by itself"
             )
-    ids = [run[0] for run in runs]
+    ids = [one.run_id for one in infos]
     if twice := sorted({name for name in ids if ids.count(name) > 1}):
-        raise CalibrationError(
-            f"run {twice[0]} was named twice; what it repeats is no evidence, name it once"
-        )
-
-
-def witness(
-    recording: Recording,
-    plan: Plan,
-    *,
-    jobs: int = 1,
-    halves: bool = False,
-    progress: Progress | None = None,
-) -> Witness:
-    """Localize a scan without calibration and keep what a calibration can be learnt from.
-
-    Parameters
-    ----------
-    recording : Recording
-    plan : Plan
-    jobs : int
-    halves : bool
-        Register two halves of the tags apart, too: with one scan alone, how far they differ is the only evidence of
-        how sure the registration is.
-    progress : callable(share, text), optional
-    """
-    # A shared error of zero: what is left of sigma_along_m is the tag's own error and its poses'.
-    fitted = Localizer(plan, calibration=Calibration(sigma_m=0.0), jobs=jobs).fit(
-        recording, progress=progress
-    )
-    positions = fitted.localization_.positions
-    known = np.array([face is not None for face in positions.face_id], np.bool_) & positions.placed
-    positions = positions.select(known)
-    heading, speed = _motion(recording, plan, positions)
-    info = recording.info
-    return Witness(
-        info.run_id, info.robot_id, info.site, tuple(sorted(mount.id for mount in info.antennas)),
-        positions.epc, positions.face_id, positions.offset_m, positions.sigma_along_m, heading, speed,
-        geometry_of(recording, plan, fitted, halves=halves),
-    )  # fmt: skip
+        raise CalibrationError(f"run {twice[0]} was named twice, which is no more evidence; name it once")
+    mounts = [{(m.id, m.position_m, m.boresight_deg) for m in one.antennas} for one in infos]
+    for info, other in zip(infos[1:], mounts[1:], strict=True):
+        if other != mounts[0]:
+            raise CalibrationError(
+                f"run {info.run_id}: its antennas are mounted otherwise than in run {ids[0]}; calibrate each by itself"
+            )
 
 
 def learn(witnesses: Sequence[Witness], plan: Plan, references: Truth | None = None) -> Learnt:
     """Put together what scans say; as :func:`calibrate`, from scans already localized."""
-    check_alike([(one.run_id, one.robot_id, one.site) for one in witnesses])
-    antennas = sorted({antenna for one in witnesses for antenna in one.antennas})
+    check_alike([one.info for one in witnesses])
+    antennas = sorted(mount.id for mount in witnesses[0].info.antennas)
     geometry = combine([one.geometry for one in witnesses])
     notes: list[str] = []
-    refs, epcs = _references(witnesses, plan, references, notes)
+    refs, epcs = matched(witnesses, plan, references, notes)
     if not len(refs):
         if references is not None:
             raise CalibrationError(
@@ -240,24 +177,9 @@ def learn(witnesses: Sequence[Witness], plan: Plan, references: Truth | None = N
     ids = [face.id for face in plan.faces]
     runs = len(np.unique(cells.run))
     by_face = _left_out_faces(cells, site, solution)
-    sigma_run = None
-    if runs > 1:
-        miss, variance = left_out_runs(cells, site)
-        kept = cells.repeat * float(np.median(np.diag(cells.noise)))
-        sigma = math.hypot(shared_sigma(miss, variance), math.sqrt(kept))
-        notes.append(f"sigma_m is what {len(miss)} faces of left-out runs were off by")
-    else:
-        miss, variance = left_out_tags(weighed, site, solution.model, MOST_LEFT_OUT)
-        sigma_run = shared_sigma(miss, variance)
-        sigma = sigma_run if math.isnan(by_face) else max(by_face, sigma_run)
-        notes.append(
-            "one recording: what a face keeps from run to run and what it does not cannot be told apart; sigma_m is "
-            "what "
-            + ("left-out references" if math.isnan(by_face) else "left-out faces")
-            + " were off by, sigma_run_m what left-out references of this run were"
-        )
+    sigma, sigma_run = _remaining(weighed, cells, site, solution, by_face, notes)
     unseen = {
-        ids[f]: round(max(sigma, by_face if math.isfinite(by_face) else math.sqrt(shift_sigma[f] ** 2)), 5)
+        ids[f]: round(max(sigma, by_face if math.isfinite(by_face) else float(shift_sigma[f])), 5)
         for f in range(len(ids))
         if f not in seen
     }
@@ -313,7 +235,7 @@ def _made(
         phase_centre_left_m=by_antenna("phase_centre_left_m"),
         face_depth_m=values.get("face_depth_m", {}),
         face_sigma_m=unseen,
-        run_ids=tuple(witness.run_id for witness in witnesses),
+        run_ids=tuple(one.info.run_id for one in witnesses),
         sigma_run_m=one("sigma_run_m"),
         deviations={name: held.get("", held) for name, held in deviations.items()},
     )
@@ -366,6 +288,27 @@ def _told(solution: Solution, speed: Floats) -> list[str]:
     return notes
 
 
+def _remaining(
+    weighed: Weighed, cells: Cells, site: Site, solution: Solution, by_face: float, notes: list[str]
+) -> tuple[float, float | None]:
+    """Return the error that calibrated runs share, and that of the one run itself where there is only one."""
+    if len(np.unique(cells.run)) > 1:
+        miss, variance = left_out_runs(cells, site)
+        if len(miss):
+            notes.append(f"sigma_m is what {len(miss)} faces of left-out runs were off by")
+            kept = cells.repeat * float(np.median(np.diag(cells.noise)))
+            return math.hypot(shared_sigma(miss, variance), math.sqrt(kept)), None
+    miss, variance = left_out_tags(weighed, site, solution.model, MOST_LEFT_OUT)
+    sigma_run = shared_sigma(miss, variance)
+    sigma = sigma_run if math.isnan(by_face) else max(by_face, sigma_run)
+    notes.append(
+        "no face was seen in two runs: what it keeps from run to run cannot be told apart from what it does not; "
+        f"sigma_m is what left-out {'references' if math.isnan(by_face) else 'faces'} were off by, sigma_run_m what "
+        "left-out references of these runs were"
+    )
+    return sigma, sigma_run
+
+
 def _left_out_faces(cells: Cells, site: Site, solution: Solution) -> float:
     if len(np.unique(cells.face)) < 2:
         return float("nan")
@@ -378,95 +321,3 @@ def _site(plan: Plan) -> Site:
         [np.ravel(face.to_map(np.array([face.length_m / 2]))) for face in plan.faces], np.float64
     )
     return Site(np.stack([np.cos(angle), np.sin(angle)], axis=1), middle - middle.mean(axis=0))
-
-
-def _references(
-    witnesses: Sequence[Witness], plan: Plan, references: Truth | None, notes: list[str]
-) -> tuple[References, list[str]]:
-    """Match the references with what the scans placed on their faces."""
-    number = {face.id: n for n, face in enumerate(plan.faces)}
-    rows: list[tuple[int, int, int, float, float, float, float]] = []
-    epcs: list[str] = [] if references is None else references.epc.tolist()
-    if references is not None:
-        faces = true_faces(references, plan)
-        there = np.ones(len(epcs), np.bool_) if references.present is None else references.present
-        offset = np.full(len(epcs), np.nan)
-        for face in plan.faces:
-            here = np.flatnonzero(faces == face.id)
-            offset[here] = face.to_face(references.x_m[here], references.y_m[here])[0]
-        known = {epc: tag for tag, epc in enumerate(epcs) if there[tag] and np.isfinite(offset[tag])}
-        for run, one in enumerate(witnesses):
-            for row, epc in enumerate(one.epc.tolist()):
-                tag = known.get(epc, -1)
-                if tag >= 0 and one.face[row] == faces[tag]:
-                    error = float(one.offset_m[row] - offset[tag])
-                    if np.isfinite(error) and np.isfinite(one.heading[row]):
-                        rows.append(
-                            (run, number[faces[tag]], tag, error, float(one.sigma_m[row]),
-                             float(one.heading[row]), float(one.speed_mps[row]))
-                        )  # fmt: skip
-        missing = len(known) - len({row[2] for row in rows})
-        if missing:
-            notes.append(f"{missing} reference tags were not heard, or not placed on the face they stand on")
-    table = np.array(rows, np.float64).reshape(-1, 7)
-    ints = table[:, :3].astype(np.int64)
-    return References(ints[:, 0], ints[:, 1], ints[:, 2], *table[:, 3:].T.copy()), epcs
-
-
-def _motion(recording: Recording, plan: Plan, positions: Positions) -> tuple[Floats, Floats]:
-    """Return the robot's heading and speed along each tag's face, weighed by the power received; two of shape (n,)."""
-    readings, poses = recording.readings, recording.poses
-    if not len(positions) or not len(readings):
-        return np.zeros(0), np.zeros(0)
-    row = {epc: n for n, epc in enumerate(positions.epc.tolist())}
-    row_of = np.array([row.get(epc, -1) for epc in readings.tags], np.int64)[readings.tag]
-    keep = row_of >= 0
-    at, t = row_of[keep], readings.t[keep]
-    angle = np.radians([plan.face(face).direction_deg for face in positions.face_id])[at]
-    before, after = poses.at(t - SPEED_NS // 2), poses.at(t + SPEED_NS // 2)
-    # Poses are held at the ends of their span, where half a second of way is all there is.
-    span = np.clip(t + SPEED_NS // 2, poses.t[0], poses.t[-1]) - np.clip(
-        t - SPEED_NS // 2, poses.t[0], poses.t[-1]
-    )
-    seconds = np.maximum(span * 1e-9, 0.05)
-    along = ((after.x_m - before.x_m) * np.cos(angle) + (after.y_m - before.y_m) * np.sin(angle)) / seconds
-    facing = np.cos(poses.at(t).yaw_rad - angle)
-    power = 10.0 ** (readings.rssi_dbm[keep].astype(np.float64) / 10.0)
-    total = np.bincount(at, power, len(positions))
-    total[total == 0.0] = np.nan
-    return (
-        np.bincount(at, power * facing, len(positions)) / total,
-        np.bincount(at, power * along, len(positions)) / total,
-    )
-
-
-def reference_tags(truth: Truth, plan: Plan, per_face: int) -> Truth:
-    """Choose so many tags of each face's truth as references: the plan's shelf labels first, then spread evenly.
-
-    Parameters
-    ----------
-    truth : Truth
-    plan : Plan
-    per_face : int
-        1 or more.
-    """
-    faces = true_faces(truth, plan)
-    there = np.ones(len(truth.epc), np.bool_) if truth.present is None else truth.present
-    labels = {shelf.tag.upper() for shelf in plan.shelves if shelf.tag}
-    chosen: list[int] = []
-    for face in plan.faces:
-        here = np.flatnonzero((faces == face.id) & there)
-        offset = face.to_face(truth.x_m[here], truth.y_m[here])[0]
-        here = here[np.argsort(offset, kind="stable")]
-        named = np.array([epc in labels for epc in truth.epc[here].tolist()], np.bool_)
-        for group in (here[named], here[~named]):
-            wanted = min(per_face - int(np.isin(here, chosen).sum()), len(group))
-            chosen += group[
-                ((np.arange(wanted) + 0.5) / max(wanted, 1) * len(group)).astype(np.int64)
-            ].tolist()
-    rows = np.sort(np.array(chosen, np.int64))
-    return Truth(
-        epc=truth.epc[rows], x_m=truth.x_m[rows], y_m=truth.y_m[rows], z_m=truth.z_m[rows],
-        shelf_id=None if truth.shelf_id is None else truth.shelf_id[rows],
-        face=None if truth.face is None else truth.face[rows],
-    )  # fmt: skip

@@ -29,8 +29,8 @@ CENTRE_SIGMA_M, LATENCY_SIGMA_S, MAP_SIGMA_M, TURN_SIGMA_RAD = 0.05, 0.3, 0.1, 0
 #: Spreads of faces, and of one face from run to run: log-normal, this median, give or take a factor of e.
 FACE_SPREAD_M, RUN_SPREAD_M = 0.02, 0.01
 SPREADS_M = np.geomspace(0.002, 0.2, 24)
-#: A latency is told where the data narrow what it usually is to this share.
-TOLD = 0.5
+#: A latency is told where the data narrow what it usually is to this share, were phase centres anywhere within a metre.
+TOLD, ANYWHERE_M = 0.5, 1.0
 #: Fewest faces that a shifted and turned map is told from.
 FEWEST_FACES = 4
 #: A reference so many robust deviations from all others stands elsewhere than it is said to.
@@ -252,9 +252,9 @@ def solve(cells: Cells, site: Site, *, model: Model | None = None) -> Solution:
         shifted = _spreads(cells, site, replace(plain, shifted=True))
         if _foretold(cells, site, shifted) > _foretold(cells, site, plain):
             plain = shifted
-    solution = _posterior(cells, site, plain)
-    if math.sqrt(solution.covariance[1, 1]) <= TOLD * LATENCY_SIGMA_S:
-        return solution
+    apart = _posterior(cells, site, plain, ANYWHERE_M)
+    if math.sqrt(apart.covariance[1, 1]) <= TOLD * LATENCY_SIGMA_S:
+        return _posterior(cells, site, plain)
     return _posterior(cells, site, _spreads(cells, site, replace(plain, latency=False)))
 
 
@@ -332,12 +332,12 @@ def _rows(site: Site, face: Ints, heading: Floats, speed: Floats) -> Floats:
     return table
 
 
-def _prior(site: Site, model: Model) -> Floats:
+def _prior(site: Site, model: Model, centre_sigma_m: float = CENTRE_SIGMA_M) -> Floats:
     """Return the variances of the unknowns, shape (5 + f,)."""
     moved = float(model.shifted)
     sigma = np.array(
         [
-            CENTRE_SIGMA_M,
+            centre_sigma_m,
             LATENCY_SIGMA_S * model.latency,
             MAP_SIGMA_M * moved,
             MAP_SIGMA_M * moved,
@@ -347,8 +347,8 @@ def _prior(site: Site, model: Model) -> Floats:
     return np.concatenate([sigma**2, np.full(len(site.direction), model.face_spread_m**2)])
 
 
-def _posterior(cells: Cells, site: Site, model: Model) -> Solution:
-    rows, prior = _rows(site, cells.face, cells.heading, cells.speed_mps), _prior(site, model)
+def _posterior(cells: Cells, site: Site, model: Model, centre_sigma_m: float = CENTRE_SIGMA_M) -> Solution:
+    rows, prior = _rows(site, cells.face, cells.heading, cells.speed_mps), _prior(site, model, centre_sigma_m)
     gain = prior[:, None] * rows.T
     noise = cells.noise + model.run_spread_m**2 * np.eye(len(rows))
     weight = np.linalg.solve(rows @ gain + noise, np.column_stack([cells.error_m, gain.T]))

@@ -111,7 +111,9 @@ class Calibration:
             phase_centre_m=_by_antenna(numbers("phase_centre_m", 1.0), source, "phase_centre_m"),
             face_shift_m=numbers("face_shift_m", 1.0),
             sigma_m=sigma("sigma_m"),
-            phase_centre_left_m=_by_antenna(numbers("phase_centre_left_m", 1.0), source, "phase_centre_left_m"),
+            phase_centre_left_m=_by_antenna(
+                numbers("phase_centre_left_m", 1.0), source, "phase_centre_left_m"
+            ),
             face_depth_m=numbers("face_depth_m", 2.0),
             face_sigma_m={key: abs(value) for key, value in numbers("face_sigma_m", 10.0).items()},
             run_ids=_texts(obj.get("run_ids", []), source, "run_ids"),

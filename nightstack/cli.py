@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from nightstack import __version__
-from nightstack.commands import demo, doctor, readers, recordings, robot, serve, simulate
+from nightstack.commands import calibrate, demo, doctor, readers, recordings, robot, serve, simulate
 from nightstack.errors import BAD_INPUT, DONE, FAILED, STOPPED, exit_status, one_line
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ demo.register(app)
 serve.register(app)
 robot.register(app)
 recordings.register(app)
+calibrate.register(app)
 simulate.register(app)
 readers.register(app)
 doctor.register(app)

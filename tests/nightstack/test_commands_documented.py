@@ -24,7 +24,7 @@ def test_the_designed_commands_are_there():
     page = (ROOT / "docs" / "commands.md").read_text()
     for command in (
         "demo", "serve", "robot run", "localize", "exceptions", "evaluate", "replay", "sim library", "sim record",
-        "readers probe", "readers emulate", "report", "doctor",
+        "readers probe", "readers emulate", "report", "doctor", "calibrate",
     ):  # fmt: skip
         assert f"## `nightstack {command}`" in page
 

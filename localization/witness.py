@@ -1,0 +1,195 @@
+"""What one scan says before any truth is looked at, and the reference tags it is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from localization.calibrate_model import References
+from localization.calibration import Calibration
+from localization.estimator import Localizer
+from localization.evaluate import true_faces
+from localization.observations import Mounts
+from localization.positions import Positions
+from localization.registered import Geometry, geometry_of
+from localization.signal_model import BEAMWIDTH_DEG
+from recording import Recording, RunInfo, Truth
+from stacks.plan import Plan
+
+Floats = npt.NDArray[np.float64]
+Progress = Callable[[float, str], None]
+
+#: The robot's speed is its way over so long, ns.
+SPEED_NS = 1_000_000_000
+#: An antenna faces a face where the cosine of its boresight against the face's own is above this.
+FACING = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What one scan says before any truth is looked at; ``n`` tags placed on a face.
+
+    Attributes
+    ----------
+    info : RunInfo
+    epc, face : object array, shape (n,)
+    offset_m, sigma_m : float64 array, shape (n,)
+        As estimated without a calibration, with the bar of the tag itself and its poses.
+    heading, speed_mps : float64 array, shape (n,)
+        Of the robot along the tag's face where the tag was heard.
+    geometry : Geometry or None
+        What the registration taught.
+    """
+
+    info: RunInfo
+    epc: npt.NDArray[np.object_]
+    face: npt.NDArray[np.object_]
+    offset_m: Floats
+    sigma_m: Floats
+    heading: Floats
+    speed_mps: Floats
+    geometry: Geometry | None
+
+
+def witness(
+    recording: Recording,
+    plan: Plan,
+    *,
+    jobs: int = 1,
+    halves: bool = False,
+    progress: Progress | None = None,
+) -> Witness:
+    """Localize a scan without calibration and keep what a calibration can be learnt from.
+
+    Parameters
+    ----------
+    recording : Recording
+    plan : Plan
+    jobs : int
+    halves : bool
+        Register two halves of the tags apart, too: with one scan alone, how far they differ is the only evidence of
+        how sure the registration is.
+    progress : callable(share, text), optional
+    """
+    # A shared error of zero: what is left of sigma_along_m is the tag's own error and its poses'.
+    fitted = Localizer(plan, calibration=Calibration(sigma_m=0.0), jobs=jobs).fit(
+        recording, progress=progress
+    )
+    positions = fitted.localization_.positions
+    known = np.array([face is not None for face in positions.face_id], np.bool_) & positions.placed
+    positions = positions.select(known)
+    heading, speed = _motion(recording, plan, positions)
+    return Witness(
+        recording.info, positions.epc, positions.face_id, positions.offset_m, positions.sigma_along_m, heading, speed,
+        geometry_of(recording, plan, fitted, halves=halves),
+    )  # fmt: skip
+
+
+def reference_tags(truth: Truth, plan: Plan, per_face: int) -> Truth:
+    """Choose so many tags of each face's truth as references: the plan's shelf labels first, then spread evenly.
+
+    Parameters
+    ----------
+    truth : Truth
+    plan : Plan
+    per_face : int
+        1 or more.
+    """
+    faces = true_faces(truth, plan)
+    there = np.ones(len(truth.epc), np.bool_) if truth.present is None else truth.present
+    labels = {shelf.tag.upper() for shelf in plan.shelves if shelf.tag}
+    chosen: list[int] = []
+    for face in plan.faces:
+        here = np.flatnonzero((faces == face.id) & there)
+        offset = face.to_face(truth.x_m[here], truth.y_m[here])[0]
+        here = here[np.argsort(offset, kind="stable")]
+        named = np.array([epc in labels for epc in truth.epc[here].tolist()], np.bool_)
+        for group in (here[named], here[~named]):
+            wanted = min(per_face - int(np.isin(here, chosen).sum()), len(group))
+            chosen += group[
+                ((np.arange(wanted) + 0.5) / max(wanted, 1) * len(group)).astype(np.int64)
+            ].tolist()
+    rows = np.sort(np.array(chosen, np.int64))
+    return Truth(
+        epc=truth.epc[rows], x_m=truth.x_m[rows], y_m=truth.y_m[rows], z_m=truth.z_m[rows],
+        shelf_id=None if truth.shelf_id is None else truth.shelf_id[rows],
+        face=None if truth.face is None else truth.face[rows],
+    )  # fmt: skip
+
+
+def matched(
+    witnesses: Sequence[Witness], plan: Plan, references: Truth | None, notes: list[str]
+) -> tuple[References, list[str]]:
+    """Match reference tags with what the scans placed on the faces they stand on.
+
+    Returns the references, and the EPC of each number that ``tag`` may have; what was not found is added to ``notes``.
+    """
+    number = {face.id: n for n, face in enumerate(plan.faces)}
+    rows: list[tuple[int, int, int, float, float, float, float]] = []
+    epcs: list[str] = [] if references is None else references.epc.tolist()
+    if references is not None:
+        faces = true_faces(references, plan)
+        there = np.ones(len(epcs), np.bool_) if references.present is None else references.present
+        offset = np.full(len(epcs), np.nan)
+        for face in plan.faces:
+            here = np.flatnonzero(faces == face.id)
+            offset[here] = face.to_face(references.x_m[here], references.y_m[here])[0]
+        known = {epc: tag for tag, epc in enumerate(epcs) if there[tag] and np.isfinite(offset[tag])}
+        for run, one in enumerate(witnesses):
+            for row, epc in enumerate(one.epc.tolist()):
+                tag = known.get(epc, -1)
+                if tag >= 0 and one.face[row] == faces[tag]:
+                    error = float(one.offset_m[row] - offset[tag])
+                    if np.isfinite(error) and np.isfinite(one.heading[row]):
+                        rows.append(
+                            (run, number[faces[tag]], tag, error, float(one.sigma_m[row]),
+                             float(one.heading[row]), float(one.speed_mps[row]))
+                        )  # fmt: skip
+        missing = len(known) - len({row[2] for row in rows})
+        if missing:
+            notes.append(f"{missing} reference tags were not heard, or not placed on the face they stand on")
+    table = np.array(rows, np.float64).reshape(-1, 7)
+    ints = table[:, :3].astype(np.int64)
+    return References(ints[:, 0], ints[:, 1], ints[:, 2], *table[:, 3:].T.copy()), epcs
+
+
+def _motion(recording: Recording, plan: Plan, positions: Positions) -> tuple[Floats, Floats]:
+    """Return the robot's heading and speed along each tag's face, weighed by the power received; two of shape (n,)."""
+    readings, poses = recording.readings, recording.poses
+    if not len(positions) or not len(readings):
+        return np.zeros(0), np.zeros(0)
+    row = {epc: n for n, epc in enumerate(positions.epc.tolist())}
+    row_of = np.array([row.get(epc, -1) for epc in readings.tags], np.int64)[readings.tag]
+    keep = row_of >= 0
+    at, t = row_of[keep], readings.t[keep]
+    now = poses.at(t)
+    before, after = poses.at(t - SPEED_NS // 2), poses.at(t + SPEED_NS // 2)
+    # Poses are held at the ends of their span, where half a second of way is all there is.
+    span = np.clip(t + SPEED_NS // 2, poses.t[0], poses.t[-1]) - np.clip(
+        t - SPEED_NS // 2, poses.t[0], poses.t[-1]
+    )
+    velocity = np.stack([after.x_m - before.x_m, after.y_m - before.y_m], axis=1)
+    velocity /= np.maximum(span * 1e-9, 0.05)[:, None]
+    where, look = Mounts.of(recording.info, Calibration(), BEAMWIDTH_DEG).place(now, readings.antenna[keep])
+    number = {face.id: n for n, face in enumerate(plan.faces)}
+    face = np.array([number[name] for name in positions.face_id], np.int64)[at]
+    direction = np.radians([face.direction_deg for face in plan.faces])
+    normal = np.radians([face.normal_deg for face in plan.faces])
+    origin = np.array([face.origin_m for face in plan.faces], np.float64)
+    along = np.stack([np.cos(direction), np.sin(direction)], axis=1)[face]
+    out = np.stack([np.cos(normal), np.sin(normal)], axis=1)[face]
+    # Of readings through the rack or over the shoulder the estimator makes no use.
+    facing = (np.einsum("ij,ij->i", where[:, :2] - origin[face], out) > 0.0) & (
+        np.einsum("ij,ij->i", look[:, :2], out) < -FACING
+    )
+    power = facing * 10.0 ** (readings.rssi_dbm[keep].astype(np.float64) / 10.0)
+    total = np.bincount(at, power, len(positions))
+    total[total == 0.0] = np.nan
+    ahead = np.stack([np.cos(now.yaw_rad), np.sin(now.yaw_rad)], axis=1)
+    return (
+        np.bincount(at, power * np.einsum("ij,ij->i", ahead, along), len(positions)) / total,
+        np.bincount(at, power * np.einsum("ij,ij->i", velocity, along), len(positions)) / total,
+    )
