@@ -21,8 +21,12 @@ NEAR_S = 30.0
 #: Under this share of half-turns they are fades, not the reader's doing (a slide without flips shows a few in a
 #: thousand); a reader with the ambiguity shows 0.3 to 0.5.
 FLIP_SHARE = 0.05
-#: Fewer pairs than this prove nothing, and a phase taken up to pi is right either way.
-ENOUGH_PAIRS = 40
+#: So many pairs settle it by their share. Fewer may do, if one answer is so much likelier (log): a reader with the
+#: ambiguity turns a third of the pairs, fades two in a hundred. Else a phase taken up to pi is right either way.
+ENOUGH_PAIRS, DECIDED = 40, 3.0
+TURNED, FADED = 0.32, 0.02
+#: Readings compared with the next so many of their tag and antenna.
+AHEAD = 4
 _MOST_PAIRS = 400_000
 #: A cable longer than this would move neighbouring channels' phases apart.
 CABLE_M = 15.0
@@ -82,9 +86,13 @@ def _flip_share(
 ) -> Floats:
     """Return the share of pairs about pi apart, shape (256,), of readings that ``order`` puts side by side."""
     order = order[np.isfinite(phase[order])]
-    a, b = order[:-1], order[1:]
-    same = (tag[a] == tag[b]) & (antenna[a] == antenna[b]) & (np.abs(t[b] - t[a]) < NEAR_S * 1e9)
-    a, b = a[same], b[same]
+    left, right = [order[:0]], [order[:0]]
+    for ahead in range(1, AHEAD + 1):
+        a, b = order[:-ahead], order[ahead:]
+        same = (tag[a] == tag[b]) & (antenna[a] == antenna[b]) & (np.abs(t[b] - t[a]) < NEAR_S * 1e9)
+        left.append(a[same])
+        right.append(b[same])
+    a, b = np.concatenate(left), np.concatenate(right)
     if len(a) > _MOST_PAIRS:
         a, b = a[:: len(a) // _MOST_PAIRS], b[:: len(b) // _MOST_PAIRS]
     from_pose, to_pose = poses.at(t[a]), poses.at(t[b])
@@ -99,7 +107,8 @@ def _flip_share(
     clear = (apart < np.pi / 3) | (apart > 2 * np.pi / 3)
     pairs = np.bincount(antenna[a][clear], minlength=256)
     flips = np.bincount(antenna[a][clear & (apart > np.pi / 2)], minlength=256)
-    enough = pairs >= ENOUGH_PAIRS
+    likelier = flips * np.log(TURNED / FADED) + (pairs - flips) * np.log((1 - TURNED) / (1 - FADED))
+    enough = (pairs >= ENOUGH_PAIRS) | (np.abs(likelier) > DECIDED)
     share = np.full(256, np.nan)
     share[enough] = flips[enough] / pairs[enough]
     return share

@@ -23,7 +23,7 @@ LENGTHS_M = np.arange(0.0, 60.0, 0.1)
 #: Of the lengths found, the part that is the tag's distance.
 USUAL_DISTANCE_M = 0.8
 #: Too few pairs, or lengths that agree no better than this, leave the channels as they are.
-FEWEST_PAIRS = 100
+FEWEST_PAIRS = 20
 LEAST_AGREEMENT = 4.0
 _MOST_PAIRS = 100_000
 

@@ -47,7 +47,7 @@ LOBE_M, LOBE_ORDER = 1.0, 4
 #: Readings come in bursts: where a tag was read counts for so much beside its phases.
 FOOTPRINT_SHARE = 0.5
 #: Log-chance that it says nothing of the tag's offset: reflections, a reader that other tags kept busy.
-FOOTPRINT_WRONG = -2.0
+FOOTPRINT_WRONG = -3.0
 #: A tag stands near the centroid of received power; the log-chance that it does not.
 CENTRE_SIGMA_M, CENTRE_WRONG = 0.18, -8.0
 
