@@ -17,6 +17,7 @@ from localization.delays import find_delays
 from localization.dense import refine_dense
 from localization.differences import place_by_differences
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
+from localization.hf_output import locate_hf, without_hf
 from localization.listening import Listening
 from localization.observations import Mounts, Observations, driven_m, observe, tag_blocks
 from localization.order import rank_on_shelves
@@ -151,7 +152,8 @@ class Localizer:
         tell(0.0, "looking at the readings")
         notes: list[str] = []
         mounts = Mounts.of(recording.info, self.calibration, BEAMWIDTH_DEG)
-        positions = _heard(recording)
+        positions, whole = _heard(recording), recording
+        recording = without_hf(whole)
         self.law_ = None
         self.registration_ = None
         self.ambiguity_ = find_ambiguity(recording.info, recording.readings, recording.poses)
@@ -179,9 +181,7 @@ class Localizer:
             for number, part in enumerate(pool.map(work.block, [rows for _, rows in blocks[1:]]), 1):
                 parts.append(part)
                 tell(0.9 * (number + 1) / len(blocks), "placing tags")
-        row_of = (
-            np.cumsum(np.bincount(recording.readings.tag, minlength=len(recording.readings.tags)) > 0) - 1
-        )
+        row_of = np.cumsum(np.bincount(whole.readings.tag, minlength=len(whole.readings.tags)) > 0) - 1
         for part in parts:
             _fill(positions, part, row_of, self.calibration)
             notes += part.notes
@@ -189,6 +189,10 @@ class Localizer:
         if self.plan is not None and parts:
             tell(0.9, "mapping what was covered")
             coverage = _coverage(work.listening, work.frames(None), self.law_, parts)
+        if whole is not recording:
+            tell(0.95, "placing HF tags")
+            covered, said = locate_hf(whole, self.plan, mounts, self.calibration, positions)
+            coverage, notes = coverage if len(coverage.face_id) else covered, [*notes, *said]
         positions = _rank(positions)
         self.localization_ = Localization(positions, coverage, tuple(notes))
         tell(1.0, "done")

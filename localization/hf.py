@@ -1,8 +1,8 @@
 """HF tags (ISO 15693): placed by where they answered and where they did not.
 
-An HF reader tells no phase and hardly an RSSI. What it tells is which inventory rounds a tag answered. The footprint of each
-antenna, learnt from the run itself, makes of that a posterior over the face; its mean is the place and its width the
-error bar.
+An HF reader tells no phase and hardly an RSSI. What it tells is which inventory rounds a tag answered. The footprint
+of each antenna, learnt from the run itself, makes of that a posterior over the face; its mean is the place and its
+width the error bar.
 """
 
 from __future__ import annotations
@@ -125,18 +125,19 @@ def place_hf(
         return log_z, mean, variance, strength
 
     usual = posterior(answers, 1.0)
-    temper = misfit(asked, levels, footprint, answers, *usual)
+    temper = misfit(asked, footprint, answers, *usual)
     log_z, mean, variance, _ = posterior(answers, temper)
     static = ONE_SIDED * footprint.class_sd() * footprint.fall_m()
     local = np.sqrt(variance * STEP_M**2 + STEP_M**2 / 12.0 + static**2 + FLOOR_M**2)
-    places = _choose(frames, levels, answers, p_face, log_z, STEP_M * mean - MARGIN_M, local, _common(asked, spans))
+    places = _choose(
+        frames, levels, answers, p_face, log_z, STEP_M * mean - MARGIN_M, local, _common(asked, spans)
+    )
     notes = [_said(footprint, temper, asked, len(answers.tag))]
     return HfResult(places, footprint, levels, asked, tuple(notes))
 
 
 def misfit(
     asked: Asked,
-    levels: Levels,
     footprint: Footprint,
     answers: Answers,
     log_z: Floats,
@@ -219,8 +220,12 @@ def _choose(
     p = np.exp(value - logsumexp(value, axis=1, keepdims=True))
     order = np.argsort(-p, axis=1)
     best, other = order[:, 0], order[:, min(1, p.shape[1] - 1)]
-    shelf, inside, beside, p_beside = _shelves(frames, levels, answers.face, best, offset_m[rows, best], local_m[rows, best])
-    alt_shelf, alt_inside, _, _ = _shelves(frames, levels, answers.face, other, offset_m[rows, other], local_m[rows, other])
+    shelf, inside, beside, p_beside = _shelves(
+        frames, levels, answers.face, best, offset_m[rows, best], local_m[rows, best]
+    )
+    alt_shelf, alt_inside, _, _ = _shelves(
+        frames, levels, answers.face, other, offset_m[rows, other], local_m[rows, other]
+    )
     p_best = p_face * p[rows, best]
     p_shelf, p_other = p_best * inside, p_face * p[rows, other] * alt_inside
     has = (other != best) & np.isfinite(offset_m[rows, other]) & (p_other > 1e-9)
@@ -240,7 +245,9 @@ def _choose(
         alt_shelf=np.where(next_door, beside, np.where(has, alt_shelf, -1)),
         alt_offset_m=np.where(next_door, offset_m[rows, best], np.where(has, offset_m[rows, other], np.nan)),
         p_alt=np.where(next_door, p_best * p_beside, np.where(has, p_other, np.nan)),
-        quality=np.clip(p[rows, best] * hits / (hits + 5.0) / (1.0 + (sigma / HALF_QUALITY_M) ** 2), 0.0, 1.0),
+        quality=np.clip(
+            p[rows, best] * hits / (hits + 5.0) / (1.0 + (sigma / HALF_QUALITY_M) ** 2), 0.0, 1.0
+        ),
     )
 
 
@@ -284,6 +291,6 @@ def _said(footprint: Footprint, temper: float, asked: Asked, tags: int) -> str:
     rounds = "judged by the readings" if asked.estimated else "as the activity has them"
     return (
         f"HF: {tags} tags by hits and misses, rounds {rounds}; footprint {100 * half:.0f} cm to either side, "
-        f"falling over {100 * footprint.fall_m():.1f} cm, plateau {footprint.plateau:.2f}, tags {footprint.class_sd():.1f} "
-        f"logits apart, misfit {temper:.1f} (learnt from {footprint.taught_by} tags)"
+        f"falling over {100 * footprint.fall_m():.1f} cm, plateau {footprint.plateau:.2f}, "
+        f"tags {footprint.class_sd():.1f} logits apart, misfit {temper:.1f} (learnt from {footprint.taught_by} tags)"
     )

@@ -1,10 +1,10 @@
 """The footprint of HF antennas: the chance that a tag answers a round, by lag along the shelf, learnt from the run.
 
-``p = e + (P - e) / (1 + exp(-(f(lag) + g)))``: a logistic with plateau ``P``, chance answers ``e``, and one ``f`` for each antenna and
-height between antenna and tag, alike to both sides and above and below as a loop's field is. Where ``f`` falls through 0 is the
-half width, and how fast is its slope. ``f`` is not taken to fall everywhere: tags in book covers stand upright to a
-loop before the spines, and its middle is blind to them. ``g`` is the tag's own: thresholds differ, and neighbours
-detune each other.
+``p = e + (P - e) / (1 + exp(-(f(lag) + g)))``: a logistic with plateau ``P``, chance answers ``e``, and one ``f`` for each
+antenna and height between antenna and tag, alike to both sides and above and below as a loop's field is. Where ``f``
+falls through 0 is the half width, and how fast is its slope. ``f`` is not taken to fall everywhere: tags in book covers
+stand upright to a loop before the spines, and its middle is blind to them. ``g`` is the tag's own: thresholds differ,
+and neighbours detune each other.
 """
 
 from __future__ import annotations
@@ -133,7 +133,9 @@ class Footprint:
                 rounds = asked.rounds[channel, part]
                 for level in range(self.curve.shape[1]):
                     row = kernel[int(self.curve[face, level, channel])]
-                    out[level, :, part] += fftconvolve(rounds[None], row, mode="full", axes=1)[:, REACH:-REACH]
+                    out[level, :, part] += fftconvolve(rounds[None], row, mode="full", axes=1)[
+                        :, REACH:-REACH
+                    ]
         return np.minimum(out, 0.0)
 
     def half_width_m(self) -> Floats:
@@ -269,7 +271,9 @@ def _basis() -> Floats:
     return np.maximum(1.0 - np.abs(lag[:, None] - knots) / step, 0.0)
 
 
-def _newton(theta: Floats, anchor: Floats, basis: Floats, hits: Floats, rounds: Floats, plateau: float) -> Floats:
+def _newton(
+    theta: Floats, anchor: Floats, basis: Floats, hits: Floats, rounds: Floats, plateau: float
+) -> Floats:
     """Fisher scoring of one curve's knots: penalised likelihood of ``hits`` in ``rounds``, shape (classes, lags)."""
     bends = np.diff(np.eye(len(theta)), 2, axis=0)
     penalty = SMOOTH * bends.T @ bends + PULL * np.eye(len(theta))

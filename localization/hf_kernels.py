@@ -72,9 +72,9 @@ def hf_posterior(
         f = face[i]
         b = bins[start[i] : start[i + 1]]
         reach = gain.shape[2] - 1
-        low, high = _window(b, reach, first[f], last[f])
+        low, high = _window(b, reach, int(first[f]), int(last[f]))
         joint = _log_joint(
-            b, channels[start[i] : start[i + 1]], levels[f], curve[f], gain,
+            b, channels[start[i] : start[i + 1]], int(levels[f]), curve[f], gain,
             silence[:, :, lattice[f] : lattice[f + 1]], log_class, low, high,
         )  # fmt: skip
         for level in range(levels[f]):
@@ -109,9 +109,17 @@ def hf_expected(
     for i in range(len(face)):
         f = face[i]
         b, c = bins[start[i] : start[i + 1]], channels[start[i] : start[i + 1]]
-        low, high = _window(b, reach, first[f], last[f])
+        low, high = _window(b, reach, int(first[f]), int(last[f]))
         joint = _log_joint(
-            b, c, levels[f], curve[f], gain, silence[:, :, lattice[f] : lattice[f + 1]], log_class, low, high
+            b,
+            c,
+            int(levels[f]),
+            curve[f],
+            gain,
+            silence[:, :, lattice[f] : lattice[f + 1]],
+            log_class,
+            low,
+            high,
         )
         top = joint.max()
         joint = np.exp(joint - top)
