@@ -14,6 +14,7 @@ NAMES = (
     "thinned",
     "free_space",
     "ablation",
+    "calibrated",
     "cut",
     "robustness",
     "payload",

@@ -3,7 +3,7 @@
 Without references a run teaches only what :mod:`localization.registration` sees: antennas against each other and the
 distances of the faces. With references their mean, the latency and the shift of each face can be seen as well, by the
 mixed model of :mod:`localization.calibrate_model`. What is said of the error that remains is always measured on what
-was left out: runs, faces or, within the runs themselves, tags.
+was left out: runs, faces or, within the runs themselves, halves of the references.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.calibrate_model import (
-    Cells,
     Site,
     Solution,
     Weighed,
     left_out_faces,
+    left_out_halves,
     left_out_runs,
-    left_out_tags,
-    shared_sigma,
     solve,
     usable,
     weigh_references,
@@ -36,9 +34,6 @@ from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[[float, str], None]
-
-#: References left out one by one, at most, to tell what a run's own calibration leaves.
-MOST_LEFT_OUT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +171,10 @@ def learn(witnesses: Sequence[Witness], plan: Plan, references: Truth | None = N
     seen = np.unique(cells.face)
     ids = [face.id for face in plan.faces]
     runs = len(np.unique(cells.run))
-    by_face = _left_out_faces(cells, site, solution)
-    sigma, sigma_run = _remaining(weighed, cells, site, solution, by_face, notes)
+    by_face = math.nan
+    if len(seen) > 1:
+        by_face = left_out_faces(weighed, site, solution.model).shared_sigma()
+    sigma, sigma_run = _remaining(weighed, site, solution, by_face, notes)
     unseen = {
         ids[f]: round(max(sigma, by_face if math.isfinite(by_face) else float(shift_sigma[f])), 5)
         for f in range(len(ids))
@@ -289,30 +286,22 @@ def _told(solution: Solution, speed: Floats) -> list[str]:
 
 
 def _remaining(
-    weighed: Weighed, cells: Cells, site: Site, solution: Solution, by_face: float, notes: list[str]
+    weighed: Weighed, site: Site, solution: Solution, by_face: float, notes: list[str]
 ) -> tuple[float, float | None]:
-    """Return the error that calibrated runs share, and that of the one run itself where there is only one."""
-    if len(np.unique(cells.run)) > 1:
-        miss, variance = left_out_runs(cells, site)
-        if len(miss):
-            notes.append(f"sigma_m is what {len(miss)} faces of left-out runs were off by")
-            kept = cells.repeat * float(np.median(np.diag(cells.noise)))
-            return math.hypot(shared_sigma(miss, variance), math.sqrt(kept)), None
-    miss, variance = left_out_tags(weighed, site, solution.model, MOST_LEFT_OUT)
-    sigma_run = shared_sigma(miss, variance)
+    """Return the error that calibrated runs share, and that of the runs themselves where no two saw one face."""
+    if len(np.unique(weighed.references.run)) > 1:
+        by_run = left_out_runs(weighed, site)
+        if len(by_run):
+            notes.append(f"sigma_m is from {len(by_run)} faces in left-out runs")
+            return by_run.shared_sigma(), None
+    sigma_run = left_out_halves(weighed, site, solution.model).shared_sigma()
     sigma = sigma_run if math.isnan(by_face) else max(by_face, sigma_run)
     notes.append(
         "no face was seen in two runs: what it keeps from run to run cannot be told apart from what it does not; "
-        f"sigma_m is what left-out {'references' if math.isnan(by_face) else 'faces'} were off by, sigma_run_m what "
-        "left-out references of these runs were"
+        f"sigma_m is from left-out {'references' if math.isnan(by_face) else 'faces'}, sigma_run_m, for these runs "
+        "themselves, from left-out halves of the references"
     )
     return sigma, sigma_run
-
-
-def _left_out_faces(cells: Cells, site: Site, solution: Solution) -> float:
-    if len(np.unique(cells.face)) < 2:
-        return float("nan")
-    return shared_sigma(*left_out_faces(cells, site, solution.model))
 
 
 def _site(plan: Plan) -> Site:

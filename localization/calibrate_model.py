@@ -38,7 +38,10 @@ GROSS, GROSS_LEAST_M = 6.0, 0.1
 #: Huber's constant: 95 % efficient if errors were normal.
 HUBER, HUBER_LOSS = 1.345, 1.05
 SCALE_LEAST_M = 0.002
-STUDENT_NU = 4.0
+#: Degrees of freedom of left-out errors, and the scale that gives their 90 % interval a normal deviation's width.
+NORMAL_90 = 1.645
+STUDENT_NU, STUDENT_SCALE = 4.0, NORMAL_90 / 2.132
+LEAST_SEARCHED_M, LEAST_SHARED_M = 0.02, 0.001
 MAD = 1.4826
 
 
@@ -175,6 +178,8 @@ class Weighed:
         The tag's weight and the deviation of its own error.
     repeat : float
         Share of the variance that a tag keeps from run to run.
+    unused_m2 : float
+        By how much the variance that the estimator states of a tag is usually wider than tags' own errors are.
     """
 
     references: References
@@ -182,12 +187,11 @@ class Weighed:
     weight: Floats
     sigma_m: Floats
     repeat: float
+    unused_m2: float
 
-    def cells(self, without: int = -1) -> Cells:
-        """Return the cells, as they would be without one of the references."""
-        weight = self.weight.copy()
-        if without >= 0:
-            weight[without] = 0.0
+    def cells(self, of: Bools | None = None) -> Cells:
+        """Return the cells, or what they would be had there been only some of the references."""
+        weight = self.weight if of is None else np.where(of, self.weight, 0.0)
         refs, cell = self.references, self.cell
         number = int(cell.max()) + 1
         total = np.bincount(cell, weight, number)
@@ -231,7 +235,11 @@ def weigh_references(references: References) -> Weighed:
         weight = np.minimum(1.0, HUBER * scale / np.maximum(np.abs(residual), 1e-9)) / sigma**2
         middle = np.bincount(cell, weight * references.error_m) / np.bincount(cell, weight)
     clipped = np.clip(residual / scale, -HUBER, HUBER)
-    return Weighed(references, cell, weight, scale * sigma, _repeat(references, clipped, several))
+    stated = 1.0
+    if several.any():
+        stated = min(float(np.quantile(np.abs(residual[several]), 0.9)) / NORMAL_90, 1.0)
+    unused = (1.0 - stated**2) * float(np.median(sigma**2))
+    return Weighed(references, cell, weight, scale * sigma, _repeat(references, clipped, several), unused)
 
 
 def solve(cells: Cells, site: Site, *, model: Model | None = None) -> Solution:
@@ -258,68 +266,83 @@ def solve(cells: Cells, site: Site, *, model: Model | None = None) -> Solution:
     return _posterior(cells, site, _spreads(cells, site, replace(plain, latency=False)))
 
 
-def left_out_faces(cells: Cells, site: Site, model: Model) -> tuple[Floats, Floats]:
-    """Return each cell's error less what the other faces foretell, and the variance of the cell's own noise."""
-    miss = np.zeros(len(cells.run))
-    for face in np.unique(cells.face):
-        out = cells.face == face
-        rest = solve(cells.select(~out), site, model=model)
-        miss[out] = (
-            cells.error_m[out]
-            - rest.predict(site, cells.face[out], cells.heading[out], cells.speed_mps[out])[0]
-        )
-    return miss, np.diag(cells.noise).copy()
+def left_out_runs(weighed: Weighed, site: Site) -> LeftOut:
+    """Foretell every run from the others, on the faces that these saw."""
+    return _left_out(weighed, weighed.references.run, site, None)
 
 
-def left_out_runs(cells: Cells, site: Site) -> tuple[Floats, Floats]:
-    """Return each cell's error less what the other runs foretell, and the variance that its tags add only in its run.
-
-    What the tags keep from run to run cancels here, where the same tags are foretold; for others it does not.
-    """
-    miss = np.zeros(len(cells.run))
-    known = np.zeros(len(cells.run), np.bool_)
-    for run in np.unique(cells.run):
-        out = cells.run == run
-        kept = cells.select(~out)
-        known[out] = np.isin(cells.face[out], kept.face)
-        rest = solve(kept, site)
-        miss[out] = (
-            cells.error_m[out]
-            - rest.predict(site, cells.face[out], cells.heading[out], cells.speed_mps[out])[0]
-        )
-    return miss[known], (1.0 - cells.repeat) * np.diag(cells.noise)[known]
+def left_out_faces(weighed: Weighed, site: Site, model: Model) -> LeftOut:
+    """Foretell every face from the others."""
+    return _left_out(weighed, weighed.references.face, site, model)
 
 
-def left_out_tags(weighed: Weighed, site: Site, model: Model, most: int) -> tuple[Floats, Floats]:
-    """Return references' errors less what all others foretell, and the variances of the tags' own errors."""
+def left_out_halves(weighed: Weighed, site: Site, model: Model) -> LeftOut:
+    """Foretell one half of each face's references from the other half and the other faces, and the other way round."""
     refs = weighed.references
-    chosen = np.unique(np.linspace(0, len(refs) - 1, min(most, len(refs))).astype(np.int64))
-    miss = np.zeros(len(chosen))
-    for place, row in enumerate(chosen):
-        rest = solve(weighed.cells(without=int(row)), site, model=model)
-        one = slice(row, row + 1)
-        miss[place] = (
-            refs.error_m[row]
-            - rest.predict(site, refs.face[one], refs.heading[one], refs.speed_mps[one])[0][0]
-        )
-    return miss, weighed.sigma_m[chosen] ** 2
+    order = np.lexsort((refs.tag, weighed.cell))
+    cell = weighed.cell[order]
+    place = np.zeros(len(refs), np.int64)
+    place[order] = np.arange(len(refs)) - np.searchsorted(cell, cell)
+    return _left_out(weighed, (place + weighed.cell) % 2, site, model)
 
 
-def shared_sigma(miss: Floats, variance: Floats) -> float:
-    """Return the deviation of what left-out errors share beyond their own variances.
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How far cells were from what the others foretold; ``n`` of them.
 
-    The mean over a flat prior of the Student-t likelihood, rather than its peak: few errors make it wider.
+    Attributes
+    ----------
+    miss_m : float64 array, shape (n,)
+    variance_m2 : float64 array, shape (n,)
+        Of the means over their tags.
+    kept_m2 : float
+        Variance that cancelled, as the same tags foretold themselves, and that other tags will have.
+    unused_m2 : float
+        Variance that the tags' own bars have to spare.
     """
-    if not len(miss):
-        return float("nan")
-    sigma = np.linspace(0.0005, max(4.0 * float(np.sqrt(np.mean(miss**2))), 0.02), 200)
-    scale2 = sigma[:, None] ** 2 + variance[None, :]
-    log = -0.5 * np.log(scale2) - 0.5 * (STUDENT_NU + 1) * np.log1p(
-        miss[None, :] ** 2 / (STUDENT_NU * scale2)
-    )
-    total = log.sum(axis=1)
-    weight = np.exp(total - total.max())
-    return float(np.sqrt((weight * sigma**2).sum() / weight.sum()))
+
+    miss_m: Floats
+    variance_m2: Floats
+    kept_m2: float = 0.0
+    unused_m2: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.miss_m)
+
+    def shared_sigma(self) -> float:
+        """Return the deviation to add to the tags' own bars for what tags of one face in one run share.
+
+        The root mean square over a flat prior of a Student-t likelihood whose 90 % interval is that of a normal
+        deviation, rather than its peak: few cells make it wider.
+        """
+        if not len(self):
+            return math.nan
+        widest = max(4.0 * float(np.sqrt(np.mean(self.miss_m**2))), LEAST_SEARCHED_M)
+        sigma = np.linspace(widest / 400, widest, 400)
+        scale2 = (sigma[:, None] ** 2 + self.variance_m2[None, :]) * STUDENT_SCALE**2
+        log = -0.5 * np.log(scale2) - 0.5 * (STUDENT_NU + 1) * np.log1p(
+            self.miss_m**2 / (STUDENT_NU * scale2)
+        )
+        total = log.sum(axis=1)
+        likely = np.exp(total - total.max())
+        shared = float((likely * sigma**2).sum() / likely.sum()) + self.kept_m2
+        return math.sqrt(max(shared - self.unused_m2, LEAST_SHARED_M**2))
+
+
+def _left_out(weighed: Weighed, group: Ints, site: Site, model: Model | None) -> LeftOut:
+    """Foretell each group of references from all others; without a model only faces that the others saw."""
+    miss: list[Floats] = [np.zeros(0)]
+    variance: list[Floats] = [np.zeros(0)]
+    repeat = weighed.repeat if model is None else 0.0
+    for one in np.unique(group):
+        out, others = weighed.cells(group == one), weighed.cells(group != one)
+        rest = solve(others, site, model=model)
+        if model is None:
+            out = out.select(np.isin(out.face, others.face))
+        miss.append(out.error_m - rest.predict(site, out.face, out.heading, out.speed_mps)[0])
+        variance.append((1.0 - repeat) * np.diag(out.noise))
+    kept = repeat * float(np.median(np.diag(weighed.cells().noise)))
+    return LeftOut(np.concatenate(miss), np.concatenate(variance), kept, weighed.unused_m2)
 
 
 def _rows(site: Site, face: Ints, heading: Floats, speed: Floats) -> Floats:
