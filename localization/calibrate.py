@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.calibrate_model import (
+    LeftOut,
     Site,
     Solution,
     Weighed,
@@ -292,16 +293,27 @@ def _remaining(
     if len(np.unique(weighed.references.run)) > 1:
         by_run = left_out_runs(weighed, site)
         if len(by_run):
-            notes.append(f"sigma_m is from {len(by_run)} faces in left-out runs")
+            notes.append(f"sigma_m is from {len(by_run)} faces in left-out runs" + _spare(by_run))
             return by_run.shared_sigma(), None
-    sigma_run = left_out_halves(weighed, site, solution.model).shared_sigma()
+    halves = left_out_halves(weighed, site, solution.model)
+    sigma_run = halves.shared_sigma()
     sigma = sigma_run if math.isnan(by_face) else max(by_face, sigma_run)
     notes.append(
         "no face was seen in two runs: what it keeps from run to run cannot be told apart from what it does not; "
         f"sigma_m is from left-out {'references' if math.isnan(by_face) else 'faces'}, sigma_run_m, for these runs "
-        "themselves, from left-out halves of the references"
+        "themselves, from left-out halves of the references" + _spare(halves)
     )
     return sigma, sigma_run
+
+
+def _spare(left_out: LeftOut) -> str:
+    """Say where a bar is narrower than the error shared."""
+    if left_out.unused_m2 <= 0.0:
+        return ""
+    return (
+        f"; their tags shared {100 * left_out.seen_sigma():.1f} cm, of which tags' own bars, wider than their errors, "
+        f"hold {100 * math.sqrt(left_out.unused_m2):.1f} cm already"
+    )
 
 
 def _site(plan: Plan) -> Site:

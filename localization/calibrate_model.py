@@ -310,7 +310,11 @@ class LeftOut:
         return len(self.miss_m)
 
     def shared_sigma(self) -> float:
-        """Return the deviation to add to the tags' own bars for what tags of one face in one run share.
+        """Return the deviation to add to the tags' own bars: what tags share, less what the bars have to spare."""
+        return math.sqrt(max(self.seen_sigma() ** 2 - self.unused_m2, LEAST_SHARED_M**2))
+
+    def seen_sigma(self) -> float:
+        """Return the deviation of what tags of one face in one run share.
 
         The root mean square over a flat prior of a Student-t likelihood whose 90 % interval is that of a normal
         deviation, rather than its peak: few cells make it wider.
@@ -325,8 +329,7 @@ class LeftOut:
         )
         total = log.sum(axis=1)
         likely = np.exp(total - total.max())
-        shared = float((likely * sigma**2).sum() / likely.sum()) + self.kept_m2
-        return math.sqrt(max(shared - self.unused_m2, LEAST_SHARED_M**2))
+        return math.sqrt(float((likely * sigma**2).sum() / likely.sum()) + self.kept_m2)
 
 
 def _left_out(weighed: Weighed, group: Ints, site: Site, model: Model | None) -> LeftOut:
