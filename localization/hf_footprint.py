@@ -1,14 +1,15 @@
 """The footprint of HF antennas: the chance that a tag answers a round, by lag along the shelf, learnt from the run.
 
-``p = e + (P - e) / (1 + exp(-(f(lag) + g)))``: a logistic with plateau ``P``, chance answers ``e``, and one ``f`` for each
-antenna and height between antenna and tag, alike to both sides and above and below as a loop's field is. Where ``f``
-falls through 0 is the half width, and how fast is its slope. ``f`` is not taken to fall everywhere: tags in book covers
-stand upright to a loop before the spines, and its middle is blind to them. ``g`` is the tag's own: thresholds differ,
-and neighbours detune each other.
+``p = e + (P - e) / (1 + exp(-(f(lag) + g)))``: a logistic with plateau ``P``, chance answers ``e``, and one ``f`` for
+each antenna and height between antenna and tag, alike to both sides and above and below as a loop's field is. Where
+``f`` falls through 0 is the half width, and how fast is its slope. ``f`` is not taken to fall everywhere: tags in book
+covers stand upright to a loop before the spines, and its middle is blind to them. ``g`` is the tag's own: thresholds
+differ, and neighbours detune each other.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +29,8 @@ Ints = npt.NDArray[np.int64]
 REACH_M = 0.60
 #: Antenna and tag heights that differ by as much, give or take half a step, share a footprint; nothing reaches farther.
 HEIGHT_STEP_M, HIGHEST_M = 0.06, 0.80
+#: No footprint is so flat that a logit moves a place by more.
+LARGEST_PULL_M = 0.1
 #: An antenna is before the tags no farther above or below it.
 BEFORE_M = 0.15
 #: Chance of an answer where none is expected.
@@ -145,15 +148,25 @@ class Footprint:
         low = (share < 0.5 * share.max(axis=1, keepdims=True)) & (np.arange(REACH + 1) > best[:, None])
         return np.asarray(STEP_M * low.argmax(axis=1), np.float64)
 
-    def fall_m(self) -> float:
-        """Return over which length the footprint before the antennas falls by one logit at its half width."""
-        before = np.flatnonzero(self.height_m < BEFORE_M)[1:]
-        if not len(before):
-            return FALL_M
-        at = np.round(self.half_width_m()[before] / STEP_M).astype(np.int64)
-        a, b = np.clip(at - 4, 0, REACH), np.clip(at + 4, 0, REACH)
-        fall = (self.f[before, a] - self.f[before, b]) / np.maximum(b - a, 1)
-        return float(np.median(STEP_M / np.maximum(fall, STEP_M / 0.1)))
+    def pull_m(self) -> float:
+        """Return by how much a tag's place errs for each logit by which its footprint differs from one edge to another.
+
+        What a deviation ``r`` adds to the place's score, ``sum w f' r``, over its information, ``sum w f'^2``, with the
+        weight ``w = (dp / df)^2 / (p (1 - p))`` of evenly spread rounds; ``r`` is alike within an edge (a stretch over
+        which ``f`` rises or falls) and independent between edges.
+        """
+        pulls: list[float] = []
+        share = np.exp(self.log_class)
+        for row in np.flatnonzero(self.height_m < BEFORE_M)[1:].tolist():
+            f = self.f[row, :REACH]
+            s = expit(f + CLASSES[:, None])
+            p = CHANCE + (self.plateau - CHANCE) * s
+            weight = share @ (((self.plateau - CHANCE) * s * (1.0 - s)) ** 2 / (p * (1.0 - p)))
+            slope = np.gradient(f) / STEP_M
+            edge = np.concatenate([[0], np.cumsum(np.diff(np.sign(slope)) != 0)])
+            score, information = np.bincount(edge, weight * slope), float((weight * slope**2).sum())
+            pulls.append(math.sqrt(2.0 * float((score**2).sum())) / max(2.0 * information, 1e-9))
+        return float(np.clip(np.median(pulls), 0.0, LARGEST_PULL_M)) if pulls else FALL_M
 
     def class_sd(self) -> float:
         """Return how much tags differ, logits."""

@@ -44,8 +44,8 @@ def _log_joint(
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def hf_posterior(
     start: Ints, bins: Ints, channels: Ints, face: Ints, levels: Ints, curve: Ints, lattice: Ints, first: Ints,
-    last: Ints, gain: Floats, silence: Floats, log_class: Floats, temper: float, log_z: Floats, mean: Floats,
-    variance: Floats, strength: Floats,
+    last: Ints, gain: Floats, silence: Floats, log_class: Floats, log_z: Floats, mean: Floats, variance: Floats,
+    strength: Floats,
 ) -> None:  # fmt: skip
     """Marginals of every tag's place, by level.
 
@@ -63,8 +63,6 @@ def hf_posterior(
     silence : float64 array, shape (most levels, classes, lattice[-1])
         ``sum n log(1 - p)`` of a tag that never answers.
     log_class : float64 array, shape (classes,)
-    temper : float
-        The log-likelihood is divided by it.
     log_z, mean, variance, strength : float64 array, shape (tags, most levels)
         Written: log-evidence, mean and variance of the place (in bins), mean class.
     """
@@ -78,7 +76,7 @@ def hf_posterior(
             silence[:, :, lattice[f] : lattice[f + 1]], log_class, low, high,
         )  # fmt: skip
         for level in range(levels[f]):
-            part = joint[level] / temper
+            part = joint[level]
             top = part.max()
             total = s1 = s2 = sg = 0.0
             for g in range(part.shape[0]):

@@ -12,7 +12,7 @@ Ints = npt.NDArray[np.int64]
 
 def hf_posterior(
     start: Ints, bins: Ints, channels: Ints, face: Ints, levels: Ints, curve: Ints, lattice: Ints, first: Ints,
-    last: Ints, gain: Floats, silence: Floats, log_class: Floats, temper: float,
+    last: Ints, gain: Floats, silence: Floats, log_class: Floats,
 ) -> tuple[Floats, Floats, Floats, Floats]:  # fmt: skip
     """Return log-evidence, mean, variance and class of every tag by level; parameters as the kernel's."""
     most, reach = curve.shape[1], gain.shape[2] - 1
@@ -27,8 +27,8 @@ def hf_posterior(
         for level in range(int(levels[f])):
             heard = gain[curve[f, level, c]][np.arange(len(b))[:, None], :, lag].sum(axis=0)
             joint = log_class[:, None] + silence[level][:, lattice[f] + x] + heard.T
-            z = logsumexp(joint / temper)
-            p = np.exp(joint / temper - z)
+            z = logsumexp(joint)
+            p = np.exp(joint - z)
             mean = float((p * x).sum())
             out[:, i, level] = (
                 z, mean, (p * (x - mean) ** 2).sum(), (p * np.arange(len(log_class))[:, None]).sum()
