@@ -159,7 +159,7 @@ def learn(witnesses: Sequence[Witness], plan: Plan, references: Truth | None = N
     if not good.all():
         names = sorted({epcs[tag] for tag in refs.tag[~good]})
         notes.append(
-            f"left out, since they stand elsewhere than they are said to: {', '.join(names[:5])}"
+            f"left out, as they are far off where all others say (surveyed or placed wrong): {', '.join(names[:5])}"
             + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         )
         refs = refs.select(good)
