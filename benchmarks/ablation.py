@@ -11,8 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measured import measured_folder, measured_sets, why_absent, wrongly_surveyed
 from benchmarks.accuracy import wide_console
+from benchmarks.measured import measured_folder, measured_sets, why_absent, wrongly_surveyed
 from localization.estimator import PARTS, Localizer
 from localization.evaluate import Evaluation, evaluate, pool
 from recording import read_recording, read_truth
@@ -56,9 +56,7 @@ def main(console: Console | None = None) -> dict[str, Any]:
 
 
 def _group(console: Console, title: str, paths: Sequence[Path]) -> dict[str, Any]:
-    table = Table(
-        title=f"{title}: {len(paths)} recordings; cm", title_justify="left", box=box.SIMPLE
-    )
+    table = Table(title=f"{title}: {len(paths)} recordings; cm", title_justify="left", box=box.SIMPLE)
     table.add_column("estimator", no_wrap=True)
     for column in COLUMNS:
         table.add_column(column, justify="right", no_wrap=True)

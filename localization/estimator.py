@@ -21,7 +21,8 @@ from localization.hf_output import locate_hf, without_hf
 from localization.listening import Listening
 from localization.observations import Mounts, Observations, driven_m, observe, tag_blocks
 from localization.order import rank_on_shelves
-from localization.placing import Places, RunLaw, Scores, place, place_by_rssi, score
+from localization.passes import join_passes
+from localization.placing import Places, RunLaw, Scores, distances, place, place_by_rssi, score
 from localization.positions import Coverage, Positions
 from localization.profile import Fits, Hypotheses, Image, fit, image, make_hypotheses, weigh
 from localization.registration import Registration, register
@@ -34,7 +35,7 @@ Ints = npt.NDArray[np.int64]
 Progress = Callable[[float, str], None]
 
 #: Parts an estimator can do without.
-PARTS = ("registration", "footprint", "differences", "scatterers")
+PARTS = ("registration", "footprint", "passes", "differences", "scatterers")
 #: Readings handled at once (in whole tags): bounds memory whatever the night's length.
 BLOCK_READINGS = 100_000
 #: Readings (in whole tags) that a run's registration is learnt from.
@@ -301,6 +302,21 @@ class _Work:
                     observations, candidates, hypotheses, seen, frames, weight, law, fits
                 )
         places = place(observations, candidates, hypotheses, fits, scores, frames)
+        if "passes" not in localizer.without:
+            joint, joined, any_joined = join_passes(
+                observations,
+                candidates,
+                places.candidate,
+                places.offset_m,
+                distances(candidates, places),
+                weight,
+            )
+            if any_joined:
+                seen = image(joint, joined, hypotheses, frames, weigh(joint, joined))
+                fits, scores, law = self._fit(
+                    joint, joined, hypotheses, seen, frames, weigh(joint, joined), law, None
+                )
+                places = place(joint, joined, hypotheses, fits, scores, frames)
         places = place_by_rssi(observations, candidates, places, frames)
         if "differences" not in localizer.without:
             places = place_by_differences(observations, candidates, places, weight)

@@ -194,7 +194,6 @@ class Candidates:
             density=self.density[rows],
         )
 
-
     def of_rows(self, keep: npt.NDArray[np.bool_]) -> Candidates:
         """Return the same candidates with the marked observations alone; each keeps one at least."""
         count = np.add.reduceat(keep.astype(np.int64), self.start[:-1]) if len(self.tag) else self.start[:0]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from localization.faces import Candidates, Frames
+from localization.faces import Candidates, Frames, rows_of
 from localization.levels import LinkLaw, learn_link, link_likelihood
 from localization.listening import Listening, ReadRate, learn_rate
 from localization.observations import Mounts, Observations
@@ -301,6 +301,18 @@ def _quality(fits: Fits) -> Floats:
     explained = np.exp(-0.5 * fits.scale_rad**2)
     enough = fits.cells / (fits.cells + 5.0)
     return np.clip(explained * fits.peak_share * enough, 0.0, 1.0)
+
+
+def distances(candidates: Candidates, places: Places) -> Floats:
+    """Return how far each placed tag is from the antenna of every row of its candidate, shape (m,); else 0."""
+    rows = rows_of(candidates.start, places.candidate)
+    size = np.diff(candidates.start)[places.candidate]
+    x, depth, z = (np.repeat(v, size) for v in (places.offset_m, places.depth_m, places.height_m))
+    out = np.zeros(int(candidates.start[-1]))
+    out[rows] = np.sqrt(
+        (candidates.u[rows] - x) ** 2 + (candidates.h[rows] + depth) ** 2 + (candidates.z[rows] - z) ** 2
+    )
+    return out
 
 
 def place_by_rssi(

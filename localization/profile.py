@@ -162,7 +162,7 @@ def _hypotheses_of(frames: Frames, face: int, low: float, high: float) -> tuple[
         # One height of antennas says nothing of above or below: tags are near the height the antenna was put at.
         heights = low + np.array([0.0, 0.1, 0.2, 0.3])
         prior, spread = -0.5 * ((heights - low) / BEYOND_ANTENNAS_M) ** 2, 0.05
-    depths, depth_prior, depth_sigma = np.zeros(1), np.zeros(1), .04
+    depths, depth_prior, depth_sigma = np.zeros(1), np.zeros(1), 0.04
     if frames.ids[face] is None:
         depths, depth_sigma = np.arange(UNKNOWN_DEPTH_M[0], UNKNOWN_DEPTH_M[1], 0.08), 0.08
         depth_prior = np.zeros(len(depths))

@@ -14,13 +14,8 @@ from localization.estimator import REGISTER_READINGS, Localizer
 from localization.faces import Frames, find_candidates
 from localization.observations import Mounts, driven_m, observe
 from localization.profile import weigh
-from localization.registration import (
-    ACROSS_SIGMA_M,
-    AHEAD_SIGMA_M,
-    DEPTH_SHIFT_SIGMA_M,
-    Registration,
-    register,
-)
+from localization.registration import DEPTH_SHIFT_SIGMA_M, Registration, register
+from localization.registration_solve import ACROSS_SIGMA_M, AHEAD_SIGMA_M
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
 from recording import Recording
 from stacks.plan import Plan

@@ -29,6 +29,7 @@ from localization.profile import (
     received_amplitude,
     refine_all,
 )
+from localization.registration_solve import State, moved, solve
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -38,29 +39,19 @@ FEWEST_TAGS, MOST_TAGS, FEWEST_WITNESSES = 4, 40, 3.0
 #: A run needs so many in all; of a tag, so many observations are enough.
 FEWEST_IN_ALL, MOST_OBSERVATIONS = 12, 200
 #: What is tried first for the distance of a face, and how likely such errors are: half of the faces lie as surveyed.
-DEPTHS_M = np.arange(-9, 10) * 0.05
+DEPTHS_M: Floats = np.arange(-9, 10, dtype=np.float64) * 0.05
 SURVEYED_SIGMA_M, DEPTH_SHIFT_SIGMA_M = 0.04, 0.2
-#: A face is taken to lie elsewhere only where its tags are each so much likelier there (log): a shift that is real is felt
-#: by tags one by one, not by their sum alone.
+#: A face is taken to lie elsewhere only where its tags are each so much likelier there (log): a shift that is real is
+#: felt by tags one by one, not by their sum alone.
 GAIN_PER_TAG = 0.5
-#: Errors of an antenna's phase centre across and along its boresight.
-ACROSS_SIGMA_M, AHEAD_SIGMA_M = 0.03, 0.08
 #: Log-chance that a tag says nothing of its face's distance (it stands elsewhere, or hears its own reflection best).
 TAG_WRONG = -6.0
 #: A coherent sum over w witnesses, r of it explained, has this times w log(1 - r^2) as its log-likelihood.
 WITNESS_SHARE = 0.4
-#: An estimate within so many deviations of zero is zero (Breiman, Technometrics 37, 1995: the nonnegative garrote). Tags
-#: share what disturbs them, so that from run to run estimates vary by twice their deviations.
+#: An estimate within so many deviations of zero is zero (Breiman, Technometrics 37, 1995: the nonnegative garrote).
+#: Tags share what disturbs them, so that from run to run estimates vary by twice their deviations.
 DOUBT = 3.0
-#: Weight that holds the mean of the shifts at zero, per metre.
-GAUGE = 1e4
-ROUNDS, STEP_MOST_M, STEP_LEAST_M = 12, 0.05, 0.001
-#: Freedom of a tag's own height in the common solution.
-HEIGHT_SIGMA_M = 0.3
-#: Degrees of freedom of the residual's Student-t, as in ``kernels.refine``.
-STUDENT_NU = 4.0
-#: A tag whose residual (rad) is as wide as chance would have it teaches nothing.
-SCALE_MOST_RAD = 1.1
+ROUNDS, STEP_LEAST_M = 12, 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +117,14 @@ def register(
     depth = _distances(observations, part, frames, part_weight)
     # A face that lies where it should is left there, give or take what surveys err by.
     freedom = np.where(depth == 0.0, SURVEYED_SIGMA_M, DEPTH_SHIFT_SIGMA_M)
-    state = _State(np.zeros(256), np.zeros(256), depth, freedom)
+    state = State(np.zeros(256), np.zeros(256), depth, np.asarray(freedom, np.float64))
     # Over boards heights are supposed, not fitted, and a wrong supposition looks like antennas too near or too far.
     open_rack = np.array([face is not None and not face.shelves for face in frames.faces])[part.face]
     sigma = np.zeros(0)
     for _ in range(ROUNDS):
-        seen = _moved(observations, part, state)
+        seen = moved(observations, part, state)
         fits = _fit_tags(observations, seen, frames, part_weight)
-        step, sigma = _solve(observations, seen, fits, part_weight, antennas, open_rack, state)
+        step, sigma = solve(observations, seen, fits, part_weight, antennas, open_rack, state)
         if step < STEP_LEAST_M:
             break
     faces = np.unique(part.face)
@@ -143,16 +134,6 @@ def register(
     ahead[antennas] = _believed(state.ahead_m[antennas], sigma[number : 2 * number])
     depth[faces] = _believed(state.depth_m[faces], sigma[2 * number :])
     return Registration(across, ahead, depth, len(chosen), antennas)
-
-
-@dataclass(slots=True)
-class _State:
-    """The solution so far, and how far each face may lie from where it should."""
-
-    across_m: Floats
-    ahead_m: Floats
-    depth_m: Floats
-    depth_sigma_m: Floats
 
 
 def _thinned(candidates: Candidates, weight: Floats) -> tuple[Candidates, Floats]:
@@ -236,30 +217,14 @@ def _distances(observations: Observations, candidates: Candidates, frames: Frame
             value = seen.value[seen.start[c] : seen.start[c + 1]].reshape(-1, many, seen.x_count[c])
             coherence = np.minimum(value.max(axis=2).astype(np.float64) / total[c], 0.999)
             prior = heights.log_prior[heights.start[c] : heights.start[c + 1], None]
-            fit = logsumexp(prior - WITNESS_SHARE * free[c] * np.log(1.0 - coherence**2), axis=0)
+            fit = np.asarray(
+                logsumexp(prior - WITNESS_SHARE * free[c] * np.log(1.0 - coherence**2), axis=0), np.float64
+            )
             fits[c] = np.logaddexp(fit - fit.max(), TAG_WRONG)
         score += fits.sum(axis=0)
         if score.max() - score[DEPTHS_M == 0.0][0] > GAIN_PER_TAG * len(here):
             depth[face] = DEPTHS_M[score.argmax()]
     return depth
-
-
-def _moved(observations: Observations, candidates: Candidates, state: _State) -> Candidates:
-    """Return the candidates with antennas and faces where the solution puts them."""
-    antenna = observations.antenna[candidates.observation]
-    ahead, left = _axes(candidates)
-    shift = state.across_m[antenna, None] * left + state.ahead_m[antenna, None] * ahead
-    face = np.repeat(candidates.face, np.diff(candidates.start))
-    return dataclasses.replace(
-        candidates, u=candidates.u + shift[:, 0], h=candidates.h + shift[:, 1] + state.depth_m[face]
-    )
-
-
-def _axes(candidates: Candidates) -> tuple[Floats, Floats]:
-    """Return the horizontal boresight and its left in the face's axes (along, out), two of shape (m, 2)."""
-    ahead = candidates.look[:, :2] / np.hypot(candidates.look[:, 0], candidates.look[:, 1])[:, None]
-    # Seen from above, (along, out) is left-handed: a face's normal points to the right of its direction.
-    return ahead, np.stack([ahead[:, 1], -ahead[:, 0]], axis=1)
 
 
 def _fit_tags(observations: Observations, candidates: Candidates, frames: Frames, weight: Floats) -> Floats:
@@ -280,113 +245,3 @@ def _fit_tags(observations: Observations, candidates: Candidates, frames: Frames
     cost = fitted[:, 5] * fitted[:, 6] - heights.log_prior
     order = np.lexsort((cost, owner))
     return fitted[order[np.append(True, np.diff(owner[order]) != 0)]]
-
-
-def _solve(
-    observations: Observations, candidates: Candidates, fits: Floats, weight: Floats, antennas: Ints,
-    open_rack: npt.NDArray[np.bool_], state: _State,
-) -> tuple[float, Floats]:  # fmt: skip
-    """One Gauss-Newton step of phase centres and distances together.
-
-    Changes ``state``; returns the largest step and the deviation of every unknown. The deviations are a sandwich over
-    tags: how far the tags disagree, whatever their own likelihoods claim.
-    """
-    size = np.diff(candidates.start)
-    owner = np.repeat(np.arange(len(size)), size)
-    obs = candidates.observation
-    k, antenna = observations.wavenumber[obs], observations.antenna[obs]
-    du, dh, dz = candidates.u - fits[owner, 0], candidates.h + fits[owner, 1], candidates.z - fits[owner, 2]
-    distance = np.sqrt(du**2 + dh**2 + dz**2) + 1e-9
-    group = owner * (int(candidates.group.max()) + 1) + candidates.group
-    residual, believed = _residuals(
-        np.nan_to_num(observations.phase_rad[obs]) - k * distance, group, weight, fits[owner, 4]
-    )
-    believed[fits[owner, 4] > SCALE_MOST_RAD] = 0.0
-    along, out, up = k * du / distance, k * dh / distance, k * dz / distance
-    ahead, left = _axes(candidates)
-    mine = antenna[:, None] == antennas[None, :]
-    number = len(antennas)
-    common = np.concatenate(
-        [
-            mine * (along * left[:, 0] + out * left[:, 1])[:, None],
-            mine * ((along * ahead[:, 0] + out * ahead[:, 1]) * open_rack[owner])[:, None],
-            out[:, None],
-        ],
-        axis=1,
-    )
-    own = np.stack([-along, out, -up], axis=1)
-    # A group's unknown phase takes the mean of everything.
-    columns = _less_mean(np.concatenate([own, common, residual[:, None]], axis=1), group, believed)
-    begin = candidates.start[:-1]
-    gram = np.stack(
-        [np.add.reduceat(believed[:, None] * columns * columns[:, [j]], begin) for j in range(columns.shape[1])],
-        axis=1,
-    )
-    prior = np.array([1e-3, DEPTH_SIGMA_M**-2, HEIGHT_SIGMA_M**-2])
-    own_gram = gram[:, :3, :3] + np.diag(prior)
-    own_right = gram[:, :3, -1].copy()
-    own_right[:, 1] -= prior[1] * fits[:, 1]
-    cross = gram[:, :3, 3:-1]
-    solved = np.linalg.solve(own_gram, np.concatenate([cross, own_right[:, :, None]], axis=2))
-    left_over = gram[:, 3:-1, 3:-1] - np.swapaxes(cross, 1, 2) @ solved[:, :, :-1]
-    right = gram[:, 3:-1, -1] - (np.swapaxes(cross, 1, 2) @ solved[:, :, -1:])[:, :, 0]
-    faces, place = np.unique(candidates.face, return_inverse=True)
-    matrix, vector, scatter = _assembled(left_over, right, place, 2 * number, len(faces))
-    now = np.concatenate([state.across_m[antennas], state.ahead_m[antennas], state.depth_m[faces]])
-    trust = np.concatenate(
-        [
-            np.full(number, ACROSS_SIGMA_M**-2),
-            np.full(number, AHEAD_SIGMA_M**-2),
-            state.depth_sigma_m[faces] ** -2,
-        ]
-    )
-    # Seen from above, left of every boresight is the same way along a face: moving all antennas moves all tags. And
-    # moving them all ahead is moving all faces nearer.
-    gauge = np.zeros((2, len(now)))
-    gauge[0, :number] = gauge[1, number : 2 * number] = GAUGE
-    matrix = matrix + np.diag(trust) + gauge.T @ gauge
-    step = np.linalg.solve(matrix, vector - trust * now - gauge.T @ (gauge @ now))
-    step = np.clip(step, -STEP_MOST_M, STEP_MOST_M)
-    state.across_m[antennas] += step[:number]
-    state.ahead_m[antennas] += step[number : 2 * number]
-    state.depth_m[faces] += step[2 * number :]
-    inverse = np.linalg.inv(matrix)
-    return float(np.abs(step).max()), np.sqrt(np.diag(inverse @ scatter @ inverse))
-
-
-def _residuals(phase: Floats, group: Ints, weight: Floats, scale: Floats) -> tuple[Floats, Floats]:
-    """Return wrapped residuals less each group's robust mean, and what each is believed, per rad squared."""
-    believed = weight.copy()
-    residual = phase
-    for _ in range(3):
-        mean = np.bincount(group, believed * np.cos(phase)) + 1j * np.bincount(group, believed * np.sin(phase))
-        residual = phase - np.angle(mean)[group]
-        residual -= 2 * np.pi * np.round(residual / (2 * np.pi))
-        believed = weight * (STUDENT_NU + 1.0) / (STUDENT_NU + (residual / scale) ** 2)
-    return residual, believed / scale**2
-
-
-def _less_mean(columns: Floats, group: Ints, weight: Floats) -> Floats:
-    total = np.bincount(group, weight) + 1e-12
-    mean = np.stack([np.bincount(group, weight * column) / total for column in columns.T], axis=1)
-    return columns - mean[group]
-
-
-def _assembled(
-    left: Floats, right: Floats, face: Ints, shared: int, faces: int
-) -> tuple[Floats, Floats, Floats]:
-    """Sum the tags' equations: the first ``shared`` unknowns are common, the last belongs to the tag's face.
-
-    Returns the matrix, the right-hand side and the sum over tags of their right-hand sides' outer products.
-    """
-    tags = np.arange(len(face))
-    spread = np.zeros((len(face), shared + faces))
-    spread[:, :shared] = right[:, :shared]
-    spread[tags, shared + face] = right[:, shared]
-    matrix = np.zeros((shared + faces, shared + faces))
-    matrix[:shared, :shared] = left[:, :shared, :shared].sum(axis=0)
-    np.add.at(matrix, (shared + face, shared + face), left[:, shared, shared])
-    for column in range(shared):
-        np.add.at(matrix, (shared + face, column), left[:, shared, column])
-    matrix[:shared, shared:] = matrix[shared:, :shared].T
-    return matrix, spread.sum(axis=0), spread.T @ spread
