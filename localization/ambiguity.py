@@ -85,6 +85,8 @@ def _flip_share(
     order: Ints, tag: Ints, antenna: Ints, frequency: Ints, phase: Floats, t: Ints, poses: Poses
 ) -> Floats:
     """Return the share of pairs about pi apart, shape (256,), of readings that ``order`` puts side by side."""
+    if len(poses) == 0:
+        return np.full(256, np.nan)
     order = order[np.isfinite(phase[order])]
     left, right = [order[:0]], [order[:0]]
     for ahead in range(1, AHEAD + 1):
