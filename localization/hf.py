@@ -30,8 +30,12 @@ Ints = npt.NDArray[np.int64]
 #: does so on one side only moves the tag unseen. It is taken to be as much as tags' classes and their single edges are
 #: seen to scatter, times this, as a fit hides part of it (simulated libraries of seven kinds: 1.0 to 2.1).
 ONE_SIDED = 1.3
+#: Neighbours stand among the same books and rounds: so much of that (of its square) they share.
+NEIGHBOURS_SHARE = 0.5
 #: How far an antenna's middle is off its mount, and the reader's clock off the base's.
-MOUNT_SIGMA_M, CLOCK_SIGMA_S = 0.005, 0.15
+MOUNT_SIGMA_M, CLOCK_SIGMA_S = 0.005, 0.10
+#: Poses so long after one another err each for itself.
+NEXT_PASS_NS = 30_000_000_000
 #: What stays of any tag's place.
 FLOOR_M = 0.003
 #: A bar of this length is worth half.
@@ -128,10 +132,10 @@ def place_hf(
         asked, footprint, answers, best, mean[own, best], strength[own, best], footprint.class_sd()
     )
     unseen = ONE_SIDED * math.hypot(scatter, footprint.class_sd()) * footprint.pull_m()
-    local = np.sqrt(variance * STEP_M**2 + STEP_M**2 / 12.0 + unseen**2 + FLOOR_M**2)
-    places = _choose(
-        frames, levels, answers, p_face, log_z, STEP_M * mean - MARGIN_M, local, _common(asked, spans)
-    )
+    alone = (1.0 - NEIGHBOURS_SHARE) * unseen**2
+    local = np.sqrt(variance * STEP_M**2 + STEP_M**2 / 12.0 + alone + FLOOR_M**2)
+    common = np.sqrt(_common(asked, spans) ** 2 + NEIGHBOURS_SHARE * unseen**2)
+    places = _choose(frames, levels, answers, p_face, log_z, STEP_M * mean - MARGIN_M, local, common)
     notes = [_said(footprint, unseen, asked, len(answers.tag))]
     return HfResult(places, footprint, levels, asked, tuple(notes))
 
@@ -153,7 +157,9 @@ def _before_their_faces(asked: Asked) -> tuple[Answers, Floats, Ints]:
 def _common(asked: Asked, row: Ints) -> Floats:
     """Return what neighbours share of the error: poses, clock and mounts, shape (tags,)."""
     n = np.maximum(np.bincount(row), 1)
-    sigma = np.sqrt(np.bincount(row, np.nan_to_num(asked.sigma_pose_m) ** 2) / n)
+    again = np.append(False, (np.diff(row) == 0) & (np.diff(asked.t) > NEXT_PASS_NS))
+    passes = 1.0 + np.bincount(row, again)
+    sigma = np.sqrt(np.bincount(row, np.nan_to_num(asked.sigma_pose_m) ** 2) / n / passes)
     speed = np.bincount(row, asked.speed_mps) / n
     return np.sqrt(MOUNT_SIGMA_M**2 + (CLOCK_SIGMA_S * np.minimum(speed, 1.0)) ** 2 + sigma**2)
 
