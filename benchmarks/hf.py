@@ -36,7 +36,7 @@ from stacks.plan import Plan, read_plan
 
 Floats = npt.NDArray[np.float64]
 OURS = "Nightstack"
-WIDTH = 132
+WIDTH = 142
 
 
 @dataclass(frozen=True, slots=True)
