@@ -24,6 +24,7 @@ from localization.calibrate_model import (
     left_out_halves,
     left_out_runs,
     solve,
+    unseen_sigma,
     usable,
     weigh_references,
 )
@@ -176,11 +177,14 @@ def learn(witnesses: Sequence[Witness], plan: Plan, references: Truth | None = N
     if len(seen) > 1:
         by_face = left_out_faces(weighed, site, solution.model).shared_sigma()
     sigma, sigma_run = _remaining(weighed, site, solution, by_face, notes)
-    unseen = {
-        ids[f]: round(max(sigma, by_face if math.isfinite(by_face) else float(shift_sigma[f])), 5)
-        for f in range(len(ids))
-        if f not in seen
-    }
+    spread = max(solution.model.face_spread_m, 0.0 if math.isnan(by_face) else by_face)
+    far = unseen_sigma(cells, site, solution.model, spread)
+    unseen = {ids[f]: round(float(far[f]), 5) for f in range(len(ids)) if f not in seen}
+    if unseen:
+        notes.append(
+            f"{len(unseen)} faces have no references: their bars take in a map that is shifted and turned, up to "
+            f"{100 * max(unseen.values()):.0f} cm"
+        )
     centre, centre_sigma = float(solution.mean[0]), math.sqrt(solution.covariance[0, 0])
     latency = float(solution.mean[1]) if solution.model.latency else 0.0
     latency_sigma = math.sqrt(solution.covariance[1, 1]) if solution.model.latency else float("nan")

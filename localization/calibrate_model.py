@@ -276,6 +276,20 @@ def left_out_faces(weighed: Weighed, site: Site, model: Model) -> LeftOut:
     return _left_out(weighed, weighed.references.face, site, model)
 
 
+def unseen_sigma(cells: Cells, site: Site, model: Model, spread_m: float) -> Floats:
+    """Return how far off each face may be that has no references, shape (f,).
+
+    The map may be shifted and turned even where that was not seen, and centre and turn may have been mistaken for one
+    another: what foretells the faces seen may not foretell others.
+    """
+    solution = _posterior(cells, site, replace(model, shifted=True))
+    every = np.arange(len(site.direction))
+    heading = np.full(len(every), float(np.median(cells.heading)))
+    speed = np.full(len(every), float(np.median(cells.speed_mps)))
+    variance = solution.predict(site, every, heading, speed)[1] - model.face_spread_m**2
+    return np.sqrt(np.maximum(variance, 0.0) + spread_m**2)
+
+
 def left_out_halves(weighed: Weighed, site: Site, model: Model) -> LeftOut:
     """Foretell one half of each face's references from the other half and the other faces, and the other way round."""
     refs = weighed.references
@@ -294,7 +308,7 @@ class LeftOut:
     ----------
     miss_m : float64 array, shape (n,)
     variance_m2 : float64 array, shape (n,)
-        Of the means over their tags.
+        Of the means over their tags, and of what is foretold of faces that the others did not see.
     kept_m2 : float
         Variance that cancelled, as the same tags foretold themselves, and that other tags will have.
     unused_m2 : float
@@ -342,8 +356,12 @@ def _left_out(weighed: Weighed, group: Ints, site: Site, model: Model | None) ->
         rest = solve(others, site, model=model)
         if model is None:
             out = out.select(np.isin(out.face, others.face))
-        miss.append(out.error_m - rest.predict(site, out.face, out.heading, out.speed_mps)[0])
-        variance.append((1.0 - repeat) * np.diag(out.noise))
+        expected, spread = rest.predict(site, out.face, out.heading, out.speed_mps)
+        miss.append(out.error_m - expected)
+        # How far others can foretell a face that they did not see is known; what faces differ by is looked for.
+        unseen = ~np.isin(out.face, others.face)
+        common = np.where(unseen, np.maximum(spread - rest.model.face_spread_m**2, 0.0), 0.0)
+        variance.append((1.0 - repeat) * np.diag(out.noise) + common)
     kept = repeat * float(np.median(np.diag(weighed.cells().noise)))
     return LeftOut(np.concatenate(miss), np.concatenate(variance), kept, weighed.unused_m2)
 

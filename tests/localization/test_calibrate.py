@@ -8,7 +8,7 @@ import pytest
 
 from localization import Calibration, CalibrationError, localize, read_calibration, write_calibration
 from localization.calibrate import calibrate, learn
-from localization.calibrate_model import LeftOut, References, Site, solve, weigh_references
+from localization.calibrate_model import LeftOut, References, Site, solve, unseen_sigma, weigh_references
 from localization.evaluate import evaluate
 from localization.witness import reference_tags, witness
 from recording import Truth
@@ -97,6 +97,23 @@ def test_a_turned_map_is_found_and_foretells_a_face_without_references():
     assert found.mean[4] == pytest.approx(0.03, abs=0.006)
     assert abs(kept[7]) > 0.05
     assert found.faces(where)[0][7] - kept[7] == pytest.approx(found.faces(where)[0][0] - kept[0], abs=0.02)
+
+
+def test_faces_without_references_are_never_confidently_wrong():
+    """From two rows of faces alone, shift, turn and phase centre can stand in for one another."""
+    inside = total = 0
+    for seed in range(20):
+        rng = np.random.default_rng(100 + seed)
+        centre, turn = 0.04 * rng.standard_normal(), 0.025 * rng.standard_normal()
+        references, where, kept = drawn(rng, runs=1, centre=centre, turn=turn, face_sd=0.005, own_sd=0.005)
+        seen = references.select(references.face < 4)
+        cells = weigh_references(seen).cells()
+        found = solve(cells, where)
+        far = unseen_sigma(cells, where, found.model, found.model.face_spread_m)[4:]
+        error = found.predict(where, np.arange(4, 8), -np.ones(4), -0.1 * np.ones(4))[0] - kept[4:] - centre
+        inside += int((np.abs(error) < 1.645 * far).sum())
+        total += len(error)
+    assert inside / total > 0.85
 
 
 def test_no_turn_is_seen_where_faces_are_shifted_at_random():
