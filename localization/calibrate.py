@@ -15,16 +15,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from localization.calibrate_model import (
+from localization.calibrate_left_out import (
     LeftOut,
-    Site,
-    Solution,
-    Weighed,
     left_out_faces,
     left_out_halves,
     left_out_runs,
-    solve,
     unseen_sigma,
+)
+from localization.calibrate_model import (
+    Site,
+    Solution,
+    Weighed,
+    solve,
     usable,
     weigh_references,
 )

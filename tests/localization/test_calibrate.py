@@ -8,7 +8,8 @@ import pytest
 
 from localization import Calibration, CalibrationError, localize, read_calibration, write_calibration
 from localization.calibrate import calibrate, learn
-from localization.calibrate_model import LeftOut, References, Site, solve, unseen_sigma, weigh_references
+from localization.calibrate_left_out import LeftOut, unseen_sigma
+from localization.calibrate_model import References, Site, solve, weigh_references
 from localization.evaluate import evaluate
 from localization.witness import reference_tags, witness
 from recording import Truth
