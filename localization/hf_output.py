@@ -59,6 +59,8 @@ def locate_hf(
         return Coverage.empty(), ()
     latency_ns = round(calibration.latency_s * 1e9)
     rows = rows[recording.poses.covers(readings.t[rows] - latency_ns)]
+    if len(rows) == 0:
+        return Coverage.empty(), ("HF: no reading lies within the poses' time",)
     frames = _frames(recording, plan, mounts, rows, latency_ns)
     found = place_hf(recording, rows, frames, mounts, calibration)
     _fill(recording, found, frames, calibration, positions)

@@ -226,6 +226,11 @@ def test_recordings_with_nothing_in_them(ordinary: tuple[Recording, Plan]) -> No
     assert len(localize(silent, plan).positions) == 0
     lost = replace(recording, poses=recording.poses.select(slice(0, 0)))
     assert not localize(lost, plan).positions.placed.any()
+    late = replace(recording.readings, t=recording.readings.t + 10**15)
+    for known in (plan, None):
+        found = localize(replace(recording, readings=late), known)
+        assert not found.positions.placed.any()
+        assert any("poses" in note for note in found.notes)
     one = localize(
         replace(recording, readings=recording.readings.select(slice(0, 1)).compact()), plan
     ).positions
