@@ -33,11 +33,11 @@ ONE_SIDED = 1.3
 #: Neighbours stand among the same books and rounds: so much of that (of its square) they share.
 NEIGHBOURS_SHARE = 0.5
 #: How far an antenna's middle is off its mount, and the reader's clock off the base's.
-MOUNT_SIGMA_M, CLOCK_SIGMA_S = 0.005, 0.10
+MOUNT_SIGMA_M, CLOCK_SIGMA_S = 0.005, 0.15
 #: Poses so long after one another err each for itself.
 NEXT_PASS_NS = 30_000_000_000
-#: What stays of any tag's place.
-FLOOR_M = 0.003
+#: What stays of any tag's place: turned by four degrees in its book, 8 cm from the loop, its whole footprint moves so.
+FLOOR_M = 0.006
 #: A bar of this length is worth half.
 HALF_QUALITY_M = 0.04
 

