@@ -14,7 +14,7 @@ from localization.estimator import REGISTER_READINGS, Localizer
 from localization.faces import Frames, find_candidates
 from localization.observations import Mounts, driven_m, observe
 from localization.profile import weigh
-from localization.registration import DEPTH_SHIFT_SIGMA_M, Registration, register
+from localization.registration import DOUBT, SURVEYED_SIGMA_M, Registration, register
 from localization.registration_solve import ACROSS_SIGMA_M, AHEAD_SIGMA_M
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
 from recording import Recording
@@ -159,7 +159,7 @@ def _with_sigma(geometry: Geometry, variance: Floats) -> Geometry:
 
 
 def _shrunk(geometry: Geometry, runs: int) -> Geometry:
-    """Shrink every number by its own uncertainty against what such errors usually are."""
+    """Shrink antennas' shifts by their uncertainty against what such errors usually are; doubt depths as a run does."""
 
     def shrink(value: float, sigma: float, usual: float) -> tuple[float, float]:
         # Where nothing told how far runs or halves differ, the registration has only its own word: it counts half.
@@ -174,10 +174,15 @@ def _shrunk(geometry: Geometry, runs: int) -> Geometry:
         ahead = shrink(value[AHEAD], sigma[AHEAD], ACROSS_SIGMA_M)
         left = shrink(value[LEFT], sigma[LEFT], AHEAD_SIGMA_M)
         shift[antenna], shift_sigma[antenna] = (ahead[0], left[0]), (ahead[1], left[1])
-    depth = {
-        face: shrink(value, geometry.depth_sigma_m[face], DEPTH_SHIFT_SIGMA_M)
-        for face, value in geometry.depth_m.items()
-    }
+
+    def believed(value: float, sigma: float) -> tuple[float, float]:
+        # A face lies as surveyed unless it evidently does not, from night to night: one run cannot tell of others.
+        sigma = math.hypot(sigma, SURVEYED_SIGMA_M) if runs == 1 else sigma / math.sqrt(runs)
+        if math.isnan(sigma) or abs(value) <= DOUBT * sigma:
+            return 0.0, SURVEYED_SIGMA_M
+        return value * (1.0 - (DOUBT * sigma / value) ** 2), sigma
+
+    depth = {face: believed(value, geometry.depth_sigma_m[face]) for face, value in geometry.depth_m.items()}
     return Geometry(
         shift, shift_sigma, {face: value for face, (value, _) in depth.items()},
         {face: sigma for face, (_, sigma) in depth.items()},
