@@ -224,7 +224,7 @@ def test_without_references_antennas_and_faces_are_still_learnt(world, plan):
     centres = learnt.calibration.phase_centre_m
     assert centres[1] - centres[3] == pytest.approx(0.04, abs=0.015)
     assert np.mean(list(centres.values())) == pytest.approx(0.0, abs=0.005), "their mean cannot be seen"
-    assert learnt.calibration.face_depth_m["A"] == pytest.approx(0.25, abs=0.05)
+    assert 0.15 < learnt.calibration.face_depth_m["A"] < 0.27, "one run: most of it is believed"
     assert learnt.calibration.sigma_m is None
     assert learnt.calibration.face_shift_m == {}
     assert any("no reference tags" in note for note in learnt.notes)
