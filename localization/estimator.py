@@ -478,10 +478,8 @@ def _fill(positions: Positions, part: _Part, row_of: Ints, calibration: Calibrat
     if len(places.tag) == 0:
         return
     rows = row_of[part.observations.tag[places.tag]]
-    shift = np.array(
-        [calibration.face_shift_m.get(frames.ids[f] or "", 0.0) for f in places.face], np.float64
-    )
-    offset = places.offset_m + shift
+    of_face = np.array([calibration.face_shift_m.get(name or "", 0.0) for name in frames.ids], np.float64)
+    offset = places.offset_m + of_face[places.face]
     x, y = frames.to_map(places.face, offset, places.depth_m)
     positions.x_m[rows], positions.y_m[rows], positions.z_m[rows] = x, y, places.height_m
     positions.sigma_local_m[rows] = places.sigma_m
@@ -495,7 +493,7 @@ def _fill(positions: Positions, part: _Part, row_of: Ints, calibration: Calibrat
     positions.shelf_id[rows] = _shelf_ids(frames, places.face, places.shelf)
     positions.alt_shelf_id[rows] = _shelf_ids(frames, places.alt_face, places.alt_shelf)
     other = (places.alt_face >= 0) & named
-    positions.alt_offset_m[rows[other]] = places.alt_offset_m[other]
+    positions.alt_offset_m[rows[other]] = (places.alt_offset_m + of_face[places.alt_face])[other]
     positions.p_alt[rows[other]] = places.p_alt[other]
     if not named.all():
         positions.p_shelf[rows[~named]] = np.nan
