@@ -64,18 +64,18 @@ def find_ambiguity(info: RunInfo, readings: Readings, poses: Poses, *, rows: int
     frequency, t = readings.frequency_khz[part].astype(np.int64), readings.t[part]
     phase = readings.phase_rad[part].astype(np.float64)
     by_channel = np.lexsort((t, frequency, antenna, tag))
-    share = _flip_share(by_channel, tag, antenna, frequency, phase, t, poses)
+    share, settled = _flip_share(by_channel, tag, antenna, frequency, phase, t, poses)
     if np.isnan(share[[mount.id for mount in info.antennas]]).any():
         # Stops too far apart, but several channels at each: neighbouring channels of one spot agree as well.
         by_time = np.lexsort((frequency, t, antenna, tag))
-        between = _flip_share(by_time, tag, antenna, frequency, phase, t, poses)
+        between, _ = _flip_share(by_time, tag, antenna, frequency, phase, t, poses)
         share = np.where(np.isnan(share) & (between < FLIP_SHARE), between, share)
     for mount in info.antennas:
         found = share[mount.id]
         if mount.phase_ambiguity == "pi":
             doubled[mount.id] = True
         elif mount.phase_ambiguity == "none":
-            doubled[mount.id] = bool(found > 4 * FLIP_SHARE)
+            doubled[mount.id] = bool(settled[mount.id] and found > 4 * FLIP_SHARE)
         else:
             doubled[mount.id] = not found < FLIP_SHARE
     return Ambiguity(doubled, share)
@@ -83,10 +83,13 @@ def find_ambiguity(info: RunInfo, readings: Readings, poses: Poses, *, rows: int
 
 def _flip_share(
     order: Ints, tag: Ints, antenna: Ints, frequency: Ints, phase: Floats, t: Ints, poses: Poses
-) -> Floats:
-    """Return the share of pairs about pi apart, shape (256,), of readings that ``order`` puts side by side."""
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return the share of pairs about pi apart of readings that ``order`` puts side by side, and where many tell it.
+
+    Two of shape (256,); the share is NaN where too few tell anything.
+    """
     if len(poses) == 0:
-        return np.full(256, np.nan)
+        return np.full(256, np.nan), np.zeros(256, np.bool_)
     order = order[np.isfinite(phase[order])]
     left, right = [order[:0]], [order[:0]]
     for ahead in range(1, AHEAD + 1):
@@ -110,7 +113,12 @@ def _flip_share(
     pairs = np.bincount(antenna[a][clear], minlength=256)
     flips = np.bincount(antenna[a][clear & (apart > np.pi / 2)], minlength=256)
     likelier = flips * np.log(TURNED / FADED) + (pairs - flips) * np.log((1 - TURNED) / (1 - FADED))
-    enough = (pairs >= ENOUGH_PAIRS) | (np.abs(likelier) > DECIDED)
+    # Five readings of one spot make ten pairs, but no more than a few comparisons.
+    compared = np.unique(np.concatenate([a[clear], b[clear]]))
+    comparisons = np.bincount(antenna[compared], minlength=256) / 2.0
+    likelier *= np.minimum(comparisons / np.maximum(pairs, 1), 1.0)
+    settled = comparisons >= ENOUGH_PAIRS
+    enough = settled | (np.abs(likelier) > DECIDED)
     share = np.full(256, np.nan)
     share[enough] = flips[enough] / pairs[enough]
-    return share
+    return share, settled

@@ -38,8 +38,8 @@ Progress = Callable[[float, str], None]
 PARTS = ("registration", "footprint", "passes", "differences", "scatterers")
 #: Readings handled at once (in whole tags): bounds memory whatever the night's length.
 BLOCK_READINGS = 100_000
-#: Readings (in whole tags) that a run's registration is learnt from.
-REGISTER_READINGS = 200_000
+#: Readings that a run's registration is learnt from; where these are not all, so many of a tag are enough.
+REGISTER_READINGS, SAMPLE_PER_TAG = 400_000, 200
 #: A face farther off than this is worth a note.
 WORTH_SAYING_M = 0.05
 #: How often the first block is fitted anew with the read rate it taught.
@@ -174,12 +174,14 @@ class Localizer:
         self.registration_ = work.register()
         notes += _registration_notes(self.registration_, work)
         parts: list[_Part] = []
-        for number, (_, rows) in enumerate(blocks[:1]):
-            parts.append(work.block(rows))
+        # The first block with anything to place teaches the run's laws to all others.
+        while len(parts) < len(blocks) and self.law_ is None:
+            parts.append(work.block(blocks[len(parts)][1]))
             self.law_ = parts[-1].law
-            tell(0.9 * (number + 1) / len(blocks), "placing tags")
+            tell(0.9 * len(parts) / len(blocks), "placing tags")
+        rest = [rows for _, rows in blocks[len(parts) :]]
         with ThreadPoolExecutor(max(1, self.jobs)) as pool:
-            for number, part in enumerate(pool.map(work.block, [rows for _, rows in blocks[1:]]), 1):
+            for number, part in enumerate(pool.map(work.block, rest), len(parts)):
                 parts.append(part)
                 tell(0.9 * (number + 1) / len(blocks), "placing tags")
         row_of = np.cumsum(np.bincount(whole.readings.tag, minlength=len(whole.readings.tags)) > 0) - 1
@@ -290,6 +292,10 @@ class _Work:
         observations = self.observe(rows)
         frames = self.frames(observations)
         candidates = find_candidates(observations, frames, CORRELATION_M)
+        if len(candidates.tag) == 0:
+            # Nothing here was heard before any face: a dock, a trolley in the corridor.
+            none = np.zeros(0)
+            return _Part(frames, observations, candidates, Places.empty(), none, localizer.law_, [])
         hypotheses = make_hypotheses(candidates, frames)
         weight = weigh(observations, candidates)
         law = localizer.law_
@@ -360,13 +366,25 @@ class _Work:
 
 
 def _sample(readings: Readings, most: int) -> Ints:
-    """Choose whole tags at random, of so many readings together at most; rows sorted by tag and time."""
-    counts = np.bincount(readings.tag, minlength=len(readings.tags))
-    order = np.random.default_rng(0).permutation(len(counts))
+    """Choose whole tags at random, of so many readings together at most; rows sorted by tag and time.
+
+    Where all do not fit, no tag gives more than its share (200 at least), evenly over its time: a tag beside the
+    dock must not take the place of a hundred.
+    """
+    order = np.argsort(readings.tag, kind="stable")
+    tag = readings.tag[order].astype(np.int64)
+    counts = np.bincount(tag, minlength=len(readings.tags))
+    if len(order) <= most:
+        return order
+    each = max(SAMPLE_PER_TAG, most // max(len(counts), 1))
+    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    every = -(-counts // each)
+    order, tag = order[place % every[tag] == 0], tag[place % every[tag] == 0]
+    counts = np.bincount(tag, minlength=len(readings.tags))
+    by_chance = np.random.default_rng(0).permutation(len(counts))
     chosen = np.zeros(len(counts), np.bool_)
-    chosen[order[np.cumsum(counts[order]) <= most]] = True
-    rows = np.flatnonzero(chosen[readings.tag])
-    return rows[np.argsort(readings.tag[rows], kind="stable")]
+    chosen[by_chance[np.cumsum(counts[by_chance]) <= most]] = True
+    return order[chosen[tag]]
 
 
 def _with_known(found: Registration | None, known_m: Floats) -> Registration:

@@ -13,6 +13,7 @@ import dataclasses
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d
 
 from localization.faces import Candidates
 from localization.observations import Observations
@@ -28,6 +29,10 @@ REACH_M = 0.7
 #: So many tags must share the passes of an antenna, and agree so well (mean resultant length, each tag judged by the
 #: others), for passes to be joined.
 FEWEST_TAGS, AGREEMENT = 8, 0.6
+#: A pass's turn is known at a place where so many other tags about it heard that pass.
+FEWEST_NEAR = 3.0
+#: Tags are summed in cells of this length along the face.
+GRID_M = 0.05
 ROUNDS = 6
 
 
@@ -70,12 +75,13 @@ def join_passes(
             continue
         table = np.zeros((len(tags), len(lanes)), np.complex128)
         np.add.at(table, (tag, lane), sums.phasor[here])
-        turns, agreement, pairs = _turns(table, where[here[np.unique(tag, return_index=True)[1]]])
+        turns, told, agreement, pairs = _turns(table, where[here[np.unique(tag, return_index=True)[1]]])
         if pairs < FEWEST_TAGS or agreement < AGREEMENT:
             continue
-        for row, turn in zip(here, turns[tag, lane], strict=True):
+        for row, turn, known in zip(here, turns[tag, lane], told[tag, lane], strict=True):
             part = slice(sums.first[row], sums.last[row])
-            turned[part], joined[part] = turn, True
+            if known:
+                turned[part], joined[part] = turn, True
     if not joined.any():
         return observations, candidates, False
     # An observation lies in several candidates; its tag's own place decides for all of them, lest a face that the
@@ -139,31 +145,59 @@ def _clusters(value: Floats, gap: float) -> Ints:
     return number
 
 
-def _turns(table: npt.NDArray[np.complex128], where_m: Floats) -> tuple[Floats, float, int]:
-    """Return each pass's turn at each tag (tags, lanes), how well others predict it, and how many tags can tell.
+def _turns(
+    table: npt.NDArray[np.complex128], where_m: Floats
+) -> tuple[Floats, npt.NDArray[np.bool_], float, int]:
+    """Return each pass's turn at each tag and whether others tell it (tags, lanes), the agreement, the tags that tell.
 
     Phase synchronization by alternating projections: a tag's own phasor is the sum of its passes with their turns
     taken out, and a pass's turn at a place is that of the tags about it against their own phasors.
     """
-    near = np.exp(-0.5 * ((where_m[:, None] - where_m[None, :]) / REACH_M) ** 2)
-    np.fill_diagonal(near, 0.0)
+    near = _Neighbourhood(where_m)
     several = (table != 0.0).sum(axis=1) > 1
+    # Where too few others heard a pass, nobody knows its turn, and it is left apart.
+    told = near.of_others((table != 0.0).astype(np.float64)) >= FEWEST_NEAR
     # Strong tags have a louder voice, but not as much louder as they have more readings.
     table = table / np.sqrt(np.maximum(np.abs(table), 1e-12))
     turn = np.ones(table.shape, np.complex128)
     for _ in range(ROUNDS):
         own = (table * np.conj(turn)).sum(axis=1)
         own = own / np.maximum(np.abs(own), 1e-12)
-        told = near @ (table * np.conj(own)[:, None])
-        turn = told / np.maximum(np.abs(told), 1e-12)
+        voices = table * np.conj(own)[:, None]
+        heard = near.of_others(voices.real) + 1j * near.of_others(voices.imag)
+        turn = np.where(told, heard / np.maximum(np.abs(heard), 1e-12), 1.0)
         # Only differences between passes mean anything: the first one that a place knows is not turned.
         turn = turn * np.conj(np.where(turn[:, :1] == 0.0, 1.0, turn[:, :1]))
     # Judged pairwise, by turns that the tag itself had no part in.
-    straight = (table * np.conj(turn))[several]
+    straight = np.where(told, table * np.conj(turn), 0.0)[several]
     own = straight.sum(axis=1, keepdims=True) - straight
     weight = np.abs(straight) * np.abs(own)
     agreement = float(np.real(straight * np.conj(own)).sum() / max(weight.sum(), 1e-12))
-    return np.angle(turn), agreement, int(several.sum())
+    return np.angle(turn), told, agreement, int(several.sum())
+
+
+class _Neighbourhood:
+    """Sums over the other tags of a face, weighted by a Gaussian of their distance; memory by length, not by pairs."""
+
+    def __init__(self, where_m: Floats) -> None:
+        low = float(where_m.min()) if len(where_m) else 0.0
+        self._cell = np.round((where_m - low) / GRID_M).astype(np.int64)
+        self._cells = int(self._cell.max()) + 1 if len(where_m) else 1
+        one = np.zeros(int(8 * REACH_M / GRID_M) + 1)
+        one[len(one) // 2] = 1.0
+        # A kernel of sum one, scaled so that a tag at the place itself counts one.
+        self._scale = 1.0 / float(self._smooth(one[:, None]).max())
+
+    @staticmethod
+    def _smooth(value: Floats) -> Floats:
+        out = gaussian_filter1d(value, REACH_M / GRID_M, axis=0, mode="constant", truncate=4.0)
+        return np.asarray(out, np.float64)
+
+    def of_others(self, value: Floats) -> Floats:
+        """Return the weighted sum of the others' values at each tag, shape (tags, lanes)."""
+        grid = np.zeros((self._cells, value.shape[1]))
+        np.add.at(grid, self._cell, value)
+        return self._scale * self._smooth(grid)[self._cell] - value
 
 
 def _regrouped(

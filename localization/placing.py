@@ -210,6 +210,16 @@ class Places:
     cells: Floats
     quality: Floats
 
+    @classmethod
+    def empty(cls) -> Places:
+        """Return no places."""
+        none, ints = np.zeros(0), np.zeros(0, np.int64)
+        return cls(
+            tag=ints, candidate=ints, hypothesis=ints, face=ints, shelf=ints, offset_m=none, depth_m=none,
+            height_m=none, sigma_m=none, p=none, alt_face=ints, alt_shelf=ints, alt_offset_m=none, p_alt=none,
+            strength_db=none, scale_rad=none, cells=none, quality=none,
+        )  # fmt: skip
+
 
 def place(
     observations: Observations,

@@ -67,7 +67,11 @@ class Registration:
     tags : int
         Tags it was learnt from.
     antennas : int64 array
-        The antennas that heard them.
+        The antennas that heard them with phase.
+    spread_m2 : float
+        Sum of squares of their shifts across, as estimated, less the estimates' own variances.
+    hearing : float
+        How many antennas hear a tag before its face (median).
     """
 
     across_m: Floats
@@ -75,15 +79,17 @@ class Registration:
     depth_m: Floats
     tags: int
     antennas: Ints
+    spread_m2: float = 0.0
+    hearing: float = 1.0
 
     def centre_sigma(self, usual_m: float) -> float:
-        """Return what the antennas' mean may be off by along a face, if one antenna is usually off by ``usual_m``.
+        """Return what the antennas that hear a tag may be off together along a face.
 
-        How far they differ tells how well this robot's antennas are mounted; the mean of them varies less than each.
+        ``usual_m`` is what an antenna is usually off by, worth one antenna; how far this robot's differ, less what
+        that is known to, tells how well they are mounted. The mean of those that hear a tag varies less than each.
         """
-        n = len(self.antennas)
-        own = (usual_m**2 + float((self.across_m[self.antennas] ** 2).sum())) / n
-        return math.sqrt(own / n)
+        own = (usual_m**2 + self.spread_m2) / max(len(self.antennas), 1)
+        return math.sqrt(own / max(self.hearing, 1.0))
 
     def mounts(self, mounts: Mounts) -> Mounts:
         """Return the mounts with their phase centres where the run saw them."""
@@ -113,7 +119,7 @@ def register(
     if len(chosen) < FEWEST_IN_ALL:
         return None
     part, part_weight = _thinned(candidates.select(chosen), weight[rows_of(candidates.start, chosen)])
-    antennas = np.unique(observations.antenna[part.observation])
+    antennas = np.unique(observations.antenna[part.observation[part_weight > 0.0]])
     depth = _distances(observations, part, frames, part_weight)
     # A face that lies where it should is left there, give or take what surveys err by.
     freedom = np.where(depth == 0.0, SURVEYED_SIGMA_M, DEPTH_SHIFT_SIGMA_M)
@@ -132,8 +138,17 @@ def register(
     across, ahead, depth = np.zeros(256), np.zeros(256), np.full(len(frames.ids), np.nan)
     across[antennas] = _believed(state.across_m[antennas], sigma[:number])
     ahead[antennas] = _believed(state.ahead_m[antennas], sigma[number : 2 * number])
+    # What is believed of single antennas must not move them all.
+    across[antennas] -= across[antennas].mean()
+    ahead[antennas] -= ahead[antennas].mean()
     depth[faces] = _believed(state.depth_m[faces], sigma[2 * number :])
-    return Registration(across, ahead, depth, len(chosen), antennas)
+    spread = float((state.across_m[antennas] ** 2 - sigma[:number] ** 2).sum())
+    heard = np.unique(
+        np.repeat(np.arange(len(part.tag)), np.diff(part.start)) * 256
+        + observations.antenna[part.observation]
+    )
+    hearing = float(np.median(np.bincount(heard // 256)))
+    return Registration(across, ahead, depth, len(chosen), antennas, max(spread, 0.0), hearing)
 
 
 def _thinned(candidates: Candidates, weight: Floats) -> tuple[Candidates, Floats]:
@@ -146,7 +161,7 @@ def _thinned(candidates: Candidates, weight: Floats) -> tuple[Candidates, Floats
 
 
 def _believed(value: Floats, sigma: Floats) -> Floats:
-    """Return what to believe of estimates: nothing below two deviations, nearly all far above (Breiman's garrote)."""
+    """Return what to believe of estimates: nothing below ``DOUBT`` deviations, nearly all far above."""
     return value * np.maximum(1.0 - (DOUBT * sigma / np.where(value == 0.0, 1.0, value)) ** 2, 0.0)
 
 
@@ -160,6 +175,11 @@ def _teachers(observations: Observations, candidates: Candidates, frames: Frames
     chosen: list[Ints] = []
     for face in range(len(frames.ids)):
         here = first[candidates.face[first] == face]
+        known = frames.faces[face]
+        if known is not None and not known.shelves:
+            # Where a tag's own height is open, only antennas at two heights tell it from the depth.
+            top = np.maximum.reduceat(candidates.z, candidates.start[:-1])[here]
+            here = here[top - np.minimum.reduceat(candidates.z, candidates.start[:-1])[here] >= ONE_HEIGHT_M]
         rows = rows_of(candidates.start, here)
         # One antenna height does not tell a face's distance from its tags' heights.
         if len(here) >= FEWEST_TAGS and np.ptp(candidates.z[rows]) >= ONE_HEIGHT_M:

@@ -25,6 +25,8 @@ HEIGHT_SIGMA_M = 0.3
 STUDENT_NU = 4.0
 #: A tag whose residual (rad) is as wide as chance would have it teaches nothing.
 SCALE_MOST_RAD = 1.1
+#: A deviation is not widened by more.
+EXCESS_MOST = 10.0
 #: No step is longer.
 STEP_MOST_M = 0.05
 
@@ -73,7 +75,7 @@ def solve(
     du, dh, dz = candidates.u - fits[owner, 0], candidates.h + fits[owner, 1], candidates.z - fits[owner, 2]
     distance = np.sqrt(du**2 + dh**2 + dz**2) + 1e-9
     group = owner * (int(candidates.group.max()) + 1) + candidates.group
-    residual, believed = _residuals(
+    residual, believed, excess = _residuals(
         np.nan_to_num(observations.phase_rad[obs]) - k * distance, group, weight, fits[owner, 4]
     )
     believed[fits[owner, 4] > SCALE_MOST_RAD] = 0.0
@@ -129,11 +131,15 @@ def solve(
     state.ahead_m[antennas] += step[number : 2 * number]
     state.depth_m[faces] += step[2 * number :]
     inverse = np.linalg.inv(matrix)
-    return float(np.abs(step).max()), np.sqrt(np.diag(inverse @ scatter @ inverse))
+    return float(np.abs(step).max()), excess * np.sqrt(np.diag(inverse @ scatter @ inverse))
 
 
-def _residuals(phase: Floats, group: Ints, weight: Floats, scale: Floats) -> tuple[Floats, Floats]:
-    """Return wrapped residuals less each group's robust mean, and what each is believed, per rad squared."""
+def _residuals(phase: Floats, group: Ints, weight: Floats, scale: Floats) -> tuple[Floats, Floats, float]:
+    """Return wrapped residuals less each group's robust mean, and what each is believed, per rad squared.
+
+    The third is by how much the weights overstate how steeply the cost rises: their sum over that of the influence
+    function's derivative (Huber, Robust Statistics, section 7.6), which is what a deviation must be made from.
+    """
     believed = weight.copy()
     residual = phase
     for _ in range(3):
@@ -143,7 +149,10 @@ def _residuals(phase: Floats, group: Ints, weight: Floats, scale: Floats) -> tup
         residual = phase - np.angle(mean)[group]
         residual -= 2 * np.pi * np.round(residual / (2 * np.pi))
         believed = weight * (STUDENT_NU + 1.0) / (STUDENT_NU + (residual / scale) ** 2)
-    return residual, believed / scale**2
+    square = (residual / scale) ** 2
+    steep = weight * (STUDENT_NU + 1.0) * (STUDENT_NU - square) / (STUDENT_NU + square) ** 2 / scale**2
+    excess = float((believed / scale**2).sum() / max(steep.sum(), 1e-9))
+    return residual, believed / scale**2, min(max(excess, 1.0), EXCESS_MOST)
 
 
 def _less_mean(columns: Floats, group: Ints, weight: Floats) -> Floats:

@@ -270,3 +270,37 @@ def test_progress_grows_to_one(world, tags):
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     assert all(text for _, text in told)
+
+
+def test_tags_heard_before_no_face_cost_nothing(world, tags, monkeypatch):
+    """A block of tags heard only beside the dock, or antennas that look away from every face."""
+    import localization.estimator as estimator
+
+    recording = world.make(tags)
+    away = dataclasses.replace(
+        recording,
+        info=dataclasses.replace(
+            recording.info,
+            antennas=tuple(
+                dataclasses.replace(m, boresight_deg=(90.0, 0.0)) for m in recording.info.antennas
+            ),
+        ),
+    )
+    found = localize(away, world.plan())
+    assert np.isnan(found.positions.offset_m).all()
+    # One tag a block: the first that anything can be learnt from teaches the others.
+    late = int(recording.poses.t[-1])
+    docked = recording.readings.tag == 0
+    poses = recording.poses
+    dock = dataclasses.replace(
+        recording,
+        readings=dataclasses.replace(
+            recording.readings, t=np.where(docked, late - 1, recording.readings.t)
+        ).select(np.argsort(np.where(docked, late - 1, recording.readings.t), kind="stable")),
+        poses=dataclasses.replace(
+            poses, x_m=np.where(np.arange(len(poses.t)) >= len(poses.t) - 2, 40.0, poses.x_m)
+        ),
+    )
+    monkeypatch.setattr(estimator, "BLOCK_READINGS", 50)
+    found = localize(dock, world.plan())
+    assert np.isfinite(found.positions.offset_m).sum() >= len(tags) - 1

@@ -33,7 +33,7 @@ def spoiled(recording, *, farther_m=0.0, ahead_m=(0.0, 0.0, 0.0)):
 
 def scan(world, tags, levels, **how):
     plan = world.plan(length=3.0, levels=levels)
-    recording = world.make(tags, heights=HEIGHTS, length=3.0, noise=0.3, **how)
+    recording = world.make(tags, heights=HEIGHTS, length=3.0, **{"noise": 0.3, **how})
     return plan, recording
 
 
@@ -110,6 +110,46 @@ def test_one_antenna_height_teaches_nothing(world):
     plan = world.plan(length=3.0, levels=4)
     recording = world.make(tags, heights=(0.95,), length=3.0)
     assert Localizer(plan).fit(recording).registration_ is None
+
+
+def test_noise_is_not_taken_for_a_shift(world):
+    """A true plan under heavy noise, thinly read, several nights: what is claimed stays small."""
+    for seed in range(4):
+        plan, recording = scan(world, thirty(), 4, rate=3.0, seed=seed, noise=0.6)
+        found = Localizer(plan).fit(recording).registration_
+        if found is not None:
+            assert np.abs(found.across_m).max() < 0.012
+            assert np.nanmax(np.abs(found.depth_m)) < 0.03
+
+
+def test_a_tag_beside_the_dock_does_not_take_the_place_of_a_hundred(world, monkeypatch):
+    import localization.estimator as estimator
+
+    tags = thirty()
+    plan, recording = scan(world, tags, 4)
+    monkeypatch.setattr(estimator, "REGISTER_READINGS", len(recording.readings) // 2)
+    monkeypatch.setattr(estimator, "SAMPLE_PER_TAG", 50)
+    found = Localizer(plan).fit(spoiled(recording, farther_m=0.3)).registration_
+    assert found is not None
+    assert found.depth_m[0] == pytest.approx(0.3, abs=0.06)
+
+
+def test_how_well_antennas_are_mounted_is_told_by_how_far_they_differ():
+    from localization.registration import Registration
+
+    def centre(shifts_m, hearing):
+        n = len(shifts_m)
+        none = np.zeros(256)
+        found = Registration(
+            none, none, np.zeros(1), 20, np.arange(1, n + 1), float((np.array(shifts_m) ** 2).sum()), hearing
+        )
+        return found.centre_sigma(0.015)
+
+    good, bad = centre([0.001, -0.001, 0.0], 3.0), centre([0.02, -0.02, 0.0], 3.0)
+    assert 0.004 < good < 0.006
+    assert 0.009 < bad < 0.012
+    # Three antennas a side: a tag hears three of the six.
+    assert centre([0.01, -0.01, 0.0] * 2, 3.0) > 1.3 * centre([0.01, -0.01, 0.0] * 2, 6.0)
 
 
 def test_antennas_on_the_left_move_to_their_own_left():

@@ -50,8 +50,8 @@ def test_face_shelf_and_offset(night):
     assert np.median(np.abs(signed)) < 0.03
     for name in np.unique(face[right]):
         signed[face[right] == name] -= np.median(signed[face[right] == name])
-    assert np.median(np.abs(signed)) < 0.01
-    assert np.mean(np.abs(signed) < 0.05) > 0.9
+    assert np.median(np.abs(signed)) < 0.008
+    assert np.mean(np.abs(signed) < 0.02) > 0.9
 
 
 def test_bars_hold(night):
