@@ -164,6 +164,7 @@ class Localizer:
             return self
         self.delays_m_ = find_delays(recording.readings, recording.poses, self.ambiguity_.doubled)
         notes += _ambiguity_notes(recording, self.ambiguity_)
+        notes += _mismatch_notes(recording, self.plan, self.calibration)
         usable = _usable(recording, mounts, self.calibration, notes)
         way = driven_m(recording.poses)
         latency_ns = round(self.calibration.latency_s * 1e9)
@@ -444,6 +445,28 @@ def _ambiguity_notes(recording: Recording, found: Ambiguity) -> list[str]:
         )
         taken = "known up to pi" if found.doubled[mount.id] else "known fully"
         notes.append(f"antenna {mount.id}: phase taken as {taken} (stated {mount.phase_ambiguity}; {said})")
+    return notes
+
+
+def _mismatch_notes(recording: Recording, plan: Plan | None, calibration: Calibration) -> list[str]:
+    """Say where plan or calibration seem to be another library's or another robot's."""
+    notes: list[str] = []
+    if plan is not None and plan.site and recording.info.site and plan.site != recording.info.site:
+        notes.append(
+            f"the plan is of site {plan.site!r}, the recording of {recording.info.site!r}: the right plan?"
+        )
+    faces = set() if plan is None else {face.id for face in plan.faces}
+    strange = sorted(set(calibration.face_shift_m) - faces)
+    if strange:
+        notes.append(
+            f"the calibration shifts face {strange[0]!r}, which the plan does not have: the right calibration?"
+        )
+    known = {mount.id for mount in recording.info.antennas}
+    absent = sorted(set(calibration.phase_centre_m) - known)
+    if absent:
+        notes.append(
+            f"the calibration moves antenna {absent[0]}, which the robot does not have: the right calibration?"
+        )
     return notes
 
 

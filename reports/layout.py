@@ -130,7 +130,7 @@ def lay_out(report: RunReport) -> Layout:
     walked = [f for f in report.findings if f.kind not in ("zone_not_scanned", "low_confidence")]
     number = iter(range(1, len(report.findings) + 1))
     stretches = tuple(_stretches(walked, places, number, blocks, report))
-    doubts = tuple(_line(f, places, next(number), blocks) for f in doubtful)
+    doubts = tuple(_line(f, places, next(number), blocks, on_shelf=True) for f in doubtful)
     counts = tuple(
         (TONES.get(kind, "data"), KIND_TITLES[kind], KIND_ACTIONS[kind], n)
         for kind, n in report.summary.counts.items()
@@ -204,11 +204,14 @@ def _stretches(
         yield Stretch(T.floor_face(floor_id, face_id) if face_id else T.no_place(), tuple(stops))
 
 
-def _line(f: Finding, places: Places, number: int, blocks: Counter[str]) -> Line:
+def _line(f: Finding, places: Places, number: int, blocks: Counter[str], *, on_shelf: bool = False) -> Line:
+    """Lay out a finding; ``on_shelf`` names its shelf with it, for lines that stand under no shelf's heading."""
     at = places.index.get(f.shelf_id)
     stands = ""
     if at is not None and f.offset_m is not None and f.kind != "missing":
         stands = T.stands(max(0.0, f.offset_m - places.rows[at].from_m))
+    if on_shelf and at is not None:
+        stands = f"{f.shelf_id}: {stands}" if stands else f.shelf_id
     together = blocks[f.move_id] if f.move_id else 0
     return Line(
         number=number,
