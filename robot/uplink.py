@@ -170,6 +170,8 @@ class _Connection:
             self._ready = True
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        if message.topic != self._topics.ack:
+            return  # a broker may hand a resumed session what it kept of others
         try:
             ack = Ack.from_json(bytes(message.payload), message.topic)
         except PayloadError as error:
@@ -177,8 +179,6 @@ class _Connection:
             return
         except Exception as error:
             log.warning("uplink: ack not understood: %r", error)
-            return
-        if message.topic != self._topics.ack:
             return
         self._last_ack = time.monotonic()
         place = (ack.run_id, ack.kind)
