@@ -59,13 +59,18 @@ def xlsx_bytes(report: RunReport, layout: Layout) -> bytes:
 def _findings(book: Any, style: dict[str, Any], report: RunReport) -> None:
     places = Places.of(report.plan)
     rows: list[Sequence[object]] = []
-    for number, f in enumerate(report.findings, start=1):
+    # Numbers as in the documents: what is walked first, then what is doubtful; zones have none.
+    kinds = [f.kind for f in report.findings]
+    walked = [i for i, kind in enumerate(kinds) if kind not in ("low_confidence", "zone_not_scanned")]
+    doubtful = [i for i, kind in enumerate(kinds) if kind == "low_confidence"]
+    numbers = {i: number for number, i in enumerate(walked + doubtful, start=1)}
+    for i, f in enumerate(report.findings):
         at = places.index.get(f.shelf_id)
         place = None if at is None else places.rows[at]
         stands = None if place is None or f.offset_m is None else (f.offset_m - place.from_m) * 100.0
         rows.append(
             (
-                number,
+                numbers.get(i, ""),
                 KIND_TITLES[f.kind],
                 KIND_ACTIONS[f.kind],
                 f.title,

@@ -147,6 +147,12 @@ def test_every_document_says_what_there_is_to_do(troubled, tmp_path):
     sheet = openpyxl.load_workbook(d.xlsx)["Findings"]
     rows = list(sheet.iter_rows(min_row=2, values_only=True))
     assert [r[5] or "" for r in rows] == [f.barcode for f in report.findings]
+    laid = lay_out(report)
+    lines = [x for stretch in laid.stretches for stop in stretch.stops for x in stop.lines] + list(
+        laid.doubts
+    )
+    numbered = {(x.finding.kind, x.finding.barcode, x.finding.epc): x.number for x in lines}
+    assert [r[0] or None for r in rows] == [numbered.get((f.kind, f.barcode, f.epc)) for f in report.findings]
     assert sheet.freeze_panes is not None
     assert sheet.auto_filter.ref
     assert [f.barcode for f in read_exceptions(d.csv)] == [f.barcode for f in report.findings]
