@@ -153,9 +153,10 @@ class ReaderRunner(threading.Thread):
         reader.stop()
         for _ in range(200):
             batch = reader.read(0.05)
+            # The last word of a reader may be that it listened, without a reading.
+            self._take(batch)
             if not (len(batch.readings) or batch.events):
                 break
-            self._take(batch)
         self._end_span()
 
     def _close(self, reader: Reader | None) -> None:
