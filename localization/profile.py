@@ -31,7 +31,9 @@ STEP_M = 0.01
 SLACK_M = 0.10
 #: Spread of a tag's depth about the plan's.
 DEPTH_SIGMA_M = 0.025
-#: and on open racks heard by several antenna heights, whose phases tell it; the depths tried there.
+#: on open racks, whose tags stand less in line,
+OPEN_DEPTH_SIGMA_M = 0.04
+#: and on those heard by several antenna heights, whose phases tell it; the depths tried there.
 FREE_DEPTH_SIGMA_M, FREE_DEPTHS_M = 0.06, (-0.12, 0.0, 0.12)
 #: Few cells agree somewhere by chance: this many more, as coherent as in filled shelves, temper what a tag's own say.
 USUAL_CELLS, USUAL_R2 = 10.0, 0.4
@@ -162,7 +164,7 @@ def _hypotheses_of(frames: Frames, face: int, low: float, high: float) -> tuple[
         # One height of antennas says nothing of above or below: tags are near the height the antenna was put at.
         heights = low + np.array([0.0, 0.1, 0.2, 0.3])
         prior, spread = -0.5 * ((heights - low) / BEYOND_ANTENNAS_M) ** 2, 0.05
-    depths, depth_prior, depth_sigma = np.zeros(1), np.zeros(1), 0.04
+    depths, depth_prior, depth_sigma = np.zeros(1), np.zeros(1), OPEN_DEPTH_SIGMA_M
     if frames.ids[face] is None:
         depths, depth_sigma = np.arange(UNKNOWN_DEPTH_M[0], UNKNOWN_DEPTH_M[1], 0.08), 0.08
         depth_prior = np.zeros(len(depths))

@@ -10,13 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.calibration import Calibration
-from localization.estimator import REGISTER_READINGS, Localizer
-from localization.faces import Frames, find_candidates
+from localization.estimator import Localizer
+from localization.faces import Frames
 from localization.observations import Mounts, driven_m, observe
-from localization.profile import weigh
-from localization.registration import DOUBT, SURVEYED_SIGMA_M, Registration, register
+from localization.registration import (
+    DOUBT,
+    REGISTER_READINGS,
+    SURVEYED_SIGMA_M,
+    Registration,
+    register,
+)
 from localization.registration_solve import ACROSS_SIGMA_M, AHEAD_SIGMA_M
-from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
+from localization.signal_model import BEAMWIDTH_DEG
 from recording import Recording
 from stacks.plan import Plan
 
@@ -124,8 +129,7 @@ def _registered(
         readings, rows, recording.poses, driven_m(recording.poses), mounts, fitted.ambiguity_.doubled,
         fitted.delays_m_, 0,
     )  # fmt: skip
-    candidates = find_candidates(observations, frames, CORRELATION_M)
-    return register(observations, candidates, frames, weigh(observations, candidates))
+    return register(observations, frames)
 
 
 def _pooled_variance(parts: Sequence[Geometry]) -> Floats:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
-from localization.faces import Candidates, Frames, rows_of
+from localization.faces import Candidates, Frames, find_candidates, rows_of
 from localization.observations import Mounts, Observations
 from localization.profile import (
     DEPTH_SIGMA_M,
@@ -28,12 +28,17 @@ from localization.profile import (
     make_hypotheses,
     received_amplitude,
     refine_all,
+    weigh,
 )
 from localization.registration_solve import State, moved, solve
+from localization.signal_model import CORRELATION_M
+from recording import Readings
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+#: Readings that a run's registration is learnt from; where these are not all, so many of a tag are enough.
+REGISTER_READINGS, SAMPLE_PER_TAG = 400_000, 200
 #: A face is registered by so many tags at least and at most, each heard on so many stretches of track.
 FEWEST_TAGS, MOST_TAGS, FEWEST_WITNESSES = 4, 40, 3.0
 #: A run needs so many in all; of a tag, so many observations are enough.
@@ -105,16 +110,49 @@ class Registration:
         return frames.moved_back(self.depth_m)
 
 
-def register(
-    observations: Observations, candidates: Candidates, frames: Frames, weight: Floats
-) -> Registration | None:
+def sample(readings: Readings) -> Ints:
+    """Choose the readings to register by: whole tags at random; rows sorted by tag and time.
+
+    Where all do not fit, no tag gives more than its share (200 at least), evenly over its time: a tag beside the
+    dock must not take the place of a hundred.
+    """
+    order = np.argsort(readings.tag, kind="stable")
+    tag = readings.tag[order].astype(np.int64)
+    counts = np.bincount(tag, minlength=len(readings.tags))
+    if len(order) <= REGISTER_READINGS:
+        return order
+    each = max(SAMPLE_PER_TAG, REGISTER_READINGS // max(len(counts), 1))
+    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    every = -(-counts // each)
+    order, tag = order[place % every[tag] == 0], tag[place % every[tag] == 0]
+    counts = np.bincount(tag, minlength=len(readings.tags))
+    by_chance = np.random.default_rng(0).permutation(len(counts))
+    chosen = np.zeros(len(counts), np.bool_)
+    chosen[by_chance[np.cumsum(counts[by_chance]) <= REGISTER_READINGS]] = True
+    return order[chosen[tag]]
+
+
+def with_known(found: Registration | None, known_m: Floats) -> Registration:
+    """Return what the run taught with the depths that the calibration gave it to begin with."""
+    if found is None:
+        return Registration(np.zeros(256), np.zeros(256), known_m, 0, np.zeros(0, np.int64))
+    both = np.isfinite(found.depth_m) | np.isfinite(known_m)
+    total = np.where(both, np.nan_to_num(found.depth_m) + np.nan_to_num(known_m), np.nan)
+    return dataclasses.replace(found, depth_m=total)
+
+
+def register(observations: Observations, frames: Frames) -> Registration | None:
     """Learn the registration from the tags of a run, or None where they cannot tell.
 
     First each face's distance on a grid, by the profile likelihood of its tags over all heights and offsets; then
     distances and phase centres together by Gauss-Newton, each tag's own place eliminated (Schur complement).
     """
-    if not frames.ids or frames.ids[0] is None or len(candidates.tag) == 0:
+    if not frames.ids or frames.ids[0] is None:
         return None
+    candidates = find_candidates(observations, frames, CORRELATION_M)
+    if len(candidates.tag) == 0:
+        return None
+    weight = weigh(observations, candidates)
     chosen = _teachers(observations, candidates, frames, weight)
     if len(chosen) < FEWEST_IN_ALL:
         return None

@@ -13,13 +13,12 @@ import numpy.typing as npt
 from localization.ambiguity import find_ambiguity
 from localization.calibration import Calibration
 from localization.delays import find_delays
-from localization.estimator import REGISTER_READINGS, _sample
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
 from localization.observations import Mounts, Observations, driven_m, observe
 from localization.placing import FEW_CELLS
 from localization.positions import Positions
 from localization.profile import CENTRE_SIGMA_M, CENTRE_WRONG, SLACK_M, power_centre, weigh
-from localization.registration import Registration, register
+from localization.registration import Registration, register, sample
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
 from localization.views.tag_likelihood import Heard, residual_scale, wrapped
 from localization.views.tag_view import Pass, TagView, ViewError
@@ -123,9 +122,7 @@ class TagLooker:
             return
         found = known
         if found is None:
-            observations = self._observe(_sample(self._readings, REGISTER_READINGS))
-            candidates = find_candidates(observations, self._frames, CORRELATION_M)
-            found = register(observations, candidates, self._frames, weigh(observations, candidates))
+            found = register(self._observe(sample(self._readings)), self._frames)
         if found is not None:
             self._mounts, self._frames = found.mounts(self._mounts), found.frames(self._frames)
 

@@ -123,12 +123,12 @@ def test_noise_is_not_taken_for_a_shift(world):
 
 
 def test_a_tag_beside_the_dock_does_not_take_the_place_of_a_hundred(world, monkeypatch):
-    import localization.estimator as estimator
+    import localization.registration as registration
 
     tags = thirty()
     plan, recording = scan(world, tags, 4)
-    monkeypatch.setattr(estimator, "REGISTER_READINGS", len(recording.readings) // 2)
-    monkeypatch.setattr(estimator, "SAMPLE_PER_TAG", 50)
+    monkeypatch.setattr(registration, "REGISTER_READINGS", len(recording.readings) // 2)
+    monkeypatch.setattr(registration, "SAMPLE_PER_TAG", 50)
     found = Localizer(plan).fit(spoiled(recording, farther_m=0.3)).registration_
     assert found is not None
     assert found.depth_m[0] == pytest.approx(0.3, abs=0.06)

@@ -1,0 +1,67 @@
+"""What an estimate tells its reader beside the places: one sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from localization.ambiguity import Ambiguity
+from localization.calibration import Calibration
+from localization.registration import Registration
+from recording import Recording
+from stacks.plan import Plan
+
+#: A face farther off than this is worth a note.
+WORTH_SAYING_M = 0.05
+
+
+def ambiguity_notes(recording: Recording, found: Ambiguity) -> list[str]:
+    """Say how each antenna's phase was taken."""
+    notes: list[str] = []
+    for mount in recording.info.antennas:
+        share = found.share[mount.id]
+        said = (
+            "too few readings to tell"
+            if np.isnan(share)
+            else f"{share:.1%} of neighbouring readings half a turn apart"
+        )
+        taken = "known up to pi" if found.doubled[mount.id] else "known fully"
+        notes.append(f"antenna {mount.id}: phase taken as {taken} (stated {mount.phase_ambiguity}; {said})")
+    return notes
+
+
+def mismatch_notes(recording: Recording, plan: Plan | None, calibration: Calibration) -> list[str]:
+    """Say where plan or calibration seem to be another library's or another robot's."""
+    notes: list[str] = []
+    if plan is not None and plan.site and recording.info.site and plan.site != recording.info.site:
+        notes.append(
+            f"the plan is of site {plan.site!r}, the recording of {recording.info.site!r}: the right plan?"
+        )
+    faces = set() if plan is None else {face.id for face in plan.faces}
+    strange = sorted(set(calibration.face_shift_m) - faces)
+    if strange:
+        notes.append(
+            f"the calibration shifts face {strange[0]!r}, which the plan does not have: the right calibration?"
+        )
+    known = {mount.id for mount in recording.info.antennas}
+    absent = sorted(set(calibration.phase_centre_m) - known)
+    if absent:
+        notes.append(
+            f"the calibration moves antenna {absent[0]}, which the robot does not have: the right calibration?"
+        )
+    return notes
+
+
+def registration_notes(found: Registration | None, ids: Sequence[str | None]) -> list[str]:
+    """Say which faces were found elsewhere than plan and poses say."""
+    if found is None:
+        return []
+    notes: list[str] = []
+    for face in np.flatnonzero(np.abs(np.nan_to_num(found.depth_m)) >= WORTH_SAYING_M).tolist():
+        shift = found.depth_m[face]
+        notes.append(
+            f"face {ids[face]}: its tags stand {abs(shift):.2f} m {'farther from' if shift > 0 else 'nearer to'} the "
+            "robot's way than plan and poses say; taken so"
+        )
+    return notes

@@ -1,0 +1,132 @@
+"""From blocks of places to the columns of positions and coverage."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from localization.calibration import Calibration
+from localization.coverage import make_coverage
+from localization.faces import Candidates, Frames
+from localization.listening import Listening
+from localization.observations import Observations
+from localization.order import rank_on_shelves
+from localization.placing import Places, RunLaw
+from localization.positions import Coverage, Positions
+from recording import Recording
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one block of tags came to."""
+
+    frames: Frames
+    observations: Observations
+    candidates: Candidates
+    places: Places
+    common_m: Floats
+    law: RunLaw | None
+    notes: list[str]
+
+
+def heard_positions(recording: Recording) -> Positions:
+    """Return a row for every tag heard, with no place yet."""
+    readings = recording.readings
+    n = len(readings.tags)
+    tag = readings.tag.astype(np.int64)
+    seen = np.ones(len(tag)) if readings.seen_count is None else readings.seen_count.astype(np.float64)
+    first, last = np.full(n, np.iinfo(np.int64).max), np.zeros(n, np.int64)
+    np.minimum.at(first, tag, readings.t)
+    np.maximum.at(last, tag, readings.t)
+    pairs = np.unique(tag * 256 + readings.antenna)
+    blank = Positions.empty(n)
+    heard = dataclasses.replace(
+        blank,
+        epc=np.array(readings.tags, object) if n else blank.epc,
+        readings=np.round(np.bincount(tag, np.maximum(seen, 1.0), n)).astype(np.int64),
+        antennas=np.bincount(pairs // 256, minlength=n).astype(np.int64),
+        quality=np.zeros(n),
+        heard_from=first,
+        heard_to=last,
+    )
+    return heard.select(np.bincount(tag, minlength=n) > 0) if n else heard
+
+
+def fill_positions(positions: Positions, part: Part, row_of: Ints, calibration: Calibration) -> None:
+    """Write a block's places into the rows of its tags."""
+    places, frames = part.places, part.frames
+    if len(places.tag) == 0:
+        return
+    rows = row_of[part.observations.tag[places.tag]]
+    of_face = np.array([calibration.face_shift_m.get(name or "", 0.0) for name in frames.ids], np.float64)
+    offset = places.offset_m + of_face[places.face]
+    x, y = frames.to_map(places.face, offset, places.depth_m)
+    positions.x_m[rows], positions.y_m[rows], positions.z_m[rows] = x, y, places.height_m
+    positions.sigma_local_m[rows] = places.sigma_m
+    positions.sigma_along_m[rows] = np.hypot(places.sigma_m, part.common_m)
+    positions.quality[rows] = places.quality
+    positions.p_shelf[rows] = places.p
+    named = np.array([frames.ids[f] is not None for f in places.face])
+    faces = np.array([frames.ids[f] for f in places.face], object)
+    positions.face_id[rows[named]] = faces[named]
+    positions.offset_m[rows[named]] = offset[named]
+    positions.shelf_id[rows] = _shelf_ids(frames, places.face, places.shelf)
+    positions.alt_shelf_id[rows] = _shelf_ids(frames, places.alt_face, places.alt_shelf)
+    other = (places.alt_face >= 0) & named
+    positions.alt_offset_m[rows[other]] = (places.alt_offset_m + of_face[places.alt_face])[other]
+    positions.p_alt[rows[other]] = places.p_alt[other]
+    if not named.all():
+        positions.p_shelf[rows[~named]] = np.nan
+
+
+def _shelf_ids(frames: Frames, face: Ints, shelf: Ints) -> npt.NDArray[np.object_]:
+    def name(f: int, s: int) -> str | None:
+        known = frames.faces[f] if f >= 0 else None
+        return known.shelves[s].id if known is not None and s >= 0 else None
+
+    return np.array([name(int(f), int(s)) for f, s in zip(face, shelf, strict=True)] or [], object)
+
+
+def with_ranks(positions: Positions) -> Positions:
+    """Add ranks: on the shelf, or on the face where it has no shelves."""
+    place = np.full(len(positions), -1, np.int64)
+    known = np.array([face is not None for face in positions.face_id], bool)
+    if known.any():
+        names = np.array(
+            [
+                f"{face}\n{shelf or ''}"
+                for face, shelf in zip(positions.face_id[known], positions.shelf_id[known], strict=True)
+            ]
+        )
+        place[known] = np.unique(names, return_inverse=True)[1]
+    rank, p_order = rank_on_shelves(place, positions.offset_m, positions.sigma_local_m)
+    return dataclasses.replace(positions, rank=rank, p_order=p_order)
+
+
+def coverage_of(
+    listening: Listening | None, frames: Frames, law: RunLaw | None, parts: list[Part]
+) -> Coverage:
+    """Map what a tag anywhere would have given, by the read rate the run taught."""
+    if listening is None or law is None or law.rate is None:
+        return Coverage.empty()
+    face, offset, height, count = [np.zeros(0, np.int64)], [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
+    for part in parts:
+        places, candidates = part.places, part.candidates
+        if len(places.tag) == 0:
+            continue
+        number = np.add.reduceat(part.observations.heard[candidates.observation], candidates.start[:-1])
+        good = places.p > 0.5
+        face.append(places.face[good])
+        offset.append(places.offset_m[good])
+        height.append(places.height_m[good])
+        count.append(number[places.candidate[good]])
+    return make_coverage(
+        listening, frames, law.rate, np.concatenate(face), np.concatenate(offset), np.concatenate(height),
+        np.concatenate(count),
+    )  # fmt: skip
