@@ -18,6 +18,7 @@ NAMES = (
     "hf",
     "cut",
     "robustness",
+    "speed",
     "payload",
     "llrp_decode",
 )
