@@ -137,8 +137,8 @@ class _Face:
         self.tags = each * LEVELS
         self.level = np.repeat(np.arange(LEVELS), each)
         pitch = length / each
-        self.offset = np.tile(pitch * (np.arange(each) + 0.5), LEVELS) + rng.normal(0.0, 0.002, self.tags)
-        self.offset = np.clip(self.offset, 0.002, length - 0.002)
+        placed = np.tile(pitch * (np.arange(each) + 0.5), LEVELS) + rng.normal(0.0, 0.002, self.tags)
+        self.offset: Floats = np.clip(placed, 0.002, length - 0.002)
         board = 0.1 + BOARD_M * self.level
         self.height = board + 0.12 + rng.normal(0.0, 0.02, self.tags)
         self.depth = rng.normal(0.0, 0.008, self.tags)
@@ -159,7 +159,7 @@ class _Face:
         # With a face at its right the robot drives towards smaller offsets.
         offset = float(self.face["length_m"]) + LEAD_M - (t - self.start_ns) * 1e-9 * SPEED_MPS
         heading = math.radians(self.face["normal_deg"] - 90.0)
-        x, y = self._map(offset, np.full(len(t), 0.5 * AISLE_M))
+        x, y = self._map(np.asarray(offset, np.float64), np.full(len(t), 0.5 * AISLE_M))
         return Poses(
             t=t, x_m=x, y_m=y, yaw_rad=np.full(len(t), heading),
             sigma_xy_m=np.full(len(t), 0.005, np.float32), sigma_yaw_rad=np.full(len(t), 0.003, np.float32),
@@ -197,8 +197,9 @@ class _Face:
         d = np.sqrt((u - self.offset[tag]) ** 2 + out**2 + rise**2)
         driven = float(self.face["length_m"]) + LEAD_M - u
         t = self.start_ns + np.round(driven / SPEED_MPS * 1e9).astype(np.int64)
-        order = np.argsort(t, kind="stable")
-        tag, antenna, u, d, t, out = (v[order] for v in (tag, antenna, u, d, t, out))
+        by_time = np.argsort(t, kind="stable")
+        tag, antenna, t = tag[by_time], antenna[by_time].astype(np.int64), t[by_time]
+        u, d, out = u[by_time], d[by_time], out[by_time]
         frequency = np.array(CHANNELS_KHZ)[rng.integers(0, len(CHANNELS_KHZ), 4096)][
             ((t - START_NS) // round(HOP_S * 1e9)) % 4096
         ]

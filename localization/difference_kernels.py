@@ -8,6 +8,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from localization.fast_math import sine_cosine
 from localization.kernels import STUDENT_NU
 
 Floats = npt.NDArray[np.float64]
@@ -75,6 +76,7 @@ def fit_differences(
                 b += 1
         most = max(most, count)
     turn, res, rob, wgt = np.zeros(most), np.zeros(most), np.zeros(most), np.zeros(most)
+    are, aim, bre, bim = np.zeros(most), np.zeros(most), np.zeros(most), np.zeros(most)
     jac = np.zeros((most, 3))
     grp, cel = np.zeros(most, np.int64), np.zeros(most, np.int64)
     groups_most = 1
@@ -82,6 +84,7 @@ def fit_differences(
         groups_most = max(groups_most, group[i] + 1)
     gre, gim, gw = np.zeros(groups_most), np.zeros(groups_most), np.zeros(groups_most)
     gj = np.zeros((groups_most, 3))
+    per_turn = 0.5 / math.pi
     for p in range(len(first)):
         n, low = 0, start[second[p]]
         x1, d1, h1, x2, d2, h2 = place[p, 0], place[p, 1], place[p, 2], place[p, 3], place[p, 4], place[p, 5]
@@ -123,15 +126,27 @@ def fit_differences(
                 groups += 1
             i = j
         best, x = -1.0, 0.0
+        # Each step of the grid turns every pair by the same angle as the step before it.
+        for i in range(n):
+            sin, cos = sine_cosine((turn[i] + jac[i, 0] * (GRID_HALF * GRID_STEP_M)) * per_turn)
+            are[i], aim[i] = wgt[i] * cos, wgt[i] * sin
+            sin, cos = sine_cosine(-jac[i, 0] * GRID_STEP_M * per_turn)
+            bre[i], bim[i] = cos, sin
+        used = 0
+        for i in range(n):
+            used = max(used, grp[i] + 1)
         for g in range(-GRID_HALF, GRID_HALF + 1):
-            gre[:] = 0.0
-            gim[:] = 0.0
+            gre[:used] = 0.0
+            gim[:used] = 0.0
             for i in range(n):
-                r = turn[i] - jac[i, 0] * (g * GRID_STEP_M)
-                gre[grp[i]] += wgt[i] * math.cos(r)
-                gim[grp[i]] += wgt[i] * math.sin(r)
+                gre[grp[i]] += are[i]
+                gim[grp[i]] += aim[i]
+            for i in range(n):
+                real = are[i] * bre[i] - aim[i] * bim[i]
+                aim[i] = are[i] * bim[i] + aim[i] * bre[i]
+                are[i] = real
             value = 0.0
-            for q in range(groups_most):
+            for q in range(used):
                 value += math.sqrt(gre[q] * gre[q] + gim[q] * gim[q])
             if value > best:
                 best, x = value, g * GRID_STEP_M
@@ -141,17 +156,21 @@ def fit_differences(
         rob[:n] = 1.0
         i00 = i01 = i02 = 0.0
         for step in range(STEPS + 1):
-            gre[:] = 0.0
-            gim[:] = 0.0
-            gw[:] = 0.0
-            gj[:] = 0.0
+            gre[:used] = 0.0
+            gim[:used] = 0.0
+            gw[:used] = 0.0
+            gj[:used] = 0.0
             for i in range(n):
                 res[i] = turn[i] - jac[i, 0] * x - jac[i, 1] * dep - jac[i, 2] * hei
-                gre[grp[i]] += wgt[i] * rob[i] * math.cos(res[i])
-                gim[grp[i]] += wgt[i] * rob[i] * math.sin(res[i])
+                aim[i], are[i] = sine_cosine(res[i] * per_turn)
+            for i in range(n):
+                gre[grp[i]] += wgt[i] * rob[i] * are[i]
+                gim[grp[i]] += wgt[i] * rob[i] * aim[i]
+            for q in range(used):
+                gre[q] = math.atan2(gim[q], gre[q])
             second_moment = 0.0
             for i in range(n):
-                r = res[i] - math.atan2(gim[grp[i]], gre[grp[i]])
+                r = res[i] - gre[grp[i]]
                 r -= 2.0 * math.pi * math.floor(r / (2.0 * math.pi) + 0.5)
                 res[i] = r
                 rob[i] = (STUDENT_NU + 1.0) / (STUDENT_NU + r * r / (scale * scale))
@@ -163,7 +182,7 @@ def fit_differences(
                 gw[grp[i]] += w
                 for q in range(3):
                     gj[grp[i], q] += w * jac[i, q]
-            for g in range(groups_most):
+            for g in range(used):
                 if gw[g] > 0.0:
                     for q in range(3):
                         gj[g, q] /= gw[g]

@@ -13,6 +13,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from localization.fast_math import sine_cosine
+
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -151,14 +153,19 @@ def refine(
     gtotal = np.zeros(most_groups)
     gnum = np.zeros(most_groups)
     gscale = np.zeros(most_groups)
+    sine, cosine = np.zeros(longest), np.zeros(longest)
+    per_turn = 0.5 / math.pi
     for c in range(len(x0)):
         a, b = start[c], start[c + 1]
         n = b - a
+        groups = 0
+        for i in range(a, b):
+            groups = max(groups, group[i] + 1)
         x, dep, hei = x0[c], depth0[c], height0[c]
         scale = 0.6
         total = 0.0
-        gtotal[:] = 0.0
-        gscale[:] = scale
+        gtotal[:groups] = 0.0
+        gscale[:groups] = scale
         for i in range(n):
             rob[i] = 1.0
             total += weight[a + i]
@@ -168,10 +175,10 @@ def refine(
         cost = 0.0
         m00 = m01 = m02 = m11 = m12 = m22 = 0.0
         for step in range(STEPS + 1):
-            gre[:] = 0.0
-            gim[:] = 0.0
-            gw[:] = 0.0
-            gj[:] = 0.0
+            gre[:groups] = 0.0
+            gim[:groups] = 0.0
+            gw[:groups] = 0.0
+            gj[:groups] = 0.0
             for i in range(n):
                 o = a + i
                 du, dh, dz = u[o] - x, h[o] + dep, z[o] - hei
@@ -180,28 +187,32 @@ def refine(
                 jac[i, 0] = -k[o] * du / d
                 jac[i, 1] = k[o] * dh / d
                 jac[i, 2] = -k[o] * dz / d
-                w = weight[o] * rob[i]
-                g = group[o]
-                gre[g] += w * math.cos(res[i])
-                gim[g] += w * math.sin(res[i])
+                sine[i], cosine[i] = sine_cosine(res[i] * per_turn)
+            for i in range(n):
+                w = weight[a + i] * rob[i]
+                g = group[a + i]
+                gre[g] += w * cosine[i]
+                gim[g] += w * sine[i]
+            for g in range(groups):
+                gre[g] = math.atan2(gim[g], gre[g])
             for i in range(n):
                 g = group[a + i]
-                r = res[i] - math.atan2(gim[g], gre[g])
+                r = res[i] - gre[g]
                 r -= 2.0 * math.pi * math.floor(r / (2.0 * math.pi) + 0.5)
                 res[i] = r
             # Scales from the weighted second moment of the t's weights, held above the thermal floor: of each group,
             # as one antenna may hear a tag directly and another by reflection, drawn towards that of all.
             num, cost = 0.0, 0.0
-            gnum[:] = 0.0
+            gnum[:groups] = 0.0
             for i in range(n):
                 g = group[a + i]
                 q = res[i] * res[i] / (gscale[g] * gscale[g])
                 rob[i] = (STUDENT_NU + 1.0) / (STUDENT_NU + q)
                 gnum[g] += weight[a + i] * rob[i] * res[i] * res[i]
-            for g in range(most_groups):
+            for g in range(groups):
                 num += gnum[g]
             scale = min(max(math.sqrt(num / max(total, 1e-9)), 0.05), 1.5)
-            for g in range(most_groups):
+            for g in range(groups):
                 square = (gnum[g] + SCALE_PRIOR * scale * scale) / (gtotal[g] + SCALE_PRIOR)
                 gscale[g] = min(max(math.sqrt(square), 0.05), 1.5)
                 cost += gtotal[g] * math.log(gscale[g])
@@ -215,7 +226,7 @@ def refine(
                 gw[g] += w
                 for p in range(3):
                     gj[g, p] += w * jac[i, p]
-            for g in range(most_groups):
+            for g in range(groups):
                 if gw[g] > 0.0:
                     for p in range(3):
                         gj[g, p] /= gw[g]

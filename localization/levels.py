@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.faces import Candidates, Frames, rows_of
+from localization.fast_math import arccos_single, log2_single
 from localization.listening import BIN_DB, BINS, Listening, fit_rate
 from localization.observations import Mounts, Observations
 from localization.profile import Fits, Hypotheses
@@ -198,8 +199,9 @@ def _learn(
     face = candidates.face[owner]
     _exposures(
         face, fits.offset_m[best], fits.depth_m[best], hypotheses.height_m[best], listening.where_m, listening.look,
-        listening.column, listening.beamwidth_deg, listening.seconds, listening.facing, frames.origin_m,
-        frames.direction, frames.normal, frames.tag_depth_m, term, bias[listening.antennas], strength - lowest,
+        listening.column, listening.beamwidth_deg, listening.seconds, listening.lane_start, listening.lane_step,
+        listening.lane_u_m, frames.origin_m, frames.direction, frames.normal, frames.tag_depth_m, term,
+        bias[listening.antennas], strength - lowest,
         exposure,
     )  # fmt: skip
     rate = fit_rate(exposure.reshape(-1, BINS), np.asarray(counts, np.float64))
@@ -304,8 +306,9 @@ def _likelihood(
         np.searchsorted(listening.antennas, antenna), observations.rssi_dbm[obs], mounts.beamwidth_deg[antenna],
         1.0 / candidates.density, observations.heard[obs], hypotheses.start, fits.offset_m, fits.depth_m,
         hypotheses.height_m, listening.where_m, listening.look, listening.column, listening.beamwidth_deg,
-        listening.seconds, listening.facing, frames.origin_m, frames.direction, frames.normal, frames.tag_depth_m,
-        law.term, law.bias_db[listening.antennas], law.strength_db, law.strength_sigma_db, law.between_db,
+        listening.seconds, listening.lane_start, listening.lane_step, listening.lane_u_m, frames.origin_m,
+        frames.direction, frames.normal, frames.tag_depth_m, law.term,
+        law.bias_db[listening.antennas], law.strength_db, law.strength_sigma_db, law.between_db,
         law.within_db, law.lowest_db, log_rate, out,
     )  # fmt: skip
     return out
@@ -329,22 +332,32 @@ def _link(
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _expose_one(
     f: int, offset: float, shift: float, height: float, where: Floats, look: Floats, column: Ints, beamwidth: Floats,
-    seconds: Floats, facing: npt.NDArray[np.bool_], origin: Floats, direction: Floats, normal: Floats, depth: Floats,
-    term: Floats, bias: Floats, base: float, out: Floats,
+    seconds: Floats, lane_start: Ints, lane_step: Ints, lane_u: Floats, origin: Floats, direction: Floats,
+    normal: Floats, depth: Floats, term: Floats, bias: Floats, base: float, out: Floats,
 ) -> None:  # fmt: skip
     """Add up the seconds one place was before each antenna, by the link's dB above ``-base``."""
     px = origin[f, 0] + offset * direction[f, 0] - (depth[f] + shift) * normal[f, 0]
     py = origin[f, 1] + offset * direction[f, 1] - (depth[f] + shift) * normal[f, 1]
-    for s in range(len(seconds)):
-        if not facing[f, s]:
-            continue
+    lane = lane_u[lane_start[f] : lane_start[f + 1]]
+    first = lane_start[f] + np.searchsorted(lane, offset - RANGE_M)
+    last = lane_start[f] + np.searchsorted(lane, offset + RANGE_M)
+    for at in range(first, last):
+        s = lane_step[at]
         dx, dy = px - where[s, 0], py - where[s, 1]
-        if dx * dx + dy * dy > RANGE_M * RANGE_M:
+        flat = dx * dx + dy * dy
+        if flat > RANGE_M * RANGE_M:
             continue
+        # As in _link, in single precision: this only chooses a bin.
+        dz = height - where[s, 2]
+        square = flat + dz * dz + 1e-12
+        cos = (dx * look[s, 0] + dy * look[s, 1] + dz * look[s, 2]) / math.sqrt(square)
+        angle = math.degrees(arccos_single(min(max(cos, -1.0), 1.0))) / beamwidth[s]
         value = (
             base
             + bias[column[s]]
-            + _link(dx, dy, height - where[s, 2], look[s, 0], look[s, 1], look[s, 2], beamwidth[s], term)
+            + term[0] * 3.0102999566 * log2_single(max(square, 0.01))
+            - term[1] * min(12.0 * angle * angle, 20.0)
+            + term[2] * 3.0102999566 * log2_single(max(flat / square, 0.01))
         )
         b = min(max(int(value / BIN_DB), 0), out.shape[1] - 1)
         out[column[s], b] += seconds[s]
@@ -353,13 +366,13 @@ def _expose_one(
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _exposures(
     face: Ints, offset: Floats, shift: Floats, height: Floats, where: Floats, look: Floats, column: Ints,
-    beamwidth: Floats, seconds: Floats, facing: npt.NDArray[np.bool_], origin: Floats, direction: Floats,
-    normal: Floats, depth: Floats, term: Floats, bias: Floats, base: Floats, out: Floats,
+    beamwidth: Floats, seconds: Floats, lane_start: Ints, lane_step: Ints, lane_u: Floats, origin: Floats,
+    direction: Floats, normal: Floats, depth: Floats, term: Floats, bias: Floats, base: Floats, out: Floats,
 ) -> None:  # fmt: skip
     for i in range(len(face)):
         _expose_one(
-            face[i], offset[i], shift[i], height[i], where, look, column, beamwidth, seconds, facing, origin,
-            direction, normal, depth, term, bias, base[i], out[i],
+            face[i], offset[i], shift[i], height[i], where, look, column, beamwidth, seconds, lane_start,
+            lane_step, lane_u, origin, direction, normal, depth, term, bias, base[i], out[i],
         )  # fmt: skip
 
 
@@ -368,9 +381,9 @@ def _link_likelihood(
     chosen: Ints, start: Ints, face: Ints, u: Floats, h: Floats, z: Floats, tag_look: Floats, tag_column: Ints,
     rssi: Floats, tag_beamwidth: Floats, weight: Floats, heard: Floats, hypothesis_start: Ints, offset: Floats,
     shift: Floats, height: Floats, where: Floats, look: Floats, column: Ints, beamwidth: Floats, seconds: Floats,
-    facing: npt.NDArray[np.bool_], origin: Floats, direction: Floats, normal: Floats, depth: Floats, term: Floats,
-    bias: Floats, strength: float, strength_sigma: float, between: float, within: float, lowest: float,
-    log_rate: Floats, out: Floats,
+    lane_start: Ints, lane_step: Ints, lane_u: Floats, origin: Floats, direction: Floats, normal: Floats,
+    depth: Floats, term: Floats, bias: Floats, strength: float, strength_sigma: float, between: float,
+    within: float, lowest: float, log_rate: Floats, out: Floats,
 ) -> None:  # fmt: skip
     antennas = len(bias)
     bins = len(log_rate)
@@ -384,11 +397,15 @@ def _link_likelihood(
     count = np.zeros((antennas, bins))
     number = np.zeros(antennas)
     mean = np.zeros(antennas)
+    low, high = np.zeros(antennas, np.int64), np.zeros(antennas, np.int64)
+    linear = np.zeros((antennas, grid + 2 * reach))
+    tops = np.zeros(antennas)
     kernel = np.zeros(2 * reach + 1)
     for e in range(-reach, reach + 1):
         kernel[e + reach] = -0.5 * (e * BIN_DB / between) ** 2
     top = kernel.max()
     norm = math.log(np.exp(kernel - top).sum()) + top
+    factor = np.exp(kernel)
     base = strength - lowest
     for place in range(len(chosen)):
         c = chosen[place]
@@ -398,8 +415,8 @@ def _link_likelihood(
             number[:] = 0.0
             mean[:] = 0.0
             _expose_one(
-                int(face[c]), offset[y], shift[y], height[y], where, look, column, beamwidth, seconds, facing, origin,
-                direction, normal, depth, term, bias, base, exposure,
+                int(face[c]), offset[y], shift[y], height[y], where, look, column, beamwidth, seconds,
+                lane_start, lane_step, lane_u, origin, direction, normal, depth, term, bias, base, exposure,
             )  # fmt: skip
             for i in range(start[c], start[c + 1]):
                 a = tag_column[i]
@@ -415,32 +432,41 @@ def _link_likelihood(
             for a in range(antennas):
                 if number[a] > 0.0:
                     mean[a] /= number[a]
+                low[a], high[a] = bins, -1
+                for b in range(bins):
+                    if exposure[a, b] != 0.0 or count[a, b] != 0.0:
+                        low[a], high[a] = min(low[a], b), b
                 for v in range(grid + 2 * reach):
                     move = v - half - reach
                     total = 0.0
-                    for b in range(bins):
-                        if exposure[a, b] == 0.0 and count[a, b] == 0.0:
-                            continue
+                    for b in range(low[a], high[a] + 1):
                         to = min(max(b + move, 0), bins - 1)
                         total += count[a, b] * log_rate[to] - exposure[a, b] * rate[to]
                     total *= BURST_SHARE
                     gap = (mean[a] - move * BIN_DB) / within
                     value[a, v] = total - 0.5 * number[a] * gap * gap
+                tops[a] = value[a].max()
+                for v in range(grid + 2 * reach):
+                    linear[a, v] = math.exp(value[a, v] - tops[a])
             best = -1e300
             total = 0.0
             for s in range(grid):
                 off = (s - half) * BIN_DB / strength_sigma
                 now = -0.5 * off * off
                 for a in range(antennas):
-                    high = -1e300
-                    for e in range(2 * reach + 1):
-                        high = max(high, value[a, s + e] + kernel[e])
                     mass = 0.0
                     for e in range(2 * reach + 1):
-                        gap = value[a, s + e] + kernel[e] - high
-                        if gap > -30.0:
-                            mass += math.exp(gap)
-                    now += high + math.log(mass) - norm
+                        mass += linear[a, s + e] * factor[e]
+                    if mass > 1e-200:
+                        now += tops[a] + math.log(mass) - norm
+                        continue
+                    # So far from the antenna's best that the exponentials vanish.
+                    most = -1e300
+                    for e in range(2 * reach + 1):
+                        most = max(most, value[a, s + e] + kernel[e])
+                    for e in range(2 * reach + 1):
+                        mass += math.exp(value[a, s + e] + kernel[e] - most)
+                    now += most + math.log(mass) - norm
                 if now > best:
                     total = total * math.exp(best - now) + 1.0
                     best = now

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.faces import LOOKS_AT, OVERHANG_M, SAME_ROW_M, Frames
+from localization.fast_math import arccos_single, log2_single
 from localization.observations import Mounts
 from localization.signal_model import RANGE_M
 from recording import Readings, Recording
@@ -50,6 +51,12 @@ class Listening:
         Which steps look at which faces, by the rule that readings are sorted by.
     antennas : int64 array, shape (a,)
         Antenna ids.
+    lane_start : int64 array, shape (faces + 1,)
+        The steps that look at face ``f`` are ``lane_step[lane_start[f]:lane_start[f + 1]]``, by offset: a place needs
+        only those within reach, however long the run.
+    lane_step : int64 array
+    lane_u_m : float64 array
+        Their offsets along the face.
     """
 
     where_m: Floats
@@ -59,6 +66,9 @@ class Listening:
     seconds: Floats
     facing: npt.NDArray[np.bool_]
     antennas: Ints
+    lane_start: Ints
+    lane_step: Ints
+    lane_u_m: Floats
 
     @classmethod
     def of(cls, recording: Recording, frames: Frames, mounts: Mounts, latency_ns: int) -> Listening:
@@ -66,9 +76,14 @@ class Listening:
         antennas = np.array([mount.id for mount in recording.info.antennas], np.int64)
         where, look, number, seconds = _steps(recording, mounts, latency_ns)
         column = np.searchsorted(np.sort(antennas), number)
+        facing = _facing(where, look, frames)
+        face, step = np.nonzero(facing)
+        u = ((where[step, :2] - frames.origin_m[face]) * frames.direction[face]).sum(axis=1)
+        order = np.lexsort((u, face))
+        start = np.concatenate([[0], np.cumsum(facing.sum(axis=1))]).astype(np.int64)
         return cls(
-            where, look, column, mounts.beamwidth_deg[number], seconds, _facing(where, look, frames),
-            np.sort(antennas),
+            where, look, column, mounts.beamwidth_deg[number], seconds, facing, np.sort(antennas), start,
+            step[order].astype(np.int64), u[order],
         )  # fmt: skip
 
 
@@ -87,8 +102,8 @@ def expected_readings(
     out = np.zeros((len(face), len(listening.antennas), 1))
     _expose(
         face, offset_m, height_m, listening.where_m, listening.look, listening.column, listening.beamwidth_deg,
-        listening.seconds, listening.facing, frames.origin_m, frames.direction, frames.normal, frames.tag_depth_m,
-        rate.pattern_share, rate.per_second, out,
+        listening.seconds, listening.lane_start, listening.lane_step, listening.lane_u_m, frames.origin_m,
+        frames.direction, frames.normal, frames.tag_depth_m, rate.pattern_share, rate.per_second, out,
     )  # fmt: skip
     return out[:, :, 0]
 
@@ -115,8 +130,9 @@ def learn_rate(
         exposure = np.zeros((len(chosen), len(listening.antennas), BINS))
         _expose(
             face[chosen], offset_m[chosen], height_m[chosen], listening.where_m, listening.look, listening.column,
-            listening.beamwidth_deg, listening.seconds, listening.facing, frames.origin_m, frames.direction,
-            frames.normal, frames.tag_depth_m, share, np.zeros(0), exposure,
+            listening.beamwidth_deg, listening.seconds, listening.lane_start, listening.lane_step,
+            listening.lane_u_m, frames.origin_m, frames.direction, frames.normal, frames.tag_depth_m, share,
+            np.zeros(0), exposure,
         )  # fmt: skip
         flat = exposure.reshape(-1, BINS)
         rate = fit_rate(flat, count)
@@ -227,7 +243,7 @@ def _facing(where: Floats, look: Floats, frames: Frames) -> npt.NDArray[np.bool_
     return np.ascontiguousarray((seen & (h <= closest[:, None] + SAME_ROW_M)).T)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def footprint_grid(
     start: Ints, u: Floats, h: Floats, z: Floats, look: Floats, beamwidth: Floats, count: Floats, x_first: Floats,
     x_step: float, x_count: Ints, hypothesis_start: Ints, depth: Floats, height: Floats, pattern_share: float,
@@ -239,32 +255,50 @@ def footprint_grid(
     ``sum over readings of log(rate at the reading / readings expected in all)``. ``log_total`` and ``out`` are laid
     out alike: candidate, hypothesis, offset.
     """
+    longest = 0
     for c in range(len(x_count)):
+        longest = max(longest, x_count[c])
+    value = np.zeros(longest)
+    share, dx = np.float32(pattern_share), np.float32(x_step)
+    low, per_db = np.float32(LOWEST_DB), np.float32(1.0 / BIN_DB)
+    last = np.float32(BINS - 1)
+    for c in range(len(x_count)):
+        n = x_count[c]
         for y in range(hypothesis_start[c], hypothesis_start[c + 1]):
-            row = out_start[c] + (y - hypothesis_start[c]) * x_count[c]
-            for j in range(x_count[c]):
-                x = x_first[c] + x_step * j
-                value = 0.0
-                for i in range(start[c], start[c + 1]):
-                    if count[i] == 0.0:
-                        continue
-                    du, dh, dz = x - u[i], -(h[i] + depth[y]), height[y] - z[i]
-                    d = math.sqrt(du * du + dh * dh + dz * dz) + 1e-6
-                    cos = (du * look[i, 0] + dh * look[i, 1] + dz * look[i, 2]) / d
-                    angle = math.degrees(math.acos(min(max(cos, -1.0), 1.0))) / beamwidth[i]
-                    quality = -20.0 * math.log10(max(d, 0.1)) - pattern_share * min(
-                        12.0 * angle * angle, 20.0
-                    )
-                    b = min(max(int((quality - LOWEST_DB) / BIN_DB), 0), BINS - 1)
-                    value += count[i] * (log_rate[b] - log_total[row + j])
-                out[row + j] = value
+            row = out_start[c] + (y - hypothesis_start[c]) * n
+            value[:n] = 0.0
+            total = 0.0
+            for i in range(start[c], start[c + 1]):
+                if count[i] == 0.0:
+                    continue
+                total += count[i]
+                # From the reading's own place, so that single precision is enough.
+                du0 = np.float32(x_first[c] - u[i])
+                dh, dz = np.float32(-(h[i] + depth[y])), np.float32(height[y] - z[i])
+                across = dh * dh + dz * dz
+                along, aside = np.float32(look[i, 0]), np.float32(dh * look[i, 1] + dz * look[i, 2])
+                per_beam = np.float32(180.0 / math.pi / beamwidth[i])
+                number = count[i]
+                for j in range(n):
+                    du = du0 + dx * np.float32(j)
+                    square = max(du * du + across, np.float32(1e-12))
+                    quality = np.float32(-3.0102999566) * log2_single(max(square, np.float32(0.01)))
+                    if share > np.float32(0.0):
+                        cos = (du * along + aside) / np.float32(math.sqrt(square))
+                        cos = min(max(cos, np.float32(-1.0)), np.float32(1.0))
+                        angle = arccos_single(cos) * per_beam
+                        quality -= share * min(np.float32(12.0) * angle * angle, np.float32(20.0))
+                    b = int(min(max((quality - low) * per_db, np.float32(0.0)), last))
+                    value[j] += number * log_rate[b]
+            for j in range(n):
+                out[row + j] = value[j] - total * log_total[row + j]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _expose(
     face: Ints, offset: Floats, height: Floats, where: Floats, look: Floats, column: Ints, beamwidth: Floats,
-    seconds: Floats, facing: npt.NDArray[np.bool_], origin: Floats, direction: Floats, normal: Floats, depth: Floats,
-    pattern_share: float, rate: Floats, out: Floats,
+    seconds: Floats, lane_start: Ints, lane_step: Ints, lane_u: Floats, origin: Floats, direction: Floats,
+    normal: Floats, depth: Floats, pattern_share: float, rate: Floats, out: Floats,
 ) -> None:  # fmt: skip
     """Add up the seconds each place was before each antenna, by link quality; with a rate, the readings instead.
 
@@ -274,9 +308,11 @@ def _expose(
         f = face[i]
         px = origin[f, 0] + offset[i] * direction[f, 0] - depth[f] * normal[f, 0]
         py = origin[f, 1] + offset[i] * direction[f, 1] - depth[f] * normal[f, 1]
-        for s in range(len(seconds)):
-            if not facing[f, s]:
-                continue
+        lane = lane_u[lane_start[f] : lane_start[f + 1]]
+        first = lane_start[f] + np.searchsorted(lane, offset[i] - RANGE_M)
+        last = lane_start[f] + np.searchsorted(lane, offset[i] + RANGE_M)
+        for at in range(first, last):
+            s = lane_step[at]
             dx, dy = px - where[s, 0], py - where[s, 1]
             flat = dx * dx + dy * dy
             if flat > RANGE_M * RANGE_M:
@@ -284,8 +320,10 @@ def _expose(
             dz = 0.0 if math.isnan(height[i]) else height[i] - where[s, 2]
             d = math.sqrt(flat + dz * dz) + 1e-6
             cos = (dx * look[s, 0] + dy * look[s, 1] + dz * look[s, 2]) / d
-            angle = math.degrees(math.acos(min(max(cos, -1.0), 1.0))) / beamwidth[s]
-            quality = -20.0 * math.log10(max(d, 0.1)) - pattern_share * min(12.0 * angle * angle, 20.0)
+            angle = math.degrees(arccos_single(min(max(cos, -1.0), 1.0))) / beamwidth[s]
+            quality = -6.0205999133 * log2_single(max(d, 0.1)) - pattern_share * min(
+                12.0 * angle * angle, 20.0
+            )
             b = min(max(int((quality - LOWEST_DB) / BIN_DB), 0), BINS - 1)
             if len(rate) > 0:
                 out[i, column[s], 0] += seconds[s] * rate[b]
