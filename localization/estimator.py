@@ -28,6 +28,7 @@ from localization.profile import Fits, Hypotheses, Image, fit, image, make_hypot
 from localization.registration import Registration, register, sample, with_known
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
+from localization.thermal import refine_thermal
 from recording import Readings, Recording
 from stacks.plan import Plan
 
@@ -36,7 +37,7 @@ Ints = npt.NDArray[np.int64]
 Progress = Callable[[float, str], None]
 
 #: Parts an estimator can do without.
-PARTS = ("registration", "footprint", "passes", "differences", "scatterers")
+PARTS = ("registration", "footprint", "passes", "differences", "thermal", "scatterers")
 #: Readings handled at once (in whole tags): bounds memory whatever the night's length.
 BLOCK_READINGS = 100_000
 #: How often the first block is fitted anew with the read rate it taught.
@@ -306,6 +307,8 @@ class _Work:
         places = place_by_rssi(observations, candidates, places, frames)
         if "differences" not in localizer.without:
             places = place_by_differences(observations, candidates, places, weight)
+        if "thermal" not in localizer.without:
+            places = refine_thermal(observations, candidates, hypotheses, places, frames)
         notes: list[str] = []
         if "scatterers" not in localizer.without:
             places, notes = refine_dense(observations, candidates, hypotheses, places, frames)

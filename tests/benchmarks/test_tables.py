@@ -77,17 +77,34 @@ def test_the_bound_is_the_closed_form_of_an_even_aperture():
         "E2", face, along, away * flat, 0.0 * flat, 0.0 * flat, k * flat, -50.0 * flat, np.zeros(n, int), n, 1
     )
     g = 1 - (2 * away / length) * np.arctan(length / (2 * away))
-    assert free_space._bound(view, (1.0, 0.0, 0.0), sigma * flat) == pytest.approx(
-        sigma / (k * np.sqrt(n * g)), rel=1e-3
-    )
+    closed = sigma / (k * np.sqrt(n * g))
+    known, unknown = (1e-6, 1e-6), (1.0, 1.0)
+    assert free_space.bound_m(view, (1.0, 0.0, 0.0), sigma * flat, known) == pytest.approx(closed, rel=1e-3)
+    # Seen evenly from both sides, depth and height say nothing of the offset; seen from one, they do.
+    assert free_space.bound_m(view, (1.0, 0.0, 0.0), sigma * flat, unknown) == pytest.approx(closed, rel=1e-3)
+    beside = free_space.bound_m(view, (1.6, 0.0, 0.0), sigma * flat, unknown)
+    assert beside > 2 * free_space.bound_m(view, (1.6, 0.0, 0.0), sigma * flat, known)
 
 
 def test_our_error_is_held_against_the_bound():
-    recording, plan = free_space.free_space(4.0, books=24, speed_mps=0.1)
-    found = free_space.held_against_bound(recording, plan, 999, 4.0)
-    assert found.tags > 5
-    assert 0.3 < found.typical < 10
+    held = free_space.held_against_bound(free_space.free_space(4.0, books=60, speed_mps=0.05), 999)
+    found = free_space.ratio_of([held, held], 999)
+    assert found.tags == 2 * len(held.bound_m) > 40
+    assert 0.7 < found.ratio < 1.4
+    assert 0.7 < found.best_ratio < 1.4
     assert found.ratio == pytest.approx(found.error_cm / found.bound_cm)
+    assert found.wrong == 0.0
+
+
+def test_another_peak_is_told_apart_from_an_error_on_the_right_one():
+    bound = np.full(100, 0.01)
+    error = np.random.default_rng(1).normal(0.0, 0.01, 100)
+    error[:5] = 0.2
+    held = free_space.Held(bound, error, np.zeros(100), np.full(100, 0.01), 0.1)
+    found = free_space.ratio_of([held], 10)
+    assert found.wrong == pytest.approx(0.05) and found.best_wrong == 0.0
+    assert 0.8 < found.ratio < 1.2
+    assert found.all_cm > 4.0
 
 
 def test_plots_are_svg_with_a_line_for_each_method_and_a_gap_for_what_is_missing(tmp_path):
