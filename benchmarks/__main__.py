@@ -15,6 +15,7 @@ NAMES = (
     "free_space",
     "ablation",
     "calibrated",
+    "nights",
     "hf",
     "cut",
     "robustness",

@@ -25,12 +25,13 @@ from sim.motion import Drift
 from sim.presets import RadioParameters
 from sim.propagation import SPEED_OF_LIGHT_MPS
 from sim.radio import Radio
-from sim.record import record
+from sim.record import START_NS, record
 from sim.robot import RobotDescription
 from stacks.plan import read_plan
 
 Floats = npt.NDArray[np.float64]
 
+DAY_NS: Final = 86_400 * 10**9
 PITCH_M: Final = 0.08  # of the slide's rows whose residuals the books' tags have
 MEDIAN_BOOK_M: Final = 0.023
 END_METAL: Final = (0.19, 0.44)
@@ -215,15 +216,7 @@ def scan(world: World, folder: Path) -> Scanned:
     twin = replace(twin, readings=twin.readings.select(kept))
     poses, drift = _drifting(recording.poses, world)
     latency_s = world.trouble * world.latency_s
-    late = round(latency_s * 1e9)
-    activity = recording.activity
-    assert activity is not None
-    spoiled = replace(
-        recording,
-        poses=poses,
-        readings=replace(recording.readings, t=recording.readings.t + late),
-        activity=replace(activity, t_start=activity.t_start + late, t_end=activity.t_end + late),
-    )
+    spoiled = _late(replace(recording, poses=poses), latency_s)
     exact = _as_it_was(twin, library)
     joined = replace(
         spoiled,
@@ -235,6 +228,42 @@ def scan(world: World, folder: Path) -> Scanned:
         for name, one in (("recording", spoiled), ("for-peers", joined))
     )
     return Scanned(path, for_peers, exact, drift, latency_s)
+
+
+def night(world: World, library: Library, number: int, folder: Path) -> Path:
+    """Scan a library on one more night, into ``folder``: the same metal, robot and clock, other noise, path and drift.
+
+    Parameters
+    ----------
+    world : World
+        How it is scanned.
+    library : Library
+        What is scanned (:func:`library_of` of the world).
+    number : int
+        Of the night, from 0.
+    folder : Path
+    """
+    tonight = replace(world, seed=world.seed + 1000 * (number + 1))
+    started_ns = START_NS + number * DAY_NS
+    recording, _ = _kept(_driven(library, tonight, folder / "scan", started_ns), tonight)
+    poses, _ = _drifting(recording.poses, tonight)
+    return write_recording(
+        folder / "recording",
+        _late(replace(recording, poses=poses), world.trouble * world.latency_s),
+        plan=recording.plan_path,
+        holdings=recording.holdings_path,
+    )
+
+
+def _late(recording: Recording, latency_s: float) -> Recording:
+    """Return the recording with the reader's stamps late."""
+    late, activity = round(latency_s * 1e9), recording.activity
+    assert activity is not None
+    return replace(
+        recording,
+        readings=replace(recording.readings, t=recording.readings.t + late),
+        activity=replace(activity, t_start=activity.t_start + late, t_end=activity.t_end + late),
+    )
 
 
 def reached(scanned: Scanned) -> Reached:
@@ -288,7 +317,7 @@ def residual(view: View, along_m: float, depth_m: float, height_m: float) -> Flo
     return np.angle(turn * np.conj(turn.mean()))
 
 
-def _driven(library: Library, world: World, folder: Path) -> Recording:
+def _driven(library: Library, world: World, folder: Path, started_ns: int = START_NS) -> Recording:
     """Return a library's scan."""
     return read_recording(
         record(
@@ -298,6 +327,7 @@ def _driven(library: Library, world: World, folder: Path) -> Recording:
             speed_mps=world.speed_mps,
             seed=world.seed + 1,
             listening=Listening(rf_mode=RF_MODE),
+            started_ns=started_ns,
         )
     )
 

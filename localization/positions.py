@@ -72,6 +72,10 @@ class Positions:
         The second best place.
     heard_from, heard_to : int64 array, shape (n,)
         First and last reading, ns UTC.
+    p_present : float64 array, shape (n,)
+        Of several nights: posterior that the tag is there on the last of them; NaN of one night, which heard it.
+    p_moved : float64 array, shape (n,)
+        Of several nights: posterior that it then stands elsewhere than where it was first heard.
     """
 
     epc: Texts
@@ -94,6 +98,8 @@ class Positions:
     p_alt: Floats
     heard_from: Ints
     heard_to: Ints
+    p_present: Floats
+    p_moved: Floats
 
     _types: ClassVar[dict[str, pa.DataType]] = {
         "epc": _TEXT, "x_m": _FLOAT, "y_m": _FLOAT, "z_m": _FLOAT, "sigma_along_m": _FLOAT,
@@ -101,7 +107,9 @@ class Positions:
         "antennas": pa.uint8(), "quality": _FLOAT, "face_id": _TEXT, "shelf_id": _TEXT,
         "offset_m": _FLOAT, "p_shelf": _FLOAT, "rank": _COUNT, "p_order": _FLOAT, "alt_shelf_id": _TEXT,
         "alt_offset_m": _FLOAT, "p_alt": _FLOAT, "heard_from": _TIME, "heard_to": _TIME,
+        "p_present": _FLOAT, "p_moved": _FLOAT,
     }  # fmt: skip
+    _where_told: ClassVar[tuple[str, ...]] = ("p_present", "p_moved")
 
     def __post_init__(self) -> None:
         _check_lengths(self)
@@ -117,6 +125,11 @@ class Positions:
     def select(self, index: npt.ArrayLike) -> Positions:
         """Return the rows of a mask or of indices, in that order."""
         return _select(self, index)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the columns' names, in the order of the fields."""
+        return tuple(cls._types)
 
     @classmethod
     def empty(cls, n: int = 0) -> Positions:
@@ -154,6 +167,7 @@ class Coverage:
         "face_id": _TEXT, "level": _COUNT, "shelf_id": _TEXT, "from_m": _FLOAT, "to_m": _FLOAT,
         "readings": _FLOAT, "p_heard": _FLOAT,
     }  # fmt: skip
+    _where_told: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         _check_lengths(self)
@@ -164,6 +178,11 @@ class Coverage:
     def select(self, index: npt.ArrayLike) -> Coverage:
         """Return the rows of a mask or of indices, in that order."""
         return _select(self, index)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the columns' names, in the order of the fields."""
+        return tuple(cls._types)
 
     @classmethod
     def empty(cls, n: int = 0) -> Coverage:
@@ -233,7 +252,10 @@ def _blank(kind: Any, n: int) -> npt.NDArray[Any]:
 
 def _write(path: Path, table: Positions | Coverage, format_name: str) -> None:
     arrays: list[pa.Array] = []
-    for name, kind in table._types.items():
+    # Columns that only some tables have are left out of the others.
+    untold = {name for name in table._where_told if np.isnan(getattr(table, name)).all()}
+    types = {name: kind for name, kind in table._types.items() if name not in untold}
+    for name, kind in types.items():
         values = getattr(table, name)
         if kind == _FLOAT:
             arrays.append(pa.array(values, kind, from_pandas=True))
@@ -242,7 +264,7 @@ def _write(path: Path, table: Positions | Coverage, format_name: str) -> None:
         else:
             arrays.append(pa.array(values, kind))
     schema = pa.schema(
-        list(table._types.items()), metadata={"format": format_name, "maker": "nightstack localization"}
+        list(types.items()), metadata={"format": format_name, "maker": "nightstack localization"}
     )
     partial = path.with_name(path.name + ".partial")
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), partial, compression="zstd")

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from nightstack import __version__
-from nightstack.commands import calibrate, demo, doctor, readers, recordings, robot, serve, simulate
+from nightstack.commands import calibrate, demo, doctor, nights, readers, recordings, robot, serve, simulate
 from nightstack.errors import BAD_INPUT, DONE, FAILED, STOPPED, exit_status, one_line
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ serve.register(app)
 robot.register(app)
 recordings.register(app)
 calibrate.register(app)
+nights.register(app)
 simulate.register(app)
 readers.register(app)
 doctor.register(app)

@@ -39,6 +39,7 @@ _INPUT_ERRORS = frozenset(
         "SpoolError",
         "PositionsError",
         "CalibrationError",
+        "NightsError",
     }
 )
 

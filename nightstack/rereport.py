@@ -40,7 +40,7 @@ def find_run(run: str, data: Path) -> RunPlace:
     Parameters
     ----------
     run
-        Run id, folder of a run in ``DATA/runs``, or recording folder.
+        Run id, folder of a run in ``DATA/runs``, recording folder, or a folder that ``combine`` wrote.
     data
         The service's data folder.
 
@@ -94,7 +94,7 @@ def report_again(
     """
     from localization import localize
     from localization.positions import read_coverage, read_positions, write_coverage, write_positions
-    from recording import read_recording
+    from nightstack.combined import open_run
     from reports import make_report, write_documents
     from stacks.holdings import read_holdings
     from stacks.plan import read_plan
@@ -107,16 +107,16 @@ def report_again(
         raise InputError(
             f"--time-zone: {time_zone!r} is no IANA zone; write for example Europe/Berlin"
         ) from None
-    heard = read_recording(place.recording, truth=False)
+    heard = open_run(place.recording)
     plan = read_plan(heard.plan_path) if heard.plan_path is not None else None
     holdings = read_holdings(heard.holdings_path) if heard.holdings_path is not None else None
     positions_file, coverage_file = (place.folder / f"{name}.parquet" for name in ("positions", "coverage"))
     output_folder(out).mkdir(parents=True, exist_ok=True)
     notes: tuple[str, ...] = ()
-    if positions_file.exists() and coverage_file.exists():
+    if heard.recording is None or (positions_file.exists() and coverage_file.exists()):
         positions, coverage = read_positions(positions_file), read_coverage(coverage_file)
     else:
-        found = localize(heard, plan, progress=lambda share, what: progress(0.8 * share, what))
+        found = localize(heard.recording, plan, progress=lambda share, what: progress(0.8 * share, what))
         positions, coverage, notes = found.positions, found.coverage, tuple(found.notes)
         write_positions(out / "positions.parquet", positions)
         write_coverage(out / "coverage.parquet", coverage)
@@ -137,7 +137,7 @@ def report_again(
             *notes,
             *(holdings.notes if holdings is not None else ()),
         ],
-        readings=len(heard.readings),
+        readings=heard.readings,
         time_zone=time_zone,
     )
     return write_documents(report, out)

@@ -15,6 +15,7 @@ from reports.deaf import doubt_silence
 from reports.exceptions_csv import number_findings
 from reports.findings import KINDS, Finding, finding_id
 from reports.gaps import Gap, Gaps
+from reports.gone import split_gone, weigh_gone
 from reports.misplaced import Judgement, judge
 from reports.missing import Silent, expected_copies, find_silent, silent_in_zones
 from reports.places import Places
@@ -80,6 +81,7 @@ def find_in(
     chosen: Policy,
 ) -> list[Finding]:
     """Do the work of `find_exceptions` on a catalogue already joined with its plan."""
+    positions, gone = split_gone(positions)
     shelved = Shelved.of(positions, catalogue, places)
     heard = Heard(coverage, places, scanned, chosen.scanned_from)
     behind = heard_from_behind(shelved, catalogue, places, heard, chosen)
@@ -90,6 +92,7 @@ def find_in(
     gaps = Gaps(shelved, catalogue, places, verdict.right)
     expected = expected_copies(catalogue, heard.asked)
     silent = find_silent(expected, shelved, catalogue, places, heard, gaps, chosen, likely_behind)
+    silent = weigh_gone(silent, gone, catalogue)
     silent, doubted = doubt_silence(silent, expected, catalogue, places, chosen)
 
     zones = heard.zones() if len(places) else []
@@ -263,6 +266,7 @@ def _missing_findings(silent: Silent, c: Catalogue, gaps: Gaps, policy: Policy) 
         evidence = T.missing(
             float(silent.p_heard[row]), None if np.isnan(near) else near, T.missing_place(left, right)
         )
+        evidence += T.heard_earlier() if silent.earlier[row] else ""
         offset = float(silent.offset_m[row])
         yield _book(
             c,

@@ -39,6 +39,8 @@ class Silent:
         Probability that it is not on its shelf; 0 where the shelf was not scanned.
     offset_m : float64 array, shape (n,)
         Middle of the place where it should stand; NaN where only the shelf is known.
+    earlier : bool array, shape (n,)
+        Heard on an earlier night of several (`reports.gone`).
     """
 
     copy: Ints
@@ -46,6 +48,7 @@ class Silent:
     near_readings: Floats
     missing: Floats
     offset_m: Floats
+    earlier: Bools
 
 
 def expected_copies(catalogue: Catalogue, asked: Bools) -> Ints:
@@ -104,7 +107,7 @@ def find_silent(
     missing = np.where(p_heard < policy.scanned_from, 0.0, missing)
     both = (left >= 0) & (right >= 0)
     offset = np.where(both, 0.5 * (x[left] + x[right]), np.nan) if len(x) else np.full(len(copy), np.nan)
-    return Silent(copy, p_heard, near, np.minimum(missing, 0.995), offset)
+    return Silent(copy, p_heard, near, np.minimum(missing, 0.995), offset, np.zeros(len(copy), bool))
 
 
 def _posterior(silent: Floats, expected: int, policy: Policy) -> Floats:

@@ -15,6 +15,7 @@ from recording import Events, RunInfo
 from reports.books import Catalogue
 from reports.exceptions import find_in, sort_walking
 from reports.findings import KINDS, Finding
+from reports.gone import split_gone
 from reports.missing import expected_copies
 from reports.places import Places
 from reports.policy import Policy
@@ -159,7 +160,8 @@ def make_report(
     if findings is None and positions is not None:
         findings = find_in(heard, coverage, places, catalogue, scanned, locations, chosen)
     findings = findings or []
-    summary = _summarize(heard, coverage, places, catalogue, findings, scanned, readings, chosen)
+    here, _ = split_gone(heard)
+    summary = _summarize(here, coverage, places, catalogue, findings, scanned, readings, chosen)
     return RunReport(
         info=info,
         findings=tuple(sort_walking(list(findings), places)),
@@ -168,7 +170,7 @@ def make_report(
         state=state,
         troubles=_troubles(state, reason, events, positions, coverage, plan, holdings),
         notes=tuple(dict.fromkeys(notes)),
-        positions=positions,
+        positions=None if positions is None else here,
         ended_at=ended_at,
         time_zone=time_zone,
         link=link,

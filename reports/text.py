@@ -123,6 +123,10 @@ class T:
         return said + _(", and its neighbours gave {n} readings each.").format(n=f"{near:.0f}")
 
     @staticmethod
+    def heard_earlier() -> str:
+        return " " + _("It was heard on an earlier night.")
+
+    @staticmethod
     def missing_place(left: str, right: str) -> str:
         if left and right:
             return _("between {left} and {right}").format(left=left, right=right)

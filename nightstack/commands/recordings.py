@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from localization import Calibration, Localizer
     from localization.evaluation import Evaluation
     from localization.positions import Coverage, Positions
+    from nightstack.combined import Opened
     from recording import Recording, Truth
     from stacks.plan import Plan
 
@@ -136,7 +137,9 @@ def localize(
 
 
 def exceptions(
-    recording: RecordingFolder,
+    recording: Annotated[
+        Path, typer.Argument(help="A recording folder, or one that `combine` wrote.", metavar="RECORDING")
+    ],
     positions: Annotated[
         Path | None,
         typer.Option(
@@ -154,11 +157,11 @@ def exceptions(
     as_json: AsJson = False,
 ) -> None:
     """List what is misshelved, missing or not scanned; writes exceptions.csv."""
-    from recording import read_recording
+    from nightstack.combined import open_run
     from reports import find_exceptions, write_exceptions
     from stacks.holdings import read_holdings
 
-    heard = read_recording(recording, truth=False)
+    heard = open_run(recording)
     target = output_file(out if out is not None else recording / "exceptions.csv")
     _say_notes(heard.notes, as_json)
     the_plan = _plan_of(heard, plan)
@@ -301,13 +304,13 @@ def _localize(
 
 
 def _positions_of(
-    heard: Recording, plan: Plan, folder: Path, positions: Path | None, *, quiet: bool
+    heard: Opened, plan: Plan, folder: Path, positions: Path | None, *, quiet: bool
 ) -> tuple[Positions, Coverage | None]:
     from localization.positions import read_coverage, read_positions
 
     file = positions if positions is not None else folder / "positions.parquet"
-    if positions is None and not file.exists():
-        found = _localize(heard, plan, None, 1, quiet=quiet).localization_
+    if positions is None and not file.exists() and heard.recording is not None:
+        found = _localize(heard.recording, plan, None, 1, quiet=quiet).localization_
         return found.positions, found.coverage
     if not file.is_file():
         raise InputError(f"{file}: no such file; `nightstack localize {folder}` makes it")
@@ -318,7 +321,7 @@ def _positions_of(
     return read_positions(file), read_coverage(coverage_file)
 
 
-def _plan_of(heard: Recording, plan: Path | None) -> Plan | None:
+def _plan_of(heard: Recording | Opened, plan: Path | None) -> Plan | None:
     from stacks.plan import read_plan
 
     file = plan if plan is not None else heard.plan_path

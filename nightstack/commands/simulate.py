@@ -15,6 +15,8 @@ _app = typer.Typer(
     no_args_is_help=True, help="The simulated library: make it, scan it, serve it.", rich_markup_mode=None
 )
 
+DAY_NS = 86_400 * 10**9
+
 LibraryFolder = Annotated[Path, typer.Argument(help="A folder that `sim library` made.", metavar="LIBRARY")]
 Preset = Annotated[str, typer.Option(help="How hard the radio is: easy, ordinary or harsh.")]
 
@@ -46,9 +48,11 @@ def record(
     speed: Annotated[float, typer.Option(help="Speed in m/s.", min=0.01, max=2.0)] = 0.2,
     preset: Preset = "ordinary",
     seed: Annotated[int, typer.Option(help="Seed of the radio and the drive.")] = 1,
+    night: Annotated[int, typer.Option(help="How many nights after the first one.", min=0)] = 0,
 ) -> None:
     """Scan a simulated library straight into a recording folder with its truth."""
     from sim.library import load_library
+    from sim.record import START_NS
     from sim.record import record as scan
 
     _refuse_full(out)
@@ -61,6 +65,7 @@ def record(
             preset=preset,
             seed=seed,
             progress=tell,
+            started_ns=START_NS + night * DAY_NS,
         )
     typer.echo(f"recorded: {out}")
 
