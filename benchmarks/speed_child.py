@@ -141,10 +141,12 @@ def _localize(folder: Path, path: str, jobs: int) -> int:
     from recording import read_recording
     from stacks.plan import read_plan
 
-    if path != "whole":
-        raise SystemExit(f"no path {path!r} to localize by")
     recording = read_recording(folder, truth=False)
-    made = Localizer(read_plan(folder / "plan.json"), jobs=jobs).fit(recording).localization_
+    made = (
+        Localizer(read_plan(folder / "plan.json"), jobs=jobs, fast=path == "fast")
+        .fit(recording)
+        .localization_
+    )
     write_positions(folder / "positions.parquet", made.positions)
     write_coverage(folder / "coverage.parquet", made.coverage)
     return len(recording.readings)

@@ -33,6 +33,7 @@ def make_coverage(
     tag_offset_m: Floats,
     tag_height_m: Floats,
     tag_readings: Floats,
+    jobs: int = 1,
 ) -> Coverage:
     """Make the coverage of every face of the plan.
 
@@ -40,13 +41,17 @@ def make_coverage(
     ----------
     tag_face, tag_offset_m, tag_height_m, tag_readings : arrays, shape (tags,)
         Tags well placed, and the readings each gave to antennas that look at its face: how much tags differ.
+    jobs : int
+        Threads.
     """
     face, level, shelf, from_m, to_m, height = _cells(frames)
     if len(face) == 0:
         return Coverage.empty()
-    heard = expected_readings(listening, frames, rate, tag_face, tag_offset_m, tag_height_m).sum(axis=1)
+    heard = expected_readings(listening, frames, rate, tag_face, tag_offset_m, tag_height_m, jobs).sum(axis=1)
     size = _dispersion(heard, tag_readings)
-    readings = expected_readings(listening, frames, rate, face, 0.5 * (from_m + to_m), height).sum(axis=1)
+    readings = expected_readings(listening, frames, rate, face, 0.5 * (from_m + to_m), height, jobs).sum(
+        axis=1
+    )
     p_heard = MOST_CERTAIN * (1.0 - (1.0 + readings / size) ** -size)
     ids = np.array([frames.ids[f] for f in face], object)
     return Coverage(ids, level, shelf, from_m, to_m, readings, p_heard)

@@ -16,11 +16,12 @@ from localization.delays import find_delays
 from localization.dense import refine_dense
 from localization.differences import place_by_differences
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
+from localization.fast_run import run_fast
 from localization.hf_output import locate_hf, without_hf
 from localization.listening import Listening
 from localization.notes import ambiguity_notes, mismatch_notes, registration_notes
 from localization.observations import Mounts, Observations, driven_m, observe, tag_blocks
-from localization.output import Part, coverage_of, fill_positions, heard_positions, with_ranks
+from localization.output import Part, coverage_of, fill_positions, heard_positions, joined, with_ranks
 from localization.passes import join_passes
 from localization.placing import Places, RunLaw, Scores, distances, place, place_by_rssi, score
 from localization.positions import Coverage, Positions
@@ -103,6 +104,9 @@ class Localizer:
     without : collection of str
         Of ``PARTS``, those to leave out: what each of them buys is seen by its absence (``python -m benchmarks
         ablation``).
+    fast : bool
+        Place each tag by itself, coarsely first (``fast_run``): many times as fast, for what ``docs/speed.md`` tells.
+        Needs a plan; without one the whole estimator is used.
 
     Attributes
     ----------
@@ -129,6 +133,7 @@ class Localizer:
         calibration: Calibration | None = None,
         jobs: int = 1,
         without: Collection[str] = (),
+        fast: bool = False,
     ) -> None:
         if unknown := sorted(set(without) - set(PARTS)):
             raise ValueError(f"no part {unknown[0]!r} to leave out; there are {', '.join(PARTS)}")
@@ -136,6 +141,7 @@ class Localizer:
         self.plan = plan
         self.calibration = calibration or Calibration()
         self.jobs = jobs
+        self.fast = fast
 
     def fit(self, recording: Recording, *, progress: Progress | None = None) -> Localizer:
         """Estimate every tag's place."""
@@ -143,10 +149,12 @@ class Localizer:
         tell(0.0, "looking at the readings")
         notes: list[str] = []
         mounts = Mounts.of(recording.info, self.calibration, BEAMWIDTH_DEG)
-        positions, whole = heard_positions(recording), recording
-        recording = without_hf(whole)
+        whole, recording = recording, without_hf(recording)
         self.law_ = None
         self.registration_ = None
+        if self.fast and self.plan is not None and self.plan.faces and len(recording.poses.t):
+            return self._fit_fast(self.plan, recording, whole, mounts, tell)
+        positions = heard_positions(whole)
         self.ambiguity_ = find_ambiguity(recording.info, recording.readings, recording.poses)
         if len(recording.poses.t) == 0:
             notes.append("no poses: no tag could be placed")
@@ -189,6 +197,31 @@ class Localizer:
             coverage, notes = coverage if len(coverage.face_id) else covered, [*notes, *said]
         positions = with_ranks(positions)
         self.localization_ = Localization(positions, coverage, tuple(notes))
+        tell(1.0, "done")
+        return self
+
+    def _fit_fast(
+        self, plan: Plan, recording: Recording, whole: Recording, mounts: Mounts, tell: Progress
+    ) -> Localizer:
+        """Estimate every tag's place by the single-tag path."""
+        notes: list[str] = []
+        usable = _usable(recording, mounts, self.calibration, notes)
+        found = run_fast(recording, usable, plan, self.calibration, mounts, self.jobs, tell)
+        self.ambiguity_, self.delays_m_ = found.ambiguity, found.delays_m
+        self.law_, self.registration_ = found.law, found.registration
+        notes = [
+            "each tag placed by itself (fast): no neighbours, no common scatterers",
+            *ambiguity_notes(recording, found.ambiguity),
+            *mismatch_notes(recording, plan, self.calibration),
+            *notes,
+            *registration_notes(found.registration, found.frames.ids),
+        ]
+        positions, coverage = found.positions, found.coverage
+        if whole is not recording:
+            positions = joined(heard_positions(whole), positions)
+            covered, said = locate_hf(whole, plan, mounts, self.calibration, positions)
+            coverage, notes = coverage if len(coverage.face_id) else covered, [*notes, *said]
+        self.localization_ = Localization(with_ranks(positions), coverage, tuple(notes))
         tell(1.0, "done")
         return self
 
@@ -238,7 +271,7 @@ class _Work:
             return None
         found = None
         if "registration" not in self.localizer.without:
-            found = register(self.observe(sample(self.readings)), self._frames)
+            found = register(self.observe(sample(self.readings)), self._frames, jobs=self.localizer.jobs)
         if found is not None:
             self.mounts = found.mounts(self.mounts)
             self.centre_sigma_m = found.centre_sigma(CENTRE_SIGMA_M)
@@ -246,7 +279,9 @@ class _Work:
             found = with_known(found, self._known_depth_m)
         if found is not None:
             self._frames = found.frames(Frames.of_plan(self.localizer.plan))
-        self.listening = Listening.of(self.recording, self._frames, self.mounts, self.latency_ns)
+        self.listening = Listening.of(
+            self.recording, self._frames, self.mounts, self.latency_ns, self.localizer.jobs
+        )
         return found
 
     def observe(self, rows: Ints) -> Observations:

@@ -22,6 +22,9 @@ Ints = npt.NDArray[np.int64]
 #: Degrees of freedom of the residual's Student-t: heavy tails (a third of a dense shelf's residuals exceed 1 rad).
 STUDENT_NU = 4.0
 STEPS = 12
+#: A step shorter than this, with a scale that moved less, is the last but one: nothing would move by a hundredth of a
+#: millimetre any more. The scale is in rad.
+SETTLED_M, SCALE_SHARE = 2e-6, 5.0
 #: A group's residual scale is drawn towards the tag's by so many witnesses.
 SCALE_PRIOR = 5.0
 
@@ -119,6 +122,7 @@ def refine(
     depth_sigma: Floats,
     height_sigma: Floats,
     result: Floats,
+    settled_m: float = SETTLED_M,
 ) -> None:
     """Robust least squares from given starts: offset, depth, height, one phase offset per group and the scale.
 
@@ -134,6 +138,8 @@ def refine(
         Track cell, ascending inside a group.
     x0, depth0, height0, depth_sigma, height_sigma : shape (candidates,)
         Where to begin, and Gaussian priors about ``depth0`` and ``height0``.
+    settled_m : float
+        A step shorter than this (and a scale moved by less than ``SCALE_SHARE`` times it) is the last but one.
     result : shape (candidates, 8)
         Out: offset, depth, height, variance of the offset, scale (rad), robust cost per unit weight, sum of
         weights, number of cells with any weight.
@@ -172,9 +178,10 @@ def refine(
             gtotal[group[a + i]] += weight[a + i]
         prior_d = 1.0 / max(depth_sigma[c], 1e-4) ** 2
         prior_h = 1.0 / max(height_sigma[c], 1e-4) ** 2
-        cost = 0.0
+        cost, settled, scale_before = 0.0, False, 0.0
         m00 = m01 = m02 = m11 = m12 = m22 = 0.0
         for step in range(STEPS + 1):
+            last = step == STEPS or settled
             gre[:groups] = 0.0
             gim[:groups] = 0.0
             gw[:groups] = 0.0
@@ -219,9 +226,9 @@ def refine(
             for i in range(n):
                 g = group[a + i]
                 q = res[i] * res[i] / (gscale[g] * gscale[g])
-                rob[i] = (STUDENT_NU + 1.0) / (STUDENT_NU + q)
-                cost += weight[a + i] * 0.5 * (STUDENT_NU + 1.0) * math.log(1.0 + q / STUDENT_NU)
-                rob[i] /= gscale[g] * gscale[g]
+                if last:
+                    cost += weight[a + i] * 0.5 * (STUDENT_NU + 1.0) * math.log(1.0 + q / STUDENT_NU)
+                rob[i] = (STUDENT_NU + 1.0) / ((STUDENT_NU + q) * gscale[g] * gscale[g])
                 w = weight[a + i] * rob[i]
                 gw[g] += w
                 for p in range(3):
@@ -250,7 +257,7 @@ def refine(
             m22 += prior_h
             v1 -= prior_d * (dep - depth0[c])
             v2 -= prior_h * (hei - height0[c])
-            if step == STEPS:
+            if last:
                 cost += 0.5 * prior_d * (dep - depth0[c]) ** 2 + 0.5 * prior_h * (hei - height0[c]) ** 2
                 break
             # Cofactors of the symmetric 3 x 3.
@@ -267,6 +274,12 @@ def refine(
             x += min(max(s0, -0.03), 0.03)
             dep += min(max(s1, -0.03), 0.03)
             hei += min(max(s2, -0.05), 0.05)
+            if (
+                abs(s0) + abs(s1) + abs(s2) < settled_m
+                and abs(scale - scale_before) < SCALE_SHARE * settled_m
+            ):
+                settled = True
+            scale_before = scale
         k00 = m11 * m22 - m12 * m12
         k01 = m02 * m12 - m01 * m22
         k02 = m01 * m12 - m02 * m11

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.kernels import SCALE_PRIOR, STEPS, STUDENT_NU
+from localization.peaks import APART_M
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -71,3 +72,31 @@ def refine(
     return np.array(
         [*here, max(inverse[0, 0], meat), scale, cost / max(total, 1e-9), total, live.sum()], np.float64
     )
+
+
+def find_peaks(
+    image: Floats, x: Floats, total: float, groups: int, centre: float, read: Floats | None, usual: Floats,
+    footprint_share: float, footprint_wrong: float, centre_sigma: float, centre_wrong: float,
+) -> Floats:  # fmt: skip
+    """Return the four results of one candidate's hypotheses, shape (hypotheses, 4), see ``peaks.find_peaks``.
+
+    ``image`` and ``read`` (on the same offsets ``x``) have the shape (hypotheses, offsets).
+    """
+    r2 = (image.max() / max(total, 1e-9)) ** 2
+    known = max(total * r2 - groups, 0.0) + usual[0] * usual[1]
+    r = np.sqrt(np.clip(known / max(total - groups + usual[0], 1.0), 0.04, 0.95))
+    value = min(r * (2 - r * r) / (1 - r * r), 10.0) * image
+    where_read = np.zeros(image.shape)
+    if read is not None:
+        where_read = read
+        believed = footprint_share * read
+        best_read = believed.max(axis=1, keepdims=True)
+        value = value + np.logaddexp(believed - best_read, footprint_wrong) + best_read
+    value = value + np.logaddexp(-0.5 * ((x - centre) / centre_sigma) ** 2, centre_wrong)
+    top = value.argmax(axis=1)
+    rows = np.arange(len(top))
+    mass = np.exp(value - value.max(axis=1, keepdims=True))
+    near = np.abs(np.arange(len(x)) - top[:, None]) * (x[1] - x[0]) < APART_M
+    second = np.where(near, -np.inf, value).argmax(axis=1)
+    share = (mass * near).sum(axis=1) / mass.sum(axis=1)
+    return np.stack([x[top], share, x[second], where_read[rows, top]], axis=1)

@@ -8,6 +8,7 @@ which tells shelves apart and shows what was not covered.
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numba as nb
@@ -71,10 +72,12 @@ class Listening:
     lane_u_m: Floats
 
     @classmethod
-    def of(cls, recording: Recording, frames: Frames, mounts: Mounts, latency_ns: int) -> Listening:
+    def of(
+        cls, recording: Recording, frames: Frames, mounts: Mounts, latency_ns: int, jobs: int = 1
+    ) -> Listening:
         """Cut the run into steps."""
         antennas = np.array([mount.id for mount in recording.info.antennas], np.int64)
-        where, look, number, seconds = _steps(recording, mounts, latency_ns)
+        where, look, number, seconds = _steps(recording, mounts, latency_ns, jobs)
         column = np.searchsorted(np.sort(antennas), number)
         facing = _facing(where, look, frames)
         face, step = np.nonzero(facing)
@@ -96,9 +99,18 @@ class ReadRate:
 
 
 def expected_readings(
-    listening: Listening, frames: Frames, rate: ReadRate, face: Ints, offset_m: Floats, height_m: Floats
-) -> Floats:
+    listening: Listening, frames: Frames, rate: ReadRate, face: Ints, offset_m: Floats, height_m: Floats,
+    jobs: int = 1,
+) -> Floats:  # fmt: skip
     """Return what tags at the given places would have given to each antenna, shape (n, antennas)."""
+    if jobs > 1 and len(face) > jobs:
+        shares = np.array_split(np.arange(len(face)), jobs)
+
+        def share(rows: Ints) -> Floats:
+            return expected_readings(listening, frames, rate, face[rows], offset_m[rows], height_m[rows])
+
+        with ThreadPoolExecutor(jobs) as pool:
+            return np.concatenate(list(pool.map(share, shares)))
     out = np.zeros((len(face), len(listening.antennas), 1))
     _expose(
         face, offset_m, height_m, listening.where_m, listening.look, listening.column, listening.beamwidth_deg,
@@ -143,7 +155,9 @@ def learn_rate(
     return best
 
 
-def _steps(recording: Recording, mounts: Mounts, latency_ns: int) -> tuple[Floats, Floats, Ints, Floats]:
+def _steps(
+    recording: Recording, mounts: Mounts, latency_ns: int, jobs: int
+) -> tuple[Floats, Floats, Ints, Floats]:
     """Cut the run into steps of each antenna: where it was, where it looked, and how long it listened."""
     poses = recording.poses
     antennas = np.array([mount.id for mount in recording.info.antennas], np.int64)
@@ -158,21 +172,22 @@ def _steps(recording: Recording, mounts: Mounts, latency_ns: int) -> tuple[Float
     middle = (edges[:-1] + np.diff(edges) // 2).astype(np.int64)
     at = poses.at(middle)
     at_edge = np.interp(edges, poses.t, way)
-    where, look, number, seconds = [], [], [], []
-    for antenna in antennas:
-        listened = np.diff(_listened(recording, int(antenna), edges + latency_ns))
+
+    def heard_by(antenna: int) -> tuple[Floats, Floats, Ints, Floats] | None:
+        listened = np.diff(_listened(recording, antenna, edges + latency_ns))
         kept = listened > 0
         if not kept.any():
-            continue
+            return None
         spot, facing = mounts.place(at, np.full(len(middle), antenna))
-        where.append(spot[kept])
-        look.append(facing[kept])
-        number.append(np.full(int(kept.sum()), antenna))
-        alone = less_crowded(recording.readings, int(antenna), edges + latency_ns, at_edge)
-        seconds.append((listened * alone)[kept])
-    if not where:
+        alone = less_crowded(recording.readings, antenna, edges + latency_ns, at_edge)
+        return spot[kept], facing[kept], np.full(int(kept.sum()), antenna), (listened * alone)[kept]
+
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        found = [part for part in pool.map(heard_by, antennas.tolist()) if part is not None]
+    if not found:
         return np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0)
-    return np.concatenate(where), np.concatenate(look), np.concatenate(number), np.concatenate(seconds)
+    where, look, number, seconds = (np.concatenate(column) for column in zip(*found, strict=True))
+    return where, look, number, seconds
 
 
 def less_crowded(readings: Readings, antenna: int, t: Ints, way_m: Floats) -> Floats:
@@ -181,14 +196,13 @@ def less_crowded(readings: Readings, antenna: int, t: Ints, way_m: Floats) -> Fl
     The crowd is the number of tags within reach, those not read included: where the tags read gave ``m`` readings
     each, a share of ``exp(-r)`` with ``r / (1 - exp(-r)) = m`` gave none (Poisson).
     """
-    mine = readings.antenna == antenna
-    place = np.searchsorted(t, readings.t[mine], side="right") - 1
-    inside = (place >= 0) & (place < len(t) - 1)
     stretch = np.floor(way_m / CROWD_M).astype(np.int64)
     number = int(stretch[-1]) + 1
-    key = np.unique(stretch[place[inside]] * 4_294_967_296 + readings.tag[mine][inside].astype(np.int64))
-    heard = np.bincount(stretch[place[inside]], minlength=number).astype(np.float64)
-    tags = np.bincount(key // 4_294_967_296, minlength=number).astype(np.float64)
+    heard, tags = np.zeros(number), np.zeros(number)
+    _crowd(
+        readings.t, readings.tag, readings.antenna, antenna, t, stretch, np.full(len(readings.tags), -1, np.int64),
+        heard, tags,
+    )  # fmt: skip
     if not heard.any():
         return np.ones(len(t) - 1)
     mean = heard / np.maximum(tags, 1.0)
@@ -201,6 +215,29 @@ def less_crowded(readings: Readings, antenna: int, t: Ints, way_m: Floats) -> Fl
     middle = 0.5 * (way_m[:-1] + way_m[1:])
     here = np.exp(np.interp(middle, (np.arange(number) + 0.5) * CROWD_M, np.log(crowd)))
     return np.clip(usual / here, 1.0 / MOST_CROWDING, MOST_CROWDING)
+
+
+@nb.njit(cache=True, nogil=True)
+def _crowd(
+    t: Ints, tag: npt.NDArray[np.uint32], antenna: npt.NDArray[np.uint8], chosen: int, edge: Ints, stretch: Ints,
+    last: Ints, heard: Floats, tags: Floats,
+) -> None:  # fmt: skip
+    """Count one antenna's readings, and the tags they are of, on each stretch of way; ``t`` ascends.
+
+    ``last`` is the stretch each tag was heard on last, -1 at first. The way never falls, so that a stretch once left
+    does not come again.
+    """
+    place = 0
+    for i in range(len(t)):
+        if antenna[i] != chosen or t[i] < edge[0] or t[i] >= edge[len(edge) - 1]:
+            continue
+        while edge[place + 1] <= t[i]:
+            place += 1
+        here = stretch[place]
+        heard[here] += 1.0
+        if last[tag[i]] != here:
+            last[tag[i]] = here
+            tags[here] += 1.0
 
 
 def _listened(recording: Recording, antenna: int, t: Ints) -> Floats:

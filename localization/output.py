@@ -58,6 +58,20 @@ def heard_positions(recording: Recording) -> Positions:
     return heard.select(np.bincount(tag, minlength=n) > 0) if n else heard
 
 
+def joined(every: Positions, some: Positions) -> Positions:
+    """Return the rows of ``every`` with what ``some`` know of the places of theirs."""
+    row = {epc: number for number, epc in enumerate(every.epc.tolist())}
+    at = np.array([row[epc] for epc in some.epc.tolist()], np.int64)
+    columns = {
+        name: getattr(every, name).copy()
+        for name in (f.name for f in dataclasses.fields(every))
+        if name not in ("epc", "readings", "antennas", "heard_from", "heard_to")
+    }
+    for name, values in columns.items():
+        values[at] = getattr(some, name)
+    return dataclasses.replace(every, **columns)
+
+
 def fill_positions(positions: Positions, part: Part, row_of: Ints, calibration: Calibration) -> None:
     """Write a block's places into the rows of its tags."""
     places, frames = part.places, part.frames

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
+from localization.choice import HAND_M, Boards, choose
 from localization.faces import Candidates, Frames, rows_of
 from localization.levels import LinkLaw, learn_link, link_likelihood
 from localization.listening import Listening, ReadRate, learn_rate
@@ -235,70 +235,38 @@ def place(
     k = np.maximum.reduceat(observations.wavenumber[candidates.observation], candidates.start[:-1])[owner]
     spread = local_sigma(fits, k)
     starts = np.flatnonzero(np.append(True, np.diff(tags) != 0)) if len(tags) else np.zeros(0, np.int64)
-    ends = np.append(starts[1:], len(tags))
     n = len(starts)
-    floats = {
-        name: np.full(n, np.nan)
-        for name in ("offset", "depth", "height", "sigma", "p", "alt_offset", "p_alt")
-    }
-    ints = {name: np.full(n, -1, np.int64) for name in ("hypothesis", "shelf", "alt_face", "alt_shelf")}
-    for i, (a, b) in enumerate(zip(starts, ends, strict=True)):
-        rows = np.arange(a, b)
-        log_p = scores.log_posterior[a:b]
-        p = np.exp(log_p - np.logaddexp.reduce(log_p))
-        faces = candidates.face[owner[rows]]
-        shelf = np.array([_shelf(frames, int(f), int(hypotheses.level[y]), float(fits.offset_m[y]))
-                          for f, y in zip(faces, rows, strict=True)])  # fmt: skip
-        place_key = faces * 100_000 + shelf + 1
-        mass = {int(key): float(p[place_key == key].sum()) for key in np.unique(place_key)}
-        first = max(mass, key=lambda key: mass[key])
-        inside = np.flatnonzero(place_key == first)
-        best = inside[p[inside].argmax()]
-        y = rows[best]
-        same_face = faces == faces[best]
-        share = p[same_face] / p[same_face].sum()
-        offsets = fits.offset_m[rows[same_face]]
-        centre = float(fits.offset_m[y])
-        # Hypotheses of other heights that say another offset widen the bar; those a hand's breadth off are other
-        # peaks, whose chance the quality tells.
-        near = np.abs(offsets - centre) < 0.10
-        between = float((share[near] * (offsets[near] - centre) ** 2).sum())
-        sigma = math.sqrt(spread[y] ** 2 + between)
-        on_shelf = _inside(frames, int(faces[best]), int(shelf[best]), centre, sigma)
-        ints["hypothesis"][i], ints["shelf"][i] = y, shelf[best]
-        floats["offset"][i], floats["sigma"][i] = centre, sigma
-        floats["depth"][i] = fits.depth_m[y]
-        weights = p[inside] / p[inside].sum()
-        floats["height"][i] = float((weights * fits.height_m[rows[inside]]).sum())
-        heights = candidates.z[candidates.start[owner[y]] : candidates.start[owner[y] + 1]]
-        if hypotheses.level[y] == 0 and np.ptp(heights) < ONE_HEIGHT_M:
+    found, index = np.full((n, 7), np.nan), np.full((n, 4), -1, np.int64)
+    boards = Boards.of(frames)
+    choose(
+        np.append(starts, len(tags)).astype(np.int64), scores.log_posterior, candidates.face[owner],
+        hypotheses.level, fits.offset_m, fits.depth_m, fits.height_m, spread, boards.start, boards.level,
+        boards.from_m, boards.to_m, boards.left, boards.right, HAND_M, found, index,
+    )  # fmt: skip
+    offset, depth, height, sigma, p, alt_offset, p_alt = (np.ascontiguousarray(column) for column in found.T)
+    chosen, shelf, alt_face, alt_shelf = (np.ascontiguousarray(column) for column in index.T)
+    open_rack = np.flatnonzero(hypotheses.level[chosen] == 0)
+    for i in open_rack:
+        c = owner[chosen[i]]
+        heights = candidates.z[candidates.start[c] : candidates.start[c + 1]]
+        if np.ptp(heights) < ONE_HEIGHT_M:
             # One antenna height cannot tell above from below: the middle of both is the antenna's own.
-            floats["height"][i] = float(np.median(heights))
-        floats["p"][i] = mass[first] * on_shelf
-        rest = {key: value for key, value in mass.items() if key != first}
-        if rest:
-            second = max(rest, key=lambda key: rest[key])
-            others = np.flatnonzero(place_key == second)
-            z = others[p[others].argmax()]
-            ints["alt_face"][i], ints["alt_shelf"][i] = faces[z], shelf[z]
-            floats["alt_offset"][i] = fits.offset_m[rows[z]]
-            floats["p_alt"][i] = rest[second]
-    chosen = ints["hypothesis"]
+            height[i] = float(np.median(heights))
     return Places(
         tag=candidates.tag[owner[chosen]],
         candidate=owner[chosen],
         hypothesis=chosen,
         face=candidates.face[owner[chosen]],
-        shelf=ints["shelf"],
-        offset_m=floats["offset"],
-        depth_m=floats["depth"],
-        height_m=floats["height"],
-        sigma_m=floats["sigma"],
-        p=np.clip(floats["p"], 0.0, 1.0),
-        alt_face=ints["alt_face"],
-        alt_shelf=ints["alt_shelf"],
-        alt_offset_m=floats["alt_offset"],
-        p_alt=floats["p_alt"],
+        shelf=shelf,
+        offset_m=offset,
+        depth_m=depth,
+        height_m=height,
+        sigma_m=sigma,
+        p=p,
+        alt_face=alt_face,
+        alt_shelf=alt_shelf,
+        alt_offset_m=alt_offset,
+        p_alt=p_alt,
         strength_db=scores.strength_db[chosen],
         scale_rad=fits.scale_rad[chosen],
         cells=fits.cells[chosen],
@@ -364,31 +332,3 @@ def local_sigma(fits: Fits, wavenumber: Floats) -> Floats:
     rival = (1.0 - fits.peak_share) * np.minimum(np.abs(fits.other_m - fits.offset_m), 0.3) ** 2
     poor = (POOR_FIT_M * (1.0 - _quality(fits)) ** 2) ** 2
     return np.minimum(np.sqrt(own + rival + poor), SIGMA_MOST_M)
-
-
-def _shelf(frames: Frames, face: int, level: int, offset_m: float) -> int:
-    """Return the shelf of that level at that offset (the nearest where it is just beyond an end), -1: none."""
-    known = frames.faces[face]
-    if known is None or not known.shelves:
-        return -1
-    best, gap = -1, math.inf
-    for index, shelf in enumerate(known.shelves):
-        if shelf.level == level:
-            away = max(shelf.from_m - offset_m, offset_m - shelf.to_m, 0.0)
-            if away < gap:
-                best, gap = index, away
-    return best
-
-
-def _inside(frames: Frames, face: int, shelf: int, offset_m: float, sigma_m: float) -> float:
-    """Return the chance that the offset lies between the shelf's ends (a face's ends are walls, not borders)."""
-    known = frames.faces[face]
-    if known is None or shelf < 0:
-        return 1.0
-    board = known.shelves[shelf]
-    same = [s for s in known.shelves if s.level == board.level]
-    left = any(s.to_m <= board.from_m + 0.1 and s is not board for s in same)
-    right = any(s.from_m >= board.to_m - 0.1 and s is not board for s in same)
-    below = float(ndtr((board.from_m - offset_m) / sigma_m)) if left else 0.0
-    above = float(ndtr((offset_m - board.to_m) / sigma_m)) if right else 0.0
-    return max(1.0 - below - above, 0.0)

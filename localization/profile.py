@@ -17,14 +17,17 @@ import numpy.typing as npt
 from localization.faces import UNKNOWN_DEPTH_M, Candidates, Frames
 from localization.footprint import STEP_M as FOOTPRINT_STEP_M
 from localization.footprint import footprint
-from localization.kernels import profile_grid, refine
+from localization.kernels import SETTLED_M, profile_grid, refine
 from localization.listening import Listening, ReadRate
 from localization.observations import Mounts, Observations
+from localization.peaks import find_peaks
 from localization.signal_model import DOUBLED_FACTOR, MULTIPATH_RAD
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+#: Natural logarithm of a power per dB.
+PER_DB = 0.1 * math.log(10.0)
 #: Grid of offsets: a sixth of the narrowest main lobe (lambda/16 where phases are doubled).
 STEP_M = 0.01
 #: How far beyond a face's ends a tag may be placed: what surveys and odometry disagree by.
@@ -120,21 +123,21 @@ def tag_height(board_z_m: float, clear_m: float) -> float:
 
 def make_hypotheses(candidates: Candidates, frames: Frames) -> Hypotheses:
     """Choose the heights (and depths) to try for each candidate."""
-    rows: list[tuple[Floats, ...]] = []
-    per_face: dict[tuple[int, float, float], tuple[Floats, ...]] = {}
-    counts: list[int] = []
-    for c in range(len(candidates.tag)):
-        face = int(candidates.face[c])
-        part = candidates.z[candidates.start[c] : candidates.start[c + 1]]
-        low, high = round(float(part.min()), 1), round(float(part.max()), 1)
-        if high - low < ONE_HEIGHT_M:
-            low = high = float(np.median(part))
-        key = (face, low, high)
-        if key not in per_face:
-            per_face[key] = _hypotheses_of(frames, face, low, high)
-        rows.append(per_face[key])
-        counts.append(len(per_face[key][0]))
-    columns = [np.concatenate([row[i] for row in rows] or [np.zeros(0)]) for i in range(6)]
+    if len(candidates.tag) == 0:
+        none = np.zeros(0)
+        return Hypotheses(np.zeros(1, np.int64), none, none, none, none, none, np.zeros(0, np.int64))
+    begin = candidates.start[:-1]
+    low = np.round(np.minimum.reduceat(candidates.z, begin), 1)
+    high = np.round(np.maximum.reduceat(candidates.z, begin), 1)
+    for c in np.flatnonzero(high - low < ONE_HEIGHT_M):
+        low[c] = high[c] = np.median(candidates.z[candidates.start[c] : candidates.start[c + 1]])
+    kinds, kind = np.unique(np.stack([candidates.face, low, high]), axis=1, return_inverse=True)
+    made = [_hypotheses_of(frames, int(face), float(a), float(b)) for face, a, b in kinds.T]
+    size = np.array([len(row[0]) for row in made])
+    first = np.cumsum(size) - size
+    counts = size[kind]
+    at = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts - first[kind], counts)
+    columns = [np.concatenate([row[i] for row in made])[at] for i in range(6)]
     return Hypotheses(
         start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         depth_m=columns[0],
@@ -197,11 +200,11 @@ def weigh(observations: Observations, candidates: Candidates) -> Floats:
     weight[~np.isfinite(observations.phase_rad[obs])] = 0.0
     if len(weight):
         top = np.maximum.reduceat(observations.rssi_dbm[obs], candidates.start[:-1])
-        weight *= 10.0 ** (
-            (observations.rssi_dbm[obs] - np.repeat(top, np.diff(candidates.start))) / 20.0 * 0.5
+        weight *= np.exp(
+            (observations.rssi_dbm[obs] - np.repeat(top, np.diff(candidates.start))) * (0.25 * PER_DB)
         )
         away = candidates.u - np.repeat(power_centre(observations, candidates), np.diff(candidates.start))
-        weight *= np.exp(-((away / LOBE_M) ** LOBE_ORDER))
+        weight *= np.exp(-(((away / LOBE_M) ** 2) ** (LOBE_ORDER // 2)))
     return weight / candidates.density
 
 
@@ -227,13 +230,20 @@ class Image:
 
 
 def image(
-    observations: Observations, candidates: Candidates, hypotheses: Hypotheses, frames: Frames, weight: Floats
-) -> Image:
-    """Image every candidate; the same whatever the run teaches of read rates."""
+    observations: Observations, candidates: Candidates, hypotheses: Hypotheses, frames: Frames, weight: Floats,
+    about_m: float = math.inf,
+) -> Image:  # fmt: skip
+    """Image every candidate; the same whatever the run teaches of read rates.
+
+    Only within ``about_m`` of the centroid of received power, where that is less than the stretch it was heard from.
+    """
     obs = candidates.observation
     phase = np.nan_to_num(observations.phase_rad[obs])
     k = observations.wavenumber[obs]
     x_low, x_high = _window(candidates, frames)
+    if math.isfinite(about_m):
+        centre = np.clip(power_centre(observations, candidates), x_low, x_high)
+        x_low, x_high = np.maximum(x_low, centre - about_m), np.minimum(x_high, centre + about_m)
     x_count = np.maximum(((x_high - x_low) / STEP_M).astype(np.int64) + 1, 2)
     shape = np.diff(hypotheses.start) * x_count
     out_start = np.concatenate([[0], np.cumsum(shape)])
@@ -272,7 +282,6 @@ def fit(
     x_low, x_high, x_count, out_start, surface = seen.low_m, seen.high_m, seen.x_count, seen.start, seen.value
     y = int(hypotheses.start[-1])
     total = np.add.reduceat(np.append(weight, 0.0), candidates.start[:-1]) if count else np.zeros(0)
-    best, other, share, read = np.zeros(y), np.zeros(y), np.ones(y), np.zeros(y)
     centre = power_centre(observations, candidates)
     coarse = None
     if listening is not None and rate is not None and count:
@@ -280,39 +289,16 @@ def fit(
             observations, candidates, frames, mounts, listening, rate, hypotheses.start, hypotheses.depth_m,
             hypotheses.height_m, x_low, x_high,
         )  # fmt: skip
-    for c in range(count):
-        n = x_count[c]
-        part = surface[out_start[c] : out_start[c + 1]].reshape(-1, n).astype(np.float64)
-        rows = slice(hypotheses.start[c], hypotheses.start[c + 1])
-        offsets = np.arange(n)
-        # Concentration of a von Mises from its mean resultant length (Banerjee et al., JMLR 6, 2005, eq. 4.4).
-        # Few cells in many groups look coherent by chance: the unbiased square (each group takes one phase).
-        groups = float(candidates.group[candidates.start[c + 1] - 1] + 1)
-        r2 = (part.max() / max(total[c], 1e-9)) ** 2
-        known = max(total[c] * r2 - groups, 0.0) + USUAL_CELLS * USUAL_R2
-        r = math.sqrt(min(max(known / max(total[c] - groups + USUAL_CELLS, 1.0), 0.04), 0.95))
-        kappa = min(r * (2 - r * r) / (1 - r * r), 10.0)
-        part = kappa * part
-        where_read = np.zeros(part.shape)
-        if coarse is not None:
-            m = coarse[0][c]
-            values = coarse[2][coarse[1][c] : coarse[1][c + 1]].reshape(-1, m)
-            at = offsets * (STEP_M / FOOTPRINT_STEP_M)
-            below = at.astype(np.int64)
-            where_read = values[:, below] + (at - below) * (values[:, below + 1] - values[:, below])
-            believed = FOOTPRINT_SHARE * where_read
-            best_read = believed.max(axis=1, keepdims=True)
-            part = part + np.logaddexp(believed - best_read, FOOTPRINT_WRONG) + best_read
-        part = part + np.logaddexp(
-            -0.5 * ((x_low[c] + STEP_M * offsets - centre[c]) / CENTRE_SIGMA_M) ** 2, CENTRE_WRONG
-        )
-        top = part.argmax(axis=1)
-        read[rows] = where_read[np.arange(len(top)), top]
-        mass = np.exp(part - part.max(axis=1, keepdims=True))
-        near = np.abs(offsets - top[:, None]) * STEP_M < 0.05
-        share[rows] = (mass * near).sum(axis=1) / mass.sum(axis=1)
-        best[rows] = x_low[c] + STEP_M * top
-        other[rows] = x_low[c] + STEP_M * np.where(near, -np.inf, part).argmax(axis=1)
+    groups = candidates.group[candidates.start[1:] - 1] + 1 if count else np.zeros(0, np.int64)
+    none = np.zeros(0, np.int64)
+    read_count, read_start, read_value = (none, none, np.zeros(0)) if coarse is None else coarse
+    peaks = np.zeros((y, 4))
+    find_peaks(
+        out_start, x_count, x_low, STEP_M, surface, hypotheses.start, total, groups, centre, read_count, read_start,
+        read_value, FOOTPRINT_STEP_M, np.array([USUAL_CELLS, USUAL_R2]), FOOTPRINT_SHARE, FOOTPRINT_WRONG,
+        CENTRE_SIGMA_M, CENTRE_WRONG, peaks,
+    )  # fmt: skip
+    best, share, other, read = (np.ascontiguousarray(column) for column in peaks.T)
     owner = np.repeat(np.arange(count), np.diff(hypotheses.start))
     if before is None:
         result = refine_all(candidates, owner, best, hypotheses, np.arange(y), k, phase, weight)
@@ -345,6 +331,7 @@ def refine_all(
     k: Floats,
     phase: Floats,
     weight: Floats,
+    settled_m: float = SETTLED_M,
 ) -> Floats:
     """Refine each chosen hypothesis from its start; the observations are listed once for each."""
     owner = owner[chosen]
@@ -356,13 +343,14 @@ def refine_all(
         first, candidates.u[index], candidates.h[index], candidates.z[index], k[index], phase[index], weight[index],
         candidates.group[index], candidates.cell[index], start_m[chosen], hypotheses.depth_m[chosen],
         hypotheses.height_m[chosen], hypotheses.depth_sigma_m[chosen], hypotheses.height_sigma_m[chosen], result,
+        settled_m,
     )  # fmt: skip
     return result
 
 
 def received_amplitude(observations: Observations, candidates: Candidates) -> Floats:
     """Return each candidate's received amplitude, summed over equal stretches of track, shape (c,)."""
-    amplitude = 10.0 ** (observations.rssi_dbm[candidates.observation] / 20.0) / candidates.density
+    amplitude = np.exp(observations.rssi_dbm[candidates.observation] * (0.5 * PER_DB)) / candidates.density
     return np.add.reduceat(amplitude, candidates.start[:-1]) if len(candidates.tag) else np.zeros(0)
 
 
@@ -377,7 +365,7 @@ def power_centre(observations: Observations, candidates: Candidates) -> Floats:
     if len(begin) == 0:
         return np.zeros(0)
     top = np.repeat(np.maximum.reduceat(rssi, begin), np.diff(candidates.start))
-    power = 10.0 ** ((rssi - top) / 10.0) / candidates.density
+    power = np.exp((rssi - top) * PER_DB) / candidates.density
     ahead = np.clip(candidates.look[:, 0] / np.maximum(-candidates.look[:, 1], 0.3), -2.0, 2.0)
     spot = candidates.u + np.maximum(candidates.h, 0.1) * ahead
     return np.add.reduceat(power * spot, begin) / np.add.reduceat(power, begin)

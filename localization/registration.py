@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,8 +142,18 @@ def with_known(found: Registration | None, known_m: Floats) -> Registration:
     return dataclasses.replace(found, depth_m=total)
 
 
-def register(observations: Observations, frames: Frames) -> Registration | None:
+def register(
+    observations: Observations,
+    frames: Frames,
+    *,
+    most_tags: int = MOST_TAGS,
+    about_m: float = math.inf,
+    jobs: int = 1,
+) -> Registration | None:
     """Learn the registration from the tags of a run, or None where they cannot tell.
+
+    ``most_tags`` of a face take part; each is looked for within ``about_m`` of where it was heard best. ``jobs`` are
+    threads.
 
     First each face's distance on a grid, by the profile likelihood of its tags over all heights and offsets; then
     distances and phase centres together by Gauss-Newton, each tag's own place eliminated (Schur complement).
@@ -153,12 +164,12 @@ def register(observations: Observations, frames: Frames) -> Registration | None:
     if len(candidates.tag) == 0:
         return None
     weight = weigh(observations, candidates)
-    chosen = _teachers(observations, candidates, frames, weight)
+    chosen = _teachers(observations, candidates, frames, weight, most_tags)
     if len(chosen) < FEWEST_IN_ALL:
         return None
     part, part_weight = _thinned(candidates.select(chosen), weight[rows_of(candidates.start, chosen)])
     antennas = np.unique(observations.antenna[part.observation[part_weight > 0.0]])
-    depth = _distances(observations, part, frames, part_weight)
+    depth = _distances(observations, part, frames, part_weight, about_m, jobs)
     # A face that lies where it should is left there, give or take what surveys err by.
     freedom = np.where(depth == 0.0, SURVEYED_SIGMA_M, DEPTH_SHIFT_SIGMA_M)
     state = State(np.zeros(256), np.zeros(256), depth, np.asarray(freedom, np.float64))
@@ -167,7 +178,7 @@ def register(observations: Observations, frames: Frames) -> Registration | None:
     sigma = np.zeros(0)
     for _ in range(ROUNDS):
         seen = moved(observations, part, state)
-        fits = _fit_tags(observations, seen, frames, part_weight)
+        fits = _fit_all(observations, seen, frames, part_weight, about_m, jobs)
         step, sigma = solve(observations, seen, fits, part_weight, antennas, open_rack, state)
         if step < STEP_LEAST_M:
             break
@@ -203,7 +214,9 @@ def _believed(value: Floats, sigma: Floats) -> Floats:
     return value * np.maximum(1.0 - (DOUBT * sigma / np.where(value == 0.0, 1.0, value)) ** 2, 0.0)
 
 
-def _teachers(observations: Observations, candidates: Candidates, frames: Frames, weight: Floats) -> Ints:
+def _teachers(
+    observations: Observations, candidates: Candidates, frames: Frames, weight: Floats, most_tags: int
+) -> Ints:
     """Choose the candidates to learn from: each tag where it is loudest, the best heard of each face."""
     witnesses = np.add.reduceat(weight, candidates.start[:-1])
     loud = received_amplitude(observations, candidates)
@@ -221,7 +234,7 @@ def _teachers(observations: Observations, candidates: Candidates, frames: Frames
         rows = rows_of(candidates.start, here)
         # One antenna height does not tell a face's distance from its tags' heights.
         if len(here) >= FEWEST_TAGS and np.ptp(candidates.z[rows]) >= ONE_HEIGHT_M:
-            chosen.append(here[np.argsort(-witnesses[here], kind="stable")][:MOST_TAGS])
+            chosen.append(here[np.argsort(-witnesses[here], kind="stable")][:most_tags])
     return np.sort(np.concatenate(chosen)) if chosen else np.zeros(0, np.int64)
 
 
@@ -246,11 +259,15 @@ def _heights(candidates: Candidates, frames: Frames) -> Hypotheses:
     )
 
 
-def _distances(observations: Observations, candidates: Candidates, frames: Frames, weight: Floats) -> Floats:
+def _distances(
+    observations: Observations, candidates: Candidates, frames: Frames, weight: Floats, about_m: float,
+    jobs: int,
+) -> Floats:  # fmt: skip
     """Return the likeliest depth shift of each face on a grid, shape (faces,)."""
     depth = np.zeros(len(frames.ids))
     many = len(DEPTHS_M)
-    for face in np.unique(candidates.face):
+
+    def look(face: int) -> None:
         here = np.flatnonzero(candidates.face == face)
         part, part_weight = candidates.select(here), weight[rows_of(candidates.start, here)]
         heights = _heights(part, frames)
@@ -263,7 +280,7 @@ def _distances(observations: Observations, candidates: Candidates, frames: Frame
             log_prior=np.repeat(heights.log_prior, many),
             level=np.repeat(heights.level, many),
         )
-        seen = image(observations, part, grid, frames, part_weight)
+        seen = image(observations, part, grid, frames, part_weight, about_m)
         total = np.add.reduceat(part_weight, part.start[:-1])
         free = total - _spent(part)
         score = np.logaddexp(
@@ -282,13 +299,33 @@ def _distances(observations: Observations, candidates: Candidates, frames: Frame
         score += fits.sum(axis=0)
         if score.max() - score[DEPTHS_M == 0.0][0] > GAIN_PER_TAG * len(here):
             depth[face] = DEPTHS_M[score.argmax()]
+
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        list(pool.map(look, np.unique(candidates.face).tolist()))
     return depth
 
 
-def _fit_tags(observations: Observations, candidates: Candidates, frames: Frames, weight: Floats) -> Floats:
+def _fit_all(
+    observations: Observations, candidates: Candidates, frames: Frames, weight: Floats, about_m: float,
+    jobs: int,
+) -> Floats:  # fmt: skip
+    """Fit every tag by itself, a share of them in each thread, see ``_fit_tags``."""
+    shares = np.array_split(np.arange(len(candidates.tag)), max(1, min(jobs, len(candidates.tag))))
+
+    def fit(chosen: Ints) -> Floats:
+        part = candidates.select(chosen)
+        return _fit_tags(observations, part, frames, weight[rows_of(candidates.start, chosen)], about_m)
+
+    with ThreadPoolExecutor(len(shares)) as pool:
+        return np.concatenate(list(pool.map(fit, shares)))
+
+
+def _fit_tags(
+    observations: Observations, candidates: Candidates, frames: Frames, weight: Floats, about_m: float
+) -> Floats:
     """Fit every tag by itself; the best of its heights, columns as in ``kernels.refine``, shape (c, 8)."""
     heights = _heights(candidates, frames)
-    seen = image(observations, candidates, heights, frames, weight)
+    seen = image(observations, candidates, heights, frames, weight, about_m)
     count = len(candidates.tag)
     owner = np.repeat(np.arange(count), np.diff(heights.start))
     start = np.zeros(len(owner))

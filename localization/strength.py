@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.faces import Candidates, rows_of
+from localization.fast_math import arccos_single, log2_single
 from localization.observations import Mounts, Observations
 from localization.profile import Fits, Hypotheses
 from localization.signal_model import FADING_DB
@@ -123,7 +124,7 @@ def _centred(value: Floats, tag: Ints, weight: Floats) -> Floats:
     return value - mean[tag]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _rssi_likelihood(
     start: Ints, u: Floats, h: Floats, z: Floats, look: Floats, rssi: Floats, beamwidth: Floats, weight: Floats,
     hypothesis_start: Ints, offset: Floats, depth: Floats, height: Floats, pattern_share: float,
@@ -138,11 +139,11 @@ def _rssi_likelihood(
             total, number = 0.0, 0.0
             for i in range(start[c], start[c + 1]):
                 du, dh, dz = offset[y] - u[i], -(h[i] + depth[y]), height[y] - z[i]
-                d = math.sqrt(du * du + dh * dh + dz * dz) + 1e-6
-                law = -40.0 * math.log10(max(d, 0.1))
+                square = du * du + dh * dh + dz * dz + 1e-12
+                law = -6.0205999133 * log2_single(max(square, 0.01))
                 if pattern_share > 0.0:
-                    cos = (du * look[i, 0] + dh * look[i, 1] + dz * look[i, 2]) / d
-                    angle = math.degrees(math.acos(min(max(cos, -1.0), 1.0))) / beamwidth[i]
+                    cos = (du * look[i, 0] + dh * look[i, 1] + dz * look[i, 2]) / math.sqrt(square)
+                    angle = math.degrees(arccos_single(min(max(cos, -1.0), 1.0))) / beamwidth[i]
                     law -= pattern_share * 2.0 * min(12.0 * angle * angle, 20.0)
                 flat[i - start[c]] = rssi[i] - law
                 total += weight[i] * flat[i - start[c]]

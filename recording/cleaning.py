@@ -96,6 +96,8 @@ def spoiled_minutes(t: Int64, trusted: Bool, spoiled: Bool, counted: Bool) -> In
 
 def broken_antennas(antenna: UInt8, spoiled: Bool, counted: Bool) -> tuple[int, ...]:
     """Antennas of which most counted rows are spoiled, as long as there is one of which most are not."""
+    if not np.any(spoiled):
+        return ()
     total = np.bincount(antenna[counted], minlength=256)
     bad = np.bincount(antenna[counted & spoiled], minlength=256)
     broken = bad > BROKEN_SHARE * total

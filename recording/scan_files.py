@@ -48,6 +48,7 @@ def read_readings(path: Path, mounts: set[int], notes: list[str]) -> tuple[Readi
         If a column is missing or of a wrong type, or an antenna is not in `mounts`.
     """
     table = ParquetTable(path, tables.READINGS)
+    table.ahead(("antenna", "t", "epc", "frequency_khz", "rssi_dbm", "phase_rad"))
     columns: dict[str, npt.NDArray[Any]] = {"antenna": antennas(table, mounts)}
     columns["t"], no_time = times(table, "t")
     columns["tag"], names, hexadecimal = _tags(table)

@@ -7,6 +7,8 @@ dictionary of strings, counts as a string. What single rows hold is judged in `r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,9 @@ class ParquetTable:
 
     def __init__(self, path: Path, specs: tuple[ColumnSpec, ...]) -> None:
         self.path, self.name = path, path.name
+        self._to_come: list[str] = []
+        self._decoder: ThreadPoolExecutor | None = None
+        self._decoding: tuple[str, Future[ArrowArray]] | None = None
         strings = [spec.name for spec in specs if pa.types.is_string(spec.type)]
         try:
             if path.is_dir():
@@ -150,8 +155,35 @@ class ParquetTable:
         """Whether the file has this column."""
         return name in self.types
 
+    def ahead(self, names: Sequence[str]) -> None:
+        """Decode these columns in a thread, each while the one before it is looked at; ask for them in this order."""
+        self._to_come = [name for name in names if name in self.types]
+        self._decoder = ThreadPoolExecutor(1)
+        self._decode_next()
+
+    def _decode_next(self) -> None:
+        if self._decoder is None:
+            return
+        if self._to_come:
+            name = self._to_come.pop(0)
+            self._decoding = (name, self._decoder.submit(self._arrow, name))
+        else:
+            self._decoder.shutdown(wait=False)
+            self._decoder = None
+
     def arrow(self, name: str) -> ArrowArray:
         """One column as Arrow has it."""
+        if self._decoding is not None:
+            # The file is read by one thread at a time: what is being decoded comes first.
+            (decoded, column), self._decoding = self._decoding, None
+            if decoded == name:
+                made = column.result()
+                self._decode_next()
+                return made
+            column.exception()
+        return self._arrow(name)
+
+    def _arrow(self, name: str) -> ArrowArray:
         try:
             return self._file.read(columns=[name]).column(name)
         except (OSError, pa.ArrowException, ValueError, KeyError) as e:
