@@ -17,6 +17,7 @@ NAMES = (
     "calibrated",
     "nights",
     "hf",
+    "order",
     "cut",
     "robustness",
     "speed",
