@@ -102,7 +102,7 @@ def test_what_positions_and_coverage_say(ordinary: tuple[Recording, Plan]) -> No
     assert np.all((p.p_shelf >= 0) & (p.p_shelf <= 1)) and np.median(p.p_shelf) > 0.95
     assert np.all((p.quality > 0) & (p.quality <= 1))
     assert np.isfinite(p.p_order[p.rank > 1]).all()
-    sure = p.p_order[p.rank > 1] > 0.99
+    sure = p.p_order[p.rank > 1] > 0.95
     assert 0.0 < sure.mean() < 0.8  # books of 2 cm: HF knows that it often cannot tell
     alternatives = np.array([s is not None for s in p.alt_shelf_id])
     assert all(a != b for a, b in zip(p.shelf_id[alternatives], p.alt_shelf_id[alternatives], strict=True))
