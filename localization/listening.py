@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from localization.faces import LOOKS_AT, OVERHANG_M, SAME_ROW_M, Frames
 from localization.fast_math import arccos_single, log2_single
-from localization.observations import Mounts
+from localization.observations import Mounts, driven_m
 from localization.signal_model import RANGE_M
-from recording import Readings, Recording
+from recording import Poses, Readings, Recording
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -73,11 +73,17 @@ class Listening:
 
     @classmethod
     def of(
-        cls, recording: Recording, frames: Frames, mounts: Mounts, latency_ns: int, jobs: int = 1
+        cls,
+        recording: Recording,
+        frames: Frames,
+        mounts: Mounts,
+        latency_ns: int,
+        jobs: int = 1,
+        hearing: Hearing | None = None,
     ) -> Listening:
-        """Cut the run into steps."""
+        """Cut the run into steps; ``hearing`` where the readings are not in memory."""
         antennas = np.array([mount.id for mount in recording.info.antennas], np.int64)
-        where, look, number, seconds = _steps(recording, mounts, latency_ns, jobs)
+        where, look, number, seconds = _steps(recording, mounts, latency_ns, jobs, hearing)
         column = np.searchsorted(np.sort(antennas), number)
         facing = _facing(where, look, frames)
         face, step = np.nonzero(facing)
@@ -156,30 +162,30 @@ def learn_rate(
 
 
 def _steps(
-    recording: Recording, mounts: Mounts, latency_ns: int, jobs: int
+    recording: Recording, mounts: Mounts, latency_ns: int, jobs: int, hearing: Hearing | None
 ) -> tuple[Floats, Floats, Ints, Floats]:
     """Cut the run into steps of each antenna: where it was, where it looked, and how long it listened."""
     poses = recording.poses
     antennas = np.array([mount.id for mount in recording.info.antennas], np.int64)
     if len(poses.t) < 2 or len(antennas) == 0:
         return np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0)
-    way = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(poses.x_m), np.diff(poses.y_m)))])
-    bins = np.floor(way / STEP_M) + np.floor((poses.t - poses.t[0]) / (STEP_S * 1e9)) * 1e6
-    starts = np.flatnonzero(np.append(True, np.diff(bins) != 0))
-    edges = np.append(poses.t[starts], poses.t[-1])
-    # A long gap between poses is cut, too: the robot may have stood there and listened.
-    edges = np.unique(np.concatenate([edges, np.arange(edges[0], edges[-1], int(STEP_S * 1e9))]))
+    edges = _edges(poses)
+    way = driven_m(poses)
     middle = (edges[:-1] + np.diff(edges) // 2).astype(np.int64)
     at = poses.at(middle)
     at_edge = np.interp(edges, poses.t, way)
 
     def heard_by(antenna: int) -> tuple[Floats, Floats, Ints, Floats] | None:
-        listened = np.diff(_listened(recording, antenna, edges + latency_ns))
+        listened_to = hearing
+        if listened_to is None:
+            listened_to = Hearing.of_run(poses, np.array([antenna]), latency_ns)
+            listened_to.add(recording.readings)
+        listened = np.diff(_listened(recording, antenna, edges + latency_ns, listened_to.span(antenna)))
         kept = listened > 0
         if not kept.any():
             return None
         spot, facing = mounts.place(at, np.full(len(middle), antenna))
-        alone = less_crowded(recording.readings, antenna, edges + latency_ns, at_edge)
+        alone = less_crowded(*listened_to.crowd(antenna), at_edge)
         return spot[kept], facing[kept], np.full(int(kept.sum()), antenna), (listened * alone)[kept]
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
@@ -190,21 +196,74 @@ def _steps(
     return where, look, number, seconds
 
 
-def less_crowded(readings: Readings, antenna: int, t: Ints, way_m: Floats) -> Floats:
-    """Return for each step between the times ``t`` how much oftener a tag is read than in the antenna's usual crowd.
+def _edges(poses: Poses) -> Ints:
+    """Return the times between the steps of a run (two poses at least)."""
+    way = driven_m(poses)
+    bins = np.floor(way / STEP_M) + np.floor((poses.t - poses.t[0]) / (STEP_S * 1e9)) * 1e6
+    starts = np.flatnonzero(np.append(True, np.diff(bins) != 0))
+    edges = np.append(poses.t[starts], poses.t[-1])
+    # A long gap between poses is cut, too: the robot may have stood there and listened.
+    return np.unique(np.concatenate([edges, np.arange(edges[0], edges[-1], int(STEP_S * 1e9))]))
 
-    The crowd is the number of tags within reach, those not read included: where the tags read gave ``m`` readings
-    each, a share of ``exp(-r)`` with ``r / (1 - exp(-r)) = m`` gave none (Poisson).
+
+class Hearing:
+    """How many readings of how many tags each antenna gave on each stretch of way, gathered piece by piece.
+
+    Pieces come by time, over one list of tags that may grow.
     """
-    stretch = np.floor(way_m / CROWD_M).astype(np.int64)
-    number = int(stretch[-1]) + 1
-    heard, tags = np.zeros(number), np.zeros(number)
-    _crowd(
-        readings.t, readings.tag, readings.antenna, antenna, t, stretch, np.full(len(readings.tags), -1, np.int64),
-        heard, tags,
-    )  # fmt: skip
+
+    def __init__(self, edges_t: Ints, stretch: Ints, antennas: Ints) -> None:
+        self._edges, self._stretch = edges_t, stretch
+        number = int(stretch[-1]) + 1 if len(stretch) else 0
+        self._column = {int(antenna): column for column, antenna in enumerate(antennas)}
+        self._heard = np.zeros((len(antennas), number))
+        self._tags = np.zeros((len(antennas), number))
+        self._last = np.full((len(antennas), 0), -1, np.int64)
+        self._span = np.tile(np.array([np.iinfo(np.int64).max, np.iinfo(np.int64).min]), (len(antennas), 1))
+
+    @classmethod
+    def of_run(cls, poses: Poses, antennas: Ints, latency_ns: int) -> Hearing:
+        """Begin a run's account."""
+        none = np.zeros(0, np.int64)
+        if len(poses) < 2:
+            return cls(none, none, antennas)
+        edges = _edges(poses)
+        stretch = np.floor(np.interp(edges, poses.t, driven_m(poses)) / CROWD_M).astype(np.int64)
+        return cls(edges + latency_ns, stretch, antennas)
+
+    def add(self, readings: Readings) -> None:
+        """Count the next readings."""
+        if len(readings.tags) > self._last.shape[1]:
+            more = np.full((len(self._column), len(readings.tags)), -1, np.int64)
+            more[:, : self._last.shape[1]] = self._last
+            self._last = more
+        for antenna, column in self._column.items():
+            _crowd(
+                readings.t, readings.tag, readings.antenna, antenna, self._edges, self._stretch, self._last[column],
+                self._heard[column], self._tags[column], self._span[column],
+            )  # fmt: skip
+
+    def crowd(self, antenna: int) -> tuple[Floats, Floats]:
+        """Return the readings and the tags of each stretch."""
+        return self._heard[self._column[antenna]], self._tags[self._column[antenna]]
+
+    def span(self, antenna: int) -> tuple[Ints, Ints]:
+        """Return the first and the last reading's time, both of one element or none."""
+        first, last = self._span[self._column[antenna]]
+        none = np.zeros(0, np.int64)
+        return (none, none) if first > last else (np.array([first]), np.array([last]))
+
+
+def less_crowded(heard: Floats, tags: Floats, way_m: Floats) -> Floats:
+    """Return for each step between the ways ``way_m`` how much oftener a tag is read than in the antenna's usual crowd.
+
+    ``heard`` readings of ``tags`` tags were had on each stretch. The crowd is the number of tags within reach, those
+    not read included: where the tags read gave ``m`` readings each, a share of ``exp(-r)`` with
+    ``r / (1 - exp(-r)) = m`` gave none (Poisson).
+    """
+    number = len(heard)
     if not heard.any():
-        return np.ones(len(t) - 1)
+        return np.ones(len(way_m) - 1)
     mean = heard / np.maximum(tags, 1.0)
     each = np.maximum(mean, 1.05)
     for _ in range(20):
@@ -220,7 +279,7 @@ def less_crowded(readings: Readings, antenna: int, t: Ints, way_m: Floats) -> Fl
 @nb.njit(cache=True, nogil=True)
 def _crowd(
     t: Ints, tag: npt.NDArray[np.uint32], antenna: npt.NDArray[np.uint8], chosen: int, edge: Ints, stretch: Ints,
-    last: Ints, heard: Floats, tags: Floats,
+    last: Ints, heard: Floats, tags: Floats, span: Ints,
 ) -> None:  # fmt: skip
     """Count one antenna's readings, and the tags they are of, on each stretch of way; ``t`` ascends.
 
@@ -229,7 +288,10 @@ def _crowd(
     """
     place = 0
     for i in range(len(t)):
-        if antenna[i] != chosen or t[i] < edge[0] or t[i] >= edge[len(edge) - 1]:
+        if antenna[i] != chosen:
+            continue
+        span[0], span[1] = min(span[0], t[i]), max(span[1], t[i])
+        if len(edge) == 0 or t[i] < edge[0] or t[i] >= edge[len(edge) - 1]:
             continue
         while edge[place + 1] <= t[i]:
             place += 1
@@ -240,14 +302,13 @@ def _crowd(
             tags[here] += 1.0
 
 
-def _listened(recording: Recording, antenna: int, t: Ints) -> Floats:
+def _listened(recording: Recording, antenna: int, t: Ints, span: tuple[Ints, Ints]) -> Floats:
     """Return how many seconds the antenna had listened by each time ``t`` (ascending)."""
     if recording.activity is not None:
         mine = recording.activity.antenna == antenna
         start, end = recording.activity.t_start[mine], recording.activity.t_end[mine]
     else:
-        heard = recording.readings.t[recording.readings.antenna == antenna]
-        start, end = (heard.min(keepdims=True), heard.max(keepdims=True)) if len(heard) else (heard, heard)
+        start, end = span
     lost = recording.not_scanned
     return _covered(start, end, t) - sum(
         (_covered(np.maximum(start, a), np.minimum(end, b), t) for a, b in lost), np.zeros(len(t))

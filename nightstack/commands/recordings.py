@@ -61,6 +61,13 @@ def localize(
         typer.Option(help="A calibration file. Nothing saved is read unless named.", metavar="FILE"),
     ] = None,
     jobs: Annotated[int, typer.Option(help="Cores to use; 0: all.", min=0)] = 1,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast",
+            help="Place each tag by itself, many times as fast: no neighbours, no joint fit. Needs a plan.",
+        ),
+    ] = False,
     plot: Annotated[
         bool,
         typer.Option(
@@ -88,12 +95,14 @@ def localize(
         raise InputError("--tag and --shelf choose pictures: add --plot")
     heard = read_recording(recording, truth=False)
     the_plan = _plan_of(heard, plan)
+    if fast and the_plan is None:
+        raise InputError("--fast needs a plan: name one with --plan, or leave --fast out")
     shown = [_epc(text, "--tag") for text in tag or ()]
     looking.check(shown, shelf or (), heard.readings.tags, the_plan)
     truth = looking.truth_beside(recording) if folder is not None else None
     labels = looking.labels_of(heard) if folder is not None else {}
     _say_notes(heard.notes, as_json)
-    fitted = _localize(heard, the_plan, calibration, jobs, quiet=as_json)
+    fitted = _localize(heard, the_plan, calibration, jobs, fast=fast, quiet=as_json)
     positions, notes = fitted.localization_.positions, fitted.localization_.notes
     _say_notes(notes, as_json)
     positions_file.parent.mkdir(parents=True, exist_ok=True)
@@ -291,7 +300,13 @@ def replay(
 
 
 def _localize(
-    heard: Recording, plan: Plan | None, calibration: Path | None, jobs: int, *, quiet: bool
+    heard: Recording,
+    plan: Plan | None,
+    calibration: Path | None,
+    jobs: int,
+    *,
+    fast: bool = False,
+    quiet: bool,
 ) -> Localizer:
     import os
 
@@ -299,7 +314,7 @@ def _localize(
 
     settings = _calibration(calibration)
     with progress("localize", quiet=quiet) as tell:
-        estimator = Localizer(plan, calibration=settings, jobs=jobs or os.cpu_count() or 1)
+        estimator = Localizer(plan, calibration=settings, jobs=jobs or os.cpu_count() or 1, fast=fast)
         return estimator.fit(heard, progress=tell)
 
 

@@ -9,7 +9,7 @@ from localization import Calibration, localize
 from localization import estimator as estimator_module
 from localization.ambiguity import find_ambiguity
 from localization.delays import find_delays
-from localization.listening import less_crowded
+from localization.listening import CROWD_M, Hearing, less_crowded
 from recording import Poses, Readings
 
 LEVEL_Z = {1: 0.22, 2: 0.62, 3: 1.02}
@@ -109,7 +109,13 @@ def test_a_crowd_that_ends_does_not_draw_its_last_tags_along():
         rssi_dbm=np.full(4000, -55, np.float32),
         phase_rad=np.zeros(4000, np.float32),
     )
-    factor = less_crowded(readings, 1, t, way)
+    hearing = Hearing(t, np.floor(way / CROWD_M).astype(np.int64), np.array([1]))
+    for part in (slice(0, 1500), slice(1500, None)):
+        hearing.add(readings.select(part))
+    factor = less_crowded(*hearing.crowd(1), way)
+    whole = Hearing(t, np.floor(way / CROWD_M).astype(np.int64), np.array([1]))
+    whole.add(readings)
+    assert np.array_equal(factor, less_crowded(*whole.crowd(1), way))
     assert np.median(factor[way[:-1] < 2.5]) == pytest.approx(1.0, abs=0.2)
     assert np.median(factor[way[:-1] > 3.5]) > 5.0
 

@@ -27,7 +27,7 @@ def refused(arguments, capsys, *names):
 def test_unknown_command_option_and_missing_argument(capsys):
     refused(["locate"], capsys, "locate")
     refused(["localize"], capsys, "RECORDING")
-    refused(["localize", "x", "--fast"], capsys, "--fast")
+    refused(["localize", "x", "--quick"], capsys, "--quick")
     refused(["sim", "library", "--out", "x", "--books", "many"], capsys, "--books")
 
 
