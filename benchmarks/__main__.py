@@ -20,6 +20,7 @@ NAMES = (
     "order",
     "cut",
     "robustness",
+    "oddities",
     "speed",
     "payload",
     "llrp_decode",

@@ -10,7 +10,7 @@ and twice of each trouble.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from recording import AntennaMount, Poses, Recording, Truth, read_recording, wri
 from sim.air import Listening, RobotPose
 from sim.library import Library, make_library
 from sim.motion import Drift
+from sim.oddities import OddityRates
 from sim.presets import RadioParameters
 from sim.propagation import SPEED_OF_LIGHT_MPS
 from sim.radio import Radio
@@ -67,6 +68,8 @@ class World:
         centimetre.
     latency_s : float
         By how much the reader's stamps are late, at a trouble of 1; the estimator is not told.
+    oddities : OddityRates
+        Lying books and the like; none by default.
     """
 
     trouble: float = 1.0
@@ -78,6 +81,7 @@ class World:
     speed_mps: float = 0.2
     drift_m: float = 0.01
     latency_s: float = 0.1
+    oddities: OddityRates = field(default_factory=OddityRates)
 
 
 WORLDS: Final[Mapping[str, World]] = {
@@ -201,7 +205,8 @@ def library_of(world: World) -> Library:
     exact = RobotDescription(
         mounts=mounts_of(world.antennas), sigma_xy_m=1e-9, sigma_yaw_rad=1e-9, pose_lag_s=0.0
     )
-    return replace(make_library(world.books, seed=world.seed, robot=exact), radio=radio_of(world.trouble))
+    made = make_library(world.books, seed=world.seed, robot=exact, oddities=world.oddities)
+    return replace(made, radio=radio_of(world.trouble))
 
 
 def scan(world: World, folder: Path) -> Scanned:

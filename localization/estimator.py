@@ -21,6 +21,8 @@ from localization.hf_output import locate_hf, without_hf
 from localization.listening import Listening
 from localization.notes import ambiguity_notes, mismatch_notes, registration_notes
 from localization.observations import Mounts, Observations, driven_m, observe, tag_blocks
+from localization.oddities import find_oddities
+from localization.oddity_traits import foreign_tags, traits_of
 from localization.output import Part, coverage_of, fill_positions, heard_positions, joined, with_ranks
 from localization.passes import join_passes
 from localization.placing import Places, RunLaw, Scores, distances, place, place_by_rssi, score
@@ -195,6 +197,8 @@ class Localizer:
             tell(0.95, "placing HF tags")
             covered, said = locate_hf(whole, self.plan, mounts, self.calibration, positions)
             coverage, notes = coverage if len(coverage.face_id) else covered, [*notes, *said]
+        positions, said = find_oddities(positions, [part.traits for part in parts], row_of)
+        notes += said
         positions = with_ranks(positions)
         self.localization_ = Localization(positions, coverage, tuple(notes))
         tell(1.0, "done")
@@ -253,6 +257,7 @@ class _Work:
             self._frames = self._frames.moved_back(self._known_depth_m)
         self.listening: Listening | None = None
         self.centre_sigma_m = CENTRE_SIGMA_M
+        self.foreign = foreign_tags(recording.readings.tags)
 
     def frames(self, observations: Observations | None) -> Frames:
         if self._frames is None:
@@ -310,8 +315,10 @@ class _Work:
         candidates = find_candidates(observations, frames, CORRELATION_M)
         if len(candidates.tag) == 0:
             # Nothing here was heard before any face: a dock, a trolley in the corridor.
-            none = np.zeros(0)
-            return Part(frames, observations, candidates, Places.empty(), none, localizer.law_, [])
+            none, nowhere = np.zeros(0), Places.empty()
+            alone = (observations, candidates)
+            traits = traits_of(observations, candidates, alone, None, nowhere, frames, self.foreign)
+            return Part(frames, observations, candidates, nowhere, none, localizer.law_, [], traits)
         hypotheses = make_hypotheses(candidates, frames)
         weight = weigh(observations, candidates)
         law = localizer.law_
@@ -324,8 +331,9 @@ class _Work:
                     observations, candidates, hypotheses, seen, frames, weight, law, fits
                 )
         places = place(observations, candidates, hypotheses, fits, scores, frames)
+        alike = (observations, candidates)
         if "passes" not in localizer.without:
-            joint, joined, any_joined = join_passes(
+            joint, split, any_joined = join_passes(
                 observations,
                 candidates,
                 places.candidate,
@@ -334,11 +342,12 @@ class _Work:
                 weight,
             )
             if any_joined:
-                seen = image(joint, joined, hypotheses, frames, weigh(joint, joined))
+                alike = (joint, split)
+                seen = image(joint, split, hypotheses, frames, weigh(joint, split))
                 fits, scores, law = self._fit(
-                    joint, joined, hypotheses, seen, frames, weigh(joint, joined), law, None
+                    joint, split, hypotheses, seen, frames, weigh(joint, split), law, None
                 )
-                places = place(joint, joined, hypotheses, fits, scores, frames)
+                places = place(joint, split, hypotheses, fits, scores, frames)
         places = place_by_rssi(observations, candidates, places, frames)
         if "differences" not in localizer.without:
             places = place_by_differences(observations, candidates, places, weight)
@@ -359,6 +368,7 @@ class _Work:
             common_m=common,
             law=law,
             notes=notes,
+            traits=traits_of(observations, candidates, alike, hypotheses, places, frames, self.foreign),
         )
 
     def _fit(

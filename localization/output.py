@@ -13,6 +13,7 @@ from localization.coverage import make_coverage
 from localization.faces import Candidates, Frames
 from localization.listening import Listening
 from localization.observations import Observations
+from localization.oddity_traits import Traits
 from localization.order import rank_on_shelves
 from localization.placing import Places, RunLaw
 from localization.positions import Coverage, Positions
@@ -37,6 +38,7 @@ class Part:
     common_m: Floats
     law: RunLaw | None
     notes: list[str]
+    traits: Traits | None = None
 
 
 def heard_positions(recording: Recording) -> Positions:

@@ -23,6 +23,7 @@ POSITIONS_FORMAT = "nightstack-positions/1"
 COVERAGE_FORMAT = "nightstack-coverage/1"
 
 _TEXT, _FLOAT, _COUNT, _TIME = pa.string(), pa.float64(), pa.uint32(), pa.timestamp("ns", tz="UTC")
+_SHARE = pa.float32()
 _REQUIRED_POSITIONS = (
     "epc",
     "x_m",
@@ -76,6 +77,11 @@ class Positions:
         Of several nights: posterior that the tag is there on the last of them; NaN of one night, which heard it.
     p_moved : float64 array, shape (n,)
         Of several nights: posterior that it then stands elsewhere than where it was first heard.
+    oddity : object array of str or None, shape (n,)
+        What is unusual about the tag, where something may be: ``lying``, ``pushed_back``, ``double`` or ``moving``.
+    p_oddity : float64 array, shape (n,)
+        Posterior of ``oddity``, or, where it is None, of the likeliest of them; float32 in the file. NaN: not looked
+        for.
     """
 
     epc: Texts
@@ -100,6 +106,8 @@ class Positions:
     heard_to: Ints
     p_present: Floats
     p_moved: Floats
+    oddity: Texts
+    p_oddity: Floats
 
     _types: ClassVar[dict[str, pa.DataType]] = {
         "epc": _TEXT, "x_m": _FLOAT, "y_m": _FLOAT, "z_m": _FLOAT, "sigma_along_m": _FLOAT,
@@ -108,6 +116,7 @@ class Positions:
         "offset_m": _FLOAT, "p_shelf": _FLOAT, "rank": _COUNT, "p_order": _FLOAT, "alt_shelf_id": _TEXT,
         "alt_offset_m": _FLOAT, "p_alt": _FLOAT, "heard_from": _TIME, "heard_to": _TIME,
         "p_present": _FLOAT, "p_moved": _FLOAT,
+        "oddity": _TEXT, "p_oddity": _SHARE,
     }  # fmt: skip
     _where_told: ClassVar[tuple[str, ...]] = ("p_present", "p_moved")
 
@@ -247,7 +256,7 @@ def _empty(cls: type[Table], n: int) -> Table:
 def _blank(kind: Any, n: int) -> npt.NDArray[Any]:
     if kind == _TEXT:
         return np.full(n, None, object)
-    return np.full(n, np.nan) if kind == _FLOAT else np.zeros(n, np.int64)
+    return np.full(n, np.nan) if kind in (_FLOAT, _SHARE) else np.zeros(n, np.int64)
 
 
 def _write(path: Path, table: Positions | Coverage, format_name: str) -> None:
@@ -257,8 +266,8 @@ def _write(path: Path, table: Positions | Coverage, format_name: str) -> None:
     types = {name: kind for name, kind in table._types.items() if name not in untold}
     for name, kind in types.items():
         values = getattr(table, name)
-        if kind == _FLOAT:
-            arrays.append(pa.array(values, kind, from_pandas=True))
+        if kind in (_FLOAT, _SHARE):
+            arrays.append(pa.array(values, _FLOAT, from_pandas=True).cast(kind))
         elif name == "rank":
             arrays.append(pa.array(values, kind, mask=np.asarray(values) <= 0))
         else:
@@ -298,7 +307,7 @@ def _from_arrow(path: Path, name: str, kind: Any, column: Any) -> npt.NDArray[An
         if kind == _TEXT:
             text = column.cast(pa.large_string())
             return np.array(text.to_pylist(), object) if len(text) else np.empty(0, object)
-        if kind == _FLOAT:
+        if kind in (_FLOAT, _SHARE):
             return column.cast(_FLOAT).to_numpy(zero_copy_only=False).astype(np.float64, copy=True)
         whole = column.cast(_TIME).cast(pa.int64()) if kind == _TIME else column.cast(pa.int64())
         return whole.fill_null(0).to_numpy().astype(np.int64, copy=True)

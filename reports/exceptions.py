@@ -18,6 +18,7 @@ from reports.gaps import Gap, Gaps
 from reports.gone import split_gone, weigh_gone
 from reports.misplaced import Judgement, judge
 from reports.missing import Silent, expected_copies, find_silent, silent_in_zones
+from reports.odd import is_odd, odd_findings, old_tags, on_the_move
 from reports.places import Places
 from reports.policy import Policy
 from reports.settle import settle
@@ -88,7 +89,9 @@ def find_in(
     shelved, wrong_shelf, doubt, behind = settle(shelved, places, chosen, behind)
     likely_behind = behind >= chosen.doubt_from
     elsewhere = _elsewhere(shelved, catalogue, places, locations) & ~likely_behind
-    verdict = judge(shelved, catalogue, places, chosen, wrong_shelf, doubt, elsewhere | likely_behind)
+    # In a pile left and right say nothing of the order.
+    unordered = elsewhere | likely_behind | is_odd(shelved, "lying", chosen.doubt_from)
+    verdict = judge(shelved, catalogue, places, chosen, wrong_shelf, doubt, unordered)
     gaps = Gaps(shelved, catalogue, places, verdict.right)
     expected = expected_copies(catalogue, heard.asked)
     silent = find_silent(expected, shelved, catalogue, places, heard, gaps, chosen, likely_behind)
@@ -105,8 +108,9 @@ def find_in(
         findings.extend(_status_findings(shelved, catalogue, places, gaps, elsewhere, behind, chosen))
         findings.extend(_moves(shelved, catalogue, places, gaps, verdict, chosen, elsewhere, behind))
         findings.extend(_missing_findings(silent, catalogue, gaps, chosen))
-        findings.extend(_tag_findings(shelved, catalogue, places, behind))
+        findings.extend(_tag_findings(shelved, catalogue, places, behind, chosen))
         findings.extend(_doubts(shelved, catalogue, places, verdict, chosen, elsewhere))
+        findings.extend(odd_findings(shelved, catalogue, places, verdict, elsewhere, chosen))
         findings.extend(_bad_call_numbers(shelved, catalogue, places))
     return number_findings(sort_walking(findings, places))
 
@@ -280,14 +284,18 @@ def _missing_findings(silent: Silent, c: Catalogue, gaps: Gaps, policy: Policy) 
         )
 
 
-def _tag_findings(s: Shelved, c: Catalogue, places: Places, behind: Floats) -> Iterator[Finding]:
+def _tag_findings(
+    s: Shelved, c: Catalogue, places: Places, behind: Floats, policy: Policy
+) -> Iterator[Finding]:
     epcs = s.positions.epc
+    moves, old = on_the_move(s, policy), old_tags(s, policy)
     not_here = misled(s, places, behind)
     for row in np.flatnonzero(s.copy < 0).tolist():
         epc = str(epcs[row])
-        if epc.upper() in places.label_tags:
+        # What rides on the robot or a trolley is nothing to look for on a shelf.
+        if epc.upper() in places.label_tags or moves[row]:
             continue
-        evidence = T.unknown_tag(int(s.positions.readings[row]))
+        evidence = T.unknown_tag(int(s.positions.readings[row])) + (T.perhaps_old() if old[row] else "")
         evidence += T.perhaps_behind() if not_here[row] >= _NOT_HERE else ""
         confidence = _presence(s, row) * (1.0 - float(not_here[row]))
         yield replace(
@@ -327,9 +335,11 @@ def _doubts(
     available = np.zeros(len(s), bool)
     available[known] = np.isin(c.status[s.copy[known]], list(EXPECTED))
     available &= ~elsewhere
+    moves = on_the_move(s, policy)
     if len(places):
         for row in np.flatnonzero(available & (s.place < 0)).tolist():
-            evidence = T.unplaced(int(s.positions.readings[row]))
+            readings = int(s.positions.readings[row])
+            evidence = T.moves(readings) if moves[row] else T.unplaced(readings)
             yield _book(c, int(s.copy[row]), "low_confidence", confidence=0.9, evidence=evidence)
     for row in np.flatnonzero(available & (s.place >= 0)).tolist() if len(places) else ():
         shelf, order = float(v.wrong_shelf[row]), float(v.wrong_order[row])

@@ -204,6 +204,30 @@ class T:
         return _("Heard {times}, too little to say on which shelf it stands.").format(times=times)
 
     @staticmethod
+    def moves(readings: int) -> str:
+        times = plural(readings, _("once"), _("{n} times"))
+        return _("Heard {times}, but not from one place: on a trolley or in the aisle?").format(times=times)
+
+    @staticmethod
+    def lying(beside: int) -> str:
+        if beside < 1:
+            return _("Its tag is turned as a lying book's.")
+        others = plural(beside, _("another"), _("{n} others"))
+        return _("Lies flat, its tag turned and in a pile with {others}.").format(others=others)
+
+    @staticmethod
+    def may_lie(p: float) -> str:
+        return _("May lie flat in a pile: the chance is {p}.").format(p=percent(p))
+
+    @staticmethod
+    def may_stand_behind(p: float) -> str:
+        return _("May stand behind the row: the chance is {p}.").format(p=percent(p))
+
+    @staticmethod
+    def perhaps_old() -> str:
+        return _(" It sits within a book that has another tag: perhaps the book's old one.")
+
+    @staticmethod
     def doubtful_shelf(home: str, p: float) -> str:
         return _("May stand here instead of on {home}: the chance is {p}.").format(home=home, p=percent(p))
 

@@ -14,6 +14,8 @@ from sim.errors import SimError
 from sim.layout import LayoutSettings, build_plan
 from sim.library_folder import load_library, load_mounts, save_library
 from sim.model import Library, Tags, label_place
+from sim.odd_places import plant_oddities
+from sim.oddities import OddityRates
 from sim.presets import preset
 from sim.robot import RobotDescription
 from sim.trouble import Planted, TroubleRates
@@ -41,6 +43,7 @@ def make_library(
     layout: LayoutSettings | None = None,
     labels: bool = False,
     robot: RobotDescription | None = None,
+    oddities: OddityRates | None = None,
 ) -> Library:
     """Make a library.
 
@@ -60,6 +63,8 @@ def make_library(
     labels : bool
         True: every shelf carries a tagged label at its left end, the plan's `tag`.
     robot : RobotDescription, optional
+    oddities : OddityRates, optional
+        Lying books, books pushed back, second tags, trolleys; none by default.
 
     Returns
     -------
@@ -154,7 +159,7 @@ def make_library(
         )
         for c in range(books)
     )
-    return Library(
+    made = Library(
         plan=plan,
         holdings=holdings,
         tags=_place(places, plan, rows, all_epcs, thickness),
@@ -164,6 +169,11 @@ def make_library(
         radio_preset=radio,
         seed=seed,
     )
+    if oddities is None or not oddities.any:
+        return made
+    # A stream of its own: the same library without them.
+    own = np.random.default_rng([seed, 0x0DD])
+    return plant_oddities(made, oddities, dict(zip(all_epcs, thickness.tolist(), strict=True)), own)
 
 
 _GAP_M: Final = 0.0005

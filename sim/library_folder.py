@@ -1,4 +1,7 @@
-"""The folder of a made-up library: plan.json, holdings.csv, truth.parquet, planted.csv, robot.json, radio.json."""
+"""The folder of a made-up library: plan.json, holdings.csv, truth.parquet, planted.csv, robot.json, radio.json.
+
+Where some of its tags are unusual, oddities.json too.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ import pyarrow.parquet as pq
 from recording import AntennaMount, RecordingError, Truth, read_truth
 from sim.errors import SimError
 from sim.model import Library, Tags, label_place
+from sim.oddities import TagOddities, oddities_json, read_oddities
 from sim.presets import RadioParameters
 from sim.robot import RobotDescription
 from sim.trouble import Planted
@@ -25,6 +29,7 @@ from stacks.plan import Plan, PlanError, read_plan
 
 RADIO_FORMAT: Final = "nightstack-sim-radio/1"
 FILES: Final = ("plan.json", "holdings.csv", "truth.parquet", "planted.csv", "robot.json", "radio.json")
+ODDITIES_FILE: Final = "oddities.json"
 _HOLDING_COLUMNS: Final = ("barcode", "epc", "call_number", "scheme", "title", "home_location", "status")
 
 
@@ -98,6 +103,10 @@ def save_library(library: Library, folder: str | Path) -> Path:
             writer.writerows([getattr(row, name) for name in names] for row in library.planted)
         _write_truth(truth_of(library), folder / "truth.parquet")
         _write_json(folder / "robot.json", library.robot.to_json())
+        odd = folder / ODDITIES_FILE
+        odd.unlink(missing_ok=True)
+        if library.movers or library.odd.odd.any():
+            _write_json(odd, oddities_json(library.tags.epc, library.odd, library.movers))
         _write_json(
             folder / "radio.json",
             {
@@ -144,15 +153,22 @@ def load_library(folder: str | Path) -> Library:
         raise SimError(
             f"{folder / 'radio.json'}: needs format {RADIO_FORMAT!r} and a whole seed; make the library again"
         )
+    tags = _tags(plan, truth, folder)
+    odd, movers = TagOddities.none(len(tags)), ()
+    if (folder / ODDITIES_FILE).is_file():
+        path = folder / ODDITIES_FILE
+        odd, movers = read_oddities(read_json(path), tags.epc, str(path))
     return Library(
         plan=plan,
         holdings=tuple(holdings.rows),
-        tags=_tags(plan, truth, folder),
+        tags=tags,
         planted=_planted(folder / "planted.csv"),
         robot=RobotDescription.from_json(read_json(folder / "robot.json"), str(folder / "robot.json")),
         radio=RadioParameters.from_json(settings.get("parameters", {}), str(folder / "radio.json")),
         radio_preset=str(settings.get("preset", "ordinary")),
         seed=seed,
+        odd=odd,
+        movers=movers,
     )
 
 

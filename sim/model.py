@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.oddities import Mover, TagOddities
 from sim.presets import RadioParameters
 from sim.robot import RobotDescription
 from sim.trouble import Planted
@@ -65,6 +66,10 @@ class Library:
     radio_preset : str
         The preset's name `radio` came from.
     seed : int
+    odd : TagOddities
+        What is unusual about some of the tags; ordinary ones by default.
+    movers : tuple of Mover
+        What carries tags about.
     """
 
     plan: Plan
@@ -75,6 +80,12 @@ class Library:
     radio: RadioParameters
     radio_preset: str
     seed: int
+    odd: TagOddities = field(default_factory=lambda: TagOddities.none(0))
+    movers: tuple[Mover, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self.odd.twist):
+            object.__setattr__(self, "odd", TagOddities.none(len(self.tags)))
 
     def save(self, folder: str | Path) -> Path:
         """Write the library's folder (`sim.library_folder.save_library`)."""

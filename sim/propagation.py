@@ -37,8 +37,9 @@ class Scene:
     ----------
     tag_m : float64[n, 3]
         Electrical centres of the tags, map frame.
-    tag_normal : float64[n, 2]
-        Unit normal of each tag's face, out into its aisle.
+    tag_normal : float64[n, 3]
+        Unit normal of each tag's face, out into its aisle; then 0 for an upright tag, and for one that lies along the
+        shelf the share of `twist` by which its phase turns.
     tag_group : int32[n]
         Which group of scatterers (shelf) a tag hears.
     group_start : int32[g + 1]
@@ -143,6 +144,20 @@ def _antenna_field(
 
 
 @nb.njit(cache=True)
+def twist(along: float, out: float, up: float) -> float:
+    """Phase (rad, one way) by which a circular antenna sees a dipole along the shelf turned against an upright one.
+
+    The patch antenna is taken as a Huygens source with two crossed currents a quarter period apart (C. A. Balanis,
+    *Antenna Theory*, 4th ed., section 12.5: electric and magnetic current crossed), which looks straight at the face.
+    A dipole ``p`` then receives ``(J . p)(1 + out) - (p . (k + y))(k . J)`` from the direction ``k = (along, out, up)``
+    with ``J = x + j z``: an upright one is turned by ``-atan(along up / (1 + out - up^2))`` to one side, one along the
+    shelf by ``along up / (1 + out - along^2)`` to the other. Zero level with the antenna and right before it.
+    """
+    both = along * up
+    return math.atan2(both, 1.0 + out - up * up) + math.atan2(both, 1.0 + out - along * along)
+
+
+@nb.njit(cache=True)
 def _direct(
     i: int,
     k: float,
@@ -159,9 +174,15 @@ def _direct(
     horizontal = math.sqrt(dx * dx + dy * dy)
     d = math.sqrt(horizontal * horizontal + dz * dz)
     cosine = max(abs(dx * tag_normal[i, 0] + dy * tag_normal[i, 1]) / d, 0.02)
-    tag_field = cosine**tag_exponent * (horizontal / d)
+    across = horizontal / d
+    turned = 0.0
+    if tag_normal[i, 2] != 0.0:
+        along = (dy * tag_normal[i, 0] - dx * tag_normal[i, 1]) / d
+        across = math.sqrt(max(1.0 - along * along, 0.0))
+        turned = tag_normal[i, 2] * twist(along, cosine, dz / d)
+    tag_field = cosine**tag_exponent * across
     reach = _antenna_field(dx, dy, dz, d, bx, by, bz, exponent, back) * tag_field / d
-    re, im = reach * math.cos(k * d), -reach * math.sin(k * d)
+    re, im = reach * math.cos(k * d + turned), -reach * math.sin(k * d + turned)
     if floor > 0.0:
         dz = -tag_m[i, 2] - antenna[2]
         d = math.sqrt(horizontal * horizontal + dz * dz)
@@ -352,10 +373,15 @@ def channel_reference(
 
     way = scene.tag_m - antenna
     d = np.linalg.norm(way, axis=1)
-    side = np.sum(way[:, :2] * scene.tag_normal, axis=1)
+    side = np.sum(way[:, :2] * scene.tag_normal[:, :2], axis=1)
     horizontal = np.linalg.norm(way[:, :2], axis=1)
-    tag_field = np.maximum(np.abs(side) / d, 0.02) ** pattern.tag_exponent * horizontal / d
-    m = antenna_field(way) * tag_field * np.exp(-1j * k * d) / d
+    lying, cosine = scene.tag_normal[:, 2], np.maximum(np.abs(side) / d, 0.02)
+    along = (way[:, 1] * scene.tag_normal[:, 0] - way[:, 0] * scene.tag_normal[:, 1]) / d
+    both, up = along * way[:, 2] / d, way[:, 2] / d
+    turned = np.arctan2(both, 1 + cosine - up**2) + np.arctan2(both, 1 + cosine - along**2)
+    across = np.where(lying != 0.0, np.sqrt(np.maximum(1 - along**2, 0.0)), horizontal / d)
+    tag_field = cosine**pattern.tag_exponent * across
+    m = antenna_field(way) * tag_field * np.exp(-1j * (k * d + lying * turned)) / d
     image = way.copy()
     image[:, 2] = -scene.tag_m[:, 2] - antenna[2]
     d_image = np.linalg.norm(image, axis=1)

@@ -16,6 +16,7 @@ from sim.air import Listening, Reads, RobotPose, between, join
 from sim.errors import SimError
 from sim.gen2 import DUAL, FOCUS, SINGLE, inventory, link_timing
 from sim.model import Library
+from sim.moving import SLICE_S, Carried, radio_of
 from sim.presets import RadioParameters
 from sim.propagation import (
     SPEED_OF_LIGHT_MPS,
@@ -26,7 +27,7 @@ from sim.propagation import (
     memory,
     pattern_exponent,
 )
-from sim.scene import build_scene, to_upright, walls
+from sim.scene import before_the_walls, build_scene, to_upright, walls
 from sim.shading import shadows
 
 REACH_M: Final = 3.0
@@ -98,8 +99,16 @@ class Radio:
         metal, scatter, couples, lines = (np.random.default_rng(s) for s in world.spawn(4))
         self._rng = np.random.default_rng([library.seed if seed is None else seed, 0xA1])
         self.scene, self._floor_of_tag = build_scene(library, self.parameters, metal, couples)
-        self.tag_radio = environment.draw_tags(scatter, self.parameters, to_upright(library))
-        n = len(library.tags)
+        shelved = environment.draw_tags(scatter, self.parameters, to_upright(library))
+        own = np.random.default_rng([library.seed, 0x60])
+        self._carried = None
+        if library.movers:
+            self._carried = Carried(library.movers, self.scene, self._floor_of_tag, self.parameters, own)
+            self.scene, self._floor_of_tag = self._carried.scene, self._carried.floor_of_tag
+        self.tag_radio = radio_of(shelved, self._carried, library.odd.loss_db, self.parameters, own)
+        self._shaded_m = before_the_walls(library, self.scene.tag_m)
+        self._epc = library.tags.epc + (() if self._carried is None else self._carried.epc)
+        n = len(self._epc)
         shape = (256, len(self.frequencies_khz))
         lengths = lines.uniform(*self.parameters.cable_m, shape[0])
         k = 4 * np.pi * np.array(self.frequencies_khz) * 1e3 / SPEED_OF_LIGHT_MPS
@@ -134,7 +143,7 @@ class Radio:
     @property
     def tags(self) -> tuple[str, ...]:
         """EPCs, in the order `Reads.tag` counts them."""
-        return self.library.tags.epc
+        return self._epc
 
     def mount(self, port: int) -> AntennaMount:
         """Return the antenna on a port."""
@@ -209,7 +218,7 @@ class Radio:
         now = (t0_ns % 10**15) * 1e-9
         pieces: list[tuple[NDArray[np.int64], Ints, int, int, Floats, Floats]] = []
         heard: list[tuple[int, int, int, float]] = []
-        near = self._near(pose0)
+        shelved = near = self._near(pose0)
         timing = link_timing(listening.rf_mode).array()
         while t < whole - 1e-9:
             if state.turn_left_s <= 1e-9:
@@ -221,6 +230,10 @@ class Radio:
                     self._hops = self._rng.permutation(len(self._hops))
                 state.hop_left_s = self.parameters.hop_s
             span = min(whole - t, state.turn_left_s, state.hop_left_s)
+            if self._carried is not None:
+                span = min(span, SLICE_S)
+                here = between(pose0, pose1, (t + 0.5 * span) / whole)
+                near = np.append(shelved, self._move(t0_ns + round((t + 0.5 * span) * 1e9), here))
             which = state.turn % len(ports)
             port = ports[which]
             number = channels[int(self._hops[state.hop]) % len(channels)]
@@ -314,7 +327,15 @@ class Radio:
     def _cast(self, tags: Ints, place: Floats, floor: int) -> None:
         # A bookcase is crossed through two walls.
         through = 10 ** (-self.parameters.through_loss_db / 40)
-        shadows(tags, place, self.scene.tag_m, self._walls[floor], through, self._shadow)
+        shadows(tags, place, self._shaded_m, self._walls[floor], through, self._shadow)
+
+    def _move(self, t_ns: int, pose: RobotPose) -> Ints:
+        """Put what moves where it is then; return which of its tags are near."""
+        assert self._carried is not None
+        self._carried.move(t_ns, pose)
+        first = self._carried.first
+        self._shaded_m[first:] = self.scene.tag_m[first:]
+        return self._carried.near(pose, REACH_M)
 
     def _near(self, pose: RobotPose) -> Ints:
         cell = (pose.floor, math.floor(pose.x_m / _CELL_M), math.floor(pose.y_m / _CELL_M))
@@ -322,6 +343,7 @@ class Radio:
             centre = (np.array(cell[1:]) + 0.5) * _CELL_M
             apart = np.hypot(*(self.scene.tag_m[:, :2] - centre).T)
             close = (apart < REACH_M + 0.75 * _CELL_M) & (self._floor_of_tag == pose.floor)
+            close[len(self.library.tags) :] = False
             self._cells[cell] = np.flatnonzero(close).astype(np.int32)
         return self._cells[cell]
 

@@ -40,7 +40,9 @@ def build_scene(
     tags = library.tags
     # A shelf label on the board's edge lies apart from the books and is coupled with none of them.
     group = np.where(tags.label, len(shelves) + np.arange(len(tags)), tags.shelf).astype(np.int32)
-    neighbour, kappa = environment.coupling(couples, tags.offset_m, group, parameters)
+    neighbour, kappa = environment.coupling(
+        couples, tags.offset_m, group, parameters, heights_m=library.odd.pile_m if library.odd.pile_m.any() else None
+    )  # fmt: skip
     directions = np.radians([face.direction_deg for face in faces])
     slip = parameters.phase_centre_sd_m * couples.standard_normal(len(tags))
     tag_m = tags.place_m.copy()
@@ -49,7 +51,7 @@ def build_scene(
     floors = np.array([n for n, floor in enumerate(library.plan.floors) for _ in floor.faces], np.int32)
     scene = Scene(
         tag_m=tag_m,
-        tag_normal=np.ascontiguousarray(normals[tags.face]),
+        tag_normal=np.column_stack([normals[tags.face], library.odd.twist]),
         tag_group=tags.shelf.copy(),
         group_start=group_start,
         group_scatterer=group_scatterer,
@@ -94,3 +96,18 @@ def to_upright(library: Library) -> Floats:
     return np.minimum(
         np.abs(offset - ends[library.tags.shelf, 0]), np.abs(ends[library.tags.shelf, 1] - offset)
     )
+
+
+def before_the_walls(library: Library, tag_m: Floats) -> Floats:
+    """Return the tags' places as the walls shade them: those behind the row as if they stood in it.
+
+    What the row in front costs them is in their own loss.
+    """
+    tags, odd = library.tags, library.odd
+    if not odd.behind_m.any():
+        return tag_m
+    angle = np.radians([face.normal_deg for face in library.faces()])
+    normals = np.column_stack([np.cos(angle), np.sin(angle)])
+    out = tag_m.copy()
+    out[: len(tags), :2] += odd.behind_m[:, None] * normals[tags.face]
+    return out

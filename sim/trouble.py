@@ -60,7 +60,8 @@ class Planted:
     Attributes
     ----------
     kind : str
-        As in exceptions.csv: missing, wrong_shelf, wrong_order, on_shelf_loaned, unknown_tag.
+        As in exceptions.csv: missing, wrong_shelf, wrong_order, on_shelf_loaned, unknown_tag;
+        or one of `sim.oddities.KINDS`.
     epc, barcode : str
         The tag; the copy, empty where the catalogue knows none.
     shelf : str

@@ -31,12 +31,27 @@ def library(
     out: Annotated[Path, typer.Option(help="Folder to make; must not exist or be empty.", metavar="FOLDER")],
     books: Annotated[int, typer.Option(help="How many books.", min=1)] = 2000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same library.")] = 1,
+    lying: Annotated[float, typer.Option(help="Share of books lying flat, in piles.", min=0, max=0.3)] = 0.0,
+    pushed_back: Annotated[
+        float, typer.Option(help="Share of books standing behind the row.", min=0, max=0.3)
+    ] = 0.0,
+    second_tags: Annotated[
+        float, typer.Option(help="Share of books with an old tag left in.", min=0, max=0.3)
+    ] = 0.0,
+    trolleys: Annotated[
+        int, typer.Option(help="Book trolleys pushed about in the aisles.", min=0, max=50)
+    ] = 0,
+    on_robot: Annotated[int, typer.Option(help="Tags that ride on the robot.", min=0, max=50)] = 0,
 ) -> None:
     """Make a library: plan, holdings, truth, and planted trouble."""
     from sim.library import make_library, save_library
+    from sim.oddities import OddityRates
 
     _refuse_full(out)
-    save_library(make_library(books, seed), out)
+    odd = OddityRates(
+        lying=lying, pushed_back=pushed_back, double=second_tags, trolleys=trolleys, on_robot=on_robot
+    )
+    save_library(make_library(books, seed, oddities=odd), out)
     typer.echo(f"{books} books: {out}")
 
 
