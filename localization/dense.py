@@ -11,6 +11,7 @@ from localization.faces import Candidates, Frames, rows_of
 from localization.observations import Observations
 from localization.placing import Places
 from localization.profile import SLACK_M, Hypotheses
+from localization.scatterers import FEWEST_TAGS as FEWEST_JOINT
 from localization.scatterers import Scan, ScatterFit, fit_scatterers
 
 Floats = npt.NDArray[np.float64]
@@ -25,10 +26,10 @@ STRAIGHT_M = 0.01
 LENGTHS_M = (0.6, 3.0)
 STOP_M = 0.005
 FEWEST_TAGS = 2
-#: A tag takes part when it was heard at this share of the stops.
-HEARD_SHARE = 0.25
+#: A tag takes part when it was heard at so many stops: the joint fit shares what is common to all.
+FEWEST_HEARD = 5
 #: The fit is believed when scatterers lower the unexplained share of held-out stops by a fifth, and for a tag when
-#: they leave less than this of its energy.
+#: they leave less than this of its energy. Few tags are matched with free space each, and only the latter counts.
 LEAST_GAIN = 0.2
 MOST_UNEXPLAINED = 0.35
 
@@ -57,16 +58,7 @@ def refine_dense(
         scan, members = made
         found = fit_scatterers(scan)
         used = _believed(found)
-        name = f"face {frames.ids[face]}" + (f" level {number}" if number else "")
-        notes.append(
-            f"{name}: {len(found.scatterers_m)} common scatterers "
-            + (
-                f"place {int(used.sum())} of {len(used)} tags"
-                if used.any()
-                else "explain too little and are not used"
-            )
-            + f" (log gain on held-out stops {found.gain:.2f})"
-        )
+        notes.append(_said(f"face {frames.ids[face]}" + (f" level {number}" if number else ""), found, used))
         rows = members[used]
         offset[rows], sigma[rows] = found.offset_m[used], found.sigma_m[used]
         quality[rows] = np.clip(1.0 - found.unexplained[used], 0.0, 1.0)
@@ -74,7 +66,24 @@ def refine_dense(
 
 
 def _believed(found: ScatterFit) -> npt.NDArray[np.bool_]:
-    return (found.unexplained < MOST_UNEXPLAINED) & (found.gain > LEAST_GAIN)
+    joint = len(found.offset_m) >= FEWEST_JOINT
+    return (found.unexplained < MOST_UNEXPLAINED) & (found.gain > LEAST_GAIN or not joint)
+
+
+def _said(where: str, found: ScatterFit, used: npt.NDArray[np.bool_]) -> str:
+    if len(used) < FEWEST_JOINT:
+        alone = f"{int(used.sum())} of {len(used)} tags of a dense scan matched each alone"
+        return f"{where}: {alone}, too few for common scatterers"
+    lines = "one line of height" if not found.height_m.any() else "heights found from the scan"
+    return (
+        f"{where}: {len(found.scatterers_m)} common scatterers "
+        + (
+            f"place {int(used.sum())} of {len(used)} tags, {lines}"
+            if used.any()
+            else "explain too little and are not used"
+        )
+        + f" (log gain on held-out stops {found.gain:.2f})"
+    )
 
 
 def _scan(
@@ -87,7 +96,7 @@ def _scan(
 ) -> tuple[Scan, Ints] | None:
     """Lay the members' observations on a common grid of stops and channels; None: no dense, straight scan."""
     size = np.diff(candidates.start)[places.candidate[members]]
-    if size.max() < FEWEST_STOPS:
+    if size.sum() < FEWEST_STOPS * FEWEST_TAGS:
         return None
     rows = rows_of(candidates.start, places.candidate[members])
     tag = np.repeat(np.arange(len(members)), size)
@@ -95,7 +104,7 @@ def _scan(
     antennas, counts = np.unique(observations.antenna[obs], return_counts=True)
     keep = observations.antenna[obs] == antennas[counts.argmax()]
     keep &= ~observations.doubled[obs] & np.isfinite(observations.phase_rad[obs])
-    if keep.sum() < FEWEST_STOPS * FEWEST_TAGS:
+    if keep.sum() < FEWEST_STOPS:
         return None
     rows, tag, obs = rows[keep], tag[keep], obs[keep]
     keys, stop = np.unique(np.round(observations.way_m[obs] / STOP_M).astype(np.int64), return_inverse=True)
@@ -115,7 +124,7 @@ def _scan(
         return None
     present = np.zeros((len(members), n), bool)
     present[tag, stop] = True
-    dense = present.mean(axis=1) >= HEARD_SHARE
+    dense = present.sum(axis=1) >= FEWEST_HEARD
     if dense.sum() < FEWEST_TAGS:
         return None
     frequencies, channel = np.unique(observations.frequency_khz[obs], return_inverse=True)

@@ -67,8 +67,17 @@ class Scan:
         return round(float(np.median(self.along_m[right] - self.along_m[left])), 3)
 
 
-def to_recording(scan: Scan, name: str = "slide") -> tuple[Recording, Plan]:
-    """Return a scan as a recording with its truth, and the plan of its row: one face a line."""
+def to_recording(scan: Scan, name: str = "slide", *, one_face: bool = False) -> tuple[Recording, Plan]:
+    """Return a scan as a recording with its truth, and the plan of its row: one face a line.
+
+    Parameters
+    ----------
+    scan : Scan
+    name : str
+    one_face : bool
+        All lines in one face, whose distance is that of the nearest line; the plan does not say how high tags hang.
+        The farther lines' heights follow from their distances, the last line up and the others down.
+    """
     n, stops, channels = scan.phase_rad.shape
     epc = np.array([f"5EED{i:020X}" for i in range(n)], object)
     tag, stop, channel = (
@@ -97,16 +106,21 @@ def to_recording(scan: Scan, name: str = "slide") -> tuple[Recording, Plan]:
         yaw_rad=np.zeros(2 * STOPS_M.size),
     )
     mount = AntennaMount(1, "slide", 1, "gen2", (0.0, 0.0, 0.0), (90.0, 0.0))
-    face_id = np.array([f"line {line}" for line in scan.line], object)
+    away, height = scan.away_m, np.zeros(n)
+    face_id = np.array(["rail" if one_face else f"line {line}" for line in scan.line], object)
+    if one_face:
+        away = np.full(n, scan.away_m.min())
+        above = np.sqrt(np.maximum(scan.away_m**2 - away**2, 0.0))
+        height = above * np.where(scan.line == scan.line.max(), 1.0, -1.0)
     faces = {
-        str(name): Face(str(name), (FACE_FROM_M, float(away)), 0.0, 270.0, FACE_LENGTH_M, 0.0, ())
-        for name, away in zip(face_id, scan.away_m, strict=True)
+        str(name): Face(str(name), (FACE_FROM_M, float(out)), 0.0, 270.0, FACE_LENGTH_M, 0.0, ())
+        for name, out in zip(face_id, away, strict=True)
     }
     return Recording(
         info=RunInfo(name, "simulated-slide", datetime(2026, 1, 1, tzinfo=UTC), "slide", (mount,)),
         readings=readings.sorted(),
         poses=poses,
-        truth=Truth(epc=epc, x_m=scan.along_m.copy(), y_m=scan.away_m.copy(), z_m=np.zeros(n), face=face_id),
+        truth=Truth(epc=epc, x_m=scan.along_m.copy(), y_m=away.copy(), z_m=height, face=face_id),
     ), Plan("simulated-slide", 1, (Floor("1", tuple(faces.values())),))
 
 
