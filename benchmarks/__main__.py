@@ -16,6 +16,7 @@ NAMES = (
     "ablation",
     "calibrated",
     "nights",
+    "labels",
     "hf",
     "order",
     "cut",

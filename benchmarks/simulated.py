@@ -200,12 +200,12 @@ def mounts_of(antennas: int) -> tuple[AntennaMount, ...]:
     )
 
 
-def library_of(world: World) -> Library:
-    """Return the library; its robot reports exact poses."""
+def library_of(world: World, *, labels: bool = False) -> Library:
+    """Return the library; its robot reports exact poses. With ``labels`` every shelf has a tagged one."""
     exact = RobotDescription(
         mounts=mounts_of(world.antennas), sigma_xy_m=1e-9, sigma_yaw_rad=1e-9, pose_lag_s=0.0
     )
-    made = make_library(world.books, seed=world.seed, robot=exact, oddities=world.oddities)
+    made = make_library(world.books, seed=world.seed, robot=exact, labels=labels, oddities=world.oddities)
     return replace(made, radio=radio_of(world.trouble))
 
 

@@ -18,6 +18,7 @@ from localization.differences import place_by_differences
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
 from localization.fast_run import run_fast
 from localization.hf_output import locate_hf, without_hf
+from localization.labels import LabelFits, use_labels
 from localization.listening import Listening
 from localization.notes import ambiguity_notes, mismatch_notes, registration_notes
 from localization.observations import Mounts, Observations, driven_m, observe, tag_blocks
@@ -109,6 +110,8 @@ class Localizer:
     fast : bool
         Place each tag by itself, coarsely first (``fast_run``): many times as fast, for what ``docs/speed.md`` tells.
         Needs a plan; without one the whole estimator is used.
+    labels : bool
+        Whether places are moved by what shelf labels tell whose places the plan states.
 
     Attributes
     ----------
@@ -120,6 +123,8 @@ class Localizer:
         What the run taught of RSSI.
     registration_ : Registration or None
         How the run's faces and antennas were found to lie.
+    label_fits_ : LabelFits or None
+        Shelf labels fitted where the plan has them.
     """
 
     localization_: Localization
@@ -127,6 +132,7 @@ class Localizer:
     delays_m_: Floats
     law_: RunLaw | None
     registration_: Registration | None
+    label_fits_: LabelFits | None
 
     def __init__(
         self,
@@ -136,6 +142,7 @@ class Localizer:
         jobs: int = 1,
         without: Collection[str] = (),
         fast: bool = False,
+        labels: bool = True,
     ) -> None:
         if unknown := sorted(set(without) - set(PARTS)):
             raise ValueError(f"no part {unknown[0]!r} to leave out; there are {', '.join(PARTS)}")
@@ -144,6 +151,7 @@ class Localizer:
         self.calibration = calibration or Calibration()
         self.jobs = jobs
         self.fast = fast
+        self.labels = labels
 
     def fit(self, recording: Recording, *, progress: Progress | None = None) -> Localizer:
         """Estimate every tag's place."""
@@ -154,6 +162,7 @@ class Localizer:
         whole, recording = recording, without_hf(recording)
         self.law_ = None
         self.registration_ = None
+        self.label_fits_ = None
         if self.fast and self.plan is not None and self.plan.faces and len(recording.poses.t):
             return self._fit_fast(self.plan, recording, whole, mounts, tell)
         positions = heard_positions(whole)
@@ -189,6 +198,17 @@ class Localizer:
         for part in parts:
             fill_positions(positions, part, row_of, self.calibration)
             notes += part.notes
+        if self.plan is not None and parts:
+            self.label_fits_, said = use_labels(
+                positions,
+                work.observe,
+                readings,
+                work.frames(None),
+                self.plan,
+                self.calibration,
+                shift=self.labels,
+            )
+            notes += said
         coverage = Coverage.empty()
         if self.plan is not None and parts:
             tell(0.9, "mapping what was covered")

@@ -12,6 +12,7 @@ from localization.calibrate_model import References
 from localization.calibration import Calibration
 from localization.estimator import Localizer
 from localization.evaluate import true_faces
+from localization.labels import label_shelves, label_truth
 from localization.observations import Mounts
 from localization.positions import Positions
 from localization.registered import Geometry, geometry_of
@@ -75,11 +76,15 @@ def witness(
     progress : callable(share, text), optional
     """
     # A shared error of zero: what is left of sigma_along_m is the tag's own error and its poses'.
-    fitted = Localizer(plan, calibration=Calibration(sigma_m=0.0), jobs=jobs).fit(
+    fitted = Localizer(plan, calibration=Calibration(sigma_m=0.0), jobs=jobs, labels=False).fit(
         recording, progress=progress
     )
     positions = fitted.localization_.positions
     known = np.array([face is not None for face in positions.face_id], np.bool_) & positions.placed
+    # A label that could not be fitted where the plan has it is no reference: placed as a book it says nothing.
+    fits = fitted.label_fits_
+    wanted = set(label_shelves(plan)) - (set() if fits is None else set(fits.epc.tolist()))
+    known &= np.array([epc not in wanted for epc in positions.epc.tolist()], np.bool_)
     positions = positions.select(known)
     heading, speed = _motion(recording, plan, positions)
     return Witness(
@@ -118,6 +123,33 @@ def reference_tags(truth: Truth, plan: Plan, per_face: int) -> Truth:
         shelf_id=None if truth.shelf_id is None else truth.shelf_id[rows],
         face=None if truth.face is None else truth.face[rows],
     )  # fmt: skip
+
+
+def with_labels(references: Truth | None, plan: Plan) -> Truth | None:
+    """Return references with the shelf labels whose places the plan states; what is there already stays as it is."""
+    labels = label_truth(plan)
+    if labels is None or references is None:
+        return labels if references is None else references
+    known = set(references.epc.tolist())
+    new = np.flatnonzero([epc not in known for epc in labels.epc.tolist()])
+    count = len(references.epc)
+
+    def names(
+        have: npt.NDArray[np.object_] | None, more: npt.NDArray[np.object_] | None
+    ) -> npt.NDArray[np.object_]:
+        assert more is not None
+        return np.concatenate([np.full(count, None, object) if have is None else have, more[new]])
+
+    there = np.ones(count, np.bool_) if references.present is None else references.present
+    return Truth(
+        epc=np.concatenate([references.epc, labels.epc[new]]),
+        x_m=np.concatenate([references.x_m, labels.x_m[new]]),
+        y_m=np.concatenate([references.y_m, labels.y_m[new]]),
+        z_m=np.concatenate([references.z_m, labels.z_m[new]]),
+        shelf_id=names(references.shelf_id, labels.shelf_id),
+        face=names(references.face, labels.face),
+        present=np.concatenate([there, np.ones(len(new), np.bool_)]),
+    )
 
 
 def matched(

@@ -50,6 +50,10 @@ class LayoutSettings:
         return self.bay_m - self.upright_m
 
 
+LABEL_FROM_LEFT_M, LABEL_BELOW_BOARD_M = 0.03, 0.015
+"""A shelf's label is on its board's front edge, so far from its left end, its middle so far below the upper side."""
+
+
 def build_plan(
     site: str, shelves: int, settings: LayoutSettings, label_epcs: dict[int, str] | None = None
 ) -> Plan:
@@ -89,19 +93,24 @@ def build_plan(
                 for bay in range(per_face):
                     for level in range(settings.levels, 0, -1):
                         sequence += 1
+                        label = labels.get(sequence)
+                        left_m = bay * settings.bay_m + settings.upright_m / 2
+                        board_m = settings.lowest_board_m + (level - 1) * settings.level_pitch_m
                         face_shelves.append(
                             Shelf(
                                 id=f"{face_id}-{bay + 1:02d}-{level}",
                                 bay=str(bay + 1),
                                 level=level,
-                                from_m=round(bay * settings.bay_m + settings.upright_m / 2, 4),
+                                from_m=round(left_m, 4),
                                 to_m=round((bay + 1) * settings.bay_m - settings.upright_m / 2, 4),
-                                board_z_m=round(
-                                    settings.lowest_board_m + (level - 1) * settings.level_pitch_m, 4
-                                ),
+                                board_z_m=round(board_m, 4),
                                 clear_m=settings.clear_m,
                                 sequence=sequence,
-                                tag=labels.get(sequence),
+                                tag=label,
+                                tag_offset_m=None if label is None else round(left_m + LABEL_FROM_LEFT_M, 4),
+                                tag_z_m=None
+                                if label is None
+                                else round(max(board_m - LABEL_BELOW_BOARD_M, 0.01), 4),
                             )
                         )
                 length = round(per_face * settings.bay_m, 4)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.layout import LABEL_BELOW_BOARD_M, LABEL_FROM_LEFT_M
 from sim.oddities import Mover, TagOddities
 from sim.presets import RadioParameters
 from sim.robot import RobotDescription
@@ -103,7 +104,11 @@ class Library:
 
 
 def label_place(face: Face, shelf: Shelf) -> tuple[float, float, float, float]:
-    """Where a shelf's label is: on the board's front edge, 3 cm from its left end; x, y, z and offset in metres."""
-    offset = shelf.from_m + 0.03
+    """Where a shelf's label is: on the board's front edge, where the plan says; x, y, z and offset in metres.
+
+    A plan that does not say has it near the board's left end.
+    """
+    offset = shelf.from_m + LABEL_FROM_LEFT_M if shelf.tag_offset_m is None else shelf.tag_offset_m
+    z = max(shelf.board_z_m - LABEL_BELOW_BOARD_M, 0.01) if shelf.tag_z_m is None else shelf.tag_z_m
     x, y = face.to_map(np.array([offset]), 0.0)
-    return float(x[0]), float(y[0]), max(shelf.board_z_m - 0.015, 0.01), offset
+    return float(x[0]), float(y[0]), z, offset

@@ -12,6 +12,8 @@ from stacks.shelving import SLACK_M, Face, Shelf
 Ids = dict[str, dict[str, str]]
 _SLACK_DEG = 0.01
 _MAX_M = 100_000.0
+_LABEL_BESIDE_M = 0.1
+"""A shelf's label hangs on its board or on the upright beside it."""
 
 
 def no_ids() -> Ids:
@@ -98,6 +100,9 @@ def _shelf(entry: Fields, length_m: float, ids: Ids) -> Shelf:
         if tag in ids["tag"]:
             entry.fail("tag", f"is that of {ids['tag'][tag]}, too; each label must have its own")
         ids["tag"][tag] = entry.path
+    label_at = entry.optional("tag_offset_m", entry.number)
+    if label_at is not None and not start - _LABEL_BESIDE_M <= label_at <= end + _LABEL_BESIDE_M:
+        entry.fail("tag_offset_m", f"is {label_at:g}, beside the shelf, which is {start:g} to {end:g}")
     sequence = entry.optional("sequence", lambda key: entry.integer(key, 0, 2**53))
     if sequence is not None:
         if str(sequence) in ids["sequence"]:
@@ -114,6 +119,8 @@ def _shelf(entry: Fields, length_m: float, ids: Ids) -> Shelf:
         range_start=entry.optional("range_start", entry.text),
         sequence=sequence,
         tag=tag,
+        tag_offset_m=label_at,
+        tag_z_m=entry.optional("tag_z_m", lambda key: _metres(entry, key, 0.0)),
         extra=entry.rest(),
     )
 

@@ -48,6 +48,10 @@ class Shelf:
         Its place in shelving order.
     tag : str, optional
         EPC of its shelf label, upper-case hexadecimal.
+    tag_offset_m : float, optional
+        Where the label's tag hangs, as an offset along the face; with it the label is a reference.
+    tag_z_m : float, optional
+        The label's height above the floor; by default the board's front edge.
     extra : mapping
         Keys of the file that this version does not know, kept.
     """
@@ -62,6 +66,8 @@ class Shelf:
     range_start: str | None = None
     sequence: int | None = None
     tag: str | None = None
+    tag_offset_m: float | None = None
+    tag_z_m: float | None = None
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def to_json(self) -> dict[str, Any]:
@@ -75,7 +81,7 @@ class Shelf:
             "board_z_m": self.board_z_m,
             "clear_m": self.clear_m,
         }
-        for key in ("range_start", "sequence", "tag"):
+        for key in ("range_start", "sequence", "tag", "tag_offset_m", "tag_z_m"):
             if getattr(self, key) is not None:
                 made[key] = getattr(self, key)
         return made | dict(self.extra)

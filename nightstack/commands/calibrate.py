@@ -48,15 +48,16 @@ def calibrate(
         Path | None,
         typer.Option(
             help="Tags whose places are known: a CSV of epc, x_m, y_m and optionally z_m, map frame. Default: the "
-            "recordings' truth.parquet; without one only what the scans teach of themselves is learnt.",
+            "recordings' truth.parquet. The plan's shelf labels count as well where it says where they hang; without "
+            "any of them only what the scans teach of themselves is learnt.",
             metavar="FILE.csv",
         ),
     ] = None,
     reference_tags: Annotated[
         int | None,
         typer.Option(
-            help="Use only so many tags of each face's truth: shelf labels of the plan first, then spread along it. "
-            "0: none.",
+            help="Use only so many tags of each face: shelf labels of the plan first, then the truth's, spread along "
+            "it. 0: none.",
             min=0,
             metavar="N",
         ),
@@ -107,21 +108,20 @@ def _plan(heard: list[Recording], folders: list[Path], named: Path | None) -> Pl
 
 def _known(heard: list[Recording], plan: Plan, file: Path | None, per_face: int | None) -> Truth | None:
     """Return the tags whose places are known; None: there are none."""
-    from localization.witness import reference_tags
+    from localization.witness import reference_tags, with_labels
 
     if file is not None:
-        return _references(file)
+        return with_labels(_references(file), plan)
     if per_face == 0:
         return None
     surveyed = [recording.truth for recording in heard if recording.truth is not None]
-    if not surveyed:
-        if per_face is not None:
-            raise InputError(
-                "--reference-tags chooses from truth.parquet, and no recording has one; use --reference"
-            )
-        return None
-    truth = _same_everywhere(surveyed)
-    return truth if per_face is None else reference_tags(truth, plan, per_face)
+    truth = with_labels(_same_everywhere(surveyed) if surveyed else None, plan)
+    if truth is None and per_face is not None:
+        raise InputError(
+            "--reference-tags chooses from truth.parquet and from the plan's shelf labels, and there are none; use "
+            "--reference"
+        )
+    return truth if per_face is None or truth is None else reference_tags(truth, plan, per_face)
 
 
 def _same_everywhere(surveyed: list[Truth]) -> Truth:

@@ -31,6 +31,7 @@ def library(
     out: Annotated[Path, typer.Option(help="Folder to make; must not exist or be empty.", metavar="FOLDER")],
     books: Annotated[int, typer.Option(help="How many books.", min=1)] = 2000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same library.")] = 1,
+    labels: Annotated[bool, typer.Option("--labels", help="Give every shelf a tagged label.")] = False,
     lying: Annotated[float, typer.Option(help="Share of books lying flat, in piles.", min=0, max=0.3)] = 0.0,
     pushed_back: Annotated[
         float, typer.Option(help="Share of books standing behind the row.", min=0, max=0.3)
@@ -51,7 +52,7 @@ def library(
     odd = OddityRates(
         lying=lying, pushed_back=pushed_back, double=second_tags, trolleys=trolleys, on_robot=on_robot
     )
-    save_library(make_library(books, seed, oddities=odd), out)
+    save_library(make_library(books, seed, labels=labels, oddities=odd), out)
     typer.echo(f"{books} books: {out}")
 
 

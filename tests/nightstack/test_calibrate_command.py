@@ -129,3 +129,19 @@ def test_other_mistakes_are_one_line(recording, tmp_path, capsys):
         said = capsys.readouterr().err
         assert word in said
         assert len(said.splitlines()) == 1
+
+
+def test_shelf_labels_of_the_plan_are_references_without_any_truth(tmp_path, capsys):
+    library, scan = tmp_path / "library", tmp_path / "scan"
+    assert main(["sim", "library", "--out", str(library), "--books", "150", "--seed", "3", "--labels"]) == 0
+    assert main(["sim", "record", str(library), "--out", str(scan), "--passes", "1", "--speed", "0.15"]) == 0
+    (scan / "truth.parquet").unlink()
+    out = tmp_path / "calibration.json"
+    capsys.readouterr()
+    assert main(["calibrate", str(scan), "--out", str(out), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert "reference tags on" in said["notes"][0]
+    assert any(one["name"].startswith("face_shift_m.") for one in said["estimates"])
+    assert main(["calibrate", str(scan), "--out", str(out), "--reference-tags", "0", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert any("no reference tags" in note for note in said["notes"])

@@ -255,3 +255,21 @@ def test_any_value_in_any_place_is_taken_or_refused(data: Any, path: str) -> Non
         assert "\n" not in str(e)
     else:
         assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_a_label_may_say_where_it_hangs() -> None:
+    said = put(put(plan_json(), f"{SHELF}.1.tag_offset_m", 0.03), f"{SHELF}.1.tag_z_m", 0.585)
+    plan = Plan.from_json(said)
+    shelf = plan.shelf("a2")[1]
+    assert (shelf.tag, shelf.tag_offset_m, shelf.tag_z_m) == ("E280", 0.03, 0.585)
+    assert plan.shelf("a1")[1].tag_offset_m is None
+    assert Plan.from_json(plan.to_json()) == plan
+    assert "tag_offset_m" not in plan.to_json()["floors"][0]["faces"][0]["shelves"][0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("tag_offset_m", 1.5), ("tag_offset_m", "left"), ("tag_z_m", -0.1)]
+)
+def test_a_label_beside_its_shelf_is_refused(key: str, value: object) -> None:
+    with pytest.raises(PlanError, match=key):
+        Plan.from_json(put(plan_json(), f"{SHELF}.1.{key}", value))
