@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from localization.ambiguity_joint import known_fully
+from localization.observations import driven_m
 from localization.signal_model import wavenumber
 from recording import Poses, Readings, RunInfo
 
@@ -28,6 +30,8 @@ TURNED, FADED = 0.32, 0.02
 #: Readings compared with the next so many of their tag and antenna.
 AHEAD = 4
 _MOST_PAIRS = 400_000
+#: Of more readings neighbours tell; fewer are looked at all together where neighbours do not.
+FEW_READINGS = 20_000
 #: A cable longer than this would move neighbouring channels' phases apart.
 CABLE_M = 15.0
 
@@ -45,10 +49,13 @@ class Ambiguity:
         Antennas whose phase must be taken up to pi (that is, doubled).
     share : float64 array, shape (256,)
         Share of neighbouring readings that differ by about pi; NaN where too few were heard.
+    together : bool array, shape (256,)
+        Antennas of which too few neighbouring readings were heard, but all tags together say the phase is known fully.
     """
 
     doubled: npt.NDArray[np.bool_]
     share: npt.NDArray[np.float64]
+    together: npt.NDArray[np.bool_]
 
 
 def find_ambiguity(info: RunInfo, readings: Readings, poses: Poses, *, rows: int = 2_000_000) -> Ambiguity:
@@ -70,15 +77,23 @@ def find_ambiguity(info: RunInfo, readings: Readings, poses: Poses, *, rows: int
         by_time = np.lexsort((frequency, t, antenna, tag))
         between, _ = _flip_share(by_time, tag, antenna, frequency, phase, t, poses)
         share = np.where(np.isnan(share) & (between < FLIP_SHARE), between, share)
+    together = np.zeros(256, np.bool_)
+    # Antennas of one robot have one kind of reader: where one of them turns, none is taken to be calm unheard.
+    turning = bool((share[[mount.id for mount in info.antennas]] >= FLIP_SHARE).any())
     for mount in info.antennas:
         found = share[mount.id]
+        mine = np.flatnonzero((antenna == mount.id) & np.isfinite(phase))
+        open_ = mount.phase_ambiguity == "unknown" and np.isnan(found) and not turning and len(poses) > 0
+        if open_ and 0 < len(mine) <= FEW_READINGS:
+            way = np.interp(t[mine], poses.t, driven_m(poses))
+            together[mount.id] = known_fully(tag[mine], way, frequency[mine], phase[mine])
         if mount.phase_ambiguity == "pi":
             doubled[mount.id] = True
         elif mount.phase_ambiguity == "none":
             doubled[mount.id] = bool(settled[mount.id] and found > 4 * FLIP_SHARE)
         else:
-            doubled[mount.id] = not found < FLIP_SHARE
-    return Ambiguity(doubled, share)
+            doubled[mount.id] = not (found < FLIP_SHARE or together[mount.id])
+    return Ambiguity(doubled, share, together)
 
 
 def _flip_share(

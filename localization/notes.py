@@ -22,7 +22,9 @@ def ambiguity_notes(recording: Recording, found: Ambiguity) -> list[str]:
     for mount in recording.info.antennas:
         share = found.share[mount.id]
         said = (
-            "too few readings to tell"
+            "too few neighbouring readings, but all tags together tell"
+            if found.together[mount.id]
+            else "too few readings to tell"
             if np.isnan(share)
             else f"{share:.1%} of neighbouring readings half a turn apart"
         )
