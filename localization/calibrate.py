@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ from localization.calibrate_model import (
     usable,
     weigh_references,
 )
+from localization.calibrate_nights import evidence_of
 from localization.calibration import Calibration, CalibrationError
 from localization.registered import Geometry, combine
 from localization.witness import Witness, matched, witness
@@ -74,6 +75,8 @@ def calibrate(
     *,
     jobs: int = 1,
     progress: Progress | None = None,
+    before: Calibration | None = None,
+    source: str = "calibration",
 ) -> Learnt:
     """Learn a calibration from scans of one robot in one site.
 
@@ -87,6 +90,10 @@ def calibrate(
     jobs : int
         Threads.
     progress : callable(share, text), optional
+    before : Calibration, optional
+        Whose nights are learnt from as well, the older the less (``calibrate_update``).
+    source : str
+        Its name, for errors.
 
     Returns
     -------
@@ -107,7 +114,13 @@ def calibrate(
 
         witnesses.append(witness(recording, plan, jobs=jobs, halves=len(recordings) == 1, progress=told))
     tell(0.95, "putting them together")
-    learnt = learn(witnesses, plan, references)
+    if before is None:
+        learnt = learn(witnesses, plan, references)
+    else:
+        # Here, as that module learns by this one.
+        from localization.calibrate_update import update
+
+        learnt = update(before, witnesses, plan, references, source=source)
     tell(1.0, "done")
     return learnt
 
@@ -138,8 +151,25 @@ def check_alike(infos: Sequence[RunInfo]) -> None:
             )
 
 
-def learn(witnesses: Sequence[Witness], plan: Plan, references: Truth | None = None) -> Learnt:
-    """Put together what scans say; as :func:`calibrate`, from scans already localized."""
+def learn(
+    witnesses: Sequence[Witness],
+    plan: Plan,
+    references: Truth | None = None,
+    *,
+    forgotten_m2: Floats | None = None,
+) -> Learnt:
+    """Put together what scans say; as :func:`calibrate`, from scans already localized.
+
+    ``forgotten_m2`` is the variance that the word of each of them has gained since, shape (witnesses,); None: none.
+    """
+    learnt = _learn(witnesses, plan, references, forgotten_m2)
+    kept = tuple(evidence_of(one, references, plan) for one in witnesses)
+    return replace(learnt, calibration=replace(learnt.calibration, nights=kept))
+
+
+def _learn(
+    witnesses: Sequence[Witness], plan: Plan, references: Truth | None, forgotten_m2: Floats | None
+) -> Learnt:
     check_alike([one.info for one in witnesses])
     antennas = sorted(mount.id for mount in witnesses[0].info.antennas)
     geometry = combine([one.geometry for one in witnesses])
@@ -166,8 +196,8 @@ def learn(witnesses: Sequence[Witness], plan: Plan, references: Truth | None = N
             + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         )
         refs = refs.select(good)
-    site = _site(plan)
-    weighed = weigh_references(refs)
+    site = site_of(plan)
+    weighed = weigh_references(refs, forgotten_m2)
     cells = weighed.cells()
     solution = solve(cells, site)
     notes += _told(solution, cells.speed_mps)
@@ -322,7 +352,8 @@ def _spare(left_out: LeftOut) -> str:
     )
 
 
-def _site(plan: Plan) -> Site:
+def site_of(plan: Plan) -> Site:
+    """Return the faces of a plan as the mixed model takes them."""
     angle = np.radians([face.direction_deg for face in plan.faces])
     middle = np.array(
         [np.ravel(face.to_map(np.array([face.length_m / 2]))) for face in plan.faces], np.float64

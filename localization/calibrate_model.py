@@ -177,6 +177,8 @@ class Weighed:
         Share of the variance that a tag keeps from run to run.
     unused_m2 : float
         By how much the variance that the estimator states of a tag is usually wider than tags' own errors are.
+    forgotten_m2 : float64 array, shape (runs,)
+        Variance that an old run's word has gained since.
     """
 
     references: References
@@ -185,6 +187,7 @@ class Weighed:
     sigma_m: Floats
     repeat: float
     unused_m2: float
+    forgotten_m2: Floats
 
     def cells(self, of: Bools | None = None) -> Cells:
         """Return the cells, or what they would be had there been only some of the references."""
@@ -203,14 +206,18 @@ class Weighed:
         np.add.at(spread, (cell, refs.tag), share)
         alike = HUBER_LOSS * spread[some] @ spread[some].T
         noise = self.repeat * alike + (1.0 - self.repeat) * np.diag(np.diag(alike))
+        noise += np.diag(self.forgotten_m2[refs.run[first]])
         return Cells(
             refs.run[first], refs.face[first], mean(refs.error_m), mean(refs.heading), mean(refs.speed_mps),
             noise, self.repeat,
         )  # fmt: skip
 
 
-def weigh_references(references: References) -> Weighed:
-    """Weigh references by their bars and, robustly, by how far they are from their cell's mean (Huber's M-estimate)."""
+def weigh_references(references: References, forgotten_m2: Floats | None = None) -> Weighed:
+    """Weigh references by their bars and, robustly, by how far they are from their cell's mean (Huber's M-estimate).
+
+    ``forgotten_m2`` is the variance that each run's word has gained since, shape (runs,); None: none.
+    """
     key = references.run * (int(references.face.max()) + 1) + references.face
     cell = np.unique(key, return_inverse=True)[1].astype(np.int64)
     sigma = np.maximum(references.sigma_m, SCALE_LEAST_M)
@@ -236,7 +243,9 @@ def weigh_references(references: References) -> Weighed:
     if several.any():
         stated = min(float(np.quantile(np.abs(residual[several]), 0.9)) / NORMAL_90, 1.0)
     unused = (1.0 - stated**2) * float(np.median(sigma**2))
-    return Weighed(references, cell, weight, scale * sigma, _repeat(references, clipped, several), unused)
+    return Weighed(references, cell, weight, scale * sigma, _repeat(references, clipped, several), unused,
+        np.zeros(int(references.run.max()) + 1) if forgotten_m2 is None else forgotten_m2,
+    )  # fmt: skip
 
 
 def solve(cells: Cells, site: Site, *, model: Model | None = None) -> Solution:

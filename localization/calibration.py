@@ -45,6 +45,9 @@ class Calibration:
         Instead of ``sigma_m`` in those runs themselves, whose own wander the references have seen.
     deviations : mapping
         Standard deviation of each estimate, under the estimate's name; for the reader, not applied.
+    nights : tuple of mapping
+        What each run said of its references, kept so that another night can be added (``calibrate_update``); not
+        applied.
     """
 
     latency_s: float = 0.0
@@ -57,6 +60,7 @@ class Calibration:
     run_ids: tuple[str, ...] = ()
     sigma_run_m: float | None = None
     deviations: Mapping[str, Any] = field(default_factory=dict)
+    nights: tuple[Mapping[str, Any], ...] = ()
 
     def shared_m(self, face_id: str | None, run_id: str) -> float | None:
         """Return the error that tags of a face share in a run; None: the estimator's own assumption."""
@@ -75,6 +79,7 @@ class Calibration:
             "run_ids": list(self.run_ids),
             "sigma_run_m": self.sigma_run_m,
             "deviations": dict(self.deviations),
+            "nights": [dict(night) for night in self.nights],
         }
         return {
             "format": CALIBRATION_FORMAT,
@@ -119,6 +124,9 @@ class Calibration:
             run_ids=_texts(obj.get("run_ids", []), source, "run_ids"),
             sigma_run_m=sigma("sigma_run_m"),
             deviations=_mapping(obj.get("deviations", {}), source, "deviations"),
+            nights=tuple(
+                _mapping(night, source, "nights") for night in _list(obj.get("nights", []), source, "nights")
+            ),
         )
 
 
@@ -152,6 +160,12 @@ def _mapping(value: Any, source: str, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CalibrationError(f"{source}: {name} is {value!r}, not an object; make the file anew")
     return {str(key): item for key, item in value.items()}
+
+
+def _list(value: Any, source: str, name: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise CalibrationError(f"{source}: {name} is no list; make the file anew")
+    return value
 
 
 def _by_antenna(values: Mapping[str, float], source: str, name: str) -> dict[int, float]:

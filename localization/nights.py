@@ -153,7 +153,7 @@ def _positions(table: NightTable, shifts: Shifts, errors: Errors, chain: Chain) 
         x[row], y[row], z[row] = float(at[0][0]), float(at[1][0]), table.tag_height(int(chain.place[row]))
     p, alt, p_alt, alt_offset = _shelves(table, chain, shifts)
     names = table.names
-    return with_ranks(
+    return _ranked(
         replace(
             base,
             x_m=x,
@@ -179,6 +179,15 @@ def _positions(table: NightTable, shifts: Shifts, errors: Errors, chain: Chain) 
             p_moved=np.where(placed, chain.p_moved, np.nan),
         )
     )
+
+
+def _ranked(positions: Positions) -> Positions:
+    """Rank the tags that are there: what is gone stands between no others."""
+    there = np.flatnonzero(~(positions.p_present < SAID_FROM))
+    ranked = with_ranks(positions.select(there))
+    rank, p_order = np.zeros(len(positions), np.int64), np.full(len(positions), np.nan)
+    rank[there], p_order[there] = ranked.rank, ranked.p_order
+    return replace(positions, rank=rank, p_order=p_order)
 
 
 def _shelves(table: NightTable, chain: Chain, shifts: Shifts) -> tuple[Floats, Ints, Floats, Floats]:

@@ -37,9 +37,13 @@ def calibrate(
             metavar="RECORDING",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The calibration file to write.", metavar="FILE")] = Path(
-        "calibration.json"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The calibration file to write. Default: that of --update, else calibration.json.",
+            metavar="FILE",
+        ),
+    ] = None,
     plan: Annotated[
         Path | None,
         typer.Option(help="plan.json to use; default: the one in the first folder.", metavar="FILE"),
@@ -62,6 +66,14 @@ def calibrate(
             metavar="N",
         ),
     ] = None,
+    update: Annotated[
+        Path | None,
+        typer.Option(
+            help="A calibration file to go on from: what its nights said is learnt from as well, the older the less. "
+            "It is replaced unless --out names another.",
+            metavar="FILE",
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Cores to use; 0: all.", min=0)] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")] = False,
 ) -> None:
@@ -69,17 +81,28 @@ def calibrate(
     import os
 
     from localization.calibrate import calibrate as learn
-    from localization.calibration import write_calibration
+    from localization.calibration import read_calibration, write_calibration
     from recording import read_recording
 
-    target = output_file(out)
+    target = output_file(
+        out if out is not None else update if update is not None else Path("calibration.json")
+    )
+    before = read_calibration(update) if update is not None else None
     if reference is not None and reference_tags is not None:
         raise InputError("--reference and --reference-tags both choose the references; give one of them")
     heard = [read_recording(folder) for folder in recordings]
     the_plan = _plan(heard, recordings, plan)
     known = _known(heard, the_plan, reference, reference_tags)
     with progress("calibrate", quiet=as_json) as tell:
-        learnt = learn(heard, the_plan, known, jobs=jobs or os.cpu_count() or 1, progress=tell)
+        learnt = learn(
+            heard,
+            the_plan,
+            known,
+            jobs=jobs or os.cpu_count() or 1,
+            progress=tell,
+            before=before,
+            source=str(update),
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     write_calibration(target, learnt.calibration)
     if as_json:

@@ -167,6 +167,9 @@ def test_silence_tells_a_book_is_gone_only_where_it_would_have_been_heard():
     assert found.positions.p_present[near] < 0.1
     assert found.positions.p_present[far] > 0.9
     assert [(move.kind, move.epc) for move in found.moves] == [("gone", epcs(near + 1)[near])]
+    assert found.positions.rank[near] == 0 < found.positions.rank[far], (
+        "what is gone stands between no others"
+    )
     back = combine([*nights, shelves.night(3)], PLAN).positions
     assert back.p_present[near] > 0.99
 
@@ -193,10 +196,9 @@ def test_coverage_of_nights_adds_up_readings_not_chances():
 
 
 def test_ranks_are_of_all_nights_together():
-    shelves = Shelves(30, back=0.2)
-    found = combine(
-        [shelves.night(n, shift=0.03 * n, without=range(n, 30, 3)) for n in range(3)], PLAN
-    ).positions
+    shelves, unknown = Shelves(30, back=0.2), covered(0.0)
+    nights = [shelves.night(n, shift=0.03 * n, without=range(n, 30, 3), coverage=unknown) for n in range(3)]
+    found = combine(nights, PLAN).positions
     found = found.select(np.argsort(found.epc))
     for name in ("A-1", "A-2", "A-3"):
         rows = np.flatnonzero(found.shelf_id == name)

@@ -145,3 +145,21 @@ def test_shelf_labels_of_the_plan_are_references_without_any_truth(tmp_path, cap
     assert main(["calibrate", str(scan), "--out", str(out), "--reference-tags", "0", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert any("no reference tags" in note for note in said["notes"])
+
+
+def test_a_calibration_is_kept_from_night_to_night(scanned, library, tmp_path, capsys):
+    second, file = tmp_path / "second", tmp_path / "robot.json"
+    drive = ["--passes", "1", "--speed", "0.2", "--seed", "31", "--night", "1"]
+    assert main(["sim", "record", str(library), "--out", str(second), *drive]) == 0
+    assert main(["calibrate", str(scanned), "--out", str(file)]) == 0
+    before = json.loads(file.read_text())
+    capsys.readouterr()
+    assert main(["calibrate", str(second), "--update", str(file), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    after = json.loads(file.read_text())
+    assert said["calibration"] == str(file) and "1 new, 1 remembered" in " ".join(said["notes"])
+    assert len(before["nights"]) == 1 and len(after["nights"]) == 2
+    assert after["run_ids"][0] == before["run_ids"][0] and len(after["run_ids"]) == 2
+    assert main(["localize", str(second), "--calibration", str(file), "--out", str(tmp_path / "out")]) == 0
+    assert main(["calibrate", str(second), "--update", str(tmp_path / "none.json")]) == 2
+    assert "no such file" in capsys.readouterr().err

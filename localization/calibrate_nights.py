@@ -1,0 +1,119 @@
+"""What a night said of its references, as a calibration file keeps it: enough to learn from it again, with others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from localization.calibration import CalibrationError
+from localization.evaluate import true_faces
+from localization.registered import Geometry
+from localization.witness import Witness
+from recording import RecordingError, RunInfo, Truth
+from stacks.plan import Plan
+
+#: So many references a night are kept, spread evenly over those it heard.
+MOST_TAGS = 300
+_TAG_COLUMNS = ("epc", "face", "offset_m", "sigma_m", "heading", "speed_mps", "x_m", "y_m")
+
+
+def evidence_of(witness: Witness, references: Truth | None, plan: Plan) -> dict[str, Any]:
+    """Return what a scan said of the references that it placed on their own faces, as JSON."""
+    rows: list[list[Any]] = []
+    if references is not None:
+        faces = true_faces(references, plan)
+        there = np.ones(len(references.epc), np.bool_) if references.present is None else references.present
+        known = {str(epc): n for n, epc in enumerate(references.epc.tolist()) if there[n]}
+        for row, epc in enumerate(witness.epc.tolist()):
+            at = known.get(str(epc), -1)
+            numbers = (
+                witness.offset_m[row],
+                witness.sigma_m[row],
+                witness.heading[row],
+                witness.speed_mps[row],
+            )
+            if at >= 0 and witness.face[row] == faces[at] and np.isfinite(numbers).all():
+                place = (references.x_m[at], references.y_m[at])
+                if np.isfinite(place).all():
+                    rows.append([str(epc), str(faces[at]), *(round(float(v), 5) for v in (*numbers, *place))])
+    if len(rows) > MOST_TAGS:
+        rows = [rows[n] for n in np.linspace(0, len(rows) - 1, MOST_TAGS).astype(int).tolist()]
+    info = witness.info.to_json()
+    kept: dict[str, Any] = {
+        "run": {key: info[key] for key in ("format", "run_id", "site", "started_at", "robot") if key in info},
+        "columns": list(_TAG_COLUMNS),
+        "tags": rows,
+    }
+    if witness.geometry is not None:
+        kept["geometry"] = _geometry_json(witness.geometry)
+    return kept
+
+
+def witness_of(night: Mapping[str, Any], source: str) -> tuple[Witness, Truth]:
+    """Return a kept night as a scan already localized, and the places of its references.
+
+    Raises
+    ------
+    CalibrationError
+        The file's ``nights`` are not what this version writes.
+    """
+    try:
+        info = RunInfo.from_json(night["run"], source)
+        if tuple(night["columns"]) != _TAG_COLUMNS:
+            raise KeyError("columns")
+        rows = [(str(row[0]), str(row[1]), *(float(value) for value in row[2:])) for row in night["tags"]]
+        if any(len(row) != len(_TAG_COLUMNS) for row in rows):
+            raise KeyError("tags")
+        geometry = _geometry(night["geometry"]) if "geometry" in night else None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecordingError) as error:
+        raise CalibrationError(
+            f"{source}: the nights it keeps cannot be read ({error}); calibrate anew from recordings"
+        ) from None
+    numbers = np.array([row[2:] for row in rows], np.float64).reshape(-1, len(_TAG_COLUMNS) - 2)
+    if not np.isfinite(numbers).all():
+        raise CalibrationError(f"{source}: a number in nights is not finite; calibrate anew from recordings")
+    epc, face = (np.array([row[n] for row in rows] or [], object) for n in (0, 1))
+    return (
+        Witness(
+            info, epc, face, numbers[:, 0].copy(), numbers[:, 1].copy(), numbers[:, 2].copy(), numbers[:, 3].copy(),
+            geometry,
+        ),
+        Truth(
+            epc=epc, x_m=numbers[:, 4].copy(), y_m=numbers[:, 5].copy(), z_m=np.full(len(rows), np.nan), face=face
+        ),
+    )  # fmt: skip
+
+
+def _geometry_json(geometry: Geometry) -> dict[str, Any]:
+    def pairs(values: Mapping[int, tuple[float, float]]) -> dict[str, list[float | None]]:
+        return {str(key): [_number(v) for v in pair] for key, pair in values.items()}
+
+    def numbers(values: Mapping[str, float]) -> dict[str, float | None]:
+        return {key: _number(value) for key, value in values.items()}
+
+    return {
+        "shift_m": pairs(geometry.shift_m),
+        "shift_sigma_m": pairs(geometry.shift_sigma_m),
+        "depth_m": numbers(geometry.depth_m),
+        "depth_sigma_m": numbers(geometry.depth_sigma_m),
+    }
+
+
+def _geometry(held: Mapping[str, Any]) -> Geometry:
+    def pairs(name: str) -> dict[int, tuple[float, float]]:
+        return {int(key): (_from(pair[0]), _from(pair[1])) for key, pair in held[name].items()}
+
+    def numbers(name: str) -> dict[str, float]:
+        return {str(key): _from(value) for key, value in held[name].items()}
+
+    return Geometry(pairs("shift_m"), pairs("shift_sigma_m"), numbers("depth_m"), numbers("depth_sigma_m"))
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), 5) if np.isfinite(value) else None
+
+
+def _from(value: Any) -> float:
+    return float("nan") if value is None else float(value)
