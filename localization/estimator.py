@@ -12,28 +12,40 @@ import numpy.typing as npt
 
 from localization.ambiguity import Ambiguity, find_ambiguity
 from localization.calibration import Calibration
+from localization.cells import Rows
 from localization.delays import find_delays
 from localization.dense import refine_dense
 from localization.differences import place_by_differences
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
-from localization.fast_run import run_fast
+from localization.fast_run import LEARN_READINGS, run_fast
 from localization.hf_output import locate_hf, without_hf
-from localization.labels import LabelFits, use_labels
-from localization.listening import Listening
+from localization.labels import LabelFits, label_shelves, use_labels
+from localization.listening import Hearing, Listening
 from localization.notes import ambiguity_notes, mismatch_notes, registration_notes
-from localization.observations import Mounts, Observations, driven_m, observe, tag_blocks
+from localization.observations import Mounts, Observations, driven_m, observe
 from localization.oddities import find_oddities
-from localization.oddity_traits import foreign_tags, traits_of
-from localization.output import Part, coverage_of, fill_positions, heard_positions, joined, with_ranks
+from localization.oddity_traits import Traits, foreign_tags, traits_of
+from localization.output import (
+    Part,
+    Told,
+    coverage_of,
+    fill_positions,
+    heard_positions,
+    joined,
+    told_by,
+    with_ranks,
+)
 from localization.passes import join_passes
 from localization.placing import Places, RunLaw, Scores, distances, place, place_by_rssi, score
 from localization.positions import Coverage, Positions
 from localization.profile import Fits, Hypotheses, Image, fit, image, make_hypotheses, weigh
-from localization.registration import Registration, register, sample, with_known
+from localization.registration import Registration, register, sample_of, with_known
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
+from localization.sorting import in_order
+from localization.source import InMemory, Source, Spill, Usable, heard_in, ranges_of, readings_of
 from localization.thermal import refine_thermal
-from recording import Readings, Recording
+from recording import Readings, Recording, RecordingStream, StreamError
 from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
@@ -44,6 +56,10 @@ Progress = Callable[[float, str], None]
 PARTS = ("registration", "footprint", "passes", "differences", "thermal", "scatterers")
 #: Readings handled at once (in whole tags): bounds memory whatever the night's length.
 BLOCK_READINGS = 100_000
+#: Readings from a run's middle that tell of antennas' ambiguity and cables.
+MIDDLE_READINGS = 2_000_000
+#: A run of more readings than ``LONG_ROWS`` is streamed, so many rows at once, rather than held in memory.
+LONG_ROWS, STREAM_ROWS = 10_000_000, 1_000_000
 #: How often the first block is fitted anew with the read rate it taught.
 RELEARN = 2
 
@@ -163,91 +179,137 @@ class Localizer:
         self.law_ = None
         self.registration_ = None
         self.label_fits_ = None
-        if self.fast and self.plan is not None and self.plan.faces and len(recording.poses.t):
-            return self._fit_fast(self.plan, recording, whole, mounts, tell)
-        positions = heard_positions(whole)
-        self.ambiguity_ = find_ambiguity(recording.info, recording.readings, recording.poses)
-        if len(recording.poses.t) == 0:
-            notes.append("no poses: no tag could be placed")
-            self.localization_ = Localization(positions, Coverage.empty(), tuple(notes))
-            return self
-        self.delays_m_ = find_delays(recording.readings, recording.poses, self.ambiguity_.doubled)
-        notes += ambiguity_notes(recording, self.ambiguity_)
-        notes += mismatch_notes(recording, self.plan, self.calibration)
-        usable = _usable(recording, mounts, self.calibration, notes)
-        way = driven_m(recording.poses)
         latency_ns = round(self.calibration.latency_s * 1e9)
-        readings = recording.readings if usable is None else recording.readings.select(usable)
-        blocks = list(tag_blocks(readings, BLOCK_READINGS))
-        work = _Work(self, recording, readings, mounts, way, latency_ns)
-        tell(0.02, "registering faces and antennas")
-        self.registration_ = work.register()
-        notes += registration_notes(self.registration_, work.ids)
-        parts: list[Part] = []
-        # The first block with anything to place teaches the run's laws to all others.
-        while len(parts) < len(blocks) and self.law_ is None:
-            parts.append(work.block(blocks[len(parts)][1]))
-            self.law_ = parts[-1].law
-            tell(0.9 * len(parts) / len(blocks), "placing tags")
-        rest = [rows for _, rows in blocks[len(parts) :]]
-        with ThreadPoolExecutor(max(1, self.jobs)) as pool:
-            for number, part in enumerate(pool.map(work.block, rest), len(parts)):
-                parts.append(part)
-                tell(0.9 * (number + 1) / len(blocks), "placing tags")
-        row_of = np.cumsum(np.bincount(whole.readings.tag, minlength=len(whole.readings.tags)) > 0) - 1
-        for part in parts:
-            fill_positions(positions, part, row_of, self.calibration)
-            notes += part.notes
-        if self.plan is not None and parts:
-            self.label_fits_, said = use_labels(
-                positions,
-                work.observe,
-                readings,
-                work.frames(None),
-                self.plan,
-                self.calibration,
-                shift=self.labels,
-            )
-            notes += said
-        coverage = Coverage.empty()
-        if self.plan is not None and parts:
-            tell(0.9, "mapping what was covered")
-            coverage = coverage_of(work.listening, work.frames(None), self.law_, parts)
-        if whole is not recording:
-            tell(0.95, "placing HF tags")
-            covered, said = locate_hf(whole, self.plan, mounts, self.calibration, positions)
-            coverage, notes = coverage if len(coverage.face_id) else covered, [*notes, *said]
-        positions, said = find_oddities(positions, [part.traits for part in parts], row_of)
+        usable = Usable(recording.info, recording.poses, mounts, latency_ns)
+        source = InMemory(
+            recording.readings, usable(recording.readings), self._hearing(recording), self._middle_readings()
+        )
+        positions, coverage, said, traits = self._fit_source(recording, source, mounts, usable, tell)
         notes += said
-        positions = with_ranks(positions)
-        self.localization_ = Localization(positions, coverage, tuple(notes))
+        if whole is not recording:
+            positions = joined(heard_positions(whole), positions)
+        if whole is not recording and len(recording.poses):
+            tell(0.95, "placing HF tags")
+            covered, more = locate_hf(whole, self.plan, mounts, self.calibration, positions)
+            coverage, notes = coverage if len(coverage.face_id) else covered, [*notes, *more]
+        row_of = np.cumsum(np.bincount(whole.readings.tag, minlength=len(whole.readings.tags)) > 0) - 1
+        positions, said = find_oddities(positions, traits, row_of)
+        notes += said
+        self.localization_ = Localization(with_ranks(positions), coverage, tuple(notes))
         tell(1.0, "done")
         return self
 
-    def _fit_fast(
-        self, plan: Plan, recording: Recording, whole: Recording, mounts: Mounts, tell: Progress
-    ) -> Localizer:
-        """Estimate every tag's place by the single-tag path."""
+    def fit_stream(self, stream: RecordingStream, *, progress: Progress | None = None) -> Localizer:
+        """Estimate every tag's place of a run too long for memory: its readings go to files, sorted by tag.
+
+        The same places as by ``fit``, in memory that does not grow with the run.
+
+        Raises
+        ------
+        StreamError
+            The recording must be read whole, and given to ``fit``: a part of it is spoiled or out of order, or HF
+            antennas heard it.
+        """
+        tell: Progress = progress or (lambda _share, _text: None)
+        recording = stream.recording
+        if without_hf(recording) is not recording:
+            raise StreamError(f"{stream.path}: HF antennas heard it; it must be read whole")
+        mounts = Mounts.of(recording.info, self.calibration, BEAMWIDTH_DEG)
+        self.law_ = None
+        self.registration_ = None
+        self.label_fits_ = None
+        usable = Usable(recording.info, recording.poses, mounts, round(self.calibration.latency_s * 1e9))
+        with Spill(self._hearing(recording), stream.rows, self._middle_readings()) as source:
+            done = 0
+            for piece in stream.readings(STREAM_ROWS):
+                source.add(piece, usable(piece))
+                done += len(piece)
+                tell(0.2 * min(done / max(stream.rows, 1), 1.0), "sorting readings by tag")
+            positions, coverage, notes, traits = self._fit_source(
+                recording, source, mounts, usable, lambda share, text: tell(0.2 + 0.8 * share, text)
+            )
+            row_of = np.cumsum(source.tally()[0] > 0) - 1
+        positions, said = find_oddities(positions, traits, row_of)
+        notes += said
+        self.localization_ = Localization(with_ranks(positions), coverage, tuple(notes))
+        tell(1.0, "done")
+        return self
+
+    def _middle_readings(self) -> int:
+        return LEARN_READINGS if self.fast else MIDDLE_READINGS
+
+    def _hearing(self, recording: Recording) -> Hearing:
+        ids = np.array([mount.id for mount in recording.info.antennas], np.int64)
+        return Hearing.of_run(recording.poses, ids, round(self.calibration.latency_s * 1e9))
+
+    def _fit_source(
+        self, recording: Recording, source: Source, mounts: Mounts, usable: Usable, tell: Progress
+    ) -> tuple[Positions, Coverage, list[str], list[Traits | None]]:
+        """Estimate the places of all tags of a source; ``recording`` need not have readings."""
+        if self.fast and self.plan is not None and self.plan.faces and len(recording.poses):
+            return *self._fit_fast(self.plan, recording, source, mounts, usable, tell), []
         notes: list[str] = []
-        usable = _usable(recording, mounts, self.calibration, notes)
-        found = run_fast(recording, usable, plan, self.calibration, mounts, self.jobs, tell)
+        positions = heard_in(source)
+        middle = source.middle()
+        self.ambiguity_ = find_ambiguity(recording.info, middle, recording.poses)
+        if len(recording.poses) == 0:
+            return positions, Coverage.empty(), ["no poses: no tag could be placed"], []
+        self.delays_m_ = find_delays(middle, recording.poses, self.ambiguity_.doubled)
+        notes += ambiguity_notes(recording, self.ambiguity_)
+        notes += mismatch_notes(recording, self.plan, self.calibration)
+        notes += usable.notes()
+        latency_ns = round(self.calibration.latency_s * 1e9)
+        work = _Work(self, recording, source, mounts, driven_m(recording.poses), latency_ns)
+        tell(0.02, "registering faces and antennas")
+        self.registration_ = work.register()
+        notes += registration_notes(self.registration_, work.ids)
+        blocks = ranges_of(source.counts, BLOCK_READINGS)
+        row_of = np.cumsum(source.tally()[0] > 0) - 1
+        told: list[Told] = []
+        traits: list[Traits | None] = []
+
+        def keep(part: Part) -> None:
+            # A block's places are written at once, and what coverage needs of it is kept: memory stays flat.
+            fill_positions(positions, part, row_of, self.calibration)
+            notes.extend(part.notes)
+            told.append(told_by(part))
+            traits.append(part.traits)
+            tell(0.9 * len(told) / len(blocks), "placing tags")
+
+        # The first block with anything to place teaches the run's laws to all others.
+        while len(told) < len(blocks) and self.law_ is None:
+            part = work.block(blocks[len(told)])
+            self.law_ = part.law
+            keep(part)
+        with ThreadPoolExecutor(max(1, self.jobs)) as pool:
+            for part in in_order(pool, work.block, blocks[len(told) :], 2 * max(1, self.jobs)):
+                keep(part)
+        if self.plan is not None and told:
+            self.label_fits_, said = use_labels(
+                positions, *work.labels(), work.frames(None), self.plan, self.calibration, shift=self.labels
+            )
+            notes += said
+        coverage = Coverage.empty()
+        if self.plan is not None and told:
+            tell(0.9, "mapping what was covered")
+            coverage = coverage_of(work.listening, work.frames(None), self.law_, told, self.jobs)
+        return positions, coverage, notes, traits
+
+    def _fit_fast(
+        self, plan: Plan, recording: Recording, source: Source, mounts: Mounts, usable: Usable, tell: Progress
+    ) -> tuple[Positions, Coverage, list[str]]:
+        """Estimate every tag's place by the single-tag path."""
+        found = run_fast(recording, source, plan, self.calibration, mounts, self.jobs, tell)
         self.ambiguity_, self.delays_m_ = found.ambiguity, found.delays_m
         self.law_, self.registration_ = found.law, found.registration
         notes = [
             "each tag placed by itself (fast): no neighbours, no common scatterers",
             *ambiguity_notes(recording, found.ambiguity),
             *mismatch_notes(recording, plan, self.calibration),
-            *notes,
+            *usable.notes(),
             *registration_notes(found.registration, found.frames.ids),
         ]
-        positions, coverage = found.positions, found.coverage
-        if whole is not recording:
-            positions = joined(heard_positions(whole), positions)
-            covered, said = locate_hf(whole, plan, mounts, self.calibration, positions)
-            coverage, notes = coverage if len(coverage.face_id) else covered, [*notes, *said]
-        self.localization_ = Localization(with_ranks(positions), coverage, tuple(notes))
-        tell(1.0, "done")
-        return self
+        return found.positions, found.coverage, notes
 
 
 class _Work:
@@ -257,14 +319,14 @@ class _Work:
         self,
         localizer: Localizer,
         recording: Recording,
-        readings: Readings,
+        source: Source,
         mounts: Mounts,
         way: Floats,
         latency_ns: int,
     ) -> None:
         self.localizer = localizer
         self.recording = recording
-        self.readings = readings
+        self.source = source
         self.mounts = mounts
         self.way = way
         self.latency_ns = latency_ns
@@ -277,7 +339,7 @@ class _Work:
             self._frames = self._frames.moved_back(self._known_depth_m)
         self.listening: Listening | None = None
         self.centre_sigma_m = CENTRE_SIGMA_M
-        self.foreign = foreign_tags(recording.readings.tags)
+        self.foreign = foreign_tags(source.tags)
 
     def frames(self, observations: Observations | None) -> Frames:
         if self._frames is None:
@@ -296,7 +358,8 @@ class _Work:
             return None
         found = None
         if "registration" not in self.localizer.without:
-            found = register(self.observe(sample(self.readings)), self._frames, jobs=self.localizer.jobs)
+            chosen = self.source.taken(*sample_of(self.source.counts))
+            found = register(self.observe(chosen), self._frames, jobs=self.localizer.jobs)
         if found is not None:
             self.mounts = found.mounts(self.mounts)
             self.centre_sigma_m = found.centre_sigma(CENTRE_SIGMA_M)
@@ -305,14 +368,22 @@ class _Work:
         if found is not None:
             self._frames = found.frames(Frames.of_plan(self.localizer.plan))
         self.listening = Listening.of(
-            self.recording, self._frames, self.mounts, self.latency_ns, self.localizer.jobs
+            self.recording,
+            self._frames,
+            self.mounts,
+            self.latency_ns,
+            self.localizer.jobs,
+            self.source.hearing,
         )
         return found
 
-    def observe(self, rows: Ints) -> Observations:
+    def observe(self, rows: Rows) -> Observations:
         """Turn readings, sorted by tag, into observations."""
+        return self._observe(readings_of(self.source.tags, rows), np.arange(len(rows)))
+
+    def _observe(self, readings: Readings, rows: Ints) -> Observations:
         return observe(
-            self.readings,
+            readings,
             rows,
             self.recording.poses,
             self.way,
@@ -322,15 +393,24 @@ class _Work:
             self.latency_ns,
         )
 
+    def labels(self) -> tuple[Callable[[Ints], Observations], Readings]:
+        """Return what ``use_labels`` needs: the readings of the plan's shelf labels, and how to observe those."""
+        assert self.localizer.plan is not None
+        known = label_shelves(self.localizer.plan)
+        labels = [number for number, epc in enumerate(self.source.tags) if epc in known]
+        tags = np.array([number for number in labels if self.source.counts[number]], np.int64)
+        readings = readings_of(self.source.tags, self.source.taken(tags, np.ones(len(tags), np.int64)))
+        return (lambda rows: self._observe(readings, rows)), readings
+
     def _stated(self, frames: Frames, places: Places) -> Floats:
         """Return the error that the calibration says each place shares with its neighbours; NaN: it says nothing."""
         calibration, run_id = self.localizer.calibration, self.recording.info.run_id
         shared = np.array([calibration.shared_m(name, run_id) for name in frames.ids], np.float64)
         return shared[places.face]
 
-    def block(self, rows: Ints) -> Part:
+    def block(self, tags: tuple[int, int]) -> Part:
         localizer, poses = self.localizer, self.recording.poses
-        observations = self.observe(rows)
+        observations = self.observe(self.source.rows(*tags))
         frames = self.frames(observations)
         candidates = find_candidates(observations, frames, CORRELATION_M)
         if len(candidates.tag) == 0:
@@ -411,19 +491,3 @@ class _Work:
             self.listening,
         )  # fmt: skip
         return fits, scores, learnt
-
-
-def _usable(recording: Recording, mounts: Mounts, calibration: Calibration, notes: list[str]) -> Ints | None:
-    """Return the readings to place from (None: all): those with a pose, an antenna mount and UHF or HF alike."""
-    readings = recording.readings
-    posed = recording.poses.covers(readings.t - round(calibration.latency_s * 1e9))
-    mounted = np.isfinite(mounts.position_m[readings.antenna, 0])
-    if not posed.all():
-        notes.append(f"{int((~posed).sum())} readings outside the poses' time were not placed")
-    if not mounted.all():
-        notes.append(f"{int((~mounted).sum())} readings of antennas without a mount were not placed")
-    keep = posed & mounted
-    silent = [m.id for m in recording.info.antennas if not (readings.antenna == m.id).any()]
-    if silent:
-        notes.append("never heard: antenna " + ", ".join(map(str, silent)))
-    return None if keep.all() else np.flatnonzero(keep)

@@ -22,11 +22,11 @@ from localization.observations import Mounts, driven_m, observe
 from localization.output import Part, fill_positions
 from localization.placing import RunLaw
 from localization.positions import Coverage, Positions
-from localization.registration import Registration, register, with_known
+from localization.registration import Registration, register, sample_of, with_known
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
 from localization.signal_model import wavenumber
-from localization.sorting import blocks_of, part_of, sorted_by_tag, tally
-from recording import Readings, Recording
+from localization.source import Source, heard_in, ranges_of, readings_of, thinned
+from recording import Recording
 from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
@@ -57,7 +57,7 @@ class FastRun:
 
 def run_fast(
     recording: Recording,
-    usable: Ints | None,
+    source: Source,
     plan: Plan,
     calibration: Calibration,
     mounts: Mounts,
@@ -68,17 +68,17 @@ def run_fast(
 
     Parameters
     ----------
-    usable : int64 array or None
-        The readings to place from; None: all.
+    recording : Recording
+        All but its readings.
+    source : Source
+        Its readings.
     """
-    readings, poses = recording.readings, recording.poses
+    poses = recording.poses
     latency_ns = round(calibration.latency_s * 1e9)
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        sorting = pool.submit(_sorted, readings, usable)
-        ambiguity = find_ambiguity(recording.info, readings, poses, rows=LEARN_READINGS)
-        delays = find_delays(readings, poses, ambiguity.doubled, rows=LEARN_READINGS)
-        every, rows = sorting.result()
-    positions = _heard(readings, every)
+    middle = source.middle()
+    ambiguity = find_ambiguity(recording.info, middle, poses, rows=LEARN_READINGS)
+    delays = find_delays(middle, poses, ambiguity.doubled, rows=LEARN_READINGS)
+    positions = heard_in(source)
     way = driven_m(poses)
     frames = Frames.of_plan(plan)
     known: Floats | None = None
@@ -86,9 +86,9 @@ def run_fast(
         known = np.array([calibration.face_depth_m.get(name or "", np.nan) for name in frames.ids])
         frames = frames.moved_back(known)
     tell(0.1, "registering faces and antennas")
-    sample = _sample(rows, REGISTER_READINGS)
+    sample = source.taken(*sample_of(source.counts, REGISTER_READINGS))
     # Registration wants observations of single spots, as the whole estimator makes them.
-    part = _readings_of(readings, sample)
+    part = readings_of(source.tags, sample)
     observations = observe(
         part, np.arange(len(part)), poses, way, mounts, ambiguity.doubled, delays, latency_ns
     )
@@ -108,24 +108,22 @@ def run_fast(
         doubled=ambiguity.doubled,
         delay_m=delays,
         latency_ns=latency_ns,
-        reference_per_m=float(np.median(wavenumber(readings.frequency_khz[:: max(len(readings) // 1000, 1)])))
-        if len(readings)
-        else 0.0,
+        reference_per_m=float(np.median(wavenumber(middle.frequency_khz))) if len(middle) else 0.0,
         antennas=np.array(sorted(mount.id for mount in recording.info.antennas), np.int64),
     )
     tell(0.2, "learning how tags are heard")
-    listening = Listening.of(recording, frames, mounts, latency_ns, jobs)
+    listening = Listening.of(recording, frames, mounts, latency_ns, jobs, source.hearing)
     taught, rate = teach(ground, listening, _some_tags(sample, TEACH_TAGS), jobs)
-    row_of = np.cumsum(np.bincount(every.tag, minlength=len(readings.tags))) - 1
+    row_of = np.cumsum(source.tally()[0] > 0) - 1
     stated = np.array([calibration.shared_m(name, recording.info.run_id) for name in frames.ids], np.float64)
 
     def place(block: tuple[int, int]) -> tuple[Ints, Floats, Floats, Floats]:
-        placed = place_block(ground, part_of(rows, *block), taught)
+        placed = place_block(ground, source.rows(*block), taught)
         if placed is None:
             return np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0)
         return _fill(positions, placed, ground, recording, calibration, centre_sigma, row_of, stated)
 
-    ranges = blocks_of(rows, BLOCK_READINGS)
+    ranges = ranges_of(source.counts, BLOCK_READINGS)
     made: list[tuple[Ints, Floats, Floats, Floats]] = []
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         for number, done in enumerate(pool.map(place, ranges)):
@@ -153,72 +151,12 @@ def run_fast(
     return FastRun(positions, coverage, ambiguity, delays, law, found, frames)
 
 
-def _sorted(readings: Readings, usable: Ints | None) -> tuple[Rows, Rows]:
-    """Return all readings by tag, and the usable ones."""
-    every = sorted_by_tag(readings)
-    if usable is None:
-        return every, every
-    use = np.zeros(len(readings), np.bool_)
-    use[usable] = True
-    return every, sorted_by_tag(readings, use)
-
-
-def _heard(readings: Readings, rows: Rows) -> Positions:
-    """Return a row for every tag heard, with no place yet."""
-    number, antennas, begin, end = tally(rows, len(readings.tags))
-    names = np.empty(len(readings.tags), object)
-    names[:] = readings.tags
-    blank = Positions.empty(len(rows.tag))
-    return dataclasses.replace(
-        blank, epc=names[rows.tag], readings=number[rows.tag], antennas=antennas[rows.tag],
-        quality=np.zeros(len(rows.tag)), heard_from=begin[rows.tag], heard_to=end[rows.tag],
-    )  # fmt: skip
-
-
-def _sample(rows: Rows, most: int) -> Rows:
-    """Choose whole tags at random, so many readings in all and of each no more than its share, evenly over its time."""
-    counts = np.diff(rows.first)
-    each = max(200, most // max(len(counts), 1))
-    every = -(-counts // each)
-    taken = -(-counts // every)
-    by_chance = np.random.default_rng(0).permutation(len(counts))
-    chosen = (
-        np.sort(by_chance[np.cumsum(taken[by_chance]) <= most])
-        if taken.sum() > most
-        else np.arange(len(counts))
-    )
-    size = taken[chosen]
-    first = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
-    place = np.arange(int(first[-1])) - np.repeat(first[:-1], size)
-    at = np.repeat(rows.first[:-1][chosen], size) + place * np.repeat(every[chosen], size)
-    return _taken(rows, chosen, first, at)
-
-
 def _some_tags(rows: Rows, most: int) -> Rows:
     """Return the rows of so many tags, evenly spread."""
     if len(rows.tag) <= most:
         return rows
     chosen = np.unique(np.linspace(0, len(rows.tag) - 1, most).astype(np.int64))
-    size = np.diff(rows.first)[chosen]
-    first = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
-    at = np.arange(int(first[-1])) + np.repeat(rows.first[:-1][chosen] - first[:-1], size)
-    return _taken(rows, chosen, first, at)
-
-
-def _taken(rows: Rows, chosen: Ints, first: Ints, at: Ints) -> Rows:
-    return Rows(
-        first, rows.tag[chosen], rows.t[at], rows.antenna[at], rows.frequency_khz[at], rows.rssi_dbm[at],
-        rows.phase_rad[at], rows.seen_count[at] if len(rows.seen_count) else rows.seen_count,
-    )  # fmt: skip
-
-
-def _readings_of(readings: Readings, rows: Rows) -> Readings:
-    """Return sorted rows as readings."""
-    return Readings(
-        t=rows.t, tag=np.repeat(rows.tag, np.diff(rows.first)).astype(np.uint32), tags=readings.tags,
-        antenna=rows.antenna, frequency_khz=rows.frequency_khz, rssi_dbm=rows.rssi_dbm, phase_rad=rows.phase_rad,
-        seen_count=rows.seen_count.astype(np.uint32) if len(rows.seen_count) else None,
-    )  # fmt: skip
+    return thinned(rows, chosen, np.ones(len(chosen), np.int64))
 
 
 def _fill(

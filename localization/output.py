@@ -139,24 +139,36 @@ def with_ranks(positions: Positions) -> Positions:
     return dataclasses.replace(positions, rank=rank, p_order=p_order)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What coverage needs of a block: tags surely placed, and the readings each gave; columns of one length."""
+
+    face: Ints
+    offset_m: Floats
+    height_m: Floats
+    readings: Floats
+
+
+def told_by(part: Part) -> Told:
+    """Return what coverage needs of a block."""
+    places, candidates = part.places, part.candidates
+    if len(places.tag) == 0:
+        return Told(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
+    number = np.add.reduceat(part.observations.heard[candidates.observation], candidates.start[:-1])
+    good = places.p > 0.5
+    return Told(
+        places.face[good], places.offset_m[good], places.height_m[good], number[places.candidate[good]]
+    )
+
+
 def coverage_of(
-    listening: Listening | None, frames: Frames, law: RunLaw | None, parts: list[Part]
+    listening: Listening | None, frames: Frames, law: RunLaw | None, told: list[Told], jobs: int = 1
 ) -> Coverage:
     """Map what a tag anywhere would have given, by the read rate the run taught."""
     if listening is None or law is None or law.rate is None:
         return Coverage.empty()
-    face, offset, height, count = [np.zeros(0, np.int64)], [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
-    for part in parts:
-        places, candidates = part.places, part.candidates
-        if len(places.tag) == 0:
-            continue
-        number = np.add.reduceat(part.observations.heard[candidates.observation], candidates.start[:-1])
-        good = places.p > 0.5
-        face.append(places.face[good])
-        offset.append(places.offset_m[good])
-        height.append(places.height_m[good])
-        count.append(number[places.candidate[good]])
     return make_coverage(
-        listening, frames, law.rate, np.concatenate(face), np.concatenate(offset), np.concatenate(height),
-        np.concatenate(count),
+        listening, frames, law.rate, np.concatenate([part.face for part in told]),
+        np.concatenate([part.offset_m for part in told]), np.concatenate([part.height_m for part in told]),
+        np.concatenate([part.readings for part in told]), jobs,
     )  # fmt: skip

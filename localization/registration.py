@@ -118,19 +118,28 @@ def sample(readings: Readings) -> Ints:
     dock must not take the place of a hundred.
     """
     order = np.argsort(readings.tag, kind="stable")
+    counts = np.bincount(readings.tag, minlength=len(readings.tags))
+    tags, every = sample_of(counts)
+    nth = np.zeros(len(counts), np.int64)
+    nth[tags] = every
     tag = readings.tag[order].astype(np.int64)
-    counts = np.bincount(tag, minlength=len(readings.tags))
-    if len(order) <= REGISTER_READINGS:
-        return order
-    each = max(SAMPLE_PER_TAG, REGISTER_READINGS // max(len(counts), 1))
     place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    every = -(-counts // each)
-    order, tag = order[place % every[tag] == 0], tag[place % every[tag] == 0]
-    counts = np.bincount(tag, minlength=len(readings.tags))
+    return order[(nth[tag] > 0) & (place % np.maximum(nth[tag], 1) == 0)]
+
+
+def sample_of(counts: Ints, most: int = REGISTER_READINGS) -> tuple[Ints, Ints]:
+    """Choose tags by their numbers of readings, see ``sample``: tags, ascending, and every how many of each to take."""
+    heard = np.flatnonzero(counts)
+    if counts.sum() <= most:
+        return heard, np.ones(len(heard), np.int64)
+    each = max(SAMPLE_PER_TAG, most // max(len(counts), 1))
+    every = np.maximum(-(-counts // each), 1)
+    taken = -(-counts // every)
     by_chance = np.random.default_rng(0).permutation(len(counts))
     chosen = np.zeros(len(counts), np.bool_)
-    chosen[by_chance[np.cumsum(counts[by_chance]) <= REGISTER_READINGS]] = True
-    return order[chosen[tag]]
+    chosen[by_chance[np.cumsum(taken[by_chance]) <= most]] = True
+    tags = np.flatnonzero(chosen & (counts > 0))
+    return tags, every[tags]
 
 
 def with_known(found: Registration | None, known_m: Floats) -> Registration:

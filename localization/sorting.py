@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
 import numba as nb
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +66,26 @@ def tally(rows: Rows, tags: int) -> tuple[Ints, Ints, Ints, Ints]:
     begin, end = np.zeros(tags, np.int64), np.zeros(tags, np.int64)
     _tally(rows.first, rows.tag, rows.t, rows.antenna, rows.seen_count, readings, antennas, begin, end)
     return readings, antennas, begin, end
+
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+def in_order(
+    pool: ThreadPoolExecutor, work: Callable[[Given], Made], given: Sequence[Given], ahead: int
+) -> Iterator[Made]:
+    """Yield what ``work`` makes of each, in order, at most so many ahead of the one that is waited for.
+
+    A pool's own ``map`` runs ahead as far as it can, and holds all that is not yet asked for.
+    """
+    running: deque[Future[Made]] = deque()
+    for item in given:
+        if len(running) >= ahead:
+            yield running.popleft().result()
+        running.append(pool.submit(work, item))
+    while running:
+        yield running.popleft().result()
 
 
 @nb.njit(cache=True, nogil=True)

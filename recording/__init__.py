@@ -6,6 +6,7 @@ from recording.poses import Poses
 from recording.readings import NO_TIME, Readings
 from recording.records import Activity, Events, Recording, Truth
 from recording.run_info import FORMAT, AntennaMount, RunInfo
+from recording.stream import RecordingStream, StreamError
 from recording.writer import RecordingWriter, write_recording
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "Readings",
     "Recording",
     "RecordingError",
+    "RecordingStream",
     "RecordingWriter",
     "RunInfo",
+    "StreamError",
     "Truth",
     "read_recording",
     "read_truth",

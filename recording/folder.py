@@ -47,7 +47,22 @@ def read_recording(path: str | Path, *, truth: bool = True) -> Recording:
         If the folder's structure is wrong: one line naming the file, and the row where there is one. Rows
         are counted from 0.
     """
-    folder = Path(path)
+    return _checked(Path(path), truth, True)
+
+
+def read_but_readings(path: str | Path) -> Recording:
+    """
+    Read a recording folder without ``readings.parquet`` and ``truth.parquet``, see ``read_recording``.
+
+    Raises
+    ------
+    RecordingError
+        If the folder's structure is wrong.
+    """
+    return _checked(Path(path), False, False)
+
+
+def _checked(folder: Path, truth: bool, with_readings: bool) -> Recording:
     try:
         if not folder.is_dir():
             what = "is a file, not a recording folder" if folder.exists() else "is missing"
@@ -55,18 +70,20 @@ def read_recording(path: str | Path, *, truth: bool = True) -> Recording:
     except OSError as e:
         raise RecordingError(f"{folder}: cannot be read ({one_line(e.strerror or str(e))})") from None
     try:
-        return _read(folder, truth)
+        return _read(folder, truth, with_readings)
     except RecordingError as e:
         raise RecordingError(f"{folder}/{e}") from None
     except OSError as e:
         raise RecordingError(f"{folder}: cannot be read ({one_line(e.strerror or str(e))})") from None
 
 
-def _read(folder: Path, truth: bool) -> Recording:
+def _read(folder: Path, truth: bool, with_readings: bool) -> Recording:
     info = RunInfo.from_json(parse_json(_bytes(folder / "run.json"), "run.json", RecordingError))
     mounts = {mount.id for mount in info.antennas}
     notes: list[str] = []
-    readings, bad_readings, broken = read_readings(folder / "readings.parquet", mounts, notes)
+    readings, bad_readings, broken = Readings.empty(), np.zeros(0, np.int64), tuple[int, ...]()
+    if with_readings:
+        readings, bad_readings, broken = read_readings(folder / "readings.parquet", mounts, notes)
     poses, bad_poses = read_poses(folder / "poses.parquet", notes)
     # Where the robot was is unknown in a minute of spoiled poses, so its readings go, too; a minute of
     # spoiled readings says nothing against its poses.

@@ -47,7 +47,13 @@ def read_readings(path: Path, mounts: set[int], notes: list[str]) -> tuple[Readi
     RecordingError
         If a column is missing or of a wrong type, or an antenna is not in `mounts`.
     """
-    table = ParquetTable(path, tables.READINGS)
+    return cleaned_readings(ParquetTable(path, tables.READINGS), mounts, notes)
+
+
+def cleaned_readings(
+    table: ParquetTable, mounts: set[int], notes: list[str]
+) -> tuple[Readings, Int64, tuple[int, ...]]:
+    """Return the readings of a checked table; see ``read_readings``."""
     table.ahead(("antenna", "t", "epc", "frequency_khz", "rssi_dbm", "phase_rad"))
     columns: dict[str, npt.NDArray[Any]] = {"antenna": antennas(table, mounts)}
     columns["t"], no_time = times(table, "t")
@@ -193,7 +199,9 @@ def say_late(name: str, t: Int64, notes: list[str]) -> None:
 def refuse(table: ParquetTable, rows: Bool, what: str) -> None:
     """Raise RecordingError naming the first of these rows, counted from 0."""
     if np.any(rows):
-        raise RecordingError(f"{table.name}: row {int(np.argmax(rows))} (the first is 0): {what}")
+        raise RecordingError(
+            f"{table.name}: row {table.first_row + int(np.argmax(rows))} (the first is 0): {what}"
+        )
 
 
 def times(table: ParquetTable, name: str) -> tuple[Int64, Bool]:

@@ -7,8 +7,9 @@ dictionary of strings, counts as a string. What single rows hold is judged in `r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,8 @@ class ParquetTable:
 
     def __init__(self, path: Path, specs: tuple[ColumnSpec, ...]) -> None:
         self.path, self.name = path, path.name
+        self._groups: range | None = None
+        self.first_row = 0
         self._to_come: list[str] = []
         self._decoder: ThreadPoolExecutor | None = None
         self._decoding: tuple[str, Future[ArrowArray]] | None = None
@@ -155,6 +158,20 @@ class ParquetTable:
         """Whether the file has this column."""
         return name in self.types
 
+    def parts(self, most_rows: int) -> Iterator[ParquetTable]:
+        """Yield the table in parts of whole row groups, each with so many rows or one row group."""
+        sizes = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
+        begin, first_row = 0, 0
+        while begin < len(sizes):
+            end, rows = begin + 1, sizes[begin]
+            while end < len(sizes) and rows + sizes[end] <= most_rows:
+                rows += sizes[end]
+                end += 1
+            part = copy(self)
+            part._groups, part.rows, part.first_row = range(begin, end), rows, first_row
+            yield part
+            begin, first_row = end, first_row + rows
+
     def ahead(self, names: Sequence[str]) -> None:
         """Decode these columns in a thread, each while the one before it is looked at; ask for them in this order."""
         self._to_come = [name for name in names if name in self.types]
@@ -185,6 +202,8 @@ class ParquetTable:
 
     def _arrow(self, name: str) -> ArrowArray:
         try:
+            if self._groups is not None:
+                return self._file.read_row_groups(list(self._groups), columns=[name]).column(name)
             return self._file.read(columns=[name]).column(name)
         except (OSError, pa.ArrowException, ValueError, KeyError) as e:
             raise RecordingError(f"{self.name}: column {name} is damaged ({one_line(str(e))})") from None

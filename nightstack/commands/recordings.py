@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from localization.evaluation import Evaluation
     from localization.positions import Coverage, Positions
     from nightstack.combined import Opened
-    from recording import Recording, Truth
+    from recording import Recording, RecordingStream, Truth
     from stacks.plan import Plan
 
 RecordingFolder = Annotated[Path, typer.Argument(help="A recording folder.", metavar="RECORDING")]
@@ -93,7 +93,8 @@ def localize(
         output_folder(folder, "--plot-out")
     elif tag or shelf:
         raise InputError("--tag and --shelf choose pictures: add --plot")
-    heard = read_recording(recording, truth=False)
+    streamed = None if folder is not None else _too_long(recording)
+    heard = read_recording(recording, truth=False) if streamed is None else streamed.recording
     the_plan = _plan_of(heard, plan)
     if fast and the_plan is None:
         raise InputError("--fast needs a plan: name one with --plan, or leave --fast out")
@@ -102,7 +103,13 @@ def localize(
     truth = looking.truth_beside(recording) if folder is not None else None
     labels = looking.labels_of(heard) if folder is not None else {}
     _say_notes(heard.notes, as_json)
-    fitted = _localize(heard, the_plan, calibration, jobs, fast=fast, quiet=as_json)
+    fitted = None
+    if streamed is not None:
+        fitted = _localize_long(streamed, the_plan, calibration, jobs, fast=fast, quiet=as_json)
+        _say_notes(streamed.notes, as_json)
+    if fitted is None:
+        heard = heard if streamed is None else read_recording(recording, truth=False)
+        fitted = _localize(heard, the_plan, calibration, jobs, fast=fast, quiet=as_json)
     positions, notes = fitted.localization_.positions, fitted.localization_.notes
     _say_notes(notes, as_json)
     positions_file.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +142,7 @@ def localize(
             **({"page": str(page)} if page is not None else {}),
             "tags": len(positions),
             "placed": placed,
-            "readings": len(heard.readings),
+            "readings": int(positions.readings.sum()) if streamed is not None else len(heard.readings),
             "notes": [*heard.notes, *notes],
         }
         typer.echo(json.dumps(summary, indent=2))
@@ -316,6 +323,39 @@ def _localize(
     with progress("localize", quiet=quiet) as tell:
         estimator = Localizer(plan, calibration=settings, jobs=jobs or os.cpu_count() or 1, fast=fast)
         return estimator.fit(heard, progress=tell)
+
+
+def _too_long(recording: Path) -> RecordingStream | None:
+    """Return a stream of a recording too long to be held in memory; None where it is not."""
+    from localization.estimator import LONG_ROWS
+    from recording import RecordingStream
+
+    return RecordingStream(recording) if RecordingStream.rows_of(recording) > LONG_ROWS else None
+
+
+def _localize_long(
+    stream: RecordingStream,
+    plan: Plan | None,
+    calibration: Path | None,
+    jobs: int,
+    *,
+    fast: bool,
+    quiet: bool,
+) -> Localizer | None:
+    """Localize a long recording piece by piece; None where it must be read whole after all, which is said."""
+    import os
+
+    from localization import Localizer
+    from recording import StreamError
+
+    settings = _calibration(calibration)
+    try:
+        with progress("localize", quiet=quiet) as tell:
+            estimator = Localizer(plan, calibration=settings, jobs=jobs or os.cpu_count() or 1, fast=fast)
+            return estimator.fit_stream(stream, progress=tell)
+    except StreamError as e:
+        _say_notes((str(e),), quiet)
+        return None
 
 
 def _positions_of(

@@ -1,11 +1,11 @@
 """The single-tag path: its kernels against their references, and what it makes of the small world."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
-from localization import Localizer, cells_reference, choice_reference, kernels_reference
+from localization import Localizer, cells_reference, choice_reference, estimator, fast_run, kernels_reference
 from localization.ambiguity import find_ambiguity
 from localization.calibration import Calibration
 from localization.cells import CELL_M, Track, gather_cells
@@ -15,7 +15,7 @@ from localization.observations import Mounts, driven_m
 from localization.peaks import find_peaks
 from localization.signal_model import BEAMWIDTH_DEG, wavenumber
 from localization.sorting import blocks_of, part_of, sorted_by_tag, tally
-from recording import Readings
+from recording import Readings, RecordingStream, StreamError, read_recording, write_recording, writer
 
 
 def books(number, seed=0, levels=3):
@@ -198,3 +198,49 @@ def test_readings_outside_the_poses_are_not_placed(world):
     whole = Localizer(world.plan(), fast=True).fit(recording).localization_.positions
     assert np.array_equal(found.positions.readings, whole.readings)
     assert found.positions.placed.sum() < len(whole)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_stream_says_what_memory_says(world, tmp_path, monkeypatch, fast):
+    """Pieces of 1,500 rows, blocks of 4,000 readings: many tags are in several of each."""
+    recording = world.make(books(14), rate=12.0)
+    monkeypatch.setattr(writer, "ROW_GROUP", 700)
+    monkeypatch.setattr(estimator, "STREAM_ROWS", 1_500)
+    monkeypatch.setattr(estimator, "BLOCK_READINGS", 4_000)
+    monkeypatch.setattr(fast_run, "BLOCK_READINGS", 4_000)
+    folder = write_recording(tmp_path / "run", recording)
+    whole = Localizer(world.plan(), fast=fast).fit(read_recording(folder))
+    stream = RecordingStream(folder)
+    assert stream.rows == len(recording.readings) > 4 * 1_500
+    pieces = Localizer(world.plan(), fast=fast, jobs=2).fit_stream(stream)
+    one, two = whole.localization_, pieces.localization_
+    for name in (field.name for field in fields(one.positions)):
+        a, b = getattr(one.positions, name), getattr(two.positions, name)
+        if a.dtype == object:
+            assert a.tolist() == b.tolist(), name
+        else:
+            assert np.array_equal(a, b, equal_nan=a.dtype.kind == "f"), name
+    np.testing.assert_array_equal(one.coverage.readings, two.coverage.readings)
+    assert set(one.notes) == set(two.notes)
+
+
+def test_a_stream_that_cannot_be_judged_in_pieces_says_so(world, tmp_path, monkeypatch):
+    recording = world.make(books(6))
+    monkeypatch.setattr(writer, "ROW_GROUP", 300)
+    order = np.roll(np.arange(len(recording.readings)), 1_000)
+    folder = write_recording(tmp_path / "run", replace(recording, readings=recording.readings.select(order)))
+    monkeypatch.setattr(estimator, "STREAM_ROWS", 300)
+    with pytest.raises(StreamError, match="out of order; it must be read whole"):
+        Localizer(world.plan(), fast=True).fit_stream(RecordingStream(folder))
+    assert Localizer(world.plan(), fast=True).fit(read_recording(folder)).localization_.positions.placed.all()
+
+
+def test_a_row_heard_twice_over_the_border_of_pieces_is_noticed(world, tmp_path, monkeypatch):
+    recording = world.make(books(4))
+    readings = recording.readings
+    again = readings.select(np.sort(np.append(np.arange(len(readings)), 299)))
+    monkeypatch.setattr(writer, "ROW_GROUP", 300)
+    monkeypatch.setattr(estimator, "STREAM_ROWS", 300)
+    folder = write_recording(tmp_path / "run", replace(recording, readings=again))
+    with pytest.raises(StreamError):
+        Localizer(world.plan(), fast=True).fit_stream(RecordingStream(folder))

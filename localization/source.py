@@ -1,0 +1,325 @@
+"""Where the fast path's readings come from: memory, or files beside it when a run is too long for that."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from localization.cells import Rows
+from localization.listening import Hearing
+from localization.observations import Mounts
+from localization.positions import Positions
+from localization.sorting import part_of, sorted_by_tag, tally
+from recording import Poses, Readings, RunInfo
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+class Source(Protocol):
+    """A run's readings by tag.
+
+    Attributes
+    ----------
+    tags : tuple of str
+    counts : int64 array, shape (tags,)
+        Usable readings of each tag.
+    hearing : Hearing
+        How the antennas were heard.
+    """
+
+    tags: tuple[str, ...]
+    counts: Ints
+    hearing: Hearing
+
+    def middle(self) -> Readings:
+        """Return the readings of a stretch from the run's middle, by time."""
+        ...
+
+    def tally(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """Return readings, antennas, first and last time of every tag, usable or not; see ``sorting.tally``."""
+        ...
+
+    def rows(self, begin: int, end: int) -> Rows:
+        """Return the usable readings of the tags ``begin`` to ``end``."""
+        ...
+
+    def taken(self, tags: Ints, every: Ints) -> Rows:
+        """Return every nth usable reading of the chosen tags (ascending)."""
+        ...
+
+
+class InMemory:
+    """Readings in memory."""
+
+    def __init__(self, readings: Readings, usable: Bools | None, hearing: Hearing, middle: int) -> None:
+        self.readings, self.tags, self.hearing = readings, readings.tags, hearing
+        hearing.add(readings)
+        self._middle = middle
+        self._every = sorted_by_tag(readings)
+        self._rows = self._every if usable is None else sorted_by_tag(readings, usable)
+        self._first = np.zeros(len(self.tags) + 1, np.int64)
+        self._first[self._rows.tag + 1] = np.diff(self._rows.first)
+        self.counts = self._first[1:].copy()
+        self._first = np.cumsum(self._first)
+
+    def middle(self) -> Readings:
+        """See ``Source``."""
+        begin = max(0, (len(self.readings) - self._middle) // 2)
+        return self.readings.select(slice(begin, begin + self._middle))
+
+    def tally(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """See ``Source``."""
+        return tally(self._every, len(self.tags))
+
+    def rows(self, begin: int, end: int) -> Rows:
+        """See ``Source``."""
+        low, high = np.searchsorted(self._rows.tag, [begin, end])
+        return part_of(self._rows, int(low), int(high))
+
+    def taken(self, tags: Ints, every: Ints) -> Rows:
+        """See ``Source``."""
+        return thinned(self._rows, np.searchsorted(self._rows.tag, tags), every)
+
+
+class Usable:
+    """Tells which readings can be placed: those with a pose and an antenna mount; and says how many cannot."""
+
+    def __init__(self, info: RunInfo, poses: Poses, mounts: Mounts, latency_ns: int) -> None:
+        self._info, self._poses, self._mounts, self._latency_ns = info, poses, mounts, latency_ns
+        self._unposed, self._unmounted = 0, 0
+        self._heard = np.zeros(256, np.bool_)
+
+    def __call__(self, readings: Readings) -> Bools | None:
+        """Return which of the next readings are usable; None: all."""
+        posed = self._poses.covers(readings.t - self._latency_ns)
+        mounted = np.isfinite(self._mounts.position_m[readings.antenna, 0])
+        self._unposed += int(np.count_nonzero(~posed))
+        self._unmounted += int(np.count_nonzero(~mounted))
+        self._heard[readings.antenna] = True
+        keep = np.asarray(posed & mounted, np.bool_)
+        return None if keep.all() else keep
+
+    def notes(self) -> list[str]:
+        """Say what was not placed, and which antennas were never heard."""
+        notes: list[str] = []
+        if self._unposed:
+            notes.append(f"{self._unposed} readings outside the poses' time were not placed")
+        if self._unmounted:
+            notes.append(f"{self._unmounted} readings of antennas without a mount were not placed")
+        silent = [mount.id for mount in self._info.antennas if not self._heard[mount.id]]
+        if silent:
+            notes.append("never heard: antenna " + ", ".join(map(str, silent)))
+        return notes
+
+
+def readings_of(tags: tuple[str, ...], rows: Rows) -> Readings:
+    """Return sorted rows as readings."""
+    return Readings(
+        t=rows.t, tag=np.repeat(rows.tag, np.diff(rows.first)).astype(np.uint32), tags=tags,
+        antenna=rows.antenna, frequency_khz=rows.frequency_khz, rssi_dbm=rows.rssi_dbm, phase_rad=rows.phase_rad,
+        seen_count=rows.seen_count.astype(np.uint32) if len(rows.seen_count) else None,
+    )  # fmt: skip
+
+
+def heard_in(source: Source) -> Positions:
+    """Return a row for every tag heard, with no place yet."""
+    number, antennas, begin, end = source.tally()
+    heard = np.flatnonzero(number)
+    names = np.empty(len(source.tags), object)
+    names[:] = source.tags
+    return replace(
+        Positions.empty(len(heard)), epc=names[heard], readings=number[heard], antennas=antennas[heard],
+        quality=np.zeros(len(heard)), heard_from=begin[heard], heard_to=end[heard],
+    )  # fmt: skip
+
+
+def thinned(rows: Rows, chosen: Ints, every: Ints) -> Rows:
+    """Return every nth reading of the chosen tags of sorted rows."""
+    size = -(-np.diff(rows.first)[chosen] // every)
+    first = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
+    place = np.arange(int(first[-1])) - np.repeat(first[:-1], size)
+    at = np.repeat(rows.first[:-1][chosen], size) + place * np.repeat(every, size)
+    return Rows(
+        first, rows.tag[chosen], rows.t[at], rows.antenna[at], rows.frequency_khz[at], rows.rssi_dbm[at],
+        rows.phase_rad[at], rows.seen_count[at] if len(rows.seen_count) else rows.seen_count,
+    )  # fmt: skip
+
+
+def ranges_of(counts: Ints, most: int) -> list[tuple[int, int]]:
+    """Cut tags into ranges of so many readings each, or one tag more."""
+    first = np.concatenate([[0], np.cumsum(counts)])
+    ranges: list[tuple[int, int]] = []
+    begin = 0
+    while begin < len(counts):
+        end = int(np.searchsorted(first, first[begin] + most, side="left"))
+        end = min(max(end, begin + 1), len(counts))
+        ranges.append((begin, end))
+        begin = end
+    return ranges
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One chunk in the spill: where it begins, and which of its rows are whose."""
+
+    begin: int
+    tag: Ints
+    first: Ints
+
+
+_COLUMNS = (
+    ("t", np.int64), ("antenna", np.uint8), ("frequency_khz", np.uint32), ("rssi_dbm", np.float32),
+    ("phase_rad", np.float32), ("seen_count", np.float32),
+)  # fmt: skip
+
+
+class Spill:
+    """Readings in raw files, each chunk sorted by tag as it comes; memory holds one chunk and an index.
+
+    A tag range is read back from every chunk that heard any of it: a run passes a shelf a few times, so that these are
+    few. As a context, it takes its files with it.
+    """
+
+    def __init__(self, hearing: Hearing, rows: int, middle: int) -> None:
+        self.tags: tuple[str, ...] = ()
+        self.counts: Ints = np.zeros(0, np.int64)
+        self._index: dict[str, int] = {}
+        self.hearing = hearing
+        self._told = [np.zeros(0, np.int64) for _ in range(4)]
+        self._heard_by = np.zeros((0, 256), np.bool_)
+        self._pieces: list[_Piece] = []
+        self._written, self._passed = 0, 0
+        # The stretch from the middle, by the file's own count of rows.
+        begin = max(0, (rows - middle) // 2)
+        self._stretch = (begin, begin + middle)
+        self._kept: list[Readings] = []
+        self._folder = tempfile.TemporaryDirectory(prefix="nightstack-")
+        self._files: dict[str, Any] = {}
+        self._seen = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in self._files.values():
+            file.close()
+        self._folder.cleanup()
+
+    def add(self, readings: Readings, usable: Bools | None) -> None:
+        """Take the next chunk, by time."""
+        number = np.array(
+            [self._index.setdefault(name, len(self._index)) for name in readings.tags], np.uint32
+        )
+        self.tags = tuple(self._index)
+        columns: dict[str, Any] = dict(readings.columns())
+        columns["tag"] = number[readings.tag]
+        whole = Readings(tags=self.tags, **columns)
+        low, high = (min(max(edge - self._passed, 0), len(whole)) for edge in self._stretch)
+        if high > low:
+            self._kept.append(whole.select(slice(low, high)))
+        self._passed += len(whole)
+        self.hearing.add(whole)
+        self._tally(sorted_by_tag(whole))
+        rows = sorted_by_tag(whole, usable)
+        self.counts = np.concatenate([self.counts, np.zeros(len(self.tags) - len(self.counts), np.int64)])
+        self.counts[rows.tag] += np.diff(rows.first)
+        self._pieces.append(_Piece(self._written, rows.tag, rows.first))
+        self._written += len(rows)
+        self._seen = len(rows.seen_count) > 0 or self._seen
+        for name, kind in _COLUMNS:
+            column = getattr(rows, name)
+            if name == "seen_count" and not len(column):
+                continue
+            if name not in self._files:
+                self._files[name] = (Path(self._folder.name) / name).open("w+b")
+            self._files[name].seek(0, 2)
+            np.ascontiguousarray(column, kind).tofile(self._files[name])
+
+    def _tally(self, rows: Rows) -> None:
+        tags = len(self.tags)
+        fresh = tags - len(self._told[0])
+        top, none = np.iinfo(np.int64).max, np.zeros(fresh, np.int64)
+        self._told = [
+            np.concatenate([column, filler])
+            for column, filler in zip(self._told, (none, none, none + top, none), strict=True)
+        ]
+        self._heard_by = np.concatenate([self._heard_by, np.zeros((fresh, 256), np.bool_)])
+        number, _, begin, end = tally(rows, tags)
+        heard = rows.tag
+        self._told[0][heard] += number[heard]
+        self._told[2][heard] = np.minimum(self._told[2][heard], begin[heard])
+        self._told[3][heard] = np.maximum(self._told[3][heard], end[heard])
+        self._heard_by[np.repeat(rows.tag, np.diff(rows.first)), rows.antenna] = True
+
+    def middle(self) -> Readings:
+        """See ``Source``."""
+        return Readings.concat(self._kept)
+
+    def tally(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """See ``Source``."""
+        readings, _, begin, end = self._told
+        return readings, self._heard_by.sum(axis=1).astype(np.int64), begin, end
+
+    def rows(self, begin: int, end: int) -> Rows:
+        """See ``Source``."""
+        parts: list[tuple[Ints, dict[str, npt.NDArray[Any]]]] = []
+        for piece in self._pieces:
+            low, high = (int(at) for at in np.searchsorted(piece.tag, [begin, end]))
+            if low < high:
+                first, last = int(piece.first[low]), int(piece.first[high])
+                tag = np.repeat(piece.tag[low:high], np.diff(piece.first[low : high + 1]))
+                parts.append((tag, self._read(piece.begin + first, last - first)))
+        if not parts:
+            return sorted_by_tag(Readings.empty())
+        tag = np.concatenate([part[0] for part in parts])
+        columns = {name: np.concatenate([part[1][name] for part in parts]) for name in parts[0][1]}
+        seen = columns.pop("seen_count", None)
+        made = Readings(
+            tag=(tag - begin).astype(np.uint32), tags=self.tags[begin:end],
+            seen_count=None if seen is None else seen.astype(np.uint32), **columns,
+        )  # fmt: skip
+        rows = sorted_by_tag(made)
+        return Rows(
+            rows.first, rows.tag + begin, rows.t, rows.antenna, rows.frequency_khz, rows.rssi_dbm, rows.phase_rad,
+            rows.seen_count,
+        )  # fmt: skip
+
+    def _read(self, begin: int, count: int) -> dict[str, npt.NDArray[Any]]:
+        """Read rows of the spill back; safe to be called by several threads."""
+        made: dict[str, npt.NDArray[Any]] = {}
+        for name, kind in _COLUMNS:
+            if name in self._files:
+                size = np.dtype(kind).itemsize
+                path = Path(self._folder.name) / name
+                self._files[name].flush()
+                made[name] = np.fromfile(path, kind, count, offset=begin * size)
+        return made
+
+    def taken(self, tags: Ints, every: Ints) -> Rows:
+        """See ``Source``."""
+        parts: list[Rows] = []
+        # In ranges of neighbours, lest all the run's readings be in memory at once.
+        for begin, end in ranges_of(self.counts, 1_000_000):
+            low, high = np.searchsorted(tags, [begin, end])
+            if low < high:
+                rows = self.rows(begin, end)
+                parts.append(thinned(rows, np.searchsorted(rows.tag, tags[low:high]), every[low:high]))
+        if not parts:
+            return self.rows(0, 0)
+        first = np.concatenate([np.diff(part.first) for part in parts])
+        return Rows(
+            np.concatenate([[0], np.cumsum(first)]).astype(np.int64),
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in (
+                "tag", "t", "antenna", "frequency_khz", "rssi_dbm", "phase_rad", "seen_count",
+            )),
+        )  # fmt: skip
