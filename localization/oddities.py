@@ -1,7 +1,7 @@
 """What is unusual about some tags: lying books, books behind the row, two tags in a book, tags that move.
 
 Run after the places are known. Each kind has a test that says how much likelier the tag's readings are if it is so
-than if the book stands in its row (``oddity_evidence``, ``oddity_moving``, the piles of ``oddity_kernels``); with how
+than if the book stands in its row (``oddity_evidence``, ``oddity_moving``, ``oddity_piles``); with how
 usual each kind is, that makes a posterior over all of them. What is said is the likeliest kind and its posterior.
 """
 
@@ -17,14 +17,12 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from localization.oddity_evidence import (
-    Usual,
     before_evidence,
     behind_evidence,
     learn_usual,
-    lying_evidence,
 )
-from localization.oddity_kernels import scan_piles
 from localization.oddity_moving import moving_evidence, riding_evidence
+from localization.oddity_piles import lying_odds
 from localization.oddity_traits import Traits
 from localization.positions import Positions
 
@@ -44,12 +42,6 @@ SHARE_TAGS, SHARE_ROUNDS = 200.0, 20
 DOUBLE_FOREIGN, DOUBLE_TAGS = 0.4, 10.0
 #: Two tags of one book are that near; neighbours' tags lie a book's thickness apart, a share of them by chance nearer.
 DOUBLE_M, NEIGHBOUR_M, NEIGHBOUR_SIGMA_M = 0.006, 0.023, 0.012
-#: One book in a hundred lies, in piles of about five: log-chance of a pile of one kind in each step along a shelf.
-LYING, PILE_BOOKS, BOOK_M, PILE_STEP_M = 0.01, 5.0, 0.023, 0.02
-#: A lying book is so high, its tag so far off the pile's middle; there is one pile in so much of a shelf.
-PILE_M, PILE_SIGMA_M, PILE_AWAY_M = 0.23, 0.035, 0.30
-#: A pile in the row takes nearly all of its stretch, one on the row some of the tags there.
-PILE_MEMBERS = np.array([0.9, 0.2])
 #: Columns that tell a place.
 PLACE_NUMBERS = (
     "x_m", "y_m", "z_m", "sigma_along_m", "sigma_local_m", "offset_m", "p_shelf", "p_order", "alt_offset_m", "p_alt"
@@ -128,39 +120,6 @@ def _with_share(evidence: Floats, share: float, worth: float = SHARE_TAGS) -> Fl
     return evidence + math.log(now / (1.0 - now))
 
 
-def lying_odds(traits: Traits, usual: Usual) -> Floats:
-    """Return the log-odds of lying in a pile, shape (n,); -inf: not placed."""
-    out = np.full(len(traits), -np.inf)
-    shelf = np.where(traits.shelf >= 0, traits.shelf, 0)
-    level = np.where(traits.shelf >= 0, traits.level, np.floor(np.nan_to_num(traits.nominal_m) / 0.3 + 0.5))
-    placed = np.flatnonzero((traits.face >= 0) & np.isfinite(traits.offset_m))
-    order = placed[np.lexsort((traits.offset_m[placed], level[placed], shelf[placed], traits.face[placed]))]
-    if len(order) < 2:
-        return out
-    keys = np.stack([traits.face[order], shelf[order], level[order].astype(np.int64)])
-    begins = np.flatnonzero(np.append(True, np.any(keys[:, 1:] != keys[:, :-1], axis=0)))
-    start = np.append(begins, len(order)).astype(np.int64)
-    sigma = np.hypot(PILE_SIGMA_M, np.nan_to_num(traits.sigma_m[order]))
-    prior = math.log(0.5 * LYING * PILE_STEP_M / BOOK_M / PILE_BOOKS)
-    odds, whole = [], []
-    for hand in (1.0, -1.0):
-        found, total = np.zeros(len(order)), np.zeros(len(begins))
-        evidence = np.ascontiguousarray(lying_evidence(usual, hand)[:, order])
-        scan_piles(
-            start, traits.offset_m[order], sigma, evidence, PILE_MEMBERS, PILE_M, PILE_AWAY_M, PILE_STEP_M, prior,
-            found, total,
-        )  # fmt: skip
-        odds.append(found)
-        whole.append(float(total.sum()))
-    # All antennas of a robot turn alike; which way, all piles of the run tell together.
-    log_odds = np.log(np.maximum(np.stack(odds), 1e-300))
-    chance = np.array(whole) - np.logaddexp(*whole)
-    p = np.exp(chance[:, None]) / (1.0 + np.exp(-log_odds))
-    lies = np.clip(p.sum(axis=0), 1e-300, 1.0 - 1e-9)
-    out[order] = np.log(lies) - np.log1p(-lies)
-    return out
-
-
 def double_odds(traits: Traits) -> Floats:
     """Return the log-odds of being a second tag of a neighbour's book, shape (n,).
 
@@ -180,8 +139,8 @@ def double_odds(traits: Traits) -> Floats:
     ) - math.log(2.0)
     tag = np.concatenate([at[traits.first], at[traits.second]])
     strange = traits.foreign[tag]
-    # Its book is one of the two beside it.
-    np.maximum.at(out, tag[strange], np.tile(near - usual, 2)[strange])
+    # Its book is one of the two beside it, either as likely.
+    np.logaddexp.at(out, tag[strange], np.tile(near - usual, 2)[strange] - math.log(2.0))
     beside = np.flatnonzero(np.isfinite(out))
     out[beside] = _with_share(out[beside], DOUBLE_FOREIGN, DOUBLE_TAGS)
     return out

@@ -31,12 +31,12 @@ LEARN_FROM = 5_000
 _TAILS = tuple(
     (n, float(stats.t.ppf(0.98, n) / stats.t.ppf(0.75, n))) for n in (1.5, 2.0, 3.0, 4.0, 6.0, 10.0)
 )
-#: Spread of the levels' and faces' own means about nought: depth, height (m), turn.
-MEAN_SIGMA = np.array([0.03, 0.03, 0.3])
+#: Spread of the levels' and faces' own means about nought: depth, height (m), turn, fall.
+MEAN_SIGMA = np.array([0.03, 0.03, 0.3, 1.0])
 #: Spread of standing books at least: bindings of different depth, tags at different height, a tag not quite upright.
-LEAST_SIGMA = np.array([0.015, 0.02, 0.1])
+LEAST_SIGMA = np.array([0.015, 0.02, 0.1, 0.1])
 #: Fewer tags do not teach a run's scatter; then it is at least this.
-FEW_TAGS, FEW_SIGMA = 30, np.array([0.06, 0.05, 0.4])
+FEW_TAGS, FEW_SIGMA = 30, np.array([0.06, 0.05, 0.4, 0.5])
 
 #: A book behind the row stands that much deeper: mean and spread.
 BEHIND_M = (0.115, 0.025)
@@ -51,6 +51,10 @@ LEAST_LOG = 0.2
 #: A pile in the row has its tags anywhere from the board to a hand below the next; one on the row above it. Heights
 #: less a standing book's tag, mean and spread, and how well a lying book's turn is one.
 IN_ROW_M, ON_ROW_M, TURN_SIGMA = (0.01, 0.08), (0.15, 0.04), 0.25
+#: How much more a lying book's RSSI falls off to the sides: less than 1, as a chip answers less the more power it has.
+FALL = (0.4, 0.25)
+#: Standard deviations beyond which a tag is an outlier, and says nothing of how alike neighbours are.
+SCORE_MOST = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,9 @@ class Usual:
 
     Attributes
     ----------
-    gap : float64 array, shape (n, 3)
-        Each tag's free fit (depth, height, turn) less what is usual at its face and level; NaN without a fit.
-    spread : float64 array, shape (n, 3, 3)
+    gap : float64 array, shape (n, 4)
+        Each tag's free fit (depth, height, turn, fall) less what is usual at its face and level; NaN without a fit.
+    spread : float64 array, shape (n, 4, 4)
         Covariance of ``gap`` for a standing book, but for the t's tails.
     """
 
@@ -72,7 +76,7 @@ class Usual:
 def learn_usual(traits: Traits) -> Usual:
     """Learn where the standing books' free fits lie and how they scatter."""
     told = np.flatnonzero(np.isfinite(traits.fit[:, 0]) & np.isfinite(traits.nominal_m))
-    gap, spread = np.full((len(traits), 3), np.nan), np.full((len(traits), 3, 3), np.nan)
+    gap, spread = np.full((len(traits), 4), np.nan), np.full((len(traits), 4, 4), np.nan)
     if len(told) == 0:
         return Usual(gap, spread)
     every = traits.fit[told].copy()
@@ -83,17 +87,17 @@ def learn_usual(traits: Traits) -> Usual:
     # So many tags tell it as well as all of a large library's.
     some = slice(None, None, max(len(told) // LEARN_FROM, 1))
     away, own, group = every[some], traits.covariance[told][some], group_of[some]
-    mean = np.zeros((groups, 3))
-    between = np.array([0.05, 0.04, 0.3]) ** 2
+    mean = np.zeros((groups, 4))
+    between = np.array([0.05, 0.04, 0.3, 0.4]) ** 2
     for _ in range(ROUNDS):
         whole = own + np.diag(between)
         trust = np.linalg.inv(whole)
         rest = away - mean[group]
         square = np.einsum("ni,nij,nj->n", rest, trust, rest)
-        weight = (NU + 3.0) / (NU + square)
+        weight = (NU + 4.0) / (NU + square)
         heavy = weight[:, None, None] * trust
-        total = np.zeros((groups, 3, 3))
-        pull = np.zeros((groups, 3))
+        total = np.zeros((groups, 4, 4))
+        pull = np.zeros((groups, 4))
         np.add.at(total, group, heavy)
         np.add.at(pull, group, np.einsum("nij,nj->ni", heavy, away))
         mean = np.linalg.solve(total + np.diag(1.0 / MEAN_SIGMA**2), pull[:, :, None])[:, :, 0]
@@ -113,7 +117,7 @@ def behind_evidence(usual: Usual) -> Floats:
 
     By the phases alone: a weaker tag is read less often rather than more weakly, as what is read must be strong.
     """
-    return _ratio(usual, np.array([BEHIND_M[0], 0.0, 0.0]), np.array([BEHIND_M[1], 0.0, 0.0]))
+    return _ratio(usual, np.array([BEHIND_M[0], 0.0, 0.0, 0.0]), np.array([BEHIND_M[1], 0.0, 0.0, 0.0]))
 
 
 def before_evidence(traits: Traits, usual: Usual) -> Floats:
@@ -121,7 +125,9 @@ def before_evidence(traits: Traits, usual: Usual) -> Floats:
 
     It is nearer to the antenna: stronger than others, and heard from less of the way.
     """
-    phase = _ratio(usual, np.array([BEFORE_M[0], 0.0, 0.0]), np.array([BEFORE_M[1], BEFORE_HEIGHT_M, 0.0]))
+    phase = _ratio(
+        usual, np.array([BEFORE_M[0], 0.0, 0.0, 0.0]), np.array([BEFORE_M[1], BEFORE_HEIGHT_M, 0.0, 0.5])
+    )
     strength = learn_scatter(traits.strength_db, 1.0)
     where, way = heard_over(traits)
     return phase + strength.ratio(traits.strength_db, *BEFORE_DB) + way.ratio(where, *BEFORE_LOG)
@@ -134,10 +140,18 @@ def lying_evidence(usual: Usual, hand: float) -> Floats:
     """
     return np.stack(
         [
-            _ratio(usual, np.array([0.0, mean, hand]), np.array([0.0, sigma, TURN_SIGMA]))
+            _ratio(usual, np.array([0.0, mean, hand, FALL[0]]), np.array([0.0, sigma, TURN_SIGMA, FALL[1]]))
             for mean, sigma in (IN_ROW_M, ON_ROW_M)
         ]
     )
+
+
+def lying_score(usual: Usual, hand: float) -> Floats:
+    """Return how far each tag's turn and fall point to lying, in standard deviations, shape (n,); 0: not known."""
+    toward = np.array([hand, FALL[0]])
+    trust = 1.0 / np.diagonal(usual.spread, axis1=1, axis2=2)[:, 2:]
+    score = (toward * usual.gap[:, 2:] * trust).sum(axis=1) / np.sqrt((toward**2 * trust).sum(axis=1))
+    return np.clip(np.nan_to_num(score), -SCORE_MOST, SCORE_MOST)
 
 
 def _ratio(usual: Usual, mean: Floats, sigma: Floats) -> Floats:
@@ -152,7 +166,7 @@ def _ratio(usual: Usual, mean: Floats, sigma: Floats) -> Floats:
 
 def _log_t(gap: Floats, spread: Floats) -> Floats:
     square = np.einsum("ni,ni->n", gap, np.linalg.solve(spread, gap[:, :, None])[:, :, 0])
-    return -0.5 * np.linalg.slogdet(spread)[1] - 0.5 * (NU + 3.0) * np.log1p(square / NU)
+    return -0.5 * np.linalg.slogdet(spread)[1] - 0.5 * (NU + 4.0) * np.log1p(square / NU)
 
 
 @dataclass(frozen=True, slots=True)

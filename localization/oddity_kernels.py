@@ -166,8 +166,8 @@ def free_fit(
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def scan_piles(
-    start: Ints, x: Floats, sigma: Floats, evidence: Floats, member: Floats, width_m: float, away_m: float,
-    step_m: float, log_prior: float, odds: Floats, total: Floats,
+    start: Ints, x: Floats, sigma: Floats, evidence: Floats, member: Floats, share: float, width_m: float,
+    away_m: float, step_m: float, log_prior: float, odds: Floats, total: Floats,
 ) -> None:  # fmt: skip
     """Look for a pile of lying books everywhere along every shelf.
 
@@ -182,6 +182,8 @@ def scan_piles(
     x, sigma : shape (tags,)
     evidence : shape (kinds, tags)
     member : shape (kinds,)
+    share : float
+        Power to which the places' likelihood ratio is believed, 0 to 1.
     step_m : float
         Step of ``X``.
     log_prior : float
@@ -213,7 +215,7 @@ def scan_piles(
                     log_ratio, count = log_prior, 0
                     i = low
                     while i < b and x[i] <= at + half:
-                        log_ratio += math.log(_ratio(i, t, at, x, sigma, evidence, member, width_m))
+                        log_ratio += math.log(_ratio(i, t, at, x, sigma, evidence, member, share, width_m))
                         count += 1
                         i += 1
                     if count < 2:
@@ -230,7 +232,7 @@ def scan_piles(
                         rivals += cell_odds[e]
                     i = low
                     while i < b and x[i] <= at + half:
-                        ratio = _ratio(i, t, at, x, sigma, evidence, member, width_m)
+                        ratio = _ratio(i, t, at, x, sigma, evidence, member, share, width_m)
                         odds[i] += here / rivals * (1.0 - (1.0 - member[t]) / ratio)
                         i += 1
         total[s] = math.log1p(every)
@@ -241,9 +243,16 @@ def scan_piles(
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _ratio(
-    i: int, t: int, at: float, x: Floats, sigma: Floats, evidence: Floats, member: Floats, width: float
+    i: int,
+    t: int,
+    at: float,
+    x: Floats,
+    sigma: Floats,
+    evidence: Floats,
+    member: Floats,
+    share: float,
+    width: float,
 ) -> float:
     s = sigma[i]
-    power = min(evidence[t, i], 50.0) - 0.5 * ((x[i] - at) / s) ** 2
-    lies = width / (s * math.sqrt(2.0 * math.pi)) * math.exp(power)
-    return 1.0 - member[t] + member[t] * lies
+    place = math.log(width / (s * math.sqrt(2.0 * math.pi))) - 0.5 * ((x[i] - at) / s) ** 2
+    return 1.0 - member[t] + member[t] * math.exp(share * place + min(evidence[t, i], 50.0))

@@ -63,15 +63,15 @@ def free_fit(
 
 
 def scan_piles(
-    x: Floats, sigma: Floats, evidence: Floats, member: Floats, width_m: float, away_m: float, step_m: float,
-    log_prior: float,
+    x: Floats, sigma: Floats, evidence: Floats, member: Floats, share: float, width_m: float, away_m: float,
+    step_m: float, log_prior: float,
 ) -> tuple[Floats, float]:  # fmt: skip
     """Return the odds and the total of one shelf of two tags or more, see ``oddity_kernels.scan_piles``."""
     spots = x[0] + step_m * np.arange(int((x[-1] - x[0]) / step_m) + 1)
     gap = x - spots[:, None]
     near = np.abs(gap) <= 0.5 * width_m
-    density = width_m / (sigma * np.sqrt(2.0 * np.pi)) * np.exp(-0.5 * (gap / sigma) ** 2)
-    lies = density * np.exp(np.minimum(evidence, 50.0))[:, None, :]
+    place = np.log(width_m / (sigma * np.sqrt(2.0 * np.pi))) - 0.5 * (gap / sigma) ** 2
+    lies = np.exp(share * place + np.minimum(evidence, 50.0)[:, None, :])
     chance = member[:, None, None]
     ratio = np.where(near, 1.0 - chance + chance * lies, 1.0)
     piles = np.exp(np.minimum(log_prior + np.log(ratio).sum(axis=2), 300.0)) * (near.sum(axis=1) >= 2)
@@ -80,7 +80,7 @@ def scan_piles(
     rivals = np.array(
         [1.0 + of_spot[max(c - reach, 0) : c + reach + 1].sum() for c in range(len(spots))], np.float64
     )
-    share = np.where(near, 1.0 - (1.0 - chance) / ratio, 0.0)
-    p = np.minimum((piles / rivals)[:, :, None] * share, np.inf).sum(axis=(0, 1))
+    held = np.where(near, 1.0 - (1.0 - chance) / ratio, 0.0)
+    p = np.minimum((piles / rivals)[:, :, None] * held, np.inf).sum(axis=(0, 1))
     p = np.minimum(p, 1.0 - 1e-9)
     return p / (1.0 - p), float(np.log1p(of_spot.sum()))

@@ -13,7 +13,7 @@ from localization.observations import Observations
 from localization.oddity_kernels import free_fit
 from localization.placing import FEW_CELLS, Places
 from localization.profile import Hypotheses, weigh
-from localization.signal_model import CORRELATION_M
+from localization.signal_model import CORRELATION_M, FADING_DB
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -21,6 +21,8 @@ Bools = npt.NDArray[np.bool_]
 
 #: Spread of the free fit's priors: of depth and height about the place, and of the turn (1: lies along the shelf).
 DEPTH_SIGMA_M, HEIGHT_SIGMA_M, TURN_SIGMA = 0.20, 0.12, 1.0
+#: Spread of how RSSI falls off to the sides, in the lying dipole's measure, before anything is heard.
+FALL_SIGMA = 2.0
 #: Depths the free fit begins at: in the row, behind it, before it.
 BEGIN_DEPTH_M = (0.0, 0.115, -0.2)
 #: An antenna hears best what is so far before it.
@@ -39,9 +41,10 @@ class Traits:
         Where it was placed, as ``Places`` has it; face -1: nowhere.
     offset_m, sigma_m, height_m, nominal_m, strength_db : float64 array, shape (n,)
         Its place; the height its hypothesis expected; how strong it would be. NaN: nowhere.
-    fit : float64 array, shape (n, 3)
-        Depth, height and turn by its phases alone; NaN: too few of them.
-    covariance : float64 array, shape (n, 3, 3)
+    fit : float64 array, shape (n, 4)
+        Depth, height and turn by its phases alone, and by its RSSI how far it falls off to the sides as a lying
+        dipole does (1) rather than an upright one (0); NaN: too few readings.
+    covariance : float64 array, shape (n, 4, 4)
     scale_rad : float64 array, shape (n,)
         Residual of that fit; NaN likewise.
     spread_m : float64 array, shape (n,)
@@ -120,7 +123,7 @@ def traits_of(
     none = np.full(n, np.nan)
     columns = {name: none.copy() for name in ("offset", "sigma", "height", "nominal", "strength", "scale")}
     whole = {name: np.full(n, -1, np.int64) for name in ("face", "shelf", "level")}
-    fit, covariance = np.full((n, 3), np.nan), np.full((n, 3, 3), np.nan)
+    fit, covariance = np.full((n, 4), np.nan), np.full((n, 4, 4), np.nan)
     pairs = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
     if len(at) and hypotheses is not None and frames.ids[0] is not None:
         columns["offset"][at], columns["sigma"][at] = places.offset_m, places.sigma_m
@@ -190,7 +193,44 @@ def _free(
     # What the phases alone say: the priors' pull taken back.
     move = (best[:, :4] - centre) / sigma**2
     alone = best[:, :4] + np.einsum("nij,nj->ni", information, move)
-    return alone[:, 1:], information[:, 1:, 1:], best[:, 5]
+    fall, variance = _fall(observations, candidates, places, told)
+    whole = np.zeros((n, 4, 4))
+    whole[:, :3, :3], whole[:, 3, 3] = information[:, 1:, 1:], variance
+    return np.column_stack([alone[:, 1:], fall]), whole, best[:, 5]
+
+
+def _fall(
+    observations: Observations, candidates: Candidates, places: Places, told: Ints
+) -> tuple[Floats, Floats]:
+    """Return how far each tag's RSSI falls off as a lying dipole's, and the variance of that.
+
+    Two way, an upright dipole's field falls by the square of the sine of the angle from the vertical, a lying one's
+    by that from the shelf (C. A. Balanis, *Antenna Theory*, 4th ed., section 4.2). What is common to a run's tags of
+    one level (the antenna's pattern, how a chip's answer follows its power) shifts all of them alike.
+    """
+    chosen = places.candidate[told]
+    rows = rows_of(candidates.start, chosen)
+    size = np.diff(candidates.start)[chosen]
+    owner = np.repeat(np.arange(len(told)), size)
+    obs = candidates.observation[rows]
+    du = np.repeat(places.offset_m[told], size) - candidates.u[rows]
+    dz = np.repeat(places.height_m[told], size) - candidates.z[rows]
+    square = du**2 + dz**2 + (np.repeat(places.depth_m[told], size) + candidates.h[rows]) ** 2
+    lying, upright = np.maximum(1.0 - du**2 / square, 0.05), np.maximum(1.0 - dz**2 / square, 0.05)
+    feature = 20.0 * np.log10(lying / upright)
+    value = observations.rssi_dbm[obs] + 20.0 * np.log10(square)
+    weight = 1.0 / candidates.density[rows]
+    # Each antenna has its own level.
+    key = owner * 256 + observations.antenna[obs]
+    _, group = np.unique(key, return_inverse=True)
+    total = np.bincount(group, weight)
+    feature = feature - (np.bincount(group, weight * feature) / total)[group]
+    value = value - (np.bincount(group, weight * value) / total)[group]
+    n = len(told)
+    information = np.bincount(owner, weight * feature**2, n) / FADING_DB**2
+    pull = np.bincount(owner, weight * feature * value, n) / FADING_DB**2
+    variance = 1.0 / (information + 1.0 / FALL_SIGMA**2)
+    return pull * variance, variance
 
 
 def _pairs(

@@ -79,12 +79,12 @@ def test_the_search_for_piles_equals_its_reference():
     sigma, evidence = rng.uniform(0.03, 0.06, len(x)), rng.normal(0.5, 2.0, (2, len(x)))
     members = np.array([0.9, 0.2])
     odds, total = np.full(len(x), np.nan), np.full(len(sizes), np.nan)
-    scan_piles(start, x, sigma, evidence, members, 0.23, 0.3, 0.02, -7.0, odds, total)
+    scan_piles(start, x, sigma, evidence, members, 0.7, 0.23, 0.3, 0.02, -7.0, odds, total)
     assert odds[0] == total[0] == 0.0
     for s in range(1, len(sizes)):
         part = slice(start[s], start[s + 1])
         wanted, whole = scan_piles_reference(
-            x[part], sigma[part], evidence[:, part], members, 0.23, 0.3, 0.02, -7.0
+            x[part], sigma[part], evidence[:, part], members, 0.7, 0.23, 0.3, 0.02, -7.0
         )
         assert odds[part] == pytest.approx(wanted, rel=1e-6)
         assert total[s] == pytest.approx(whole, rel=1e-9)
@@ -94,8 +94,8 @@ def test_the_search_for_piles_equals_its_reference():
 def usual_traits(n=400, seed=1, turn=0.3):
     """Return the traits of tags that stand in their rows, 2.3 cm apart, 40 a shelf."""
     rng = np.random.default_rng(seed)
-    covariance = np.tile(np.diag([0.03, 0.02, 0.3]) ** 2, (n, 1, 1))
-    fit = rng.standard_normal((n, 3)) * np.array([0.05, 0.04, turn])
+    covariance = np.tile(np.diag([0.03, 0.02, 0.3, 0.25]) ** 2, (n, 1, 1))
+    fit = rng.standard_normal((n, 4)) * np.array([0.05, 0.04, turn, 0.15])
     fit[:, 1] += 0.12
     return Traits(
         tag=np.arange(n),
@@ -132,7 +132,7 @@ def test_a_pile_is_told_by_its_tags_turn_whichever_way_the_antennas_turn():
         traits = usual_traits(turn=0.2)
         pile = np.arange(90, 98)
         traits.offset_m[pile] = 0.9 * 2 + 0.32 + 0.01 * np.arange(8)
-        traits.fit[pile, 2] += hand
+        traits.fit[pile, 2:] += np.array([hand, 0.4])
         p = posterior(traits)[KINDS.index("lying")]
         assert np.all(p[pile] > 0.8)
         assert np.delete(p, pile).max() < SURE
@@ -141,9 +141,23 @@ def test_a_pile_is_told_by_its_tags_turn_whichever_way_the_antennas_turn():
         assert lying_evidence(learn_usual(traits), -hand)[0, pile].mean() < 0.0
 
 
+def test_neighbours_that_err_alike_are_worth_fewer_witnesses():
+    said = []
+    for alike in (0.0, 0.9):
+        traits = usual_traits(turn=0.2)
+        common = np.repeat(np.random.default_rng(6).standard_normal(80), 5)
+        own = np.random.default_rng(7).standard_normal(400)
+        traits.fit[:, 2] = 0.35 * (np.sqrt(alike) * common + np.sqrt(1.0 - alike) * own)
+        pile = np.arange(90, 98)
+        traits.offset_m[pile] = 0.9 * 2 + 0.32 + 0.01 * np.arange(8)
+        traits.fit[pile, 2:] = (1.0, 0.4)
+        said.append(posterior(traits)[0, pile].mean())
+    assert said[1] < said[0]
+
+
 def test_one_turned_tag_in_a_row_is_no_pile():
     traits = usual_traits()
-    traits.fit[100, 2] = 1.0
+    traits.fit[100, 2:] = (1.0, 0.4)
     assert posterior(traits)[0, 100] < SURE
 
 
@@ -153,10 +167,10 @@ def test_a_run_of_wilder_phases_says_less_of_the_same_tag():
         traits = usual_traits(turn=turn)
         pile = np.arange(90, 98)
         traits.offset_m[pile] = 0.9 * 2 + 0.32 + 0.01 * np.arange(8)
-        traits.fit[pile, 2] = 1.0
+        traits.fit[pile, 2:] = (1.0, 0.4)
         said.append(posterior(traits)[0, pile].mean())
     assert said[0] > 0.9
-    assert said[1] < 0.5 * said[0]
+    assert said[1] < 0.8 * said[0]
 
 
 def test_behind_the_row_is_told_only_where_depths_are_known_well():
