@@ -31,7 +31,7 @@ CORES: Final = 2
 READINGS_PER_TAG: Final = 200
 WARM_TAGS: Final = 400
 #: Tags of each path's two run lengths.
-LENGTHS: Final = {"whole": (4_000, 12_000)}
+LENGTHS: Final = {"fast": (20_000, 80_000), "whole": (2_000, 8_000)}
 TARGETS: Final = {"whole": 1_000, "fast": 10_000}
 MOST_GB: Final = 2.0
 #: Floating-point operations of one (observation, hypothesis, offset) of ``kernels.profile_grid``: counted in its loop.

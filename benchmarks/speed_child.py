@@ -15,32 +15,42 @@ from typing import Any, Final
 
 #: Stage, and the functions it is made of (module, name); times are their own, less those of stages inside them.
 STAGES: Final = {
-    "read Parquet": [("recording.folder", "_read")],
+    "read Parquet": [("recording.folder", "_read"), ("recording.stream", "cleaned_readings")],
     "write Parquet": [("localization.positions", "_write")],
+    "sort by tag": [("localization.source", "sorted_by_tag")],
+    "spill": [("localization.source", "Spill.add"), ("localization.source", "Spill._read")],
     "ambiguity and cables": [
         ("localization.estimator", "find_ambiguity"),
         ("localization.estimator", "find_delays"),
+        ("localization.fast_run", "find_ambiguity"),
+        ("localization.fast_run", "find_delays"),
     ],
-    "registration": [("localization.estimator", "register")],
-    "listening": [("localization.estimator", "Listening.of")],
-    "observations": [("localization.estimator", "observe")],
+    "registration": [("localization.estimator", "register"), ("localization.fast_run", "register")],
+    "listening": [("localization.listening", "_steps"), ("localization.listening", "Hearing.add")],
+    "run's laws": [("localization.placing", "learn_link"), ("localization.fast_run", "teach")],
+    "observations": [("localization.estimator", "observe"), ("localization.fast_run", "observe")],
+    "cells": [("localization.fast", "gather_cells")],
     "faces": [("localization.estimator", "find_candidates")],
-    "hypotheses": [("localization.estimator", "make_hypotheses")],
-    "phase grid": [("localization.profile", "profile_grid")],
+    "weights": [("localization.estimator", "weigh"), ("localization.fast", "weigh")],
+    "hypotheses": [("localization.estimator", "make_hypotheses"), ("localization.fast", "make_hypotheses")],
+    "phase grid": [("localization.profile", "profile_grid"), ("localization.fast", "profile_grid")],
+    "peaks": [("localization.profile", "find_peaks"), ("localization.fast", "find_peaks")],
     "footprint": [("localization.profile", "footprint")],
-    "refinement": [("localization.profile", "refine_all")],
-    "peaks": [("localization.estimator", "fit")],
-    "law of links": [("localization.placing", "learn_link")],
+    "refinement": [("localization.profile", "refine_all"), ("localization.fast", "refine_all")],
     "shelf": [("localization.placing", "link_likelihood")],
-    "RSSI": [("localization.placing", "rssi_likelihood")],
-    "score": [("localization.estimator", "score")],
-    "place": [("localization.estimator", "place"), ("localization.estimator", "place_by_rssi")],
+    "RSSI": [("localization.placing", "rssi_likelihood"), ("localization.fast", "rssi_likelihood")],
+    "score": [("localization.estimator", "score"), ("localization.fast", "score")],
+    "place": [("localization.estimator", "place"), ("localization.fast", "place")],
     "passes": [("localization.estimator", "join_passes")],
     "neighbours": [("localization.estimator", "place_by_differences")],
-    "scatterers": [("localization.estimator", "refine_dense")],
-    "coverage": [("localization.estimator", "coverage_of")],
+    "thermal": [("localization.estimator", "refine_thermal")],
+    "common scatterers": [("localization.estimator", "refine_dense")],
+    "oddities": [("localization.estimator", "traits_of"), ("localization.estimator", "find_oddities")],
+    "fill in": [("localization.estimator", "fill_positions"), ("localization.fast_run", "_fill")],
+    "expected readings": [("localization.listening", "expected_readings")],
+    "coverage": [("localization.output", "make_coverage"), ("localization.fast_run", "make_coverage")],
+    "a block's other steps": [("localization.fast_run", "place_block")],
     "ranks": [("localization.estimator", "with_ranks")],
-    "counts of tags": [("localization.estimator", "heard_positions")],
 }
 
 
@@ -136,17 +146,17 @@ def main() -> None:
 
 
 def _localize(folder: Path, path: str, jobs: int) -> int:
-    from localization.estimator import Localizer
+    from localization.estimator import LONG_ROWS, Localizer
     from localization.positions import write_coverage, write_positions
-    from recording import read_recording
+    from recording import RecordingStream, read_recording
     from stacks.plan import read_plan
 
-    recording = read_recording(folder, truth=False)
-    made = (
-        Localizer(read_plan(folder / "plan.json"), jobs=jobs, fast=path == "fast")
-        .fit(recording)
-        .localization_
-    )
+    estimator = Localizer(read_plan(folder / "plan.json"), jobs=jobs, fast=path == "fast")
+    # As the command does: a long run is streamed.
+    if RecordingStream.rows_of(folder) > LONG_ROWS:
+        made = estimator.fit_stream(RecordingStream(folder)).localization_
+    else:
+        made = estimator.fit(read_recording(folder, truth=False)).localization_
     write_positions(folder / "positions.parquet", made.positions)
     write_coverage(folder / "coverage.parquet", made.coverage)
-    return len(recording.readings)
+    return int(made.positions.readings.sum())

@@ -42,7 +42,7 @@ from localization.profile import Fits, Hypotheses, Image, fit, image, make_hypot
 from localization.registration import Registration, register, sample_of, with_known
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
-from localization.sorting import in_order
+from localization.sorting import in_order, one_ahead
 from localization.source import InMemory, Source, Spill, Usable, heard_in, ranges_of, readings_of
 from localization.thermal import refine_thermal
 from recording import Readings, Recording, RecordingStream, StreamError
@@ -221,7 +221,7 @@ class Localizer:
         usable = Usable(recording.info, recording.poses, mounts, round(self.calibration.latency_s * 1e9))
         with Spill(self._hearing(recording), stream.rows, self._middle_readings()) as source:
             done = 0
-            for piece in stream.readings(STREAM_ROWS):
+            for piece in one_ahead(stream.readings(STREAM_ROWS)):
                 source.add(piece, usable(piece))
                 done += len(piece)
                 tell(0.2 * min(done / max(stream.rows, 1), 1.0), "sorting readings by tag")

@@ -88,6 +88,15 @@ def in_order(
         yield running.popleft().result()
 
 
+def one_ahead(items: Iterator[Made]) -> Iterator[Made]:
+    """Yield the items of an iterator, each made in a thread while the one before it is used."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
 @nb.njit(cache=True, nogil=True)
 def _count(tag: npt.NDArray[np.uint32], use: npt.NDArray[np.bool_], counts: Ints) -> None:
     for i in range(len(tag)):
