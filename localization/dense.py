@@ -26,8 +26,11 @@ STRAIGHT_M = 0.01
 LENGTHS_M = (0.6, 3.0)
 STOP_M = 0.005
 FEWEST_TAGS = 2
-#: A tag takes part when it was heard at so many stops: the joint fit shares what is common to all.
-FEWEST_HEARD = 5
+#: A tag takes part when it was heard at so many stops, and at this share of them: the joint fit shares what is common
+#: to all.
+FEWEST_HEARD, HEARD_SHARE = 5, 0.1
+#: A fit's work grows with the cube of the tags: of more tags or stops this is no scan of one row any longer.
+MOST_TAGS, MOST_STOPS = 80, 300
 #: The fit is believed when scatterers lower the unexplained share of held-out stops by a fifth, and for a tag when
 #: they leave less than this of its energy. Few tags are matched with free space each, and only the latter counts.
 LEAST_GAIN = 0.2
@@ -124,8 +127,8 @@ def _scan(
         return None
     present = np.zeros((len(members), n), bool)
     present[tag, stop] = True
-    dense = present.sum(axis=1) >= FEWEST_HEARD
-    if dense.sum() < FEWEST_TAGS:
+    dense = present.sum(axis=1) >= max(FEWEST_HEARD, HEARD_SHARE * n)
+    if not FEWEST_TAGS <= dense.sum() <= MOST_TAGS or n > MOST_STOPS:
         return None
     frequencies, channel = np.unique(observations.frequency_khz[obs], return_inverse=True)
     signal = np.zeros((len(frequencies), len(members), n), np.complex128)

@@ -31,7 +31,7 @@ __all__ = ["Row", "Scan", "ScatterFit", "fit_scatterers", "make_row", "one_chann
 
 #: Fewer tags do not determine what they share: a scatterer has four unknowns, a tag some eight independent samples.
 FEWEST_TAGS = 5
-#: Scatterers of each pursuit, in turn; even ones with the antenna's pattern, odd ones without.
+#: Scatterers of each pursuit, in turn without and with the antenna's pattern.
 DEPTHS = (6, 6, 8, 8, 5, 5)
 #: Chance in the choice of scatterers, from the third pursuit on.
 CHANCE = 0.15
