@@ -13,6 +13,7 @@ import numpy.typing as npt
 from localization.ambiguity import Ambiguity, find_ambiguity
 from localization.calibration import Calibration
 from localization.cells import Rows
+from localization.crosscheck import cross_check, said_once, widened, without_meaningless
 from localization.delays import find_delays
 from localization.dense import refine_dense
 from localization.differences import place_by_differences
@@ -53,7 +54,7 @@ Ints = npt.NDArray[np.int64]
 Progress = Callable[[float, str], None]
 
 #: Parts an estimator can do without.
-PARTS = ("registration", "footprint", "passes", "differences", "thermal", "scatterers")
+PARTS = ("registration", "footprint", "passes", "differences", "thermal", "scatterers", "crosscheck")
 #: Readings handled at once (in whole tags): bounds memory whatever the night's length.
 BLOCK_READINGS = 100_000
 #: Readings from a run's middle that tell of antennas' ambiguity and cables.
@@ -195,7 +196,7 @@ class Localizer:
         row_of = np.cumsum(np.bincount(whole.readings.tag, minlength=len(whole.readings.tags)) > 0) - 1
         positions, said = find_oddities(positions, traits, row_of)
         notes += said
-        self.localization_ = Localization(with_ranks(positions), coverage, tuple(notes))
+        self.localization_ = Localization(with_ranks(positions), coverage, tuple(said_once(notes)))
         tell(1.0, "done")
         return self
 
@@ -231,7 +232,7 @@ class Localizer:
             row_of = np.cumsum(source.tally()[0] > 0) - 1
         positions, said = find_oddities(positions, traits, row_of)
         notes += said
-        self.localization_ = Localization(with_ranks(positions), coverage, tuple(notes))
+        self.localization_ = Localization(with_ranks(positions), coverage, tuple(said_once(notes)))
         tell(1.0, "done")
         return self
 
@@ -448,18 +449,25 @@ class _Work:
                     joint, split, hypotheses, seen, frames, weigh(joint, split), law, None
                 )
                 places = place(joint, split, hypotheses, fits, scores, frames)
+        notes: list[str] = []
+        if "crosscheck" not in localizer.without:
+            places, notes = without_meaningless(places)
         places = place_by_rssi(observations, candidates, places, frames)
         if "differences" not in localizer.without:
             places = place_by_differences(observations, candidates, places, weight)
         if "thermal" not in localizer.without:
             places = refine_thermal(observations, candidates, hypotheses, places, frames)
-        notes: list[str] = []
         if "scatterers" not in localizer.without:
-            places, notes = refine_dense(observations, candidates, hypotheses, places, frames)
+            places, said = refine_dense(observations, candidates, hypotheses, places, frames)
+            notes += said
         common, local = shared_sigma(
             observations, candidates, places, poses, self._stated(frames, places), self.centre_sigma_m
         )
         places = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local))
+        if "crosscheck" not in localizer.without:
+            found = cross_check(observations, candidates, places, frames)
+            places, common = widened(places, common, found)
+            notes += found.notes
         return Part(
             frames=frames,
             observations=observations,

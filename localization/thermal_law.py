@@ -180,7 +180,8 @@ class ThermalFit:
     def excess(self) -> Floats:
         """How many deviations a tag's squares are beyond what the law's noise gives; NaN: too few to tell."""
         square, free = self.result[:, 4], self.result[:, 5]
-        return np.where(free >= 1.0, (square / np.maximum(free, 1.0) - 1.0) * np.sqrt(free / 2.0), np.nan)
+        some = np.maximum(free, 1.0)
+        return np.where(free >= 1.0, (square / some - 1.0) * np.sqrt(some / 2.0), np.nan)
 
 
 def learn_law(rows: ThermalRows, begin: Floats, crowd: float, before: ThermalLaw | None = None) -> ThermalLaw:
