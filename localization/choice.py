@@ -60,6 +60,15 @@ class Boards:
                 right[same] = high[same] - JOINT_M <= -_least_but_own(-low[same])
         return cls(start, level, low, high, left, right)
 
+    def at(self, face: int, level: int, offset_m: float) -> int:
+        """Return the shelf of that level at an offset of a face (the nearest just beyond an end); -1: none."""
+        rows = np.arange(self.start[face], self.start[face + 1])
+        rows = rows[self.level[rows] == level]
+        if len(rows) == 0:
+            return -1
+        away = np.maximum(np.maximum(self.from_m[rows] - offset_m, offset_m - self.to_m[rows]), 0.0)
+        return int(rows[away.argmin()] - self.start[face])
+
 
 def _least_but_own(value: Floats) -> Floats:
     """Return for each element the least of all others; infinity where there are none."""

@@ -22,7 +22,7 @@ from localization.fast_run import LEARN_READINGS, run_fast
 from localization.hf_output import locate_hf, without_hf
 from localization.labels import LabelFits, label_shelves, use_labels
 from localization.listening import Hearing, Listening
-from localization.notes import ambiguity_notes, mismatch_notes, registration_notes
+from localization.notes import ambiguity_notes, mismatch_notes, pinned_notes, registration_notes
 from localization.observations import Mounts, Observations, driven_m, observe
 from localization.oddities import find_oddities
 from localization.oddity_traits import Traits, foreign_tags, traits_of
@@ -42,10 +42,14 @@ from localization.positions import Coverage, Positions
 from localization.profile import Fits, Hypotheses, Image, fit, image, make_hypotheses, weigh
 from localization.registration import Registration, register, sample_of, with_known
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
+from localization.shelf_scan import Block
+from localization.shelves import refine_shelves
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
 from localization.sorting import in_order, one_ahead
 from localization.source import InMemory, Source, Spill, Usable, heard_in, ranges_of, readings_of
+from localization.tag_order import tags_along_faces
 from localization.thermal import refine_thermal
+from localization.uprights import Pinned, pin
 from recording import Readings, Recording, RecordingStream, StreamError
 from stacks.plan import Plan
 
@@ -54,7 +58,9 @@ Ints = npt.NDArray[np.int64]
 Progress = Callable[[float, str], None]
 
 #: Parts an estimator can do without.
-PARTS = ("registration", "footprint", "passes", "differences", "thermal", "scatterers", "crosscheck")
+PARTS = (
+    "registration", "footprint", "passes", "shelves", "uprights", "differences", "thermal", "scatterers", "crosscheck",
+)  # fmt: skip
 #: Readings handled at once (in whole tags): bounds memory whatever the night's length.
 BLOCK_READINGS = 100_000
 #: Readings from a run's middle that tell of antennas' ambiguity and cables.
@@ -140,6 +146,8 @@ class Localizer:
         What the run taught of RSSI.
     registration_ : Registration or None
         How the run's faces and antennas were found to lie.
+    pinned_ : Pinned or None
+        What the shelves' uprights said the run is off by along its faces.
     label_fits_ : LabelFits or None
         Shelf labels fitted where the plan has them.
     """
@@ -149,6 +157,7 @@ class Localizer:
     delays_m_: Floats
     law_: RunLaw | None
     registration_: Registration | None
+    pinned_: Pinned | None
     label_fits_: LabelFits | None
 
     def __init__(
@@ -179,6 +188,7 @@ class Localizer:
         whole, recording = recording, without_hf(recording)
         self.law_ = None
         self.registration_ = None
+        self.pinned_ = None
         self.label_fits_ = None
         latency_ns = round(self.calibration.latency_s * 1e9)
         usable = Usable(recording.info, recording.poses, mounts, latency_ns)
@@ -218,6 +228,7 @@ class Localizer:
         mounts = Mounts.of(recording.info, self.calibration, BEAMWIDTH_DEG)
         self.law_ = None
         self.registration_ = None
+        self.pinned_ = None
         self.label_fits_ = None
         usable = Usable(recording.info, recording.poses, mounts, round(self.calibration.latency_s * 1e9))
         with Spill(self._hearing(recording), stream.rows, self._middle_readings()) as source:
@@ -264,7 +275,8 @@ class Localizer:
         tell(0.02, "registering faces and antennas")
         self.registration_ = work.register()
         notes += registration_notes(self.registration_, work.ids)
-        blocks = ranges_of(source.counts, BLOCK_READINGS)
+        order = work.order()
+        blocks = [np.sort(order[a:b]) for a, b in ranges_of(source.counts[order], BLOCK_READINGS)]
         row_of = np.cumsum(source.tally()[0] > 0) - 1
         told: list[Told] = []
         traits: list[Traits | None] = []
@@ -281,10 +293,14 @@ class Localizer:
         while len(told) < len(blocks) and self.law_ is None:
             part = work.block(blocks[len(told)])
             self.law_ = part.law
+            if work.pin(part):
+                # Seen where the plan has them, tags near a bay's end may belong to the next one.
+                part = work.block(blocks[len(told)])
             keep(part)
         with ThreadPoolExecutor(max(1, self.jobs)) as pool:
             for part in in_order(pool, work.block, blocks[len(told) :], 2 * max(1, self.jobs)):
                 keep(part)
+        notes += pinned_notes(self.pinned_)
         if self.plan is not None and told:
             self.label_fits_, said = use_labels(
                 positions, *work.labels(), work.frames(None), self.plan, self.calibration, shift=self.labels
@@ -368,6 +384,12 @@ class _Work:
             found = with_known(found, self._known_depth_m)
         if found is not None:
             self._frames = found.frames(Frames.of_plan(self.localizer.plan))
+        self._listen()
+        return found
+
+    def _listen(self) -> None:
+        """Map from where the antennas listened, mounts and faces as they are taken now."""
+        assert self._frames is not None
         self.listening = Listening.of(
             self.recording,
             self._frames,
@@ -376,7 +398,6 @@ class _Work:
             self.localizer.jobs,
             self.source.hearing,
         )
-        return found
 
     def observe(self, rows: Rows) -> Observations:
         """Turn readings, sorted by tag, into observations."""
@@ -407,11 +428,40 @@ class _Work:
         """Return the error that the calibration says each place shares with its neighbours; NaN: it says nothing."""
         calibration, run_id = self.localizer.calibration, self.recording.info.run_id
         shared = np.array([calibration.shared_m(name, run_id) for name in frames.ids], np.float64)
+        pinned = self.localizer.pinned_
+        if pinned is not None:
+            shared = np.where(np.isfinite(shared), shared, pinned.left_m)
         return shared[places.face]
 
-    def block(self, tags: tuple[int, int]) -> Part:
+    def pin(self, part: Part) -> bool:
+        """Learn from the uprights what the run is off by along its faces; tell whether anything was moved for it."""
+        localizer = self.localizer
+        if self._frames is None or localizer.pinned_ is not None or "uprights" in localizer.without:
+            return False
+        if localizer.calibration.face_shift_m or part.block is None:
+            return False
+        sigma = np.full(len(self._frames.ids), np.nan)
+        for face in np.unique(part.places.face):
+            sigma[face] = np.median(part.common_m[part.places.face == face])
+        found = localizer.pinned_ = pin(part.block, part.groups, sigma)
+        if found is None or not found.worth_it:
+            return False
+        self._frames = self._frames.moved_along(found.face_m)
+        position = self.mounts.position_m.copy()
+        position[:, 0] -= found.ahead_m
+        self.mounts = dataclasses.replace(self.mounts, position_m=position)
+        self._listen()
+        return True
+
+    def order(self) -> Ints:
+        """Return the tags in the order they are handled: those of one shelf together, where there are faces."""
+        if self._frames is None:
+            return np.arange(len(self.source.tags))
+        return tags_along_faces(*self.source.loudest(), self.recording.poses, self._frames, self.mounts)
+
+    def block(self, tags: Ints) -> Part:
         localizer, poses = self.localizer, self.recording.poses
-        observations = self.observe(self.source.rows(*tags))
+        observations = self.observe(self.source.of(tags))
         frames = self.frames(observations)
         candidates = find_candidates(observations, frames, CORRELATION_M)
         if len(candidates.tag) == 0:
@@ -453,10 +503,20 @@ class _Work:
         if "crosscheck" not in localizer.without:
             places, notes = without_meaningless(places)
         places = place_by_rssi(observations, candidates, places, frames)
+        cleared, shelved, groups, single = observations, None, (), places
+        if "shelves" not in localizer.without:
+            shelved = Block.of(*alike, hypotheses, fits, frames, weigh(*alike), self.mounts)
+            refined = refine_shelves(shelved, scores, places)
+            places, groups = refined.places, refined.groups
+            scattered = refined.observations.phase_rad - alike[0].phase_rad
+            cleared = dataclasses.replace(observations, phase_rad=observations.phase_rad + scattered)
         if "differences" not in localizer.without:
-            places = place_by_differences(observations, candidates, places, weight)
+            places = place_by_differences(cleared, candidates, places, weight)
+            if groups:
+                # What is unusual is looked for where every tag was placed without its shelf.
+                single = place_by_differences(observations, candidates, single, weight)
         if "thermal" not in localizer.without:
-            places = refine_thermal(observations, candidates, hypotheses, places, frames)
+            places = refine_thermal(cleared, candidates, hypotheses, places, frames)
         if "scatterers" not in localizer.without:
             places, said = refine_dense(observations, candidates, hypotheses, places, frames)
             notes += said
@@ -465,7 +525,7 @@ class _Work:
         )
         places = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local))
         if "crosscheck" not in localizer.without:
-            found = cross_check(observations, candidates, places, frames)
+            found = cross_check(cleared, candidates, places, frames)
             places, common = widened(places, common, found)
             notes += found.notes
         return Part(
@@ -476,7 +536,17 @@ class _Work:
             common_m=common,
             law=law,
             notes=notes,
-            traits=traits_of(observations, candidates, alike, hypotheses, places, frames, self.foreign),
+            traits=traits_of(
+                observations,
+                candidates,
+                alike,
+                hypotheses,
+                single if groups else places,
+                frames,
+                self.foreign,
+            ),
+            block=shelved,
+            groups=groups,
         )
 
     def _fit(

@@ -47,6 +47,8 @@ class Frames:
         The plane of the tags lies ``tag_depth_m`` behind the face's line, as the robot's frame has it.
     moved_m : float64 array, shape (f,) or None
         Of that, what the run's frame is off the plan; places are told without it. NaN: not known.
+    along_m : float64 array, shape (f,) or None
+        How far along itself each face lies in the run's frame; ``origin_m`` has it, places are told without it.
     """
 
     ids: tuple[str | None, ...]
@@ -57,6 +59,7 @@ class Frames:
     length_m: Floats
     tag_depth_m: Floats
     moved_m: Floats | None = None
+    along_m: Floats | None = None
 
     @classmethod
     def of_plan(cls, plan: Plan) -> Frames:
@@ -80,6 +83,12 @@ class Frames:
             self, tag_depth_m=self.tag_depth_m + np.nan_to_num(depth_m), moved_m=depth_m.copy()
         )
 
+    def moved_along(self, along_m: Floats) -> Frames:
+        """Return the faces that much farther along themselves."""
+        before = np.zeros(len(self.ids)) if self.along_m is None else self.along_m
+        origin = self.origin_m + along_m[:, None] * self.direction
+        return dataclasses.replace(self, origin_m=origin, along_m=before + along_m)
+
     def registered(self, face: int) -> bool:
         """Tell whether the face's distance from the track was learnt from the run."""
         return self.moved_m is not None and bool(np.isfinite(self.moved_m[face]))
@@ -88,8 +97,9 @@ class Frames:
         """Return map x and y of places in the tags' plane (moved back by ``depth_shift_m``)."""
         moved = np.zeros(len(self.ids)) if self.moved_m is None else np.nan_to_num(self.moved_m)
         back = (self.tag_depth_m - moved)[face] + depth_shift_m
+        along = offset_m if self.along_m is None else offset_m - self.along_m[face]
         where = (
-            self.origin_m[face] + offset_m[:, None] * self.direction[face] - back[:, None] * self.normal[face]
+            self.origin_m[face] + along[:, None] * self.direction[face] - back[:, None] * self.normal[face]
         )
         return where[:, 0], where[:, 1]
 

@@ -9,6 +9,7 @@ import numpy as np
 from localization.ambiguity import Ambiguity
 from localization.calibration import Calibration
 from localization.registration import Registration
+from localization.uprights import Pinned
 from recording import Recording
 from stacks.plan import Plan
 
@@ -67,3 +68,15 @@ def registration_notes(found: Registration | None, ids: Sequence[str | None]) ->
             "robot's way than plan and poses say; taken so"
         )
     return notes
+
+
+def pinned_notes(found: Pinned | None) -> list[str]:
+    """Say what the uprights told."""
+    if found is None:
+        return []
+    moved = np.abs(found.face_m[np.isfinite(found.sigma_m)]).max(initial=0.0)
+    return [
+        f"the uprights of {found.shelves} shelves place the run {100 * found.ahead_m:+.1f} cm along its way and its"
+        f" faces up to {100 * moved:.1f} cm besides, to {100 * float(np.nanmedian(found.sigma_m)):.1f} cm;"
+        f" {'taken out' if found.worth_it else 'left as it is'}"
+    ]

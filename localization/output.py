@@ -17,6 +17,8 @@ from localization.oddity_traits import Traits
 from localization.order import rank_on_shelves
 from localization.placing import Places, RunLaw
 from localization.positions import Coverage, Positions
+from localization.shelf_group import ShelfGroup
+from localization.shelf_scan import Block
 from recording import Recording
 
 Floats = npt.NDArray[np.float64]
@@ -39,6 +41,9 @@ class Part:
     law: RunLaw | None
     notes: list[str]
     traits: Traits | None = None
+    #: What the joint fits of its shelves were made of, and the fits.
+    block: Block | None = None
+    groups: tuple[ShelfGroup, ...] = ()
 
 
 def heard_positions(recording: Recording) -> Positions:

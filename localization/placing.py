@@ -20,6 +20,7 @@ from localization.profile import (
     ONE_HEIGHT_M,
     Fits,
     Hypotheses,
+    loudest_db,
     power_centre,
     received_amplitude,
 )
@@ -31,6 +32,8 @@ Ints = npt.NDArray[np.int64]
 #: A face's readings, received amplitude summed over equal stretches of track, tell the side of the rack: through the
 #: rack they are about 10 dB weaker, give or take 5 dB, so a decibel weighs 2 * 10 / (2 * 5^2).
 POWER_LOG_ODDS = 0.7
+#: Of that, what the loudest track cells say: a row's end hears half a pass of its own side and all of the other's.
+LOUDEST_SHARE = 0.5
 #: Phase counts for so much at most between faces: where multipath rules, a wrong face explains it as well by chance.
 FACE_PHASE_MOST = 6.0
 #: Rounds of placing tags and learning from them how RSSI and read rate depend on place.
@@ -105,7 +108,10 @@ def score(
     of_face = of_face - 0.5 * witnesses * np.log(witnesses / np.maximum(witnesses - spent, 1.0))
     starts = np.flatnonzero(np.append(True, np.diff(candidates.tag) != 0))
     of_tag = np.repeat(np.maximum.reduceat(of_face, starts), np.diff(np.append(starts, len(begin))))
-    face = np.maximum(of_face, of_tag - FACE_PHASE_MOST) + POWER_LOG_ODDS * 20.0 * np.log10(amplitude)
+    power = (1.0 - LOUDEST_SHARE) * 20.0 * np.log10(amplitude) + LOUDEST_SHARE * loudest_db(
+        observations, candidates
+    )
+    face = np.maximum(of_face, of_tag - FACE_PHASE_MOST) + POWER_LOG_ODDS * power
     # A face beside the one a tag stands on is looked at as well, but the tag was heard best beyond its end.
     centre = power_centre(observations, candidates)
     beyond = np.maximum(np.maximum(-centre, centre - frames.length_m[candidates.face]), 0.0)

@@ -354,6 +354,25 @@ def received_amplitude(observations: Observations, candidates: Candidates) -> Fl
     return np.add.reduceat(amplitude, candidates.start[:-1]) if len(candidates.tag) else np.zeros(0)
 
 
+def loudest_db(observations: Observations, candidates: Candidates, few: int = 3) -> Floats:
+    """Return the mean RSSI of each candidate's few loudest track cells, dBm, shape (c,)."""
+    count = len(candidates.tag)
+    owner = np.repeat(np.arange(count), np.diff(candidates.start))
+    rssi = observations.rssi_dbm[candidates.observation]
+    begins = np.flatnonzero(
+        np.append(
+            True, (np.diff(owner) != 0) | (np.diff(candidates.group) != 0) | (np.diff(candidates.cell) != 0)
+        )
+    )
+    if count == 0:
+        return np.zeros(0)
+    top, of = np.maximum.reduceat(rssi, begins), owner[begins]
+    order = np.lexsort((-top, of))
+    first = np.searchsorted(of, np.arange(count))
+    kept = order[np.arange(len(order)) - first[of[order]] < few]
+    return np.bincount(of[kept], top[kept], count) / np.bincount(of[kept], minlength=count)
+
+
 def power_centre(observations: Observations, candidates: Candidates) -> Floats:
     """Return where along the face each candidate was heard best, shape (c,): the centroid of received power.
 

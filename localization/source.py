@@ -55,6 +55,14 @@ class Source(Protocol):
         """Return every nth usable reading of the chosen tags (ascending)."""
         ...
 
+    def of(self, tags: Ints) -> Rows:
+        """Return all usable readings of the chosen tags (ascending)."""
+        ...
+
+    def loudest(self) -> tuple[Ints, Ints]:
+        """Return when and by which antenna each tag was heard loudest; -1 where it was not."""
+        ...
+
 
 class InMemory:
     """Readings in memory."""
@@ -87,6 +95,44 @@ class InMemory:
     def taken(self, tags: Ints, every: Ints) -> Rows:
         """See ``Source``."""
         return thinned(self._rows, np.searchsorted(self._rows.tag, tags), every)
+
+    def of(self, tags: Ints) -> Rows:
+        """See ``Source``."""
+        tags = tags[self.counts[tags] > 0]
+        return self.taken(tags, np.ones(len(tags), np.int64))
+
+    def loudest(self) -> tuple[Ints, Ints]:
+        """See ``Source``."""
+        found = Loudest()
+        found.add(self._rows, len(self.tags))
+        return found.t, found.antenna
+
+
+class Loudest:
+    """When and by which antenna each tag was heard loudest, chunk by chunk; the first of several."""
+
+    def __init__(self) -> None:
+        self.t, self.antenna = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._rssi_dbm = np.zeros(0)
+
+    def add(self, rows: Rows, tags: int) -> None:
+        """Take sorted rows of a run that has so many tags by now."""
+        fresh = tags - len(self.t)
+        self.t = np.concatenate([self.t, np.full(fresh, -1, np.int64)])
+        self.antenna = np.concatenate([self.antenna, np.full(fresh, -1, np.int64)])
+        self._rssi_dbm = np.concatenate([self._rssi_dbm, np.full(fresh, -np.inf)])
+        if not len(rows.tag):
+            return
+        owner = np.repeat(np.arange(len(rows.tag)), np.diff(rows.first))
+        order = np.lexsort((rows.t, -rows.rssi_dbm, owner))
+        best = order[rows.first[:-1]]
+        more = rows.rssi_dbm[best] > self._rssi_dbm[rows.tag]
+        at, best = rows.tag[more], best[more]
+        self.t[at], self.antenna[at], self._rssi_dbm[at] = (
+            rows.t[best],
+            rows.antenna[best],
+            rows.rssi_dbm[best],
+        )
 
 
 class Usable:
@@ -203,6 +249,7 @@ class Spill:
         self._kept: list[Readings] = []
         self._folder = tempfile.TemporaryDirectory(prefix="nightstack-")
         self._files: dict[str, Any] = {}
+        self._loudest = Loudest()
         self._seen = False
 
     def __enter__(self) -> Self:
@@ -234,6 +281,7 @@ class Spill:
         rows = every if usable is None else sorted_by_tag(whole, usable)
         self.counts = np.concatenate([self.counts, np.zeros(len(self.tags) - len(self.counts), np.int64)])
         self.counts[rows.tag] += np.diff(rows.first)
+        self._loudest.add(rows, len(self.tags))
         self._pieces.append(_Piece(self._written, rows.tag, rows.first))
         self._written += len(rows)
         self._seen = len(rows.seen_count) > 0 or self._seen
@@ -294,6 +342,41 @@ class Spill:
             rows.first, rows.tag + begin, rows.t, rows.antenna, rows.frequency_khz, rows.rssi_dbm, rows.phase_rad,
             rows.seen_count,
         )  # fmt: skip
+
+    def loudest(self) -> tuple[Ints, Ints]:
+        """See ``Source``."""
+        return self._loudest.t, self._loudest.antenna
+
+    def of(self, tags: Ints) -> Rows:
+        """See ``Source``."""
+        wanted = np.full(len(self.tags), -1, np.int64)
+        wanted[tags] = np.arange(len(tags))
+        places: list[Ints] = []
+        owners: list[Ints] = []
+        for piece in self._pieces:
+            mine = np.flatnonzero(wanted[piece.tag] >= 0)
+            size = np.diff(piece.first)[mine]
+            begin = np.repeat(piece.first[:-1][mine] - np.concatenate([[0], np.cumsum(size)[:-1]]), size)
+            places.append(piece.begin + begin + np.arange(int(size.sum())))
+            owners.append(np.repeat(wanted[piece.tag[mine]], size))
+        at, owner = np.concatenate(places), np.concatenate(owners)
+        if not len(at):
+            return self.rows(0, 0)
+        columns: dict[str, npt.NDArray[Any]] = {}
+        for name, kind in _COLUMNS:
+            if name in self._files:
+                self._files[name].flush()
+                # Mapped for this call alone, so that what was read of the file does not stay in memory.
+                columns[name] = np.memmap(Path(self._folder.name) / name, kind, "r")[at]
+        seen = columns.pop("seen_count", None)
+        rows = sorted_by_tag(
+            Readings(
+                tag=owner.astype(np.uint32), tags=tuple(self.tags[n] for n in tags),
+                seen_count=None if seen is None else seen.astype(np.uint32),
+                **{name: np.asarray(column) for name, column in columns.items()},
+            )
+        )  # fmt: skip
+        return replace(rows, tag=tags[rows.tag])
 
     def _read(self, begin: int, count: int) -> dict[str, npt.NDArray[Any]]:
         """Read rows of the spill back; safe to be called by several threads."""

@@ -1,0 +1,118 @@
+"""A shelf's tags with their joint fit, and whether the fit is to be believed.
+
+Whether it is, tags judge that did not take part: scatterers are fitted to half of a shelf's tags, and must make the
+phases of the other half likelier. A shelf where they do not keeps its tags where each was placed by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from localization.faces import rows_of
+from localization.placing import FEW_CELLS, Places
+from localization.shelf_fit import ShelfFit, Sites, offsets_of
+from localization.shelf_scan import Block, ShelfScan, centre_prior, scan_of
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+#: A shelf with fewer tags does not tell its scatterers.
+FEWEST_TAGS = 6
+#: How far beyond a shelf's ends its tags are looked for: what surveys and odometry disagree by.
+SLACK_M = 0.05
+#: Scatterers are believed when they raise the log-likelihood of tags held out by so much, and by so many standard
+#: errors of the tags' mean.
+LEAST_HELD_OUT, LEAST_ERRORS = 12.0, 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfGroup:
+    """A shelf that was fitted: which, its tags (rows of the places), the fit, and whether it is believed.
+
+    ``way`` is the mean direction of travel along the face: 1 the way offsets grow, -1 against it.
+    """
+
+    face: int
+    shelf: int
+    members: Ints
+    fit: ShelfFit
+    believed: bool
+    way: float
+
+
+def group_shelves(
+    block: Block, places: Places, before: list[ShelfGroup], only: set[int] | None
+) -> list[ShelfGroup]:
+    """Fit every shelf with enough tags.
+
+    Parameters
+    ----------
+    before : list of ShelfGroup
+        Of an earlier round: those whose number is not in ``only`` are kept, the others fitted anew.
+    only : set of int or None
+        None: fit all.
+    """
+    found: list[ShelfGroup] = []
+    kept = {
+        (group.face, group.shelf): group for n, group in enumerate(before) if only is None or n not in only
+    }
+    usable = (places.cells >= FEW_CELLS) & (places.shelf >= 0)
+    keys = set(zip(places.face[usable].tolist(), places.shelf[usable].tolist(), strict=True))
+    for face, shelf in sorted(keys):
+        if (face, shelf) in kept:
+            found.append(kept[face, shelf])
+            continue
+        members = np.flatnonzero(usable & (places.face == face) & (places.shelf == shelf))
+        if len(members) >= FEWEST_TAGS:
+            found.append(_fitted(block, places, face, shelf, members))
+    return found
+
+
+def _fitted(block: Block, places: Places, face: int, shelf: int, members: Ints) -> ShelfGroup:
+    chosen = places.candidate[members]
+    scan = scan_of(block, chosen, block.board(face, shelf))
+    fit = ShelfFit(scan, places.offset_m[members], log_prior(block, chosen, scan), SLACK_M).run()
+    return ShelfGroup(face, shelf, members, fit, held_out(fit), _way(block, chosen))
+
+
+def _way(block: Block, chosen: Ints) -> float:
+    """Return the mean sign of the antennas' travel along the face while these candidates were heard."""
+    rows = rows_of(block.candidates.start, chosen)
+    look, obs = block.observations, block.candidates.observation[rows]
+    order = np.argsort(look.t[obs])
+    step, gone = np.diff(block.candidates.u[rows][order]), np.diff(look.way_m[obs][order])
+    near = (gone > 0.0) & (gone < 0.1)
+    return float(np.sign(step[near]).mean()) if near.any() else 0.0
+
+
+def log_prior(block: Block, chosen: Ints, scan: ShelfScan) -> Floats:
+    """Return what is known of the candidates' offsets besides their phases, at the offsets a fit tries."""
+    return centre_prior(block, chosen, offsets_of(scan, SLACK_M))
+
+
+def held_out(fit: ShelfFit) -> bool:
+    """Tell whether scatterers fitted to half of the tags make the other half likelier, either way round."""
+    every = np.arange(len(fit.scan))
+    order = np.argsort(fit.offset_m)
+    gain = np.zeros(len(every))
+    for part in (0, 1):
+        learn, judge = np.sort(order[part::2]), np.sort(order[1 - part :: 2])
+        taught = ShelfFit(fit.scan.select(learn), fit.offset_m[learn], fit.log_prior[learn], SLACK_M)
+        taught.give(Sites(fit.sites.place, fit.sites.rho))
+        taught.strengthen()
+        other = ShelfFit(fit.scan.select(judge), fit.offset_m[judge], fit.log_prior[judge], SLACK_M)
+        value: list[Floats] = []
+        for sites in (Sites.none(), taught.sites):
+            other.give(sites)
+            # Both at one scale, that of a tag with nothing explained: a better fit shows in the sum alone.
+            if len(sites) == 0:
+                direct, _ = other.shares()
+                other.robust(other.residual(direct))
+            other.search()
+            value.append(other.log_likelihood.max(axis=1))
+        gain[judge] = value[1] - value[0]
+    error = float(gain.std()) / np.sqrt(len(gain)) + 1e-9
+    return bool(gain.sum() > LEAST_HELD_OUT and gain.mean() > LEAST_ERRORS * error)

@@ -1,0 +1,148 @@
+"""What a robot heard of one shelf, as the joint fit takes it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from localization.faces import Candidates, Frames, rows_of
+from localization.observations import Mounts, Observations
+from localization.profile import CENTRE_SIGMA_M, CENTRE_WRONG, Fits, Hypotheses, power_centre, tag_height
+from stacks.plan import Shelf
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block's observations with what the single-tag steps made of them.
+
+    Attributes
+    ----------
+    weight : float64 array, shape (m,)
+        Of the candidates' observations, see ``profile.weigh``.
+    centre_m : float64 array, shape (c,)
+        Where along its face each candidate was heard best.
+    """
+
+    observations: Observations
+    candidates: Candidates
+    hypotheses: Hypotheses
+    fits: Fits
+    frames: Frames
+    weight: Floats
+    mounts: Mounts
+    centre_m: Floats
+
+    @classmethod
+    def of(
+        cls, observations: Observations, candidates: Candidates, hypotheses: Hypotheses, fits: Fits, frames: Frames,
+        weight: Floats, mounts: Mounts,
+    ) -> Block:  # fmt: skip
+        """Collect a block."""
+        centre = power_centre(observations, candidates)
+        return cls(observations, candidates, hypotheses, fits, frames, weight, mounts, centre)
+
+    def candidates_of(self, hypothesis: Ints) -> Ints:
+        """Return the candidate of each hypothesis."""
+        return np.asarray(np.searchsorted(self.hypotheses.start, hypothesis, side="right") - 1, np.int64)
+
+    def board(self, face: int, shelf: int) -> Shelf:
+        """Return a shelf of the plan."""
+        known = self.frames.faces[face]
+        assert known is not None
+        return known.shelves[shelf]
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfScan:
+    """What was heard of one shelf's tags: ``i`` tags, ``n`` observations sorted by tag, then group.
+
+    Attributes
+    ----------
+    start : int64 array, shape (i + 1,)
+    u, h, z, k, exponent, fold, phase, weight : float64 array, shape (n,)
+        See ``shelf_kernels``; ``phase`` as heard, ``weight`` one a witness.
+    look : float64 array, shape (n, 3)
+    group : int64 array, shape (n,)
+        What shares one unknown phase, numbered over the shelf.
+    from_m, to_m, height_m : float
+        The shelf's ends, and where tags are over the floor.
+    """
+
+    start: Ints
+    u: Floats
+    h: Floats
+    z: Floats
+    look: Floats
+    k: Floats
+    exponent: Floats
+    fold: Floats
+    phase: Floats
+    weight: Floats
+    group: Ints
+    from_m: float
+    to_m: float
+    height_m: float
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+    @property
+    def owner(self) -> Ints:
+        """The tag of each observation."""
+        return np.repeat(np.arange(len(self)), np.diff(self.start))
+
+    def select(self, tags: Ints) -> ShelfScan:
+        """Return the scan of some of the tags."""
+        size = np.diff(self.start)[tags]
+        first = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
+        rows = np.arange(first[-1]) + np.repeat(self.start[tags] - first[:-1], size)
+        columns = {
+            name: getattr(self, name)[rows]
+            for name in ("u", "h", "z", "look", "k", "exponent", "fold", "phase", "weight", "group")
+        }
+        return dataclasses.replace(self, start=first, **columns)
+
+
+def scan_of(block: Block, chosen: Ints, board: Shelf) -> ShelfScan:
+    """Return what was heard of some candidates, as if their tags stood on a shelf of their face."""
+    observations, candidates, weight, mounts = (
+        block.observations,
+        block.candidates,
+        block.weight,
+        block.mounts,
+    )
+    rows, size = rows_of(candidates.start, chosen), np.diff(candidates.start)[chosen]
+    owner = np.repeat(np.arange(len(chosen)), size)
+    obs = candidates.observation[rows]
+    fold = np.where(observations.doubled[obs], 4.0, 2.0)
+    beamwidth = np.clip(mounts.beamwidth_deg[observations.antenna[obs]], 20.0, 170.0)
+    phase = observations.phase_rad[obs]
+    return ShelfScan(
+        start=np.concatenate([[0], np.cumsum(size)]).astype(np.int64),
+        u=candidates.u[rows],
+        h=candidates.h[rows],
+        z=candidates.z[rows],
+        look=np.ascontiguousarray(candidates.look[rows]),
+        k=observations.wavenumber[obs] / fold,
+        # The field falls to half power at half the beamwidth.
+        exponent=-0.5 * np.log(2.0) / np.log(np.cos(np.radians(beamwidth) / 2.0)),
+        fold=fold,
+        phase=np.nan_to_num(phase),
+        weight=np.where(np.isfinite(phase), weight[rows], 0.0),
+        group=np.unique(owner * 4096 + candidates.group[rows], return_inverse=True)[1].astype(np.int64),
+        from_m=board.from_m,
+        to_m=board.to_m,
+        height_m=tag_height(board.board_z_m, board.clear_m),
+    )
+
+
+def centre_prior(block: Block, chosen: Ints, x: Floats) -> Floats:
+    """Return the log-chance of each offset by where a tag was heard best, shape (i, x)."""
+    away = (x - block.centre_m[chosen][:, None]) / CENTRE_SIGMA_M
+    return np.asarray(np.logaddexp(-0.5 * away**2, CENTRE_WRONG), np.float64)

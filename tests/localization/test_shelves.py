@@ -1,0 +1,156 @@
+"""The joint fit of a shelf, judged on shelves whose metal is known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from localization import shelf_reference as reference
+from localization.shelf_fit import FINE_OFFSET_M, STEP_M, ShelfFit, Sites, offsets_of
+from localization.shelf_group import SLACK_M, held_out
+from localization.shelf_kernels import fields_at, pursue, scattered_profile
+from localization.shelf_scan import ShelfScan
+
+FROM_M, TO_M = 0.3, 1.2
+CHANNELS_HZ = np.array([920.625e6, 922.125e6, 924.375e6])
+
+
+def make_scan(
+    seed: int, offset_m: np.ndarray, sites: Sites, noise_rad: float = 0.2, fold: float = 2.0, each: int = 40
+) -> ShelfScan:
+    """Scan tags from two antennas half a metre before a shelf; the phases follow the model and have noise."""
+    rng = np.random.default_rng(seed)
+    tags, n = len(offset_m), len(offset_m) * each
+    owner = np.repeat(np.arange(tags), each)
+    u = offset_m[owner] + rng.uniform(-0.5, 0.5, n)
+    antenna = rng.integers(0, 2, n)
+    order = np.lexsort((antenna, owner))
+    u, antenna = u[order], antenna[order]
+    k = 2 * np.pi * CHANNELS_HZ[rng.integers(0, 3, n)] / 299_792_458.0
+    look = np.tile([0.0, -1.0, 0.0], (n, 1))
+    scan = ShelfScan(
+        start=np.arange(tags + 1) * each,
+        u=u,
+        h=np.full(n, 0.5),
+        z=np.where(antenna == 0, 0.8, 1.3),
+        look=look,
+        k=k,
+        exponent=np.full(n, 1.7),
+        fold=np.full(n, fold),
+        phase=np.zeros(n),
+        weight=np.full(n, 0.6),
+        group=owner * 2 + antenna,
+        from_m=FROM_M,
+        to_m=TO_M,
+        height_m=1.0,
+    )
+    fit = ShelfFit(scan, offset_m, np.zeros((tags, len(offsets_of(scan, SLACK_M)))), SLACK_M)
+    fit.give(sites)
+    direct, share = fit.shares()
+    phase = -fold * np.angle(direct + share @ sites.rho) + rng.uniform(0, 2 * np.pi, 2 * tags)[scan.group]
+    phase += noise_rad * fold / 2 * rng.standard_normal(n)
+    return dataclasses.replace(scan, phase=np.mod(phase, 2 * np.pi))
+
+
+def fit_of(scan: ShelfScan, start_m: np.ndarray) -> ShelfFit:
+    """Return a fit that begins at some offsets and knows nothing else of them."""
+    return ShelfFit(scan, start_m, np.zeros((len(scan), len(offsets_of(scan, SLACK_M)))), SLACK_M)
+
+
+METAL = Sites(
+    np.array([(FROM_M - 0.02, 0.02, 1.0), (TO_M + 0.01, -0.01, 1.0)]),
+    np.array([0.45 * np.exp(0.7j), 0.4 * np.exp(-2.0j)]),
+)
+BOOKS_M = FROM_M + 0.03 + 0.026 * np.arange(32)
+
+
+def test_fields_equal_the_reference() -> None:
+    scan = make_scan(1, BOOKS_M[:5], METAL)
+    place = np.array([(0.2, 0.05, 1.0), (1.1, -0.03, 0.9), (2.5, 0.0, 0.1)])
+    out = np.zeros((len(scan.u), 3), np.complex128)
+    fields_at(scan.u, scan.h, scan.z, scan.look, scan.k, scan.exponent, place, out)
+    expected = reference.fields_at(scan.u, scan.h, scan.z, scan.look, scan.k, scan.exponent, place)
+    np.testing.assert_allclose(out, expected, rtol=1e-12)
+
+
+def test_pursuit_equals_the_reference() -> None:
+    scan = make_scan(2, BOOKS_M[:8], METAL)
+    fit = fit_of(scan, BOOKS_M[:8])
+    direct, _ = fit.shares()
+    left = fit.residual(direct)
+    weight = fit.robust(left)
+    place = np.array([(x, d, 1.0) for x in np.arange(0.0, 1.5, 0.1) for d in (0.0, 0.05)])
+    field, gain = fit.fields(place), np.zeros(len(place))
+    spots = np.stack([BOOKS_M[:8], np.zeros(8), np.ones(8)], axis=1)
+    pursue(
+        scan.start, scan.group, fit.groups, scan.k, scan.fold, weight, left, direct, spots, place, field, 4.0, gain
+    )  # fmt: skip
+    expected = reference.pursue(
+        spots, scan.owner, scan.group, scan.k, scan.fold, weight, left, direct, place, field, 4.0
+    )
+    np.testing.assert_allclose(gain, expected, rtol=1e-9)
+    assert abs(place[gain.argmax(), 0] - METAL.place[np.abs(METAL.rho).argmax(), 0]) < 0.11
+
+
+@pytest.mark.parametrize("fold", [2.0, 4.0])
+def test_profile_equals_the_reference(fold: float) -> None:
+    scan = make_scan(3, BOOKS_M[:4], METAL, fold=fold)
+    fit = fit_of(scan, BOOKS_M[:4])
+    fit.give(METAL)
+    fit.scale_rad = np.array([0.2, 0.4, 0.6, 1.0])
+    first = BOOKS_M[0] + STEP_M * np.array([0, 3, 7, 1])
+    found = fit.profile(first, STEP_M, 21)
+    for tag in range(4):
+        rows = slice(scan.start[tag], scan.start[tag + 1])
+        expected = reference.scattered_profile(
+            scan.u[rows], scan.h[rows], scan.z[rows], scan.look[rows], scan.k[rows], scan.exponent[rows],
+            scan.fold[rows], scan.phase[rows], scan.weight[rows], scan.group[rows], scan.height_m,
+            float(fit.scale_rad[tag]), first[tag] + STEP_M * np.arange(21), METAL.place, (fit.field * METAL.rho)[rows],
+        )  # fmt: skip
+        # Single precision: the phase of a tag a metre off is good to 1e-5 rad.
+        np.testing.assert_allclose(found[tag], expected, rtol=1e-3, atol=1e-2)
+        assert found[tag].argmax() == expected.argmax()
+    assert scattered_profile.signatures, "the compiled kernel ran"
+
+
+def test_tags_at_wrong_peaks_come_right() -> None:
+    scan = make_scan(4, BOOKS_M, METAL)
+    rng = np.random.default_rng(4)
+    start = BOOKS_M + np.where(rng.random(len(BOOKS_M)) < 0.3, rng.choice([-0.12, 0.15], len(BOOKS_M)), 0.01)
+    found = fit_of(scan, start).run()
+    error = np.abs(found.offset_m - BOOKS_M)
+    assert np.median(error) < 0.005
+    assert error.max() < 0.03
+    ends = [np.abs(found.sites.place[:, 0] - x).min() for x in METAL.place[:, 0]]
+    assert max(ends) < 0.03
+    assert held_out(found)
+
+
+def test_doubled_phases_are_fitted_alike() -> None:
+    scan = make_scan(5, BOOKS_M, METAL, noise_rad=0.1, fold=4.0)
+    found = fit_of(scan, BOOKS_M + 0.01).run()
+    assert np.median(np.abs(found.offset_m - BOOKS_M)) < 0.006
+    assert held_out(found)
+
+
+def test_no_metal_is_not_believed() -> None:
+    believed = 0
+    for seed in range(6):
+        scan = make_scan(10 + seed, BOOKS_M[:20], Sites.none(), noise_rad=0.5)
+        believed += held_out(fit_of(scan, BOOKS_M[:20]).run())
+    assert believed <= 1
+
+
+def test_random_phases_are_not_believed() -> None:
+    believed = 0
+    for seed in range(6):
+        scan = make_scan(20 + seed, BOOKS_M[:20], Sites.none())
+        noise = np.random.default_rng(seed).uniform(0, 2 * np.pi, len(scan.u))
+        believed += held_out(fit_of(dataclasses.replace(scan, phase=noise), BOOKS_M[:20]).run())
+    assert believed <= 1
+
+
+def test_offsets_are_told_finer_than_the_grid() -> None:
+    scan = make_scan(6, BOOKS_M, METAL, noise_rad=0.05, each=80)
+    found = fit_of(scan, BOOKS_M + 0.004).run()
+    assert np.abs(found.offset_m - BOOKS_M).mean() < FINE_OFFSET_M

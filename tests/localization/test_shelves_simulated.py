@@ -1,0 +1,77 @@
+"""A simulated library with metal as strong as on the measured slide: its shelves fitted jointly, and not."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from localization.estimator import Localizer
+from recording import read_recording
+from sim.library import make_library
+from sim.record import record
+from stacks.plan import read_plan
+
+LATE_S, SPEED_MPS = 0.3, 0.2
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("steel")
+    library = make_library(400, seed=11)
+    radio = dataclasses.replace(
+        library.radio, end_scatterer=(0.19, 0.44), weak_scatterer=(0.0, 0.02), pi_flips=False
+    )
+    library = dataclasses.replace(library, radio=radio)
+    library.save(folder / "library")
+    record(library, folder / "recording", passes=4, speed_mps=SPEED_MPS, seed=3)
+    recording = read_recording(folder / "recording")
+    # The reader's clock is late, which no tag can tell.
+    late = dataclasses.replace(recording.readings, t=recording.readings.t + round(LATE_S * 1e9))
+    return dataclasses.replace(recording, readings=late), read_plan(folder / "library" / "plan.json")
+
+
+def errors(positions, recording):
+    """Return each tag's error along the shelf where the shelf is right, and the share of right ones."""
+    truth = recording.truth
+    row = {epc: n for n, epc in enumerate(truth.epc.tolist())}
+    at = np.array([row[epc] for epc in positions.epc])
+    right = positions.shelf_id == truth.shelf_id[at]
+    return (positions.offset_m - truth.offset_m[at])[right], float(right.mean()), right
+
+
+@pytest.fixture(scope="module")
+def found(night):
+    recording, plan = night
+    return Localizer(plan).fit(recording)
+
+
+def test_joint_fits_place_better_than_tags_by_themselves(night, found):
+    recording, plan = night
+    alone = Localizer(plan, without=("shelves", "uprights")).fit(recording).localization_.positions
+    by_itself, right_alone, _ = errors(alone, recording)
+    jointly, right, _ = errors(found.localization_.positions, recording)
+    assert right >= max(0.98, right_alone)
+    local = np.abs(jointly - np.median(jointly)).mean()
+    assert local < 0.5 * np.abs(by_itself - np.median(by_itself)).mean()
+    assert local < 0.015
+
+
+def test_uprights_tell_the_late_clock(night, found):
+    recording, plan = night
+    pinned = found.pinned_
+    assert pinned is not None and pinned.shelves >= 4
+    loose = Localizer(plan, without=("uprights",)).fit(recording).localization_.positions
+    off, _, _ = errors(loose, recording)
+    left, _, _ = errors(found.localization_.positions, recording)
+    assert abs(np.median(off)) > 0.5 * LATE_S * SPEED_MPS
+    assert abs(np.median(left)) < 0.5 * abs(np.median(off))
+    assert any("uprights" in note for note in found.localization_.notes)
+
+
+def test_bars_hold(night, found):
+    recording, _ = night
+    positions = found.localization_.positions
+    error, _, right = errors(positions, recording)
+    local = np.abs(error - np.median(error)) < 1.645 * positions.sigma_local_m[right]
+    assert 0.8 <= local.mean() <= 0.99
+    assert (np.abs(error) < 1.645 * positions.sigma_along_m[right]).mean() >= 0.85
