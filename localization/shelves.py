@@ -21,11 +21,13 @@ from localization.shelf_scan import Block, ShelfScan
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-#: Between peaks, phases count for so much, as what is left of them is still correlated.
-PEAK_SHARE = 0.5
-#: How far ahead of second peaks (log-likelihood, median over its tags) a shelf's fit is in doubt as a whole, and how
-#: steeply that ends; a tag of a shelf that was fitted wrongly is so far off.
-DOUBT_AHEAD, DOUBT_POWER, ASTRAY_M = 3.5, 2.5, 0.4
+#: Between a tag's best peak and its second, log-likelihood counts for so much, as what is left of phases is still
+#: correlated (simulated shelves: a third of tags with less than 1 between them were wrong, an eighth with 3).
+PEAK_SHARE = 0.55
+#: How far ahead of second peaks (log-likelihood, median over its tags) a shelf's fit is in doubt as a whole: where its
+#: phases (taken once) are left with little, and with much; and how steeply that ends. A tag of a shelf that was fitted
+#: wrongly is so far off.
+DOUBT_AHEAD, ROUGH_RAD, DOUBT_POWER, ASTRAY_M = (2.2, 4.5), (0.4, 0.6), 2.5, 0.4
 #: A tag's second peak is so far off at least and at most; a chance of it that a bar leaves out, or reaches in full.
 APART_M, LEFT_OUT = (0.1, 0.3), (0.05, 0.2)
 #: What a tag is pulled by though its shelf's scatterers are known, as a share of the wavelengths that its shelf's tags
@@ -141,7 +143,10 @@ def doubt_of(fit: ShelfFit) -> float:
     near = np.abs(fit.x - fit.offset_m[:, None]) < ONE_PLACE_M
     second = np.where(near, -np.inf, fit.log_likelihood).max(axis=1)
     ahead = max(float(np.median(fit.log_likelihood.max(axis=1) - second)), 0.0)
-    return math.exp(-((ahead / DOUBT_AHEAD) ** DOUBT_POWER))
+    single = float(np.median(fit.scale_rad[fit.owner] * 2.0 / fit.scan.fold))
+    rough = min(max((single - ROUGH_RAD[0]) / (ROUGH_RAD[1] - ROUGH_RAD[0]), 0.0), 1.0)
+    enough = DOUBT_AHEAD[0] + (DOUBT_AHEAD[1] - DOUBT_AHEAD[0]) * rough
+    return math.exp(-((ahead / enough) ** DOUBT_POWER))
 
 
 def groups_of(scan: ShelfScan) -> Floats:
@@ -153,8 +158,9 @@ def groups_of(scan: ShelfScan) -> Floats:
 def _peak(fit: ShelfFit) -> tuple[Floats, Floats]:
     """Return the share of each tag's posterior at its place, and where the next best place is."""
     value, x = fit.log_likelihood, fit.x
-    mass = np.exp(PEAK_SHARE * (value - value.max(axis=1, keepdims=True)))
     near = np.abs(x - fit.offset_m[:, None]) < ONE_PLACE_M
-    share = (mass * near).sum(axis=1) / mass.sum(axis=1)
-    other = x[np.where(near, -np.inf, value).argmax(axis=1)]
+    rest = np.where(near, -np.inf, value)
+    ahead = np.maximum(value.max(axis=1) - rest.max(axis=1), 0.0)
+    share = 1.0 - 0.5 * np.exp(-PEAK_SHARE * ahead)
+    other = x[rest.argmax(axis=1)]
     return share, other
