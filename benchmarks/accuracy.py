@@ -14,16 +14,20 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import oracle
+from benchmarks.known_field import freed
 from benchmarks.measured import measured_folder, measured_sets, why_absent
 from benchmarks.peers import METHODS
 from benchmarks.rail import record_rows
 from benchmarks.scoring import OURS, Score, pooled, score
 from benchmarks.simulated import WORLDS, Scanned, World, reached, scan
 from localization.evaluate import ErrorFigures, Evaluation, OrderFigures, evaluate
+from recording import Recording
+from sim.radio import Radio
 from stacks.plan import read_plan
 
 TABLE_WIDTH = 156
-ORACLE = "all else known"
+ORACLE, TOLD_METAL, TOLD_COUPLING = "oracle", "oracle, told the metal", "oracle, and the coupling"
+ORACLES = (ORACLE, TOLD_METAL, TOLD_COUPLING)
 SLOW = "SAR, free depth"  # a minute and a half for each library, to which the plan gives the depth anyhow
 COLUMNS = (
     "mean", "median", "p90", "p99", "less med.", "order", "<1.5 cm", "1.5-3", ">3 cm", "shelf", "face", "in 90 %",
@@ -72,20 +76,27 @@ def _library(console: Console, group: str, world: World, folder: Path) -> dict[s
     scanned = scan(world, folder)
     came_to = reached(scanned)
     scores = [score(method, group, [scanned.for_peers]) for method in METHODS if method != SLOW]
-    scores += [score(OURS, group, [scanned.path]), oracle_score(scanned, group)]
+    scores += [score(OURS, group, [scanned.path]), *(oracle_score(scanned, group, name) for name in ORACLES)]
     console.print(accuracy_table(f"{group}: {world.books} books, {world.antennas} antennas", scores))
     console.print(f"  {came_to.sentence()}\n", soft_wrap=True)
     return {group: _json(scores) | {"reached": came_to.to_json()}}
 
 
-def oracle_score(scanned: Scanned, group: str) -> Score:
-    """Return what the oracle reaches on a library's scan."""
-    exact, plan = scanned.exact, read_plan(scanned.path / "plan.json")
-    assert exact.truth is not None
+def oracle_score(scanned: Scanned, group: str, name: str = ORACLE) -> Score:
+    """Return what an oracle, one of ``ORACLES``, reaches on a library's scan."""
+    told, plan = oracle_recording(scanned, name), read_plan(scanned.path / "plan.json")
+    assert told.truth is not None
     start = time.perf_counter()
-    positions = oracle.locate(exact, plan)
+    positions = oracle.locate(told, plan)
     seconds = time.perf_counter() - start
-    return pooled(ORACLE, group, [(evaluate(positions, exact.truth, plan, label=group), seconds)])
+    return pooled(name, group, [(evaluate(positions, told.truth, plan, label=group), seconds)])
+
+
+def oracle_recording(scanned: Scanned, name: str) -> Recording:
+    """Return the exact recording as an oracle, one of ``ORACLES``, gets it: freed of what it is told turns phases."""
+    if name == ORACLE:
+        return scanned.exact
+    return freed(scanned.exact, Radio(scanned.library), coupling=name == TOLD_COUPLING)
 
 
 def accuracy_table(title: str, scores: Sequence[Score]) -> Table:
@@ -96,7 +107,7 @@ def accuracy_table(title: str, scores: Sequence[Score]) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     for row in scores:
         cells = _cells(row.evaluation, ours=row.method == OURS)
-        style = {OURS: "bold", ORACLE: "italic"}.get(row.method)
+        style = "bold" if row.method == OURS else "italic" if row.method in ORACLES else None
         table.add_row(row.method, *cells, f"{row.seconds:.1f}", style=style)
     return table
 

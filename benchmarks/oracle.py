@@ -12,7 +12,11 @@ It places a tag by generalised least squares on the wrapped phases,
     minimise  r(x, c)^T C^-1 r(x, c),    r_n = wrap(theta_n - k_n d_n(x) - c),
 
 from the true place downhill, so that it never takes a wrong peak, and never looks farther than ``REACH_M``. It is
-told no two tags' joint law: an estimator that compares neighbours may pass it where they share their residuals.
+told no two tags' joint law: an estimator that compares neighbours, or finds the metal that they share, may pass it.
+
+Given a recording freed of the metal (:func:`benchmarks.known_field.freed`) it is the oracle that knows the metal, too,
+and of metal and coupling the one that knows the whole field: left are the receiver's noise, the chip's turn with power
+and how far a tag's electrical centre is off its place. The law of the residuals is learnt anew from what is given.
 """
 
 from __future__ import annotations
@@ -78,7 +82,7 @@ class ResidualLaw:
 
 
 def locate(exact: Recording, plan: Plan) -> Positions:
-    """Place every tag of a library's exact recording; NaN where fewer than three readings were heard."""
+    """Place every tag of a library's exact recording, as it is or freed; those heard three times or more."""
     if exact.truth is None:
         raise ValueError(f"{exact.info.run_id}: no truth, and the oracle starts from it")
     seen = views(exact, plan, minimum=LEAST, beside_m=BESIDE_M)

@@ -153,6 +153,8 @@ class Scanned:
     drift_m : float64[n, 2]
         Error of each pose.
     latency_s : float
+    library : Library
+        What was scanned, with its metal.
     """
 
     path: Path
@@ -160,6 +162,7 @@ class Scanned:
     exact: Recording
     drift_m: Floats
     latency_s: float
+    library: Library
 
 
 def radio_of(trouble: float) -> RadioParameters:
@@ -232,7 +235,7 @@ def scan(world: World, folder: Path) -> Scanned:
         write_recording(folder / name, one, plan=recording.plan_path, holdings=recording.holdings_path)
         for name, one in (("recording", spoiled), ("for-peers", joined))
     )
-    return Scanned(path, for_peers, exact, drift, latency_s)
+    return Scanned(path, for_peers, exact, drift, latency_s, library)
 
 
 def night(world: World, library: Library, number: int, folder: Path) -> Path:
