@@ -27,7 +27,7 @@ Complex = npt.NDArray[np.complex128]
 Ints = npt.NDArray[np.int64]
 
 #: Where scatterers are looked for: so far beyond the shelf's ends, and behind the tags' plane.
-BEYOND_M, SITE_STEP_M, SITE_DEPTHS_M = 0.3, 0.03, (-0.02, 0.05)
+BEYOND_M, SITE_STEP_M, SITE_DEPTHS_M = 0.3, 0.025, (-0.03, 0.02, 0.07)
 #: A scatterer found is moved about on a finer grid, once all are found.
 FINE_STEP_M, FINE_REACH_M = 0.01, 0.03
 #: How far tags may move from round to round, but for the first and the last.
