@@ -446,10 +446,7 @@ class _Work:
         found = localizer.pinned_ = pin(part.block, part.groups, sigma)
         if found is None or not found.worth_it:
             return False
-        self._frames = self._frames.moved_along(found.face_m)
-        position = self.mounts.position_m.copy()
-        position[:, 0] -= found.ahead_m
-        self.mounts = dataclasses.replace(self.mounts, position_m=position)
+        self._frames, self.mounts = found.applied(self._frames, self.mounts)
         self._listen()
         return True
 

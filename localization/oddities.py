@@ -171,7 +171,7 @@ def oddity_notes(positions: Positions) -> list[str]:
         ),
         ("lying", "seem to lie flat, in piles"),
         ("pushed_back", "seem to stand behind the row"),
-        ("double", "of another numbering sit within a book of another tag: perhaps the book's old ones"),
+        ("double", "of another numbering, within a book of another tag: perhaps left in it"),
     ):
         epc = positions.epc[sure & (positions.oddity == kind)].tolist()
         if epc:

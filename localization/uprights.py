@@ -10,11 +10,13 @@ millimetres.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from localization.faces import Frames
+from localization.observations import Mounts
 from localization.shelf_group import ShelfGroup
 from localization.shelf_scan import Block
 
@@ -53,6 +55,12 @@ class Pinned:
     face_m: Floats
     sigma_m: Floats
     shelves: int
+
+    def applied(self, frames: Frames, mounts: Mounts) -> tuple[Frames, Mounts]:
+        """Return faces and mounts where the uprights say they are."""
+        position = mounts.position_m.copy()
+        position[:, 0] -= self.ahead_m
+        return frames.moved_along(self.face_m), replace(mounts, position_m=position)
 
     @property
     def left_m(self) -> Floats:

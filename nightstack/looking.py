@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from localization.evaluation import Evaluation
     from localization.positions import Coverage, Positions
     from localization.registration import Registration
+    from localization.uprights import Pinned
     from localization.views import Album
     from recording import Recording, Truth
     from stacks.plan import Plan
@@ -61,6 +62,7 @@ def draw(
     recording: Recording | None,
     calibration: Calibration | None,
     registration: Registration | None,
+    pinned: Pinned | None = None,
     labels: Mapping[str, str],
     notes: Sequence[str],
     tags: Sequence[str],
@@ -86,6 +88,7 @@ def draw(
         recording=recording,
         calibration=calibration,
         registration=registration,
+        pinned=pinned,
         labels=labels,
         notes=tuple(notes),
     )

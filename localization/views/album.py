@@ -17,6 +17,7 @@ from localization.calibration import Calibration
 from localization.evaluation import Evaluation
 from localization.positions import Coverage, Positions
 from localization.registration import Registration
+from localization.uprights import Pinned
 from localization.views import honesty, maps
 from localization.views.choice import choose_shelves, choose_tags
 from localization.views.one_tag import TagLooker
@@ -51,6 +52,8 @@ class Seen:
         The one the positions were made with.
     registration : Registration or None
         ``Localizer.registration_``, where it is at hand; learnt again without one.
+    pinned : Pinned or None
+        ``Localizer.pinned_``, likewise.
     labels : mapping of EPC to str
         What people call the books.
     notes : tuple of str
@@ -65,6 +68,7 @@ class Seen:
     recording: Recording | None = None
     calibration: Calibration | None = None
     registration: Registration | None = None
+    pinned: Pinned | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -252,7 +256,7 @@ def _tags(seen: Seen, named: Sequence[str], tell: Progress) -> list[Picture]:
     chosen = [pair for pair in choose_tags(seen.positions, seen.evaluation, named) if pair[0] in heard]
     if not chosen:
         return []
-    looker = TagLooker(seen.recording, seen.plan, seen.calibration, seen.registration)
+    looker = TagLooker(seen.recording, seen.plan, seen.calibration, seen.registration, seen.pinned)
     where: dict[str, tuple[float, float]] = {}
     if seen.truth is not None:
         there = np.ones(len(seen.truth.epc), np.bool_) if seen.truth.present is None else seen.truth.present

@@ -20,6 +20,7 @@ from localization.positions import Positions
 from localization.profile import CENTRE_SIGMA_M, CENTRE_WRONG, SLACK_M, power_centre, weigh
 from localization.registration import Registration, register, sample
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
+from localization.uprights import Pinned
 from localization.views.tag_likelihood import Heard, residual_scale, wrapped
 from localization.views.tag_view import Pass, TagView, ViewError
 from recording import Recording
@@ -47,6 +48,8 @@ class TagLooker:
         The one the positions were made with.
     registration : Registration, optional
         How the estimator found faces and antennas to lie (``Localizer.registration_``); learnt again without one.
+    pinned : Pinned, optional
+        What the uprights told it (``Localizer.pinned_``).
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class TagLooker:
         plan: Plan | None,
         calibration: Calibration | None = None,
         registration: Registration | None = None,
+        pinned: Pinned | None = None,
     ) -> None:
         self._calibration = calibration or Calibration()
         self._latency_ns = round(self._calibration.latency_s * 1e9)
@@ -70,6 +74,8 @@ class TagLooker:
         self._frames = Frames.of_plan(plan) if plan is not None and len(plan.faces) else None
         self._depth_m = self._frames.tag_depth_m if self._frames is not None else np.zeros(0)
         self._register(registration)
+        if self._frames is not None and pinned is not None and pinned.worth_it:
+            self._frames, self._mounts = pinned.applied(self._frames, self._mounts)
 
     def look(self, positions: Positions, epc: str, truth_xy: tuple[float, float] | None = None) -> TagView:
         """Look at one tag.
@@ -173,6 +179,9 @@ def _view(
 ) -> TagView:  # fmt: skip
     face = int(candidates.face[chosen])
     origin, direction, normal = frames.origin_m[face], frames.direction[face], frames.normal[face]
+    if frames.along_m is not None:
+        # Places are told in the plan's own coordinates.
+        origin = origin - frames.along_m[face] * direction
 
     def along(x: float, y: float) -> float:
         return float((np.array([x, y]) - origin) @ direction)

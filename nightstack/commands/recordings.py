@@ -127,6 +127,7 @@ def localize(
             recording=heard,
             calibration=fitted.calibration,
             registration=fitted.registration_,
+            pinned=fitted.pinned_,
             labels=labels,
             notes=(*heard.notes, *notes),
             tags=shown,
