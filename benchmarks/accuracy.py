@@ -14,14 +14,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import oracle
-from benchmarks.known_field import freed
+from benchmarks.known_field import KnownField
 from benchmarks.measured import measured_folder, measured_sets, why_absent
 from benchmarks.peers import METHODS
 from benchmarks.rail import record_rows
 from benchmarks.scoring import OURS, Score, pooled, score
 from benchmarks.simulated import WORLDS, Scanned, World, reached, scan
 from localization.evaluate import ErrorFigures, Evaluation, OrderFigures, evaluate
-from recording import Recording
 from sim.radio import Radio
 from stacks.plan import read_plan
 
@@ -84,19 +83,19 @@ def _library(console: Console, group: str, world: World, folder: Path) -> dict[s
 
 def oracle_score(scanned: Scanned, group: str, name: str = ORACLE) -> Score:
     """Return what an oracle, one of ``ORACLES``, reaches on a library's scan."""
-    told, plan = oracle_recording(scanned, name), read_plan(scanned.path / "plan.json")
-    assert told.truth is not None
+    exact, plan = scanned.exact, read_plan(scanned.path / "plan.json")
+    assert exact.truth is not None
     start = time.perf_counter()
-    positions = oracle.locate(told, plan)
+    positions = oracle.locate(exact, plan, oracle_model(scanned, name))
     seconds = time.perf_counter() - start
-    return pooled(name, group, [(evaluate(positions, told.truth, plan, label=group), seconds)])
+    return pooled(name, group, [(evaluate(positions, exact.truth, plan, label=group), seconds)])
 
 
-def oracle_recording(scanned: Scanned, name: str) -> Recording:
-    """Return the exact recording as an oracle, one of ``ORACLES``, gets it: freed of what it is told turns phases."""
+def oracle_model(scanned: Scanned, name: str) -> oracle.Model:
+    """Return the phases that an oracle, one of ``ORACLES``, expects of a place."""
     if name == ORACLE:
-        return scanned.exact
-    return freed(scanned.exact, Radio(scanned.library), coupling=name == TOLD_COUPLING)
+        return oracle.straight
+    return KnownField(scanned.exact, Radio(scanned.library), coupling=name == TOLD_COUPLING)
 
 
 def accuracy_table(title: str, scores: Sequence[Score]) -> Table:

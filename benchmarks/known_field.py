@@ -1,19 +1,19 @@
-"""What the metal and the neighbours of a simulated library do to each phase, and readings freed of it.
+"""The phases of a simulated library's tags at any place, by one that knows its metal and its tags' coupling.
 
-A tag that hears the antenna straight only has the one-way field ``u = e^{-jkd}`` times something positive. With the
-floor's image, the shelf's scatterers and the neighbours' coupling it has ``h`` (:mod:`sim.propagation`), and the reader
-sees ``h**2`` by reciprocity. Its phase grows with the distance, so that ``2 arg(h / u)`` added to a reading leaves the
-straight way alone.
+Of the one-way field ``h`` at a tag (:mod:`sim.propagation`: straight way, floor, scatterers of the shelf, neighbours)
+the reader sees ``h**2`` by reciprocity, at phase ``-2 arg h``. How ``h`` changes with the place tells of it as the
+distance does: standing waves before the metal make a ruler of their own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.peers.views import View
 from recording import Recording
 from sim.air import RobotPose
 from sim.propagation import SPEED_OF_LIGHT_MPS, Complexes, Floats, Ints, coupled
@@ -74,50 +74,74 @@ def ways(exact: Recording, radio: Radio) -> Ways:
     return Ways(scene_tag[r.tag], port, k, antenna_m, boresight)
 
 
-def field(found: Ways, radio: Radio, *, coupling: bool) -> Complexes:
-    """Return the one-way field of each reading's tag, 1/m, shape (n,).
+class KnownField:
+    """The phases expected of a place, a model for :func:`benchmarks.oracle.locate`.
 
     Bookcases in between are left out: they weaken all ways alike, and nobody places a tag by what its own aisle did not
-    hear.
+    hear. The tag is supposed to answer where it is: that its electrical centre is off its place by the library's
+    scatter of phase centres is not told.
 
     Parameters
     ----------
-    found : Ways
+    exact : Recording
+        At true poses and times.
     radio : Radio
+        Of the library that was scanned.
     coupling : bool
-        With what the tag's neighbours send on to it; else straight way, floor and metal alone.
+        With what the tag's neighbours send on to it, from their own electrical centres; else straight way, floor and
+        metal alone.
+
+    Attributes
+    ----------
+    ways : Ways
     """
-    scene = radio.scene
-    if not coupling:
-        scene = replace(scene, neighbour=np.full((len(scene.tag_m), 1), -1, np.int32))
-    out = np.empty(len(found.tag), np.complex128)
-    shadow = np.ones(len(scene.tag_m))
-    for port in np.unique(found.port).tolist():
-        rows = np.flatnonzero(found.port == port)
-        out[rows] = _fields(
-            found.tag[rows], found.k[rows], found.antenna_m[rows], found.boresight[rows],
-            radio.pattern(port).array(), *scene.arrays(), shadow,
+
+    def __init__(self, exact: Recording, radio: Radio, *, coupling: bool) -> None:
+        self.ways = ways(exact, radio)
+        scene = radio.scene
+        self._number = {epc: n for n, epc in enumerate(radio.tags)}
+        self._pattern = {port: radio.pattern(port).array() for port in radio.ports}
+        none = np.full((len(scene.tag_m), 1), -1, np.int32)
+        self._tag_m = scene.tag_m.copy()
+        self._scene = (
+            scene.tag_normal, scene.tag_group, scene.group_start, scene.group_scatterer, scene.group_rho,
+            scene.scatterer_m, scene.neighbour if coupling else none, scene.kappa,
         )  # fmt: skip
-    return out
+        self._shadow = np.ones(len(scene.tag_m))
 
+    def __call__(self, view: View, along_m: float, depth_m: float, height_m: float) -> Floats:
+        """Return the expected phases of a view's tag, shape (n,), wrapped."""
+        depth = np.array([view.face.tag_depth_m + depth_m])
+        (x,), (y,) = view.face.to_map(np.array([along_m]), depth)
+        return -2 * np.angle(
+            self.field(self._number[view.epc], view.rows, np.array([x, y, height_m], np.float64))
+        )
 
-def freed(exact: Recording, radio: Radio, *, coupling: bool) -> Recording:
-    """Return the recording with phases that floor and metal, and with ``coupling`` the neighbours, do not turn.
-
-    What they do is taken at each tag's true electrical centre, which is off its place by the library's scatter of
-    phase centres. The receiver's noise and the chip's turn with power stay.
-    """
-    found = ways(exact, radio)
-    apart = np.linalg.norm(radio.scene.tag_m[found.tag] - found.antenna_m, axis=1)
-    turned = 2 * np.angle(field(found, radio, coupling=coupling) * np.exp(1j * found.k * apart))
-    phase = np.mod(exact.readings.phase_rad + turned, 2 * np.pi).astype(np.float32)
-    phase[phase >= np.float32(2 * np.pi)] = 0.0
-    return replace(exact, readings=replace(exact.readings, phase_rad=phase))
+    def field(self, tag: int, rows: npt.NDArray[np.int64], place_m: Floats) -> Complexes:
+        """Return the one-way field (1/m) of a tag of the scene, put to a place, at some readings, shape (n,)."""
+        out = np.empty(len(rows), np.complex128)
+        at, there = self.ways, self._tag_m[tag].copy()
+        self._tag_m[tag] = place_m
+        for port, pattern in self._pattern.items():
+            mine = np.flatnonzero(at.port[rows] == port)
+            n = rows[mine]
+            out[mine] = _fields(
+                tag,
+                at.k[n],
+                at.antenna_m[n],
+                at.boresight[n],
+                pattern,
+                self._tag_m,
+                *self._scene,
+                self._shadow,
+            )
+        self._tag_m[tag] = there
+        return out
 
 
 @nb.njit(cache=True)
 def _fields(
-    tag: Ints,
+    tag: int,
     k: Floats,
     antenna: Floats,
     boresight: Floats,
@@ -133,10 +157,10 @@ def _fields(
     kappa: Complexes,
     shadow: Floats,
 ) -> Complexes:
-    out = np.empty(tag.size, np.complex128)
-    for n in range(tag.size):
+    out = np.empty(k.size, np.complex128)
+    for n in range(k.size):
         out[n] = coupled(
-            tag[n], k[n], antenna[n], boresight[n], pattern, tag_m, tag_normal, tag_group, group_start,
+            tag, k[n], antenna[n], boresight[n], pattern, tag_m, tag_normal, tag_group, group_start,
             group_scatterer, group_rho, scatterer_m, neighbour, kappa, shadow,
         )  # fmt: skip
     return out

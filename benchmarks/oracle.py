@@ -9,18 +9,18 @@ The oracle gets the same readings as every method, and is told
 
 It places a tag by generalised least squares on the wrapped phases,
 
-    minimise  r(x, c)^T C^-1 r(x, c),    r_n = wrap(theta_n - k_n d_n(x) - c),
+    minimise  r(x, c)^T C^-1 r(x, c),    r_n = wrap(theta_n - f_n(x) - c),
 
 from the true place downhill, so that it never takes a wrong peak, and never looks farther than ``REACH_M``. It is
 told no two tags' joint law: an estimator that compares neighbours, or finds the metal that they share, may pass it.
 
-Given a recording freed of the metal (:func:`benchmarks.known_field.freed`) it is the oracle that knows the metal, too,
-and of metal and coupling the one that knows the whole field: left are the receiver's noise, the chip's turn with power
-and how far a tag's electrical centre is off its place. The law of the residuals is learnt anew from what is given.
+``f`` is what the oracle expects of a place: ``k_n d_n(x)`` of the straight way, or the phase of a known field, metal
+and neighbours included (:class:`benchmarks.known_field.KnownField`). The residuals' law is learnt anew for each.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,13 +30,16 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import nnls
 
 from benchmarks.peers.views import View, to_positions, views
-from benchmarks.simulated import places_of, residual, way_m
+from benchmarks.simulated import places_of, way_m
 from localization.positions import Positions
 from recording import Recording
 from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Model = Callable[[View, float, float, float], Floats]
+"""The phases expected of a view's tag along the face, behind the plan's tag plane and above the floor, but for one
+constant."""
 
 LENGTHS_M: Final = np.array([0.02, 0.04, 0.08, 0.16, 0.32, 0.64])
 BINS_M: Final = np.concatenate([[0.0, 0.005], np.arange(0.015, 1.0, 0.01)])
@@ -44,6 +47,7 @@ POWER_DB: Final = np.array([-21.0, -18.0, -15.0, -12.0, -9.0, -6.0, -3.0, 0.0])
 REACH_M: Final = 0.10
 BESIDE_M: Final = 1.5  # along the face from where the tag was heard best: all of its own aisle's readings
 STEPS: Final = 30
+SLOPE_M: Final = 5e-4  # to either side, for the slope of the expected phases
 PAIRS_PER_TAG: Final = 4000
 LEAST: Final = 3
 """Readings without which a tag's place and phase leave nothing over."""
@@ -81,16 +85,30 @@ class ResidualLaw:
         return np.interp(view.rssi_dbm - view.rssi_dbm.max(), POWER_DB, self.sigma_rad)
 
 
-def locate(exact: Recording, plan: Plan) -> Positions:
-    """Place every tag of a library's exact recording, as it is or freed; those heard three times or more."""
+def straight(view: View, along_m: float, depth_m: float, height_m: float) -> Floats:
+    """Return the phases of the straight way, shape (n,)."""
+    return view.wavenumber * way_m(view, along_m, depth_m, height_m)
+
+
+def locate(exact: Recording, plan: Plan, model: Model = straight) -> Positions:
+    """Place every tag of a library's exact recording that was heard three times or more.
+
+    Parameters
+    ----------
+    exact : Recording
+        With truth.
+    plan : Plan
+    model : callable
+        What phases are expected of a place.
+    """
     if exact.truth is None:
         raise ValueError(f"{exact.info.run_id}: no truth, and the oracle starts from it")
     seen = views(exact, plan, minimum=LEAST, beside_m=BESIDE_M)
     places = places_of(seen, exact.truth)
     antennas = [_antennas(view) for view in seen]
-    law = learn_law(seen, places, antennas)
+    law = learn_law(seen, places, antennas, model)
     found = [
-        place(view, where, law.covariance(view, antenna))
+        place(view, where, law.covariance(view, antenna), model)
         for view, where, antenna in zip(seen, places, antennas, strict=True)
     ]
     positions = to_positions(
@@ -100,16 +118,18 @@ def locate(exact: Recording, plan: Plan) -> Positions:
     return positions
 
 
-def place(view: View, true: tuple[float, float, float], covariance: Floats) -> tuple[float, float]:
+def place(
+    view: View, true: tuple[float, float, float], covariance: Floats, model: Model = straight
+) -> tuple[float, float]:
     """Return the place along the face and its standard deviation by Gauss-Newton from the true place."""
     x, depth, height = true
     factor = cho_factor(covariance)
-    constant = np.angle(np.mean(np.exp(1j * (view.phase_rad - view.wavenumber * way_m(view, *true)))))
+    constant = np.angle(np.mean(np.exp(1j * (view.phase_rad - model(view, *true)))))
     normal = np.eye(2)
     for _ in range(STEPS):
-        d = way_m(view, x, depth, height)
-        misfit = np.angle(np.exp(1j * (view.phase_rad - view.wavenumber * d - constant)))
-        slopes = np.stack([view.wavenumber * (x - view.along_m) / d, np.ones(len(view))], axis=1)
+        misfit = _wrapped(view.phase_rad - model(view, x, depth, height) - constant)
+        ahead, behind = (model(view, x + step, depth, height) for step in (SLOPE_M, -SLOPE_M))
+        slopes = np.stack([_wrapped(ahead - behind) / (2 * SLOPE_M), np.ones(len(view))], axis=1)
         weighted = cho_solve(factor, slopes)
         normal = slopes.T @ weighted
         step = np.linalg.solve(normal, weighted.T @ misfit)
@@ -121,11 +141,15 @@ def place(view: View, true: tuple[float, float, float], covariance: Floats) -> t
 
 
 def learn_law(
-    seen: list[View], places: list[tuple[float, float, float]], antennas: list[Ints], seed: int = 1
+    seen: list[View],
+    places: list[tuple[float, float, float]],
+    antennas: list[Ints],
+    model: Model = straight,
+    seed: int = 1,
 ) -> ResidualLaw:
     """Return the residuals' law over all tags of a library, from their true places."""
     rng = np.random.default_rng(seed)
-    left = [residual(view, *where) for view, where in zip(seen, places, strict=True)]
+    left = [_residual(view, model(view, *where)) for view, where in zip(seen, places, strict=True)]
     power = np.concatenate([view.rssi_dbm - view.rssi_dbm.max() for view in seen])
     nearest = np.argmin(np.abs(power[:, None] - POWER_DB), axis=1)
     squares, every = np.concatenate(left) ** 2, np.bincount(nearest, minlength=len(POWER_DB))
@@ -157,6 +181,16 @@ def _fit(curve: Floats, total: Floats, number: Floats, known: Floats) -> Floats:
     weight = np.sqrt(number[some])
     measured = total[some] / number[some] - known[some]
     return nnls(curve[some] * weight[:, None], measured * weight)[0]
+
+
+def _residual(view: View, expected: Floats) -> Floats:
+    """Return what is left of the phases when the expected ones and one constant are taken off, wrapped."""
+    turn = np.exp(1j * (view.phase_rad - expected))
+    return np.angle(turn * np.conj(turn.mean()))
+
+
+def _wrapped(phase_rad: Floats) -> Floats:
+    return np.angle(np.exp(1j * phase_rad))
 
 
 def _antennas(view: View) -> Ints:

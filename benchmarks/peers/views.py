@@ -10,7 +10,7 @@ the data.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,8 @@ class View:
         Numbers the (pass, antenna, channel) triples from 0; each has an unknown phase offset of its own.
     readings, antennas : int
         Of the whole run.
+    rows : int64 array
+        Which readings of the recording these are; empty where they are of none.
     """
 
     epc: str
@@ -66,6 +68,7 @@ class View:
     series: npt.NDArray[np.int64]
     readings: int
     antennas: int
+    rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __len__(self) -> int:
         return len(self.along_m)
@@ -189,6 +192,7 @@ def views(recording: Recording, plan: Plan, *, minimum: int = 5, beside_m: float
             View(
                 epc, face, along[keep], away[keep], z[rows], phase[rows], wavenumber[rows],
                 r.rssi_dbm[rows].astype(np.float64), number, len(mine), len(np.unique(r.antenna[mine])),
+                rows,
             )
         )  # fmt: skip
     return found

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import accuracy, known_field, oracle
+from benchmarks import accuracy, oracle
+from benchmarks.known_field import KnownField
 from benchmarks.peers import METHODS
 from benchmarks.peers.views import views
 from benchmarks.simulated import HEIGHTS_M, WORLDS, World, places_of, reached, residual, scan
@@ -101,39 +102,51 @@ def test_the_oracles_covariance_is_one_and_knows_what_is_alike(ordinary):
 
 def test_the_known_field_is_the_simulators(ordinary):
     radio = Radio(ordinary.library)
-    ways = known_field.ways(ordinary.exact, radio)
-    whole, lone = (known_field.field(ways, radio, coupling=coupling) for coupling in (True, False))
-    scene = radio.scene
+    whole, lone = (KnownField(ordinary.exact, radio, coupling=coupling) for coupling in (True, False))
+    ways, scene = whole.ways, radio.scene
     alone = replace(scene, neighbour=np.full_like(scene.neighbour, -1))
-    clear = np.ones(len(scene.tag_m))
     for n in range(0, len(ways.tag), len(ways.tag) // 40):
-        at = ways.tag[n : n + 1], ways.k[n], ways.antenna_m[n], ways.boresight[n]
-        pattern = radio.pattern(int(ways.port[n]))
-        assert whole[n] == pytest.approx(channel_reference(scene, *at, pattern, clear)[0], rel=1e-9)
-        assert lone[n] == pytest.approx(channel_reference(alone, *at, pattern, clear)[0], rel=1e-9)
+        tag, pattern = int(ways.tag[n]), radio.pattern(int(ways.port[n]))
+        tag_m = scene.tag_m.copy()
+        tag_m[tag] += 0.02, -0.01, 0.03
+        at = (
+            ways.tag[n : n + 1],
+            ways.k[n],
+            ways.antenna_m[n],
+            ways.boresight[n],
+            pattern,
+            np.ones(len(tag_m)),
+        )
+        for field, one in ((whole, scene), (lone, alone)):
+            moved = channel_reference(replace(one, tag_m=tag_m), *at)[0]
+            assert field.field(tag, np.array([n]), tag_m[tag])[0] == pytest.approx(moved, rel=1e-9)
+    assert (radio.scene.tag_m == scene.tag_m).all()
 
 
-def test_a_freed_recordings_phases_are_noise_about_the_electrical_centres_distances(ordinary):
-    radio, r = Radio(ordinary.library), ordinary.exact.readings
-    ways = known_field.ways(ordinary.exact, radio)
-    apart = np.linalg.norm(radio.scene.tag_m[ways.tag] - ways.antenna_m, axis=1)
+def test_of_the_phases_that_a_known_field_expects_only_noise_is_left(ordinary):
+    radio = Radio(ordinary.library)
+    seen = views(ordinary.exact, read_plan(ordinary.path / "plan.json"))
+    places = places_of(seen, ordinary.exact.truth)
+    number = {epc: n for n, epc in enumerate(radio.tags)}
     left = []
-    for recording in (
-        ordinary.exact,
-        *(known_field.freed(ordinary.exact, radio, coupling=c) for c in (False, True)),
-    ):
-        turn = np.exp(1j * (recording.readings.phase_rad - 2 * ways.k * apart))
-        sums = np.zeros(len(r.tags), np.complex128)
-        np.add.at(sums, r.tag, turn)
-        left.append(np.sqrt(np.mean(np.angle(turn * np.conj(sums[r.tag])) ** 2)))
-    assert left[1] < 0.6 * left[0]  # a phase that turned the wrong way, or once instead of twice, would stay
-    assert left[2] < 0.25 < 0.6 < left[0]
+    for coupling in (False, True):
+        known, rest = KnownField(ordinary.exact, radio, coupling=coupling), []
+        for view in seen:
+            tag = number[view.epc]
+            expected = -2 * np.angle(known.field(tag, view.rows, radio.scene.tag_m[tag]))
+            turn = np.exp(1j * (view.phase_rad - expected))
+            rest.append(np.angle(turn * np.conj(turn.mean())))
+        left.append(np.sqrt(np.mean(np.concatenate(rest) ** 2)))
+    straight = [residual(view, *where) for view, where in zip(seen, places, strict=True)]
+    rms = np.sqrt(np.mean(np.concatenate(straight) ** 2))
+    assert left[0] < 0.6 * rms  # a phase that turned the wrong way, or once instead of twice, would stay
+    assert left[1] < 0.25 < 0.6 < rms
 
 
 def test_an_oracle_that_is_told_more_errs_less(ordinary):
     plan = read_plan(ordinary.path / "plan.json")
     errors = [
-        mean_error_cm(oracle.locate(accuracy.oracle_recording(ordinary, name), plan), ordinary)
+        mean_error_cm(oracle.locate(ordinary.exact, plan, accuracy.oracle_model(ordinary, name)), ordinary)
         for name in accuracy.ORACLES
     ]
     assert errors[1] < 0.85 * errors[0]
