@@ -60,6 +60,17 @@ class Boards:
                 right[same] = high[same] - JOINT_M <= -_least_but_own(-low[same])
         return cls(start, level, low, high, left, right)
 
+    def inside(self, face: int, shelf: int, offset_m: float, sigma_m: float) -> float:
+        """Return the chance that a tag found at an offset of a shelf does not stand on the bay beside it."""
+        b = int(self.start[face]) + shelf
+        spread = sigma_m * math.sqrt(2.0)
+        chance = 1.0
+        if self.left[b]:
+            chance -= 0.5 * math.erfc((offset_m - self.from_m[b]) / spread)
+        if self.right[b]:
+            chance -= 0.5 * math.erfc((self.to_m[b] - offset_m) / spread)
+        return max(chance, 0.0)
+
     def at(self, face: int, level: int, offset_m: float) -> int:
         """Return the shelf of that level at an offset of a face (the nearest just beyond an end); -1: none."""
         rows = np.arange(self.start[face], self.start[face + 1])

@@ -430,7 +430,7 @@ class _Work:
         shared = np.array([calibration.shared_m(name, run_id) for name in frames.ids], np.float64)
         pinned = self.localizer.pinned_
         if pinned is not None:
-            shared = np.where(np.isfinite(shared), shared, pinned.left_m)
+            shared = np.where(np.isfinite(shared), shared, pinned.sigma_m)
         return shared[places.face]
 
     def pin(self, part: Part) -> bool:
@@ -438,14 +438,17 @@ class _Work:
         localizer = self.localizer
         if self._frames is None or localizer.pinned_ is not None or "uprights" in localizer.without:
             return False
-        if localizer.calibration.face_shift_m or part.block is None:
+        told = localizer.calibration
+        if told.face_shift_m or told.phase_centre_m or told.latency_s or part.block is None:
+            # A calibration was learnt without the uprights, and says what they would.
             return False
         sigma = np.full(len(self._frames.ids), np.nan)
         for face in np.unique(part.places.face):
-            sigma[face] = np.median(part.common_m[part.places.face == face])
-        found = localizer.pinned_ = pin(part.block, part.groups, sigma)
+            sigma[face] = np.median(part.assumed_m[part.places.face == face])
+        found = pin(part.block, part.groups, sigma)
         if found is None or not found.worth_it:
             return False
+        localizer.pinned_ = found
         self._frames, self.mounts = found.applied(self._frames, self.mounts)
         self._listen()
         return True
@@ -454,7 +457,8 @@ class _Work:
         """Return the tags in the order they are handled: those of one shelf together, where there are faces."""
         if self._frames is None:
             return np.arange(len(self.source.tags))
-        return tags_along_faces(*self.source.loudest(), self.recording.poses, self._frames, self.mounts)
+        t, antenna = self.source.loudest()
+        return tags_along_faces(t - self.latency_ns, antenna, self.recording.poses, self._frames, self.mounts)
 
     def block(self, tags: Ints) -> Part:
         localizer, poses = self.localizer, self.recording.poses
@@ -509,7 +513,7 @@ class _Work:
             cleared = dataclasses.replace(observations, phase_rad=observations.phase_rad + scattered)
         if "differences" not in localizer.without:
             places = place_by_differences(cleared, candidates, places, weight)
-            if groups:
+            if any(group.believed for group in groups):
                 # What is unusual is looked for where every tag was placed without its shelf.
                 single = place_by_differences(observations, candidates, single, weight)
         if "thermal" not in localizer.without:
@@ -520,7 +524,7 @@ class _Work:
         common, local = shared_sigma(
             observations, candidates, places, poses, self._stated(frames, places), self.centre_sigma_m
         )
-        places = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local))
+        places, assumed = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local)), common
         if "crosscheck" not in localizer.without:
             found = cross_check(cleared, candidates, places, frames)
             places, common = widened(places, common, found)
@@ -544,6 +548,7 @@ class _Work:
             ),
             block=shelved,
             groups=groups,
+            assumed_m=assumed,
         )
 
     def _fit(

@@ -78,5 +78,5 @@ def pinned_notes(found: Pinned | None) -> list[str]:
     return [
         f"the uprights of {found.shelves} shelves place the run {100 * found.ahead_m:+.1f} cm along its way and its"
         f" faces up to {100 * moved:.1f} cm besides, to {100 * float(np.nanmedian(found.sigma_m)):.1f} cm;"
-        f" {'taken out' if found.worth_it else 'left as it is'}"
+        " taken out"
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,8 @@ class Part:
     #: What the joint fits of its shelves were made of, and the fits.
     block: Block | None = None
     groups: tuple[ShelfGroup, ...] = ()
+    #: What its places share by antennas, clock and poses alone, before they were held against one another.
+    assumed_m: Floats = field(default_factory=lambda: np.zeros(0))
 
 
 def heard_positions(recording: Recording) -> Positions:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.choice import Boards
-from localization.placing import Places, Scores
+from localization.placing import FEW_CELLS, Places, Scores
 from localization.shelf_fit import ShelfFit
 from localization.shelf_group import SLACK_M, ShelfGroup, log_prior
 from localization.shelf_scan import Block, scan_of
@@ -65,6 +65,7 @@ def choose_shelves(
         Numbers of the groups that tags left or joined.
     """
     visits = _visit(block, scores, places, groups)
+    boards = Boards.of(block.frames)
     columns = {f.name: getattr(places, f.name).copy() for f in dataclasses.fields(places)}
     changed: set[int] = set()
     for place in np.unique(visits.place):
@@ -90,11 +91,25 @@ def choose_shelves(
             columns["candidate"][place] = block.candidates_of(visits.hypothesis[first : first + 1])[0]
             columns["face"][place], columns["shelf"][place] = to.face, to.shelf
             columns["offset_m"][place] = visits.offset_m[first]
-            columns["height_m"][place] = block.hypotheses.height_m[visits.hypothesis[first]]
-        columns["p"][place] = p[order[0]] * min(known, 1.0)
-        other = groups[visits.group[second]]
-        columns["alt_face"][place], columns["alt_shelf"][place] = other.face, other.shelf
-        columns["alt_offset_m"][place], columns["p_alt"][place] = visits.offset_m[second], p[order[1]]
+            y = visits.hypothesis[first]
+            columns["height_m"][place], columns["depth_m"][place] = (
+                block.hypotheses.height_m[y],
+                block.fits.depth_m[y],
+            )
+            columns["scale_rad"][place], columns["cells"][place] = (
+                block.fits.scale_rad[y],
+                block.fits.cells[y],
+            )
+            columns["strength_db"][place] = scores.strength_db[y]
+        # A tag beside a bay's end may stand on the next one, whichever of the visited shelves it is.
+        inside = boards.inside(to.face, to.shelf, float(visits.offset_m[first]), float(places.sigma_m[place]))
+        columns["p"][place] = p[order[0]] * min(known, 1.0) * inside
+        other, p_other = groups[visits.group[second]], p[order[1]] * min(known, 1.0)
+        visited = any((groups[visits.group[m]].face, groups[visits.group[m]].shelf)
+                      == (places.alt_face[place], places.alt_shelf[place]) for m in mine)  # fmt: skip
+        if visited or not places.p_alt[place] > p_other:
+            columns["alt_face"][place], columns["alt_shelf"][place] = other.face, other.shelf
+            columns["alt_offset_m"][place], columns["p_alt"][place] = visits.offset_m[second], p_other
     return dataclasses.replace(places, **columns), changed
 
 
@@ -118,7 +133,7 @@ def _visit(block: Block, scores: Scores, places: Places, groups: list[ShelfGroup
             float(places.offset_m[place]) if face == places.face[place] else float(block.fits.offset_m[y])
         )
         at = number.get((face, boards.at(face, int(block.hypotheses.level[y]), offset)), -1)
-        if place >= 0 and at >= 0:
+        if place >= 0 and at >= 0 and places.cells[place] >= FEW_CELLS:
             rows.append((place, at, int(y)))
     table = np.array(rows, np.int64).reshape(-1, 3)
     several = np.bincount(table[:, 0], minlength=len(places.tag))[table[:, 0]] > 1

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.kernels import SCALE_PRIOR, STUDENT_NU
-from localization.shelf_kernels import LEAST_COSINE, fields_at, pursue, scattered_profile
+from localization.shelf_kernels import LEAST_FIELD, fields_at, pursue, scattered_profile
 from localization.shelf_scan import ShelfScan
 
 Floats = npt.NDArray[np.float64]
@@ -42,6 +42,8 @@ FIRST_SITES, FIRST_ROUNDS = 2, 3
 UPRIGHT_M, UPRIGHT_GAIN = 0.1, 10.0
 #: Two scatterers nearer than this along the shelf are told apart badly.
 APART_M, NEAR_SHARE = 0.05, 0.3
+#: Fields of so many readings and points are held at once.
+MOST_FIELDS = 2_000_000
 #: Weight of "no scatterer" in witnesses: strengths are drawn to none.
 RIDGE = 4.0
 #: Gauss-Newton rounds after each change; a step moves a strength by at most this.
@@ -110,10 +112,9 @@ class ShelfFit:
         scan = self.scan
         along = np.arange(scan.from_m - BEYOND_M, scan.to_m + BEYOND_M, SITE_STEP_M)
         grid = np.array([(a, b, scan.height_m) for a in along for b in SITE_DEPTHS_M])
-        field = self.fields(grid)
         for number in range(MOST_SITES):
             first = number < FIRST_SITES
-            if not self._add(grid, field, -np.inf if first else LEAST_GAIN):
+            if not self._add(grid, -np.inf if first else LEAST_GAIN):
                 break
             for turn in range(FIRST_ROUNDS if first else 1):
                 self.strengthen()
@@ -144,8 +145,8 @@ class ShelfFit:
         scan, spots = self.scan, self._spots()[self.owner]
         du, dh, dz = spots[:, 0] - scan.u, -(scan.h + spots[:, 1]), spots[:, 2] - scan.z
         d = np.sqrt(du * du + dh * dh + dz * dz) + 1e-9
-        cosine = np.maximum((scan.look * np.stack([du, dh, dz], axis=1)).sum(axis=1) / d, LEAST_COSINE)
-        direct = cosine**scan.exponent / d * np.exp(-1j * scan.k * d)
+        cosine = np.maximum((scan.look * np.stack([du, dh, dz], axis=1)).sum(axis=1) / d, 1e-3)
+        direct = np.maximum(cosine**scan.exponent, LEAST_FIELD) / d * np.exp(-1j * scan.k * d)
         way = np.sqrt(((spots[:, None] - self.sites.place) ** 2).sum(axis=2))
         return direct, self.field * np.exp(-1j * scan.k[:, None] * way)
 
@@ -199,25 +200,31 @@ class ShelfFit:
             out[:, column] -= mean[group]
         return out
 
-    def _add(self, grid: Floats, field: Complex, least: float) -> bool:
+    def _add(self, grid: Floats, least: float, wide: bool = True) -> bool:
+        """Add the scatterer of the grid that explains most; ``wide``: anywhere, and sooner at the shelf's ends."""
         scan = self.scan
         direct, share = self.shares()
         model = direct + share @ self.sites.rho
         residual = self.residual(model)
-        gain = np.zeros(len(grid))
-        pursue(
-            scan.start, scan.group, self.groups, scan.k, scan.fold, self.robust(residual), residual, model,
-            self._spots(), grid, field, RIDGE, gain,
-        )  # fmt: skip
-        ends = np.minimum(np.abs(grid[:, 0] - scan.from_m), np.abs(grid[:, 0] - scan.to_m))
-        gain += UPRIGHT_GAIN * (ends < UPRIGHT_M)
+        gain, weight, spots = np.zeros(len(grid)), self.robust(residual), self._spots()
+        # A stretch of the grid at once: a long shelf's fields would not fit.
+        most = max(MOST_FIELDS // max(len(scan.u), 1), 1)
+        for first in range(0, len(grid), most):
+            part = grid[first : first + most]
+            pursue(
+                scan.start, scan.group, self.groups, scan.k, scan.fold, weight, residual, model, spots, part,
+                self.fields(part), RIDGE, gain[first : first + most],
+            )  # fmt: skip
+        if wide:
+            ends = np.minimum(np.abs(grid[:, 0] - scan.from_m), np.abs(grid[:, 0] - scan.to_m))
+            gain += UPRIGHT_GAIN * (ends < UPRIGHT_M)
         for known in self.sites.place[:, 0]:
             gain *= np.where(np.abs(grid[:, 0] - known) < APART_M, NEAR_SHARE, 1.0)
         best = int(gain.argmax())
         if gain[best] < least:
             return False
         self.sites = Sites(np.vstack([self.sites.place, grid[best]]), np.append(self.sites.rho, 0.0))
-        self.field = np.concatenate([self.field, field[:, best : best + 1]], axis=1)
+        self.field = np.concatenate([self.field, self.fields(grid[best : best + 1])], axis=1)
         return True
 
     def _settle(self) -> None:
@@ -229,8 +236,8 @@ class ShelfFit:
             self.sites = Sites(self.sites.place[1:], self.sites.rho[1:])
             self.field = self.field[:, 1:]
             grid = place + moves
-            self._add(grid, self.fields(grid), -np.inf)
-            self.sites.rho[-1] = rho
+            self._add(grid, -np.inf, wide=False)
+            self.sites = Sites(self.sites.place, np.append(self.sites.rho[:-1], rho))
             self.strengthen()
 
     def profile(self, first_m: Floats, step_m: float, count: int) -> Floats:
@@ -242,7 +249,7 @@ class ShelfFit:
         x = low + step_m * np.arange(number)
         spots = np.stack([x, np.zeros(number), np.full(number, scan.height_m)], axis=1)
         way = np.sqrt(((spots[:, None] - sites.place) ** 2).sum(axis=2))
-        angle = self.waves[:, None, None] * way.T
+        angle = self.waves[:, None, None] * np.ascontiguousarray(way.T)
         link_re, link_im = np.cos(angle).astype(np.float32), -np.sin(angle).astype(np.float32)
         out = np.zeros((len(scan), count))
         scattered_profile(
@@ -262,7 +269,7 @@ class ShelfFit:
             self.log_likelihood = self.profile(first, STEP_M, len(self.x)) + self.log_prior
             best = self.x[self.log_likelihood.argmax(axis=1)]
         else:
-            half = round(reach_m / STEP_M)
+            half = min(round(reach_m / STEP_M), (len(self.x) - 1) // 2)
             middle = np.clip(
                 np.round((self.offset_m - self.x[0]) / STEP_M).astype(np.int64), half, len(self.x) - 1 - half
             )

@@ -1,7 +1,8 @@
 """A shelf's tags with their joint fit, and whether the fit is to be believed.
 
-Whether it is, tags judge that did not take part: scatterers are fitted to half of a shelf's tags, and must make the
-phases of the other half likelier. A shelf where they do not keeps its tags where each was placed by itself.
+Whether it is, tags judge that did not take part: the scatterers' strengths are fitted anew to half of a shelf's tags,
+and must make the phases of the other half likelier. A shelf where they do not keeps its tags where each was placed by
+itself.
 """
 
 from __future__ import annotations
@@ -82,10 +83,10 @@ def _way(block: Block, chosen: Ints) -> float:
     """Return the mean sign of the antennas' travel along the face while these candidates were heard."""
     rows = rows_of(block.candidates.start, chosen)
     look, obs = block.observations, block.candidates.observation[rows]
-    order = np.argsort(look.t[obs])
+    order = np.lexsort((look.t[obs], look.antenna[obs]))
     step, gone = np.diff(block.candidates.u[rows][order]), np.diff(look.way_m[obs][order])
-    near = (gone > 0.0) & (gone < 0.1)
-    return float(np.sign(step[near]).mean()) if near.any() else 0.0
+    near = (gone > 0.0) & (gone < 0.1) & (np.diff(look.antenna[obs][order]) == 0)
+    return float(np.clip(step[near].sum() / gone[near].sum(), -1.0, 1.0)) if near.any() else 0.0
 
 
 def log_prior(block: Block, chosen: Ints, scan: ShelfScan) -> Floats:

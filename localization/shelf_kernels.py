@@ -24,8 +24,8 @@ Floats32 = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex128]
 Ints = npt.NDArray[np.int64]
 
-#: The antenna's field does not fall below this share: beyond the main lobe there are side lobes.
-LEAST_COSINE = 0.05
+#: The antenna's field does not fall below this share of its largest: beyond the main lobe there are side lobes.
+LEAST_FIELD = 0.05
 #: The field's amplitude is computed at every so many offsets.
 AMPLITUDE_STEP = 4
 #: Steps of the robust mean of a group's phases.
@@ -33,10 +33,15 @@ MEAN_STEPS = 2
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def pattern(cosine: float, exponent: float) -> float:
+    """Return an antenna's field off its boresight, as a share of that on it."""
+    return max(math.exp(exponent * math.log(max(cosine, 1e-3))), LEAST_FIELD)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _field(du: float, dh: float, dz: float, look: Floats, k: float, exponent: float) -> complex:
     d = math.sqrt(du * du + dh * dh + dz * dz) + 1e-9
-    cosine = max((du * look[0] + dh * look[1] + dz * look[2]) / d, LEAST_COSINE)
-    gain = math.exp(exponent * math.log(cosine)) / d
+    gain = pattern((du * look[0] + dh * look[1] + dz * look[2]) / d, exponent) / d
     return complex(gain * math.cos(k * d), -gain * math.sin(k * d))
 
 
@@ -203,8 +208,8 @@ def scattered_profile(
                 end = min(j + AMPLITUDE_STEP, number)
                 along = x_first[t] - u[i] + x_step * (0.5 * (j + end - 1))
                 d = math.sqrt(along * along + across)
-                cosine = max((along * look[i, 0] - out_of * look[i, 1] + up * look[i, 2]) / d, LEAST_COSINE)
-                amplitude = np.float32(math.exp(exponent[i] * math.log(cosine)) / d)
+                cosine = (along * look[i, 0] - out_of * look[i, 1] + up * look[i, 2]) / d
+                amplitude = np.float32(pattern(cosine, exponent[i]) / d)
                 for n in range(j, end):
                     row_re[n] = amplitude
             for j in range(number):

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.kernels import STUDENT_NU
-from localization.shelf_kernels import AMPLITUDE_STEP, LEAST_COSINE, MEAN_STEPS
+from localization.shelf_kernels import AMPLITUDE_STEP, LEAST_FIELD, MEAN_STEPS
 
 Floats = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
@@ -19,8 +19,9 @@ def fields_at(
     """Return the field of every antenna place at every point, shape (n, q)."""
     gap = np.stack([place[:, 0] - u[:, None], -(h[:, None] + place[:, 1]), place[:, 2] - z[:, None]], axis=2)
     d = np.sqrt((gap**2).sum(axis=2)) + 1e-9
-    cosine = np.maximum((gap * look[:, None]).sum(axis=2) / d, LEAST_COSINE)
-    return np.asarray(cosine ** exponent[:, None] / d * np.exp(-1j * k[:, None] * d), np.complex128)
+    cosine = np.maximum((gap * look[:, None]).sum(axis=2) / d, 1e-3)
+    gain = np.maximum(cosine ** exponent[:, None], LEAST_FIELD)
+    return np.asarray(gain / d * np.exp(-1j * k[:, None] * d), np.complex128)
 
 
 def pursue(

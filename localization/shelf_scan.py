@@ -135,7 +135,9 @@ def scan_of(block: Block, chosen: Ints, board: Shelf) -> ShelfScan:
         fold=fold,
         phase=np.nan_to_num(phase),
         weight=np.where(np.isfinite(phase), weight[rows], 0.0),
-        group=np.unique(owner * 4096 + candidates.group[rows], return_inverse=True)[1].astype(np.int64),
+        group=np.unique(owner * (candidates.group.max() + 1) + candidates.group[rows], return_inverse=True)[
+            1
+        ].astype(np.int64),
         from_m=board.from_m,
         to_m=board.to_m,
         height_m=tag_height(board.board_z_m, board.clear_m),

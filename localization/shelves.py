@@ -32,7 +32,7 @@ DOUBT_AHEAD, ROUGH_RAD, DOUBT_POWER, ASTRAY_M = (2.2, 4.5), (0.4, 0.6), 2.5, 0.4
 APART_M, LEFT_OUT = (0.1, 0.3), (0.05, 0.2)
 #: What a tag is pulled by though its shelf's scatterers are known, as a share of the wavelengths that its shelf's tags
 #: have left (alike on simulated shelves of any metal and coupling: 2.0 to 2.4), and what stays whatever the fit says.
-JOINT_PULL_SHARE, TAG_SIGMA_M = 2.4, 0.003
+JOINT_PULL_SHARE, TAG_SIGMA_M = 2.2, 0.003
 #: Peaks nearer than this are one place.
 ONE_PLACE_M = 0.05
 
@@ -102,8 +102,10 @@ def _placed(block: Block, cleared: Observations, places: Places, believed: list[
         fits, variance=variance, scale_rad=scale, cells=cells, offset_m=where, peak_share=peak, other_m=second
     )
     k = np.maximum.reduceat(cleared.wavenumber[observed], candidates.start[:-1])[owner]
-    columns = {name: getattr(places, name).copy() for name in ("offset_m", "sigma_m", "scale_rad", "quality")}
+    names = ("offset_m", "sigma_m", "scale_rad", "quality", "cells")
+    columns = {name: getattr(places, name).copy() for name in names}
     columns["offset_m"][members] = offset
+    columns["cells"][members] = cells[chosen]
     columns["sigma_m"][members] = _sigma(now, k, believed, chosen)
     columns["scale_rad"][members] = scale[chosen]
     explained, enough = np.exp(-0.5 * scale[chosen] ** 2), cells[chosen] / (cells[chosen] + 5.0)
@@ -118,9 +120,11 @@ def _sigma(fits: Fits, wavenumber: Floats, believed: list[ShelfGroup], chosen: I
     phases as one and shows in no residual of its own, but is as strong as what all the shelf's tags have left.
     """
     size = [len(group.members) for group in believed]
-    usual = np.repeat(
-        [float(np.median(fits.scale_rad[part])) for part in np.split(chosen, np.cumsum(size)[:-1])], size
-    )
+    # A phase a group, an offset, a depth and a height were fitted to those cells.
+    spent = np.concatenate([groups_of(group.fit.scan) for group in believed]) + 3.0
+    free = np.maximum(fits.cells[chosen] - spent, 0.25 * fits.cells[chosen])
+    left = fits.scale_rad[chosen] * np.sqrt(fits.cells[chosen] / np.maximum(free, 1.0))
+    usual = np.repeat([float(np.median(part)) for part in np.split(left, np.cumsum(size)[:-1])], size)
     few = fits.cells[chosen] / np.maximum(fits.cells[chosen] - 3.0, 0.5)
     pull = JOINT_PULL_SHARE * usual / wavenumber[chosen]
     own = fits.variance[chosen] * few + TAG_SIGMA_M**2 + pull**2

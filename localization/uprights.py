@@ -4,8 +4,9 @@ Where everything is off together along a face (the reader's clock against the ba
 ahead of their mounts, the survey against the odometry), no tag can tell. But the scatterers of a shelf are found in
 the same frame as its tags, and the strongest are the uprights at its ends, whose places the plan knows. How far beyond
 its end an upright seems to stand is not known, but it is as far to the right at the right end as to the left at the
-left one, so that the mean of both is the run's own error. A shelf tells it to some 2 cm, all shelves of a run to
-millimetres.
+left one, so that the mean of both is the run's own error. A shelf tells it to some 2 cm, the shelves
+of a run's first block (some 2,000 tags) to half a centimetre; faces of other blocks get its part along the robot's
+way alone.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ Ints = npt.NDArray[np.int64]
 NEAR_M, LEAST_STRENGTH = 0.13, 0.08
 #: Fewer shelves do not tell.
 FEWEST_SHELVES = 4
+#: A run that uprights put farther off than this is not moved.
+FARTHEST_M = 0.08
 #: A shelf's word scatters by at least this; and all of them together are no better than this, as uprights differ.
 SHELF_SIGMA_M, FLOOR_M = 0.01, 0.004
 #: How far a face may be off by itself.
@@ -63,12 +66,6 @@ class Pinned:
         return frames.moved_along(self.face_m), replace(mounts, position_m=position)
 
     @property
-    def left_m(self) -> Floats:
-        """What each face's places may still be off by, shape (f,)."""
-        stays = 0.0 if self.worth_it else np.abs(self.ahead_m) + np.abs(self.face_m)
-        return np.hypot(self.sigma_m, stays)
-
-    @property
     def worth_it(self) -> bool:
         """Whether anything is moved that matters."""
         told = np.isfinite(self.sigma_m)
@@ -87,7 +84,7 @@ def pin(block: Block, groups: tuple[ShelfGroup, ...], prior_sigma_m: Floats) -> 
     Returns
     -------
     Pinned or None
-        None: too few shelves showed both their uprights.
+        None: too few shelves showed both their uprights, or these are too far off to be sure that they are uprights.
     """
     rows = [(group.face, *_word(block, group)) for group in groups if group.believed]
     table = np.array([row for row in rows if np.isfinite(row[1])], np.float64).reshape(-1, 3)
@@ -97,7 +94,10 @@ def pin(block: Block, groups: tuple[ShelfGroup, ...], prior_sigma_m: Floats) -> 
     spread = 1.4826 * float(np.median(np.abs(shift - np.median(shift))))
     sigma = max(spread, SHELF_SIGMA_M)
     number = len(prior_sigma_m)
-    ahead_sigma = float(np.median(prior_sigma_m[np.unique(face)]))
+    if abs(float(np.median(shift))) > FARTHEST_M:
+        # Near the end of what is taken for an upright, it is not known whether these are uprights.
+        return None
+    ahead_sigma = max(float(np.median(prior_sigma_m[np.unique(face)])), 1e-3)
     design = np.zeros((len(face), number + 1))
     design[:, 0] = way
     design[np.arange(len(face)), face + 1] = 1.0

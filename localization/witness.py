@@ -76,9 +76,9 @@ def witness(
     progress : callable(share, text), optional
     """
     # A shared error of zero: what is left of sigma_along_m is the tag's own error and its poses'.
-    fitted = Localizer(plan, calibration=Calibration(sigma_m=0.0), jobs=jobs, labels=False).fit(
-        recording, progress=progress
-    )
+    fitted = Localizer(
+        plan, calibration=Calibration(sigma_m=0.0), jobs=jobs, labels=False, without=("uprights",)
+    ).fit(recording, progress=progress)
     positions = fitted.localization_.positions
     known = np.array([face is not None for face in positions.face_id], np.bool_) & positions.placed
     # A label that could not be fitted where the plan has it is no reference: placed as a book it says nothing.

@@ -74,7 +74,7 @@ class TagLooker:
         self._frames = Frames.of_plan(plan) if plan is not None and len(plan.faces) else None
         self._depth_m = self._frames.tag_depth_m if self._frames is not None else np.zeros(0)
         self._register(registration)
-        if self._frames is not None and pinned is not None and pinned.worth_it:
+        if self._frames is not None and pinned is not None:
             self._frames, self._mounts = pinned.applied(self._frames, self._mounts)
 
     def look(self, positions: Positions, epc: str, truth_xy: tuple[float, float] | None = None) -> TagView:

@@ -16,7 +16,13 @@ CHANNELS_HZ = np.array([920.625e6, 922.125e6, 924.375e6])
 
 
 def make_scan(
-    seed: int, offset_m: np.ndarray, sites: Sites, noise_rad: float = 0.2, fold: float = 2.0, each: int = 40
+    seed: int,
+    offset_m: np.ndarray,
+    sites: Sites,
+    noise_rad: float = 0.2,
+    fold: float = 2.0,
+    each: int = 40,
+    exponent: float = 1.7,
 ) -> ShelfScan:
     """Scan tags from two antennas half a metre before a shelf; the phases follow the model and have noise."""
     rng = np.random.default_rng(seed)
@@ -35,7 +41,7 @@ def make_scan(
         z=np.where(antenna == 0, 0.8, 1.3),
         look=look,
         k=k,
-        exponent=np.full(n, 1.7),
+        exponent=np.full(n, exponent),
         fold=np.full(n, fold),
         phase=np.zeros(n),
         weight=np.full(n, 0.6),
@@ -154,3 +160,11 @@ def test_offsets_are_told_finer_than_the_grid() -> None:
     scan = make_scan(6, BOOKS_M, METAL, noise_rad=0.05, each=80)
     found = fit_of(scan, BOOKS_M + 0.004).run()
     assert np.abs(found.offset_m - BOOKS_M).mean() < FINE_OFFSET_M
+
+
+def test_narrow_antennas_and_short_shelves() -> None:
+    scan = make_scan(7, BOOKS_M, METAL, exponent=10.0)
+    found = fit_of(scan, BOOKS_M + 0.005).run()
+    assert np.median(np.abs(found.offset_m - BOOKS_M)) < 0.006
+    short = dataclasses.replace(scan.select(np.arange(6)), from_m=0.32, to_m=0.38)
+    assert np.abs(fit_of(short, BOOKS_M[:6]).run().offset_m - 0.35).max() < 0.15

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from localization.calibrate import calibrate
 from localization.estimator import Localizer
 from recording import read_recording
 from sim.library import make_library
@@ -75,3 +76,12 @@ def test_bars_hold(night, found):
     local = np.abs(error - np.median(error)) < 1.645 * positions.sigma_local_m[right]
     assert 0.8 <= local.mean() <= 0.99
     assert (np.abs(error) < 1.645 * positions.sigma_along_m[right]).mean() >= 0.85
+
+
+def test_a_calibration_takes_the_late_clock_out_as_well(night):
+    recording, plan = night
+    learnt = calibrate([recording], plan, recording.truth).calibration
+    found = Localizer(plan, calibration=learnt).fit(recording)
+    assert found.pinned_ is None
+    error, _, _ = errors(found.localization_.positions, recording)
+    assert abs(np.median(error)) < 0.01
