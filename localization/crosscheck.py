@@ -42,7 +42,7 @@ SHIFT_M, BEYOND_M, END_SHARE = 0.07, 0.01, 0.1
 COARSE_M = 0.15
 #: What phases of several tags stray by together within this way of the robot is the pose's: beyond so much, as no usual
 #: pose does (simulated ones of 1 cm: 0.1 to 0.5 cm are left in the residuals), places are off by so many times that.
-TOGETHER_M, BEND_LEAST_M, BEND_SHARE = 0.04, 0.008, 8.0
+TOGETHER_M, BEND_LEAST_M, BEND_SHARE = 0.04, 0.010, 8.0
 #: Residuals (rad, for the cells less what a fit takes up) of so many tags, wide as of phases that mean nothing.
 TAKEN_CELLS, JUDGED_CELLS, MEANINGLESS_RAD = 6.0, 10.0, 0.95
 #: A tag whose phases and power differ by so many deviations is on a wrong peak or another tag's face.
