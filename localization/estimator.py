@@ -433,6 +433,13 @@ class _Work:
             shared = np.where(np.isfinite(shared), shared, pinned.sigma_m)
         return shared[places.face]
 
+    def _pinned(self, places: Places) -> npt.NDArray[np.bool_]:
+        """Tell which places are on faces whose uprights told what the run is off by."""
+        found = self.localizer.pinned_
+        if found is None:
+            return np.zeros(len(places.tag), np.bool_)
+        return np.isfinite(found.sigma_m)[places.face]
+
     def pin(self, part: Part) -> bool:
         """Learn from the uprights what the run is off by along its faces; tell whether anything was moved for it."""
         localizer = self.localizer
@@ -522,8 +529,9 @@ class _Work:
             places, said = refine_dense(observations, candidates, hypotheses, places, frames)
             notes += said
         common, local = shared_sigma(
-            observations, candidates, places, poses, self._stated(frames, places), self.centre_sigma_m
-        )
+            observations, candidates, places, poses, self._stated(frames, places), self.centre_sigma_m,
+            self._pinned(places),
+        )  # fmt: skip
         places, assumed = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local)), common
         if "crosscheck" not in localizer.without:
             found = cross_check(cleared, candidates, places, frames)

@@ -21,11 +21,13 @@ CLOCK_SIGMA_S = 0.15
 POSE_SIGMA_SHARE, POSE_SIGMA_MOST_M = 0.01, 0.05
 #: of which this share differs from one stretch of the way to the next, and so between neighbours.
 POSE_LOCAL_SHARE = 0.5
+#: Where uprights tell what the run is off by, they tell what its poses are, on the mean of the way; this share stays.
+PINNED_POSE_SHARE = 0.5
 
 
 def shared_sigma(
     observations: Observations, candidates: Candidates, places: Places, poses: Poses, stated_m: Floats,
-    centre_sigma_m: float,
+    centre_sigma_m: float, pinned: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Return what poses, clock and antenna add: what neighbours share, and what they do not; two of shape (p,)."""
     n = len(places.tag)
@@ -45,6 +47,8 @@ def shared_sigma(
     unstated = np.where(np.isfinite(stated), 0.0, np.minimum(POSE_SIGMA_SHARE * gone, POSE_SIGMA_MOST_M))
     local = POSE_LOCAL_SHARE * unstated
     pose = np.where(np.isfinite(stated), stated, 0.0)
+    if pinned is not None:
+        pose = pose * np.where(pinned, PINNED_POSE_SHARE, 1.0)
     clock = CLOCK_SIGMA_S * np.minimum(speed, 1.0)
     assumed = np.sqrt(centre_sigma_m**2 + clock**2 + unstated**2)
     return np.hypot(np.where(np.isfinite(stated_m), stated_m, assumed), pose), local
