@@ -7,6 +7,7 @@ itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,27 +45,15 @@ class ShelfGroup:
     way: float
 
 
-def group_shelves(
-    block: Block, places: Places, before: list[ShelfGroup], only: set[int] | None
-) -> list[ShelfGroup]:
-    """Fit every shelf with enough tags.
-
-    Parameters
-    ----------
-    before : list of ShelfGroup
-        Of an earlier round: those whose number is not in ``only`` are kept, the others fitted anew.
-    only : set of int or None
-        None: fit all.
-    """
+def group_shelves(block: Block, places: Places, kept: Sequence[ShelfGroup] = ()) -> list[ShelfGroup]:
+    """Fit every shelf with enough tags but those ``kept`` from an earlier round."""
     found: list[ShelfGroup] = []
-    kept = {
-        (group.face, group.shelf): group for n, group in enumerate(before) if only is None or n not in only
-    }
+    known = {(group.face, group.shelf): group for group in kept}
     usable = (places.cells >= FEW_CELLS) & (places.shelf >= 0)
     keys = set(zip(places.face[usable].tolist(), places.shelf[usable].tolist(), strict=True))
     for face, shelf in sorted(keys):
-        if (face, shelf) in kept:
-            found.append(kept[face, shelf])
+        if (face, shelf) in known:
+            found.append(known[face, shelf])
             continue
         members = np.flatnonzero(usable & (places.face == face) & (places.shelf == shelf))
         if len(members) >= FEWEST_TAGS:

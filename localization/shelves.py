@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 #: Between a tag's best peak and its second, log-likelihood counts for so much, as what is left of phases is still
-#: correlated (simulated shelves: a third of tags with less than 1 between them were wrong, an eighth with 3).
+#: correlated (set on simulated shelves).
 PEAK_SHARE = 0.55
 #: How far ahead of second peaks (log-likelihood, median over its tags) a shelf's fit is in doubt as a whole: where its
 #: phases (taken once) are left with little, and with much; and how steeply that ends. A tag of a shelf that was fitted
@@ -31,7 +31,7 @@ DOUBT_AHEAD, ROUGH_RAD, DOUBT_POWER, ASTRAY_M = (2.2, 4.5), (0.4, 0.6), 2.5, 0.4
 #: A tag's second peak is so far off at least and at most; a chance of it that a bar leaves out, or reaches in full.
 APART_M, LEFT_OUT = (0.1, 0.3), (0.05, 0.2)
 #: What a tag is pulled by though its shelf's scatterers are known, as a share of the wavelengths that its shelf's tags
-#: have left (alike on simulated shelves of any metal and coupling: 2.0 to 2.4), and what stays whatever the fit says.
+#: have left (set on simulated shelves of several metals and couplings), and what stays whatever the fit says.
 JOINT_PULL_SHARE, TAG_SIGMA_M = 2.2, 0.003
 #: Peaks nearer than this are one place.
 ONE_PLACE_M = 0.05
@@ -56,13 +56,15 @@ class Refined:
 
 def refine_shelves(block: Block, scores: Scores, places: Places) -> Refined:
     """Fit every shelf with enough tags, and place its tags anew where the fit is believed."""
-    groups = group_shelves(block, places, [], None)
+    groups = group_shelves(block, places)
     believed = [group for group in groups if group.believed]
     if not believed:
         return Refined(places, block.observations, tuple(groups))
     places, changed = choose_shelves(block, scores, places, believed)
     if changed:
-        groups = group_shelves(block, places, believed, changed)
+        left_or_joined = {(believed[n].face, believed[n].shelf) for n in changed}
+        kept = [group for group in groups if (group.face, group.shelf) not in left_or_joined]
+        groups = group_shelves(block, places, kept)
         believed = [group for group in groups if group.believed]
     phase = block.observations.phase_rad.copy()
     for group in believed:

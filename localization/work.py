@@ -1,0 +1,299 @@
+"""The steps of one block of tags, from readings to places, with what all blocks of a run share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from localization.cells import Rows
+from localization.crosscheck import cross_check, widened, without_meaningless
+from localization.dense import refine_dense
+from localization.differences import place_by_differences
+from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
+from localization.labels import label_shelves
+from localization.listening import Listening
+from localization.observations import Mounts, Observations, observe
+from localization.oddity_traits import foreign_tags, traits_of
+from localization.output import (
+    Part,
+)
+from localization.passes import join_passes
+from localization.placing import Places, RunLaw, Scores, distances, place, place_by_rssi, score
+from localization.profile import Fits, Hypotheses, Image, fit, image, make_hypotheses, weigh
+from localization.registration import Registration, register, sample_of, with_known
+from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
+from localization.shelf_scan import Block
+from localization.shelves import refine_shelves
+from localization.signal_model import CORRELATION_M
+from localization.source import Source, readings_of
+from localization.tag_order import tags_along_faces
+from localization.thermal import refine_thermal
+from localization.uprights import pin
+from recording import Readings, Recording
+
+if TYPE_CHECKING:
+    from localization.estimator import Localizer
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+#: How often the first block is fitted anew with the read rate it taught.
+RELEARN = 2
+
+
+class Work:
+    """The steps of one block, with what all blocks share: mounts and faces as the run has shown them so far."""
+
+    def __init__(
+        self,
+        localizer: Localizer,
+        recording: Recording,
+        source: Source,
+        mounts: Mounts,
+        way: Floats,
+        latency_ns: int,
+    ) -> None:
+        self.localizer = localizer
+        self.recording = recording
+        self.source = source
+        self.mounts = mounts
+        self.way = way
+        self.latency_ns = latency_ns
+        plan = localizer.plan
+        self._frames = Frames.of_plan(plan) if plan is not None and len(plan.faces) else None
+        self._known_depth_m: Floats | None = None
+        if self._frames is not None and localizer.calibration.face_depth_m:
+            known = localizer.calibration.face_depth_m
+            self._known_depth_m = np.array([known.get(name or "", np.nan) for name in self._frames.ids])
+            self._frames = self._frames.moved_back(self._known_depth_m)
+        self.listening: Listening | None = None
+        self.centre_sigma_m = CENTRE_SIGMA_M
+        self.foreign = foreign_tags(source.tags)
+
+    def frames(self, observations: Observations | None) -> Frames:
+        """Return the plan's faces where the run has them; without a plan, planes beside the track."""
+        if self._frames is None:
+            assert observations is not None
+            return frames_beside_track(observations)
+        return self._frames
+
+    @property
+    def ids(self) -> tuple[str | None, ...]:
+        """Ids of the plan's faces; none without a plan."""
+        return () if self._frames is None else self._frames.ids
+
+    def register(self) -> Registration | None:
+        """Learn from some of the tags how the run lies to the plan, and take faces and antennas so from here on."""
+        if self._frames is None or self.localizer.plan is None:
+            return None
+        found = None
+        if "registration" not in self.localizer.without:
+            chosen = self.source.taken(*sample_of(self.source.counts))
+            found = register(self.observe(chosen), self._frames, jobs=self.localizer.jobs)
+        if found is not None:
+            self.mounts = found.mounts(self.mounts)
+            self.centre_sigma_m = found.centre_sigma(CENTRE_SIGMA_M)
+        if self._known_depth_m is not None:
+            found = with_known(found, self._known_depth_m)
+        if found is not None:
+            self._frames = found.frames(Frames.of_plan(self.localizer.plan))
+        self._listen()
+        return found
+
+    def _listen(self) -> None:
+        """Map from where the antennas listened, mounts and faces as they are taken now."""
+        assert self._frames is not None
+        self.listening = Listening.of(
+            self.recording,
+            self._frames,
+            self.mounts,
+            self.latency_ns,
+            self.localizer.jobs,
+            self.source.hearing,
+        )
+
+    def observe(self, rows: Rows) -> Observations:
+        """Turn readings, sorted by tag, into observations."""
+        return self._observe(readings_of(self.source.tags, rows), np.arange(len(rows)))
+
+    def _observe(self, readings: Readings, rows: Ints) -> Observations:
+        return observe(
+            readings,
+            rows,
+            self.recording.poses,
+            self.way,
+            self.mounts,
+            self.localizer.ambiguity_.doubled,
+            self.localizer.delays_m_,
+            self.latency_ns,
+        )
+
+    def labels(self) -> tuple[Callable[[Ints], Observations], Readings]:
+        """Return what ``use_labels`` needs: the readings of the plan's shelf labels, and how to observe those."""
+        assert self.localizer.plan is not None
+        known = label_shelves(self.localizer.plan)
+        labels = [number for number, epc in enumerate(self.source.tags) if epc in known]
+        tags = np.array([number for number in labels if self.source.counts[number]], np.int64)
+        readings = readings_of(self.source.tags, self.source.taken(tags, np.ones(len(tags), np.int64)))
+        return (lambda rows: self._observe(readings, rows)), readings
+
+    def _stated(self, frames: Frames, places: Places) -> Floats:
+        """Return the error that the calibration says each place shares with its neighbours; NaN: it says nothing."""
+        calibration, run_id = self.localizer.calibration, self.recording.info.run_id
+        shared = np.array([calibration.shared_m(name, run_id) for name in frames.ids], np.float64)
+        pinned = self.localizer.pinned_
+        if pinned is not None:
+            shared = np.where(np.isfinite(shared), shared, pinned.sigma_m)
+        return shared[places.face]
+
+    def _pinned(self, places: Places) -> npt.NDArray[np.bool_]:
+        """Tell which places are on faces whose uprights told what the run is off by."""
+        found = self.localizer.pinned_
+        if found is None:
+            return np.zeros(len(places.tag), np.bool_)
+        return np.isfinite(found.sigma_m)[places.face]
+
+    def pin(self, part: Part) -> bool:
+        """Learn from the uprights what the run is off by along its faces; tell whether anything was moved for it."""
+        localizer = self.localizer
+        if self._frames is None or localizer.pinned_ is not None or "uprights" in localizer.without:
+            return False
+        told = localizer.calibration
+        if told.face_shift_m or told.phase_centre_m or told.latency_s or part.block is None:
+            # A calibration was learnt without the uprights, and says what they would.
+            return False
+        sigma = np.full(len(self._frames.ids), np.nan)
+        for face in np.unique(part.places.face):
+            sigma[face] = np.median(part.assumed_m[part.places.face == face])
+        found = pin(part.block, part.groups, sigma)
+        if found is None or not found.worth_it:
+            return False
+        localizer.pinned_ = found
+        self._frames, self.mounts = found.applied(self._frames, self.mounts)
+        self._listen()
+        return True
+
+    def order(self) -> Ints:
+        """Return the tags in the order they are handled: those of one shelf together, where there are faces."""
+        if self._frames is None:
+            return np.arange(len(self.source.tags))
+        t, antenna = self.source.loudest()
+        return tags_along_faces(t - self.latency_ns, antenna, self.recording.poses, self._frames, self.mounts)
+
+    def block(self, tags: Ints) -> Part:
+        """Place some tags, all steps one after the other."""
+        localizer, poses = self.localizer, self.recording.poses
+        observations = self.observe(self.source.of(tags))
+        frames = self.frames(observations)
+        candidates = find_candidates(observations, frames, CORRELATION_M)
+        if len(candidates.tag) == 0:
+            # Nothing here was heard before any face: a dock, a trolley in the corridor.
+            none, nowhere = np.zeros(0), Places.empty()
+            alone = (observations, candidates)
+            traits = traits_of(observations, candidates, alone, None, nowhere, frames, self.foreign)
+            return Part(frames, observations, candidates, nowhere, none, localizer.law_, [], traits)
+        hypotheses = make_hypotheses(candidates, frames)
+        weight = weigh(observations, candidates)
+        law = localizer.law_
+        # The first block teaches the run's laws, and is then fitted anew with them.
+        seen = image(observations, candidates, hypotheses, frames, weight)
+        fits, scores, law = self._fit(observations, candidates, hypotheses, seen, frames, weight, law, None)
+        if localizer.law_ is None and self.listening is not None:
+            for _ in range(RELEARN):
+                fits, scores, law = self._fit(
+                    observations, candidates, hypotheses, seen, frames, weight, law, fits
+                )
+        places = place(observations, candidates, hypotheses, fits, scores, frames)
+        alike = (observations, candidates)
+        if "passes" not in localizer.without:
+            joint, split, any_joined = join_passes(
+                observations,
+                candidates,
+                places.candidate,
+                places.offset_m,
+                distances(candidates, places),
+                weight,
+            )
+            if any_joined:
+                alike = (joint, split)
+                seen = image(joint, split, hypotheses, frames, weigh(joint, split))
+                fits, scores, law = self._fit(
+                    joint, split, hypotheses, seen, frames, weigh(joint, split), law, None
+                )
+                places = place(joint, split, hypotheses, fits, scores, frames)
+        notes: list[str] = []
+        if "crosscheck" not in localizer.without:
+            places, notes = without_meaningless(places)
+        places = place_by_rssi(observations, candidates, places, frames)
+        cleared, shelved, groups, single = observations, None, (), places
+        if "shelves" not in localizer.without:
+            shelved = Block.of(*alike, hypotheses, fits, frames, weigh(*alike), self.mounts)
+            refined = refine_shelves(shelved, scores, places)
+            places, groups = refined.places, refined.groups
+            scattered = refined.observations.phase_rad - alike[0].phase_rad
+            cleared = dataclasses.replace(observations, phase_rad=observations.phase_rad + scattered)
+        if "differences" not in localizer.without:
+            places = place_by_differences(cleared, candidates, places, weight)
+            if any(group.believed for group in groups):
+                # What is unusual is looked for where every tag was placed without its shelf.
+                single = place_by_differences(observations, candidates, single, weight)
+        if "thermal" not in localizer.without:
+            places = refine_thermal(cleared, candidates, hypotheses, places, frames)
+        if "scatterers" not in localizer.without:
+            places, said = refine_dense(observations, candidates, hypotheses, places, frames)
+            notes += said
+        common, local = shared_sigma(
+            observations, candidates, places, poses, self._stated(frames, places), self.centre_sigma_m,
+            self._pinned(places),
+        )  # fmt: skip
+        places, assumed = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local)), common
+        if "crosscheck" not in localizer.without:
+            found = cross_check(cleared, candidates, places, frames)
+            places, common = widened(places, common, found)
+            notes += found.notes
+        return Part(
+            frames=frames,
+            observations=observations,
+            candidates=candidates,
+            places=places,
+            common_m=common,
+            law=law,
+            notes=notes,
+            traits=traits_of(
+                observations,
+                candidates,
+                alike,
+                hypotheses,
+                single if groups else places,
+                frames,
+                self.foreign,
+            ),
+            block=shelved,
+            groups=groups,
+            assumed_m=assumed,
+        )
+
+    def _fit(
+        self,
+        observations: Observations,
+        candidates: Candidates,
+        hypotheses: Hypotheses,
+        seen: Image,
+        frames: Frames,
+        weight: Floats,
+        law: RunLaw | None,
+        before: Fits | None,
+    ) -> tuple[Fits, Scores, RunLaw]:
+        fits = fit(
+            observations, candidates, hypotheses, seen, frames, weight, self.mounts, self.listening,
+            law.rate if law is not None and "footprint" not in self.localizer.without else None, before,
+        )  # fmt: skip
+        scores, learnt = score(
+            observations, candidates, hypotheses, fits, self.mounts, weight, self.localizer.law_, frames,
+            self.listening,
+        )  # fmt: skip
+        return fits, scores, learnt
