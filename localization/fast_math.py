@@ -75,3 +75,21 @@ def sine_cosine(turns: float) -> tuple[float, float]:
     c = c * q - 1 / 2
     c = 1.0 + q * c
     return 2.0 * s * c, 1.0 - 2.0 * s * s
+
+
+@nb.njit(inline="always", error_model="numpy", fastmath=True)
+def exp2_single(x: float | Single) -> Single:
+    """Return two to the power of a number in [-126, 126], relative error below 3e-7.
+
+    The whole part goes to the exponent's bits; of the rest in [-1/2, 1/2) the series of exp(x ln 2).
+    """
+    whole = np.float32(math.floor(np.float32(x) + np.float32(0.5)))
+    f = np.float32(x) - whole
+    p = np.float32(1.5403530e-4) * f + np.float32(1.3333558e-3)
+    p = p * f + np.float32(9.6181291e-3)
+    p = p * f + np.float32(5.5504109e-2)
+    p = p * f + np.float32(0.24022651)
+    p = p * f + np.float32(0.69314718)
+    p = p * f + _ONE
+    bits = np.int32((np.int32(whole) + np.int32(127)) << np.int32(23))
+    return np.float32(p * bits.view(np.float32))

@@ -144,7 +144,8 @@ def _visit(block: Block, scores: Scores, places: Places, groups: list[ShelfGroup
         group = groups[at]
         chosen = owner[table[mine, 2]]
         scan = scan_of(block, chosen, block.board(group.face, group.shelf))
-        fit = ShelfFit(scan, block.fits.offset_m[table[mine, 2]], log_prior(block, chosen, scan), SLACK_M)
+        kind = type(group.fit)
+        fit = kind(scan, block.fits.offset_m[table[mine, 2]], log_prior(block, chosen, scan), SLACK_M)
         fit.give(group.fit.sites)
         fit.scale_rad = np.full(len(scan), VISITOR_RAD)
         for _ in range(2):

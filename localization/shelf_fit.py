@@ -14,6 +14,7 @@ answer grows less than the power it gets.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -95,6 +96,7 @@ class ShelfFit:
 
     def __init__(self, scan: ShelfScan, offset_m: Floats, log_prior: Floats, slack_m: float) -> None:
         self.scan = scan
+        self.slack_m = slack_m
         self.offset_m = offset_m.astype(np.float64)
         self.x = offsets_of(scan, slack_m)
         self.log_prior = log_prior
@@ -107,7 +109,7 @@ class ShelfFit:
         self.waves = np.asarray(waves, np.float64)
         self.log_likelihood = np.zeros((len(scan), len(self.x)))
 
-    def run(self) -> ShelfFit:
+    def run(self) -> Self:
         """Add scatterers while they explain anything, then settle them."""
         scan = self.scan
         along = np.arange(scan.from_m - BEYOND_M, scan.to_m + BEYOND_M, SITE_STEP_M)
@@ -124,6 +126,10 @@ class ShelfFit:
         self.search()
         self.strengthen()
         return self
+
+    def some(self, tags: Ints) -> Self:
+        """Return a fit of some of the tags, from where they are, that knows no scatterers."""
+        return type(self)(self.scan.select(tags), self.offset_m[tags], self.log_prior[tags], self.slack_m)
 
     def fields(self, place: Floats) -> Complex:
         """Return the field at some points, shape (n, q)."""

@@ -45,8 +45,10 @@ class ShelfGroup:
     way: float
 
 
-def group_shelves(block: Block, places: Places, kept: Sequence[ShelfGroup] = ()) -> list[ShelfGroup]:
-    """Fit every shelf with enough tags but those ``kept`` from an earlier round."""
+def group_shelves(
+    block: Block, places: Places, kept: Sequence[ShelfGroup] = (), kind: type[ShelfFit] = ShelfFit
+) -> list[ShelfGroup]:
+    """Fit every shelf with enough tags but those ``kept`` from an earlier round, by a ``kind`` of fit."""
     found: list[ShelfGroup] = []
     known = {(group.face, group.shelf): group for group in kept}
     usable = (places.cells >= FEW_CELLS) & (places.shelf >= 0)
@@ -57,14 +59,16 @@ def group_shelves(block: Block, places: Places, kept: Sequence[ShelfGroup] = ())
             continue
         members = np.flatnonzero(usable & (places.face == face) & (places.shelf == shelf))
         if len(members) >= FEWEST_TAGS:
-            found.append(_fitted(block, places, face, shelf, members))
+            found.append(_fitted(block, places, face, shelf, members, kind))
     return found
 
 
-def _fitted(block: Block, places: Places, face: int, shelf: int, members: Ints) -> ShelfGroup:
+def _fitted(
+    block: Block, places: Places, face: int, shelf: int, members: Ints, kind: type[ShelfFit]
+) -> ShelfGroup:
     chosen = places.candidate[members]
     scan = scan_of(block, chosen, block.board(face, shelf))
-    fit = ShelfFit(scan, places.offset_m[members], log_prior(block, chosen, scan), SLACK_M).run()
+    fit = kind(scan, places.offset_m[members], log_prior(block, chosen, scan), SLACK_M).run()
     return ShelfGroup(face, shelf, members, fit, held_out(fit), _way(block, chosen))
 
 
@@ -90,10 +94,10 @@ def held_out(fit: ShelfFit) -> bool:
     gain = np.zeros(len(every))
     for part in (0, 1):
         learn, judge = np.sort(order[part::2]), np.sort(order[1 - part :: 2])
-        taught = ShelfFit(fit.scan.select(learn), fit.offset_m[learn], fit.log_prior[learn], SLACK_M)
+        taught = fit.some(learn)
         taught.give(Sites(fit.sites.place, fit.sites.rho))
         taught.strengthen()
-        other = ShelfFit(fit.scan.select(judge), fit.offset_m[judge], fit.log_prior[judge], SLACK_M)
+        other = fit.some(judge)
         value: list[Floats] = []
         for sites in (Sites.none(), taught.sites):
             other.give(sites)

@@ -54,9 +54,9 @@ class Refined:
     groups: tuple[ShelfGroup, ...]
 
 
-def refine_shelves(block: Block, scores: Scores, places: Places) -> Refined:
-    """Fit every shelf with enough tags, and place its tags anew where the fit is believed."""
-    groups = group_shelves(block, places)
+def refine_shelves(block: Block, scores: Scores, places: Places, kind: type[ShelfFit] = ShelfFit) -> Refined:
+    """Fit every shelf with enough tags by a ``kind`` of fit, and place its tags anew where it is believed."""
+    groups = group_shelves(block, places, kind=kind)
     believed = [group for group in groups if group.believed]
     if not believed:
         return Refined(places, block.observations, tuple(groups))
@@ -64,7 +64,7 @@ def refine_shelves(block: Block, scores: Scores, places: Places) -> Refined:
     if changed:
         left_or_joined = {(believed[n].face, believed[n].shelf) for n in changed}
         kept = [group for group in groups if (group.face, group.shelf) not in left_or_joined]
-        groups = group_shelves(block, places, kept)
+        groups = group_shelves(block, places, kept, kind)
         believed = [group for group in groups if group.believed]
     phase = block.observations.phase_rad.copy()
     for group in believed:

@@ -1,0 +1,143 @@
+"""The fast joint fit of a shelf: kernels equal the references, and it fits what the slow one fits."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from localization import fast_shelf_fit
+from localization import shelf_reference as reference
+from localization.fast_math import exp2_single
+from localization.fast_shelf_fit import FastShelfFit
+from localization.fast_shelf_kernels import normal_equations, pursue_single
+from localization.shelf_fit import FINE_OFFSET_M, STEP_M, ShelfFit, Sites, offsets_of
+from localization.shelf_group import SLACK_M, held_out
+from tests.localization.test_shelves import BOOKS_M, FROM_M, METAL, TO_M, make_scan
+
+
+def fit_of(scan, start_m, kind=FastShelfFit):
+    """Return a fit that begins at some offsets and knows nothing else of them."""
+    return kind(scan, start_m, np.zeros((len(scan), len(offsets_of(scan, SLACK_M)))), SLACK_M)
+
+
+def test_powers_of_two():
+    x = np.linspace(-100, 100, 4001).astype(np.float32)
+    found = np.array([exp2_single(value) for value in x], np.float64)
+    np.testing.assert_allclose(found, np.exp2(x.astype(np.float64)), rtol=4e-7)
+
+
+def test_fields_equal_the_reference():
+    scan = make_scan(1, BOOKS_M[:5], METAL)
+    place = np.array([(0.2, 0.05, 1.0), (1.1, -0.03, 1.0), (2.5, 0.0, 1.0)])
+    expected = reference.fields_at(scan.u, scan.h, scan.z, scan.look, scan.k, scan.exponent, place)
+    np.testing.assert_allclose(fit_of(scan, BOOKS_M[:5]).fields(place), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pursuit_equals_the_reference():
+    scan = make_scan(2, BOOKS_M[:8], METAL)
+    fit = fit_of(scan, BOOKS_M[:8])
+    direct, _ = fit.shares()
+    left = fit.residual(direct)
+    weight = fit.robust(left)
+    place = np.array([(x, d, 1.0) for x in np.arange(0.0, 1.5, 0.1) for d in (0.0, 0.05)])
+    field, gain = fit.fields(place), np.zeros(len(place))
+    link = np.exp(-1j * scan.k.mean() * np.hypot(BOOKS_M[:8, None] - place[:, 0], place[:, 1]))[None]
+    bins = np.zeros(len(scan.u), np.int64)
+    parts = (part.astype(np.float32) for part in (field.real, field.imag, link.real, link.imag))
+    pursue_single(fit.owner, scan.group, bins, scan.fold, weight, left, direct, *parts, 4.0, gain)
+    spots = np.stack([BOOKS_M[:8], np.zeros(8), np.ones(8)], axis=1)
+    expected = reference.pursue(
+        spots, scan.owner, scan.group, np.full(len(scan.k), scan.k.mean()), scan.fold, weight, left, direct, place,
+        field, 4.0,
+    )  # fmt: skip
+    np.testing.assert_allclose(gain, expected, rtol=2e-3, atol=0.02)
+    assert gain.argmax() == expected.argmax()
+
+
+@pytest.mark.parametrize("fold", [2.0, 4.0])
+def test_profile_equals_the_reference(fold, monkeypatch):
+    # Its turns are told by bins of wavenumber, and its amplitude at every offset.
+    monkeypatch.setattr(fast_shelf_fit, "BIN_PER_M", 1e-4)
+    monkeypatch.setattr(reference, "AMPLITUDE_STEP", 1)
+    scan = make_scan(3, BOOKS_M[:4], METAL, fold=fold)
+    fit = fit_of(scan, BOOKS_M[:4])
+    fit.give(METAL)
+    fit.scale_rad = np.array([0.2, 0.4, 0.6, 1.0])
+    tried = BOOKS_M[0] + STEP_M * (np.array([0, 3, 7, 1])[:, None] + np.arange(21))
+    found = fit._own(tried)
+    for tag in range(4):
+        rows = slice(scan.start[tag], scan.start[tag + 1])
+        expected = reference.scattered_profile(
+            scan.u[rows], scan.h[rows], scan.z[rows], scan.look[rows], scan.k[rows], scan.exponent[rows],
+            scan.fold[rows], scan.phase[rows], scan.weight[rows], scan.group[rows], scan.height_m,
+            float(fit.scale_rad[tag]), tried[tag], METAL.place, (fit.field * METAL.rho)[rows],
+        )  # fmt: skip
+        np.testing.assert_allclose(found[tag], expected, rtol=2e-3, atol=0.02)
+        assert found[tag].argmax() == expected.argmax()
+
+
+@pytest.mark.parametrize("fold", [2.0, 4.0])
+def test_strengths_come_out_the_same(fold):
+    scan = make_scan(8, BOOKS_M, METAL, fold=fold)
+    fits = [fit_of(scan, BOOKS_M, kind) for kind in (ShelfFit, FastShelfFit)]
+    for fit in fits:
+        fit.give(Sites(METAL.place, np.zeros(2, np.complex128)))
+        for _ in range(3):
+            fit.strengthen()
+    np.testing.assert_allclose(fits[1].sites.rho, fits[0].sites.rho, atol=0.01)
+    np.testing.assert_allclose(fits[1].scale_rad, fits[0].scale_rad, rtol=0.02)
+
+
+def test_normal_equations_are_those_of_centred_slopes():
+    rng = np.random.default_rng(3)
+    group = np.repeat(np.arange(6), [1, 4, 2, 7, 3, 3])
+    n, sites = len(group), 3
+    share, model = (rng.normal(size=(n, m)) + 1j * rng.normal(size=(n, m)) for m in (sites, 1))
+    weight, residual, fold = rng.uniform(0.1, 1.0, n), rng.normal(size=n), np.full(n, 2.0)
+    normal, pull = np.empty((6, 6)), np.empty(6)
+    normal_equations(group, fold, weight, residual, share, model[:, 0], normal, pull)
+    turn = 2.0 * share / model
+    slope = np.concatenate([turn.imag, turn.real], axis=1)
+    for g in range(6):
+        slope[group == g] -= np.average(slope[group == g], axis=0, weights=weight[group == g])
+    np.testing.assert_allclose(normal, (slope * weight[:, None]).T @ slope, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(pull, -(slope * weight[:, None]).T @ residual, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("seed", "fold", "wrong"), [(4, 2.0, 0.3), (5, 4.0, 0.0), (6, 2.0, 0.3)])
+def test_it_finds_what_the_slow_one_finds(seed, fold, wrong):
+    scan = make_scan(seed, BOOKS_M, METAL, noise_rad=0.1, fold=fold)
+    rng = np.random.default_rng(seed)
+    astray = rng.random(len(BOOKS_M)) < wrong
+    start = BOOKS_M + np.where(astray, rng.choice([-0.12, 0.15], len(BOOKS_M)), 0.01)
+    slow, fast = (fit_of(scan, start, kind).run() for kind in (ShelfFit, FastShelfFit))
+    assert np.abs(fast.offset_m - BOOKS_M).mean() < np.abs(slow.offset_m - BOOKS_M).mean() + 0.001
+    assert np.abs(fast.offset_m - slow.offset_m).max() < 4 * FINE_OFFSET_M
+    assert len(fast.sites) == len(slow.sites)
+    assert held_out(fast)
+
+
+def test_a_long_shelf_is_fitted_in_parts(monkeypatch):
+    scan = make_scan(7, BOOKS_M[:12], METAL)
+    whole = fit_of(scan, BOOKS_M[:12] + 0.01).run()
+    monkeypatch.setattr(fast_shelf_fit, "MOST_KEPT", 7 * len(scan.u))
+    parts = fit_of(scan, BOOKS_M[:12] + 0.01).run()
+    np.testing.assert_array_equal(parts.sites.place, whole.sites.place)
+    np.testing.assert_allclose(parts.offset_m, whole.offset_m, atol=1e-9)
+    np.testing.assert_allclose(parts.log_likelihood, whole.log_likelihood, rtol=1e-4, atol=1e-4)
+
+
+def test_random_phases_are_not_believed():
+    believed = 0
+    for seed in range(6):
+        scan = make_scan(20 + seed, BOOKS_M[:20], Sites.none())
+        noise = np.random.default_rng(seed).uniform(0, 2 * np.pi, len(scan.u))
+        believed += held_out(fit_of(dataclasses.replace(scan, phase=noise), BOOKS_M[:20]).run())
+    assert believed <= 1
+
+
+def test_metal_at_both_ends_is_found():
+    scan = make_scan(9, BOOKS_M, METAL)
+    found = fit_of(scan, BOOKS_M + 0.01).run().sites.place[:, 0]
+    assert np.abs(found - FROM_M + 0.02).min() < 0.03
+    assert np.abs(found - TO_M - 0.01).min() < 0.03
