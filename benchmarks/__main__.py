@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME] [--json FILE] [--out FOLDER]``: run one benchmark, or all."""
+"""``python -m benchmarks [NAME] [--json FILE] [--out FOLDER] [--only TEXT]``: run one benchmark, or all."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ NAMES = (
     "labels",
     "hf",
     "order",
+    "honesty",
     "cut",
     "robustness",
     "oddities",
@@ -27,6 +28,7 @@ NAMES = (
     "llrp_decode",
 )
 WITH_PLOTS = ("thinned", "free_space")
+SELECTED = ("honesty",)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,12 +39,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help=f"write the plots of {', '.join(WITH_PLOTS)} there, as SVG"
     )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="TEXT",
+        help=f"of {', '.join(SELECTED)}: the worlds whose names contain TEXT; may be given again",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     figures: dict[str, Any] = {}
     for name in (options.name,) if options.name else NAMES:
         print(f"\n{name}", flush=True)
-        plots = {"out": options.out} if name in WITH_PLOTS else {}
-        figures[name] = importlib.import_module(f"benchmarks.{name}").main(**plots)
+        more: dict[str, Any] = {"out": options.out} if name in WITH_PLOTS else {}
+        if name in SELECTED:
+            more["only"] = options.only
+        figures[name] = importlib.import_module(f"benchmarks.{name}").main(**more)
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=1, default=str) + "\n", encoding="utf-8")
     return 0

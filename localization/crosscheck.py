@@ -36,8 +36,9 @@ FEWEST_TAGS, FEWEST_PAIRS = 10, 200
 FEWEST_HEARD = 3
 #: Disagreement up to so many deviations, and up to this length, is chance or what centroids lean by.
 DOUBT, LEAN_M = 4.0, 0.04
-#: Centroids shifted by more, and so far beyond a face's end, are no chance; ends are told by so many tags at each.
-SHIFT_M, BEYOND_M, END_SHARE = 0.07, 0.01, 0.1
+#: Centroids shifted by more, and so far beyond a face's end, are no chance; ends are told by so many
+#: tags at each, more than reach around a case's end onto its other side.
+SHIFT_M, BEYOND_M, END_SHARE = 0.07, 0.01, 0.15
 #: Coarser centroids say nothing.
 COARSE_M = 0.15
 #: What phases of several tags stray by together within this way of the robot is the pose's: beyond so much, as no usual
@@ -260,8 +261,8 @@ def _phases(
     if judged.sum() < FEWEST_TAGS:
         return common, local, notes
     wide = _deviation(left[judged])
-    # Of a deviation from so many tags, this is chance.
-    if wide > usual * (1.0 + DOUBT * 0.8 / np.sqrt(judged.sum())):
+    # Of a deviation from so many tags, this is chance, and what antennas' centroids of a tag lean by together.
+    if wide > usual * (1.0 + DOUBT * 0.8 / np.sqrt(judged.sum())) + LEAN_M:
         local[judged] = np.sqrt(wide**2 - usual**2)
         notes.append(
             f"phases and power place tags {wide:.2f} m apart (deviation), where {usual:.2f} m would be usual: "
@@ -286,7 +287,10 @@ def _ends(places: Places, centre: Floats, frames: Frames, noise: float) -> tuple
         low, high = np.quantile(centre[here], [END_SHARE, 1.0 - END_SHARE])
         # Where the outermost would stand, were they as dense as the others: single strays do not say.
         reach = (high - low) * END_SHARE / (1.0 - 2.0 * END_SHARE)
-        over_left, over_right = reach - low, high + reach - frames.length_m[face]
+        # Noise alone spreads a row's centroids by so much at either end.
+        wide = _deviation(centre[here])
+        spread = 0.5 * (high - low + 2.0 * reach) * (1.0 - np.sqrt(max(1.0 - (noise / wide) ** 2, 0.0)))
+        over_left, over_right = reach - low - spread, high + reach - spread - frames.length_m[face]
         shift, over = 0.5 * abs(float(over_left - over_right)), float(max(over_left, over_right))
         chance = 2.0 * noise / np.sqrt(END_SHARE * 2.0 * here.sum())
         found[face] = shift if shift > SHIFT_M + chance and over > BEYOND_M + chance else 0.0
@@ -296,7 +300,7 @@ def _ends(places: Places, centre: Floats, frames: Frames, noise: float) -> tuple
     for face in wrong:
         out[places.face == face] = found[face]
     most = float(np.median([found[face] for face in wrong]))
-    if 2 * len(wrong) >= len(found):
+    if 2 * np.isin(places.face, wrong).sum() >= len(out):
         out = np.maximum(out, most)
     notes.append(
         f"tags of face {frames.ids[wrong[0]]}{' and others' if len(wrong) > 1 else ''} are heard some {most:.2f} m "

@@ -14,14 +14,17 @@ from localization.signal_model import wavenumber
 from recording import Poses, Readings
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
-#: Readings of two channels compared: the antenna moved less than this between them.
-NEAR_M = 0.06
+#: Readings of two channels compared: the antenna moved no farther than this between them.
+NEAR_M = 0.20
 NEAR_S = 30.0
-#: Electrical lengths looked through (one way, distance to the tag included), m.
+#: Electrical lengths looked through (one way), m.
 LENGTHS_M = np.arange(0.0, 60.0, 0.1)
-#: Of the lengths found, the part that is the tag's distance.
-USUAL_DISTANCE_M = 0.8
+#: A tag stands so far from the way of the robot, beside where it is heard best: the readings this near to its loudest.
+USUAL_DISTANCE_M, BESIDE_M = 0.8, 0.5
+#: How far off the slope of the distance along the way is, by that: nearer to that place than this, and farther.
+SLOPE_SIGMA, KNOWN_M, FAR_SLOPE_SIGMA = 0.25, 1.0, 0.7
 #: Too few pairs, or lengths that agree no better than this, leave the channels as they are.
 FEWEST_PAIRS = 20
 LEAST_AGREEMENT = 4.0
@@ -33,8 +36,10 @@ def find_delays(
 ) -> Floats:
     """Find each antenna's electrical length, shape (256,), 0 where it has one channel or nothing can be told.
 
-    Pairs of readings of one tag and antenna on two channels, taken nearly at one spot, differ by
-    ``(k2 - k1) (L + d)``; the length is where a periodogram over all pairs peaks.
+    Pairs of readings of one tag and antenna on two channels differ by ``(k2 - k1) L + k2 d2 - k1 d1``; the length is
+    where a periodogram over all pairs peaks. Ports are served and channels hopped in turn, so that an antenna's next
+    channel may come a decimetre later: the distances are those of a tag beside where it is heard best, and the farther
+    an antenna went between two readings, the less they count.
     """
     lengths = np.zeros(256)
     begin = max(0, (len(readings) - rows) // 2)
@@ -55,19 +60,24 @@ def find_delays(
         return lengths
     if pairs.shape[1] > 4 * _MOST_PAIRS:
         pairs = pairs[:, :: pairs.shape[1] // (4 * _MOST_PAIRS)]
+    way, gone = _distances(tag, readings.rssi_dbm[part].astype(np.float64), poses, t)
     a, b = pairs
-    here, there = poses.at(t[a]), poses.at(t[b])
-    moved = np.hypot(there.x_m - here.x_m, there.y_m - here.y_m)
+    moved = np.hypot(*(gone[b] - gone[a]).T)
     a, b, moved = a[moved < NEAR_M], b[moved < NEAR_M], moved[moved < NEAR_M]
+    slope = np.where(
+        np.maximum(way[a], way[b]) < np.hypot(KNOWN_M, USUAL_DISTANCE_M), SLOPE_SIGMA, FAR_SLOPE_SIGMA
+    )
     for number in np.unique(antenna[a]):
         mine = antenna[a] == number
         if mine.sum() < FEWEST_PAIRS:
             continue
         factor = 2.0 if doubled[number] else 1.0
         chosen = np.flatnonzero(mine)[:: max(1, int(mine.sum()) // _MOST_PAIRS)]
-        turn = factor * (phase[b[chosen]] - phase[a[chosen]])
-        step = factor * (k[b[chosen]] - k[a[chosen]])
-        weight = np.exp(-0.5 * (moved[chosen] / (0.4 * NEAR_M)) ** 2)
+        first, second = a[chosen], b[chosen]
+        expected = k[second] * way[second] - k[first] * way[first]
+        turn = factor * (phase[second] - phase[first] - expected)
+        step = factor * (k[second] - k[first])
+        weight = np.exp(-0.5 * (factor * k[first] * slope[chosen] * moved[chosen]) ** 2)
         # Few distinct steps of wavenumber: gather the pairs of each before the periodogram.
         steps, at = np.unique(np.round(step, 6), return_inverse=True)
         total = np.bincount(at, weight * np.cos(turn)) + 1j * np.bincount(at, weight * np.sin(turn))
@@ -75,5 +85,19 @@ def find_delays(
         agreement = (total * np.exp(-1j * LENGTHS_M[:, None] * steps)).sum(axis=1).real
         best = int(agreement.argmax())
         if agreement[best] > LEAST_AGREEMENT * np.sqrt((weight**2).sum()):
-            lengths[number] = max(LENGTHS_M[best] - USUAL_DISTANCE_M, 0.0)
+            lengths[number] = LENGTHS_M[best]
     return lengths
+
+
+def _distances(tag: Ints, rssi_dbm: Floats, poses: Poses, t: Ints) -> tuple[Floats, Floats]:
+    """Return how far each reading's tag was about, shape (n,), and where the robot was, shape (n, 2)."""
+    at = poses.at(t)
+    where = np.stack([at.x_m, at.y_m], axis=1)
+    order = np.lexsort((-np.nan_to_num(rssi_dbm, nan=-200.0), tag))
+    first = order[np.append(True, np.diff(tag[order]) != 0)] if len(order) else order
+    of = np.unique(tag, return_inverse=True)[1]
+    beside = np.hypot(*(where - where[first][of]).T) < BESIDE_M
+    power = np.where(beside, 10.0 ** (np.nan_to_num(rssi_dbm, nan=-200.0) / 10.0), 0.0)
+    total = np.maximum(np.bincount(of, power), 1e-300)
+    centre = np.stack([np.bincount(of, power * where[:, axis]) / total for axis in (0, 1)], axis=1)
+    return np.hypot(np.hypot(*(where - centre[of]).T), USUAL_DISTANCE_M), where
