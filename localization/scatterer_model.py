@@ -66,6 +66,8 @@ class Joint:
     answer : complex128 array, shape (i,)
     place_m : float64 array, shape (s, 2)
     strength : complex128 array, shape (s,)
+    upright : bool
+        Scatterers are posts, which meet each tag at its own height; else points at the row's middle height.
     unexplained : float64 array, shape (i,)
         Share of each tag's energy.
     sigma_m : float64 array, shape (i,)
@@ -73,7 +75,7 @@ class Joint:
     """
 
     def __init__(self, row: Row, start: Start, *, coupled: bool) -> None:
-        self.row, self.coupled = row, coupled
+        self.row, self.coupled, self.upright = row, coupled, False
         self.x_m, self.z_m = start.x_m.copy(), np.zeros(len(start.x_m))
         self.answer = np.full(len(start.x_m), ANSWER if coupled else 0.0, np.complex128)
         self.place_m, self.strength = start.place_m.copy(), start.strength.copy()
@@ -135,8 +137,9 @@ class Joint:
 
     def _links(self, x: Floats, z: Floats) -> tuple[Complex, Floats]:
         """Phase from points to scatterers and the way; shape (points, s)."""
+        rise = np.zeros_like(z) if self.upright else z
         way = np.sqrt(
-            (x[:, None] - self.place_m[:, 0]) ** 2 + self.place_m[:, 1] ** 2 + z[:, None] ** 2 + 1e-6
+            (x[:, None] - self.place_m[:, 0]) ** 2 + self.place_m[:, 1] ** 2 + rise[:, None] ** 2 + 1e-6
         )
         return np.exp(-1j * self.row.k * way), way
 
@@ -241,9 +244,8 @@ class Joint:
             terms += [(answered, self.field, zero, none), (1j * answered, self.field, zero, none)]
         if self.high:
             rise = self.z_m[:, None]
-            terms += [
-                self._moved(self.z_m, rise / self._near_way * self._near_slope, link * rise / self._link_way)
-            ]
+            links = link * (0.0 if self.upright else 1.0) * rise / self._link_way
+            terms += [self._moved(self.z_m, rise / self._near_way * self._near_slope, links)]
         met = self._inverse @ self._link
         off, empty = np.zeros_like(met), np.zeros_like(self._far)
         terms += [(met, self._far, off, empty), (1j * met, self._far, off, empty)]

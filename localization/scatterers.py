@@ -39,11 +39,12 @@ CHANCE = 0.15
 #: how far the best is moved along the row.
 SOLVED, FEW_TAGS = 6, 12
 SHIFTS_M = (-0.14, -0.07, 0.07, 0.14)
-#: Heights are freed where that lowers the cost by so much a tag, and for so many solutions.
+#: Heights are freed where that lowers the cost by so much a tag. Where it does for the best of so many solutions, so
+#: many starts are solved with heights, and their scatterers once as points and once as posts.
 WORTH_HEIGHT = 1.5
-RAISED = 2
+TRIED, RAISED = 2, 5
 #: Costs are of correlated data and a model that is not quite true: a solution counts by exp(-cost / so much).
-TEMPER = 20.0
+TEMPER, TEMPER_WITH_HEIGHTS = 20.0, 10.0
 #: What stays in a tag's offset whatever the fit says: its own phase centre.
 TAG_SIGMA_M = 0.0095
 #: Factor on the bars that curvature gives, which count beside the spread of solutions: on simulated slides of 10 to
@@ -131,7 +132,8 @@ def _fit_scatterers(row: Row, depths: tuple[int, ...]) -> ScatterFit:
     rng = np.random.default_rng(SEED)
     found = _solutions(row, _starts(row, depths, rng), rng)
     cost = np.array([s.cost for s in found])
-    weight = np.exp(-(cost - cost.min()) / TEMPER)
+    best = found[int(cost.argmin())]
+    weight = np.exp(-(cost - cost.min()) / (TEMPER_WITH_HEIGHTS if best.z_m.any() else TEMPER))
     weight /= weight.sum()
     x = np.array([s.x_m for s in found])
     offset = _weighted_median(x, weight)
@@ -140,7 +142,6 @@ def _fit_scatterers(row: Row, depths: tuple[int, ...]) -> ScatterFit:
     within = weight @ np.array([(_wider(s) * s.sigma_m) ** 2 for s in found])
     unexplained = weight @ np.array([s.unexplained for s in found])
     misfit = np.minimum(MISFIT_M * unexplained**2, FARTHEST_M)
-    best = found[int(cost.argmin())]
     return ScatterFit(
         offset_m=offset,
         sigma_m=np.sqrt(between + within + misfit**2 + TAG_SIGMA_M**2),
@@ -188,13 +189,28 @@ def _solutions(row: Row, starts: list[Start], rng: np.random.Generator) -> list[
         found.append(_Solution.of(solved[0]))
     solved[0].load(state)
     price = WORTH_HEIGHT * len(row.signal)
-    for joint in solved[:RAISED]:
+    high = False
+    for joint in solved[:TRIED]:
         before = joint.cost
         joint.rise(rng)
         found.append(_Solution.of(joint, price))
         if joint.cost + price > before:
             break
+        high = True
+    if high:
+        found += [
+            _raised(row, start, upright, price, rng) for start in starts[:RAISED] for upright in (False, True)
+        ]
     return found
+
+
+def _raised(row: Row, start: Start, upright: bool, price: float, rng: np.random.Generator) -> _Solution:
+    """Solve one start with heights of its own."""
+    joint = Joint(row, start, coupled=True)
+    joint.upright = upright
+    joint.settle()
+    joint.rise(rng)
+    return _Solution.of(joint, price)
 
 
 def _alone(row: Row) -> ScatterFit:

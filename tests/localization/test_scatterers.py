@@ -115,7 +115,7 @@ def test_channels_come_together_whatever_the_cable():
     assert plain[1] < 0.9 * plain[0]
 
 
-def coupled_row(heights_m):
+def coupled_row(heights_m, upright=False):
     """Tags 4 cm apart that hear one another, and one scatterer, without noise: the model's own world."""
     count = len(heights_m)
     u, h, k = 0.02 * np.arange(1, 51), np.full(50, 0.5), 2 * np.pi * 922e6 / LIGHT
@@ -124,19 +124,21 @@ def coupled_row(heights_m):
     blank = make_row(u, h, k, np.ones((count, 50), complex), np.ones((count, 50)), x_m)
     start = Start(tags, np.array([[0.2, 0.02]]), np.array([0.3 + 0.1j]), 0.0)
     world = Joint(blank, start, coupled=True)
+    world.upright = upright
     world.z_m = np.asarray(heights_m, float)
     world.answer = -0.2 - 0.25j + 0.05 * np.exp(1j * np.arange(count))
     world.solve_fields()
     return make_row(u, h, k, world.field**2, np.ones((count, 50)), x_m), start, tags
 
 
-@pytest.mark.parametrize("high", [False, True])
-def test_least_squares_finds_tags_that_hear_one_another(high):
+@pytest.mark.parametrize(("high", "upright"), [(False, False), (True, False), (True, True)])
+def test_least_squares_finds_tags_that_hear_one_another(high, upright):
     rng = np.random.default_rng(8)
     heights = 0.1 * (np.arange(8) % 2) if high else np.zeros(8)
-    row, start, tags = coupled_row(heights)
+    row, start, tags = coupled_row(heights, upright)
     near = Start(tags + rng.uniform(-0.015, 0.015, 8), start.place_m + 0.01, 0.9 * start.strength, 0.0)
     joint = Joint(row, near, coupled=True)
+    joint.upright = upright
     if high:
         joint.high = True
         joint.z_m = heights + rng.uniform(-0.02, 0.02, 8)
@@ -150,6 +152,21 @@ def test_least_squares_finds_tags_that_hear_one_another(high):
     for _ in range(4):
         alone.solve()
     assert np.abs(joint.x_m - tags).mean() < 0.5 * np.abs(alone.x_m - tags).mean()
+
+
+def test_a_post_is_told_from_a_point():
+    """A point is farther from a tag that hangs higher, a post is not."""
+    heights = 0.2 * (np.arange(8) % 2)
+    for upright in (False, True):
+        row, start, _ = coupled_row(heights, upright)
+        left = {}
+        for taken in (False, True):
+            joint = Joint(row, start, coupled=True)
+            joint.upright, joint.high, joint.z_m = taken, True, heights.copy()
+            joint.solve_fields()
+            joint.solve()
+            left[taken] = joint.unexplained.mean()
+        assert left[upright] < 0.3 * left[not upright]
 
 
 def test_kernel_equals_its_reference():
