@@ -22,6 +22,7 @@ import numpy.typing as npt
 from localization.kernels import SCALE_PRIOR, STUDENT_NU
 from localization.shelf_kernels import LEAST_FIELD, fields_at, pursue, scattered_profile
 from localization.shelf_scan import ShelfScan
+from localization.shelf_start import find_start
 
 Floats = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
@@ -110,17 +111,22 @@ class ShelfFit:
         self.log_likelihood = np.zeros((len(scan), len(self.x)))
 
     def run(self) -> Self:
-        """Add scatterers while they explain anything, then settle them."""
+        """Start from the metal at the ends, add scatterers while they explain anything, then settle them."""
         scan = self.scan
+        start = find_start(scan, self.log_prior, self.x)
+        self.give(Sites(start.place, start.rho))
+        for _ in range(FIRST_ROUNDS):
+            self.search()
+            self.strengthen()
+        self.search()
+        self._settle()
+        self.search()
+        self.strengthen()
         along = np.arange(scan.from_m - BEYOND_M, scan.to_m + BEYOND_M, SITE_STEP_M)
         grid = np.array([(a, b, scan.height_m) for a in along for b in SITE_DEPTHS_M])
-        for number in range(MOST_SITES):
-            first = number < FIRST_SITES
-            if not self._add(grid, -np.inf if first else LEAST_GAIN):
-                break
-            for turn in range(FIRST_ROUNDS if first else 1):
-                self.strengthen()
-                self.search(None if first and turn == 0 else REACH_M)
+        while len(self.sites) < MOST_SITES and self._add(grid, LEAST_GAIN):
+            self.strengthen()
+            self.search(REACH_M)
             self.strengthen()
         self._settle()
         self.search()

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from localization.kernels import STUDENT_NU
 from localization.shelf_kernels import AMPLITUDE_STEP, LEAST_FIELD, MEAN_STEPS
+from localization.shelf_start_kernels import LEAST_FREE, MOST_COHERENCE, SPENT
 
 Floats = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
@@ -68,3 +69,25 @@ def scattered_profile(
         chord = 2.0 * (1.0 - (mine * mean.conj()).real)
         out -= (w * 0.5 * (STUDENT_NU + 1.0) * np.log1p(chord / scale**2 / STUDENT_NU)).sum(axis=0)
     return out
+
+
+def guess_strengths(
+    start: Ints, group: Ints, weight: Floats, fold: Floats, phase: Floats, direct: Complex, share: Complex,
+    log_prior: Floats, rho: Complex,
+) -> float:  # fmt: skip
+    """Return the log-likelihood of one guess of the scatterers' strengths, wherever the tags may stand.
+
+    ``direct`` of shape (n, offsets), ``share`` (scatterers, n, offsets), ``rho`` (scatterers,).
+    """
+    field = direct + np.tensordot(rho, share, 1)
+    turned = np.exp(1j * (phase[:, None] + fold[:, None] * np.angle(field)))
+    total = 0.0
+    for t in range(len(start) - 1):
+        rows = np.arange(start[t], start[t + 1])
+        mine = [rows[group[rows] == g] for g in np.unique(group[rows])]
+        together = sum(np.abs((weight[some, None] * turned[some]).sum(axis=0)) for some in mine)
+        heard = weight[rows].sum()
+        coherence = np.minimum(together / heard, MOST_COHERENCE)
+        free = max(heard - SPENT * len(mine), LEAST_FREE * heard)
+        total += float(np.logaddexp.reduce(log_prior[t] - free * np.log(1.0 - coherence**2)))
+    return total

@@ -16,6 +16,9 @@ from stacks.plan import Shelf
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+#: What a scan has one of for each observation.
+COLUMNS = ("u", "h", "z", "look", "k", "exponent", "fold", "phase", "weight", "group")
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -102,11 +105,15 @@ class ShelfScan:
         size = np.diff(self.start)[tags]
         first = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
         rows = np.arange(first[-1]) + np.repeat(self.start[tags] - first[:-1], size)
-        columns = {
-            name: getattr(self, name)[rows]
-            for name in ("u", "h", "z", "look", "k", "exponent", "fold", "phase", "weight", "group")
-        }
-        return dataclasses.replace(self, start=first, **columns)
+        return dataclasses.replace(self, start=first, **{name: getattr(self, name)[rows] for name in COLUMNS})
+
+    def of_rows(self, keep: npt.NDArray[np.bool_], stands_for: Ints) -> ShelfScan:
+        """Return some of the observations, each with the weight of so many."""
+        count = np.bincount(self.owner[keep], minlength=len(self))
+        columns = {name: getattr(self, name)[keep] for name in COLUMNS}
+        columns["weight"] = columns["weight"] * stands_for[keep]
+        start = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+        return dataclasses.replace(self, start=start, **columns)
 
 
 def scan_of(block: Block, chosen: Ints, board: Shelf) -> ShelfScan:

@@ -10,6 +10,8 @@ from localization.shelf_fit import FINE_OFFSET_M, STEP_M, ShelfFit, Sites, offse
 from localization.shelf_group import SLACK_M, held_out
 from localization.shelf_kernels import fields_at, pursue, scattered_profile
 from localization.shelf_scan import ShelfScan
+from localization.shelf_start import find_start
+from localization.shelf_start_kernels import guess_strengths
 
 FROM_M, TO_M = 0.3, 1.2
 CHANNELS_HZ = np.array([920.625e6, 922.125e6, 924.375e6])
@@ -168,3 +170,55 @@ def test_narrow_antennas_and_short_shelves() -> None:
     assert np.median(np.abs(found.offset_m - BOOKS_M)) < 0.006
     short = dataclasses.replace(scan.select(np.arange(6)), from_m=0.32, to_m=0.38)
     assert np.abs(fit_of(short, BOOKS_M[:6]).run().offset_m - 0.35).max() < 0.15
+
+
+#: As strong as the direct way itself: each tag by itself lands anywhere.
+STEEL = Sites(
+    np.array([(FROM_M - 0.005, 0.06, 1.03), (TO_M + 0.025, -0.03, 0.96)]),
+    np.array([0.8 * np.exp(2.1j), 0.6 * np.exp(-0.4j)]),
+)
+
+
+@pytest.mark.parametrize("fold", [2.0, 4.0])
+def test_guesses_equal_the_reference(fold: float) -> None:
+    rng = np.random.default_rng(8)
+    scan = make_scan(8, BOOKS_M[:3], STEEL, fold=fold, each=12)
+    n, offsets = len(scan.u), 9
+    direct = rng.standard_normal((n, offsets)) + 1j * rng.standard_normal((n, offsets))
+    share = rng.standard_normal((2, n, offsets)) + 1j * rng.standard_normal((2, n, offsets))
+    prior, rho = (
+        rng.standard_normal((3, offsets)),
+        rng.standard_normal((5, 2)) + 1j * rng.standard_normal((5, 2)),
+    )
+    value = np.zeros(5)
+    guess_strengths(
+        scan.start, scan.group, scan.weight.astype(np.float32), scan.fold, scan.phase,
+        direct.real.astype(np.float32), direct.imag.astype(np.float32),
+        share.real.astype(np.float32), share.imag.astype(np.float32), prior.astype(np.float32), rho, value,
+    )  # fmt: skip
+    expected = [
+        reference.guess_strengths(
+            scan.start, scan.group, scan.weight, scan.fold, scan.phase, direct, share, prior, guess
+        )
+        for guess in rho
+    ]
+    np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", [31, 32, 33])
+def test_metal_as_strong_as_the_direct_way_is_found_from_anywhere(seed: int) -> None:
+    scan = make_scan(seed, BOOKS_M, STEEL, noise_rad=0.6)
+    anywhere = np.random.default_rng(seed).uniform(FROM_M, TO_M, len(BOOKS_M))
+    found = fit_of(scan, anywhere).run()
+    error = np.abs(found.offset_m - BOOKS_M)
+    assert np.median(error) < 0.012
+    assert (error < 0.03).mean() > 0.85
+    assert held_out(found)
+
+
+def test_starts_of_long_shelves_take_few_readings() -> None:
+    books = FROM_M + 0.03 + 0.026 * np.arange(90)
+    long = dataclasses.replace(make_scan(34, books, STEEL, noise_rad=0.3, each=150), to_m=FROM_M + 2.4)
+    start = find_start(long, np.zeros((90, len(offsets_of(long, SLACK_M)))), offsets_of(long, SLACK_M))
+    assert np.isfinite(start.value)
+    assert start.place[:, 0] == pytest.approx([FROM_M - 0.015, FROM_M + 2.4 + 0.015])
