@@ -25,9 +25,9 @@ Ints = npt.NDArray[np.int64]
 FEWEST_TAGS = 6
 #: How far beyond a shelf's ends its tags are looked for: what surveys and odometry disagree by.
 SLACK_M = 0.05
-#: Scatterers are believed when they raise the log-likelihood of tags held out by so much, and by so many standard
-#: errors of the tags' mean.
-LEAST_HELD_OUT, LEAST_ERRORS = 12.0, 2.5
+#: Scatterers are believed when they raise the log-likelihood of tags held out by so much, by so much a tag (strengths
+#: found among phases that mean nothing reach 0.1 to 0.6), and by so many standard errors of the tags' mean.
+LEAST_HELD_OUT, LEAST_PER_TAG, LEAST_ERRORS = 12.0, 0.75, 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,4 +109,4 @@ def held_out(fit: ShelfFit) -> bool:
             value.append(other.log_likelihood.max(axis=1))
         gain[judge] = value[1] - value[0]
     error = float(gain.std()) / np.sqrt(len(gain)) + 1e-9
-    return bool(gain.sum() > LEAST_HELD_OUT and gain.mean() > LEAST_ERRORS * error)
+    return bool(gain.sum() > LEAST_HELD_OUT and gain.mean() > max(LEAST_PER_TAG, LEAST_ERRORS * error))

@@ -19,6 +19,7 @@ from localization.shelf_scan import ShelfScan
 from localization.shelf_start_kernels import guess_strengths
 
 Floats = npt.NDArray[np.float64]
+Floats32 = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex128]
 Ints = npt.NDArray[np.int64]
 
@@ -31,8 +32,10 @@ STEP_M, ABOUT_M = 0.015, 0.6
 MOST_TAGS, MOST_READINGS = 40, 64
 #: Sizes of a strength that are guessed, each at so many phases.
 RINGS = ((0.3, 6), (0.6, 10), (0.95, 12))
-#: Starts, rounds over both ends, and the steps by which the best guess is then moved.
-STARTS, ROUNDS, MOVES = 3, 6, (0.2, 0.1, 0.05)
+#: What clock, mounts and odometry may be off by along the face, which moves both ends alike, and its usual size.
+SHIFTS_M, SHIFT_SIGMA_M = (0.0, -0.06, 0.06), 0.04
+#: Rounds over both ends, and the steps by which the best guess is then moved.
+ROUNDS, MOVES = 6, (0.2, 0.1, 0.05)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,53 +68,58 @@ def find_start(scan: ShelfScan, log_prior: Floats, x: Floats) -> Start:
     """
     ends = np.array([scan.from_m - BEYOND_M, scan.to_m + BEYOND_M])
     place = np.stack([ends, np.full(2, BEHIND_M), np.full(2, scan.height_m)], axis=1)
-    guesses = _Guesses(scan, place, log_prior, x)
+    guesses = _Guesses(scan, log_prior, x)
     best = Start(place, np.zeros(2, np.complex128), -math.inf)
-    for number in range(STARTS):
-        # Turned by the golden angle, starts are spread evenly.
-        angle = 2.399963 * number * np.array([1.0, 2.0])
-        first = (0.6 if number else 0.0) * np.exp(1j * angle)
-        rho, value = guesses.climb(np.asarray(first, np.complex128))
+    for shift in SHIFTS_M:
+        moved = place + np.array([shift, 0.0, 0.0])
+        rho, value = guesses.climb(moved, best.rho)
+        value -= 0.5 * (shift / SHIFT_SIGMA_M) ** 2
         if value > best.value:
-            best = Start(place, rho, value)
+            best = Start(moved, rho, value)
     return best
 
 
 class _Guesses:
     """The log-likelihood of the strengths of some scatterers at known places."""
 
-    def __init__(self, scan: ShelfScan, place: Floats, log_prior: Floats, x: Floats) -> None:
+    def __init__(self, scan: ShelfScan, log_prior: Floats, x: Floats) -> None:
         tags = _telling(scan)
         first, columns = _windows(log_prior[tags], x)
-        scan = _thinned(scan.select(tags))
-        offset = (first[:, None] + STEP_M * np.arange(columns))[scan.owner]
-        at = np.round((first[:, None] + STEP_M * np.arange(columns) - x[0]) / (x[1] - x[0])).astype(np.int64)
+        self._scan = scan = _thinned(scan.select(tags))
+        tried = first[:, None] + STEP_M * np.arange(columns)
+        at = np.round((tried - x[0]) / (x[1] - x[0])).astype(np.int64)
         prior = np.take_along_axis(log_prior[tags], np.clip(at, 0, len(x) - 1), axis=1)
-        du, dz, h = offset - scan.u[:, None], (scan.height_m - scan.z)[:, None], scan.h[:, None]
+        self._offset = tried[scan.owner]
+        du, dz, h = self._offset - scan.u[:, None], (scan.height_m - scan.z)[:, None], scan.h[:, None]
         d = np.sqrt(du**2 + h**2 + dz**2) + 1e-9
         cosine = (du * scan.look[:, :1] - h * scan.look[:, 1:2] + dz * scan.look[:, 2:]) / d
         gain = np.maximum(np.maximum(cosine, 1e-3) ** scan.exponent[:, None], LEAST_FIELD) / d
-        direct = gain * np.exp(-1j * scan.k[:, None] * d)
-        field = np.zeros((len(scan.u), len(place)), np.complex128)
-        fields_at(scan.u, scan.h, scan.z, scan.look, scan.k, scan.exponent, place, field)
-        across = (place[:, 1] ** 2 + (place[:, 2] - scan.height_m) ** 2)[:, None, None]
-        way = np.sqrt((offset - place[:, 0, None, None]) ** 2 + across)
-        share = field.T[:, :, None] * np.exp(-1j * scan.k[:, None] * way)
-        single = np.float32
-        self._told = (
-            scan.start, scan.group, scan.weight.astype(single), scan.fold, scan.phase,
-            direct.real.astype(single), direct.imag.astype(single),
-            share.real.astype(single), share.imag.astype(single), prior.astype(single),
-        )  # fmt: skip
+        self._direct = _parts(gain * np.exp(-1j * scan.k[:, None] * d))
+        self._prior = prior.astype(np.float32)
+        self._share = _parts(np.zeros((0, len(scan.u), columns), np.complex128))
 
     def __call__(self, rho: Complex) -> Floats:
         """Return the log-likelihood of each guess, shape (guesses,)."""
-        value = np.zeros(len(rho))
-        guess_strengths(*self._told, np.ascontiguousarray(rho, np.complex128), value)
+        scan, value = self._scan, np.zeros(len(rho))
+        guess_strengths(
+            scan.start, scan.group, scan.weight.astype(np.float32), scan.fold, scan.phase,
+            *self._direct, *self._share, self._prior,
+            np.ascontiguousarray(rho, np.complex128), value,
+        )  # fmt: skip
         return value
 
-    def climb(self, rho: Complex) -> tuple[Complex, float]:
+    def _put(self, place: Floats) -> None:
+        """Put the scatterers at some places."""
+        scan = self._scan
+        field = np.zeros((len(scan.u), len(place)), np.complex128)
+        fields_at(scan.u, scan.h, scan.z, scan.look, scan.k, scan.exponent, place, field)
+        across = (place[:, 1] ** 2 + (place[:, 2] - scan.height_m) ** 2)[:, None, None]
+        way = np.sqrt((self._offset - place[:, 0, None, None]) ** 2 + across)
+        self._share = _parts(field.T[:, :, None] * np.exp(-1j * scan.k[:, None] * way))
+
+    def climb(self, place: Floats, rho: Complex) -> tuple[Complex, float]:
         """Go uphill from a guess: one end after the other anywhere, then both by small steps."""
+        self._put(place)
         anywhere = np.concatenate(
             [[0.0]] + [size * np.exp(2j * np.pi * np.arange(many) / many) for size, many in RINGS]
         )
@@ -136,6 +144,11 @@ class _Guesses:
         found = self(tried)
         best = int(found.argmax())
         return (tried[best], float(found[best])) if found[best] > value else (rho, value)
+
+
+def _parts(value: Complex) -> tuple[Floats32, Floats32]:
+    """Return real and imaginary part in single precision, each in one piece."""
+    return value.real.astype(np.float32), value.imag.astype(np.float32)
 
 
 def _telling(scan: ShelfScan) -> Ints:
