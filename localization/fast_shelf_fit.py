@@ -27,8 +27,6 @@ from localization.shelf_fit import (
     FINE_OFFSET_M,
     FINE_REACH_M,
     FINE_STEP_M,
-    FIRST_ROUNDS,
-    FIRST_SITES,
     LEAST_GAIN,
     MOST_SITES,
     MOST_STEP,
@@ -108,21 +106,19 @@ class FastShelfFit(ShelfFit):
         return (re + 1j * im).astype(np.complex128)
 
     def run(self) -> Self:
-        """Add scatterers while they explain anything, then settle them."""
+        """Start from the metal at the ends, add scatterers while they explain anything, then settle them."""
         scan = self.scan
+        if not len(self.sites):
+            self.begin()
         along = np.arange(scan.from_m - BEYOND_M, scan.to_m + BEYOND_M, SITE_STEP_M)
         grid = np.array([(a, b, scan.height_m) for a in along for b in SITE_DEPTHS_M])
         kept = len(self._u) * len(grid) <= MOST_KEPT
         field = self._fields(grid[:, 0], grid[:, 1]) if kept else None
-        for number in range(len(self.sites), MOST_SITES):
-            first = number < FIRST_SITES
-            if not self._take(grid, field, -np.inf if first else LEAST_GAIN):
-                break
-            for turn in range(FIRST_ROUNDS if first else 1):
-                self.strengthen()
-                self.search(None if first and turn == 0 else REACH_M)
+        while len(self.sites) < MOST_SITES and self._take(grid, field, LEAST_GAIN):
             self.strengthen()
-        self._settled()
+            self.search(REACH_M)
+            self.strengthen()
+        self.settle()
         self.search()
         self.strengthen()
         return self
@@ -197,7 +193,7 @@ class FastShelfFit(ShelfFit):
         self.field = np.concatenate([self.field, column], axis=1)
         return True
 
-    def _settled(self) -> None:
+    def settle(self) -> None:
         """Take each scatterer out once and put it back where, nearby, it explains most."""
         near = np.arange(-FINE_REACH_M, FINE_REACH_M + 1e-9, FINE_STEP_M)
         moves = np.array([(a, b, 0.0) for a in near for b in near])

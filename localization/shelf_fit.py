@@ -38,9 +38,9 @@ REACH_M = 0.1
 STEP_M, FINE_OFFSET_M = 0.01, 0.002
 #: A shelf has so many scatterers at most; one more must explain so much (twice the log-likelihood; four numbers).
 MOST_SITES, LEAST_GAIN = 8, 20.0
-#: The first ones, which tags still at wrong places hide, need not; they are given more rounds, and sooner taken to be
-#: at the shelf's ends, where the uprights are.
-FIRST_SITES, FIRST_ROUNDS = 2, 3
+#: Rounds with the metal at the ends alone.
+FIRST_ROUNDS = 3
+#: What is near an end is sooner taken to be there.
 UPRIGHT_M, UPRIGHT_GAIN = 0.1, 10.0
 #: Two scatterers nearer than this along the shelf are told apart badly.
 APART_M, NEAR_SHARE = 0.05, 0.3
@@ -113,25 +113,29 @@ class ShelfFit:
     def run(self) -> Self:
         """Start from the metal at the ends, add scatterers while they explain anything, then settle them."""
         scan = self.scan
-        start = find_start(scan, self.log_prior, self.x)
-        self.give(Sites(start.place, start.rho))
-        for _ in range(FIRST_ROUNDS):
-            self.search()
-            self.strengthen()
-        self.search()
-        self._settle()
-        self.search()
-        self.strengthen()
+        self.begin()
         along = np.arange(scan.from_m - BEYOND_M, scan.to_m + BEYOND_M, SITE_STEP_M)
         grid = np.array([(a, b, scan.height_m) for a in along for b in SITE_DEPTHS_M])
         while len(self.sites) < MOST_SITES and self._add(grid, LEAST_GAIN):
             self.strengthen()
             self.search(REACH_M)
             self.strengthen()
-        self._settle()
+        self.settle()
         self.search()
         self.strengthen()
         return self
+
+    def begin(self) -> None:
+        """Find the metal at the shelf's ends, and each tag's place by it."""
+        start = find_start(self.scan, self.log_prior, self.x)
+        self.give(Sites(start.place, start.rho))
+        for _ in range(FIRST_ROUNDS):
+            self.search()
+            self.strengthen()
+        self.search()
+        self.settle()
+        self.search()
+        self.strengthen()
 
     def some(self, tags: Ints) -> Self:
         """Return a fit of some of the tags, from where they are, that knows no scatterers."""
@@ -239,7 +243,7 @@ class ShelfFit:
         self.field = np.concatenate([self.field, self.fields(grid[best : best + 1])], axis=1)
         return True
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Take each scatterer out once and put it back where, nearby, it explains most."""
         near = np.arange(-FINE_REACH_M, FINE_REACH_M + 1e-9, FINE_STEP_M)
         moves = np.array([(a, b, 0.0) for a in near for b in near])

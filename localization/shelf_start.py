@@ -69,10 +69,11 @@ def find_start(scan: ShelfScan, log_prior: Floats, x: Floats) -> Start:
     ends = np.array([scan.from_m - BEYOND_M, scan.to_m + BEYOND_M])
     place = np.stack([ends, np.full(2, BEHIND_M), np.full(2, scan.height_m)], axis=1)
     guesses = _Guesses(scan, log_prior, x)
-    best = Start(place, np.zeros(2, np.complex128), -math.inf)
+    none = np.zeros(2, np.complex128)
+    best = Start(place, none, -math.inf)
     for shift in SHIFTS_M:
         moved = place + np.array([shift, 0.0, 0.0])
-        rho, value = guesses.climb(moved, best.rho)
+        rho, value = guesses.climb(moved, none)
         value -= 0.5 * (shift / SHIFT_SIGMA_M) ** 2
         if value > best.value:
             best = Start(moved, rho, value)
@@ -94,7 +95,7 @@ class _Guesses:
         d = np.sqrt(du**2 + h**2 + dz**2) + 1e-9
         cosine = (du * scan.look[:, :1] - h * scan.look[:, 1:2] + dz * scan.look[:, 2:]) / d
         gain = np.maximum(np.maximum(cosine, 1e-3) ** scan.exponent[:, None], LEAST_FIELD) / d
-        self._direct = _parts(gain * np.exp(-1j * scan.k[:, None] * d))
+        self._direct = _parts(np.asarray(gain * np.exp(-1j * scan.k[:, None] * d), np.complex128))
         self._prior = prior.astype(np.float32)
         self._share = _parts(np.zeros((0, len(scan.u), columns), np.complex128))
 
