@@ -15,27 +15,16 @@ from localization.levels import LinkLaw, learn_link, link_likelihood
 from localization.listening import Listening, ReadRate, learn_rate
 from localization.observations import Mounts, Observations
 from localization.profile import (
-    CENTRE_SIGMA_M,
-    CENTRE_WRONG,
     ONE_HEIGHT_M,
     Fits,
     Hypotheses,
-    loudest_db,
-    power_centre,
-    received_amplitude,
 )
+from localization.sides import face_scores, families_of, strength_scores
 from localization.strength import TAG_DB, learn_pattern, rssi_likelihood
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-#: A face's readings, received amplitude summed over equal stretches of track, tell the side of the rack: through the
-#: rack they are about 10 dB weaker, give or take 5 dB, so a decibel weighs 2 * 10 / (2 * 5^2).
-POWER_LOG_ODDS = 0.7
-#: Of that, what the loudest track cells say: a row's end hears half a pass of its own side and all of the other's.
-LOUDEST_SHARE = 0.5
-#: Phase counts for so much at most between faces: where multipath rules, a wrong face explains it as well by chance.
-FACE_PHASE_MOST = 6.0
 #: Rounds of placing tags and learning from them how RSSI and read rate depend on place.
 LEARNING_ROUNDS = 3
 #: The law of links is learnt from tags whose place is at least so sure.
@@ -97,7 +86,6 @@ def score(
     begin = candidates.start[:-1]
     owner = np.repeat(np.arange(len(begin)), np.diff(hypotheses.start))
     total = np.add.reduceat(weight, begin)[owner]
-    amplitude = received_amplitude(observations, candidates)
     tags = candidates.tag[owner]
     phase = fits.log_likelihood + PHASE_BASE * total
     of_face = np.maximum.reduceat(phase, hypotheses.start[:-1])
@@ -106,16 +94,8 @@ def score(
     witnesses = total[hypotheses.start[:-1]] + 1.0
     spent = np.maximum.reduceat(candidates.group, begin) + 3.0
     of_face = of_face - 0.5 * witnesses * np.log(witnesses / np.maximum(witnesses - spent, 1.0))
-    starts = np.flatnonzero(np.append(True, np.diff(candidates.tag) != 0))
-    of_tag = np.repeat(np.maximum.reduceat(of_face, starts), np.diff(np.append(starts, len(begin))))
-    power = (1.0 - LOUDEST_SHARE) * 20.0 * np.log10(amplitude) + LOUDEST_SHARE * loudest_db(
-        observations, candidates
-    )
-    face = np.maximum(of_face, of_tag - FACE_PHASE_MOST) + POWER_LOG_ODDS * power
-    # A face beside the one a tag stands on is looked at as well, but the tag was heard best beyond its end.
-    centre = power_centre(observations, candidates)
-    beyond = np.maximum(np.maximum(-centre, centre - frames.length_m[candidates.face]), 0.0)
-    face += np.logaddexp(-0.5 * (beyond / CENTRE_SIGMA_M) ** 2, CENTRE_WRONG)
+    family = families_of(candidates)
+    face = face_scores(observations, candidates, of_face, family, frames)
     base = phase - np.maximum.reduceat(phase, hypotheses.start[:-1])[owner] + hypotheses.log_prior
     law_now = law or RunLaw(0.0, np.zeros(256), math.nan)
     posterior, strength = base, base
@@ -137,7 +117,11 @@ def score(
         if math.isfinite(law_now.strength_db):
             posterior = posterior - 0.5 * ((strength - law_now.strength_db) / TAG_DB) ** 2
         # Faces were heard by different readings: what these say of heights on each does not choose between them.
-        posterior = posterior + (face - _log_sums(posterior, hypotheses.start))[owner]
+        sums = _log_sums(posterior, hypotheses.start)
+        share = np.exp(posterior - sums[owner])
+        needed = np.add.reduceat(share * strength, hypotheses.start[:-1])
+        side = face + strength_scores(needed, face, family)
+        posterior = posterior + (side - sums)[owner]
         if law is None and step < LEARNING_ROUNDS - 1:
             best = first_best(tags, posterior)
             usual = float(np.median(strength[best]))
