@@ -34,8 +34,6 @@ FARTHEST_M = 0.08
 SHELF_SIGMA_M, FLOOR_M = 0.01, 0.004
 #: How far a face may be off by itself.
 FACE_SIGMA_M = 0.01
-#: A shift less than this many of its errors, or than this, is not worth a second look.
-WORTH_ERRORS, WORTH_M = 1.0, 0.003
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +62,6 @@ class Pinned:
         position = mounts.position_m.copy()
         position[:, 0] -= self.ahead_m
         return frames.moved_along(self.face_m), replace(mounts, position_m=position)
-
-    @property
-    def worth_it(self) -> bool:
-        """Whether anything is moved that matters."""
-        told = np.isfinite(self.sigma_m)
-        moved = max(abs(self.ahead_m), float(np.abs(self.face_m[told]).max(initial=0.0)))
-        return moved > max(WORTH_M, WORTH_ERRORS * float(np.nanmin(self.sigma_m)))
 
 
 def pin(block: Block, groups: tuple[ShelfGroup, ...], prior_sigma_m: Floats) -> Pinned | None:

@@ -159,7 +159,7 @@ class Work:
         return np.isfinite(found.sigma_m)[places.face]
 
     def pin(self, part: Part) -> bool:
-        """Learn from the uprights what the run is off by along its faces; tell whether anything was moved for it."""
+        """Learn from the uprights what the run is off by along its faces; tell whether they said anything."""
         localizer = self.localizer
         if self._frames is None or localizer.pinned_ is not None or "uprights" in localizer.without:
             return False
@@ -171,7 +171,7 @@ class Work:
         for face in np.unique(part.places.face):
             sigma[face] = np.median(part.assumed_m[part.places.face == face])
         found = pin(part.block, part.groups, sigma)
-        if found is None or not found.worth_it:
+        if found is None:
             return False
         localizer.pinned_ = found
         self._frames, self.mounts = found.applied(self._frames, self.mounts)
