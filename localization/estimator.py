@@ -54,6 +54,8 @@ PARTS = (
 BLOCK_READINGS = 100_000
 #: Readings from a run's middle that tell of antennas' ambiguity and cables.
 MIDDLE_READINGS = 2_000_000
+#: How often the first block's uprights are asked at most.
+PIN_ROUNDS = 2
 #: A run of more readings than ``LONG_ROWS`` is streamed, so many rows at once, rather than held in memory.
 LONG_ROWS, STREAM_ROWS = 10_000_000, 1_000_000
 
@@ -280,9 +282,14 @@ class Localizer:
         while len(told) < len(blocks) and self.law_ is None:
             part = work.block(blocks[len(told)])
             self.law_ = part.law
-            if work.pin(part):
-                # Seen where the plan has them, tags near a bay's end may belong to the next one.
+            for _ in range(PIN_ROUNDS):
+                if not work.pin(part):
+                    break
+                # Seen where the plan has them, tags near a bay's end may belong to the next one; and laws learnt
+                # at places far off are learnt anew.
+                self.law_ = None if self.pinned_ is not None and self.pinned_.far else part.law
                 part = work.block(blocks[len(told)])
+                self.law_ = part.law
             keep(part)
         with ThreadPoolExecutor(max(1, self.jobs)) as pool:
             for part in in_order(pool, work.block, blocks[len(told) :], 2 * max(1, self.jobs)):

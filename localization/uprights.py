@@ -28,8 +28,14 @@ Ints = npt.NDArray[np.int64]
 NEAR_M, LEAST_STRENGTH = 0.13, 0.08
 #: Fewer shelves do not tell.
 FEWEST_SHELVES = 4
-#: A run that uprights put farther off than this is not moved.
-FARTHEST_M = 0.08
+#: A reader's clock can be off by more than uprights are near their ends. A shift of the whole run is looked for so far,
+#: in such steps, as the one at which most shelves show strong scatterers up to ``BEYOND_M`` outside both ends, give or
+#: take ``COMB_M``.
+FARTHEST_M, STEP_M, BEYOND_M, COMB_M = 0.3, 0.01, 0.1, 0.03
+#: One far off is believed where it explains so many times what any other does, ``NEAR_M`` away or more.
+CLEAR = 2.0
+#: After a shift as large as this the first block, seen anew, is asked again.
+AGAIN_M = 0.03
 #: A shelf's word scatters by at least this; and all of them together are no better than this, as uprights differ.
 SHELF_SIGMA_M, FLOOR_M = 0.01, 0.004
 #: How far a face may be off by itself.
@@ -57,6 +63,15 @@ class Pinned:
     sigma_m: Floats
     shelves: int
 
+    @property
+    def far(self) -> bool:
+        """Whether the run was so far off that tags and uprights were looked for at wrong places."""
+        return max(abs(self.ahead_m), float(np.abs(self.face_m).max(initial=0.0))) > AGAIN_M
+
+    def then(self, later: Pinned) -> Pinned:
+        """Return both together, the later one asked where this one was applied."""
+        return replace(later, ahead_m=self.ahead_m + later.ahead_m, face_m=self.face_m + later.face_m)
+
     def applied(self, frames: Frames, mounts: Mounts) -> tuple[Frames, Mounts]:
         """Return faces and mounts where the uprights say they are."""
         position = mounts.position_m.copy()
@@ -75,19 +90,21 @@ def pin(block: Block, groups: tuple[ShelfGroup, ...], prior_sigma_m: Floats) -> 
     Returns
     -------
     Pinned or None
-        None: too few shelves showed both their uprights, or these are too far off to be sure that they are uprights.
+        None: too few shelves showed both their uprights, or it is not clear which scatterers these are.
     """
-    rows = [(group.face, *_word(block, group)) for group in groups if group.believed]
+    believed = [group for group in groups if group.believed]
+    coarse = _coarse(block, believed)
+    if coarse is None:
+        return None
+    rows = [(group.face, *_word(block, group, coarse)) for group in believed]
     table = np.array([row for row in rows if np.isfinite(row[1])], np.float64).reshape(-1, 3)
     if len(table) < FEWEST_SHELVES:
         return None
     face, shift, way = table[:, 0].astype(np.int64), table[:, 1], table[:, 2]
-    spread = 1.4826 * float(np.median(np.abs(shift - np.median(shift))))
+    middle = shift - coarse * way
+    spread = 1.4826 * float(np.median(np.abs(middle - np.median(middle))))
     sigma = max(spread, SHELF_SIGMA_M)
     number = len(prior_sigma_m)
-    if abs(float(np.median(shift))) > FARTHEST_M:
-        # Near the end of what is taken for an upright, it is not known whether these are uprights.
-        return None
     ahead_sigma = max(float(np.median(prior_sigma_m[np.unique(face)])), 1e-3)
     design = np.zeros((len(face), number + 1))
     design[:, 0] = way
@@ -109,13 +126,37 @@ def pin(block: Block, groups: tuple[ShelfGroup, ...], prior_sigma_m: Floats) -> 
     return Pinned(float(mean[0]), np.asarray(mean[1:], np.float64), seen, len(face))
 
 
-def _word(block: Block, group: ShelfGroup) -> tuple[float, float]:
+def _coarse(block: Block, groups: list[ShelfGroup]) -> float | None:
+    """Return how far behind its poses the robot was, roughly; None: shelves show nothing clear at their ends."""
+    tried = np.arange(-round(FARTHEST_M / STEP_M), round(FARTHEST_M / STEP_M) + 1) * STEP_M
+    total = np.zeros(len(tried))
+    for group in groups:
+        board, sites = block.board(group.face, group.shelf), group.fit.sites
+        beyond = (
+            np.array([board.from_m, -board.to_m])[:, None] + np.array([[1.0], [-1.0]]) * tried * group.way
+        )
+        beyond = beyond[..., None] - np.array([1.0, -1.0])[:, None, None] * sites.place[:, 0]
+        away = np.maximum(np.maximum(-beyond, beyond - BEYOND_M), 0.0) / COMB_M
+        seen = np.abs(sites.rho) * np.exp(-0.5 * away**2)
+        # The weaker of both ends: a shelf has metal at either.
+        total += seen.max(axis=2, initial=0.0).min(axis=0)
+    best = int(total.argmax())
+    here = float(tried[best])
+    if abs(here) <= NEAR_M / 2.0:
+        return 0.0
+    clear = total[best] > CLEAR * total[np.abs(tried - here) > NEAR_M].max(initial=0.0)
+    return here if clear and total[best] > FEWEST_SHELVES * LEAST_STRENGTH else None
+
+
+def _word(block: Block, group: ShelfGroup, coarse_m: float) -> tuple[float, float]:
     """Return how far a shelf's uprights are seen along the face (NaN: not both), and which way the robot went."""
     board = block.board(group.face, group.shelf)
     place, strength = group.fit.sites.place[:, 0], np.abs(group.fit.sites.rho)
     seen: list[float] = []
     for end in (board.from_m, board.to_m):
-        near = np.flatnonzero((np.abs(place - end) < NEAR_M) & (strength > LEAST_STRENGTH))
+        near = np.flatnonzero(
+            (np.abs(place - end - coarse_m * group.way) < NEAR_M) & (strength > LEAST_STRENGTH)
+        )
         if len(near) == 0:
             return np.nan, 0.0
         seen.append(float(place[near[strength[near].argmax()]] - end))

@@ -44,6 +44,8 @@ Ints = npt.NDArray[np.int64]
 
 #: How often the first block is fitted anew with the read rate it taught.
 RELEARN = 2
+#: Before uprights are asked, faces may be off along themselves by at least this.
+PIN_SIGMA_M = 0.01
 
 
 class Work:
@@ -161,7 +163,8 @@ class Work:
     def pin(self, part: Part) -> bool:
         """Learn from the uprights what the run is off by along its faces; tell whether they said anything."""
         localizer = self.localizer
-        if self._frames is None or localizer.pinned_ is not None or "uprights" in localizer.without:
+        before = localizer.pinned_
+        if self._frames is None or "uprights" in localizer.without or (before is not None and not before.far):
             return False
         told = localizer.calibration
         if told.face_shift_m or told.phase_centre_m or told.latency_s or part.block is None:
@@ -170,10 +173,10 @@ class Work:
         sigma = np.full(len(self._frames.ids), np.nan)
         for face in np.unique(part.places.face):
             sigma[face] = np.median(part.assumed_m[part.places.face == face])
-        found = pin(part.block, part.groups, sigma)
+        found = pin(part.block, part.groups, np.maximum(sigma, PIN_SIGMA_M))
         if found is None:
             return False
-        localizer.pinned_ = found
+        localizer.pinned_ = found if before is None else before.then(found)
         self._frames, self.mounts = found.applied(self._frames, self.mounts)
         self._listen()
         return True
