@@ -105,7 +105,8 @@ def pin(block: Block, groups: tuple[ShelfGroup, ...], prior_sigma_m: Floats) -> 
     spread = 1.4826 * float(np.median(np.abs(middle - np.median(middle))))
     sigma = max(spread, SHELF_SIGMA_M)
     number = len(prior_sigma_m)
-    ahead_sigma = max(float(np.median(prior_sigma_m[np.unique(face)])), 1e-3)
+    # What antennas and clock may be off by is not what they are off by once uprights are seen elsewhere.
+    ahead_sigma = max(float(np.median(prior_sigma_m[np.unique(face)])), abs(coarse), 1e-3)
     design = np.zeros((len(face), number + 1))
     design[:, 0] = way
     design[np.arange(len(face)), face + 1] = 1.0

@@ -62,6 +62,14 @@ class Judged:
         for word in words:
             assert word in self.notes
 
+    def is_refused_or_pinned(self, *words):
+        """Strong metal at the shelves' ends shows where the run is, and every place comes right; or it is refused."""
+        if "the uprights of" in self.notes:
+            assert np.median(self.error) < 0.03
+            assert np.quantile(self.error, 0.9) < 0.06
+        else:
+            self.is_refused(*words)
+
 
 def with_phase(recording, phase):
     phase = np.mod(phase, 2 * np.pi).astype(np.float32)
@@ -169,7 +177,7 @@ def test_all_antennas_mounted_30_cm_elsewhere(scan):
     recording, plan = scan
     judged = Judged(with_mounts(recording, ahead), plan)
     judged.holds()
-    judged.is_refused("beyond its end")
+    judged.is_refused_or_pinned("beyond its end")
 
 
 def test_one_antenna_mounted_30_cm_elsewhere(scan):
@@ -211,7 +219,8 @@ def test_a_clock_two_seconds_off(scan):
     poses = recording.poses
     judged = Judged(replace(recording, poses=replace(poses, t=poses.t + 2_000_000_000)), plan)
     judged.holds()
-    judged.is_refused("beyond its end", "outside the poses' time")
+    judged.is_refused_or_pinned("beyond its end")
+    assert "outside the poses' time" in judged.notes
 
 
 def test_poses_that_drift_by_five_times_what_they_state(scan):
