@@ -37,7 +37,7 @@ from localization.registration import Registration
 from localization.signal_model import BEAMWIDTH_DEG
 from localization.sorting import in_order, one_ahead
 from localization.source import InMemory, Source, Spill, Usable, heard_in, ranges_of
-from localization.uprights import Pinned
+from localization.uprights import Pinned, pin_rest, words_of
 from localization.work import Work
 from recording import Recording, RecordingStream, StreamError
 from stacks.plan import Plan
@@ -269,6 +269,7 @@ class Localizer:
         row_of = np.cumsum(source.tally()[0] > 0) - 1
         told: list[Told] = []
         traits: list[Traits | None] = []
+        words: list[LabelFits] = []
 
         def keep(part: Part) -> None:
             # A block's places are written at once, and what coverage needs of it is kept: memory stays flat.
@@ -276,6 +277,7 @@ class Localizer:
             notes.extend(part.notes)
             told.append(told_by(part))
             traits.append(part.traits)
+            words.append(words_of(part.block, part.groups))
             tell(0.9 * len(told) / len(blocks), "placing tags")
 
         # The first block with anything to place teaches the run's laws to all others.
@@ -294,7 +296,10 @@ class Localizer:
         with ThreadPoolExecutor(max(1, self.jobs)) as pool:
             for part in in_order(pool, work.block, blocks[len(told) :], 2 * max(1, self.jobs)):
                 keep(part)
-        notes += pinned_notes(self.pinned_)
+        pinned_late = 0
+        if self.plan is not None and words and work.pins:
+            pinned_late = pin_rest(positions, words, self.plan, self.pinned_)
+        notes += pinned_notes(self.pinned_, pinned_late)
         if self.plan is not None and told:
             self.label_fits_, said = use_labels(
                 positions, *work.labels(), work.frames(None), self.plan, self.calibration, shift=self.labels

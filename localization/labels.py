@@ -336,7 +336,26 @@ def use_labels(
 
 def shift_by_labels(positions: Positions, fits: LabelFits, plan: Plan) -> list[str]:
     """Take out of all places what the labels say that the run is off by; return what to say of it."""
-    notes: list[str] = []
+    moved = take_out(positions, fits, plan)
+    if not moved:
+        return []
+    return [
+        f"{len(fits)} shelf labels on {len(moved)} faces: places were moved along by "
+        f"{', '.join(f'{-100 * m:+.1f}' for m in moved[:6])} cm{' ...' if len(moved) > 6 else ''}"
+    ]
+
+
+def take_out(positions: Positions, fits: LabelFits, plan: Plan) -> list[float]:
+    """Take out of all places what references say that the run is off by; return it for each face that has any.
+
+    Parameters
+    ----------
+    positions : Positions
+        Changed in place.
+    fits : LabelFits
+        References of the run: labels, or whatever else stands where the plan says.
+    plan : Plan
+    """
     moved: list[float] = []
     for number, face in enumerate(plan.faces):
         here = np.flatnonzero((positions.face_id == face.id) & positions.placed)
@@ -364,9 +383,4 @@ def shift_by_labels(positions: Positions, fits: LabelFits, plan: Plan) -> list[s
             second[[positions.alt_shelf_id[row] in ids for row in second.tolist()]] if len(second) else second
         )
         positions.alt_offset_m[second] -= learnt.at(positions.alt_offset_m[second])[0]
-    if moved:
-        notes.append(
-            f"{len(fits)} shelf labels on {len(moved)} faces: places were moved along by "
-            f"{', '.join(f'{-100 * m:+.1f}' for m in moved[:6])} cm{' ...' if len(moved) > 6 else ''}"
-        )
-    return notes
+    return moved

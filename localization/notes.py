@@ -70,13 +70,18 @@ def registration_notes(found: Registration | None, ids: Sequence[str | None]) ->
     return notes
 
 
-def pinned_notes(found: Pinned | None) -> list[str]:
-    """Say what the uprights told."""
+def pinned_notes(found: Pinned | None, late: int = 0) -> list[str]:
+    """Say what the uprights told; ``late``: of so many faces at the end."""
+    if late:
+        said = [f"faces moved along by what their own shelves' uprights say: {late}"]
+    else:
+        said = []
     if found is None:
-        return []
+        return said
     moved = np.abs(found.face_m[np.isfinite(found.sigma_m)]).max(initial=0.0)
     return [
         f"the uprights of {found.shelves} shelves place the run {100 * found.ahead_m:+.1f} cm along its way and its"
         f" faces up to {100 * moved:.1f} cm besides, to {100 * float(np.nanmedian(found.sigma_m)):.1f} cm;"
-        " taken out"
+        " taken out",
+        *said,
     ]

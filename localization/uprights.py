@@ -6,20 +6,24 @@ the same frame as its tags, and the strongest are the uprights at its ends, whos
 its end an upright seems to stand is not known, but it is as far to the right at the right end as to the left at the
 left one, so that the mean of both is the run's own error. A shelf tells it to some 2 cm, the shelves
 of a run's first block (some 2,000 tags) to half a centimetre; faces of other blocks get its part along the robot's
-way alone.
+way, and are asked for their own once all is placed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from localization.faces import Frames
+from localization.labels import LabelFits, take_out
 from localization.observations import Mounts
+from localization.positions import Positions
 from localization.shelf_group import ShelfGroup
 from localization.shelf_scan import Block
+from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -38,6 +42,8 @@ CLEAR = 2.0
 AGAIN_M = 0.03
 #: A shelf's word scatters by at least this; and all of them together are no better than this, as uprights differ.
 SHELF_SIGMA_M, FLOOR_M = 0.01, 0.004
+#: One shelf's word, of faces that are asked at the end.
+WORD_SIGMA_M = 0.02
 #: How far a face may be off by itself.
 FACE_SIGMA_M = 0.01
 
@@ -125,6 +131,31 @@ def pin(block: Block, groups: tuple[ShelfGroup, ...], prior_sigma_m: Floats) -> 
         usual[0], usual[f + 1] = float(np.mean(way[face == f])), 1.0
         seen[f] = np.sqrt(usual @ covariance @ usual + FLOOR_M**2)
     return Pinned(float(mean[0]), np.asarray(mean[1:], np.float64), seen, len(face))
+
+
+def words_of(block: Block | None, groups: tuple[ShelfGroup, ...]) -> LabelFits:
+    """Return a block's believed shelves as references: where the middle of the uprights is seen, and where it is."""
+    rows: list[tuple[int, float, float]] = []
+    for group in groups if block is not None else ():
+        shift = _word(block, group, 0.0)[0] if block is not None and group.believed else np.nan
+        if np.isfinite(shift) and block is not None:
+            board = block.board(group.face, group.shelf)
+            rows.append((group.face, 0.5 * (board.from_m + board.to_m), shift))
+    table = np.array(rows, np.float64).reshape(-1, 3)
+    return LabelFits(
+        epc=np.full(len(table), "", object), face=table[:, 0].astype(np.int64), offset_m=table[:, 1],
+        error_m=table[:, 2], sigma_m=np.full(len(table), WORD_SIGMA_M),
+    )  # fmt: skip
+
+
+def pin_rest(positions: Positions, words: Sequence[LabelFits], plan: Plan, told: Pinned | None) -> int:
+    """Take out of the places of faces that no first word was said of what their own uprights say; count those faces."""
+    every = LabelFits(*(np.concatenate([getattr(w, f.name) for w in words]) for f in fields(LabelFits)))
+    number = np.bincount(every.face, minlength=len(plan.faces))
+    asked = number >= FEWEST_SHELVES
+    if told is not None:
+        asked &= ~np.isfinite(told.sigma_m)
+    return len(take_out(positions, every.select(asked[every.face]), plan))
 
 
 def _coarse(block: Block, groups: list[ShelfGroup]) -> float | None:

@@ -160,15 +160,24 @@ class Work:
             return np.zeros(len(places.tag), np.bool_)
         return np.isfinite(found.sigma_m)[places.face]
 
+    @property
+    def pins(self) -> bool:
+        """Whether uprights are asked at all."""
+        told = self.localizer.calibration
+        # A calibration was learnt without the uprights, and says what they would.
+        stated = bool(told.face_shift_m or told.phase_centre_m or told.latency_s)
+        return self._frames is not None and "uprights" not in self.localizer.without and not stated
+
     def pin(self, part: Part) -> bool:
         """Learn from the uprights what the run is off by along its faces; tell whether they said anything."""
         localizer = self.localizer
         before = localizer.pinned_
-        if self._frames is None or "uprights" in localizer.without or (before is not None and not before.far):
-            return False
-        told = localizer.calibration
-        if told.face_shift_m or told.phase_centre_m or told.latency_s or part.block is None:
-            # A calibration was learnt without the uprights, and says what they would.
+        if (
+            not self.pins
+            or self._frames is None
+            or part.block is None
+            or (before is not None and not before.far)
+        ):
             return False
         sigma = np.full(len(self._frames.ids), np.nan)
         for face in np.unique(part.places.face):

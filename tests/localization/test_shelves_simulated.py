@@ -15,14 +15,19 @@ from stacks.plan import read_plan
 LATE_S, SPEED_MPS = 0.3, 0.2
 
 
-@pytest.fixture(scope="module")
-def night(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("steel")
-    library = make_library(400, seed=11)
+def steel(books, seed):
+    """Return a library with strong metal."""
+    library = make_library(books, seed=seed)
     radio = dataclasses.replace(
         library.radio, end_scatterer=(0.19, 0.44), weak_scatterer=(0.0, 0.02), pi_flips=False
     )
-    library = dataclasses.replace(library, radio=radio)
+    return dataclasses.replace(library, radio=radio)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("steel")
+    library = steel(400, 11)
     library.save(folder / "library")
     record(library, folder / "recording", passes=4, speed_mps=SPEED_MPS, seed=3)
     recording = read_recording(folder / "recording")
@@ -110,3 +115,27 @@ def test_a_calibration_takes_the_late_clock_out_as_well(night):
     assert found.pinned_ is None
     error, _, _ = errors(found.localization_.positions, recording)
     assert abs(np.median(error)) < 0.01
+
+
+def test_faces_of_later_blocks_are_asked_for_their_own(tmp_path, monkeypatch):
+    library = steel(700, 12)
+    record(library, tmp_path, passes=2, speed_mps=SPEED_MPS, seed=4)
+    recording, plan = read_recording(tmp_path), read_plan(tmp_path / "plan.json")
+    # Each face is about a block of its own, and the last one was surveyed 5 cm off along itself.
+    monkeypatch.setattr("localization.estimator.BLOCK_READINGS", len(recording.readings) // len(plan.faces))
+    last = plan.faces[-1]
+    (ux, uy), (x, y) = last.direction, last.origin_m
+    drawn = dataclasses.replace(last, origin_m=(x - 0.05 * ux, y - 0.05 * uy))
+    floor = dataclasses.replace(plan.floors[0], faces=(*plan.floors[0].faces[:-1], drawn))
+    wrong = dataclasses.replace(plan, floors=(floor,))
+    off, sigma = {}, {}
+    for without in ((), ("uprights",)):
+        located = Localizer(wrong, without=without).fit(recording).localization_
+        error, _, right = errors(located.positions, recording)
+        mine = located.positions.face_id[right] == drawn.id
+        off[without] = abs(np.median(error[mine]))
+        sigma[without] = np.median(located.positions.sigma_along_m[right][mine])
+        assert any("moved along by what their own shelves" in note for note in located.notes) == (not without)
+    assert off[("uprights",)] > 0.03
+    assert off[()] < 0.02
+    assert sigma[()] < sigma[("uprights",)]
