@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks import __main__ as runner
-from benchmarks import accuracy, free_space, thinned
+from benchmarks import accuracy, free_space, free_space_bounds, thinned
 from benchmarks.peers.views import View
 from benchmarks.plot import Panel, draw
 from benchmarks.scoring import OURS, judge, pooled
@@ -79,11 +79,15 @@ def test_the_bound_is_the_closed_form_of_an_even_aperture():
     g = 1 - (2 * away / length) * np.arctan(length / (2 * away))
     closed = sigma / (k * np.sqrt(n * g))
     known, unknown = (1e-6, 1e-6), (1.0, 1.0)
-    assert free_space.bound_m(view, (1.0, 0.0, 0.0), sigma * flat, known) == pytest.approx(closed, rel=1e-3)
+    assert free_space_bounds.bound_m(view, (1.0, 0.0, 0.0), sigma * flat, known) == pytest.approx(
+        closed, rel=1e-3
+    )
     # Seen evenly from both sides, depth and height say nothing of the offset; seen from one, they do.
-    assert free_space.bound_m(view, (1.0, 0.0, 0.0), sigma * flat, unknown) == pytest.approx(closed, rel=1e-3)
-    beside = free_space.bound_m(view, (1.6, 0.0, 0.0), sigma * flat, unknown)
-    assert beside > 2 * free_space.bound_m(view, (1.6, 0.0, 0.0), sigma * flat, known)
+    assert free_space_bounds.bound_m(view, (1.0, 0.0, 0.0), sigma * flat, unknown) == pytest.approx(
+        closed, rel=1e-3
+    )
+    beside = free_space_bounds.bound_m(view, (1.6, 0.0, 0.0), sigma * flat, unknown)
+    assert beside > 2 * free_space_bounds.bound_m(view, (1.6, 0.0, 0.0), sigma * flat, known)
 
 
 def test_our_error_is_held_against_the_bound():
@@ -94,13 +98,48 @@ def test_our_error_is_held_against_the_bound():
     assert 0.7 < found.best_ratio < 1.4
     assert found.ratio == pytest.approx(found.error_cm / found.bound_cm)
     assert found.wrong == 0.0
+    # One peak, hence the whole posterior's bound is the Cramer-Rao one, and its mean is where the likeliest place is.
+    assert found.least_wrong < 1e-6
+    assert found.least_cm == pytest.approx(found.bound_cm, rel=0.05)
+    assert found.mean_all_cm == pytest.approx(found.best_all_cm, rel=0.05)
+
+
+def test_the_posterior_is_honest_where_peaks_are_many_and_its_mean_errs_least():
+    """Few readings under heavy noise: what it says of its error and of wrong peaks comes true over many draws."""
+    rng = np.random.default_rng(3)
+    k, away, place, spread = 4 * np.pi / 0.325, 0.6, (0.0, 0.0, 1.0), (0.01, 0.02)
+    face = Face("A", (0.0, 0.0), 0.0, 270.0, 2.0, 0.0, ())
+    flat = np.ones(5)
+    told = []
+    for _ in range(200):
+        sigma = 0.6 * flat
+        # The centroid that the posterior is told scatters as it supposes.
+        along = rng.uniform(-0.5, 0.5, 5)
+        along += rng.normal(0.0, free_space_bounds.CENTRE_SIGMA_M) - along.mean()
+        heights = rng.choice([0.5, 1.2], 5)
+        true = (0.0, rng.normal(0.0, spread[0]), 1.0 + rng.normal(0.0, spread[1]))
+        way = np.sqrt(along**2 + (true[1] + away) ** 2 + (true[2] - heights) ** 2)
+        phase = np.mod(k * way + rng.normal(0.0, sigma) + rng.uniform(0, 6.28), 2 * np.pi)
+        view = View(
+            "E2", face, along, away * flat, heights, phase, k * flat, -50.0 * flat, np.zeros(5, int), 5, 1
+        )
+        told.append(free_space_bounds.reached(view, place, 1.0, sigma, spread))
+    rms = lambda name: float(np.sqrt(np.mean([getattr(one, name) ** 2 for one in told])))  # noqa: E731
+    wrong = np.mean([abs(one.likeliest_m) > max(0.03, 3.5 * one.bound_m) for one in told])
+    expected = np.mean([one.wrong for one in told])
+    assert 0.1 < expected < 0.8
+    assert wrong == pytest.approx(expected, abs=0.08)
+    assert rms("mean_m") == pytest.approx(rms("sigma_m"), rel=0.15)
+    assert rms("mean_m") < rms("likeliest_m")
+    assert rms("sigma_m") > 3 * float(np.sqrt(np.median([one.bound_m**2 for one in told])))
 
 
 def test_another_peak_is_told_apart_from_an_error_on_the_right_one():
     bound = np.full(100, 0.01)
     error = np.random.default_rng(1).normal(0.0, 0.01, 100)
     error[:5] = 0.2
-    held = free_space.Held(bound, error, np.zeros(100), np.full(100, 0.01), 0.1)
+    none, sigma = np.zeros(100), np.full(100, 0.01)
+    held = free_space.Held(error, sigma, bound, none, none, bound, none, 0.1)
     found = free_space.ratio_of([held], 10)
     assert found.wrong == pytest.approx(0.05) and found.best_wrong == 0.0
     assert 0.8 < found.ratio < 1.2
