@@ -171,7 +171,8 @@ def _learn(
     witnesses: Sequence[Witness], plan: Plan, references: Truth | None, forgotten_m2: Floats | None
 ) -> Learnt:
     check_alike([one.info for one in witnesses])
-    antennas = sorted(mount.id for mount in witnesses[0].info.antennas)
+    # HF tells no phase, hence has no phase centre: its loops are where they were measured to be.
+    antennas = sorted(mount.id for mount in witnesses[0].info.antennas if mount.air == "gen2")
     geometry = combine([one.geometry for one in witnesses])
     notes: list[str] = []
     refs, epcs = matched(witnesses, plan, references, notes)
@@ -192,7 +193,8 @@ def _learn(
     if not good.all():
         names = sorted({epcs[tag] for tag in refs.tag[~good]})
         notes.append(
-            f"left out, as they are far off where all others say (surveyed or placed wrong): {', '.join(names[:5])}"
+            "left out, as they are far off where the others of their face say (surveyed or placed wrong): "
+            + ", ".join(names[:5])
             + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         )
         refs = refs.select(good)

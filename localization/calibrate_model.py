@@ -33,8 +33,9 @@ SPREADS_M = np.geomspace(0.002, 0.2, 24)
 TOLD, ANYWHERE_M = 0.5, 1.0
 #: Fewest faces that a shifted and turned map is told from.
 FEWEST_FACES = 4
-#: A reference so many robust deviations from all others stands elsewhere than it is said to.
-GROSS, GROSS_LEAST_M = 6.0, 0.1
+#: A reference so many robust deviations from the others of its face stands elsewhere than it is said to; so many tags
+#: of a face tell which of them that is.
+GROSS, GROSS_LEAST_M, FEWEST_TO_JUDGE = 6.0, 0.1, 3
 #: Huber's constant: 95 % efficient if errors were normal.
 HUBER, HUBER_LOSS = 1.345, 1.05
 SCALE_LEAST_M = 0.002
@@ -156,11 +157,28 @@ class Solution:
 
 
 def usable(references: References) -> Bools:
-    """Tell the references that stand where they are said to, shape (n,)."""
-    error = references.error_m
-    middle = np.median(error)
-    spread = max(MAD * float(np.median(np.abs(error - middle))), GROSS_LEAST_M / GROSS)
-    return np.abs(error - middle) <= GROSS * spread
+    """Tell the references that stand where they are said to, shape (n,).
+
+    Each is held against the others of its face: a face may lie elsewhere than it is drawn, and all its tags with it.
+    A face with fewer than three tags has no majority: what its two tags say alike is believed, else, and where there
+    is but one, what all faces say.
+    """
+    error, face = references.error_m, references.face
+    tags = {int(f): len(np.unique(references.tag[face == f])) for f in np.unique(face)}
+    middle = np.full(len(error), np.median(error) if len(error) else 0.0)
+    several = np.array([tags[int(f)] >= FEWEST_TO_JUDGE for f in face], np.bool_)
+    for f, number in tags.items():
+        if number >= FEWEST_TO_JUDGE:
+            middle[face == f] = np.median(error[face == f])
+    # How far tags are off their face's middle; where no face has a majority, off the middle of all.
+    judges = several if several.any() else np.ones(len(error), np.bool_)
+    own = MAD * float(np.median(np.abs((error - middle)[judges]))) if len(error) else 0.0
+    most = GROSS * max(own, GROSS_LEAST_M / GROSS)
+    good = np.abs(error - middle) <= most
+    for f, number in tags.items():
+        if number == 2 and np.ptp(error[face == f]) <= most:
+            good[face == f] = True
+    return good
 
 
 @dataclass(frozen=True, slots=True)

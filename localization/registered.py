@@ -28,6 +28,8 @@ from stacks.plan import Plan
 Floats = npt.NDArray[np.float64]
 #: Row of the antenna shifts: along the base's x axis (ahead) and y axis (left).
 AHEAD, LEFT = 0, 1
+#: What antennas' shifts ahead and left and depths usually differ by from run to run, worth so many degrees of freedom.
+USUAL_M, USUAL_FREEDOM = (0.003, 0.015, SURVEYED_SIGMA_M), 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,22 @@ def geometry_of(recording: Recording, plan: Plan, fitted: Localizer, *, halves: 
     ]
     if len(parts) < 2:
         return first
-    # Each half has half of the evidence: the whole's variance is half of theirs, a quarter of their difference's.
-    return _with_sigma(first, _pooled_variance(parts) / 2.0)
+    # Each half has half of the evidence: the whole's variance is half of theirs, a quarter of their difference's. What
+    # one half says nothing of has too few tags for what the others' halves differ by to hold of it.
+    both = _with_sigma(first, _pooled_variance(parts) / 2.0)
+    nothing = math.nan, math.nan
+    return Geometry(
+        both.shift_m,
+        {
+            antenna: sigma if all(antenna in part.shift_m for part in parts) else nothing
+            for antenna, sigma in both.shift_sigma_m.items()
+        },
+        both.depth_m,
+        {
+            face: sigma if all(face in part.depth_m for part in parts) else math.nan
+            for face, sigma in both.depth_sigma_m.items()
+        },
+    )
 
 
 def combine(runs: Sequence[Geometry | None]) -> Geometry | None:
@@ -85,7 +101,7 @@ def combine(runs: Sequence[Geometry | None]) -> Geometry | None:
     if not told:
         return None
     if len(told) == 1:
-        return _shrunk(told[0], 1)
+        return _shrunk(told[0], dict.fromkeys(told[0].shift_m, 1), dict.fromkeys(told[0].depth_m, 1))
     variance = _pooled_variance(told)
     shift = {
         antenna: (
@@ -98,7 +114,11 @@ def combine(runs: Sequence[Geometry | None]) -> Geometry | None:
         face: float(np.mean([run.depth_m[face] for run in told if face in run.depth_m]))
         for face in sorted({face for run in told for face in run.depth_m})
     }
-    return _shrunk(_with_sigma(Geometry(shift, {}, depth, {}), variance), len(told))
+    return _shrunk(
+        _with_sigma(Geometry(shift, {}, depth, {}), variance),
+        {antenna: sum(antenna in run.shift_m for run in told) for antenna in shift},
+        {face: sum(face in run.depth_m for run in told) for face in depth},
+    )
 
 
 def _said(found: Registration, recording: Recording, plan: Plan) -> Geometry:
@@ -133,21 +153,28 @@ def _registered(
 
 
 def _pooled_variance(parts: Sequence[Geometry]) -> Floats:
-    """Return how antennas' shifts ahead and left, and depths, vary from part to part, pooled over all; shape (3,)."""
+    """Return how antennas' shifts ahead and left, and depths, vary from part to part, pooled over all; shape (3,).
 
-    def spread(values: Sequence[Sequence[float]]) -> float:
+    The mean of the variance's posterior under a scaled inverse chi-square prior (Gelman et al., *Bayesian Data
+    Analysis*, 3rd edition, section 2.6): two parts of one face that happen to agree do not make it sure.
+    """
+
+    def spread(values: Sequence[Sequence[float]], usual: float) -> float:
         many = [np.asarray(one) for one in values if len(one) > 1]
         freedom = sum(len(one) - 1 for one in many)
-        return sum(float(((one - one.mean()) ** 2).sum()) for one in many) / freedom if freedom else math.nan
+        if not freedom:
+            return math.nan
+        square = sum(float(((one - one.mean()) ** 2).sum()) for one in many)
+        return (square + USUAL_FREEDOM * usual**2) / (freedom + USUAL_FREEDOM - 2.0)
 
     antennas = {antenna for part in parts for antenna in part.shift_m}
     faces = {face for part in parts for face in part.depth_m}
     return np.array(
         [
-            spread([[p.shift_m[a][axis] for p in parts if a in p.shift_m] for a in antennas])
+            spread([[p.shift_m[a][axis] for p in parts if a in p.shift_m] for a in antennas], USUAL_M[axis])
             for axis in (AHEAD, LEFT)
         ]
-        + [spread([[p.depth_m[f] for p in parts if f in p.depth_m] for f in faces])]
+        + [spread([[p.depth_m[f] for p in parts if f in p.depth_m] for f in faces], USUAL_M[2])]
     )
 
 
@@ -162,10 +189,13 @@ def _with_sigma(geometry: Geometry, variance: Floats) -> Geometry:
     )
 
 
-def _shrunk(geometry: Geometry, runs: int) -> Geometry:
-    """Shrink antennas' shifts by their uncertainty against what such errors usually are; doubt depths as a run does."""
+def _shrunk(geometry: Geometry, heard: Mapping[int, int], seen: Mapping[str, int]) -> Geometry:
+    """Shrink antennas' shifts by their uncertainty against what such errors usually are; doubt depths as a run does.
 
-    def shrink(value: float, sigma: float, usual: float) -> tuple[float, float]:
+    ``heard`` and ``seen`` are in how many runs each antenna and each face told something.
+    """
+
+    def shrink(value: float, sigma: float, usual: float, runs: int) -> tuple[float, float]:
         # Where nothing told how far runs or halves differ, the registration has only its own word: it counts half.
         variance = usual**2 if math.isnan(sigma) else sigma**2 / runs
         share = usual**2 / (usual**2 + variance)
@@ -174,19 +204,22 @@ def _shrunk(geometry: Geometry, runs: int) -> Geometry:
     shift: dict[int, tuple[float, float]] = {}
     shift_sigma: dict[int, tuple[float, float]] = {}
     for antenna, value in geometry.shift_m.items():
-        sigma = geometry.shift_sigma_m[antenna]
-        ahead = shrink(value[AHEAD], sigma[AHEAD], ACROSS_SIGMA_M)
-        left = shrink(value[LEFT], sigma[LEFT], AHEAD_SIGMA_M)
+        sigma, runs = geometry.shift_sigma_m[antenna], heard[antenna]
+        ahead = shrink(value[AHEAD], sigma[AHEAD], ACROSS_SIGMA_M, runs)
+        left = shrink(value[LEFT], sigma[LEFT], AHEAD_SIGMA_M, runs)
         shift[antenna], shift_sigma[antenna] = (ahead[0], left[0]), (ahead[1], left[1])
 
-    def believed(value: float, sigma: float) -> tuple[float, float]:
+    def believed(value: float, sigma: float, runs: int) -> tuple[float, float]:
         # A face lies as surveyed unless it evidently does not, from night to night: one run cannot tell of others.
         sigma = math.hypot(sigma, SURVEYED_SIGMA_M) if runs == 1 else sigma / math.sqrt(runs)
         if math.isnan(sigma) or abs(value) <= DOUBT * sigma:
             return 0.0, SURVEYED_SIGMA_M
         return value * (1.0 - (DOUBT * sigma / value) ** 2), sigma
 
-    depth = {face: believed(value, geometry.depth_sigma_m[face]) for face, value in geometry.depth_m.items()}
+    depth = {
+        face: believed(value, geometry.depth_sigma_m[face], seen[face])
+        for face, value in geometry.depth_m.items()
+    }
     return Geometry(
         shift, shift_sigma, {face: value for face, (value, _) in depth.items()},
         {face: sigma for face, (_, sigma) in depth.items()},
