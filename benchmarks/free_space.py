@@ -122,6 +122,9 @@ class Ratio:
         posterior says of that.
     ratio, best_ratio : float
         Error over bound, root mean squares over the tags on their right peak; ours, and brute force's.
+    by_tag : float
+        Root mean square of error over bound over the tags on their right peak: each tag counts alike, however well its
+        readings place it.
     typical : float
         Median of error over bound by tag, by that of a normal error.
     wrong, best_wrong, least_wrong : float
@@ -141,6 +144,7 @@ class Ratio:
     least_cm: float
     ratio: float
     best_ratio: float
+    by_tag: float
     typical: float
     wrong: float
     best_wrong: float
@@ -160,7 +164,7 @@ def main(console: Console | None = None, out: Path | None = None) -> dict[str, A
         box=box.SIMPLE,
     )
     for column in (
-        "noise", "rad", "reads", "tags", "bound", "ours", "ratio", "ML", "typical", "wrong %", "ML", "least",
+        "noise", "rad", "reads", "tags", "bound", "ours", "ratio", "ML", "by tag", "typical", "wrong %", "ML", "least",
         "all: ours", "ML", "mean", "least", "in 90 %",
     ):  # fmt: skip
         table.add_column(column, justify="right", no_wrap=True)
@@ -177,7 +181,7 @@ def main(console: Console | None = None, out: Path | None = None) -> dict[str, A
             wrong.setdefault(f"noise {noise:g}, least", []).append(100 * r.least_wrong)
             table.add_row(
                 f"{noise:g}", f"{r.sigma_rad:.3f}", str(n), str(r.tags), f"{r.bound_cm:.3f}", f"{r.error_cm:.3f}",
-                f"{r.ratio:.2f}", f"{r.best_ratio:.2f}", f"{r.typical:.2f}", f"{100 * r.wrong:.1f}",
+                f"{r.ratio:.2f}", f"{r.best_ratio:.2f}", f"{r.by_tag:.2f}", f"{r.typical:.2f}", f"{100 * r.wrong:.1f}",
                 f"{100 * r.best_wrong:.1f}", f"{100 * r.least_wrong:.1f}", f"{r.all_cm:.3f}",
                 f"{r.best_all_cm:.3f}", f"{r.mean_all_cm:.3f}", f"{r.least_cm:.3f}", f"{100 * r.covered:.0f}",
             )  # fmt: skip
@@ -269,6 +273,7 @@ def ratio_of(held: Sequence[Held], readings: int) -> Ratio:
         least_cm=100 * _rms(least),
         ratio=_rms(error[~wrong]) / _rms(bound[~wrong]),
         best_ratio=_rms(best[~best_wrong]) / _rms(bound[~best_wrong]),
+        by_tag=_rms(error[~wrong] / bound[~wrong]),
         typical=float(np.median(np.abs(error) / bound)) / NORMAL_MEDIAN,
         wrong=float(wrong.mean()),
         best_wrong=float(best_wrong.mean()),

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import i0e, logsumexp
+from scipy.special import i0e
 
 from benchmarks.peers.views import View
 from benchmarks.simulated import way_m
@@ -145,8 +145,8 @@ def posterior(
     many = round(GRID_M / FINE_M)
     fine = (kept[:, None] + FINE_M * (np.arange(many) - 0.5 * (many - 1))).ravel()
     log_p = value(fine)
-    p = np.exp(log_p - logsumexp(log_p))
-    return fine, np.asarray(p, np.float64)
+    p = np.exp(log_p - log_p.max())
+    return fine, np.asarray(p / p.sum(), np.float64)
 
 
 def noise_rad(view: View, noise: float) -> Floats:

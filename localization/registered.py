@@ -28,6 +28,7 @@ from stacks.plan import Plan
 Floats = npt.NDArray[np.float64]
 #: Row of the antenna shifts: along the base's x axis (ahead) and y axis (left).
 AHEAD, LEFT = 0, 1
+NOT_TOLD = math.nan, math.nan
 #: What antennas' shifts ahead and left and depths usually differ by from run to run, worth so many degrees of freedom.
 USUAL_M, USUAL_FREEDOM = (0.003, 0.015, SURVEYED_SIGMA_M), 3.0
 
@@ -39,7 +40,7 @@ class Geometry:
     Attributes
     ----------
     shift_m, shift_sigma_m : mapping of antenna id to pairs of float
-        Along the base's x axis and y axis.
+        Along the base's x axis and y axis; a deviation of NaN is not told.
     depth_m, depth_sigma_m : mapping of face id to float
     """
 
@@ -80,11 +81,10 @@ def geometry_of(recording: Recording, plan: Plan, fitted: Localizer, *, halves: 
     # Each half has half of the evidence: the whole's variance is half of theirs, a quarter of their difference's. What
     # one half says nothing of has too few tags for what the others' halves differ by to hold of it.
     both = _with_sigma(first, _pooled_variance(parts) / 2.0)
-    nothing = math.nan, math.nan
     return Geometry(
         both.shift_m,
         {
-            antenna: sigma if all(antenna in part.shift_m for part in parts) else nothing
+            antenna: sigma if all(antenna in part.shift_m for part in parts) else NOT_TOLD
             for antenna, sigma in both.shift_sigma_m.items()
         },
         both.depth_m,
@@ -127,8 +127,8 @@ def _said(found: Registration, recording: Recording, plan: Plan) -> Geometry:
     shift = {int(a): (float(moved[a, 0]), float(moved[a, 1])) for a in found.antennas}
     names = [face.id for face in plan.faces]
     depth = {names[f]: float(found.depth_m[f]) for f in np.flatnonzero(np.isfinite(found.depth_m))}
-    nothing = dict.fromkeys(shift, (0.0, 0.0))
-    return Geometry(shift, nothing, depth, dict.fromkeys(depth, 0.0))
+    # One registration has only its own word: how far another would differ it cannot tell.
+    return Geometry(shift, dict.fromkeys(shift, NOT_TOLD), depth, dict.fromkeys(depth, math.nan))
 
 
 def _registered(

@@ -98,6 +98,7 @@ def test_our_error_is_held_against_the_bound():
     assert 0.7 < found.best_ratio < 1.4
     assert found.ratio == pytest.approx(found.error_cm / found.bound_cm)
     assert found.wrong == 0.0
+    assert found.by_tag == pytest.approx(np.sqrt(np.mean((held.error_m / held.bound_m) ** 2)))
     # One peak, hence the whole posterior's bound is the Cramer-Rao one, and its mean is where the likeliest place is.
     assert found.least_wrong < 1e-6
     assert found.least_cm == pytest.approx(found.bound_cm, rel=0.05)

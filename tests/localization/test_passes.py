@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from localization import passes
 from localization.calibration import Calibration
 from localization.estimator import Localizer, localize
 from localization.faces import Frames, find_candidates
@@ -139,3 +140,16 @@ def test_one_pass_has_nothing_to_join(world):
 def test_a_part_that_is_not_there_cannot_be_left_out(world):
     with pytest.raises(ValueError, match="no part 'lasers'"):
         Localizer(world.plan(), without=("lasers",))
+
+
+def test_a_passs_turn_is_taken_from_the_tags_within_a_reach():
+    """As if summed by pairs with a Gaussian of 0.7 m, the tag itself left out: farther tags drifted otherwise."""
+    rng = np.random.default_rng(6)
+    where = np.sort(rng.uniform(0.0, 9.0, 60))
+    value = rng.standard_normal((60, 2))
+    found = passes._Neighbourhood(where).of_others(value)
+    near = np.exp(-0.5 * ((where[:, None] - where) / 0.7) ** 2)
+    np.fill_diagonal(near, 0.0)
+    expected = near @ value
+    assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.999
