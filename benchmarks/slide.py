@@ -1,10 +1,13 @@
 """The simulated slide held against the measured one: residuals, strengths and the errors of the published methods.
 
-One table, a figure a line: measured with its 90 % sampling interval, simulated with its own, the ratio. A figure is
-matched when the ratio is within 20 % ("20 %"), or else when the simulated value lies within the measured one's
-sampling interval ("interval"). Simulated rows have the measured ones' geometry: as many tags, as far away. Where a
-kind of row has no measured recording here, the published figure stands in its place; its interval ("~") is what the
-simulated rows scatter when as many are drawn as the published figure was made of.
+One table, a figure a line: measured, with the 90 % interval of a bootstrap over its recordings and the wider one of a
+whole set; simulated, with its own; the ratio. A set's recordings share tags, metal and room, so its figures are those
+of one draw: how far such a draw scatters is taken from simulated sets of the same geometry. A figure is matched when
+the ratio is within 20 % ("20 %"). Where a set's figure scatters by more than that, it cannot be judged at 20 %: then
+it is not told apart ("interval") when the simulated value lies within the set's interval. All else is a miss ("NO").
+
+Where a kind of row has no measured recording here, the published figure stands in its place, for the methods whose
+code here gives the published figures on the sets that both have seen.
 """
 
 from __future__ import annotations
@@ -21,13 +24,30 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measured import measured_folder, why_absent
-from benchmarks.slide_rows import OURS, RESIDUALS, Figure, Row, figures, measured_rows, simulated_row
-from sim.slide import MEASURED, scan_row, slide, three_lines
+from benchmarks.slide_rows import (
+    ALIKE,
+    OURS,
+    RESIDUALS,
+    Figure,
+    Row,
+    figures,
+    measured_rows,
+    simulated_row,
+)  # fmt: skip
+from sim.slide import MEASURED, Scan, scan_row, slide, three_lines
 
-ROWS = 40
+SETS = 8
+WIDTH = 156
+NUMBERS = (
+    "measured", "its 90 %", "a set's 90 %", "+-", "simulated", "its 90 %", "ratio", "matched",
+)  # fmt: skip
+MOST_SCANS = 6  # of one laboratory in a simulated set
 THREE_LINES = "4 cm, 3 lines"
 DEPTHS_M = (0.47, 0.57, 0.67, 0.77)
 LIKE = 0.2  # a ratio this far from one is a match
+# RF-Scanner, STPP and Tagoram were coded otherwise for the published figures: on the 8 cm rows that both have seen they
+# err by 4.86, 4.50 and 6.71 cm there and by 6.54, 8.13 and 9.71 cm here; these agree to 6 %.
+SAME_CODE = ("RSSI centroid", "SAR, known depth", "SAR, free depth")
 
 # What the published recordings of the kinds gave to the same methods, mean |error| in cm and adjacent order (public
 # AdaRF recordings, test splits 1, 4 and 5; the residuals of a kind with several lines were not published).
@@ -58,8 +78,6 @@ PUBLISHED_PEERS: Mapping[str, Mapping[str, tuple[float, float]]] = {
     },
 }
 
-PUBLISHED_RIGS: Mapping[str, int] = {"20 cm": 8, "10 cm": 4, "8 cm": 9, "6 cm": 4, "4 cm": 4, THREE_LINES: 4}
-
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -68,12 +86,15 @@ class Compared:
     Attributes
     ----------
     measured, simulated : float
+    recordings_interval : tuple of float or None
+        Of the measured figure, by a bootstrap over recordings.
     measured_interval : tuple of float or None
-        None where it is not known.
+        Of the measured figure as that of one set; None where it is not known.
     simulated_interval : tuple of float
     """
 
     measured: float
+    recordings_interval: tuple[float, float] | None
     measured_interval: tuple[float, float] | None
     simulated: float
     simulated_interval: tuple[float, float]
@@ -84,6 +105,14 @@ class Compared:
         return self.simulated / self.measured if self.measured else math.nan
 
     @property
+    def scatter(self) -> float:
+        """How far a set's figure scatters about its mean, as a share of it: half the width of its 90 % interval."""
+        if self.measured_interval is None or not self.measured:
+            return math.nan
+        low, high = self.measured_interval
+        return (high - low) / 2.0 / abs(self.measured)
+
+    @property
     def verdict(self) -> str:
         """Say how the figure is matched: "20 %", "interval", "NO", or "" where nothing was measured."""
         if math.isnan(self.measured):
@@ -91,52 +120,84 @@ class Compared:
         if abs(self.ratio - 1.0) <= LIKE:
             return "20 %"
         low, high = self.measured_interval or (math.nan, math.nan)
-        return "interval" if low <= self.simulated <= high else "NO"
+        return "interval" if self.scatter > LIKE and low <= self.simulated <= high else "NO"
 
 
-def main(rows: int = ROWS, console: Console | None = None) -> dict[str, Any]:
+def main(sets: int = SETS, console: Console | None = None) -> dict[str, Any]:
     """Print the table and return its figures."""
     console = console or Console()
-    console = console if console.width >= 136 else Console(width=136)
+    console = console if console.width >= WIDTH else Console(width=WIDTH)
     folder = measured_folder()
     measured = measured_rows(folder) if folder else {}
     if not measured:
         console.print(f"slide: {why_absent()}; published figures stand for measured ones")
     found: dict[str, Any] = {}
     table = Table(box=box.SIMPLE, title="the slide, measured and simulated", title_justify="left")
-    for name in ("row", "figure", "measured", "its 90 %", "simulated", "its 90 %", "ratio", "matched"):
+    for name in ("row", "figure", *NUMBERS):
         table.add_column(name, justify="left" if name in ("row", "figure") else "right", no_wrap=True)
     for kind in _kinds(measured):
         real = figures(measured[kind]) if kind in measured else None
-        made = figures(simulated(kind, measured.get(kind, ()), rows))
-        lines = {name: _compare(kind, name, real, made, rows) for name in made}
+        made = figures(simulated(kind, measured.get(kind, ()), sets))
+        lines = {name: _compare(kind, name, real, made) for name in made}
         _show(table, kind, len(measured.get(kind, ())), lines)
         found[kind] = {name: _json(line) for name, line in lines.items()}
     console.print(table)
-    judged = [f["matched"] for kind in found.values() for name, f in kind.items() if not _information(name)]
-    counts = {verdict: judged.count(verdict) for verdict in ("20 %", "interval", "NO")}
+    judged = [
+        f for kind in found.values() for name, f in kind.items() if f["matched"] and not _information(name)
+    ]
+    counts = {verdict: sum(f["matched"] == verdict for f in judged) for verdict in ("20 %", "interval", "NO")}
     console.print("matched: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+    sharp = [f for f in judged if not f["scatter"] > LIKE]
+    within = sum(f["matched"] == "20 %" for f in sharp)
+    console.print(f"of the {len(sharp)} figures that a set tells to 20 %, {within} are within 20 %")
     return found
 
 
-def simulated(kind: str, like: Sequence[Row], rows: int, seed: int = 0) -> list[Row]:
-    """Return ``rows`` simulated rows with the geometry of those measured, or of the published ones."""
-    if like:
-        nominal = [(row.scan.along_m, row.scan.away_m, row.scan.line) for row in like]
-        scans = []
-        for n in range(rows):
-            along, away, line = nominal[n % len(nominal)]
-            depth = float(away.min())
-            height = np.sqrt(np.maximum(away**2 - depth**2, 0.0)) * np.where(line == line.max(), 1.0, -1.0)
-            scans.append(scan_row(along, depth, (seed, n, round(1000 * depth)), height_m=height, line=line))
-    elif kind == THREE_LINES:
-        scans = [three_lines(DEPTHS_M[n % len(DEPTHS_M)], seed + n) for n in range(rows)]
-    else:
-        pitch = float(kind.split()[0]) / 100
-        scans = [
-            slide(pitch, depth, seed + n) for n, depth in enumerate(np.linspace(0.45, 0.88, rows).tolist())
-        ]
-    return [simulated_row(scan, f"slide-{n}") for n, scan in enumerate(scans)]
+def simulated(kind: str, like: Sequence[Row], sets: int, seed: int = 0) -> list[Row]:
+    """Return simulated sets with the geometry of the measured ones, or of those published; each is a rig.
+
+    A set has as many laboratories as were measured, with no more than `MOST_SCANS` of their depths each.
+    """
+    found: list[Row] = []
+    for n in range(sets):
+        for number, geometry in enumerate(_laboratories(like)):
+            laboratory = (seed, n, number, round(1000 * geometry[0].pitch_m))
+            for m, scan in enumerate(geometry):
+                depth = float(scan.away_m.min())
+                upward = np.where(scan.line == scan.line.max(), 1.0, -1.0)
+                height = np.sqrt(np.maximum(scan.away_m**2 - depth**2, 0.0)) * upward
+                made = scan_row(
+                    scan.along_m, depth, (*laboratory, m), height_m=height, line=scan.line,
+                    laboratory=laboratory,
+                )  # fmt: skip
+                name = f"slide-{n}-{number}"
+                found.append(simulated_row(made, f"{name}-{m}", f"set {n}", name))
+        if not like:
+            for m, depth in enumerate(DEPTHS_M):
+                made = _published_scan(kind, depth, (seed, n))
+                found.append(simulated_row(made, f"slide-{n}-{m}", f"set {n}", f"slide-{n}"))
+    return found
+
+
+def _laboratories(like: Sequence[Row]) -> list[list[Scan]]:
+    """Return the scans of each laboratory, thinned evenly in depth."""
+    members: dict[str, list[Scan]] = {}
+    for row in like:
+        members.setdefault(row.laboratory, []).append(row.scan)
+    found: list[list[Scan]] = []
+    for scans in members.values():
+        ordered = sorted(scans, key=lambda scan: float(scan.away_m.min()))
+        at = np.unique(
+            np.linspace(0, len(ordered) - 1, min(MOST_SCANS, len(ordered))).round().astype(np.int64)
+        )
+        found.append([ordered[i] for i in at.tolist()])
+    return found
+
+
+def _published_scan(kind: str, depth_m: float, laboratory: tuple[int, ...]) -> Scan:
+    if kind == THREE_LINES:
+        return three_lines(depth_m, laboratory[-1], laboratory=laboratory)
+    return slide(float(kind.split()[0]) / 100, depth_m, laboratory[-1], laboratory=laboratory)
 
 
 def _kinds(measured: Mapping[str, Sequence[Row]]) -> list[str]:
@@ -144,29 +205,17 @@ def _kinds(measured: Mapping[str, Sequence[Row]]) -> list[str]:
     return [*usual, THREE_LINES, *sorted(set(measured) - {*usual, THREE_LINES})]
 
 
-def _compare(
-    kind: str, name: str, real: Mapping[str, Figure] | None, made: Mapping[str, Figure], rows: int
-) -> Compared:
+def _compare(kind: str, name: str, real: Mapping[str, Figure] | None, made: Mapping[str, Figure]) -> Compared:
     sim = made[name]
-    if real is not None:
-        return Compared(real[name].value, real[name].interval, sim.value, sim.interval)
-    published = _published(kind, name)
-    return Compared(published, _scatter(published, sim, rows / PUBLISHED_RIGS[kind]), sim.value, sim.interval)
-
-
-def _scatter(published: float, sim: Figure, fewer: float) -> tuple[float, float] | None:
-    """Return the interval that a figure of so many times fewer recordings has, by the simulated ones' scatter."""
-    drawn = sim.draws[np.isfinite(sim.draws) & (sim.draws > 0)]
-    if math.isnan(published) or sim.value <= 0 or drawn.size < sim.draws.size:
-        return None
-    half = 1.645 * float(np.std(np.log(drawn))) * math.sqrt(fewer)
-    return published * math.exp(-half), published * math.exp(half)
+    value = real[name].value if real is not None else _published(kind, name)
+    recordings = None if real is None or name in ALIKE else real[name].interval
+    return Compared(value, recordings, sim.scatter(value), sim.value, sim.interval)
 
 
 def _published(kind: str, name: str) -> float:
     method, _, what = name.partition(": ")
     peers = PUBLISHED_PEERS.get(kind, {})
-    if method in peers and what in ("error cm", "order"):
+    if method in peers and method in SAME_CODE and what in ("error cm", "order"):
         return peers[method][0 if what == "error cm" else 1]
     residuals = {f"{100 * pitch:.0f} cm": r for pitch, r in MEASURED.items()}.get(kind)
     if residuals is None or name not in RESIDUALS:
@@ -182,21 +231,20 @@ def _information(name: str) -> bool:
 
 
 def _show(table: Table, kind: str, recordings: int, lines: Mapping[str, Compared]) -> None:
-    about = "" if recordings else "~"
     label = f"{kind} ({recordings})" if recordings else f"{kind} (published)"
     for name, line in lines.items():
         if math.isnan(line.measured) and not _information(name) and name not in RESIDUALS:
             continue
         digits = 1 if name.startswith("1/e") else 2
-        low, high = line.simulated_interval
-        real = line.measured_interval
         table.add_row(
             label,
             name,
             "" if math.isnan(line.measured) else f"{line.measured:.{digits}f}",
-            "" if real is None else f"{about}{real[0]:.{digits}f}..{real[1]:.{digits}f}",
+            _between(line.recordings_interval, digits),
+            _between(line.measured_interval, digits),
+            "" if math.isnan(line.scatter) else f"{100 * line.scatter:.0f} %",
             f"{line.simulated:.{digits}f}",
-            f"{low:.{digits}f}..{high:.{digits}f}",
+            _between(line.simulated_interval, digits),
             "" if math.isnan(line.ratio) else f"{line.ratio:.2f}",
             "info" if _information(name) else line.verdict,
         )
@@ -204,10 +252,16 @@ def _show(table: Table, kind: str, recordings: int, lines: Mapping[str, Compared
     table.add_section()
 
 
+def _between(interval: tuple[float, float] | None, digits: int) -> str:
+    return "" if interval is None else f"{interval[0]:.{digits}f}..{interval[1]:.{digits}f}"
+
+
 def _json(line: Compared) -> dict[str, Any]:
     return {
         "measured": line.measured,
+        "recordings_interval": line.recordings_interval,
         "measured_interval": line.measured_interval,
+        "scatter": line.scatter,
         "simulated": line.simulated,
         "simulated_interval": line.simulated_interval,
         "ratio": line.ratio,
@@ -217,5 +271,5 @@ def _json(line: Compared) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.slide", description=__doc__)
-    parser.add_argument("--rows", type=int, default=ROWS, help="simulated rows of each kind")
-    main(parser.parse_args().rows)
+    parser.add_argument("--sets", type=int, default=SETS, help="simulated sets of each kind")
+    main(parser.parse_args().sets)

@@ -2,11 +2,13 @@
 
 A figure is a quotient of sums over recordings, so it and its sampling interval come from the same sums: the bootstrap
 draws recordings with replacement. Measured recordings of one set and depth are one rig moved by a few centimetres;
-they are drawn together.
+they are drawn together. What no bootstrap of one set's recordings shows is that all of them have the same tags, metal
+and room: simulated sets, each of a laboratory of its own, tell how far one set's figure scatters (`Figure.each`).
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from localization.positions import Positions
 from recording import Recording, read_recording
 from sim.slide import Scan, from_recording, to_recording
 from sim.slide_scan import tag_order
-from sim.slide_statistics import moments, one_over_e
+from sim.slide_statistics import moments, one_over_e, residuals
 from stacks.plan import Plan, read_plan
 
 Floats = npt.NDArray[np.float64]
@@ -28,7 +30,10 @@ Floats = npt.NDArray[np.float64]
 OURS = "Nightstack"
 PEERS = ("RSSI centroid", "STPP", "RF-Scanner", "SAR, known depth", "SAR, free depth", "Tagoram DAH")
 RESIDUALS = ("rms rad", "P(>1 rad)", "1/e length cm", "RSSI sd dB", "neighbours")
+ALIKE = ("alike 9 cm deeper", "alike 18 cm deeper")
+DEEPER_M = ((0.07, 0.11), (0.155, 0.205))
 DRAWS = 2000
+FEWEST_RIGS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,15 @@ class Row:
     ----------
     rig : str
         Recordings of one rig are not independent of each other.
+    laboratory : str
+        Recordings of one laboratory have the same tags, metal and room.
     recording : Recording
     plan : Plan
     scan : Scan
     """
 
     rig: str
+    laboratory: str
     recording: Recording
     plan: Plan
     scan: Scan
@@ -58,16 +66,33 @@ class Figure:
     ----------
     value : float
     draws : float64[b]
+    each : float64[r]
+        The figure of each rig by itself.
     """
 
     value: float
     draws: Floats
+    each: Floats
 
     @property
     def interval(self) -> tuple[float, float]:
         """The 90 % sampling interval."""
         low, high = np.nanquantile(self.draws, (0.05, 0.95))
         return float(low), float(high)
+
+    def scatter(self, about: float) -> tuple[float, float] | None:
+        """Return where nine rigs in ten would come out if their mean were ``about``; None: not to be told.
+
+        In proportion where every rig's figure is positive.
+        """
+        each = self.each[np.isfinite(self.each)]
+        if each.size < FEWEST_RIGS or not np.isfinite(about):
+            return None
+        if about > 0 and each.min() > 0:
+            half = 1.645 * float(np.std(np.log(each), ddof=1))
+            return about * float(np.exp(-half)), about * float(np.exp(half))
+        half = 1.645 * float(np.std(each, ddof=1))
+        return about - half, about + half
 
 
 def measured_rows(folder: Path) -> dict[str, list[Row]]:
@@ -78,14 +103,17 @@ def measured_rows(folder: Path) -> dict[str, list[Row]]:
         recording = read_recording(path)
         scan = from_recording(recording)
         rig = f"{path.parent.name} {np.round(scan.away_m.min(), 3)}"
-        rows.setdefault(kind_of(scan), []).append(Row(rig, recording, read_plan(path / "plan.json"), scan))
+        laboratory = f"{path.parent.name} {scan.pitch_m}"
+        row = Row(rig, laboratory, recording, read_plan(path / "plan.json"), scan)
+        rows.setdefault(kind_of(scan), []).append(row)
     return rows
 
 
-def simulated_row(scan: Scan, name: str) -> Row:
+def simulated_row(scan: Scan, name: str, rig: str | None = None, laboratory: str | None = None) -> Row:
     """Return a simulated scan as a row; what is judged is what came back from the recording."""
     recording, plan = to_recording(scan, name)
-    return Row(name, recording, plan, from_recording(recording))
+    rig = name if rig is None else rig
+    return Row(rig, rig if laboratory is None else laboratory, recording, plan, from_recording(recording))
 
 
 def kind_of(scan: Scan) -> str:
@@ -108,25 +136,60 @@ def figures(rows: Sequence[Row], *, ours: bool = True, seed: int = 1) -> dict[st
     Returns
     -------
     dict of str to Figure
-        `RESIDUALS`; then of each method "NAME: error cm", "NAME: less median cm" and "NAME: order".
+        `RESIDUALS` and `ALIKE`; then of each method "NAME: error cm", "NAME: less median cm" and "NAME: order".
     """
     sums = [_sums(row, ours) for row in rows]
     weight = _draws([row.rig for row in rows], seed)
+    apart = weight.shape[0] - len({row.rig for row in rows})
     found: dict[str, Figure] = {}
+    for name, across in zip(ALIKE, alike(rows), strict=True):
+        for of, sum_and_count in zip(sums, across, strict=True):
+            of[name] = sum_and_count
     for name in sums[0]:
         top = np.array([s[name][0] for s in sums], np.float64).reshape(len(rows), -1)
         below = np.array([s[name][1] for s in sums], np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):  # a draw may hold no pair at all
             values = _FINISH.get(name, _plain)((weight @ top) / (weight @ below)[:, None])
-        found[name] = Figure(float(values[0]), values[1:])
+        found[name] = Figure(float(values[0]), values[1:apart], values[apart:])
     return found
 
 
 def _draws(rigs: Sequence[str], seed: int) -> Floats:
-    """How often each recording counts, shape (1 + draws, recordings); the first row counts each once."""
+    """How often each recording counts, shape (1 + draws + rigs, recordings): all once; drawn; each rig by itself."""
     names, member = np.unique(np.array(rigs), return_inverse=True)
     drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
-    return np.concatenate([np.ones((1, len(rigs))), drawn[:, member].astype(np.float64)])
+    single = np.eye(len(names))
+    return np.concatenate([np.ones((1, len(rigs))), drawn[:, member].astype(np.float64), single[:, member]])
+
+
+def alike(rows: Sequence[Row]) -> list[list[tuple[float, float]]]:
+    """Return how alike a tag's residuals are in two scans of one laboratory, by how much deeper one is.
+
+    One list for each of `ALIKE`, in it for each row the sum of correlations with other rows' and their number.
+    """
+    phases = [_centred(residuals(row.scan)) for row in rows]
+    found = [[(0.0, 0.0)] * len(rows) for _ in DEEPER_M]
+    for a, first in enumerate(rows):
+        for b in range(a):
+            other = rows[b]
+            if (first.laboratory, first.scan.along_m.size) != (other.laboratory, other.scan.along_m.size):
+                continue
+            deeper = abs(float(first.scan.away_m.min() - other.scan.away_m.min()))
+            same = np.nanmean(phases[a] * phases[b], axis=1)
+            for of, (low, high) in zip(found, DEEPER_M, strict=True):
+                if low <= deeper < high:
+                    for n in (a, b):
+                        of[n] = of[n][0] + float(np.nansum(same)), of[n][1] + float(np.isfinite(same).sum())
+    return found
+
+
+def _centred(phases: Floats) -> Floats:
+    """Mean over channels, each tag's brought to mean 0 and variance 1 along the rail; NaN where nothing was heard."""
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a tag may never be heard at a stop
+        mean = np.angle(np.nanmean(np.exp(1j * phases), axis=2))
+        mean = mean - np.nanmean(mean, axis=1, keepdims=True)
+        return np.asarray(mean / np.sqrt(np.nanmean(mean**2, axis=1, keepdims=True)), np.float64)
 
 
 def _sums(row: Row, ours: bool) -> dict[str, tuple[float | Floats, float]]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.propagation import SPEED_OF_LIGHT_MPS, Floats
-from sim.slide_physics import SLIDE, SlideParameters, draw_row, fields
+from sim.slide_physics import SLIDE, SlideParameters, draw_laboratory, fields, set_up
 from sim.slide_scan import CHANNELS_KHZ, STOPS_M, Scan, from_recording, to_recording
 from sim.slide_statistics import Residuals, residual_statistics
 
@@ -53,6 +53,9 @@ MEASURED: Final[Mapping[float, Residuals]] = {
 TAGS_PER_ROW: Final[Mapping[float, int]] = {0.20: 3, 0.10: 6, 0.08: 10, 0.06: 6, 0.04: 6}
 """How many tags the measured rows had."""
 
+LABORATORY: Final = 7
+"""Sets a laboratory's stream of chance apart from a scan's of the same seed."""
+
 LINES: Final = ((10, 0.0), (5, 0.125), (5, -0.125))
 """Tags and height (m) of each of the three lines."""
 
@@ -64,6 +67,7 @@ def scan_row(
     parameters: SlideParameters = SLIDE,
     height_m: Floats | None = None,
     line: NDArray[np.int64] | None = None,
+    laboratory: Sequence[int] | None = None,
 ) -> Scan:
     """Simulate one pass along tags at given places.
 
@@ -79,6 +83,8 @@ def scan_row(
         Above the rail; 0 by default.
     line : int64[n], optional
         Which line each tag hangs in; by default those of one height hang in one.
+    laboratory : sequence of int, optional
+        Seed of what scans of one set share (`sim.slide_physics.Laboratory`); by default the scan has its own.
 
     Returns
     -------
@@ -86,21 +92,22 @@ def scan_row(
         NaN where a fade took the power from a tag.
     """
     p, rng, n = parameters, np.random.default_rng(list(seed)), along_m.size
+    shared = np.random.default_rng([*(seed if laboratory is None else laboratory), LABORATORY])
+    room = draw_laboratory(shared, n, CHANNELS_KHZ.size, p)
     height = np.zeros(n) if height_m is None else height_m
-    shift, across = p.shift_sd_m * rng.standard_normal(), p.depth_sd_m * rng.standard_normal()
-    row = draw_row(rng, along_m, depth_m + across, height, p)
+    moved, across = p.placing_sd_m * rng.standard_normal(), p.depth_sd_m * rng.standard_normal()
+    hung = p.hanging_sd_m * rng.standard_normal((2, n))
+    row = set_up(room, along_m + moved + hung[0], depth_m + across + hung[1], height)
     frequencies = 1e3 * CHANNELS_KHZ.astype(np.float64)
-    h = fields(row, STOPS_M, frequencies, p, shift)
-    margin = p.margin_db + p.margin_sd_db * rng.standard_normal(n)
-    spare = 20 * np.log10(np.maximum(0.6 * np.abs(h), 1e-9)) + margin[:, None, None]
+    h = fields(row, STOPS_M, frequencies, p, room.shift_m)
+    spare = 20 * np.log10(np.maximum(0.6 * np.abs(h), 1e-9)) + room.margin_db[:, None, None]
     dark = spare < 0
     lost = p.compression * spare**2 / 40.0  # its slope is `compression` 20 dB above the threshold
     rssi = p.rssi_at_threshold_dbm + 2 * spare - lost
     sigma = p.noise_scale * np.sqrt(1e-4 + (0.056 * 10 ** (-(rssi + 62.5) / 20)) ** 2)
     phase = -2 * np.angle(h) + 2 * np.pi * rng.random(n)[:, None, None] + p.am_pm_rad_per_db * spare
     phase += sigma * rng.standard_normal(h.shape)
-    phase += 4 * np.pi * frequencies / SPEED_OF_LIGHT_MPS * rng.uniform(*p.cable_m)
-    phase += p.channel_phase_sd_rad * rng.standard_normal(frequencies.size)
+    phase += 4 * np.pi * frequencies / SPEED_OF_LIGHT_MPS * room.cable_m + room.channel_rad
     rssi += 0.32 * 10 ** (-(rssi + 62.5) / 50) * rng.standard_normal(h.shape)
     return Scan(
         along_m=along_m,
@@ -119,6 +126,7 @@ def slide(
     parameters: SlideParameters = SLIDE,
     tags: int | None = None,
     middle_m: float = 0.5,
+    laboratory: Sequence[int] | None = None,
 ) -> Scan:
     """Simulate one pass along one row.
 
@@ -134,14 +142,21 @@ def slide(
         Tags in the row; by default as measured at that pitch, else 6.
     middle_m : float
         Middle of the row on the rail.
+    laboratory : sequence of int, optional
+        As in `scan_row`.
     """
     n = tags or TAGS_PER_ROW.get(round(pitch_m, 2), 6)
     along = middle_m + pitch_m * _spread(n)
-    return scan_row(along, depth_m, (seed, round(pitch_m * 1000), round(depth_m * 1000)), parameters)
+    own = (seed, round(pitch_m * 1000), round(depth_m * 1000))
+    return scan_row(along, depth_m, own, parameters, laboratory=laboratory)
 
 
 def three_lines(
-    depth_m: float, seed: int, parameters: SlideParameters = SLIDE, pitch_m: float = 0.04
+    depth_m: float,
+    seed: int,
+    parameters: SlideParameters = SLIDE,
+    pitch_m: float = 0.04,
+    laboratory: Sequence[int] | None = None,
 ) -> Scan:
     """Simulate one pass along twenty tags on three lines, one above the other.
 
@@ -156,6 +171,7 @@ def three_lines(
         (seed, round(pitch_m * 1000), round(depth_m * 1000), len(LINES)),
         parameters,
         np.concatenate(height),
+        laboratory=laboratory,
     )
 
 

@@ -29,17 +29,19 @@ def thinned(recording, readings, seed, flips=0.0):
 
 @pytest.mark.parametrize("pitch_m", [0.2, 0.08, 0.04])
 def test_ten_readings_a_tag_tell_whether_phases_turn(pitch_m):
-    calm = 0
+    calm, turning_found = 0, {0.32: 0, 0.12: 0}
     for seed in range(6):
         recording, _ = to_recording(slide(pitch_m, 0.6, 60 + seed))
         whole = thinned(recording, 10, seed)
         found = find_ambiguity(whole.info, whole.readings, whole.poses)
         assert found.together[1] == (np.isnan(found.share[1]) and not found.doubled[1])
         calm += not found.doubled[1]
-        for flips in (0.32, 0.12):
+        for flips in turning_found:
             turning = thinned(recording, 10, seed, flips)
             found = find_ambiguity(turning.info, turning.readings, turning.poses)
-            assert found.doubled[1]
+            turning_found[flips] += found.doubled[1]
+    assert turning_found[0.32] == 6
+    assert turning_found[0.12] >= 5  # with ten readings a tag, an eighth of the flips is one or none of them
     # Where it stays open a phase is taken up to pi, which is right either way, but costs much.
     assert calm >= 5
 
