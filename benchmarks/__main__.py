@@ -8,6 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nightstack.errors import InputError
+from nightstack.outputs import output_file, output_folder
+
 NAMES = (
     "accuracy",
     "slide",
@@ -44,6 +47,14 @@ def main(arguments: list[str] | None = None) -> int:
         help=f"of {', '.join(SELECTED)}: the worlds whose names contain TEXT; may be given again",
     )  # fmt: skip
     options = parser.parse_args(arguments)
+    try:
+        # Before the work, which may take a quarter of an hour.
+        if options.json is not None:
+            output_file(options.json, "--json")
+        if options.out is not None:
+            output_folder(options.out)
+    except InputError as error:
+        parser.error(str(error))
     figures: dict[str, Any] = {}
     for name in (options.name,) if options.name else NAMES:
         print(f"\n{name}", flush=True)
@@ -52,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
             more["only"] = options.only
         figures[name] = importlib.import_module(f"benchmarks.{name}").main(**more)
     if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(figures, indent=1, default=str) + "\n", encoding="utf-8")
     return 0
 

@@ -120,6 +120,12 @@ class Layout:
     stretches: tuple[Stretch, ...]
     doubts: tuple[Line, ...]
 
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """Every numbered line, by its number."""
+        walked = (line for stretch in self.stretches for stop in stretch.stops for line in stop.lines)
+        return (*walked, *self.doubts)
+
 
 def lay_out(report: RunReport) -> Layout:
     """Lay a report out."""

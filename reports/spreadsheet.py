@@ -49,28 +49,26 @@ def xlsx_bytes(report: RunReport, layout: Layout) -> bytes:
         "number": book.add_format({"valign": "top", "num_format": "0.0"}),
         "count": book.add_format({"valign": "top", "num_format": "#,##0"}),
     }
-    _findings(book, style, report)
+    _findings(book, style, report, layout)
     _shelves(book, style, report)
     _run(book, style, report, layout)
     book.close()
     return out.getvalue()
 
 
-def _findings(book: Any, style: dict[str, Any], report: RunReport) -> None:
+def _findings(book: Any, style: dict[str, Any], report: RunReport, layout: Layout) -> None:
     places = Places.of(report.plan)
     rows: list[Sequence[object]] = []
-    # Numbers as in the documents: what is walked first, then what is doubtful; zones have none.
-    kinds = [f.kind for f in report.findings]
-    walked = [i for i, kind in enumerate(kinds) if kind not in ("low_confidence", "zone_not_scanned")]
-    doubtful = [i for i, kind in enumerate(kinds) if kind == "low_confidence"]
-    numbers = {i: number for number, i in enumerate(walked + doubtful, start=1)}
-    for i, f in enumerate(report.findings):
+    # Numbered, and in the order, as the mail and the other documents have them; zones have no number and come last.
+    numbers = {id(line.finding): line.number for line in layout.lines}
+    last = len(report.findings) + 1
+    for f in sorted(report.findings, key=lambda f: numbers.get(id(f), last)):
         at = places.index.get(f.shelf_id)
         place = None if at is None else places.rows[at]
         stands = None if place is None or f.offset_m is None else (f.offset_m - place.from_m) * 100.0
         rows.append(
             (
-                numbers.get(i, ""),
+                numbers.get(id(f), ""),
                 KIND_TITLES[f.kind],
                 KIND_ACTIONS[f.kind],
                 f.title,

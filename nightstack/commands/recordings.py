@@ -1,4 +1,4 @@
-"""Commands that work on a recording folder: ``localize``, ``exceptions``, ``evaluate``, ``replay``."""
+"""Commands that work on a recording folder: ``localize``, ``exceptions``, ``replay``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nightstack.commands.evaluation import evaluate
+from nightstack.commands.shared import (
+    AsJson,
+    PlanFile,
+    ShownShelves,
+    ShownTags,
+    calibration_of,
+    epc_of,
+    say_notes,
+)
 from nightstack.errors import InputError
 from nightstack.outputs import output_file, output_folder
 from nightstack.progress import progress
+from nightstack.provenance import check_same_run
 
 if TYPE_CHECKING:
-    from localization import Calibration, Localizer
+    from localization import Localizer
     from localization.evaluation import Evaluation
     from localization.positions import Coverage, Positions
     from nightstack.combined import Opened
@@ -21,21 +32,6 @@ if TYPE_CHECKING:
     from stacks.plan import Plan
 
 RecordingFolder = Annotated[Path, typer.Argument(help="A recording folder.", metavar="RECORDING")]
-PlanFile = Annotated[
-    Path | None,
-    typer.Option("--plan", help="plan.json to use; default: the one in the folder.", metavar="FILE"),
-]
-ShownTags = Annotated[
-    list[str] | None,
-    typer.Option("--tag", help="EPC of a tag to show as well (may be given again).", metavar="EPC"),
-]
-ShownShelves = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--shelf", help="Shelf, or face without shelves, to show as well (may be given again).", metavar="ID"
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -98,20 +94,20 @@ def localize(
     the_plan = _plan_of(heard, plan)
     if fast and the_plan is None:
         raise InputError("--fast needs a plan: name one with --plan, or leave --fast out")
-    shown = [_epc(text, "--tag") for text in tag or ()]
+    shown = [epc_of(text, "--tag") for text in tag or ()]
     looking.check(shown, shelf or (), heard.readings.tags, the_plan)
     truth = looking.truth_beside(recording) if folder is not None else None
     labels = looking.labels_of(heard) if folder is not None else {}
-    _say_notes(heard.notes, as_json)
+    say_notes(heard.notes, as_json)
     fitted = None
     if streamed is not None:
         fitted = _localize_long(streamed, the_plan, calibration, jobs, fast=fast, quiet=as_json)
-        _say_notes(streamed.notes, as_json)
+        say_notes(streamed.notes, as_json)
     if fitted is None:
         heard = heard if streamed is None else read_recording(recording, truth=False)
         fitted = _localize(heard, the_plan, calibration, jobs, fast=fast, quiet=as_json)
     positions, notes = fitted.localization_.positions, fitted.localization_.notes
-    _say_notes(notes, as_json)
+    say_notes(notes, as_json)
     positions_file.parent.mkdir(parents=True, exist_ok=True)
     write_positions(positions_file, positions)
     write_coverage(positions_file.with_name("coverage.parquet"), fitted.localization_.coverage)
@@ -180,7 +176,7 @@ def exceptions(
 
     heard = open_run(recording)
     target = output_file(out if out is not None else recording / "exceptions.csv")
-    _say_notes(heard.notes, as_json)
+    say_notes(heard.notes, as_json)
     the_plan = _plan_of(heard, plan)
     if the_plan is None:
         raise InputError(f"{recording}: no plan.json in the folder; name one with --plan FILE")
@@ -188,7 +184,7 @@ def exceptions(
     if catalogue is None:
         raise InputError(f"{recording}: no holdings.csv in the folder; name one with --holdings FILE")
     books = read_holdings(catalogue)
-    _say_notes(books.notes, as_json)
+    say_notes(books.notes, as_json)
     places, coverage = _positions_of(heard, the_plan, recording, positions, quiet=as_json)
     findings = find_exceptions(places, coverage, the_plan, books)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -202,78 +198,6 @@ def exceptions(
     for kind in sorted(counts):
         typer.echo(f"{kind:18} {counts[kind]}")
     typer.echo(f"{len(findings)} findings: {target}")
-
-
-def evaluate(
-    positions: Annotated[
-        Path, typer.Argument(help="positions.parquet, or a folder that has one.", metavar="POSITIONS")
-    ],
-    truth: Annotated[Path, typer.Argument(help="truth.parquet, or a folder that has one.", metavar="TRUTH")],
-    plan: PlanFile = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(help="EPC to leave out (may be given again).", metavar="EPC")
-    ] = None,
-    page: Annotated[
-        Path | None,
-        typer.Option(
-            help="Draw errors, honesty, maps, shelves and tags into one HTML page.", metavar="FILE.html"
-        ),
-    ] = None,
-    recording: Annotated[
-        Path | None,
-        typer.Option(
-            help="For the page: the recording folder, which has the tags' phases. Default: the truth's folder.",
-            metavar="FOLDER",
-        ),
-    ] = None,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(help="For the page: the calibration the positions were made with.", metavar="FILE"),
-    ] = None,
-    tag: ShownTags = None,
-    shelf: ShownShelves = None,
-    as_json: AsJson = False,
-) -> None:
-    """Compare positions with the truth: errors, order, shelves, honesty of the error bars."""
-    from localization.evaluate import evaluate as measure
-    from localization.positions import read_coverage, read_positions
-    from nightstack import looking
-    from recording import read_recording, read_truth
-    from stacks.plan import read_plan
-
-    if page is not None:
-        output_file(page, "--page")
-    elif tag or shelf or recording is not None or calibration is not None:
-        raise InputError(
-            "--recording, --calibration, --tag and --shelf are for the page: add --page FILE.html"
-        )
-    truth_file = truth / "truth.parquet" if truth.is_dir() else truth
-    if plan is None and truth_file.with_name("plan.json").exists():
-        plan = truth_file.with_name("plan.json")
-    positions_file = positions / "positions.parquet" if positions.is_dir() else positions
-    places, true_places = read_positions(positions_file), read_truth(truth_file)
-    the_plan = read_plan(plan) if plan is not None else None
-    result = measure(
-        places, true_places, the_plan, exclude=tuple(_epc(text, "--exclude") for text in exclude or ())
-    )
-    if page is not None:
-        folder = recording
-        if folder is None and truth_file.with_name("readings.parquet").exists():
-            folder = truth_file.parent
-        heard = read_recording(folder, truth=False) if folder is not None else None
-        coverage_file = positions_file.with_name("coverage.parquet")
-        name = heard.info.run_id if heard is not None else positions_file.stem
-        album = looking.draw(
-            f"Evaluation of {name}", places, plan=the_plan, evaluation=result, truth=true_places, recording=heard,
-            coverage=read_coverage(coverage_file) if coverage_file.exists() else None,
-            calibration=_calibration(calibration), registration=None, labels=looking.labels_of(heard),
-            notes=result.notes, tags=[_epc(text, "--tag") for text in tag or ()], shelves=shelf or (), quiet=as_json,
-        )  # fmt: skip
-        page.parent.mkdir(parents=True, exist_ok=True)
-        album.write_page(page)
-    typer.echo(json.dumps(result.to_json(), indent=2) if as_json else result.table())
-    if page is not None and not as_json:
-        typer.echo(f"page: {page}")
 
 
 def replay(
@@ -295,7 +219,7 @@ def replay(
     from recording import read_recording
 
     heard = read_recording(recording, truth=False)
-    _say_notes(heard.notes, as_json)
+    say_notes(heard.notes, as_json)
     with progress("replay", quiet=as_json) as tell:
         outcome = replay_recording(heard, broker, speed=speed, timeout_s=timeout_s, progress=tell)
     if as_json:
@@ -320,7 +244,7 @@ def _localize(
 
     from localization import Localizer
 
-    settings = _calibration(calibration)
+    settings = calibration_of(calibration)
     with progress("localize", quiet=quiet) as tell:
         estimator = Localizer(plan, calibration=settings, jobs=jobs or os.cpu_count() or 1, fast=fast)
         return estimator.fit(heard, progress=tell)
@@ -349,13 +273,13 @@ def _localize_long(
     from localization import Localizer
     from recording import StreamError
 
-    settings = _calibration(calibration)
+    settings = calibration_of(calibration)
     try:
         with progress("localize", quiet=quiet) as tell:
             estimator = Localizer(plan, calibration=settings, jobs=jobs or os.cpu_count() or 1, fast=fast)
             return estimator.fit_stream(stream, progress=tell)
     except StreamError as e:
-        _say_notes((str(e),), quiet)
+        say_notes((str(e),), quiet)
         return None
 
 
@@ -370,11 +294,14 @@ def _positions_of(
         return found.positions, found.coverage
     if not file.is_file():
         raise InputError(f"{file}: no such file; `nightstack localize {folder}` makes it")
+    places = read_positions(file)
+    if heard.recording is not None:
+        check_same_run(places, heard.recording, file)
     coverage_file = file.with_name("coverage.parquet")
     if not coverage_file.exists():
-        _say_notes((f"{coverage_file} is not there, so no book is called missing",), quiet)
-        return read_positions(file), None
-    return read_positions(file), read_coverage(coverage_file)
+        say_notes((f"{coverage_file} is not there, so no book is called missing",), quiet)
+        return places, None
+    return places, read_coverage(coverage_file)
 
 
 def _plan_of(heard: Recording | Opened, plan: Path | None) -> Plan | None:
@@ -382,12 +309,6 @@ def _plan_of(heard: Recording | Opened, plan: Path | None) -> Plan | None:
 
     file = plan if plan is not None else heard.plan_path
     return read_plan(file) if file is not None else None
-
-
-def _calibration(file: Path | None) -> Calibration | None:
-    from localization import read_calibration
-
-    return read_calibration(file) if file is not None else None
 
 
 def _judged(positions: Positions, truth: Truth | None, plan: Plan | None) -> Evaluation | None:
@@ -401,22 +322,6 @@ def _judged(positions: Positions, truth: Truth | None, plan: Plan | None) -> Eva
         return None
 
 
-def _epc(text: str, option: str) -> str:
-    try:
-        bytes.fromhex(text)
-    except ValueError:
-        text = ""
-    if not text:
-        raise InputError(f"{option}: an EPC is hexadecimal of whole bytes, such as 3085E4A63B21779900000018")
-    return text.upper()
-
-
 def _positions_file(out: Path) -> Path:
     file = out if out.suffix == ".parquet" else out / "positions.parquet"
     return output_file(file)
-
-
-def _say_notes(notes: tuple[str, ...] | list[str], as_json: bool) -> None:
-    if not as_json:
-        for note in notes:
-            typer.echo(f"note: {note}", err=True)

@@ -80,7 +80,12 @@ def report(
         typer.Option(help="IANA zone the times are written in. Default: the service's own, else UTC."),
     ] = None,
 ) -> None:
-    """Make the exceptions and documents of a run again: after a corrected plan, catalogue or threshold."""
+    """Make the exceptions and documents of a run again: after a corrected plan, catalogue or threshold.
+
+    A corrected plan.json or holdings.csv belongs into the run's recording folder, DATA/runs/RUN/recording, first.
+    Positions stay as they are: where the plan's faces or shelves were moved, run `nightstack localize` on that
+    folder with --out DATA/runs/RUN before.
+    """
     from nightstack.progress import progress
     from nightstack.rereport import find_run, report_again
 

@@ -155,6 +155,23 @@ def test_plots_are_svg_with_a_line_for_each_method_and_a_gap_for_what_is_missing
     assert [len(line.get("points").split()) for line in lines] == [3, 2, 3, 2]
 
 
+def test_a_path_that_cannot_be_written_is_refused_before_the_work(monkeypatch, tmp_path, capsys):
+    def work(name):
+        raise AssertionError(f"{name} was run")
+
+    monkeypatch.setattr(runner.importlib, "import_module", work)
+    (tmp_path / "file").write_text("")
+    for options in (
+        ["--json", str(tmp_path)],
+        ["--json", str(tmp_path / "file" / "x.json")],
+        ["--out", str(tmp_path / "file")],
+    ):
+        with pytest.raises(SystemExit) as refused:
+            runner.main(["free_space", *options])
+        assert refused.value.code == 2
+        assert options[0] in capsys.readouterr().err
+
+
 def test_each_benchmark_named_can_be_run_alone(monkeypatch, tmp_path):
     called = []
 

@@ -1,12 +1,17 @@
 """localize, exceptions, evaluate, report: from a recording folder to files, and what they say on the way."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from localization.positions import read_positions, write_positions
 from nightstack.cli import main
 from tests.nightstack.night import csv_rows
+
+DAY_NS = 86_400 * 10**9
 
 
 def test_from_recording_to_exceptions(recording, library, tmp_path, capsys):
@@ -38,6 +43,43 @@ def test_from_recording_to_exceptions(recording, library, tmp_path, capsys):
     reported = {row["epc"] for row in rows if row["kind"] == "unknown_tag"}
     assert planted
     assert planted & reported
+
+
+def test_positions_of_another_recording_are_told_in_one_line(recording, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["localize", str(recording), "--out", str(out)]) == 0
+    capsys.readouterr()
+    positions = read_positions(out / "positions.parquet")
+    foreign = {
+        "time": replace(
+            positions, heard_from=positions.heard_from - DAY_NS, heard_to=positions.heard_to - DAY_NS
+        ),
+        "tags": replace(positions, epc=np.array([f"F0{n:022X}" for n in range(len(positions))], object)),
+    }
+    for name, wrong in foreign.items():
+        file = tmp_path / f"{name}.parquet"
+        write_positions(file, wrong)
+        assert (
+            main(["exceptions", str(recording), "--positions", str(file), "--out", str(tmp_path / "e.csv")])
+            == 2
+        )
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("note:")]
+        assert str(file) in line and "of another recording" in line and f"localize {recording}" in line
+        assert not (tmp_path / "e.csv").exists()
+    assert main(["evaluate", str(out / "positions.parquet"), str(recording)]) == 0
+    assert "not in the truth" not in capsys.readouterr().err
+    # Half of the library is another one's: what can be compared is, but not without a word.
+    mixed = positions.epc.copy()
+    mixed[: int(0.6 * len(mixed))] = foreign["tags"].epc[: int(0.6 * len(mixed))]
+    write_positions(tmp_path / "mixed.parquet", replace(positions, epc=mixed))
+    assert main(["evaluate", str(tmp_path / "mixed.parquet"), str(recording)]) == 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "not in the truth" in said
+
+
+def test_report_says_where_a_corrected_plan_goes(capsys):
+    assert main(["report", "--help"]) == 0
+    assert "runs/RUN/recording" in " ".join(capsys.readouterr().out.split())
 
 
 def test_report_makes_the_documents_again(recording, tmp_path, capsys):

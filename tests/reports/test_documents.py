@@ -146,13 +146,16 @@ def test_every_document_says_what_there_is_to_do(troubled, tmp_path):
         assert shown.index("not scanned") < shown.index("Bay 1, level 4") < shown.index("Bay 2, level 3")
     sheet = openpyxl.load_workbook(d.xlsx)["Findings"]
     rows = list(sheet.iter_rows(min_row=2, values_only=True))
-    assert [r[5] or "" for r in rows] == [f.barcode for f in report.findings]
-    laid = lay_out(report)
-    lines = [x for stretch in laid.stretches for stop in stretch.stops for x in stop.lines] + list(
-        laid.doubts
-    )
-    numbered = {(x.finding.kind, x.finding.barcode, x.finding.epc): x.number for x in lines}
-    assert [r[0] or None for r in rows] == [numbered.get((f.kind, f.barcode, f.epc)) for f in report.findings]
+    # By the number that a line has in the mail and in the other documents; what has none comes last.
+    lines = lay_out(report).lines
+    numbered = [r for r in rows if r[0]]
+    assert [(r[0], r[5] or "", r[16] or "") for r in numbered] == [
+        (x.number, x.finding.barcode, x.finding.epc) for x in lines
+    ]
+    for x in lines:
+        assert f"[ ] {x.number}. " in text or x in lay_out(report).doubts
+    assert rows[: len(numbered)] == numbered
+    assert sorted(r[5] or "" for r in rows) == sorted(f.barcode for f in report.findings)
     assert sheet.freeze_panes is not None
     assert sheet.auto_filter.ref
     assert [f.barcode for f in read_exceptions(d.csv)] == [f.barcode for f in report.findings]

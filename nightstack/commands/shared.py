@@ -1,0 +1,54 @@
+"""What the commands that work on recordings share: options, EPCs, notes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nightstack.errors import InputError
+
+if TYPE_CHECKING:
+    from localization import Calibration
+
+PlanFile = Annotated[
+    Path | None,
+    typer.Option("--plan", help="plan.json to use; default: the one in the folder.", metavar="FILE"),
+]
+ShownTags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", help="EPC of a tag to show as well (may be given again).", metavar="EPC"),
+]
+ShownShelves = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shelf", help="Shelf, or face without shelves, to show as well (may be given again).", metavar="ID"
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+
+def calibration_of(file: Path | None) -> Calibration | None:
+    """Read a calibration, where one is named."""
+    from localization import read_calibration
+
+    return read_calibration(file) if file is not None else None
+
+
+def epc_of(text: str, option: str) -> str:
+    """Return an EPC named on the command line in the form recordings have it."""
+    try:
+        bytes.fromhex(text)
+    except ValueError:
+        text = ""
+    if not text:
+        raise InputError(f"{option}: an EPC is hexadecimal of whole bytes, such as 3085E4A63B21779900000018")
+    return text.upper()
+
+
+def say_notes(notes: tuple[str, ...] | list[str], as_json: bool) -> None:
+    """Print notes, a line each, where no program reads along."""
+    if not as_json:
+        for note in notes:
+            typer.echo(f"note: {note}", err=True)
