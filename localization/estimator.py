@@ -55,7 +55,7 @@ BLOCK_READINGS = 100_000
 #: Readings from a run's middle that tell of antennas' ambiguity and cables.
 MIDDLE_READINGS = 2_000_000
 #: How often the first block's uprights are asked at most.
-PIN_ROUNDS = 2
+PIN_ROUNDS = 3
 #: A run of more readings than ``LONG_ROWS`` is streamed, so many rows at once, rather than held in memory.
 LONG_ROWS, STREAM_ROWS = 10_000_000, 1_000_000
 

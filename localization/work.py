@@ -44,8 +44,8 @@ Ints = npt.NDArray[np.int64]
 
 #: How often the first block is fitted anew with the read rate it taught.
 RELEARN = 2
-#: Before uprights are asked, faces may be off along themselves by at least this.
-PIN_SIGMA_M = 0.01
+#: Before uprights are asked, a run may be off along its faces by at least this: what the first word leaves, too.
+PIN_SIGMA_M = 0.03
 
 
 class Work:
@@ -76,6 +76,7 @@ class Work:
         self.listening: Listening | None = None
         self.centre_sigma_m = CENTRE_SIGMA_M
         self.foreign = foreign_tags(source.tags)
+        self._ask_again = True
 
     def frames(self, observations: Observations | None) -> Frames:
         """Return the plan's faces where the run has them; without a plan, planes beside the track."""
@@ -172,12 +173,7 @@ class Work:
         """Learn from the uprights what the run is off by along its faces; tell whether they said anything."""
         localizer = self.localizer
         before = localizer.pinned_
-        if (
-            not self.pins
-            or self._frames is None
-            or part.block is None
-            or (before is not None and not before.far)
-        ):
+        if not self.pins or self._frames is None or part.block is None or not self._ask_again:
             return False
         sigma = np.full(len(self._frames.ids), np.nan)
         for face in np.unique(part.places.face):
@@ -185,6 +181,7 @@ class Work:
         found = pin(part.block, part.groups, np.maximum(sigma, PIN_SIGMA_M))
         if found is None:
             return False
+        self._ask_again = found.far
         localizer.pinned_ = found if before is None else before.then(found)
         self._frames, self.mounts = found.applied(self._frames, self.mounts)
         self._listen()

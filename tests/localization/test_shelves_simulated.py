@@ -82,7 +82,8 @@ def test_uprights_tell_a_clock_off_by_more_than_they_are_near(night, late_s):
     late = Localizer(plan).fit(dataclasses.replace(recording, readings=readings))
     error, right, _ = errors(late.localization_.positions, recording)
     assert right > 0.95
-    assert abs(np.median(error)) < 0.012
+    # Of 18 cm and the antennas' own phase centres; uprights tell a run to half a centimetre to one.
+    assert abs(np.median(error)) < 0.025
     assert late.pinned_ is not None and abs(late.pinned_.ahead_m) > 0.14
 
 
