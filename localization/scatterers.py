@@ -40,9 +40,11 @@ CHANCE = 0.15
 SOLVED, FEW_TAGS = 6, 12
 SHIFTS_M = (-0.14, -0.07, 0.07, 0.14)
 #: Heights are freed where that lowers the cost by so much a tag. Where it does for the best of so many solutions, so
-#: many starts are solved with heights, and their scatterers once as points and once as posts.
+#: many starts are solved with heights, and their scatterers once as points and once as posts; in rows of more tags,
+#: which settle one another and whose work grows with their cube, no more than those tried.
 WORTH_HEIGHT = 1.5
 TRIED, RAISED = 2, 5
+MOST_RAISED_TAGS = 30
 #: Costs are of correlated data and a model that is not quite true: a solution counts by exp(-cost / so much).
 TEMPER, TEMPER_WITH_HEIGHTS = 20.0, 10.0
 #: What stays in a tag's offset whatever the fit says: its own phase centre.
@@ -197,7 +199,7 @@ def _solutions(row: Row, starts: list[Start], rng: np.random.Generator) -> list[
         if joint.cost + price > before:
             break
         high = True
-    if high:
+    if high and len(row.signal) <= MOST_RAISED_TAGS:
         found += [
             _raised(row, start, upright, price, rng) for start in starts[:RAISED] for upright in (False, True)
         ]
