@@ -72,10 +72,7 @@ def registration_notes(found: Registration | None, ids: Sequence[str | None]) ->
 
 def pinned_notes(found: Pinned | None, late: int = 0) -> list[str]:
     """Say what the uprights told; ``late``: of so many faces at the end."""
-    if late:
-        said = [f"faces moved along by what their own shelves' uprights say: {late}"]
-    else:
-        said = []
+    said = [f"faces moved along by what their own shelves' uprights say: {late}"] if late else []
     if found is None:
         return said
     moved = np.abs(found.face_m[np.isfinite(found.sigma_m)]).max(initial=0.0)
