@@ -14,9 +14,9 @@ from localization.calibration import Calibration
 from localization.crosscheck import said_once
 from localization.delays import find_delays
 from localization.fast_run import LEARN_READINGS, run_fast
+from localization.hearing import Hearing
 from localization.hf_output import locate_hf, without_hf
 from localization.labels import LabelFits, use_labels
-from localization.listening import Hearing
 from localization.notes import ambiguity_notes, mismatch_notes, pinned_notes, registration_notes
 from localization.observations import Mounts, driven_m
 from localization.oddities import find_oddities
@@ -36,7 +36,8 @@ from localization.positions import Coverage, Positions
 from localization.registration import Registration
 from localization.signal_model import BEAMWIDTH_DEG
 from localization.sorting import in_order, one_ahead
-from localization.source import InMemory, Source, Spill, Usable, heard_in, ranges_of
+from localization.source import InMemory, Source, Usable, heard_in, ranges_of
+from localization.spill import Spill
 from localization.uprights import Pinned, pin_rest, words_of
 from localization.work import Work
 from recording import Recording, RecordingStream, StreamError

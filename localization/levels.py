@@ -14,16 +14,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from localization.faces import Candidates, Frames, rows_of
-from localization.fast_math import arccos_single, log2_single
-from localization.listening import BIN_DB, BINS, Listening, fit_rate
+from localization.level_kernels import exposures, link_likelihoods
+from localization.listening import BINS, Listening, fit_rate
 from localization.observations import Mounts, Observations
 from localization.profile import Fits, Hypotheses
-from localization.signal_model import RANGE_M
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -44,8 +42,6 @@ NOMINALS = tuple(
 NOMINAL_SIGMA = (0.02, 0.02, 0.02)
 #: Bounds of the learnt scatter, dB: of a tag's links to its antennas, along one link, and of tags' strengths.
 BETWEEN_DB, WITHIN_DB, STRENGTH_DB = (1.0, 6.0), (1.5, 6.0), (1.5, 8.0)
-#: How much a reading counts, as they come in bursts.
-BURST_SHARE = 0.65
 #: Readings an antenna may give a second where none is expected (reflections), as a share of the best rate.
 UNEXPECTED = 0.003
 #: Tags the law is learnt from, at least and at most,
@@ -53,8 +49,6 @@ FEWEST_TAGS = 10
 MOST_TAGS = 600
 #: chosen among the nominal ones by, and judged by.
 MOST_CHOOSING, MOST_JUDGES = 120, 50
-#: Standard deviations of strength and of links' scatter that are looked at, either side.
-SPREAD = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +191,7 @@ def _learn(
     )
     exposure = np.zeros((len(best), len(listening.antennas), BINS))
     face = candidates.face[owner]
-    _exposures(
+    exposures(
         face, fits.offset_m[best], fits.depth_m[best], hypotheses.height_m[best], listening.where_m, listening.look,
         listening.column, listening.beamwidth_deg, listening.seconds, listening.lane_start, listening.lane_step,
         listening.lane_u_m, frames.origin_m, frames.direction, frames.normal, frames.tag_depth_m, term,
@@ -301,7 +295,7 @@ def _likelihood(
     obs = candidates.observation
     antenna = observations.antenna[obs]
     log_rate = np.log(np.maximum(law.per_second, UNEXPECTED * max(float(law.per_second.max()), 1e-6)))
-    _link_likelihood(
+    link_likelihoods(
         chosen, candidates.start, candidates.face, candidates.u, candidates.h, candidates.z, candidates.look,
         np.searchsorted(listening.antennas, antenna), observations.rssi_dbm[obs], mounts.beamwidth_deg[antenna],
         1.0 / candidates.density, observations.heard[obs], hypotheses.start, fits.offset_m, fits.depth_m,
@@ -312,164 +306,3 @@ def _likelihood(
         law.within_db, law.lowest_db, log_rate, out,
     )  # fmt: skip
     return out
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _link(
-    dx: float, dy: float, dz: float, lx: float, ly: float, lz: float, beamwidth: float, term: Floats
-) -> float:
-    flat = dx * dx + dy * dy
-    d = math.sqrt(flat + dz * dz) + 1e-6
-    cos = (dx * lx + dy * ly + dz * lz) / d
-    angle = math.degrees(math.acos(min(max(cos, -1.0), 1.0))) / beamwidth
-    return (
-        term[0] * 20.0 * math.log10(max(d, 0.1))
-        - term[1] * min(12.0 * angle * angle, 20.0)
-        + term[2] * 20.0 * math.log10(max(math.sqrt(flat) / d, 0.1))
-    )
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _expose_one(
-    f: int, offset: float, shift: float, height: float, where: Floats, look: Floats, column: Ints, beamwidth: Floats,
-    seconds: Floats, lane_start: Ints, lane_step: Ints, lane_u: Floats, origin: Floats, direction: Floats,
-    normal: Floats, depth: Floats, term: Floats, bias: Floats, base: float, out: Floats,
-) -> None:  # fmt: skip
-    """Add up the seconds one place was before each antenna, by the link's dB above ``-base``."""
-    px = origin[f, 0] + offset * direction[f, 0] - (depth[f] + shift) * normal[f, 0]
-    py = origin[f, 1] + offset * direction[f, 1] - (depth[f] + shift) * normal[f, 1]
-    lane = lane_u[lane_start[f] : lane_start[f + 1]]
-    first = lane_start[f] + np.searchsorted(lane, offset - RANGE_M)
-    last = lane_start[f] + np.searchsorted(lane, offset + RANGE_M)
-    for at in range(first, last):
-        s = lane_step[at]
-        dx, dy = px - where[s, 0], py - where[s, 1]
-        flat = dx * dx + dy * dy
-        if flat > RANGE_M * RANGE_M:
-            continue
-        # As in _link, in single precision: this only chooses a bin.
-        dz = height - where[s, 2]
-        square = flat + dz * dz + 1e-12
-        cos = (dx * look[s, 0] + dy * look[s, 1] + dz * look[s, 2]) / math.sqrt(square)
-        angle = math.degrees(arccos_single(min(max(cos, -1.0), 1.0))) / beamwidth[s]
-        value = (
-            base
-            + bias[column[s]]
-            + term[0] * 3.0102999566 * log2_single(max(square, 0.01))
-            - term[1] * min(12.0 * angle * angle, 20.0)
-            + term[2] * 3.0102999566 * log2_single(max(flat / square, 0.01))
-        )
-        b = min(max(int(value / BIN_DB), 0), out.shape[1] - 1)
-        out[column[s], b] += seconds[s]
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _exposures(
-    face: Ints, offset: Floats, shift: Floats, height: Floats, where: Floats, look: Floats, column: Ints,
-    beamwidth: Floats, seconds: Floats, lane_start: Ints, lane_step: Ints, lane_u: Floats, origin: Floats,
-    direction: Floats, normal: Floats, depth: Floats, term: Floats, bias: Floats, base: Floats, out: Floats,
-) -> None:  # fmt: skip
-    for i in range(len(face)):
-        _expose_one(
-            face[i], offset[i], shift[i], height[i], where, look, column, beamwidth, seconds, lane_start,
-            lane_step, lane_u, origin, direction, normal, depth, term, bias, base[i], out[i],
-        )  # fmt: skip
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _link_likelihood(
-    chosen: Ints, start: Ints, face: Ints, u: Floats, h: Floats, z: Floats, tag_look: Floats, tag_column: Ints,
-    rssi: Floats, tag_beamwidth: Floats, weight: Floats, heard: Floats, hypothesis_start: Ints, offset: Floats,
-    shift: Floats, height: Floats, where: Floats, look: Floats, column: Ints, beamwidth: Floats, seconds: Floats,
-    lane_start: Ints, lane_step: Ints, lane_u: Floats, origin: Floats, direction: Floats, normal: Floats,
-    depth: Floats, term: Floats, bias: Floats, strength: float, strength_sigma: float, between: float,
-    within: float, lowest: float, log_rate: Floats, out: Floats,
-) -> None:  # fmt: skip
-    antennas = len(bias)
-    bins = len(log_rate)
-    # Strengths are whole bins about the usual one, so that a strength is a shift of the bins.
-    half = int(math.ceil(SPREAD * strength_sigma / BIN_DB))  # noqa: RUF046
-    reach = int(math.ceil(SPREAD * between / BIN_DB))  # noqa: RUF046
-    grid = 2 * half + 1
-    rate = np.exp(log_rate)
-    value = np.zeros((antennas, grid + 2 * reach))
-    exposure = np.zeros((antennas, bins))
-    count = np.zeros((antennas, bins))
-    number = np.zeros(antennas)
-    mean = np.zeros(antennas)
-    low, high = np.zeros(antennas, np.int64), np.zeros(antennas, np.int64)
-    linear = np.zeros((antennas, grid + 2 * reach))
-    tops = np.zeros(antennas)
-    kernel = np.zeros(2 * reach + 1)
-    for e in range(-reach, reach + 1):
-        kernel[e + reach] = -0.5 * (e * BIN_DB / between) ** 2
-    top = kernel.max()
-    norm = math.log(np.exp(kernel - top).sum()) + top
-    factor = np.exp(kernel)
-    base = strength - lowest
-    for place in range(len(chosen)):
-        c = chosen[place]
-        for y in range(hypothesis_start[c], hypothesis_start[c + 1]):
-            exposure[:] = 0.0
-            count[:] = 0.0
-            number[:] = 0.0
-            mean[:] = 0.0
-            _expose_one(
-                int(face[c]), offset[y], shift[y], height[y], where, look, column, beamwidth, seconds,
-                lane_start, lane_step, lane_u, origin, direction, normal, depth, term, bias, base, exposure,
-            )  # fmt: skip
-            for i in range(start[c], start[c + 1]):
-                a = tag_column[i]
-                link = bias[a] + _link(
-                    offset[y] - u[i], -(h[i] + shift[y]), height[y] - z[i], tag_look[i, 0], tag_look[i, 1],
-                    tag_look[i, 2], tag_beamwidth[i], term,
-                )  # fmt: skip
-                b = min(max(int((base + link) / BIN_DB), 0), bins - 1)
-                count[a, b] += heard[i]
-                left = rssi[i] - link - strength
-                number[a] += weight[i]
-                mean[a] += weight[i] * left
-            for a in range(antennas):
-                if number[a] > 0.0:
-                    mean[a] /= number[a]
-                low[a], high[a] = bins, -1
-                for b in range(bins):
-                    if exposure[a, b] != 0.0 or count[a, b] != 0.0:
-                        low[a], high[a] = min(low[a], b), b
-                for v in range(grid + 2 * reach):
-                    move = v - half - reach
-                    total = 0.0
-                    for b in range(low[a], high[a] + 1):
-                        to = min(max(b + move, 0), bins - 1)
-                        total += count[a, b] * log_rate[to] - exposure[a, b] * rate[to]
-                    total *= BURST_SHARE
-                    gap = (mean[a] - move * BIN_DB) / within
-                    value[a, v] = total - 0.5 * number[a] * gap * gap
-                tops[a] = value[a].max()
-                for v in range(grid + 2 * reach):
-                    linear[a, v] = math.exp(value[a, v] - tops[a])
-            best = -1e300
-            total = 0.0
-            for s in range(grid):
-                off = (s - half) * BIN_DB / strength_sigma
-                now = -0.5 * off * off
-                for a in range(antennas):
-                    mass = 0.0
-                    for e in range(2 * reach + 1):
-                        mass += linear[a, s + e] * factor[e]
-                    if mass > 1e-200:
-                        now += tops[a] + math.log(mass) - norm
-                        continue
-                    # So far from the antenna's best that the exponentials vanish.
-                    most = -1e300
-                    for e in range(2 * reach + 1):
-                        most = max(most, value[a, s + e] + kernel[e])
-                    for e in range(2 * reach + 1):
-                        mass += math.exp(value[a, s + e] + kernel[e] - most)
-                    now += most + math.log(mass) - norm
-                if now > best:
-                    total = total * math.exp(best - now) + 1.0
-                    best = now
-                else:
-                    total += math.exp(now - best)
-            out[y] = best + math.log(total)

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.faces import Candidates, Frames
-from localization.levels import BURST_SHARE, SPREAD, UNEXPECTED, LinkLaw, link_terms
+from localization.level_kernels import BURST_SHARE, SPREAD
+from localization.levels import UNEXPECTED, LinkLaw, link_terms
 from localization.listening import BIN_DB, Listening
 from localization.observations import Mounts, Observations
 from localization.signal_model import RANGE_M

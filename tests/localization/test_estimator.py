@@ -9,7 +9,7 @@ from localization import Calibration, localize
 from localization import estimator as estimator_module
 from localization.ambiguity import find_ambiguity
 from localization.delays import find_delays
-from localization.listening import CROWD_M, Hearing, less_crowded
+from localization.hearing import CROWD_M, Hearing, less_crowded
 from recording import Poses, Readings
 
 LEVEL_Z = {1: 0.22, 2: 0.62, 3: 1.02}
