@@ -3,8 +3,9 @@
 The simulator (``sim``) traces every link and is far too slow for millions of readings. Here every tag gets its
 readings by closed formulas, vectorized over all tags of a face: aisles with a face on either side, bays of five
 boards, a tag every 2.3 cm on each, one robot with three antennas on its right that drives up the aisle and down again.
-Phases are those of the distance, a constant of the tag at each antenna, the cable, a reflection whose phase error is
-alike over some 10 cm of track, and the receiver's noise; RSSI falls with 40 log d and the pattern, and fades.
+Phases are those of the distance and of what the metal at both ends of a tag's board scatters (as strong as in the
+simulated libraries of usual trouble), a constant of the tag at each antenna, the cable, an error that is alike over
+some 10 cm of track, and the receiver's noise; RSSI falls with 40 log d and the pattern, and fades.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ CABLES_M: Final = (7.0, 8.5, 6.2)
 SPEED_MPS: Final = 0.05
 TAG_DEPTH_M: Final = 0.10
 BESIDE_M: Final = 0.10  # antennas sit this far to the robot's right
-RESIDUAL_RAD, CORRELATION_M, NOISE_RAD = 0.45, 0.10, 0.08
+RESIDUAL_RAD, CORRELATION_M, NOISE_RAD = 0.35, 0.10, 0.08
+#: Strength of the metal at a board's ends, how far beyond them and behind the tags it stands, and the field's pattern.
+METAL, METAL_BEYOND_M, METAL_BEHIND_M, PATTERN_POWER = (0.19, 0.44), 0.02, 0.03, 1.74
 LOBE_M: Final = 0.42
 LEAD_M: Final = 1.5
 POSE_HZ: Final = 20
@@ -206,6 +209,7 @@ class _Face:
         k = 4 * math.pi * frequency * 1e3 / LIGHT_MPS
         own = rng.uniform(0.0, 2 * math.pi, (self.tags, len(HEIGHTS_M)))
         phase = k * (d + np.array(CABLES_M)[antenna]) + own[tag, antenna]
+        phase += self._scattered(tag, antenna, u, out, 0.5 * k, d)
         phase += self._reflected(tag, antenna, u) + rng.normal(0.0, NOISE_RAD, n)
         strength = rng.normal(-45.0, 3.0, self.tags)
         loss = 40.0 * np.log10(d) - 2.0 * pattern_db(out / d, 70.0) * 0.7
@@ -216,6 +220,29 @@ class _Face:
             rssi_dbm=np.clip(np.round(rssi * 2) / 2, -90.0, -10.0).astype(np.float32),
             phase_rad=_in_range(phase),
         )  # fmt: skip
+
+    def _scattered(self, tag: Ints, antenna: Ints, u: Floats, out: Floats, k: Floats, d: Floats) -> Floats:
+        """Return what the metal at both ends of the tags' boards turns their phases by."""
+        edges = np.unique([shelf["from_m"] for shelf in self.face["shelves"]])
+        edges = np.append(edges, float(self.face["length_m"]))
+        rho = self.rng.uniform(*METAL, (len(edges), LEVELS)) * np.exp(
+            2j * math.pi * self.rng.random((len(edges), LEVELS))
+        )
+        bay = np.clip(np.searchsorted(edges, self.offset, side="right") - 1, 0, len(edges) - 2)
+        heights = 0.1 + BOARD_M * np.arange(LEVELS) + 0.12
+        share = np.ones(len(tag), np.complex128)
+        for side, beyond in ((0, -METAL_BEYOND_M), (1, METAL_BEYOND_M)):
+            along = edges[bay + side] + beyond
+            high = heights[self.level]
+            way = np.sqrt(
+                (along - self.offset) ** 2 + (METAL_BEHIND_M - self.depth) ** 2 + (high - self.height) ** 2
+            )
+            across = 0.5 * AISLE_M - BESIDE_M + TAG_DEPTH_M + METAL_BEHIND_M
+            rise = high[tag] - np.array(HEIGHTS_M)[antenna]
+            far = np.sqrt((along[tag] - u) ** 2 + across**2 + rise**2)
+            field = (across / far / (out / d)) ** PATTERN_POWER * d / far
+            share += rho[bay + side, self.level][tag] * field * np.exp(-1j * k * (way[tag] + far - d))
+        return -2.0 * np.angle(share)
 
     def _reflected(self, tag: Ints, antenna: Ints, u: Floats) -> Floats:
         """Return a phase error alike over some 10 cm of track, and alike for tags that stand close."""

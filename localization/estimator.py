@@ -123,6 +123,8 @@ class Localizer:
     fast : bool
         Place each tag by itself, coarsely first (``fast_run``): many times as fast, for what ``docs/speed.md`` tells.
         Needs a plan; without one the whole estimator is used.
+    joint : bool
+        With ``fast``: then fit every shelf's tags and the scatterers they share together (``fast_joint``).
     labels : bool
         Whether places are moved by what shelf labels tell whose places the plan states.
 
@@ -158,6 +160,7 @@ class Localizer:
         jobs: int = 1,
         without: Collection[str] = (),
         fast: bool = False,
+        joint: bool = False,
         labels: bool = True,
     ) -> None:
         if unknown := sorted(set(without) - set(PARTS)):
@@ -166,7 +169,10 @@ class Localizer:
         self.plan = plan
         self.calibration = calibration or Calibration()
         self.jobs = jobs
+        if joint and not fast:
+            raise ValueError("joint goes with fast: the whole estimator fits shelves jointly anyway")
         self.fast = fast
+        self.joint = joint
         self.labels = labels
 
     def fit(self, recording: Recording, *, progress: Progress | None = None) -> Localizer:
@@ -316,11 +322,15 @@ class Localizer:
         self, plan: Plan, recording: Recording, source: Source, mounts: Mounts, usable: Usable, tell: Progress
     ) -> tuple[Positions, Coverage, list[str]]:
         """Estimate every tag's place by the single-tag path."""
-        found = run_fast(recording, source, plan, self.calibration, mounts, self.jobs, tell)
+        found = run_fast(recording, source, plan, self.calibration, mounts, self.jobs, tell, self.joint)
         self.ambiguity_, self.delays_m_ = found.ambiguity, found.delays_m
         self.law_, self.registration_ = found.law, found.registration
+        alone = ["each tag placed by itself (fast): no neighbours, no common scatterers"]
+        joint = found.joint
+        self.pinned_ = None if joint is None else joint.pinned
         notes = [
-            "each tag placed by itself (fast): no neighbours, no common scatterers",
+            *(alone if joint is None else joint.notes()),
+            *pinned_notes(self.pinned_),
             *ambiguity_notes(recording, found.ambiguity),
             *mismatch_notes(recording, plan, self.calibration),
             *usable.notes(),

@@ -20,7 +20,7 @@ from localization.kernels import profile_grid
 from localization.listening import Listening, ReadRate, expected_readings, learn_rate
 from localization.observations import Mounts, Observations
 from localization.peaks import find_peaks
-from localization.placing import PHASE_SHARE, RSSI_SHARE, Places, RunLaw, place, place_by_rssi, score
+from localization.placing import PHASE_SHARE, RSSI_SHARE, Places, RunLaw, Scores, place, place_by_rssi, score
 from localization.profile import (
     CENTRE_SIGMA_M,
     CENTRE_WRONG,
@@ -136,8 +136,11 @@ class Placed:
 
     observations: Observations
     candidates: Candidates
+    hypotheses: Hypotheses
+    weight: Floats
     places: Places
     fits: Fits
+    scores: Scores
     law: RunLaw
 
 
@@ -194,9 +197,8 @@ def place_block(ground: Ground, rows: Rows, taught: Taught | None) -> Placed | N
         frames, None,
     )  # fmt: skip
     places = place(observations, candidates, hypotheses, fits, scores, frames)
-    return Placed(
-        observations, candidates, place_by_rssi(observations, candidates, places, frames), fits, law
-    )
+    places = place_by_rssi(observations, candidates, places, frames)
+    return Placed(observations, candidates, hypotheses, weight, places, fits, scores, law)
 
 
 def _counted(observations: Observations, candidates: Candidates, antennas: Ints) -> Floats:

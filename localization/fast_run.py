@@ -17,6 +17,7 @@ from localization.coverage import make_coverage
 from localization.delays import find_delays
 from localization.faces import Frames
 from localization.fast import Ground, Placed, place_block, teach
+from localization.fast_joint import Found, Joint, run_joint
 from localization.listening import Listening
 from localization.observations import Mounts, driven_m, observe
 from localization.output import Part, fill_positions
@@ -26,6 +27,7 @@ from localization.registration import Registration, register, sample_of, with_kn
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
 from localization.signal_model import wavenumber
 from localization.source import Source, heard_in, ranges_of, readings_of, thinned
+from localization.uprights import Pinned
 from recording import Recording
 from stacks.plan import Plan
 
@@ -40,6 +42,29 @@ LEARN_READINGS, REGISTER_READINGS, TEACH_TAGS = 100_000, 100_000, 300
 #: Tags of a face that register it, how far about where they were heard best they are looked for, and tags that tell
 #: how much tags differ in being read.
 REGISTER_TAGS, REGISTER_ABOUT_M, DISPERSION_TAGS = 16, 0.5, 2_000
+#: A tag is sure of its shelf from this posterior on.
+SURE_P = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Sure:
+    """Tags that are sure of their shelf: what the coverage map is made of; columns of one length."""
+
+    face: Ints
+    offset_m: Floats
+    height_m: Floats
+    readings: Floats
+
+    @classmethod
+    def of(cls, placed: Placed | None) -> Sure:
+        """Take them from a block."""
+        if placed is None:
+            return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
+        places, good = placed.places, placed.places.p > SURE_P
+        number = np.add.reduceat(placed.observations.heard, placed.candidates.start[:-1])
+        return cls(
+            places.face[good], places.offset_m[good], places.height_m[good], number[places.candidate[good]]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +78,7 @@ class FastRun:
     law: RunLaw | None
     registration: Registration | None
     frames: Frames
+    joint: Joint | None = None
 
 
 def run_fast(
@@ -63,8 +89,9 @@ def run_fast(
     mounts: Mounts,
     jobs: int,
     tell: Progress,
+    joint: bool = False,
 ) -> FastRun:
-    """Place every tag of a recording by itself.
+    """Place every tag of a recording by itself; ``joint``: and then every shelf's tags together.
 
     Parameters
     ----------
@@ -117,25 +144,41 @@ def run_fast(
     row_of = np.cumsum(source.tally()[0] > 0) - 1
     stated = np.array([calibration.shared_m(name, recording.info.run_id) for name in frames.ids], np.float64)
 
-    def place(block: tuple[int, int]) -> tuple[Ints, Floats, Floats, Floats]:
+    def fill(placed: Placed, ground: Ground, pinned: Pinned | None) -> Floats:
+        return _fill(positions, placed, ground, recording, calibration, centre_sigma, row_of, stated, pinned)
+
+    def place(block: tuple[int, int]) -> tuple[Sure, Found | None]:
         placed = place_block(ground, source.rows(*block), taught)
         if placed is None:
-            return np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0)
-        return _fill(positions, placed, ground, recording, calibration, centre_sigma, row_of, stated)
+            return Sure.of(None), None
+        common = fill(placed, ground, None)
+        places = placed.places
+        found_here = Found(placed.observations.tag[places.tag], places.face, places.shelf, common)
+        return Sure.of(placed), found_here if joint else None
 
+    share = 0.1 if joint else 0.6
     ranges = ranges_of(source.counts, BLOCK_READINGS)
-    made: list[tuple[Ints, Floats, Floats, Floats]] = []
+    made: list[Sure] = []
+    finds: list[Found] = []
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        for number, done in enumerate(pool.map(place, ranges)):
-            made.append(done)
-            tell(0.25 + 0.6 * (number + 1) / len(ranges), "placing tags")
+        for number, (sure, of_block) in enumerate(pool.map(place, ranges)):
+            made.append(sure)
+            if of_block is not None:
+                finds.append(of_block)
+            tell(0.25 + share * (number + 1) / len(ranges), "placing tags")
+    done = None
+    if joint:
+        done, ground = run_joint(
+            ground, source, poses, way, Found.concat(finds), taught, jobs, not told_along(calibration), fill,
+            lambda part: tell(0.35 + 0.5 * part, "fitting shelves"),
+        )  # fmt: skip
     coverage = Coverage.empty()
     if rate is not None and made:
         tell(0.9, "mapping what was covered")
-        face = np.concatenate([part[0] for part in made])
-        offset = np.concatenate([part[1] for part in made])
-        height = np.concatenate([part[2] for part in made])
-        number = np.concatenate([part[3] for part in made])
+        face, offset, height, number = (
+            np.concatenate([getattr(part, name) for part in made])
+            for name in ("face", "offset_m", "height_m", "readings")
+        )
         some = slice(None, None, max(1, len(face) // DISPERSION_TAGS))
         coverage = make_coverage(
             listening,
@@ -148,7 +191,12 @@ def run_fast(
             jobs,
         )
     law = None if taught is None else dataclasses.replace(taught.law, rate=rate)
-    return FastRun(positions, coverage, ambiguity, delays, law, found, frames)
+    return FastRun(positions, coverage, ambiguity, delays, law, found, frames, done)
+
+
+def told_along(calibration: Calibration) -> bool:
+    """Tell whether a calibration says what the uprights would: it was learnt without them."""
+    return bool(calibration.face_shift_m or calibration.phase_centre_m or calibration.latency_s)
 
 
 def _some_tags(rows: Rows, most: int) -> Rows:
@@ -161,21 +209,16 @@ def _some_tags(rows: Rows, most: int) -> Rows:
 
 def _fill(
     positions: Positions, placed: Placed, ground: Ground, recording: Recording, calibration: Calibration,
-    centre_sigma: float, row_of: Ints, stated: Floats,
-) -> tuple[Ints, Floats, Floats, Floats]:  # fmt: skip
-    """Write a block's places; return face, offset, height and readings of those that are sure of their shelf."""
+    centre_sigma: float, row_of: Ints, stated: Floats, pinned: Pinned | None,
+) -> Floats:  # fmt: skip
+    """Write a block's places; return what each shares with its neighbours, shape (p,)."""
     observations, candidates, places = placed.observations, placed.candidates, placed.places
+    told = stated if pinned is None else np.where(np.isfinite(stated), stated, pinned.sigma_m)
+    by_uprights = None if pinned is None else np.isfinite(pinned.sigma_m)[places.face]
     common, local = shared_sigma(
-        observations, candidates, places, recording.poses, stated[places.face], centre_sigma
+        observations, candidates, places, recording.poses, told[places.face], centre_sigma, by_uprights
     )
     places = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local))
     part = Part(ground.frames, observations, candidates, places, common, placed.law, [])
     fill_positions(positions, part, row_of, calibration)
-    number = np.add.reduceat(observations.heard, candidates.start[:-1])
-    good = places.p > 0.5
-    return (
-        places.face[good],
-        places.offset_m[good],
-        places.height_m[good],
-        number[places.candidate[good]],
-    )
+    return common

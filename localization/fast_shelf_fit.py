@@ -1,8 +1,9 @@
 """The joint fit of a shelf, many times as fast: what ``shelf_fit`` does, with fields kept and in single precision.
 
-The same model, steps and bars. The field of every antenna place at every site and offset is computed once a shelf;
+The same model and steps. The field of every antenna place at every site and offset is computed once a shelf;
 what changes from round to round is a product with the sites' strengths. Readings whose wavenumbers differ by less than
-``BIN_PER_M`` share the turn of phase between tags and sites. A shelf whose tags changed starts from the sites it had.
+``BIN_PER_M`` share the turn of phase between tags and sites. Between the first and the last search offsets are told by
+a parabola through the best of the coarse ones.
 """
 
 from __future__ import annotations
@@ -12,14 +13,13 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from localization.fast_shelf_kernels import (
-    fields_single,
-    links_single,
-    normal_equations,
-    profile_single,
-    pursue_single,
-    residual_of,
-    robust_weights,
+from localization.fast_shelf_kernels import fields_single, links_single, profile_single, pursue_single
+from localization.fast_shelf_strengths import (
+    model_single,
+    residual_single,
+    robust_single,
+    shares_single,
+    strengthen_single,
 )
 from localization.shelf_fit import (
     APART_M,
@@ -27,6 +27,7 @@ from localization.shelf_fit import (
     FINE_OFFSET_M,
     FINE_REACH_M,
     FINE_STEP_M,
+    FIRST_ROUNDS,
     LEAST_GAIN,
     MOST_SITES,
     MOST_STEP,
@@ -42,6 +43,7 @@ from localization.shelf_fit import (
     UPRIGHT_M,
     ShelfFit,
     Sites,
+    offsets_of,
 )
 from localization.shelf_scan import ShelfScan
 
@@ -49,54 +51,89 @@ Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex128]
 Ints = npt.NDArray[np.int64]
+Pair = tuple[Singles, Singles]
 
 #: Wavenumbers (one way) this near to one another are one, for the turn between tags and sites.
 BIN_PER_M = 0.02
 #: Fields of so many readings and points are kept; a longer shelf's are computed as they are needed.
 MOST_KEPT = 12_000_000
+#: Scatterers that are pursued among tags still at wrong places, whatever they explain.
+FIRST_SITES = 2
+#: Offsets are handled so many at once: what is left over of a vector costs as much as a whole one.
+LANES = 8
+
+
+def _parts(value: Complex) -> Pair:
+    """Return real and imaginary part in single precision."""
+    return np.ascontiguousarray(value.real, np.float32), np.ascontiguousarray(value.imag, np.float32)
 
 
 class FastShelfFit(ShelfFit):
     """Fit of one shelf; parameters and attributes are those of ``ShelfFit``."""
 
     def __init__(self, scan: ShelfScan, offset_m: Floats, log_prior: Floats, slack_m: float) -> None:
-        super().__init__(scan, offset_m, log_prior, slack_m)
+        self.scan, self.slack_m = scan, slack_m
+        self.offset_m = offset_m.astype(np.float64)
+        self.x = offsets_of(scan, slack_m)
+        self.log_prior = log_prior
+        self.sites = Sites.none()
+        self.field: Complex = np.zeros((len(scan.u), 0), np.complex128)
+        self.scale_rad = np.full(len(scan), 0.6)
+        self.owner = scan.owner
+        self.log_likelihood = np.zeros((len(scan), len(self.x)))
+        n = len(scan.u)
+        cuts = np.flatnonzero(np.diff(scan.group)) + 1
+        self._group_start = np.concatenate([[0], cuts, [n]]).astype(np.int64) if n else np.zeros(1, np.int64)
+        self.groups = len(self._group_start) - 1
+        low = float(scan.k.min()) if n else 0.0
+        step = np.round((scan.k - low) / BIN_PER_M).astype(np.int64)
+        known = np.flatnonzero(np.bincount(step)) if n else step
+        number = np.zeros(int(step.max(initial=0)) + 1, np.int64)
+        number[known] = np.arange(len(known))
+        self.channel = self._bins = number[step]
+        self.waves = low + BIN_PER_M * known
+        self._four = scan.fold > 3.0
+        self._direct: Pair | None = None
+        self._sites: tuple[Floats, Pair | None] | None = None
         self._u = (scan.u - scan.from_m).astype(np.float32)
         self._h, self._z = scan.h.astype(np.float32), (scan.z - scan.height_m).astype(np.float32)
         self._look, self._exponent = scan.look.astype(np.float32), scan.exponent.astype(np.float32)
         self._turns = (scan.k / (2 * np.pi)).astype(np.float32)
-        step = (
-            np.round((scan.k - scan.k.min()) / BIN_PER_M).astype(np.int64)
-            if len(scan.k)
-            else np.zeros(0, int)
-        )
-        known, self._bins = np.unique(step, return_inverse=True)
-        low = float(scan.k.min()) if len(scan.k) else 0.0
-        self._bin_turns = ((low + BIN_PER_M * known) / (2 * np.pi)).astype(np.float32)
-        self._four = scan.fold > 3.0
         self._heard = np.cos(scan.phase).astype(np.float32), np.sin(scan.phase).astype(np.float32)
         self._weight = scan.weight.astype(np.float32)
-        self._direct: tuple[Singles, Singles] | None = None
 
-    def _fields(self, along_m: Floats, behind_m: Floats, row: Ints | None = None) -> tuple[Singles, Singles]:
+    def some(self, tags: Ints) -> Self:
+        """Return a fit of some of the tags, from where they are, that knows no scatterers."""
+        made = super().some(tags)
+        if self._direct is not None:
+            size = np.diff(self.scan.start)[tags]
+            rows = np.arange(int(size.sum())) + np.repeat(
+                self.scan.start[tags] - np.cumsum(size) + size, size
+            )
+            made._direct = self._direct[0][rows], self._direct[1][rows]
+        return made
+
+    def _fields(self, along_m: Floats, behind_m: Floats, row: Ints | None = None) -> Pair:
         """Return the field at points of the shelf's height, shape (n, q); ``row``: which set of points is whose."""
         along = np.atleast_2d(along_m - self.scan.from_m).astype(np.float32)
-        behind = np.broadcast_to(np.atleast_2d(behind_m).astype(np.float32), along.shape)
+        behind = np.zeros(along.shape, np.float32)
+        behind[:] = behind_m
         re, im = (np.empty((len(self._u), along.shape[1]), np.float32) for _ in range(2))
         fields_single(
-            self._u, self._h, self._z, self._look, self._turns, self._exponent, along, np.ascontiguousarray(behind),
+            self._u, self._h, self._z, self._look, self._turns, self._exponent, along, behind,
             np.zeros(along.shape, np.float32), np.zeros(len(self._u), np.int64) if row is None else row, re, im,
         )  # fmt: skip
         return re, im
 
-    def _links(self, from_m: Floats, place: Floats) -> tuple[Singles, Singles]:
+    def _links(self, from_m: Floats, place: Floats) -> Pair:
         """Return the turn of phase from offsets to places, shape (bins, offsets, places)."""
-        shape = (len(self._bin_turns), len(from_m), len(place))
+        shape = (len(self.waves), len(from_m), len(place))
         re, im = np.empty(shape, np.float32), np.empty(shape, np.float32)
         begin = self.scan.from_m
         links_single(
-            self._bin_turns, (from_m - begin).astype(np.float32), place[:, 1].astype(np.float32),
-            (place[:, 0] - begin).astype(np.float32), (place[:, 2] - self.scan.height_m).astype(np.float32), re, im,
+            (self.waves / (2 * np.pi)).astype(np.float32), (from_m - begin).astype(np.float32),
+            place[:, 1].astype(np.float32), (place[:, 0] - begin).astype(np.float32),
+            (place[:, 2] - self.scan.height_m).astype(np.float32), re, im,
         )  # fmt: skip
         return re, im
 
@@ -107,74 +144,84 @@ class FastShelfFit(ShelfFit):
 
     def run(self) -> Self:
         """Start from the metal at the ends, add scatterers while they explain anything, then settle them."""
-        scan = self.scan
         if not len(self.sites):
             self.begin()
-        along = np.arange(scan.from_m - BEYOND_M, scan.to_m + BEYOND_M, SITE_STEP_M)
-        grid = np.array([(a, b, scan.height_m) for a in along for b in SITE_DEPTHS_M])
-        kept = len(self._u) * len(grid) <= MOST_KEPT
-        field = self._fields(grid[:, 0], grid[:, 1]) if kept else None
-        while len(self.sites) < MOST_SITES and self._take(grid, field, LEAST_GAIN):
+        while len(self.sites) < MOST_SITES and self._take(*self._grid(), LEAST_GAIN):
             self.strengthen()
-            self.search(REACH_M)
+            self._move(REACH_M)
             self.strengthen()
         self.settle()
         self.search()
         self.strengthen()
         return self
 
+    def _grid(self) -> tuple[Floats, Pair | None]:
+        """Return where scatterers are looked for, and the field there; None: too much to be kept."""
+        if self._sites is None:
+            scan = self.scan
+            along = np.arange(scan.from_m - BEYOND_M, scan.to_m + BEYOND_M, SITE_STEP_M)
+            grid = np.array([(a, b, scan.height_m) for a in along for b in SITE_DEPTHS_M])
+            kept = len(self._u) * len(grid) <= MOST_KEPT
+            self._sites = grid, self._fields(grid[:, 0], grid[:, 1]) if kept else None
+        return self._sites
+
+    def _known(self) -> tuple[Pair, Pair]:
+        """Return the direct field, shape (n,), and each scatterer's at unit strength, shape (s, n)."""
+        re, im = self._fields(self.offset_m[:, None], np.zeros((len(self.scan), 1)), self.owner)
+        field = _parts(self.field.T)
+        share = np.empty_like(field[0]), np.empty_like(field[0])
+        shares_single(self.owner, self._bins, *field, *self._links(self.offset_m, self.sites.place), *share)
+        return (re[:, 0], im[:, 0]), share
+
     def shares(self) -> tuple[Complex, Complex]:
         """Return the direct field, shape (n,), and each scatterer's at unit strength, shape (n, s)."""
-        re, im = self._fields(self.offset_m[:, None], np.zeros((len(self.scan), 1)), self.owner)
-        direct = (re[:, 0] + 1j * im[:, 0]).astype(np.complex128)
-        link_re, link_im = self._links(self.offset_m, self.sites.place)
-        link = (link_re + 1j * link_im)[self._bins, self.owner]
-        return direct, self.field * link
+        direct, share = ((re + 1j * im).astype(np.complex128) for re, im in self._known())
+        return direct, share.T
 
-    def residual(self, model: Complex) -> Floats:
-        """Return what the model leaves of the phases, each group's circular mean taken out, shape (n,)."""
-        out = np.empty(len(model))
-        residual_of(self.scan.group, self.groups, self._four, *self._heard, self.scan.weight, model, out)
+    def _residual(self, model: Pair) -> Singles:
+        out = np.empty(len(self._u), np.float32)
+        residual_single(self._group_start, self._four, *self._heard, self._weight, *model, out)
         return out
 
-    def robust(self, residual: Floats) -> Floats:
-        """Learn each tag's residual scale, and return the weights of a Student-t, shape (n,)."""
-        out, scale = np.empty(len(residual)), self.scale_rad.copy()
-        robust_weights(self.scan.start, self.scan.weight, residual, scale, *SCALES_RAD, out)
+    def _robust(self, residual: Singles) -> Singles:
+        out, scale = np.empty(len(residual), np.float32), self.scale_rad.copy()
+        robust_single(self.scan.start, self._weight, residual, scale, *SCALES_RAD, out)
         self.scale_rad = scale
         return out
 
+    def residual(self, model: Complex) -> Floats:
+        """Return what the model leaves of the phases, each group's circular mean taken out, shape (n,)."""
+        return self._residual(_parts(model)).astype(np.float64)
+
+    def robust(self, residual: Floats) -> Floats:
+        """Learn each tag's residual scale, and return the weights of a Student-t, shape (n,)."""
+        return self._robust(residual.astype(np.float32)).astype(np.float64)
+
     def strengthen(self) -> None:
         """Fit the scatterers' strengths, offsets as they are."""
-        scan, count, rho = self.scan, len(self.sites), self.sites.rho
-        normal, pull = np.empty((2 * count, 2 * count)), np.empty(2 * count)
-        direct, share = self.shares()
-        for _ in range(ROUNDS):
-            model = direct + share @ rho
-            residual = self.residual(model)
-            weight = self.robust(residual)
-            normal_equations(scan.group, scan.fold, weight, residual, share, model, normal, pull)
-            now = np.concatenate([rho.real, rho.imag])
-            step = np.linalg.solve(normal + RIDGE * np.eye(2 * count), pull - RIDGE * now)
-            step = step[:count] + 1j * step[count:]
-            rho = rho + 0.8 * step * np.minimum(1.0, MOST_STEP / np.maximum(np.abs(step), 1e-9))
+        direct, share = self._known()
+        rho, scale = self.sites.rho.copy(), self.scale_rad.copy()
+        strengthen_single(
+            self.scan.start, self._group_start, self._four, *self._heard, self._weight, *direct, *share, rho, scale,
+            *SCALES_RAD, RIDGE, MOST_STEP, ROUNDS,
+        )  # fmt: skip
+        self.scale_rad = scale
         self.sites = Sites(self.sites.place, rho)
 
-    def _take(
-        self, grid: Floats, field: tuple[Singles, Singles] | None, least: float, wide: bool = True
-    ) -> bool:
+    def _take(self, grid: Floats, field: Pair | None, least: float, wide: bool = True) -> bool:
         """Add the scatterer of the grid that explains most; ``wide``: anywhere, and sooner at the shelf's ends."""
         scan = self.scan
-        direct, share = self.shares()
-        model = direct + share @ self.sites.rho
-        residual = self.residual(model)
-        weight, gain = self.robust(residual), np.zeros(len(grid))
+        direct, share = self._known()
+        model = np.empty(len(self._u), np.float32), np.empty(len(self._u), np.float32)
+        model_single(*direct, *share, self.sites.rho, *model)
+        residual = self._residual(model)
+        weight, gain = self._robust(residual), np.zeros(len(grid))
         most = len(grid) if field is not None else max(MOST_KEPT // max(len(self._u), 1), 1)
         for first in range(0, len(grid), most):
             part = grid[first : first + most]
             here = self._fields(part[:, 0], part[:, 1]) if field is None else field
             pursue_single(
-                self.owner, scan.group, self._bins, scan.fold, weight, residual, model, *here,
+                self.owner, self._group_start, self._bins, self._four, weight, residual, *model, *here,
                 *self._links(self.offset_m, part), RIDGE, gain[first : first + most],
             )  # fmt: skip
         if wide:
@@ -206,63 +253,89 @@ class FastShelfFit(ShelfFit):
             self.sites = Sites(self.sites.place, np.append(self.sites.rho[:-1], rho))
             self.strengthen()
 
-    def _profile(
-        self, direct: tuple[Singles, Singles], first: Ints, x_m: Floats, first_x: Ints, count: int
-    ) -> Floats:
+    def _profile(self, direct: Pair, first: Ints, x_m: Floats, first_x: Ints, count: int) -> Floats:
         """Return each tag's log-likelihood at ``count`` offsets.
 
         Columns of ``direct`` from ``first`` on are those of the offsets ``x_m`` from ``first_x`` on.
         """
         scan, out = self.scan, np.empty((len(self.scan), count))
-        links = self._links(x_m, self.sites.place)
-        link_re, link_im = (np.ascontiguousarray(part.transpose(0, 2, 1)) for part in links)
-        strength = self.field * self.sites.rho
+        re, im = self._links(x_m, self.sites.place)
         profile_single(
             scan.start, scan.group, self._bins, self._four, *self._heard, self._weight, self.scale_rad, first,
-            *direct, first_x, link_re, link_im, strength.real.astype(np.float32), strength.imag.astype(np.float32),
-            out,
+            *direct, first_x, np.ascontiguousarray(re.transpose(0, 2, 1)),
+            np.ascontiguousarray(im.transpose(0, 2, 1)), *_parts(self.field * self.sites.rho), out,
         )  # fmt: skip
         return out
 
-    def _own(self, tried_m: Floats) -> Floats:
-        """Return each tag's log-likelihood at offsets of its own, shape (i, count)."""
-        tags, count = tried_m.shape
-        direct = self._fields(tried_m, np.zeros((tags, 1)), self.owner)
-        return self._profile(
-            direct, np.zeros(tags, np.int64), tried_m.ravel(), count * np.arange(tags), count
-        )
+    def _own(self, first_m: Floats, step_m: float, count: int) -> Floats:
+        """Return each tag's log-likelihood at ``count`` offsets from its own first one, shape (i, count)."""
+        tags, wide = len(first_m), -(-count // LANES) * LANES
+        tried = first_m[:, None] + step_m * np.arange(wide)
+        direct = self._fields(tried, np.zeros((tags, 1)), self.owner)
+        none = np.zeros(tags, np.int64)
+        return self._profile(direct, none, tried.ravel(), wide * np.arange(tags), wide)[:, :count]
 
     def _near(self, first: Ints, count: int) -> Floats:
         """Return each tag's log-likelihood at ``count`` of the offsets tried, from its ``first`` on."""
-        x = self.x
+        # A few offsets beyond the last, so that whole vectors can be taken from anywhere.
+        x = self.x[0] + STEP_M * np.arange(len(self.x) + LANES)
         if len(self._u) * len(x) > MOST_KEPT:
             most = max(MOST_KEPT // max(len(self._u), 1), 1)
             parts = [
-                self._own(x[first[:, None] + np.arange(low, min(low + most, count))])
+                self._own(self.x[first] + STEP_M * low, STEP_M, min(most, count - low))
                 for low in range(0, count, most)
             ]
             return np.concatenate(parts, axis=1)
         if self._direct is None:
             self._direct = self._fields(x, np.zeros(len(x)))
-        return self._profile(self._direct, first, x, first, count)
+        return self._profile(self._direct, first, x, first, -(-count // LANES) * LANES)[:, :count]
+
+    def look(self) -> None:
+        """Take stock of every tag's log-likelihood over the shelf, scatterers given; nothing is moved."""
+        self.log_likelihood = self._near(np.zeros(len(self.scan), np.int64), len(self.x)) + self.log_prior
+
+    def _move(self, reach_m: float | None) -> None:
+        """Place every tag about as ``search`` does."""
+        tags, x = len(self.scan), self.x
+        if reach_m is None:
+            self.look()
+            first, value = np.zeros(tags, np.int64), self.log_likelihood
+        else:
+            half = min(round(reach_m / STEP_M), (len(x) - 1) // 2)
+            middle = np.round((self.offset_m - x[0]) / STEP_M).astype(np.int64)
+            first = np.clip(middle, half, len(x) - 1 - half) - half
+            value = self._near(first, 2 * half + 1)
+            columns = first[:, None] + np.arange(2 * half + 1)
+            value = value + np.take_along_axis(self.log_prior, columns, axis=1)
+        best = value.argmax(axis=1)
+        inner = np.clip(best, 1, value.shape[1] - 2)
+        left, top, right = (value[np.arange(tags), inner + step] for step in (-1, 0, 1))
+        bend = np.maximum(2.0 * top - left - right, 1e-9)
+        aside = np.where(best == inner, np.clip(0.5 * (right - left) / bend, -0.5, 0.5), 0.0)
+        self.offset_m = x[first + best] + STEP_M * aside
 
     def search(self, reach_m: float | None = None) -> None:
         """Place every tag where, scatterers given, its phases and what else is known fit best.
 
         With ``reach_m`` no farther from where it is; ``log_likelihood`` then stays as it was.
         """
-        tags, x = len(self.scan), self.x
-        if reach_m is None:
-            self.log_likelihood = self._near(np.zeros(tags, np.int64), len(x)) + self.log_prior
-            best = x[self.log_likelihood.argmax(axis=1)]
-        else:
-            half = min(round(reach_m / STEP_M), (len(x) - 1) // 2)
-            middle = np.clip(
-                np.round((self.offset_m - x[0]) / STEP_M).astype(np.int64), half, len(x) - 1 - half
-            )
-            column = (middle - half)[:, None] + np.arange(2 * half + 1)
-            near = self._near(middle - half, 2 * half + 1)
-            near = near + np.take_along_axis(self.log_prior, column, axis=1)
-            best = x[middle - half + near.argmax(axis=1)]
-        tried = (best - STEP_M)[:, None] + FINE_OFFSET_M * np.arange(2 * round(STEP_M / FINE_OFFSET_M) + 1)
-        self.offset_m = np.take_along_axis(tried, self._own(tried).argmax(axis=1)[:, None], axis=1)[:, 0]
+        self._move(reach_m)
+        first = np.round((self.offset_m - self.x[0]) / STEP_M) * STEP_M + self.x[0] - STEP_M
+        number = 2 * round(STEP_M / FINE_OFFSET_M) + 1
+        self.offset_m = first + FINE_OFFSET_M * self._own(first, FINE_OFFSET_M, number).argmax(axis=1)
+
+
+class PursuedShelfFit(FastShelfFit):
+    """A fit that starts from where its tags were placed each by itself: many times as fast as from any place.
+
+    Where most of the tags are wrong, so is it; such fits are rarely believed, and are made again as ``FastShelfFit``.
+    """
+
+    def begin(self) -> None:
+        """Pursue the first scatterers among the tags where they are; these may jump."""
+        for _ in range(FIRST_SITES):
+            self._take(*self._grid(), -np.inf)
+            for turn in range(FIRST_ROUNDS):
+                self.strengthen()
+                self._move(None if turn == 0 else REACH_M)
+            self.strengthen()

@@ -15,16 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.fast_math import exp2_single, log2_single
-from localization.kernels import SCALE_PRIOR, STUDENT_NU
+from localization.kernels import STUDENT_NU
 from localization.shelf_kernels import LEAST_FIELD, MEAN_STEPS
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
-Complex = npt.NDArray[np.complex128]
 Ints = npt.NDArray[np.int64]
-
-#: Rounds in which residual scales and weights settle.
-SCALE_ROUNDS = 4
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -108,16 +104,19 @@ def links_single(
 
 @nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def pursue_single(
-    owner: Ints, group: Ints, bins: Ints, fold: Floats, weight: Floats, residual: Floats, model: Complex,
-    field_re: Singles, field_im: Singles, link_re: Singles, link_im: Singles, ridge: float, gain: Floats,
+    owner: Ints, group_start: Ints, bins: Ints, four: npt.NDArray[np.bool_], weight: Singles, residual: Singles,
+    model_re: Singles, model_im: Singles, field_re: Singles, field_im: Singles, link_re: Singles, link_im: Singles,
+    ridge: float, gain: Floats,
 ) -> None:  # fmt: skip
     """Tell what a scatterer at each of some points would explain, as ``shelf_kernels.pursue``.
 
     Parameters
     ----------
-    owner, group, bins : shape (n,)
-        The tag, the group (readings of one lie side by side) and the bin of each reading.
-    fold, weight, residual, model : shape (n,)
+    owner, bins : shape (n,)
+        The tag and the bin of each reading.
+    group_start : shape (groups + 1,)
+        Readings of one group lie side by side.
+    four, weight, residual, model_re, model_im : shape (n,)
     field_re, field_im : shape (n, q)
         Of the antenna places at the points.
     link_re, link_im : shape (bins, tags, q)
@@ -125,23 +124,20 @@ def pursue_single(
     gain : shape (q,)
         Out.
     """
-    points, n = len(gain), len(owner)
+    points = len(gain)
     sums = np.zeros((7, points), np.float32)
     aa, ab, bb, ra, rb, sum_a, sum_b = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6]
-    i = 0
-    while i < n:
-        end = i
+    for g in range(len(group_start) - 1):
         total, mean = 0.0, 0.0
-        while end < n and group[end] == group[i]:
-            total += weight[end]
-            mean += weight[end] * residual[end]
-            end += 1
+        for r in range(group_start[g], group_start[g + 1]):
+            total += weight[r]
+            mean += weight[r] * residual[r]
         mean /= max(total, 1e-12)
         sum_a[:] = np.float32(0.0)
         sum_b[:] = np.float32(0.0)
-        for r in range(i, end):
-            c = fold[r] / model[r]
-            x, y, w = np.float32(c.real), np.float32(c.imag), np.float32(weight[r])
+        for r in range(group_start[g], group_start[g + 1]):
+            size = (4.0 if four[r] else 2.0) / (model_re[r] * model_re[r] + model_im[r] * model_im[r] + 1e-20)
+            x, y, w = np.float32(model_re[r] * size), np.float32(-model_im[r] * size), weight[r]
             pull = np.float32(-weight[r] * (residual[r] - mean))
             f_re, f_im = field_re[r], field_im[r]
             l_re, l_im = link_re[bins[r], owner[r]], link_im[bins[r], owner[r]]
@@ -163,7 +159,6 @@ def pursue_single(
                 aa[q] -= sum_a[q] * sum_a[q] * inverse
                 ab[q] -= sum_a[q] * sum_b[q] * inverse
                 bb[q] -= sum_b[q] * sum_b[q] * inverse
-        i = end
     for q in range(points):
         a, b = aa[q] + ridge, bb[q] + ridge
         gain[q] = (b * ra[q] * ra[q] - 2.0 * ab[q] * ra[q] * rb[q] + a * rb[q] * rb[q]) / max(
@@ -278,111 +273,3 @@ def profile_single(
             i = end
         for j in range(count):
             out[t, j] = -total[j] * (0.5 * (STUDENT_NU + 1.0) * math.log(2.0))
-
-
-@nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def residual_of(
-    group: Ints, groups: int, four: npt.NDArray[np.bool_], heard_re: Singles, heard_im: Singles, weight: Floats,
-    model: Complex, out: Floats,
-) -> None:  # fmt: skip
-    """Fill what a model leaves of the phases, each group's circular mean taken out, shape (n,)."""
-    n = len(group)
-    turned = np.empty(n, np.complex128)
-    mean = np.zeros(groups, np.complex128)
-    for i in range(n):
-        m = model[i]
-        v = m * m / (m.real * m.real + m.imag * m.imag + 1e-30)
-        if four[i]:
-            v = v * v
-        v = v * complex(heard_re[i], heard_im[i])
-        turned[i] = v
-        mean[group[i]] += weight[i] * v
-    for i in range(n):
-        v = turned[i] * mean[group[i]].conjugate()
-        out[i] = math.atan2(v.imag, v.real)
-
-
-@nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def robust_weights(
-    start: Ints, weight: Floats, residual: Floats, scale: Floats, low: float, high: float, out: Floats
-) -> None:
-    """Learn each tag's residual scale (in place), and fill the weights of a Student-t, shape (n,)."""
-    tags = len(start) - 1
-    square, total = np.empty(tags), np.empty(tags)
-    for _ in range(SCALE_ROUNDS):
-        every, all_squares = 0.0, 0.0
-        for t in range(tags):
-            inverse = 1.0 / (scale[t] * scale[t])
-            own, sum_w = 0.0, 0.0
-            for i in range(start[t], start[t + 1]):
-                r = residual[i] * residual[i]
-                own += weight[i] * r * (STUDENT_NU + 1.0) / (STUDENT_NU + r * inverse)
-                sum_w += weight[i]
-            square[t], total[t] = own, sum_w
-            every += sum_w
-            all_squares += own
-        usual = all_squares / max(every, 1e-9)
-        for t in range(tags):
-            now = math.sqrt((square[t] + SCALE_PRIOR * usual) / (total[t] + SCALE_PRIOR))
-            scale[t] = min(max(now, low), high)
-    for t in range(tags):
-        inverse = 1.0 / (scale[t] * scale[t])
-        for i in range(start[t], start[t + 1]):
-            r = residual[i] * residual[i] * inverse
-            out[i] = weight[i] * (STUDENT_NU + 1.0) / (STUDENT_NU + r) * inverse
-
-
-@nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def normal_equations(
-    group: Ints, fold: Floats, weight: Floats, residual: Floats, share: Complex, model: Complex, normal: Floats,
-    pull: Floats,
-) -> None:  # fmt: skip
-    """Fill the normal equations of the scatterers' strengths (real parts, then imaginary ones).
-
-    Parameters
-    ----------
-    group : shape (n,)
-        Readings of one group lie side by side; each group's weighted mean is taken out.
-    share : shape (n, s)
-    normal, pull : shape (2 s, 2 s), (2 s,)
-        Out.
-    """
-    n, sites = share.shape
-    both = 2 * sites
-    longest, i = 1, 0
-    while i < n:
-        end = i
-        while end < n and group[end] == group[i]:
-            end += 1
-        longest, i = max(longest, end - i), end
-    slope = np.empty((longest, both))
-    mean = np.empty(both)
-    normal[:] = 0.0
-    pull[:] = 0.0
-    i = 0
-    while i < n:
-        end, total = i, 0.0
-        mean[:] = 0.0
-        while end < n and group[end] == group[i]:
-            c = fold[end] / model[end]
-            row, w = slope[end - i], weight[end]
-            for s in range(sites):
-                v = share[end, s] * c
-                row[s], row[sites + s] = v.imag, v.real
-            for s in range(both):
-                mean[s] += w * row[s]
-            total += w
-            end += 1
-        for s in range(both):
-            mean[s] /= max(total, 1e-12)
-        for r in range(i, end):
-            row, w = slope[r - i], weight[r]
-            for s in range(both):
-                row[s] -= mean[s]
-            for s in range(both):
-                v = w * row[s]
-                pull[s] -= v * residual[r]
-                line = normal[s]
-                for q in range(both):
-                    line[q] += v * row[q]
-        i = end

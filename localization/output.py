@@ -107,6 +107,7 @@ def fill_positions(positions: Positions, part: Part, row_of: Ints, calibration: 
     positions.shelf_id[rows] = _shelf_ids(frames, places.face, places.shelf)
     positions.alt_shelf_id[rows] = _shelf_ids(frames, places.alt_face, places.alt_shelf)
     other = (places.alt_face >= 0) & named
+    positions.alt_offset_m[rows] = np.nan
     positions.alt_offset_m[rows[other]] = (places.alt_offset_m + of_face[places.alt_face])[other]
     positions.p_alt[rows[other]] = p_alt[other]
     if not named.all():

@@ -275,14 +275,18 @@ class ShelfFit:
         )  # fmt: skip
         return out
 
+    def look(self) -> None:
+        """Take stock of every tag's log-likelihood over the shelf, scatterers given; nothing is moved."""
+        first = np.full(len(self.scan), self.x[0])
+        self.log_likelihood = self.profile(first, STEP_M, len(self.x)) + self.log_prior
+
     def search(self, reach_m: float | None = None) -> None:
         """Place every tag where, scatterers given, its phases and what else is known fit best.
 
         With ``reach_m`` no farther from where it is; ``log_likelihood`` then stays as it was.
         """
         if reach_m is None:
-            first = np.full(len(self.scan), self.x[0])
-            self.log_likelihood = self.profile(first, STEP_M, len(self.x)) + self.log_prior
+            self.look()
             best = self.x[self.log_likelihood.argmax(axis=1)]
         else:
             half = min(round(reach_m / STEP_M), (len(self.x) - 1) // 2)

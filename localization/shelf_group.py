@@ -105,7 +105,7 @@ def held_out(fit: ShelfFit) -> bool:
             if len(sites) == 0:
                 direct, _ = other.shares()
                 other.robust(other.residual(direct))
-            other.search()
+            other.look()
             value.append(other.log_likelihood.max(axis=1))
         gain[judge] = value[1] - value[0]
     error = float(gain.std()) / np.sqrt(len(gain)) + 1e-9

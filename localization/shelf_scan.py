@@ -129,7 +129,7 @@ def scan_of(block: Block, chosen: Ints, board: Shelf) -> ShelfScan:
     obs = candidates.observation[rows]
     fold = np.where(observations.doubled[obs], 4.0, 2.0)
     beamwidth = np.clip(mounts.beamwidth_deg[observations.antenna[obs]], 20.0, 170.0)
-    phase = observations.phase_rad[obs]
+    phase, own = observations.phase_rad[obs], candidates.group[rows]
     return ShelfScan(
         start=np.concatenate([[0], np.cumsum(size)]).astype(np.int64),
         u=candidates.u[rows],
@@ -142,9 +142,7 @@ def scan_of(block: Block, chosen: Ints, board: Shelf) -> ShelfScan:
         fold=fold,
         phase=np.nan_to_num(phase),
         weight=np.where(np.isfinite(phase), weight[rows], 0.0),
-        group=np.unique(owner * (candidates.group.max() + 1) + candidates.group[rows], return_inverse=True)[
-            1
-        ].astype(np.int64),
+        group=np.cumsum((np.diff(owner, prepend=-1) != 0) | (np.diff(own, prepend=-1) != 0)) - 1,
         from_m=board.from_m,
         to_m=board.to_m,
         height_m=tag_height(board.board_z_m, board.clear_m),

@@ -7,9 +7,10 @@ import pytest
 
 from localization import fast_shelf_fit
 from localization import shelf_reference as reference
-from localization.fast_math import exp2_single
+from localization.fast_math import arctan2_single, exp2_single
 from localization.fast_shelf_fit import FastShelfFit
-from localization.fast_shelf_kernels import normal_equations, pursue_single
+from localization.fast_shelf_kernels import pursue_single
+from localization.fast_shelf_strengths import normal_equations
 from localization.shelf_fit import FINE_OFFSET_M, STEP_M, ShelfFit, Sites, offsets_of
 from localization.shelf_group import SLACK_M, held_out
 from tests.localization.test_shelves import BOOKS_M, FROM_M, METAL, TO_M, make_scan
@@ -24,6 +25,14 @@ def test_powers_of_two():
     x = np.linspace(-100, 100, 4001).astype(np.float32)
     found = np.array([exp2_single(value) for value in x], np.float64)
     np.testing.assert_allclose(found, np.exp2(x.astype(np.float64)), rtol=4e-7)
+
+
+def test_angles():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(2, 4000)).astype(np.float32)
+    x[:4], y[:4] = (0.0, -1.0, 0.0, 0.0), (0.0, 0.0, 2.0, -3.0)
+    found = np.array([arctan2_single(b, a) for a, b in zip(x, y, strict=True)], np.float64)
+    np.testing.assert_allclose(found, np.arctan2(y.astype(np.float64), x), atol=6e-7)
 
 
 def test_fields_equal_the_reference():
@@ -43,8 +52,11 @@ def test_pursuit_equals_the_reference():
     field, gain = fit.fields(place), np.zeros(len(place))
     link = np.exp(-1j * scan.k.mean() * np.hypot(BOOKS_M[:8, None] - place[:, 0], place[:, 1]))[None]
     bins = np.zeros(len(scan.u), np.int64)
-    parts = (part.astype(np.float32) for part in (field.real, field.imag, link.real, link.imag))
-    pursue_single(fit.owner, scan.group, bins, scan.fold, weight, left, direct, *parts, 4.0, gain)
+    parts = (direct.real, direct.imag, field.real, field.imag, link.real, link.imag)
+    pursue_single(
+        fit.owner, fit._group_start, bins, scan.fold > 3.0, weight.astype(np.float32), left.astype(np.float32),
+        *(part.astype(np.float32) for part in parts), 4.0, gain,
+    )  # fmt: skip
     spots = np.stack([BOOKS_M[:8], np.zeros(8), np.ones(8)], axis=1)
     expected = reference.pursue(
         spots, scan.owner, scan.group, np.full(len(scan.k), scan.k.mean()), scan.fold, weight, left, direct, place,
@@ -64,7 +76,7 @@ def test_profile_equals_the_reference(fold, monkeypatch):
     fit.give(METAL)
     fit.scale_rad = np.array([0.2, 0.4, 0.6, 1.0])
     tried = BOOKS_M[0] + STEP_M * (np.array([0, 3, 7, 1])[:, None] + np.arange(21))
-    found = fit._own(tried)
+    found = fit._own(tried[:, 0], STEP_M, 21)
     for tag in range(4):
         rows = slice(scan.start[tag], scan.start[tag + 1])
         expected = reference.scattered_profile(
@@ -90,18 +102,24 @@ def test_strengths_come_out_the_same(fold):
 
 def test_normal_equations_are_those_of_centred_slopes():
     rng = np.random.default_rng(3)
-    group = np.repeat(np.arange(6), [1, 4, 2, 7, 3, 3])
+    size = [1, 4, 2, 7, 3, 3]
+    group, begins = np.repeat(np.arange(6), size), np.concatenate([[0], np.cumsum(size)])
     n, sites = len(group), 3
     share, model = (rng.normal(size=(n, m)) + 1j * rng.normal(size=(n, m)) for m in (sites, 1))
-    weight, residual, fold = rng.uniform(0.1, 1.0, n), rng.normal(size=n), np.full(n, 2.0)
+    weight, residual = rng.uniform(0.1, 1.0, n), rng.normal(size=n)
+    four = rng.random(n) < 0.5
     normal, pull = np.empty((6, 6)), np.empty(6)
-    normal_equations(group, fold, weight, residual, share, model[:, 0], normal, pull)
-    turn = 2.0 * share / model
+    one, other = (part.astype(np.float32) for part in (weight, residual))
+    parts = (share.T.real, share.T.imag, model[:, 0].real, model[:, 0].imag)
+    singles = (np.ascontiguousarray(part, np.float32) for part in parts)
+    normal_equations(begins, four, one, other, *singles, normal, pull)
+    turn = np.where(four, 4.0, 2.0)[:, None] * share / model
     slope = np.concatenate([turn.imag, turn.real], axis=1)
     for g in range(6):
         slope[group == g] -= np.average(slope[group == g], axis=0, weights=weight[group == g])
-    np.testing.assert_allclose(normal, (slope * weight[:, None]).T @ slope, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(pull, -(slope * weight[:, None]).T @ residual, rtol=1e-9, atol=1e-9)
+    scale = np.abs(slope).max() ** 2
+    np.testing.assert_allclose(normal, (slope * weight[:, None]).T @ slope, rtol=1e-4, atol=1e-5 * scale)
+    np.testing.assert_allclose(pull, -(slope * weight[:, None]).T @ residual, rtol=1e-4, atol=1e-5 * scale)
 
 
 @pytest.mark.parametrize(("seed", "fold", "wrong"), [(4, 2.0, 0.3), (5, 4.0, 0.0), (6, 2.0, 0.3)])
