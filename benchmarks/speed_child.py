@@ -25,33 +25,51 @@ STAGES: Final = {
         ("localization.fast_run", "find_ambiguity"),
         ("localization.fast_run", "find_delays"),
     ],
-    "registration": [("localization.estimator", "register"), ("localization.fast_run", "register")],
+    "registration": [("localization.work", "register"), ("localization.fast_run", "register")],
     "listening": [("localization.listening", "_steps"), ("localization.listening", "Hearing.add")],
     "run's laws": [("localization.placing", "learn_link"), ("localization.fast_run", "teach")],
-    "observations": [("localization.estimator", "observe"), ("localization.fast_run", "observe")],
+    "observations": [("localization.work", "observe"), ("localization.fast_run", "observe")],
     "cells": [("localization.fast", "gather_cells")],
-    "faces": [("localization.estimator", "find_candidates")],
-    "weights": [("localization.estimator", "weigh"), ("localization.fast", "weigh")],
-    "hypotheses": [("localization.estimator", "make_hypotheses"), ("localization.fast", "make_hypotheses")],
+    "faces": [("localization.work", "find_candidates")],
+    "weights": [("localization.work", "weigh"), ("localization.fast", "weigh")],
+    "hypotheses": [("localization.work", "make_hypotheses"), ("localization.fast", "make_hypotheses")],
     "phase grid": [("localization.profile", "profile_grid"), ("localization.fast", "profile_grid")],
     "peaks": [("localization.profile", "find_peaks"), ("localization.fast", "find_peaks")],
     "footprint": [("localization.profile", "footprint")],
     "refinement": [("localization.profile", "refine_all"), ("localization.fast", "refine_all")],
     "shelf": [("localization.placing", "link_likelihood")],
     "RSSI": [("localization.placing", "rssi_likelihood"), ("localization.fast", "rssi_likelihood")],
-    "score": [("localization.estimator", "score"), ("localization.fast", "score")],
-    "place": [("localization.estimator", "place"), ("localization.fast", "place")],
-    "passes": [("localization.estimator", "join_passes")],
-    "neighbours": [("localization.estimator", "place_by_differences")],
-    "thermal": [("localization.estimator", "refine_thermal")],
-    "common scatterers": [("localization.estimator", "refine_dense")],
-    "oddities": [("localization.estimator", "traits_of"), ("localization.estimator", "find_oddities")],
+    "score": [("localization.work", "score"), ("localization.fast", "score")],
+    "place": [("localization.work", "place"), ("localization.fast", "place")],
+    "shelves' joint fits": [
+        ("localization.work", "refine_shelves"),
+        ("localization.fast_joint", "refine_shelves"),
+    ],
+    "joint: fields": [("localization.fast_shelf_fit", "fields_single")],
+    "joint: offsets": [("localization.fast_shelf_fit", "profile_single")],
+    "joint: pursuit": [("localization.fast_shelf_fit", "pursue_single")],
+    "joint: strengths": [("localization.fast_shelf_fit", "strengthen_single")],
+    "joint: links": [
+        ("localization.fast_shelf_fit", "links_single"),
+        ("localization.fast_shelf_fit", "shares_single"),
+    ],
+    "passes": [("localization.work", "join_passes")],
+    "neighbours": [("localization.work", "place_by_differences")],
+    "thermal": [("localization.work", "refine_thermal")],
+    "common scatterers": [("localization.work", "refine_dense")],
+    "oddities": [("localization.work", "traits_of"), ("localization.estimator", "find_oddities")],
     "fill in": [("localization.estimator", "fill_positions"), ("localization.fast_run", "_fill")],
     "expected readings": [("localization.listening", "expected_readings")],
     "coverage": [("localization.output", "make_coverage"), ("localization.fast_run", "make_coverage")],
-    "a block's other steps": [("localization.fast_run", "place_block")],
+    "a block's other steps": [
+        ("localization.fast_run", "place_block"),
+        ("localization.fast_joint", "place_block"),
+    ],
     "ranks": [("localization.estimator", "with_ranks")],
 }
+#: Floating-point operations, counted in the kernels' loops: of a field, of a reading at an offset (and of each
+#: scatterer there), of a reading at a point where a scatterer is looked for.
+FIELD_FLOPS, OFFSET_FLOPS, SITE_FLOPS, PURSUIT_FLOPS = 80, 75, 8, 26
 
 
 class Stages:
@@ -59,7 +77,7 @@ class Stages:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self.evaluations = 0.0
+        self.evaluations = dict.fromkeys(EVALUATIONS, 0.0)
         self._lock = threading.Lock()
         self._here = threading.local()
 
@@ -81,8 +99,8 @@ class Stages:
                 self._here.inside = outer
                 with self._lock:
                     self.seconds[stage] = self.seconds.get(stage, 0.0) + own
-                    if stage == "phase grid":
-                        self.evaluations += _evaluations(arguments)
+                    if stage in EVALUATIONS:
+                        self.evaluations[stage] += EVALUATIONS[stage](arguments)
 
         return timed
 
@@ -99,15 +117,37 @@ class Stages:
                     setattr(owner, last, self.wrap(stage, found))
 
 
-def _evaluations(arguments: tuple[Any, ...]) -> float:
+def _grid(arguments: tuple[Any, ...]) -> float:
     """Return the cells of ``profile_grid`` times its observations: candidates by candidates."""
     start, x_count, hypotheses = arguments[0], arguments[10], arguments[11]
     size, tried = start[1:] - start[:-1], hypotheses[1:] - hypotheses[:-1]
     return float((size * tried * x_count).sum())
 
 
+def _fields(arguments: tuple[Any, ...]) -> float:
+    """Return the operations of ``fields_single``: fields filled, times what one takes."""
+    return FIELD_FLOPS * float(arguments[-1].size)
+
+
+def _offsets(arguments: tuple[Any, ...]) -> float:
+    """Return the operations of ``profile_single``: readings by offsets, times what one takes, scatterers included."""
+    strength, out = arguments[-2], arguments[-1]
+    return float(len(strength) * out.shape[1]) * (OFFSET_FLOPS + SITE_FLOPS * strength.shape[1])
+
+
+def _pursuit(arguments: tuple[Any, ...]) -> float:
+    """Return the operations of ``pursue_single``: readings by points, times what one takes."""
+    return PURSUIT_FLOPS * float(len(arguments[0]) * len(arguments[-1]))
+
+
+#: What a stage computes: of the phase grid its evaluations, of the joint fits' its floating-point operations.
+EVALUATIONS: Final[dict[str, Callable[[tuple[Any, ...]], float]]] = {
+    "phase grid": _grid, "joint: fields": _fields, "joint: offsets": _offsets, "joint: pursuit": _pursuit,
+}  # fmt: skip
+
+
 def main() -> None:
-    """Localize ``FOLDER`` by ``PATH`` (whole or fast) after ``WARM``, with so many jobs."""
+    """Localize ``FOLDER`` by ``PATH`` (whole, fast or joint) after ``WARM``, with so many jobs."""
     began = time.perf_counter()
     folder, path, warm, jobs = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
     _localize(warm, path, jobs)
@@ -151,7 +191,9 @@ def _localize(folder: Path, path: str, jobs: int) -> int:
     from recording import RecordingStream, read_recording
     from stacks.plan import read_plan
 
-    estimator = Localizer(read_plan(folder / "plan.json"), jobs=jobs, fast=path == "fast")
+    estimator = Localizer(
+        read_plan(folder / "plan.json"), jobs=jobs, fast=path != "whole", joint=path == "joint"
+    )
     # As the command does: a long run is streamed.
     if RecordingStream.rows_of(folder) > LONG_ROWS:
         made = estimator.fit_stream(RecordingStream(folder)).localization_

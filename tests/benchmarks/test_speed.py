@@ -35,8 +35,19 @@ def test_a_measured_run_places_the_tags_and_its_stages_add_up(made):
     assert found.mean_cm < 3.0
     assert 0.0 < sum(found.stages.values()) <= 1.05 * found.cpu_s <= 1.2 * CORES * found.seconds
     assert found.stages["phase grid"] > 0.0
-    assert found.evaluations > found.readings
+    assert found.evaluations["phase grid"] > found.readings
     assert found.tags_per_s_of_cpu == pytest.approx(CORES * found.tags / found.cpu_s)
+
+
+def test_the_joint_path_is_measured_and_better(made):
+    alone, joint = (measure(made.path, path, made.path) for path in ("fast", "joint"))
+    assert (joint.tags, joint.readings) == (made.tags, made.readings)
+    assert joint.mean_cm < 0.7 * alone.mean_cm
+    assert 0.0 < sum(joint.stages.values()) <= 1.05 * joint.cpu_s
+    for stage in ("joint: fields", "joint: offsets", "joint: pursuit"):
+        assert joint.stages[stage] > 0.0
+        assert joint.evaluations[stage] > joint.readings
+        assert alone.evaluations[stage] == 0.0
 
 
 def test_the_peer_places_tags(made):
