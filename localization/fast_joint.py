@@ -18,7 +18,7 @@ import numpy.typing as npt
 from localization.cells import Track
 from localization.faces import Frames
 from localization.fast import Ground, Placed, Taught, place_block
-from localization.fast_shelf_fit import FastShelfFit
+from localization.fast_shelf_fit import PursuedShelfFit
 from localization.shelf_group import ShelfGroup
 from localization.shelf_scan import Block
 from localization.shelves import refine_shelves
@@ -87,7 +87,7 @@ def fit_bays(placed: Placed, ground: Ground) -> tuple[Placed, Block, tuple[Shelf
         placed.observations, placed.candidates, placed.hypotheses, placed.fits, ground.frames, placed.weight,
         ground.mounts,
     )  # fmt: skip
-    refined = refine_shelves(block, placed.scores, placed.places, FastShelfFit)
+    refined = refine_shelves(block, placed.scores, placed.places, PursuedShelfFit)
     return dataclasses.replace(placed, places=refined.places), block, refined.groups
 
 

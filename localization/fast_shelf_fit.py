@@ -8,7 +8,7 @@ a parabola through the best of the coarse ones.
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +59,8 @@ BIN_PER_M = 0.02
 MOST_KEPT = 12_000_000
 #: Scatterers that are pursued among tags still at wrong places, whatever they explain.
 FIRST_SITES = 2
+#: Right fits leave a median residual scale of 0.15 to 0.3 rad (simulated libraries of usual trouble), wrong ones more.
+ROUGH_RAD = 0.35
 #: Offsets are handled so many at once: what is left over of a vector costs as much as a whole one.
 LANES = 8
 
@@ -328,8 +330,16 @@ class FastShelfFit(ShelfFit):
 class PursuedShelfFit(FastShelfFit):
     """A fit that starts from where its tags were placed each by itself: many times as fast as from any place.
 
-    Where most of the tags are wrong, so is it; such fits are rarely believed, and are made again as ``FastShelfFit``.
+    Where most of the tags are wrong, so is it; what leaves much of the phases, or is not believed, is fitted again as
+    ``FastShelfFit``.
     """
+
+    again: ClassVar[type[ShelfFit] | None] = FastShelfFit
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether more is left of the phases (taken once) than a right fit usually leaves."""
+        return float(np.median(self.scale_rad[self.owner] * 2.0 / self.scan.fold)) > ROUGH_RAD
 
     def begin(self) -> None:
         """Pursue the first scatterers among the tags where they are; these may jump."""

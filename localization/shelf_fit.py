@@ -14,7 +14,7 @@ answer grows less than the power it gets.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +93,11 @@ class ShelfFit:
     sites : Sites
     log_likelihood : float64 array, shape (i, x)
         Of the last search, prior included.
+    again : type of ShelfFit or None
+        What a shelf is fitted by instead, where such a fit is doubtful or not believed.
     """
+
+    again: ClassVar[type[ShelfFit] | None] = None
 
     def __init__(self, scan: ShelfScan, offset_m: Floats, log_prior: Floats, slack_m: float) -> None:
         self.scan = scan
@@ -124,6 +128,11 @@ class ShelfFit:
         self.search()
         self.strengthen()
         return self
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the fit is not worth asking tags held out."""
+        return False
 
     def begin(self) -> None:
         """Find the metal at the shelf's ends, and each tag's place by it."""

@@ -68,8 +68,13 @@ def _fitted(
 ) -> ShelfGroup:
     chosen = places.candidate[members]
     scan = scan_of(block, chosen, block.board(face, shelf))
-    fit = kind(scan, places.offset_m[members], log_prior(block, chosen, scan), SLACK_M).run()
-    return ShelfGroup(face, shelf, members, fit, held_out(fit), _way(block, chosen))
+    given = scan, places.offset_m[members], log_prior(block, chosen, scan), SLACK_M
+    fit = kind(*given).run()
+    believed = not fit.doubtful and held_out(fit)
+    if not believed and kind.again is not None:
+        fit = kind.again(*given).run()
+        believed = held_out(fit)
+    return ShelfGroup(face, shelf, members, fit, believed, _way(block, chosen))
 
 
 def _way(block: Block, chosen: Ints) -> float:

@@ -8,7 +8,7 @@ import pytest
 from localization import fast_shelf_fit
 from localization import shelf_reference as reference
 from localization.fast_math import arctan2_single, exp2_single
-from localization.fast_shelf_fit import FastShelfFit
+from localization.fast_shelf_fit import FastShelfFit, PursuedShelfFit
 from localization.fast_shelf_kernels import pursue_single
 from localization.fast_shelf_strengths import normal_equations
 from localization.shelf_fit import FINE_OFFSET_M, STEP_M, ShelfFit, Sites, offsets_of
@@ -160,3 +160,20 @@ def test_metal_at_both_ends_is_found():
     found = fit_of(scan, BOOKS_M + 0.01).run().sites.place[:, 0]
     assert np.abs(found - FROM_M + 0.02).min() < 0.03
     assert np.abs(found - TO_M - 0.01).min() < 0.03
+
+
+def test_a_pursued_fit_from_right_places_is_no_worse_and_from_wrong_ones_is_doubted():
+    scan = make_scan(11, BOOKS_M, METAL, noise_rad=0.2)
+    right = fit_of(scan, BOOKS_M + 0.01, PursuedShelfFit).run()
+    assert not right.doubtful
+    assert held_out(right)
+    assert np.abs(right.offset_m - BOOKS_M).mean() < 0.005
+    strong = Sites(METAL.place, 1.6 * METAL.rho)
+    scan = make_scan(12, BOOKS_M, strong, noise_rad=0.3)
+    start = np.random.default_rng(5).uniform(FROM_M, TO_M, len(BOOKS_M))
+    wrong = fit_of(scan, start, PursuedShelfFit).run()
+    assert np.abs(wrong.offset_m - BOOKS_M).mean() > 0.03
+    assert wrong.doubtful
+    again = fit_of(scan, start, PursuedShelfFit.again).run()
+    assert not again.doubtful
+    assert np.abs(again.offset_m - BOOKS_M).mean() < 0.01
