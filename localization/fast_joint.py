@@ -33,8 +33,9 @@ Ints = npt.NDArray[np.int64]
 
 #: Readings fitted at once, in whole bays.
 BLOCK_READINGS = 100_000
-#: Uprights are looked for in bays with so many readings in all, evenly spread over the run.
-PIN_READINGS = 100_000
+#: Uprights are looked for in bays with so many readings in all, evenly spread over the run; and once more where they
+#: are far off. Before they are asked, faces may be off along themselves by at least this.
+PIN_READINGS, PIN_ROUNDS, PIN_SIGMA_M = 100_000, 2, 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,54 +92,95 @@ def fit_bays(placed: Placed, ground: Ground) -> tuple[Placed, Block, tuple[Shelf
     return dataclasses.replace(placed, places=refined.places), block, refined.groups
 
 
+def pin_run(
+    ground: Ground,
+    source: Source,
+    poses: Poses,
+    way_m: Floats,
+    found: Found,
+    taught: Taught | None,
+    jobs: int,
+) -> tuple[Pinned | None, Ground]:
+    """Ask the uprights of some bays, evenly spread over the run, what it is off by along its faces.
+
+    Returns
+    -------
+    pinned : Pinned or None
+        None: they do not say.
+    ground : Ground
+        With faces and antennas where they say.
+    """
+    bays = _bays(found, ground.frames)
+    if not bays:
+        return None, ground
+    each = float(np.mean([source.counts[bay].sum() for bay in bays]))
+    number = min(max(1, round(PIN_READINGS / max(each, 1.0))), len(bays))
+    some = [bays[n] for n in np.unique(np.linspace(0, len(bays) - 1, number).round().astype(np.int64))]
+    sigma = np.full(len(ground.frames.ids), np.nan)
+    for face in np.unique(found.face):
+        sigma[face] = max(float(np.median(found.assumed_m[found.face == face])), PIN_SIGMA_M)
+    pinned: Pinned | None = None
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        for _ in range(PIN_ROUNDS):
+            running = [pool.submit(_fitted, ground, source, tags, taught) for tags in some]
+            made = [one for one in (future.result() for future in running) if one is not None]
+            said = None
+            if made:
+                said = pin(made[0][1], tuple(group for _, _, groups in made for group in groups), sigma)
+            if said is None:
+                break
+            pinned = said if pinned is None else pinned.then(said)
+            frames, mounts = said.applied(ground.frames, ground.mounts)
+            track = Track.of(poses, way_m, mounts, frames)
+            ground = dataclasses.replace(ground, frames=frames, mounts=mounts, track=track)
+            if not pinned.far:
+                break
+    return pinned, ground
+
+
 def run_joint(
-    ground: Ground, source: Source, poses: Poses, way_m: Floats, found: Found, taught: Taught | None, jobs: int,
-    pins: bool, fill: Callable[[Placed, Ground, Pinned | None], object], tell: Callable[[float], None],
-) -> tuple[Joint, Ground]:  # fmt: skip
+    ground: Ground, source: Source, found: Found, taught: Taught | None, jobs: int,
+    fill: Callable[[Placed], object], tell: Callable[[float], None],
+) -> tuple[int, int]:  # fmt: skip
     """Place the tags that the single-tag path found on shelves anew, bay by bay.
 
     Parameters
     ----------
-    pins : bool
-        Whether uprights may tell what the run is off by along its faces.
     fill : callable
         Takes each block once it is placed.
     tell : callable
         Is told the share done.
+
+    Returns
+    -------
+    fitted, believed : int
+        Shelves.
     """
     bays = _bays(found, ground.frames)
-    counts = [int(source.counts[bay].sum()) for bay in bays]
-    pinned = None
+
+    def work(part: tuple[int, int]) -> tuple[int, int]:
+        one = _fitted(ground, source, np.sort(np.concatenate(bays[part[0] : part[1]])), taught)
+        if one is None:
+            return 0, 0
+        placed, _, groups = one
+        fill(placed)
+        return len(groups), sum(group.believed for group in groups)
+
+    counts = np.array([source.counts[bay].sum() for bay in bays], np.int64)
+    parts = ranges_of(counts, BLOCK_READINGS)
+    total = np.zeros(2, np.int64)
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-
-        def fitted(tags: Ints) -> tuple[Placed, Block, tuple[ShelfGroup, ...]] | None:
-            placed = place_block(ground, source.of(tags), taught)
-            return None if placed is None else fit_bays(placed, ground)
-
-        if pins and bays:
-            number = max(1, round(PIN_READINGS / max(float(np.mean(counts)), 1.0)))
-            some = np.unique(np.linspace(0, len(bays) - 1, min(number, len(bays))).round().astype(np.int64))
-            made = [one for one in pool.map(fitted, [bays[n] for n in some]) if one is not None]
-            pinned = _pinned(made, found, len(ground.frames.ids))
-            if pinned is not None:
-                frames, mounts = pinned.applied(ground.frames, ground.mounts)
-                track = Track.of(poses, way_m, mounts, frames)
-                ground = dataclasses.replace(ground, frames=frames, mounts=mounts, track=track)
-
-        def work(part: tuple[int, int]) -> tuple[int, int]:
-            one = fitted(np.sort(np.concatenate(bays[part[0] : part[1]])))
-            if one is None:
-                return 0, 0
-            placed, _, groups = one
-            fill(placed, ground, pinned)
-            return len(groups), sum(group.believed for group in groups)
-
-        parts = ranges_of(np.array(counts, np.int64), BLOCK_READINGS)
-        total = np.zeros(2, np.int64)
         for number, done in enumerate(in_order(pool, work, parts, 2 * max(1, jobs))):
             total += done
             tell((number + 1) / len(parts))
-    return Joint(int(total[0]), int(total[1]), pinned), ground
+    return int(total[0]), int(total[1])
+
+
+def _fitted(
+    ground: Ground, source: Source, tags: Ints, taught: Taught | None
+) -> tuple[Placed, Block, tuple[ShelfGroup, ...]] | None:
+    placed = place_block(ground, source.of(tags), taught)
+    return None if placed is None else fit_bays(placed, ground)
 
 
 def _from_m(shelf: Shelf) -> float:
@@ -162,17 +204,3 @@ def _bays(found: Found, frames: Frames) -> list[Ints]:
     by_bay = np.argsort(key, kind="stable")
     cuts = np.flatnonzero(np.diff(key[by_bay])) + 1
     return [found.tag[on[part]] for part in np.split(by_bay, cuts)] if len(on) else []
-
-
-def _pinned(
-    made: list[tuple[Placed, Block, tuple[ShelfGroup, ...]]], found: Found, faces: int
-) -> Pinned | None:
-    """Return what the uprights of some bays say, where it is worth moving anything for."""
-    if not made:
-        return None
-    sigma = np.full(faces, np.nan)
-    for face in np.unique(found.face):
-        sigma[face] = np.median(found.assumed_m[found.face == face])
-    groups = tuple(group for _, _, part in made for group in part)
-    told = pin(made[0][1], groups, sigma)
-    return told if told is not None and told.worth_it else None

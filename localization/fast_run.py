@@ -16,9 +16,9 @@ from localization.cells import Rows, Track
 from localization.coverage import make_coverage
 from localization.delays import find_delays
 from localization.faces import Frames
-from localization.fast import Ground, Placed, place_block, teach
-from localization.fast_joint import Found, Joint, run_joint
-from localization.listening import Listening
+from localization.fast import Ground, Placed, Taught, place_block, teach
+from localization.fast_joint import Found, Joint, pin_run, run_joint
+from localization.listening import Listening, ReadRate
 from localization.observations import Mounts, driven_m, observe
 from localization.output import Part, fill_positions
 from localization.placing import RunLaw
@@ -138,39 +138,58 @@ def run_fast(
         reference_per_m=float(np.median(wavenumber(middle.frequency_khz))) if len(middle) else 0.0,
         antennas=np.array(sorted(mount.id for mount in recording.info.antennas), np.int64),
     )
-    tell(0.2, "learning how tags are heard")
-    listening = Listening.of(recording, frames, mounts, latency_ns, jobs, source.hearing)
-    taught, rate = teach(ground, listening, _some_tags(sample, TEACH_TAGS), jobs)
     row_of = np.cumsum(source.tally()[0] > 0) - 1
     stated = np.array([calibration.shared_m(name, recording.info.run_id) for name in frames.ids], np.float64)
+    ranges = ranges_of(source.counts, BLOCK_READINGS)
+
+    def learn(ground: Ground) -> tuple[Listening, Taught | None, ReadRate | None]:
+        tell(0.2, "learning how tags are heard")
+        heard = Listening.of(recording, ground.frames, ground.mounts, latency_ns, jobs, source.hearing)
+        return heard, *teach(ground, heard, _some_tags(sample, TEACH_TAGS), jobs)
 
     def fill(placed: Placed, ground: Ground, pinned: Pinned | None) -> Floats:
         return _fill(positions, placed, ground, recording, calibration, centre_sigma, row_of, stated, pinned)
 
-    def place(block: tuple[int, int]) -> tuple[Sure, Found | None]:
-        placed = place_block(ground, source.rows(*block), taught)
-        if placed is None:
-            return Sure.of(None), None
-        common = fill(placed, ground, None)
-        places = placed.places
-        found_here = Found(placed.observations.tag[places.tag], places.face, places.shelf, common)
-        return Sure.of(placed), found_here if joint else None
+    def each_by_itself(
+        ground: Ground, taught: Taught | None, pinned: Pinned | None
+    ) -> tuple[list[Sure], Found]:
+        made: list[Sure] = []
+        finds: list[Found] = []
 
-    share = 0.1 if joint else 0.6
-    ranges = ranges_of(source.counts, BLOCK_READINGS)
-    made: list[Sure] = []
-    finds: list[Found] = []
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        for number, (sure, of_block) in enumerate(pool.map(place, ranges)):
-            made.append(sure)
-            if of_block is not None:
-                finds.append(of_block)
-            tell(0.25 + share * (number + 1) / len(ranges), "placing tags")
-    done = None
+        def place(block: tuple[int, int]) -> tuple[Sure, Found]:
+            placed = place_block(ground, source.rows(*block), taught)
+            if placed is None:
+                return Sure.of(None), Found.concat([])
+            common, places = fill(placed, ground, pinned), placed.places
+            return Sure.of(placed), Found(
+                placed.observations.tag[places.tag], places.face, places.shelf, common
+            )
+
+        with ThreadPoolExecutor(max(1, jobs)) as pool:
+            for number, (sure, found) in enumerate(pool.map(place, ranges)):
+                made.append(sure)
+                finds.append(found)
+                tell(0.25 + (0.1 if joint else 0.6) * (number + 1) / len(ranges), "placing tags")
+        return made, Found.concat(finds)
+
+    listening, taught, rate = learn(ground)
+    made, singles = each_by_itself(ground, taught, None)
+    done, pinned = None, None
     if joint:
-        done, ground = run_joint(
-            ground, source, poses, way, Found.concat(finds), taught, jobs, not told_along(calibration), fill,
-            lambda part: tell(0.35 + 0.5 * part, "fitting shelves"),
+        if not told_along(calibration):
+            tell(0.35, "asking the uprights")
+            pinned, ground = pin_run(ground, source, poses, way, singles, taught, jobs)
+            frames = ground.frames
+        if pinned is not None and pinned.far:
+            # Laws and bays were learnt at places far off.
+            listening, taught, rate = learn(ground)
+            made, singles = each_by_itself(ground, taught, pinned)
+        done = Joint(
+            *run_joint(
+                ground, source, singles, taught, jobs, lambda placed: fill(placed, ground, pinned),
+                lambda share: tell(0.35 + 0.5 * share, "fitting shelves"),
+            ),
+            pinned,
         )  # fmt: skip
     coverage = Coverage.empty()
     if rate is not None and made:
