@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,8 @@ import numpy.typing as npt
 from localization.cells import Track
 from localization.faces import Frames
 from localization.fast import Ground, Placed, Taught, place_block
-from localization.fast_shelf_fit import PursuedShelfFit
+from localization.fast_shelf_fit import FastShelfFit, PursuedShelfFit
+from localization.shelf_fit import ShelfFit
 from localization.shelf_group import ShelfGroup
 from localization.shelf_scan import Block
 from localization.shelves import refine_shelves
@@ -33,9 +35,12 @@ Ints = npt.NDArray[np.int64]
 
 #: Readings fitted at once, in whole bays.
 BLOCK_READINGS = 100_000
-#: Uprights are looked for in bays with so many readings in all, evenly spread over the run; and once more where they
-#: are far off. Before they are asked, faces may be off along themselves by at least this.
-PIN_READINGS, PIN_ROUNDS, PIN_SIGMA_M = 100_000, 2, 0.01
+#: Uprights are looked for in bays with so many readings in all, evenly spread over the run. Before they are asked,
+#: faces may be off along themselves by at least this.
+PIN_READINGS, PIN_SIGMA_M = 100_000, 0.01
+#: By which fits they are asked, one after the other while they say nothing or are far off: where tags' own places are
+#: no start, the metal at the ends is.
+PIN_KINDS: Final[tuple[type[ShelfFit], ...]] = (PursuedShelfFit, FastShelfFit, FastShelfFit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +87,15 @@ class Joint:
         ]
 
 
-def fit_bays(placed: Placed, ground: Ground) -> tuple[Placed, Block, tuple[ShelfGroup, ...]]:
-    """Fit the shelves of a block's tags jointly; return the block with its places then."""
+def fit_bays(
+    placed: Placed, ground: Ground, kind: type[ShelfFit] = PursuedShelfFit
+) -> tuple[Placed, Block, tuple[ShelfGroup, ...]]:
+    """Fit the shelves of a block's tags jointly by a ``kind`` of fit; return the block with its places then."""
     block = Block.of(
         placed.observations, placed.candidates, placed.hypotheses, placed.fits, ground.frames, placed.weight,
         ground.mounts,
     )  # fmt: skip
-    refined = refine_shelves(block, placed.scores, placed.places, PursuedShelfFit)
+    refined = refine_shelves(block, placed.scores, placed.places, kind)
     return dataclasses.replace(placed, places=refined.places), block, refined.groups
 
 
@@ -121,19 +128,19 @@ def pin_run(
         sigma[face] = max(float(np.median(found.assumed_m[found.face == face])), PIN_SIGMA_M)
     pinned: Pinned | None = None
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        for _ in range(PIN_ROUNDS):
-            running = [pool.submit(_fitted, ground, source, tags, taught) for tags in some]
+        for kind in PIN_KINDS:
+            running = [pool.submit(_fitted, ground, source, tags, taught, kind) for tags in some]
             made = [one for one in (future.result() for future in running) if one is not None]
             said = None
             if made:
                 said = pin(made[0][1], tuple(group for _, _, groups in made for group in groups), sigma)
             if said is None:
-                break
+                continue
             pinned = said if pinned is None else pinned.then(said)
             frames, mounts = said.applied(ground.frames, ground.mounts)
             track = Track.of(poses, way_m, mounts, frames)
             ground = dataclasses.replace(ground, frames=frames, mounts=mounts, track=track)
-            if not pinned.far:
+            if not said.far:
                 break
     return pinned, ground
 
@@ -177,10 +184,10 @@ def run_joint(
 
 
 def _fitted(
-    ground: Ground, source: Source, tags: Ints, taught: Taught | None
+    ground: Ground, source: Source, tags: Ints, taught: Taught | None, kind: type[ShelfFit] = PursuedShelfFit
 ) -> tuple[Placed, Block, tuple[ShelfGroup, ...]] | None:
     placed = place_block(ground, source.of(tags), taught)
-    return None if placed is None else fit_bays(placed, ground)
+    return None if placed is None else fit_bays(placed, ground, kind)
 
 
 def _from_m(shelf: Shelf) -> float:

@@ -67,6 +67,19 @@ def test_it_comes_near_the_whole_estimator(night):
     assert joint.coverage_local >= 0.85
 
 
+def test_uprights_tell_a_clock_that_is_far_off(night):
+    recording, plan = night
+    readings = recording.readings
+    later = dataclasses.replace(readings, t=readings.t + 700_000_000)
+    found = Localizer(plan, fast=True, joint=True).fit(dataclasses.replace(recording, readings=later))
+    assert found.pinned_ is not None
+    assert found.pinned_.far
+    assert found.pinned_.ahead_m == pytest.approx(0.2 * (LATE_S + 0.7), abs=0.06)
+    error = judged(found.localization_.positions, recording, plan)
+    assert error.error.mean_cm < 5.0, "of 18 cm"
+    assert error.local_error.mean_cm < 1.2
+
+
 def test_a_calibration_says_what_uprights_would(night):
     recording, plan = night
     told = Calibration(latency_s=LATE_S)
@@ -100,9 +113,9 @@ def test_blocks_are_whole_bays_of_bounded_size(long, monkeypatch):
     held: list[int] = []
     fit = fast_joint.fit_bays
 
-    def watched(placed, ground):
+    def watched(placed, ground, kind):
         held.append(int(placed.observations.heard.sum()))
-        done = fit(placed, ground)
+        done = fit(placed, ground, kind)
         for group in done[2]:
             board = done[1].board(group.face, group.shelf)
             true = (truth.shelf_id == board.id).sum()
