@@ -14,7 +14,7 @@ from localization.crosscheck import cross_check, widened, without_meaningless
 from localization.dense import refine_dense
 from localization.differences import place_by_differences
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
-from localization.fast_shelf_fit import FastShelfFit, PursuedShelfFit
+from localization.fast_shelf_fit import FastShelfFit
 from localization.labels import label_shelves
 from localization.listening import Listening
 from localization.observations import Mounts, Observations, observe
@@ -242,9 +242,7 @@ class Work:
         cleared, shelved, groups, single = observations, None, (), places
         if "shelves" not in localizer.without:
             shelved = Block.of(*alike, hypotheses, fits, frames, weigh(*alike), self.mounts)
-            # Before uprights were asked a clock may be far off, and tags' own places are no start.
-            kind = FastShelfFit if localizer.law_ is None else PursuedShelfFit
-            refined = refine_shelves(shelved, scores, places, kind)
+            refined = refine_shelves(shelved, scores, places, FastShelfFit)
             places, groups = refined.places, refined.groups
             scattered = refined.observations.phase_rad - alike[0].phase_rad
             cleared = dataclasses.replace(observations, phase_rad=observations.phase_rad + scattered)
