@@ -270,7 +270,6 @@ class Localizer:
         work = Work(self, recording, source, mounts, driven_m(recording.poses), latency_ns)
         tell(0.02, "registering faces and antennas")
         self.registration_ = work.register()
-        notes += registration_notes(self.registration_, work.ids)
         order = work.order()
         blocks = [np.sort(order[a:b]) for a, b in ranges_of(source.counts[order], BLOCK_READINGS)]
         row_of = np.cumsum(source.tally()[0] > 0) - 1
@@ -289,7 +288,7 @@ class Localizer:
 
         # The first block with anything to place teaches the run's laws to all others.
         while len(told) < len(blocks) and self.law_ is None:
-            part = work.block(blocks[len(told)])
+            part = work.settled_block(blocks[len(told)])
             self.law_ = part.law
             for _ in range(PIN_ROUNDS):
                 if not work.pin(part):
@@ -301,8 +300,9 @@ class Localizer:
                 self.law_ = part.law
             keep(part)
         with ThreadPoolExecutor(max(1, self.jobs)) as pool:
-            for part in in_order(pool, work.block, blocks[len(told) :], 2 * max(1, self.jobs)):
+            for part in in_order(pool, work.settled_block, blocks[len(told) :], 2 * max(1, self.jobs)):
                 keep(part)
+        notes += registration_notes(self.registration_, work.ids)
         pinned_late = 0
         if self.plan is not None and words and work.pins:
             pinned_late = pin_rest(positions, words, self.plan, self.pinned_)

@@ -83,6 +83,12 @@ class Frames:
             self, tag_depth_m=self.tag_depth_m + np.nan_to_num(depth_m), moved_m=depth_m.copy()
         )
 
+    def moved_farther(self, more_m: Floats) -> Frames:
+        """Return the faces that much farther from the track than they are taken to be; 0: left where it is."""
+        before = np.full(len(self.ids), np.nan) if self.moved_m is None else self.moved_m
+        moved = np.where(more_m != 0.0, np.nan_to_num(before) + more_m, before)
+        return dataclasses.replace(self, tag_depth_m=self.tag_depth_m + more_m, moved_m=moved)
+
     def moved_along(self, along_m: Floats) -> Frames:
         """Return the faces that much farther along themselves."""
         before = np.zeros(len(self.ids)) if self.along_m is None else self.along_m

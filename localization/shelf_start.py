@@ -56,7 +56,9 @@ class Start:
     value: float
 
 
-def find_start(scan: ShelfScan, log_prior: Floats, x: Floats) -> Start:
+def find_start(
+    scan: ShelfScan, log_prior: Floats, x: Floats, shifts_m: tuple[float, ...] = SHIFTS_M
+) -> Start:
     """Find the strengths of the metal at a shelf's ends.
 
     Parameters
@@ -65,13 +67,15 @@ def find_start(scan: ShelfScan, log_prior: Floats, x: Floats) -> Start:
     log_prior : float64 array, shape (i, x)
         What else is known of each tag's offset, at the equidistant offsets ``x``.
     x : float64 array, shape (x,)
+    shifts_m : tuple of float
+        By how much both ends may be shifted along the face.
     """
     ends = np.array([scan.from_m - BEYOND_M, scan.to_m + BEYOND_M])
     place = np.stack([ends, np.full(2, BEHIND_M), np.full(2, scan.height_m)], axis=1)
     guesses = _Guesses(scan, log_prior, x)
     none = np.zeros(2, np.complex128)
     best = Start(place, none, -math.inf)
-    for shift in SHIFTS_M:
+    for shift in shifts_m:
         moved = place + np.array([shift, 0.0, 0.0])
         rho, value = guesses.climb(moved, none)
         value -= 0.5 * (shift / SHIFT_SIGMA_M) ** 2

@@ -74,6 +74,12 @@ def refine_shelves(block: Block, scores: Scores, places: Places, kind: type[Shel
     return Refined(_placed(block, cleared, places, believed), cleared, tuple(groups))
 
 
+def mostly_believed(groups: tuple[ShelfGroup, ...]) -> bool:
+    """Tell whether most of the tags that were fitted stand on believed shelves."""
+    believed = sum(len(group.members) for group in groups if group.believed)
+    return 2 * believed > sum(len(group.members) for group in groups)
+
+
 def scattered(fit: ShelfFit) -> Floats:
     """Return what to add to the phases heard so that the direct way alone is left, shape (n,)."""
     direct, share = fit.shares()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,8 +28,9 @@ from localization.placing import Places, RunLaw, Scores, distances, place, place
 from localization.profile import Fits, Hypotheses, Image, fit, image, make_hypotheses, weigh
 from localization.registration import Registration, register, sample_of, with_known
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
+from localization.shelf_depth import settle_depths
 from localization.shelf_scan import Block
-from localization.shelves import refine_shelves
+from localization.shelves import mostly_believed, refine_shelves
 from localization.signal_model import CORRELATION_M
 from localization.source import Source, readings_of
 from localization.tag_order import tags_along_faces
@@ -77,6 +79,8 @@ class Work:
         self.centre_sigma_m = CENTRE_SIGMA_M
         self.foreign = foreign_tags(source.tags)
         self._ask_again = True
+        self._lock = Lock()
+        self._settled: set[int] = set()
 
     def frames(self, observations: Observations | None) -> Frames:
         """Return the plan's faces where the run has them; without a plan, planes beside the track."""
@@ -169,6 +173,32 @@ class Work:
         stated = bool(told.face_shift_m or told.phase_centre_m or told.latency_s)
         return self._frames is not None and "uprights" not in self.localizer.without and not stated
 
+    def deepen(self, part: Part) -> bool:
+        """Learn from the shelves' metal how far the faces stand from the way; tell whether any was moved."""
+        without = self.localizer.without
+        if self._frames is None or "registration" in without or "shelves" in without or not part.groups:
+            return False
+        more = settle_depths(part.groups, len(self._frames.ids))
+        if self._known_depth_m is not None:
+            more[np.isfinite(self._known_depth_m)] = 0.0
+        with self._lock:
+            # Blocks side by side may hold shelves of one face.
+            more[list(self._settled)] = 0.0
+            self._settled |= {group.face for group in part.groups}
+            if not more.any():
+                return False
+            self._frames = self._frames.moved_farther(more)
+            found = self.localizer.registration_
+            if found is not None:
+                depth = np.where(more != 0.0, np.nan_to_num(found.depth_m) + more, found.depth_m)
+                self.localizer.registration_ = dataclasses.replace(found, depth_m=depth)
+        return True
+
+    def settled_block(self, tags: Ints) -> Part:
+        """Place some tags; once more, where their shelves' metal shows that a face stands elsewhere."""
+        part = self.block(tags)
+        return self.block(tags) if self.deepen(part) else part
+
     def pin(self, part: Part) -> bool:
         """Learn from the uprights what the run is off by along its faces; tell whether they said anything."""
         localizer = self.localizer
@@ -236,16 +266,20 @@ class Work:
                 )
                 places = place(joint, split, hypotheses, fits, scores, frames)
         notes: list[str] = []
-        if "crosscheck" not in localizer.without:
-            places, notes = without_meaningless(places)
-        places = place_by_rssi(observations, candidates, places, frames)
-        cleared, shelved, groups, single = observations, None, (), places
+        cleared, shelved, groups = observations, None, ()
+        places = single = place_by_rssi(observations, candidates, places, frames)
         if "shelves" not in localizer.without:
             shelved = Block.of(*alike, hypotheses, fits, frames, weigh(*alike), self.mounts)
             refined = refine_shelves(shelved, scores, places, FastShelfFit)
             places, groups = refined.places, refined.groups
             scattered = refined.observations.phase_rad - alike[0].phase_rad
             cleared = dataclasses.replace(observations, phase_rad=observations.phase_rad + scattered)
+        if "crosscheck" not in localizer.without and not mostly_believed(groups):
+            # Where a shelf's metal explains the phases of tags that had no part in finding it, they do mean something.
+            judged, notes = without_meaningless(single)
+            if notes:
+                places = single = place_by_rssi(observations, candidates, judged, frames)
+                cleared, groups = observations, ()
         if "differences" not in localizer.without:
             places = place_by_differences(cleared, candidates, places, weight)
             if any(group.believed for group in groups):
