@@ -26,7 +26,9 @@ LEAST_P = 1e-4
 #: Log-likelihood by phases counts for so much between levels of one face (its residuals are correlated),
 LEVEL_SHARE = 0.5
 #: and between faces, where other readings speak, for so much and no more.
-FACE_SHARE, FACE_MOST = 0.5, 8.0
+FACE_SHARE, FACE_MOST = 0.25, 8.0
+#: A tag may stand in any bay this near to where it was heard best: where its own phases put it decides nothing.
+BAY_REACH_M = 0.3
 #: Log-likelihood of a residual under the Student-t (4 degrees of freedom, without its scale) against any phase being
 #: as likely: log(3/8) + log(2 pi).
 PHASE_BASE = 0.857
@@ -68,11 +70,15 @@ def choose_shelves(
     boards = Boards.of(block.frames)
     columns = {f.name: getattr(places, f.name).copy() for f in dataclasses.fields(places)}
     changed: set[int] = set()
+    number = {(group.face, group.shelf): n for n, group in enumerate(groups)}
     for place in np.unique(visits.place):
         mine = np.flatnonzero(visits.place == place)
         if len(mine) < 2:
             continue
-        home = np.flatnonzero(visits.hypothesis[mine] == places.hypothesis[place])
+        own = number.get((int(places.face[place]), int(places.shelf[place])), -1)
+        home = np.flatnonzero(
+            (visits.hypothesis[mine] == places.hypothesis[place]) & (visits.group[mine] == own)
+        )
         if len(home) == 0:
             continue
         more = visits.evidence[mine] - visits.evidence[mine[home[0]]]
@@ -81,11 +87,12 @@ def choose_shelves(
         log_p = visits.log_p[mine] + gain
         p = np.exp(log_p - np.logaddexp.reduce(log_p))
         # What was not visited keeps its share.
-        known = float(np.exp(np.logaddexp.reduce(visits.log_p[mine])))
+        every = np.unique(visits.hypothesis[mine], return_index=True)[1]
+        known = float(np.exp(np.logaddexp.reduce(visits.log_p[mine][every])))
         order = np.argsort(-p)
         first, second = mine[order[0]], mine[order[1]]
         to = groups[visits.group[first]]
-        if visits.hypothesis[first] != places.hypothesis[place]:
+        if first != mine[home[0]]:
             changed |= {int(visits.group[mine[home[0]]]), int(visits.group[first])}
             columns["hypothesis"][place] = visits.hypothesis[first]
             columns["candidate"][place] = block.candidates_of(visits.hypothesis[first : first + 1])[0]
@@ -126,16 +133,20 @@ def _visit(block: Block, scores: Scores, places: Places, groups: list[ShelfGroup
     mass = np.add.reduceat(np.exp(scores.log_posterior - np.repeat(top, size)), starts)
     log_p = scores.log_posterior - np.repeat(top + np.log(mass), size)
     boards = Boards.of(block.frames)
-    rows: list[tuple[int, int, int]] = []
+    rows: set[tuple[int, int, int]] = set()
     for y in np.flatnonzero((log_p > np.log(LEAST_P)) & (block.hypotheses.level > 0)):
         face, place = int(block.candidates.face[owner[y]]), int(row_of[tag[y]])
         offset = (
             float(places.offset_m[place]) if face == places.face[place] else float(block.fits.offset_m[y])
         )
-        at = number.get((face, boards.at(face, int(block.hypotheses.level[y]), offset)), -1)
-        if place >= 0 and at >= 0 and places.cells[place] >= FEW_CELLS:
-            rows.append((place, at, int(y)))
-    table = np.array(rows, np.int64).reshape(-1, 3)
+        if place < 0 or places.cells[place] < FEW_CELLS:
+            continue
+        centre = float(block.centre_m[owner[y]])
+        for along in (offset, centre - BAY_REACH_M, centre + BAY_REACH_M):
+            at = number.get((face, boards.at(face, int(block.hypotheses.level[y]), along)), -1)
+            if at >= 0:
+                rows.add((place, at, int(y)))
+    table = np.array(sorted(rows), np.int64).reshape(-1, 3)
     several = np.bincount(table[:, 0], minlength=len(places.tag))[table[:, 0]] > 1
     table = table[several]
     found, offset = np.full(len(table), -np.inf), np.zeros(len(table))

@@ -21,6 +21,8 @@ from localization.shelf_scan import Block, ShelfScan
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+#: So often tags may choose another shelf, whose fit then is another.
+CHOICES = 2
 #: Between a tag's best peak and its second, log-likelihood counts for so much, as what is left of phases is still
 #: correlated (set on simulated shelves).
 PEAK_SHARE = 0.55
@@ -60,12 +62,16 @@ def refine_shelves(block: Block, scores: Scores, places: Places, kind: type[Shel
     believed = [group for group in groups if group.believed]
     if not believed:
         return Refined(places, block.observations, tuple(groups))
-    places, changed = choose_shelves(block, scores, places, believed)
-    if changed:
+    for _ in range(CHOICES):
+        places, changed = choose_shelves(block, scores, places, believed)
+        if not changed:
+            break
         left_or_joined = {(believed[n].face, believed[n].shelf) for n in changed}
         kept = [group for group in groups if (group.face, group.shelf) not in left_or_joined]
         groups = group_shelves(block, places, kept, kind)
         believed = [group for group in groups if group.believed]
+        if not believed:
+            return Refined(places, block.observations, tuple(groups))
     phase = block.observations.phase_rad.copy()
     for group in believed:
         rows = rows_of(block.candidates.start, places.candidate[group.members])
