@@ -82,9 +82,18 @@ def choose_shelves(
         if len(home) == 0:
             continue
         more = visits.evidence[mine] - visits.evidence[mine[home[0]]]
+        sigma = float(places.sigma_m[place])
         same = block.candidates_of(visits.hypothesis[mine]) == places.candidate[place]
         gain = np.where(same, LEVEL_SHARE * more, np.clip(FACE_SHARE * more, -FACE_MOST, FACE_MOST))
         log_p = visits.log_p[mine] + gain
+        # A tag beside a bay's end may stand on the next one, and beyond it does.
+        within = np.array([
+            boards.inside(
+                groups[visits.group[m]].face, groups[visits.group[m]].shelf, float(visits.offset_m[m]), sigma
+            )
+            for m in mine
+        ])  # fmt: skip
+        log_p = log_p + np.log(np.maximum(within, LEAST_P))
         p = np.exp(log_p - np.logaddexp.reduce(log_p))
         # What was not visited keeps its share.
         every = np.unique(visits.hypothesis[mine], return_index=True)[1]
@@ -108,8 +117,9 @@ def choose_shelves(
                 block.fits.cells[y],
             )
             columns["strength_db"][place] = scores.strength_db[y]
-        # A tag beside a bay's end may stand on the next one, whichever of the visited shelves it is.
-        inside = boards.inside(to.face, to.shelf, float(visits.offset_m[first]), float(places.sigma_m[place]))
+        # Where the bay beside it was visited as well, that is counted already.
+        beside = (visits.hypothesis[mine] == visits.hypothesis[first]).sum() > 1
+        inside = 1.0 if beside else float(within[order[0]])
         columns["p"][place] = p[order[0]] * min(known, 1.0) * inside
         other, p_other = groups[visits.group[second]], p[order[1]] * min(known, 1.0)
         visited = any((groups[visits.group[m]].face, groups[visits.group[m]].shelf)

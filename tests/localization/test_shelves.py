@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from localization import shelf_reference as reference
+from localization.shelf_depth import settle_depths
 from localization.shelf_fit import FINE_OFFSET_M, STEP_M, ShelfFit, Sites, offsets_of
-from localization.shelf_group import SLACK_M, held_out
+from localization.shelf_group import SLACK_M, ShelfGroup, held_out
 from localization.shelf_kernels import fields_at, pursue, scattered_profile
 from localization.shelf_scan import ShelfScan
 from localization.shelf_start import find_start
@@ -222,3 +223,22 @@ def test_starts_of_long_shelves_take_few_readings() -> None:
     start = find_start(long, np.zeros((90, len(offsets_of(long, SLACK_M)))), offsets_of(long, SLACK_M))
     assert np.isfinite(start.value)
     assert start.place[:, 0] == pytest.approx([FROM_M - 0.015, FROM_M + 2.4 + 0.015])
+
+
+@pytest.mark.parametrize(("wrong_m", "seed"), [(0.09, 41), (-0.06, 42), (0.0, 43)])
+def test_metal_tells_how_far_a_face_stands(wrong_m: float, seed: int) -> None:
+    groups = []
+    for shelf in range(2):
+        scan = make_scan(seed + 10 * shelf, BOOKS_M, STEEL, noise_rad=0.4)
+        fit = fit_of(dataclasses.replace(scan, h=scan.h + wrong_m), BOOKS_M)
+        groups.append(ShelfGroup(1, shelf, np.arange(len(BOOKS_M)), fit, True, 1.0))
+    moves = settle_depths(tuple(groups), 3)
+    assert moves[1] == pytest.approx(-wrong_m, abs=0.02)
+    assert moves[0] == moves[2] == 0.0
+
+
+def test_phases_that_mean_nothing_move_no_face() -> None:
+    scan = make_scan(44, BOOKS_M, Sites.none())
+    phase = np.random.default_rng(44).uniform(0, 2 * np.pi, len(scan.u))
+    fit = fit_of(dataclasses.replace(scan, phase=phase), BOOKS_M)
+    assert settle_depths((ShelfGroup(0, 0, np.arange(len(BOOKS_M)), fit, False, 1.0),), 1)[0] == 0.0
