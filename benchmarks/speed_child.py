@@ -18,7 +18,7 @@ STAGES: Final = {
     "read Parquet": [("recording.folder", "_read"), ("recording.stream", "cleaned_readings")],
     "write Parquet": [("localization.positions", "_write")],
     "sort by tag": [("localization.source", "sorted_by_tag")],
-    "spill": [("localization.source", "Spill.add"), ("localization.source", "Spill._read")],
+    "spill": [("localization.spill", "Spill.add"), ("localization.spill", "Spill._read")],
     "ambiguity and cables": [
         ("localization.estimator", "find_ambiguity"),
         ("localization.estimator", "find_delays"),
@@ -26,7 +26,7 @@ STAGES: Final = {
         ("localization.fast_run", "find_delays"),
     ],
     "registration": [("localization.work", "register"), ("localization.fast_run", "register")],
-    "listening": [("localization.listening", "_steps"), ("localization.listening", "Hearing.add")],
+    "listening": [("localization.listening", "_steps"), ("localization.hearing", "Hearing.add")],
     "run's laws": [("localization.placing", "learn_link"), ("localization.fast_run", "teach")],
     "observations": [("localization.work", "observe"), ("localization.fast_run", "observe")],
     "cells": [("localization.fast", "gather_cells")],
