@@ -3,8 +3,9 @@
 A tag is heard before its own face and, some 10 dB weaker, through the rack from the aisle behind. What was read there
 are other readings: how well phases of either fit a place does not compare them, as the metal of the tag's own shelf
 spoils the fit where the tag is loud, and many weak readings are explained by chance. The power does: the loudest track
-cells, and how strong the tag would have to be at the place that its readings before a face say. Faces that were heard
-by the same readings (racks in one line) differ in neither; between these phases decide.
+cells, and how strong the tag would have to be at the place that its readings before a face say. On open racks without
+metal phases do tell; how often they agree with the power where that leaves no doubt says what they are worth in a run.
+Faces that were heard by the same readings (racks in one line) differ in neither; between these phases decide.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ Ints = npt.NDArray[np.int64]
 #: regression on 4,700 tags heard from both sides of simulated racks (other metals, clocks, noise, speeds) says .7 and
 #: .8; racks with less in them hold less back.
 LOUDEST_LOG_ODDS, STRENGTH_LOG_ODDS = 0.6, 0.6
+#: From so much on power leaves no doubt of the side: what phases say there tells what they are worth in this run.
+SURE_LOG_ODDS = 4.0
 #: Phase counts for so much at most between faces heard by the same readings: where multipath rules, a wrong face
 #: explains them as well by chance.
 FACE_PHASE_MOST = 6.0
@@ -57,12 +60,29 @@ def face_scores(
     family : int64 array, shape (c,)
         See ``families_of``.
     """
-    score = np.maximum(phase - _most(phase, family), -FACE_PHASE_MOST)
-    score = score + LOUDEST_LOG_ODDS * loudest_db(observations, candidates)
     # A face beside the one a tag stands on is looked at as well, but the tag was heard best beyond its end.
     centre = power_centre(observations, candidates)
     beyond = np.maximum(np.maximum(-centre, centre - frames.length_m[candidates.face]), 0.0)
-    return np.asarray(score + np.logaddexp(-0.5 * (beyond / CENTRE_SIGMA_M) ** 2, CENTRE_WRONG), np.float64)
+    power = LOUDEST_LOG_ODDS * loudest_db(observations, candidates)
+    power = power + np.logaddexp(-0.5 * (beyond / CENTRE_SIGMA_M) ** 2, CENTRE_WRONG)
+    own = _most(phase, family)
+    within = np.maximum(phase - own, -FACE_PHASE_MOST)
+    told = _phases_told(candidates.tag, family, power, own)
+    return np.asarray(power + within + np.maximum(own - _most(own, candidates.tag), -told), np.float64)
+
+
+def _phases_told(tag: Ints, family: Ints, power: Floats, phase: Floats) -> float:
+    """Return what phases have proved to say of the side: their log-odds where power leaves no doubt."""
+    order = np.lexsort((-power, tag))
+    first = np.flatnonzero(np.append(True, np.diff(tag[order]) != 0))
+    rank = np.arange(len(order)) - np.repeat(first, np.diff(np.append(first, len(order))))
+    best = np.repeat(order[first], np.diff(np.append(first, len(order))))
+    other = family[order] != family[best]
+    sure = power[best] - power[order] > SURE_LOG_ODDS
+    asked = other & sure & (rank > 0)
+    right = int((phase[best] > phase[order])[asked].sum())
+    odds = (right + 1.0) / (int(asked.sum()) - right + 1.0)
+    return float(np.clip(np.log(odds), 0.0, FACE_PHASE_MOST))
 
 
 def strength_scores(strength_db: Floats, score: Floats, family: Ints) -> Floats:
