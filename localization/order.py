@@ -146,15 +146,16 @@ def learn_order(place: Ints, offset_m: Floats, sigma_m: Floats) -> OrderLaw:
     log_p = -0.5 * ((np.log(LOST) - np.log(usual)[:, None]) / LOST_SPREAD) ** 2
     log_p -= 0.5 * ((np.log(FACTORS)[:, None] - np.log(USUAL_FACTOR)) / FACTOR_SPREAD) ** 2
     for i, factor in enumerate(FACTORS.tolist()):
-        mean = np.interp(spread, nodes, _correlation(at, factor * nodes[:, None], thin).mean(axis=1))
-        here = _correlation(gap, factor * spread, thin)
+        mean = np.interp(spread, nodes, pair_correlation(at, factor * nodes[:, None], thin).mean(axis=1))
+        here = pair_correlation(gap, factor * spread, thin)
         share = (1.0 - LOST)[:, None]
         log_p[i] += np.log(((1.0 - share) + share * here) / ((1.0 - share) + share * mean)).sum(axis=1)
     chance = np.exp(log_p - log_p.max())
     return OrderLaw(thin, chance / chance.sum())
 
 
-def _correlation(gap_m: Floats, sigma_m: Floats, thin_m: float) -> Floats:
+def pair_correlation(gap_m: Floats, sigma_m: Floats | float, thin_m: float) -> Floats:
+    """Return how many pairs are found so far apart whose tags stand no nearer than ``thin_m``: 1 is as by chance."""
     return np.asarray(ndtr((gap_m - thin_m) / sigma_m) + ndtr((-gap_m - thin_m) / sigma_m), np.float64)
 
 

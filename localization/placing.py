@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from localization.bars import astray_alone
 from localization.choice import HAND_M, Boards, choose
 from localization.faces import Candidates, Frames, rows_of
 from localization.levels import LinkLaw, learn_link, link_likelihood
@@ -47,6 +48,8 @@ POOR_FIT_M = 0.12
 SIGMA_MOST_M = 2.0
 #: Fewer track cells than this do not fix offset, phase and depth; then only the footprint is believed.
 FEW_CELLS = 4.0
+#: Cells that a fit's own unknowns take up.
+TAKEN_CELLS = 6.0
 #: The best a footprint's centroid does (slide: 12 cm mean error at 20 cm pitch).
 FOOTPRINT_SIGMA_M = 0.15
 
@@ -322,3 +325,12 @@ def local_sigma(fits: Fits, wavenumber: Floats) -> Floats:
     rival = (1.0 - fits.peak_share) * np.minimum(np.abs(fits.other_m - fits.offset_m), 0.3) ** 2
     poor = (POOR_FIT_M * (1.0 - _quality(fits)) ** 2) ** 2
     return np.minimum(np.sqrt(own + rival + poor), SIGMA_MOST_M)
+
+
+def strays(places: Places, fits: Fits) -> Floats:
+    """Return the chance of each place to be at a wrong peak, by its run's residuals and its own peaks, shape (p,)."""
+    by_phase = places.cells >= FEW_CELLS
+    # An offset, a depth, a height and the groups' phases were fitted to those cells.
+    free = np.maximum(places.cells - TAKEN_CELLS, 0.25 * places.cells)
+    left = places.scale_rad * np.sqrt(places.cells / np.maximum(free, 1.0))
+    return astray_alone(np.where(by_phase, left, np.nan), fits.peak_share[places.hypothesis])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from localization.bars import interval_sigma
 from localization.cells import Rows
 from localization.crosscheck import cross_check, widened, without_meaningless
 from localization.dense import refine_dense
@@ -24,7 +25,7 @@ from localization.output import (
     Part,
 )
 from localization.passes import join_passes
-from localization.placing import Places, RunLaw, Scores, distances, place, place_by_rssi, score
+from localization.placing import Places, RunLaw, Scores, distances, place, place_by_rssi, score, strays
 from localization.profile import Fits, Hypotheses, Image, fit, image, make_hypotheses, weigh
 from localization.registration import Registration, register, sample_of, with_known
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
@@ -268,6 +269,7 @@ class Work:
         notes: list[str] = []
         cleared, shelved, groups = observations, None, ()
         places = single = place_by_rssi(observations, candidates, places, frames)
+        astray, refined = strays(places, fits), None
         if "shelves" not in localizer.without:
             shelved = Block.of(*alike, hypotheses, fits, frames, weigh(*alike), self.mounts)
             refined = refine_shelves(shelved, scores, places, FastShelfFit)
@@ -287,9 +289,14 @@ class Work:
                 single = place_by_differences(observations, candidates, single, weight)
         if "thermal" not in localizer.without:
             places = refine_thermal(cleared, candidates, hypotheses, places, frames)
+        if refined is not None:
+            astray[refined.members] = 0.0
         if "scatterers" not in localizer.without:
+            before = places.sigma_m
             places, said = refine_dense(observations, candidates, hypotheses, places, frames)
+            astray[places.sigma_m != before] = 0.0
             notes += said
+        places = dataclasses.replace(places, sigma_m=interval_sigma(places.sigma_m, astray))
         common, local = shared_sigma(
             observations, candidates, places, poses, self._stated(frames, places), self.centre_sigma_m,
             self._pinned(places),

@@ -1,0 +1,196 @@
+"""What a place's bar must be for what its fit cannot see: how far tags are pulled, and the chance that one is astray.
+
+A tag's own coupling with its neighbours and an electrical centre off its middle move its phases as one and show in no
+residual. But books have thickness: places found nearer to one another than a thin book stand so by their errors, and
+how many do tells how large these are, whatever their cause. What residuals let suppose is the prior, and the run's
+own shelves correct it.
+
+A fit that took a wrong peak, or scatterers that were fitted to tags at wrong places, are seldom seen tag by tag but
+well over a run or a shelf: residuals are large throughout, and second peaks lie close behind. Chances by these are
+logistic regressions, learnt on simulated libraries of many kinds (``python -m benchmarks.learn_bars`` makes the figures
+below; nothing measured had a part in them).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, ndtr
+
+from localization.order import AHEAD, FEWEST_STEPS, MOST_PAIRS, THIN_SHARE, pair_correlation
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+#: Half width of a 90 % interval, in standard deviations.
+Z90 = 1.645
+#: Chance that a tag placed by itself is astray: constant, log of its run's usual residual (rad, for the freedom that
+#: fits took), log of its other peaks' share of the likelihood.
+ALONE = (2.95, 6.58, 0.254)
+#: The same of a tag placed with its shelf: log of the shelf's usual lead over second peaks (log-likelihood), log of its
+#: usual residual, log of the tag's own lead.
+TOGETHER = (4.67, -0.67, 2.69, -0.59)
+#: How far one that is astray is off (standard deviation), and what a share of the likelihood is at least.
+ASTRAY_M, LEAST_SHARE = 0.24, 1e-4
+#: What pulls a tag placed with its shelf, cm, as a power law of what its shelf and its run's single fits have left of
+#: their phases, cm: constant (log), powers; and how far that is wrong from run to run (log).
+PULL, PULL_SPREAD = (0.62, 0.42, 0.29), 0.35
+#: Factors on it that are tried, and shares of pairs whose places say nothing of one another, with what is supposed of
+#: these (log).
+FACTORS: Floats = np.exp(np.linspace(np.log(0.2), np.log(5.0), 41))
+LOST: Floats = np.array([0.002, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9])
+USUAL_LOST, LOST_SPREAD = 0.01, 1.0
+#: Pairs up to so many usual steps apart are looked at; they share tags, so that each says half of what it seems to.
+NEAR_SHARE, PAIR_SHARE = 2.5, 0.5
+#: Shelves more likely astray than not say nothing of how far tags are pulled.
+LEAST_SURE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What is known of tags placed with their shelves; columns of shape (i,).
+
+    Attributes
+    ----------
+    shelf : int64 array
+        Which shelf each stands on, numbered from 0.
+    offset_m : float64 array
+    variance : float64 array
+        By the fit's own curvature and residuals.
+    left_rad : float64 array
+        Residual scale for the freedom that the fit took.
+    alone_m : float64 array
+        The same, in metres, of the tag's fit by itself.
+    cells : float64 array
+        Track cells it was heard over.
+    wavenumber : float64 array
+    ahead : float64 array
+        Lead of its best peak over the second, log-likelihood.
+    """
+
+    shelf: Ints
+    offset_m: Floats
+    variance: Floats
+    left_rad: Floats
+    alone_m: Floats
+    cells: Floats
+    wavenumber: Floats
+    ahead: Floats
+
+    def __len__(self) -> int:
+        return len(self.offset_m)
+
+
+def together_sigma(tags: Together, floor_m: float) -> tuple[Floats, Floats]:
+    """Return the bar of each tag placed with its shelf, and its chance to be astray, two of shape (i,).
+
+    ``floor_m`` stays in every offset whatever the fit says.
+    """
+    astray = astray_together(tags)
+    few = tags.cells / np.maximum(tags.cells - 3.0, 0.5)
+    own = tags.variance * few + floor_m**2
+    pull = supposed_pull(tags)
+    told = np.array([np.median(part) for part in _parts(astray, tags.shelf)])[tags.shelf] < LEAST_SURE
+    factor = pull_factor(tags.shelf[told], tags.offset_m[told], own[told], pull[told])
+    return interval_sigma(np.sqrt(own + (factor * pull) ** 2), astray), astray
+
+
+def supposed_pull(tags: Together) -> Floats:
+    """Return what pulls each tag by what residuals let suppose, m, shape (i,)."""
+    usual = _usual(tags.left_rad / tags.wavenumber, tags.shelf)
+    run = float(np.median(tags.alone_m)) if len(tags) else 1.0
+    constant, by_shelf, by_run = PULL
+    return 0.01 * np.exp(constant + by_shelf * np.log(_cm(usual)) + by_run * np.log(_cm(np.array(run))))
+
+
+def astray_together(tags: Together) -> Floats:
+    """Return the chance of each tag that it, or its whole shelf, is at a wrong peak, shape (i,)."""
+    constant, by_shelf, by_left, by_own = TOGETHER
+    lead, left = _usual(tags.ahead, tags.shelf), _usual(tags.left_rad, tags.shelf)
+    score = constant + by_shelf * np.log(np.maximum(lead, 0.1)) + by_left * np.log(np.maximum(left, 1e-3))
+    return expit(score + by_own * np.log(np.maximum(tags.ahead, 0.1)))
+
+
+def astray_alone(left_rad: Floats, peak_share: Floats) -> Floats:
+    """Return the chance of tags placed each by itself to be at a wrong peak, shape (p,).
+
+    Parameters
+    ----------
+    left_rad : float64 array, shape (p,)
+        Residual scale for the freedom that the fit took; NaN: not placed by phases.
+    peak_share : float64 array, shape (p,)
+    """
+    told = np.isfinite(left_rad)
+    if not told.any():
+        return np.zeros(len(left_rad))
+    constant, by_run, by_peak = ALONE
+    run = max(float(np.median(left_rad[told])), 1e-3)
+    score = constant + by_run * np.log(run) + by_peak * np.log(np.maximum(1.0 - peak_share, LEAST_SHARE))
+    return np.where(told, expit(score), 0.0)
+
+
+def interval_sigma(core_m: Floats, astray: Floats) -> Floats:
+    """Return the bar whose 90 % interval holds 90 % of a normal error ``core_m`` that is with a chance ``ASTRAY_M``."""
+    low, high = Z90 * core_m, Z90 * np.maximum(core_m, ASTRAY_M) * np.ones_like(astray)
+    for _ in range(30):
+        middle = 0.5 * (low + high)
+        wide = np.maximum(core_m, ASTRAY_M)
+        beyond = (1.0 - astray) * 2.0 * ndtr(-middle / core_m) + astray * 2.0 * ndtr(-middle / wide)
+        low, high = np.where(beyond > 0.1, middle, low), np.where(beyond > 0.1, high, middle)
+    return np.asarray(high / Z90, np.float64)
+
+
+def pull_factor(shelf: Ints, offset_m: Floats, own: Floats, pull_m: Floats) -> float:
+    """Return by how much tags are pulled more than supposed, root mean square over its posterior.
+
+    Of pairs up to some distance apart, those at distance ``d`` are as many as
+    ``Phi((d - thin) / s) + Phi((-d - thin) / s)`` has it (``order.learn_order``), ``s^2`` being the sum of both tags'
+    variances.
+
+    Parameters
+    ----------
+    shelf, offset_m, own, pull_m : array, shape (n,)
+        Shelf of each tag, its place, the variance that its fit states, and the supposed pull.
+    """
+    log_p = -0.5 * (np.log(FACTORS) / PULL_SPREAD) ** 2
+    order = np.lexsort((offset_m, shelf))
+    place, x = shelf[order], offset_m[order]
+    step = np.diff(x)[np.diff(place) == 0] if len(x) else np.zeros(0)
+    if len(step) >= FEWEST_STEPS and np.median(step) > 0.0:
+        pitch = float(np.median(step))
+        thin, near = THIN_SHARE * pitch, NEAR_SHARE * pitch
+        gaps = [np.zeros(0)]
+        for ahead in range(1, AHEAD + 2):
+            gap = x[ahead:] - x[:-ahead]
+            gaps.append(gap[(place[ahead:] == place[:-ahead]) & (gap < near)])
+        gap = np.concatenate(gaps)
+        gap = gap[:: max(len(gap) // MOST_PAIRS, 1)]
+        at = np.linspace(0.0, near, 64)
+        spread = np.sqrt(2.0 * float(np.median(own)) + 2.0 * (FACTORS * float(np.median(pull_m))) ** 2)
+        log_lost = -0.5 * ((np.log(LOST) - np.log(USUAL_LOST)) / LOST_SPREAD) ** 2
+        for i, s in enumerate(spread.tolist()):
+            here, mean = pair_correlation(gap, s, thin), float(pair_correlation(at, s, thin).mean())
+            kept = (1.0 - LOST)[:, None]
+            told = np.log(((1.0 - kept) + kept * here) / ((1.0 - kept) + kept * mean)).sum(axis=1)
+            log_p[i] += np.logaddexp.reduce(PAIR_SHARE * told + log_lost)
+    chance = np.exp(log_p - log_p.max())
+    return float(np.sqrt((chance * FACTORS**2).sum() / chance.sum()))
+
+
+def _cm(value: Floats) -> Floats:
+    return np.maximum(100.0 * value, 0.02)
+
+
+def _parts(value: Floats, shelf: Ints) -> list[Floats]:
+    return [value[shelf == number] for number in range(int(shelf.max()) + 1)] if len(shelf) else []
+
+
+def _usual(value: Floats, shelf: Ints) -> Floats:
+    """Return the median of each tag's shelf, shape (i,)."""
+    return (
+        np.array([np.median(part) for part in _parts(value, shelf)], np.float64)[shelf]
+        if len(shelf)
+        else value
+    )
