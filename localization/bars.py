@@ -99,7 +99,7 @@ def together_sigma(tags: Together, floor_m: float) -> tuple[Floats, Floats]:
 
 def supposed_pull(tags: Together) -> Floats:
     """Return what pulls each tag by what residuals let suppose, m, shape (i,)."""
-    usual = _usual(tags.left_rad / tags.wavenumber, tags.shelf)
+    usual = usual_of_shelf(tags.left_rad / tags.wavenumber, tags.shelf)
     run = float(np.median(tags.alone_m)) if len(tags) else 1.0
     constant, by_shelf, by_run = PULL
     return 0.01 * np.exp(constant + by_shelf * np.log(_cm(usual)) + by_run * np.log(_cm(np.array(run))))
@@ -108,7 +108,7 @@ def supposed_pull(tags: Together) -> Floats:
 def astray_together(tags: Together) -> Floats:
     """Return the chance of each tag that it, or its whole shelf, is at a wrong peak, shape (i,)."""
     constant, by_shelf, by_left, by_own = TOGETHER
-    lead, left = _usual(tags.ahead, tags.shelf), _usual(tags.left_rad, tags.shelf)
+    lead, left = usual_of_shelf(tags.ahead, tags.shelf), usual_of_shelf(tags.left_rad, tags.shelf)
     score = constant + by_shelf * np.log(np.maximum(lead, 0.1)) + by_left * np.log(np.maximum(left, 1e-3))
     return expit(score + by_own * np.log(np.maximum(tags.ahead, 0.1)))
 
@@ -187,7 +187,7 @@ def _parts(value: Floats, shelf: Ints) -> list[Floats]:
     return [value[shelf == number] for number in range(int(shelf.max()) + 1)] if len(shelf) else []
 
 
-def _usual(value: Floats, shelf: Ints) -> Floats:
+def usual_of_shelf(value: Floats, shelf: Ints) -> Floats:
     """Return the median of each tag's shelf, shape (i,)."""
     return (
         np.array([np.median(part) for part in _parts(value, shelf)], np.float64)[shelf]

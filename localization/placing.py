@@ -329,8 +329,12 @@ def local_sigma(fits: Fits, wavenumber: Floats) -> Floats:
 
 def strays(places: Places, fits: Fits) -> Floats:
     """Return the chance of each place to be at a wrong peak, by its run's residuals and its own peaks, shape (p,)."""
-    by_phase = places.cells >= FEW_CELLS
+    return astray_alone(left_alone(places), fits.peak_share[places.hypothesis])
+
+
+def left_alone(places: Places) -> Floats:
+    """Return each place's residual scale for the freedom that its fit took, shape (p,); NaN: not placed by phases."""
     # An offset, a depth, a height and the groups' phases were fitted to those cells.
     free = np.maximum(places.cells - TAKEN_CELLS, 0.25 * places.cells)
-    left = places.scale_rad * np.sqrt(places.cells / np.maximum(free, 1.0))
-    return astray_alone(np.where(by_phase, left, np.nan), fits.peak_share[places.hypothesis])
+    left = places.scale_rad * np.sqrt(places.cells / np.maximum(free, 1e-9))
+    return np.where(places.cells >= FEW_CELLS, left, np.nan)

@@ -1,0 +1,237 @@
+"""The figures of ``localization.bars``, learnt on simulated libraries: ``python -m benchmarks.learn_bars``.
+
+Libraries are drawn at random: metal, coupling, scatter, noise, poses, antennas, passes and speed each from half to
+twice and more of what is usual. Their tags' errors teach two logistic regressions (scikit-learn) of the chance that a
+tag is at a wrong peak, by itself and with its shelf, and a power law of how far tags of a well fitted shelf are pulled.
+What is printed goes into ``localization/bars.py`` by hand; nothing measured, and none of the worlds of ``python -m
+benchmarks honesty``, has a part in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+from unittest import mock
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+
+from benchmarks.honesty_worlds import Kind, record_library
+from benchmarks.simulated import END_METAL, World
+from localization import work
+from localization.bars import LEAST_SHARE, PULL_SPREAD, Together, usual_of_shelf
+from localization.estimator import Localizer
+from localization.evaluate import evaluate
+from localization.faces import Frames
+from localization.placing import FEW_CELLS, Places, left_alone
+from localization.profile import Fits
+from localization.shelf_fit import ShelfFit
+from localization.shelf_scan import Block
+from localization.shelves import Refined
+from recording import Truth, read_recording
+from sim.layout import LayoutSettings
+from stacks.plan import Plan, read_plan
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+WORLDS: Final = 80
+FIRST_SEED: Final = 40_000
+#: A tag so far off its face's median is at a wrong peak.
+FAR_M: Final = 0.06
+#: Shelves of which more are teach nothing of how far tags are pulled.
+MOST_ASTRAY: Final = 0.2
+STRENGTH: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What one library taught: of tags placed by themselves, and with their shelves."""
+
+    left_alone: Floats
+    share_alone: Floats
+    astray_alone: Bools
+    together: Together
+    error_m: Floats
+
+
+def random_kind(rng: np.random.Generator) -> Kind:
+    """Draw a kind of library."""
+    metal, coupling = np.exp(rng.uniform(np.log(0.1), np.log(2.2), 2)) * np.exp(rng.normal(0.0, 0.3))
+    passes = int(rng.choice([1, 2, 4, 8]))
+    return Kind(
+        world=World(
+            trouble=1.0,
+            antennas=int(rng.choice([2, 3, 4])),
+            passes=passes,
+            speed_mps=float(rng.choice([0.1, 0.2, 0.3])),
+            drift_m=float(rng.uniform(0.0, 0.03)),
+            latency_s=float(rng.uniform(-0.2, 0.2)),
+        ),
+        radio={
+            "end_scatterer": (metal * END_METAL[0], metal * END_METAL[1]),
+            "weak_scatterer": (0.0, float(rng.uniform(0.01, 0.12))),
+            "coupling": coupling * 0.5,
+            "coupling_most": min(coupling * 0.16, 0.45),
+            "phase_centre_sd_m": float(rng.uniform(0.002, 0.012)),
+            "floor_reflection": float(rng.uniform(0.0, 0.2)),
+            "noise_scale": float(np.exp(rng.uniform(np.log(0.5), np.log(5.0)))),
+            "am_pm_rad_per_db": float(rng.uniform(0.0, 0.08)),
+            "pi_flips": bool(rng.random() < 0.25),
+        },
+        layout=LayoutSettings(bay_m=float(rng.choice([0.8, 0.9, 1.0, 1.2]))),
+        stated=None if rng.random() < 0.3 else float(np.exp(rng.normal(0.0, 0.4))),
+    )
+
+
+def lesson(path: Path) -> Lesson | None:
+    """Localize a recording and hold what bars are made of against the truth; None: no shelf's fit was believed."""
+    recording, plan = read_recording(path), read_plan(path / "plan.json")
+    assert recording.truth is not None
+    seen: list[tuple[Block, Places, Refined]] = []
+    real = work.refine_shelves
+
+    def watched(block: Block, scores: work.Scores, places: Places, fitting: type[ShelfFit]) -> Refined:
+        refined = real(block, scores, places, fitting)
+        seen.append((block, places, refined))
+        return refined
+
+    tags: list[npt.NDArray[np.object_]] = []
+    whole = work.Work.block
+
+    def block(self: work.Work, chosen: npt.NDArray[np.int64]) -> work.Part:
+        part = whole(self, chosen)
+        tags.append(np.array(self.source.tags, object)[part.observations.tag[part.places.tag]])
+        return part
+
+    with mock.patch.object(work, "refine_shelves", watched), mock.patch.object(work.Work, "block", block):
+        positions = Localizer(plan).fit(replace(recording, truth=None)).localization_.positions
+    if not seen or seen[-1][2].told is None:
+        return None
+    (looked, places, refined), epc = seen[-1], tags[-1]
+    told = refined.told
+    assert told is not None
+    alone = _errors(places, looked.frames, epc, recording.truth, plan)
+    fits: Fits = looked.fits
+    by_phase = np.isfinite(alone) & (places.cells >= FEW_CELLS)
+    judged = evaluate(positions, recording.truth, plan).tags
+    of = dict(zip(judged.epc.tolist(), judged.local_error_m.tolist(), strict=True))
+    error = np.array([of.get(name, np.nan) for name in epc[refined.members].tolist()], np.float64)
+    return Lesson(
+        left_alone=left_alone(places)[by_phase],
+        share_alone=fits.peak_share[places.hypothesis][by_phase],
+        astray_alone=np.abs(alone[by_phase]) > FAR_M,
+        together=told,
+        error_m=error,
+    )
+
+
+def _errors(places: Places, frames: Frames, epc: npt.NDArray[np.object_], truth: Truth, plan: Plan) -> Floats:
+    """Return what each place is off by less its face's median; NaN: on another face, or not known."""
+    assert truth.offset_m is not None and truth.shelf_id is not None
+    face_of = {shelf.id: face.id for face in plan.faces for shelf in face.shelves}
+    row = {name: n for n, name in enumerate(truth.epc.tolist())}
+    error = np.full(len(epc), np.nan)
+    for n, name in enumerate(epc.tolist()):
+        at = row.get(name)
+        if at is not None and face_of.get(str(truth.shelf_id[at])) == frames.ids[int(places.face[n])]:
+            error[n] = places.offset_m[n] - truth.offset_m[at]
+    for face in np.unique(places.face):
+        here = (places.face == face) & np.isfinite(error)
+        if here.any():
+            error[here] -= np.median(error[here])
+    return error
+
+
+def learn_alone(lessons: Sequence[Lesson]) -> tuple[float, ...]:
+    """Return ``bars.ALONE``."""
+    rows = [
+        np.stack(
+            [
+                np.full(len(one.left_alone), np.log(np.median(one.left_alone))),
+                np.log(np.maximum(1.0 - one.share_alone, LEAST_SHARE)),
+            ],
+            axis=1,
+        )
+        for one in lessons
+    ]
+    return _logistic(np.concatenate(rows), np.concatenate([one.astray_alone for one in lessons]))
+
+
+def learn_together(lessons: Sequence[Lesson]) -> tuple[float, ...]:
+    """Return ``bars.TOGETHER``."""
+    rows: list[Floats] = []
+    astray: list[Bools] = []
+    for one in lessons:
+        told, known = one.together, np.isfinite(one.error_m)
+        lead, left = usual_of_shelf(told.ahead, told.shelf), usual_of_shelf(told.left_rad, told.shelf)
+        columns = [
+            np.log(np.maximum(lead, 0.1)),
+            np.log(np.maximum(left, 1e-3)),
+            np.log(np.maximum(told.ahead, 0.1)),
+        ]
+        rows.append(np.stack(columns, axis=1)[known])
+        astray.append(np.abs(one.error_m[known]) > FAR_M)
+    return _logistic(np.concatenate(rows), np.concatenate(astray))
+
+
+def _logistic(features: Floats, astray: Bools) -> tuple[float, ...]:
+    fitted = LogisticRegression(C=STRENGTH, max_iter=1000).fit(features, astray)
+    return (float(fitted.intercept_[0]), *(float(v) for v in fitted.coef_[0]))
+
+
+def learn_pull(lessons: Sequence[Lesson]) -> tuple[tuple[float, ...], float]:
+    """Return ``bars.PULL`` and its spread, from what shelves' tags err by beyond their fits' own variance."""
+    rows: list[tuple[float, float]] = []
+    pulled: list[float] = []
+    for one in lessons:
+        told, known = one.together, np.isfinite(one.error_m)
+        size = np.abs(one.error_m[known])
+        if not len(size) or np.mean(size > FAR_M) > MOST_ASTRAY:
+            continue
+        own = told.variance * told.cells / np.maximum(told.cells - 3.0, 0.5)
+        error = 1.4826 * float(np.median(size))
+        pulled.append(float(np.log(100.0 * np.sqrt(max(error**2 - float(np.median(own)), 1e-6)))))
+        left = float(np.median(told.left_rad / told.wavenumber))
+        rows.append((float(np.log(100.0 * left)), float(np.log(100.0 * np.median(told.alone_m)))))
+    design = np.column_stack([np.ones(len(rows)), np.array(rows)])
+    found = np.linalg.lstsq(design, np.array(pulled), rcond=None)[0]
+    left = np.array(pulled) - design @ found
+    return tuple(float(v) for v in found), float(left.std())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw libraries, learn from them, and print the figures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.learn_bars", description=__doc__)
+    parser.add_argument("--worlds", type=int, default=WORLDS, metavar="N")
+    options = parser.parse_args(arguments)
+    lessons: list[Lesson] = []
+    for n in range(options.worlds):
+        with tempfile.TemporaryDirectory() as place:
+            kind = random_kind(np.random.default_rng([FIRST_SEED, n]))
+            found = lesson(record_library(kind, FIRST_SEED + n, Path(place)))
+        if found is not None:
+            lessons.append(found)
+            far = float(np.nanmean(np.abs(found.error_m) > FAR_M))
+            print(
+                f"world {n}: {len(found.error_m)} tags with their shelves, {100 * far:.1f} % of them astray",
+                flush=True,
+            )
+    pull, spread = learn_pull(lessons)
+    for name, values in (
+        ("ALONE", learn_alone(lessons)),
+        ("TOGETHER", learn_together(lessons)),
+        ("PULL", pull),
+    ):
+        print(f"{name} = ({', '.join(f'{v:.3f}' for v in values)})")
+    print(f"spread of PULL: {spread:.2f} (supposed: {PULL_SPREAD})")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
