@@ -40,7 +40,7 @@ from stacks.plan import Plan, read_plan
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-WORLDS: Final = 80
+WORLDS: Final = 40
 FIRST_SEED: Final = 40_000
 #: A tag so far off its face's median is at a wrong peak.
 FAR_M: Final = 0.06

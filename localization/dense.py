@@ -39,16 +39,19 @@ MOST_UNEXPLAINED = 0.35
 
 def refine_dense(
     observations: Observations, candidates: Candidates, hypotheses: Hypotheses, places: Places, frames: Frames
-) -> tuple[Places, list[str]]:
+) -> tuple[Places, Floats, list[str]]:
     """Replace the offsets of densely read tags by those of the joint fit, where it explains the data better.
 
     Returns
     -------
     places : Places
+    common_m : float64 array, shape (p,)
+        What the tags of a scan may be off by together, beside their own bars; 0 where the places stay.
     notes : list of str
         One sentence a scan that was fitted.
     """
     notes: list[str] = []
+    common = np.zeros(len(places.tag))
     offset, sigma, quality = places.offset_m.copy(), places.sigma_m.copy(), places.quality.copy()
     level = hypotheses.level[places.hypothesis] if len(places.tag) else np.zeros(0, np.int64)
     for face, number in sorted({(int(f), int(v)) for f, v in zip(places.face, level, strict=True)}):
@@ -64,8 +67,9 @@ def refine_dense(
         notes.append(_said(f"face {frames.ids[face]}" + (f" level {number}" if number else ""), found, used))
         rows = members[used]
         offset[rows], sigma[rows] = found.offset_m[used], found.sigma_m[used]
+        common[rows] = found.common_m[used]
         quality[rows] = np.clip(1.0 - found.unexplained[used], 0.0, 1.0)
-    return dataclasses.replace(places, offset_m=offset, sigma_m=sigma, quality=quality), notes
+    return dataclasses.replace(places, offset_m=offset, sigma_m=sigma, quality=quality), common, notes
 
 
 def _believed(found: ScatterFit) -> npt.NDArray[np.bool_]:

@@ -21,8 +21,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr
 from threadpoolctl import threadpool_limits
 
+from localization.bars import Z90
 from localization.scatterer_model import Joint
 from localization.scatterer_pursuit import Ground, Start, each_alone, pursue
 from localization.scatterer_row import Floats, Row, Scan, make_row, one_channel
@@ -73,6 +75,8 @@ class ScatterFit:
     Attributes
     ----------
     offset_m, sigma_m : float64 array, shape (i,)
+    common_m : float64 array, shape (i,)
+        What the row may be off by as a whole, beside ``sigma_m``.
     height_m : float64 array, shape (i,)
         Above the plane's line, up and down alike; 0 where one line explains all tags.
     unexplained : float64 array, shape (i,)
@@ -86,6 +90,7 @@ class ScatterFit:
 
     offset_m: Floats
     sigma_m: Floats
+    common_m: Floats
     height_m: Floats
     unexplained: Floats
     gain: float
@@ -139,14 +144,17 @@ def _fit_scatterers(row: Row, depths: tuple[int, ...]) -> ScatterFit:
     weight /= weight.sum()
     x = np.array([s.x_m for s in found])
     offset = _weighted_median(x, weight)
-    # Between solutions, and within each; a far one of little weight still widens the bar.
-    between = weight @ (np.minimum(np.abs(x - offset), FARTHEST_M) ** 2)
-    within = weight @ np.array([(_wider(s) * s.sigma_m) ** 2 for s in found])
     unexplained = weight @ np.array([s.unexplained for s in found])
-    misfit = np.minimum(MISFIT_M * unexplained**2, FARTHEST_M)
+    away = np.clip(x - offset, -FARTHEST_M, FARTHEST_M)
+    spread = np.array([_spread(s) for s in found])
+    # A row that is moved along with its scatterers explains nearly as much: that part of what solutions differ by all
+    # its tags share.
+    own = _mixture_sigma(weight, away - np.median(away, axis=1, keepdims=True), spread)
+    whole = np.maximum(_mixture_sigma(weight, away, spread), own)
     return ScatterFit(
         offset_m=offset,
-        sigma_m=np.sqrt(between + within + misfit**2 + TAG_SIGMA_M**2),
+        sigma_m=own,
+        common_m=np.sqrt(whole**2 - own**2),
         height_m=best.z_m,
         unexplained=unexplained,
         gain=_held_out_gain(row, depths),
@@ -154,8 +162,30 @@ def _fit_scatterers(row: Row, depths: tuple[int, ...]) -> ScatterFit:
     )
 
 
-def _wider(solution: _Solution) -> float:
-    return WIDER * (WIDER_WITH_HEIGHTS if solution.z_m.any() else 1.0)
+def _spread(solution: _Solution) -> Floats:
+    """Return the deviation of each tag's offset about a solution, shape (i,)."""
+    wider = WIDER * (WIDER_WITH_HEIGHTS if solution.z_m.any() else 1.0)
+    misfit = np.minimum(MISFIT_M * solution.unexplained**2, FARTHEST_M)
+    return np.sqrt((wider * solution.sigma_m) ** 2 + misfit**2 + TAG_SIGMA_M**2)
+
+
+def _mixture_sigma(weight: Floats, away_m: Floats, spread_m: Floats) -> Floats:
+    """Return the bar whose 90 % interval holds 90 % of a mixture of normal errors, shape (i,).
+
+    A far solution of little weight does not widen it, as it would a standard deviation.
+
+    Parameters
+    ----------
+    weight : float64 array, shape (s,)
+    away_m, spread_m : float64 array, shape (s, i)
+        Mean and deviation of each solution's error.
+    """
+    low, high = np.zeros(away_m.shape[1]), np.full(away_m.shape[1], 1.0)
+    for _ in range(30):
+        middle = 0.5 * (low + high)
+        beyond = weight @ (ndtr((away_m - middle) / spread_m) + ndtr((-middle - away_m) / spread_m))
+        low, high = np.where(beyond > 0.1, middle, low), np.where(beyond > 0.1, high, middle)
+    return np.asarray(high / Z90, np.float64)
 
 
 def _starts(row: Row, depths: tuple[int, ...], rng: np.random.Generator) -> list[Start]:
@@ -227,6 +257,7 @@ def _alone(row: Row) -> ScatterFit:
     return ScatterFit(
         offset_m=offset,
         sigma_m=np.sqrt(spread + TAG_SIGMA_M**2),
+        common_m=np.zeros(len(offset)),
         height_m=np.zeros(len(offset)),
         unexplained=Joint(row, start, coupled=False).unexplained,
         gain=0.0,

@@ -291,9 +291,10 @@ class Work:
             places = refine_thermal(cleared, candidates, hypotheses, places, frames)
         if refined is not None:
             astray[refined.members] = 0.0
+        moved = np.zeros(len(places.tag))
         if "scatterers" not in localizer.without:
             before = places.sigma_m
-            places, said = refine_dense(observations, candidates, hypotheses, places, frames)
+            places, moved, said = refine_dense(observations, candidates, hypotheses, places, frames)
             astray[places.sigma_m != before] = 0.0
             notes += said
         places = dataclasses.replace(places, sigma_m=interval_sigma(places.sigma_m, astray))
@@ -302,6 +303,7 @@ class Work:
             self._pinned(places),
         )  # fmt: skip
         places, assumed = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local)), common
+        common = np.hypot(common, moved)
         if "crosscheck" not in localizer.without:
             found = cross_check(cleared, candidates, places, frames)
             places, common = widened(places, common, found)
