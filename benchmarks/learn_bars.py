@@ -1,10 +1,10 @@
 """The figures of ``localization.bars``, learnt on simulated libraries: ``python -m benchmarks.learn_bars``.
 
-Libraries are drawn at random: metal, coupling, scatter, noise, poses, antennas, passes and speed each from half to
-twice and more of what is usual. Their tags' errors teach two logistic regressions (scikit-learn) of the chance that a
-tag is at a wrong peak, by itself and with its shelf, and a power law of how far tags of a well fitted shelf are pulled.
-What is printed goes into ``localization/bars.py`` by hand; nothing measured, and none of the worlds of ``python -m
-benchmarks honesty``, has a part in it.
+Libraries are drawn at random: metal, coupling, scatter and noise from half to twice what is usual and each by itself
+more or less, other poses, antennas, passes and speeds. Their tags' errors teach two logistic regressions (scikit-learn)
+of the chance that a tag is at a wrong peak, by itself and with its shelf, and a power law of how far tags of a well
+fitted shelf are pulled. What is printed goes into ``localization/bars.py`` by hand; nothing measured, and none of the
+worlds of ``python -m benchmarks honesty``, has a part in it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.honesty_worlds import Kind, record_library
-from benchmarks.simulated import END_METAL, World
+from benchmarks.simulated import COUPLING, COUPLING_MOST, END_METAL, World
 from localization import work
 from localization.bars import LEAST_SHARE, PULL_SPREAD, Together, usual_of_shelf
 from localization.estimator import Localizer
@@ -41,6 +41,8 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 WORLDS: Final = 40
+#: By how much metal, coupling and the like are more or less trouble than a library's usual (log).
+PARTS_SPREAD: Final = 0.4
 FIRST_SEED: Final = 40_000
 #: A tag so far off its face's median is at a wrong peak.
 FAR_M: Final = 0.06
@@ -61,28 +63,27 @@ class Lesson:
 
 
 def random_kind(rng: np.random.Generator) -> Kind:
-    """Draw a kind of library."""
-    metal, coupling = np.exp(rng.uniform(np.log(0.1), np.log(2.2), 2)) * np.exp(rng.normal(0.0, 0.3))
-    passes = int(rng.choice([1, 2, 4, 8]))
+    """Draw a kind of library: half to twice the usual trouble, and each part of it more or less than that."""
+    trouble = float(np.exp(rng.uniform(np.log(0.4), np.log(2.2))))
+    metal, coupling, noise, centre, floor = (trouble * np.exp(rng.normal(0.0, PARTS_SPREAD, 5))).tolist()
     return Kind(
         world=World(
-            trouble=1.0,
+            trouble=trouble,
             antennas=int(rng.choice([2, 3, 4])),
-            passes=passes,
+            passes=int(rng.choice([1, 2, 4, 6])),
             speed_mps=float(rng.choice([0.1, 0.2, 0.3])),
-            drift_m=float(rng.uniform(0.0, 0.03)),
-            latency_s=float(rng.uniform(-0.2, 0.2)),
+            drift_m=float(rng.uniform(0.0, 0.02)),
+            latency_s=float(rng.uniform(-0.1, 0.1)),
         ),
         radio={
             "end_scatterer": (metal * END_METAL[0], metal * END_METAL[1]),
-            "weak_scatterer": (0.0, float(rng.uniform(0.01, 0.12))),
-            "coupling": coupling * 0.5,
-            "coupling_most": min(coupling * 0.16, 0.45),
-            "phase_centre_sd_m": float(rng.uniform(0.002, 0.012)),
-            "floor_reflection": float(rng.uniform(0.0, 0.2)),
-            "noise_scale": float(np.exp(rng.uniform(np.log(0.5), np.log(5.0)))),
-            "am_pm_rad_per_db": float(rng.uniform(0.0, 0.08)),
-            "pi_flips": bool(rng.random() < 0.25),
+            "weak_scatterer": (0.0, metal * float(rng.uniform(0.01, 0.1))),
+            "coupling": coupling * COUPLING,
+            "coupling_most": min(coupling * COUPLING_MOST, 0.45),
+            "phase_centre_sd_m": centre * 0.006,
+            "floor_reflection": floor * 0.08,
+            "noise_scale": noise,
+            "pi_flips": bool(rng.random() < 0.2),
         },
         layout=LayoutSettings(bay_m=float(rng.choice([0.8, 0.9, 1.0, 1.2]))),
         stated=None if rng.random() < 0.3 else float(np.exp(rng.normal(0.0, 0.4))),

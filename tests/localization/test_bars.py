@@ -1,0 +1,117 @@
+"""Bars of tags placed together: as wide as steps between found places say, and as peaks and residuals warn."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from benchmarks.honesty import bars
+from benchmarks.honesty_worlds import Kind, record_library
+from benchmarks.simulated import World
+from localization import localize
+from localization.bars import (
+    Together,
+    astray_alone,
+    astray_together,
+    interval_sigma,
+    pull_factor,
+    together_sigma,
+)
+from localization.evaluate import evaluate
+from recording import read_recording
+from stacks.plan import read_plan
+
+
+def library(error_m, *, boards=20, seed=1, left_rad=0.15, ahead=80.0):
+    """Books of 0.8 to 5 cm on boards of 0.8 m, found with an error of their own that no residual tells."""
+    rng = np.random.default_rng(seed)
+    shelf, true = [], []
+    for board in range(boards):
+        middle = np.cumsum(np.clip(np.exp(rng.normal(np.log(0.023), 0.35, 60)), 0.008, 0.05))
+        middle = middle[middle < 0.8]
+        shelf += [board] * len(middle)
+        true += middle.tolist()
+    n = len(true)
+    error = error_m * rng.standard_normal(n)
+    told = Together(
+        shelf=np.array(shelf),
+        offset_m=np.array(true) + error,
+        variance=np.full(n, 0.001**2),
+        left_rad=np.full(n, left_rad),
+        alone_m=np.full(n, 0.012),
+        cells=np.full(n, 22.0),
+        wavenumber=np.full(n, 38.6),
+        ahead=np.full(n, ahead),
+    )
+    return told, error
+
+
+@pytest.mark.parametrize("error_m", [0.004, 0.008, 0.014])
+def test_steps_nearer_than_books_are_thick_tell_how_far_tags_err(error_m):
+    """The same residuals throughout: only where the tags were found differs."""
+    told, error = library(error_m)
+    sigma, _ = together_sigma(told, 0.003)
+    assert 0.84 <= np.mean(np.abs(error) <= 1.645 * sigma) <= 0.97
+    assert sigma.mean() == pytest.approx(error_m, rel=0.35)
+
+
+def test_few_books_leave_what_residuals_let_suppose():
+    told, _ = library(0.004, boards=1)
+    few = told.offset_m[:8]
+    assert 0.9 < pull_factor(np.zeros(8, np.int64), few, np.full(8, 1e-6), np.full(8, 0.01)) < 1.3
+
+
+def test_second_peaks_close_behind_and_large_residuals_are_chances_of_a_wrong_one():
+    sound, _ = library(0.01)
+    doubtful, _ = library(0.01, left_rad=0.6, ahead=6.0)
+    assert astray_together(sound).max() < 0.03
+    assert astray_together(doubtful).min() > 0.5
+    wide, _ = together_sigma(doubtful, 0.003)
+    assert wide.min() > 0.1
+    one = dataclasses.replace(sound, ahead=np.where(np.arange(len(sound)) == 7, 1.0, sound.ahead))
+    chance = astray_together(one)
+    assert chance[7] > 5 * chance[8]
+
+
+def test_tags_alone_are_doubted_where_their_run_leaves_much_of_the_phases():
+    share = np.full(100, 0.999)
+    low, high = (float(astray_alone(np.full(100, rad), share).mean()) for rad in (0.25, 0.9))
+    assert low < 0.02 and high > 0.4
+    assert astray_alone(np.full(5, np.nan), share[:5]).tolist() == [0.0] * 5
+    second = astray_alone(np.full(100, 0.5), np.where(np.arange(100) == 3, 0.4, share))
+    assert second[3] > 1.5 * second[4]
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.05, 0.2, 0.7])
+def test_an_interval_holds_ninety_per_cent_of_what_may_be_astray(chance):
+    rng = np.random.default_rng(2)
+    n = 100_000
+    core = np.full(n, 0.01)
+    error = np.where(rng.random(n) < chance, 0.24, core) * rng.standard_normal(n)
+    sigma = interval_sigma(core, np.full(n, chance))
+    assert np.mean(np.abs(error) <= 1.645 * sigma) == pytest.approx(0.9, abs=0.005)
+    assert (sigma >= core - 1e-9).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "held", "most"),
+    [
+        (Kind(World(trouble=0.5)), (0.82, 0.98), 3.0),
+        (Kind(World(antennas=4)), (0.82, 0.98), 3.0),
+        (Kind(World(speed_mps=0.3)), (0.82, 0.98), 3.0),
+        (Kind(radio={"phase_centre_sd_m": 0.011}), (0.80, 0.98), 3.0),
+    ],
+)
+def test_intervals_hold_and_are_of_the_errors_size_on_other_worlds(kind, held, most, tmp_path):
+    """A normal error's mean is 0.8 of its deviation: bars of 1.25 mean errors are right, of four absurd."""
+    path = record_library(kind, 777, tmp_path)
+    recording, plan = read_recording(path), read_plan(path / "plan.json")
+    found = localize(dataclasses.replace(recording, truth=None), plan)
+    tags = evaluate(found.positions, recording.truth, plan).tags
+    local = bars(tags.local_error_m, tags.sigma_local_m)
+    along = bars(tags.error_m, tags.sigma_along_m)
+    assert held[0] <= local.inside[-1] <= held[1]
+    assert local.mean_bar_cm < most * local.mean_error_cm
+    # What all tags share comes once a run.
+    assert along.inside[-1] >= 0.75
+    assert along.mean_bar_cm < 6.0 * along.mean_error_cm
