@@ -7,8 +7,8 @@ own shelves correct it.
 
 A fit that took a wrong peak, or scatterers that were fitted to tags at wrong places, are seldom seen tag by tag but
 well over a run or a shelf: residuals are large throughout, and second peaks lie close behind. Chances by these are
-logistic regressions, learnt on simulated libraries of many kinds (``python -m benchmarks.learn_bars`` makes the figures
-below; nothing measured had a part in them).
+logistic and isotonic regressions, learnt on simulated libraries of many kinds (``python -m benchmarks.learn_bars``);
+nothing measured had a part in them.
 """
 
 from __future__ import annotations
@@ -26,17 +26,19 @@ Ints = npt.NDArray[np.int64]
 
 #: Half width of a 90 % interval, in standard deviations.
 Z90 = 1.645
-#: Chance that a tag placed by itself is astray: constant, log of its run's usual residual (rad, for the freedom that
+#: Chance that a tag placed by itself is astray: constant, log of its run's usual residual (cm, for the freedom that
 #: fits took), log of its other peaks' share of the likelihood.
-ALONE = (2.95, 6.58, 0.254)
-#: The same of a tag placed with its shelf: log of the shelf's usual lead over second peaks (log-likelihood), log of its
-#: usual residual, log of the tag's own lead.
-TOGETHER = (4.67, -0.67, 2.69, -0.59)
+ALONE = (-3.31, 6.58, 0.254)
+#: A score of the same for a tag placed with its shelf: constant, log of the shelf's usual lead over second peaks
+#: (log-likelihood), log of its usual residual (cm), log of the tag's own lead; and what chance a score is (isotonic).
+TOGETHER = (2.62, -0.76, 2.68, -0.60)
+SCORES = (-6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
+CHANCES = (0.002, 0.008, 0.017, 0.035, 0.30, 0.57, 0.75, 0.85)
 #: How far one that is astray is off (standard deviation), and what a share of the likelihood is at least.
 ASTRAY_M, LEAST_SHARE = 0.24, 1e-4
 #: What pulls a tag placed with its shelf, cm, as a power law of what its shelf and its run's single fits have left of
 #: their phases, cm: constant (log), powers; and how far that is wrong from run to run (log).
-PULL, PULL_SPREAD = (0.62, 0.42, 0.29), 0.35
+PULL, PULL_SPREAD = (0.62, 0.42, 0.29), 0.45
 #: Factors on it that are tried, and shares of pairs whose places say nothing of one another, with what is supposed of
 #: these (log).
 FACTORS: Floats = np.exp(np.linspace(np.log(0.2), np.log(5.0), 41))
@@ -102,32 +104,34 @@ def supposed_pull(tags: Together) -> Floats:
     usual = usual_of_shelf(tags.left_rad / tags.wavenumber, tags.shelf)
     run = float(np.median(tags.alone_m)) if len(tags) else 1.0
     constant, by_shelf, by_run = PULL
-    return 0.01 * np.exp(constant + by_shelf * np.log(_cm(usual)) + by_run * np.log(_cm(np.array(run))))
+    return 0.01 * np.exp(constant + by_shelf * np.log(in_cm(usual)) + by_run * np.log(in_cm(np.array(run))))
 
 
 def astray_together(tags: Together) -> Floats:
     """Return the chance of each tag that it, or its whole shelf, is at a wrong peak, shape (i,)."""
     constant, by_shelf, by_left, by_own = TOGETHER
-    lead, left = usual_of_shelf(tags.ahead, tags.shelf), usual_of_shelf(tags.left_rad, tags.shelf)
-    score = constant + by_shelf * np.log(np.maximum(lead, 0.1)) + by_left * np.log(np.maximum(left, 1e-3))
-    return expit(score + by_own * np.log(np.maximum(tags.ahead, 0.1)))
+    lead = usual_of_shelf(tags.ahead, tags.shelf)
+    left = usual_of_shelf(tags.left_rad / tags.wavenumber, tags.shelf)
+    score = constant + by_shelf * np.log(np.maximum(lead, 0.1)) + by_left * np.log(in_cm(left))
+    score += by_own * np.log(np.maximum(tags.ahead, 0.1))
+    return np.asarray(np.interp(score, SCORES, CHANCES), np.float64)
 
 
-def astray_alone(left_rad: Floats, peak_share: Floats) -> Floats:
+def astray_alone(left_m: Floats, peak_share: Floats) -> Floats:
     """Return the chance of tags placed each by itself to be at a wrong peak, shape (p,).
 
     Parameters
     ----------
-    left_rad : float64 array, shape (p,)
-        Residual scale for the freedom that the fit took; NaN: not placed by phases.
+    left_m : float64 array, shape (p,)
+        Residual for the freedom that the fit took; NaN: not placed by phases.
     peak_share : float64 array, shape (p,)
     """
-    told = np.isfinite(left_rad)
+    told = np.isfinite(left_m)
     if not told.any():
-        return np.zeros(len(left_rad))
+        return np.zeros(len(left_m))
     constant, by_run, by_peak = ALONE
-    run = max(float(np.median(left_rad[told])), 1e-3)
-    score = constant + by_run * np.log(run) + by_peak * np.log(np.maximum(1.0 - peak_share, LEAST_SHARE))
+    run = float(np.log(in_cm(np.median(left_m[told], keepdims=True)))[0])
+    score = constant + by_run * run + by_peak * np.log(np.maximum(1.0 - peak_share, LEAST_SHARE))
     return np.where(told, expit(score), 0.0)
 
 
@@ -179,7 +183,8 @@ def pull_factor(shelf: Ints, offset_m: Floats, own: Floats, pull_m: Floats) -> f
     return float(np.sqrt((chance * FACTORS**2).sum() / chance.sum()))
 
 
-def _cm(value: Floats) -> Floats:
+def in_cm(value: Floats) -> Floats:
+    """Return lengths in centimetres, none so short that its logarithm rules."""
     return np.maximum(100.0 * value, 0.02)
 
 

@@ -327,14 +327,23 @@ def local_sigma(fits: Fits, wavenumber: Floats) -> Floats:
     return np.minimum(np.sqrt(own + rival + poor), SIGMA_MOST_M)
 
 
-def strays(places: Places, fits: Fits) -> Floats:
+def strays(observations: Observations, candidates: Candidates, places: Places, fits: Fits) -> Floats:
     """Return the chance of each place to be at a wrong peak, by its run's residuals and its own peaks, shape (p,)."""
-    return astray_alone(left_alone(places), fits.peak_share[places.hypothesis])
+    left = left_alone(places, wavenumbers(observations, candidates, places))
+    return astray_alone(left, fits.peak_share[places.hypothesis])
 
 
-def left_alone(places: Places) -> Floats:
-    """Return each place's residual scale for the freedom that its fit took, shape (p,); NaN: not placed by phases."""
+def wavenumbers(observations: Observations, candidates: Candidates, places: Places) -> Floats:
+    """Return the largest wavenumber of each place's readings, doubled phases doubled, rad/m, shape (p,)."""
+    if len(places.tag) == 0:
+        return np.zeros(0)
+    every = np.maximum.reduceat(observations.wavenumber[candidates.observation], candidates.start[:-1])
+    return every[places.candidate]
+
+
+def left_alone(places: Places, wavenumber: Floats) -> Floats:
+    """Return each place's residual, m, for the freedom that its fit took, shape (p,); NaN: not placed by phases."""
     # An offset, a depth, a height and the groups' phases were fitted to those cells.
     free = np.maximum(places.cells - TAKEN_CELLS, 0.25 * places.cells)
-    left = places.scale_rad * np.sqrt(places.cells / np.maximum(free, 1e-9))
+    left = places.scale_rad * np.sqrt(places.cells / np.maximum(free, 1e-9)) / np.maximum(wavenumber, 1e-9)
     return np.where(places.cells >= FEW_CELLS, left, np.nan)

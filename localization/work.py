@@ -270,6 +270,7 @@ class Work:
         cleared, shelved, groups = observations, None, ()
         places = single = place_by_rssi(observations, candidates, places, frames)
         astray, refined = strays(places, fits), None
+        astray, refined = strays(observations, candidates, places, fits), None
         if "shelves" not in localizer.without:
             shelved = Block.of(*alike, hypotheses, fits, frames, weigh(*alike), self.mounts)
             refined = refine_shelves(shelved, scores, places, FastShelfFit)

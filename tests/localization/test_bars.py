@@ -75,10 +75,10 @@ def test_second_peaks_close_behind_and_large_residuals_are_chances_of_a_wrong_on
 
 def test_tags_alone_are_doubted_where_their_run_leaves_much_of_the_phases():
     share = np.full(100, 0.999)
-    low, high = (float(astray_alone(np.full(100, rad), share).mean()) for rad in (0.25, 0.9))
+    low, high = (float(astray_alone(np.full(100, left), share).mean()) for left in (0.007, 0.023))
     assert low < 0.02 and high > 0.4
     assert astray_alone(np.full(5, np.nan), share[:5]).tolist() == [0.0] * 5
-    second = astray_alone(np.full(100, 0.5), np.where(np.arange(100) == 3, 0.4, share))
+    second = astray_alone(np.full(100, 0.013), np.where(np.arange(100) == 3, 0.4, share))
     assert second[3] > 1.5 * second[4]
 
 
