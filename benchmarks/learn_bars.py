@@ -212,12 +212,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tell(lessons: Sequence[Lesson]) -> None:
     pull, spread = learn_pull(lessons)
-    for name, values in (
-        ("ALONE", learn_alone(lessons)),
-        ("TOGETHER", learn_together(lessons)),
-        ("PULL", pull),
-    ):
-        print(f"{name} = ({', '.join(f'{v:.3f}' for v in values)})")
+    together, chances = learn_together(lessons)
+    figures = {"ALONE": learn_alone(lessons), "TOGETHER": together, "CHANCES": chances, "PULL": pull}
+    for name, values in figures.items():
+        print(f"{name} = ({', '.join(f'{value:.3f}' for value in values)})")
     print(f"spread of PULL: {spread:.2f} (supposed: {PULL_SPREAD})", flush=True)
 
 
