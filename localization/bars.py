@@ -38,7 +38,9 @@ CHANCES = (0.002, 0.008, 0.017, 0.035, 0.30, 0.57, 0.75, 0.85)
 ASTRAY_M, LEAST_SHARE = 0.24, 1e-4
 #: What pulls a tag placed with its shelf, cm, as a power law of what its shelf and its run's single fits have left of
 #: their phases, cm: constant (log), powers; and how far that is wrong from run to run (log).
-PULL, PULL_SPREAD = (0.62, 0.42, 0.29), 0.45
+PULL, PULL_SPREAD = (0.52, 0.42, 0.29), 0.45
+#: Steps tell what neighbours err by against one another; with what they share, tags err by so much more.
+SHARED = 1.25
 #: Factors on it that are tried, and shares of pairs whose places say nothing of one another, with what is supposed of
 #: these (log).
 FACTORS: Floats = np.exp(np.linspace(np.log(0.2), np.log(5.0), 41))
@@ -96,7 +98,7 @@ def together_sigma(tags: Together, floor_m: float) -> tuple[Floats, Floats]:
     pull = supposed_pull(tags)
     told = np.array([np.median(part) for part in _parts(astray, tags.shelf)])[tags.shelf] < LEAST_SURE
     factor = pull_factor(tags.shelf[told], tags.offset_m[told], own[told], pull[told])
-    return interval_sigma(np.sqrt(own + (factor * pull) ** 2), astray), astray
+    return interval_sigma(np.sqrt(own + (SHARED * factor * pull) ** 2), astray), astray
 
 
 def supposed_pull(tags: Together) -> Floats:
