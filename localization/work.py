@@ -269,7 +269,6 @@ class Work:
         notes: list[str] = []
         cleared, shelved, groups = observations, None, ()
         places = single = place_by_rssi(observations, candidates, places, frames)
-        astray, refined = strays(places, fits), None
         astray, refined = strays(observations, candidates, places, fits), None
         if "shelves" not in localizer.without:
             shelved = Block.of(*alike, hypotheses, fits, frames, weigh(*alike), self.mounts)
@@ -283,6 +282,7 @@ class Work:
             if notes:
                 places = single = place_by_rssi(observations, candidates, judged, frames)
                 cleared, groups = observations, ()
+                astray[:] = 0.0
         if "differences" not in localizer.without:
             places = place_by_differences(cleared, candidates, places, weight)
             if any(group.believed for group in groups):
