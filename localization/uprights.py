@@ -134,13 +134,17 @@ def pin(block: Block, groups: tuple[ShelfGroup, ...], prior_sigma_m: Floats) -> 
 
 
 def words_of(block: Block | None, groups: tuple[ShelfGroup, ...]) -> LabelFits:
-    """Return a block's believed shelves as references: where the middle of the uprights is seen, and where it is."""
+    """Return a block's believed shelves as references: where the middle of the uprights is seen, and where it is.
+
+    None are told where most metal seems to stand elsewhere than at the shelves' ends, or it is not clear where.
+    """
     rows: list[tuple[int, float, float]] = []
-    for group in groups if block is not None else ():
-        shift = _word(block, group, 0.0)[0] if block is not None and group.believed else np.nan
-        if np.isfinite(shift) and block is not None:
-            board = block.board(group.face, group.shelf)
-            rows.append((group.face, 0.5 * (board.from_m + board.to_m), shift))
+    believed = [group for group in groups if group.believed]
+    if block is not None and _coarse(block, believed) == 0.0:
+        for group in believed:
+            shift, board = _word(block, group, 0.0)[0], block.board(group.face, group.shelf)
+            if np.isfinite(shift):
+                rows.append((group.face, 0.5 * (board.from_m + board.to_m), shift))
     table = np.array(rows, np.float64).reshape(-1, 3)
     return LabelFits(
         epc=np.full(len(table), "", object), face=table[:, 0].astype(np.int64), offset_m=table[:, 1],

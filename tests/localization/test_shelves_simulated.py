@@ -74,7 +74,7 @@ def test_uprights_tell_the_late_clock(night, found):
     assert any("uprights" in note for note in found.localization_.notes)
 
 
-@pytest.mark.parametrize("late_s", [0.9, -0.9])
+@pytest.mark.parametrize("late_s", [0.9, -0.75])
 def test_uprights_tell_a_clock_off_by_more_than_they_are_near(night, late_s):
     recording, plan = night
     shift = round((late_s - LATE_S) * 1e9)
@@ -85,6 +85,14 @@ def test_uprights_tell_a_clock_off_by_more_than_they_are_near(night, late_s):
     # Of 18 cm and the antennas' own phase centres; uprights tell a run to half a centimetre to one.
     assert abs(np.median(error)) < 0.025
     assert late.pinned_ is not None and abs(late.pinned_.ahead_m) > 0.14
+
+
+def test_a_clock_too_far_off_to_be_told_makes_bars_wide(night):
+    recording, plan = night
+    readings = dataclasses.replace(recording.readings, t=recording.readings.t - round((LATE_S + 0.9) * 1e9))
+    positions = Localizer(plan).fit(dataclasses.replace(recording, readings=readings)).localization_.positions
+    error, _, right = errors(positions, recording)
+    assert (np.abs(error) < 1.645 * positions.sigma_along_m[right]).mean() >= 0.85
 
 
 def test_a_small_shift_narrows_bars_too(night):
