@@ -95,7 +95,7 @@ def fit_bays(
         placed.observations, placed.candidates, placed.hypotheses, placed.fits, ground.frames, placed.weight,
         ground.mounts,
     )  # fmt: skip
-    refined = refine_shelves(block, placed.scores, placed.places, kind)
+    refined = refine_shelves(block, placed.scores, placed.places, kind, choices=1)
     return dataclasses.replace(placed, places=refined.places), block, refined.groups
 
 

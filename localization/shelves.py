@@ -55,13 +55,15 @@ class Refined:
     told: Together | None = None
 
 
-def refine_shelves(block: Block, scores: Scores, places: Places, kind: type[ShelfFit] = ShelfFit) -> Refined:
+def refine_shelves(
+    block: Block, scores: Scores, places: Places, kind: type[ShelfFit] = ShelfFit, *, choices: int = CHOICES
+) -> Refined:
     """Fit every shelf with enough tags by a ``kind`` of fit, and place its tags anew where it is believed."""
     groups = group_shelves(block, places, kind=kind)
     believed = [group for group in groups if group.believed]
     if not believed:
         return Refined(places, block.observations, tuple(groups))
-    for _ in range(CHOICES):
+    for _ in range(choices):
         places, changed = choose_shelves(block, scores, places, believed)
         if not changed:
             break
