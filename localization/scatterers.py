@@ -7,7 +7,7 @@ the tag is
 
     g_i(a) = G e^{-jk|a - p_i|} / |a - p_i| + sum_s rho_s e^{-jk|p_i - q_s|} G e^{-jk|a - q_s|} / |a - q_s|
 
-and ``scatterer_model`` adds what tags hear of one another. ``rho_s`` and ``q_s`` are the scan's. Once known, a
+and ``scatterer_fields`` adds what tags hear of one another. ``rho_s`` and ``q_s`` are the scan's. Once known, a
 scatterer is no nuisance: its phase ranges the tag along the row.
 
 The posterior has many peaks. ``scatterer_pursuit`` gives several starts; the best are solved jointly, moved along the
