@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.faces import Frames
+from localization.hypotheses import face_levels, tag_height
 from localization.listening import Listening, ReadRate, expected_readings
 from localization.positions import Coverage
-from localization.profile import face_levels, tag_height
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.faces import Candidates, Frames, rows_of
+from localization.hypotheses import Hypotheses
 from localization.observations import Observations
 from localization.placing import Places
-from localization.profile import SLACK_M, Hypotheses
+from localization.profile import SLACK_M
 from localization.scatterers import FEWEST_TAGS as FEWEST_JOINT
 from localization.scatterers import Scan, ScatterFit, fit_scatterers
 

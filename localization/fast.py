@@ -16,26 +16,14 @@ import numpy.typing as npt
 
 from localization.cells import Rows, Track, gather_cells
 from localization.faces import Candidates, Frames
+from localization.hypotheses import Hypotheses, face_levels, make_hypotheses, tag_height
 from localization.kernels import profile_grid
 from localization.listening import Listening, ReadRate, expected_readings, learn_rate
+from localization.loudness import CENTRE_SIGMA_M, CENTRE_WRONG, power_centre
 from localization.observations import Mounts, Observations
 from localization.peaks import find_peaks
 from localization.placing import PHASE_SHARE, RSSI_SHARE, Places, RunLaw, Scores, place, place_by_rssi, score
-from localization.profile import (
-    CENTRE_SIGMA_M,
-    CENTRE_WRONG,
-    SLACK_M,
-    USUAL_CELLS,
-    USUAL_R2,
-    Fits,
-    Hypotheses,
-    face_levels,
-    make_hypotheses,
-    power_centre,
-    refine_all,
-    tag_height,
-    weigh,
-)
+from localization.profile import SLACK_M, USUAL_CELLS, USUAL_R2, Fits, refine_all, weigh
 from localization.strength import rssi_likelihood
 
 Floats = npt.NDArray[np.float64]

@@ -20,7 +20,7 @@ from scipy.special import expit
 from localization.faces import Frames
 from localization.hf_kernels import hf_expected
 from localization.hf_rounds import MARGIN_M, STEP_M, Asked
-from localization.profile import face_levels, tag_height
+from localization.hypotheses import face_levels, tag_height
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

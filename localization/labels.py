@@ -18,10 +18,11 @@ import numpy.typing as npt
 
 from localization.calibration import Calibration
 from localization.faces import Frames, find_candidates
+from localization.hypotheses import Hypotheses
 from localization.observations import Observations
 from localization.placing import local_sigma
 from localization.positions import Positions
-from localization.profile import STEP_M, Fits, Hypotheses, image, refine_all, weigh
+from localization.profile import STEP_M, Fits, image, refine_all, weigh
 from localization.signal_model import CORRELATION_M
 from recording import Readings, Truth
 from stacks.plan import Plan, Shelf

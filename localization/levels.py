@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.faces import Candidates, Frames, rows_of
+from localization.hypotheses import Hypotheses
 from localization.level_kernels import exposures, link_likelihoods
 from localization.listening import BINS, Listening, fit_rate
 from localization.observations import Mounts, Observations
-from localization.profile import Fits, Hypotheses
+from localization.profile import Fits
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

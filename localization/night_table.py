@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from localization.hypotheses import tag_height
 from localization.positions import Coverage, Positions
-from localization.profile import tag_height
 from recording import RunInfo
 from stacks.plan import Plan
 

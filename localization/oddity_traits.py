@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from localization.differences import find_differences
 from localization.faces import Candidates, Frames, rows_of
+from localization.hypotheses import Hypotheses
 from localization.observations import Observations
 from localization.oddity_kernels import free_fit
 from localization.placing import FEW_CELLS, Places
-from localization.profile import Hypotheses, weigh
+from localization.profile import weigh
 from localization.signal_model import CORRELATION_M, FADING_DB
 
 Floats = npt.NDArray[np.float64]

@@ -12,14 +12,11 @@ import numpy.typing as npt
 from localization.bars import astray_alone
 from localization.choice import HAND_M, Boards, choose
 from localization.faces import Candidates, Frames, rows_of
+from localization.hypotheses import ONE_HEIGHT_M, Hypotheses
 from localization.levels import LinkLaw, learn_link, link_likelihood
 from localization.listening import Listening, ReadRate, learn_rate
 from localization.observations import Mounts, Observations
-from localization.profile import (
-    ONE_HEIGHT_M,
-    Fits,
-    Hypotheses,
-)
+from localization.profile import Fits
 from localization.sides import face_scores, families_of, strength_scores
 from localization.strength import TAG_DB, learn_pattern, rssi_likelihood
 

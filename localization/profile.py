@@ -14,11 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from localization.faces import UNKNOWN_DEPTH_M, Candidates, Frames
+from localization.faces import Candidates, Frames
 from localization.footprint import STEP_M as FOOTPRINT_STEP_M
 from localization.footprint import footprint
+from localization.hypotheses import Hypotheses
 from localization.kernels import SETTLED_M, profile_grid, refine
 from localization.listening import Listening, ReadRate
+from localization.loudness import CENTRE_SIGMA_M, CENTRE_WRONG, PER_DB, power_centre
 from localization.observations import Mounts, Observations
 from localization.peaks import find_peaks
 from localization.signal_model import DOUBLED_FACTOR, MULTIPATH_RAD
@@ -26,26 +28,12 @@ from localization.signal_model import DOUBLED_FACTOR, MULTIPATH_RAD
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-#: Natural logarithm of a power per dB.
-PER_DB = 0.1 * math.log(10.0)
 #: Grid of offsets: a sixth of the narrowest main lobe (lambda/16 where phases are doubled).
 STEP_M = 0.01
 #: How far beyond a face's ends a tag may be placed: what surveys and odometry disagree by.
 SLACK_M = 0.10
-#: Spread of a tag's depth about the plan's.
-DEPTH_SIGMA_M = 0.025
-#: on open racks, whose tags stand less in line,
-OPEN_DEPTH_SIGMA_M = 0.04
-#: and on those heard by several antenna heights, whose phases tell it; the depths tried there.
-FREE_DEPTH_SIGMA_M, FREE_DEPTHS_M = 0.06, (-0.12, 0.0, 0.12)
 #: Few cells agree somewhere by chance: this many more, as coherent as in filled shelves, temper what a tag's own say.
 USUAL_CELLS, USUAL_R2 = 10.0, 0.4
-#: Antennas whose heights differ by less than this do not tell heights apart.
-ONE_HEIGHT_M = 0.15
-#: Without shelves in the plan: how far beyond the lowest and highest antenna tags still are.
-BEYOND_ANTENNAS_M = 0.15
-#: A book's tag sits in its lower half.
-TAG_HEIGHT_M, TAG_HEIGHT_SIGMA_M = 0.12, 0.05
 #: Phases are believed within this way of where the tag was heard best: beyond the antenna's main lobe, what comes by
 #: reflection is as strong.
 LOBE_M, LOBE_ORDER = 1.0, 4
@@ -53,31 +41,6 @@ LOBE_M, LOBE_ORDER = 1.0, 4
 FOOTPRINT_SHARE = 0.5
 #: Log-chance that it says nothing of the tag's offset: reflections, a reader that other tags kept busy.
 FOOTPRINT_WRONG = -3.0
-#: A tag stands near the centroid of received power; the log-chance that it does not.
-CENTRE_SIGMA_M, CENTRE_WRONG = 0.18, -8.0
-
-
-@dataclass(frozen=True, slots=True)
-class Hypotheses:
-    """Depth shifts and heights each candidate is tried at; ``y`` in all.
-
-    Attributes
-    ----------
-    start : int64 array, shape (candidates + 1,)
-    depth_m, height_m : float64 array, shape (y,)
-    height_sigma_m, depth_sigma_m : float64 array, shape (y,)
-    log_prior : float64 array, shape (y,)
-    level : int64 array, shape (y,)
-        Level of the face; 0 where it has no shelves.
-    """
-
-    start: Ints
-    depth_m: Floats
-    height_m: Floats
-    depth_sigma_m: Floats
-    height_sigma_m: Floats
-    log_prior: Floats
-    level: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,89 +63,6 @@ class Fits:
     other_m: Floats
     #: Log-likelihood of when and by which antenna the tag was read, at the fit's peak.
     read_likelihood: Floats
-
-
-def face_levels(frames: Frames, face: int) -> list[tuple[int, float, float]]:
-    """Return (level, board height, clear height) of a face's levels, lowest first."""
-    known = frames.faces[face]
-    if known is None:
-        return []
-    levels: dict[int, list[tuple[float, float]]] = {}
-    for shelf in known.shelves:
-        levels.setdefault(shelf.level, []).append((shelf.board_z_m, shelf.clear_m))
-    return [
-        (level, float(np.median([b for b, _ in found])), float(np.median([c for _, c in found])))
-        for level, found in sorted(levels.items())
-    ]
-
-
-def tag_height(board_z_m: float, clear_m: float) -> float:
-    """Return where over a board tags are expected."""
-    return board_z_m + min(TAG_HEIGHT_M, 0.4 * clear_m)
-
-
-def make_hypotheses(candidates: Candidates, frames: Frames) -> Hypotheses:
-    """Choose the heights (and depths) to try for each candidate."""
-    if len(candidates.tag) == 0:
-        none = np.zeros(0)
-        return Hypotheses(np.zeros(1, np.int64), none, none, none, none, none, np.zeros(0, np.int64))
-    begin = candidates.start[:-1]
-    low = np.round(np.minimum.reduceat(candidates.z, begin), 1)
-    high = np.round(np.maximum.reduceat(candidates.z, begin), 1)
-    for c in np.flatnonzero(high - low < ONE_HEIGHT_M):
-        low[c] = high[c] = np.median(candidates.z[candidates.start[c] : candidates.start[c + 1]])
-    kinds, kind = np.unique(np.stack([candidates.face, low, high]), axis=1, return_inverse=True)
-    made = [_hypotheses_of(frames, int(face), float(a), float(b)) for face, a, b in kinds.T]
-    size = np.array([len(row[0]) for row in made])
-    first = np.cumsum(size) - size
-    counts = size[kind]
-    at = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts - first[kind], counts)
-    columns = [np.concatenate([row[i] for row in made])[at] for i in range(6)]
-    return Hypotheses(
-        start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        depth_m=columns[0],
-        height_m=columns[1],
-        depth_sigma_m=columns[2],
-        height_sigma_m=columns[3],
-        log_prior=columns[4],
-        level=columns[5].astype(np.int64),
-    )
-
-
-def _hypotheses_of(frames: Frames, face: int, low: float, high: float) -> tuple[Floats, ...]:
-    levels = face_levels(frames, face)
-    if levels:
-        heights = np.array([tag_height(board, clear) for _, board, clear in levels])
-        n = len(levels)
-        number = np.array([level for level, _, _ in levels], np.float64)
-        return (
-            np.zeros(n), heights, np.full(n, DEPTH_SIGMA_M), np.full(n, TAG_HEIGHT_SIGMA_M), np.zeros(n), number,
-        )  # fmt: skip
-    if high > low:
-        # Antennas are mounted over the heights where tags are.
-        heights = np.arange(max(low - 0.4, 0.05), high + 0.45, 0.15)
-        beyond = np.maximum(np.maximum(low - heights, heights - high), 0.0)
-        prior, spread = -0.5 * (beyond / BEYOND_ANTENNAS_M) ** 2, 0.08
-    else:
-        # One height of antennas says nothing of above or below: tags are near the height the antenna was put at.
-        heights = low + np.array([0.0, 0.1, 0.2, 0.3])
-        prior, spread = -0.5 * ((heights - low) / BEYOND_ANTENNAS_M) ** 2, 0.05
-    depths, depth_prior, depth_sigma = np.zeros(1), np.zeros(1), OPEN_DEPTH_SIGMA_M
-    if frames.ids[face] is None:
-        depths, depth_sigma = np.arange(UNKNOWN_DEPTH_M[0], UNKNOWN_DEPTH_M[1], 0.08), 0.08
-        depth_prior = np.zeros(len(depths))
-    elif high > low and not frames.registered(face):
-        depths, depth_sigma = np.array(FREE_DEPTHS_M), 0.05
-        depth_prior = -0.5 * (depths / FREE_DEPTH_SIGMA_M) ** 2
-    n = len(heights) * len(depths)
-    return (
-        np.tile(depths, len(heights)),
-        np.repeat(heights, len(depths)),
-        np.full(n, depth_sigma),
-        np.full(n, spread),
-        np.repeat(prior, len(depths)) + np.tile(depth_prior, len(heights)),
-        np.zeros(n),
-    )
 
 
 def weigh(observations: Observations, candidates: Candidates) -> Floats:
@@ -346,48 +226,6 @@ def refine_all(
         settled_m,
     )  # fmt: skip
     return result
-
-
-def received_amplitude(observations: Observations, candidates: Candidates) -> Floats:
-    """Return each candidate's received amplitude, summed over equal stretches of track, shape (c,)."""
-    amplitude = np.exp(observations.rssi_dbm[candidates.observation] * (0.5 * PER_DB)) / candidates.density
-    return np.add.reduceat(amplitude, candidates.start[:-1]) if len(candidates.tag) else np.zeros(0)
-
-
-def loudest_db(observations: Observations, candidates: Candidates, few: int = 3) -> Floats:
-    """Return the mean RSSI of each candidate's few loudest track cells, dBm, shape (c,)."""
-    count = len(candidates.tag)
-    owner = np.repeat(np.arange(count), np.diff(candidates.start))
-    rssi = observations.rssi_dbm[candidates.observation]
-    begins = np.flatnonzero(
-        np.append(
-            True, (np.diff(owner) != 0) | (np.diff(candidates.group) != 0) | (np.diff(candidates.cell) != 0)
-        )
-    )
-    if count == 0:
-        return np.zeros(0)
-    top, of = np.maximum.reduceat(rssi, begins), owner[begins]
-    order = np.lexsort((-top, of))
-    first = np.searchsorted(of, np.arange(count))
-    kept = order[np.arange(len(order)) - first[of[order]] < few]
-    return np.bincount(of[kept], top[kept], count) / np.bincount(of[kept], minlength=count)
-
-
-def power_centre(observations: Observations, candidates: Candidates) -> Floats:
-    """Return where along the face each candidate was heard best, shape (c,): the centroid of received power.
-
-    Every stretch of track counts by its power, not by how often the tag was read there, and at the spot the antenna
-    looks at.
-    """
-    rssi = observations.rssi_dbm[candidates.observation]
-    begin = candidates.start[:-1]
-    if len(begin) == 0:
-        return np.zeros(0)
-    top = np.repeat(np.maximum.reduceat(rssi, begin), np.diff(candidates.start))
-    power = np.exp((rssi - top) * PER_DB) / candidates.density
-    ahead = np.clip(candidates.look[:, 0] / np.maximum(-candidates.look[:, 1], 0.3), -2.0, 2.0)
-    spot = candidates.u + np.maximum(candidates.h, 0.1) * ahead
-    return np.add.reduceat(power * spot, begin) / np.add.reduceat(power, begin)
 
 
 def _window(candidates: Candidates, frames: Frames) -> tuple[Floats, Floats]:

@@ -19,18 +19,10 @@ import numpy.typing as npt
 from scipy.special import logsumexp
 
 from localization.faces import Candidates, Frames, find_candidates, rows_of
+from localization.hypotheses import DEPTH_SIGMA_M, ONE_HEIGHT_M, Hypotheses, make_hypotheses
+from localization.loudness import received_amplitude
 from localization.observations import Mounts, Observations
-from localization.profile import (
-    DEPTH_SIGMA_M,
-    ONE_HEIGHT_M,
-    STEP_M,
-    Hypotheses,
-    image,
-    make_hypotheses,
-    received_amplitude,
-    refine_all,
-    weigh,
-)
+from localization.profile import STEP_M, image, refine_all, weigh
 from localization.registration_solve import State, moved, solve
 from localization.signal_model import CORRELATION_M
 from recording import Readings

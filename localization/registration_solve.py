@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.faces import Candidates
+from localization.hypotheses import DEPTH_SIGMA_M
 from localization.observations import Observations
-from localization.profile import DEPTH_SIGMA_M
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

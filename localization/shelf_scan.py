@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.faces import Candidates, Frames, rows_of
+from localization.hypotheses import Hypotheses, tag_height
+from localization.loudness import CENTRE_SIGMA_M, CENTRE_WRONG, power_centre
 from localization.observations import Mounts, Observations
-from localization.profile import CENTRE_SIGMA_M, CENTRE_WRONG, Fits, Hypotheses, power_centre, tag_height
+from localization.profile import Fits
 from stacks.plan import Shelf
 
 Floats = npt.NDArray[np.float64]

@@ -16,8 +16,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from localization.faces import Candidates, Frames
+from localization.loudness import CENTRE_SIGMA_M, CENTRE_WRONG, loudest_db, power_centre
 from localization.observations import Observations
-from localization.profile import CENTRE_SIGMA_M, CENTRE_WRONG, loudest_db, power_centre
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

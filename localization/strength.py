@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from localization.faces import Candidates, rows_of
 from localization.fast_math import arccos_single, log2_single
+from localization.hypotheses import Hypotheses
 from localization.observations import Mounts, Observations
-from localization.profile import Fits, Hypotheses
+from localization.profile import Fits
 from localization.signal_model import FADING_DB
 
 Floats = npt.NDArray[np.float64]

@@ -19,9 +19,11 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from localization.faces import Candidates, Frames, rows_of
+from localization.hypotheses import Hypotheses
+from localization.loudness import CENTRE_SIGMA_M, CENTRE_WRONG, power_centre
 from localization.observations import Observations
 from localization.placing import FEW_CELLS, TAG_FLOOR_M, Places
-from localization.profile import CENTRE_SIGMA_M, CENTRE_WRONG, STEP_M, Hypotheses, image, power_centre
+from localization.profile import STEP_M, image
 from localization.thermal_law import ThermalFit, ThermalLaw, ThermalRows, learn_law
 
 Floats = npt.NDArray[np.float64]

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from localization.faces import Candidates, rows_of
+from localization.hypotheses import Hypotheses
 from localization.observations import Observations
 from localization.placing import Places
-from localization.profile import Hypotheses
 from localization.signal_model import thermal_phase_rad
 from localization.thermal_kernels import fit_thermal
 

@@ -17,6 +17,7 @@ from localization.dense import refine_dense
 from localization.differences import place_by_differences
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
 from localization.fast_shelf_fit import FastShelfFit
+from localization.hypotheses import Hypotheses, make_hypotheses
 from localization.labels import label_shelves
 from localization.listening import Listening
 from localization.observations import Mounts, Observations, observe
@@ -26,7 +27,7 @@ from localization.output import (
 )
 from localization.passes import join_passes
 from localization.placing import Places, RunLaw, Scores, distances, place, place_by_rssi, score, strays
-from localization.profile import Fits, Hypotheses, Image, fit, image, make_hypotheses, weigh
+from localization.profile import Fits, Image, fit, image, weigh
 from localization.registration import Registration, register, sample_of, with_known
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
 from localization.shelf_depth import settle_depths

@@ -14,10 +14,11 @@ from localization.ambiguity import find_ambiguity
 from localization.calibration import Calibration
 from localization.delays import find_delays
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
+from localization.loudness import CENTRE_SIGMA_M, CENTRE_WRONG, power_centre
 from localization.observations import Mounts, Observations, driven_m, observe
 from localization.placing import FEW_CELLS
 from localization.positions import Positions
-from localization.profile import CENTRE_SIGMA_M, CENTRE_WRONG, SLACK_M, power_centre, weigh
+from localization.profile import SLACK_M, weigh
 from localization.registration import Registration, register, sample
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
 from localization.uprights import Pinned

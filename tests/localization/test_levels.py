@@ -7,9 +7,10 @@ from localization import Calibration, levels, levels_reference, localize
 from localization.ambiguity import find_ambiguity
 from localization.delays import find_delays
 from localization.faces import Frames, find_candidates
+from localization.hypotheses import make_hypotheses
 from localization.listening import Listening
 from localization.observations import Mounts, driven_m, observe, tag_blocks
-from localization.profile import Fits, make_hypotheses
+from localization.profile import Fits
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
 
 LEVEL_Z = {1: 0.22, 2: 0.62, 3: 1.02}
