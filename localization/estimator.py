@@ -182,10 +182,6 @@ class Localizer:
         notes: list[str] = []
         mounts = Mounts.of(recording.info, self.calibration, BEAMWIDTH_DEG)
         whole, recording = recording, without_hf(recording)
-        self.law_ = None
-        self.registration_ = None
-        self.pinned_ = None
-        self.label_fits_ = None
         latency_ns = round(self.calibration.latency_s * 1e9)
         usable = Usable(recording.info, recording.poses, mounts, latency_ns)
         source = InMemory(
@@ -222,10 +218,6 @@ class Localizer:
         if without_hf(recording) is not recording:
             raise StreamError(f"{stream.path}: HF antennas heard it; it must be read whole")
         mounts = Mounts.of(recording.info, self.calibration, BEAMWIDTH_DEG)
-        self.law_ = None
-        self.registration_ = None
-        self.pinned_ = None
-        self.label_fits_ = None
         usable = Usable(recording.info, recording.poses, mounts, round(self.calibration.latency_s * 1e9))
         with Spill(self._hearing(recording), stream.rows, self._middle_readings()) as source:
             done = 0
@@ -254,6 +246,10 @@ class Localizer:
         self, recording: Recording, source: Source, mounts: Mounts, usable: Usable, tell: Progress
     ) -> tuple[Positions, Coverage, list[str], list[Traits | None]]:
         """Estimate the places of all tags of a source; ``recording`` need not have readings."""
+        self.law_ = None
+        self.registration_ = None
+        self.pinned_ = None
+        self.label_fits_ = None
         if self.fast and self.plan is not None and self.plan.faces and len(recording.poses):
             return *self._fit_fast(self.plan, recording, source, mounts, usable, tell), []
         notes: list[str] = []
@@ -288,15 +284,17 @@ class Localizer:
 
         # The first block with anything to place teaches the run's laws to all others.
         while len(told) < len(blocks) and self.law_ is None:
-            part = work.settled_block(blocks[len(told)])
+            # Nothing else is done meanwhile: it gets all threads.
+            part = work.settled_block(blocks[len(told)], self.jobs)
             self.law_ = part.law
             for _ in range(PIN_ROUNDS):
-                if not work.pin(part):
+                starts = work.pin(part)
+                if starts is None:
                     break
                 # Seen where the plan has them, tags near a bay's end may belong to the next one; and laws learnt
                 # at places far off are learnt anew.
                 self.law_ = None if self.pinned_ is not None and self.pinned_.far else part.law
-                part = work.block(blocks[len(told)])
+                part = work.block(blocks[len(told)], starts=starts, jobs=self.jobs)
                 self.law_ = part.law
             keep(part)
         with ThreadPoolExecutor(max(1, self.jobs)) as pool:

@@ -35,9 +35,8 @@ Ints = npt.NDArray[np.int64]
 
 #: Readings fitted at once, in whole bays.
 BLOCK_READINGS = 100_000
-#: Uprights are looked for in bays with so many readings in all, evenly spread over the run. Before they are asked,
-#: faces may be off along themselves by at least this.
-PIN_READINGS, PIN_SIGMA_M = 100_000, 0.01
+#: Uprights are looked for in bays with so many readings in all, evenly spread over the run.
+PIN_READINGS = 100_000
 #: By which fits they are asked, one after the other while they say nothing or are far off: where tags' own places are
 #: no start, the metal at the ends is.
 PIN_KINDS: Final[tuple[type[ShelfFit], ...]] = (PursuedShelfFit, FastShelfFit, FastShelfFit)
@@ -125,7 +124,7 @@ def pin_run(
     some = [bays[n] for n in np.unique(np.linspace(0, len(bays) - 1, number).round().astype(np.int64))]
     sigma = np.full(len(ground.frames.ids), np.nan)
     for face in np.unique(found.face):
-        sigma[face] = max(float(np.median(found.assumed_m[found.face == face])), PIN_SIGMA_M)
+        sigma[face] = np.median(found.assumed_m[found.face == face])
     pinned: Pinned | None = None
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         for kind in PIN_KINDS:

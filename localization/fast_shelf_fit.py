@@ -22,28 +22,17 @@ from localization.fast_shelf_strengths import (
     strengthen_single,
 )
 from localization.shelf_fit import (
-    APART_M,
-    BEYOND_M,
     FINE_OFFSET_M,
-    FINE_REACH_M,
-    FINE_STEP_M,
     FIRST_ROUNDS,
     LEAST_GAIN,
-    MOST_SITES,
     MOST_STEP,
-    NEAR_SHARE,
     REACH_M,
     RIDGE,
     ROUNDS,
     SCALES_RAD,
-    SITE_DEPTHS_M,
-    SITE_STEP_M,
     STEP_M,
-    UPRIGHT_GAIN,
-    UPRIGHT_M,
     ShelfFit,
     Sites,
-    offsets_of,
 )
 from localization.shelf_scan import ShelfScan
 
@@ -74,26 +63,10 @@ class FastShelfFit(ShelfFit):
     """Fit of one shelf; parameters and attributes are those of ``ShelfFit``."""
 
     def __init__(self, scan: ShelfScan, offset_m: Floats, log_prior: Floats, slack_m: float) -> None:
-        self.scan, self.slack_m = scan, slack_m
-        self.offset_m = offset_m.astype(np.float64)
-        self.x = offsets_of(scan, slack_m)
-        self.log_prior = log_prior
-        self.sites = Sites.none()
-        self.field: Complex = np.zeros((len(scan.u), 0), np.complex128)
-        self.scale_rad = np.full(len(scan), 0.6)
-        self.owner = scan.owner
-        self.log_likelihood = np.zeros((len(scan), len(self.x)))
+        super().__init__(scan, offset_m, log_prior, slack_m)
         n = len(scan.u)
         cuts = np.flatnonzero(np.diff(scan.group)) + 1
         self._group_start = np.concatenate([[0], cuts, [n]]).astype(np.int64) if n else np.zeros(1, np.int64)
-        self.groups = len(self._group_start) - 1
-        low = float(scan.k.min()) if n else 0.0
-        step = np.round((scan.k - low) / BIN_PER_M).astype(np.int64)
-        known = np.flatnonzero(np.bincount(step)) if n else step
-        number = np.zeros(int(step.max(initial=0)) + 1, np.int64)
-        number[known] = np.arange(len(known))
-        self.channel = self._bins = number[step]
-        self.waves = low + BIN_PER_M * known
         self._four = scan.fold > 3.0
         self._direct: Pair | None = None
         self._sites: tuple[Floats, Pair | None] | None = None
@@ -103,6 +76,16 @@ class FastShelfFit(ShelfFit):
         self._turns = (scan.k / (2 * np.pi)).astype(np.float32)
         self._heard = np.cos(scan.phase).astype(np.float32), np.sin(scan.phase).astype(np.float32)
         self._weight = scan.weight.astype(np.float32)
+
+    def _waves(self) -> tuple[Floats, Ints]:
+        """Return the wavenumbers (one way) that are told apart, and each observation's."""
+        k = self.scan.k
+        low = float(k.min()) if len(k) else 0.0
+        step = np.round((k - low) / BIN_PER_M).astype(np.int64)
+        known = np.flatnonzero(np.bincount(step)) if len(k) else step
+        number = np.zeros(int(step.max(initial=0)) + 1, np.int64)
+        number[known] = np.arange(len(known))
+        return np.asarray(low + BIN_PER_M * known, np.float64), number[step]
 
     def some(self, tags: Ints) -> Self:
         """Return a fit of some of the tags, from where they are, that knows no scatterers."""
@@ -144,25 +127,14 @@ class FastShelfFit(ShelfFit):
         re, im = self._fields(place[:, 0], place[:, 1])
         return (re + 1j * im).astype(np.complex128)
 
-    def run(self) -> Self:
-        """Start from the metal at the ends, add scatterers while they explain anything, then settle them."""
-        if not len(self.sites):
-            self.begin()
-        while len(self.sites) < MOST_SITES and self._take(*self._grid(), LEAST_GAIN):
-            self.strengthen()
-            self._move(REACH_M)
-            self.strengthen()
-        self.settle()
-        self.search()
-        self.strengthen()
-        return self
+    def _add_anywhere(self) -> bool:
+        """Add the scatterer that explains most; tell whether any explains enough."""
+        return self._take(*self._kept_grid(), LEAST_GAIN)
 
-    def _grid(self) -> tuple[Floats, Pair | None]:
+    def _kept_grid(self) -> tuple[Floats, Pair | None]:
         """Return where scatterers are looked for, and the field there; None: too much to be kept."""
         if self._sites is None:
-            scan = self.scan
-            along = np.arange(scan.from_m - BEYOND_M, scan.to_m + BEYOND_M, SITE_STEP_M)
-            grid = np.array([(a, b, scan.height_m) for a in along for b in SITE_DEPTHS_M])
+            grid = self._grid()
             kept = len(self._u) * len(grid) <= MOST_KEPT
             self._sites = grid, self._fields(grid[:, 0], grid[:, 1]) if kept else None
         return self._sites
@@ -172,7 +144,7 @@ class FastShelfFit(ShelfFit):
         re, im = self._fields(self.offset_m[:, None], np.zeros((len(self.scan), 1)), self.owner)
         field = _parts(self.field.T)
         share = np.empty_like(field[0]), np.empty_like(field[0])
-        shares_single(self.owner, self._bins, *field, *self._links(self.offset_m, self.sites.place), *share)
+        shares_single(self.owner, self.channel, *field, *self._links(self.offset_m, self.sites.place), *share)
         return (re[:, 0], im[:, 0]), share
 
     def shares(self) -> tuple[Complex, Complex]:
@@ -212,7 +184,6 @@ class FastShelfFit(ShelfFit):
 
     def _take(self, grid: Floats, field: Pair | None, least: float, wide: bool = True) -> bool:
         """Add the scatterer of the grid that explains most; ``wide``: anywhere, and sooner at the shelf's ends."""
-        scan = self.scan
         direct, share = self._known()
         model = np.empty(len(self._u), np.float32), np.empty(len(self._u), np.float32)
         model_single(*direct, *share, self.sites.rho, *model)
@@ -223,16 +194,11 @@ class FastShelfFit(ShelfFit):
             part = grid[first : first + most]
             here = self._fields(part[:, 0], part[:, 1]) if field is None else field
             pursue_single(
-                self.owner, self._group_start, self._bins, self._four, weight, residual, *model, *here,
+                self.owner, self._group_start, self.channel, self._four, weight, residual, *model, *here,
                 *self._links(self.offset_m, part), RIDGE, gain[first : first + most],
             )  # fmt: skip
-        if wide:
-            ends = np.minimum(np.abs(grid[:, 0] - scan.from_m), np.abs(grid[:, 0] - scan.to_m))
-            gain += UPRIGHT_GAIN * (ends < UPRIGHT_M)
-        for known in self.sites.place[:, 0]:
-            gain *= np.where(np.abs(grid[:, 0] - known) < APART_M, NEAR_SHARE, 1.0)
-        best = int(gain.argmax())
-        if gain[best] < least:
+        best = self._most(grid, gain, least, wide)
+        if best is None:
             return False
         self.sites = Sites(np.vstack([self.sites.place, grid[best]]), np.append(self.sites.rho, 0.0))
         if field is None:
@@ -242,18 +208,9 @@ class FastShelfFit(ShelfFit):
         self.field = np.concatenate([self.field, column], axis=1)
         return True
 
-    def settle(self) -> None:
-        """Take each scatterer out once and put it back where, nearby, it explains most."""
-        near = np.arange(-FINE_REACH_M, FINE_REACH_M + 1e-9, FINE_STEP_M)
-        moves = np.array([(a, b, 0.0) for a in near for b in near])
-        for _ in range(len(self.sites)):
-            place, rho = self.sites.place[0], self.sites.rho[0]
-            self.sites = Sites(self.sites.place[1:], self.sites.rho[1:])
-            self.field = self.field[:, 1:]
-            grid = place + moves
-            self._take(grid, self._fields(grid[:, 0], grid[:, 1]), -np.inf, wide=False)
-            self.sites = Sites(self.sites.place, np.append(self.sites.rho[:-1], rho))
-            self.strengthen()
+    def _put_back(self, grid: Floats) -> None:
+        """Add the scatterer of a small grid that explains most, however little."""
+        self._take(grid, self._fields(grid[:, 0], grid[:, 1]), -np.inf, wide=False)
 
     def _profile(self, direct: Pair, first: Ints, x_m: Floats, first_x: Ints, count: int) -> Floats:
         """Return each tag's log-likelihood at ``count`` offsets.
@@ -263,7 +220,7 @@ class FastShelfFit(ShelfFit):
         scan, out = self.scan, np.empty((len(self.scan), count))
         re, im = self._links(x_m, self.sites.place)
         profile_single(
-            scan.start, scan.group, self._bins, self._four, *self._heard, self._weight, self.scale_rad, first,
+            scan.start, scan.group, self.channel, self._four, *self._heard, self._weight, self.scale_rad, first,
             *direct, first_x, np.ascontiguousarray(re.transpose(0, 2, 1)),
             np.ascontiguousarray(im.transpose(0, 2, 1)), *_parts(self.field * self.sites.rho), out,
         )  # fmt: skip
@@ -344,7 +301,7 @@ class PursuedShelfFit(FastShelfFit):
     def begin(self) -> None:
         """Pursue the first scatterers among the tags where they are; these may jump."""
         for _ in range(FIRST_SITES):
-            self._take(*self._grid(), -np.inf)
+            self._take(*self._kept_grid(), -np.inf)
             for turn in range(FIRST_ROUNDS):
                 self.strengthen()
                 self._move(None if turn == 0 else REACH_M)

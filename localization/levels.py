@@ -23,6 +23,7 @@ from localization.level_kernels import exposures, link_likelihoods
 from localization.listening import BINS, Listening, fit_rate
 from localization.observations import Mounts, Observations
 from localization.profile import Fits
+from localization.sorting import spread
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -91,6 +92,7 @@ def learn_link(
     listening: Listening,
     frames: Frames,
     best: Ints,
+    jobs: int = 1,
 ) -> LinkLaw | None:
     """Learn the law from tags at trusted places.
 
@@ -98,6 +100,8 @@ def learn_link(
     ----------
     best : int64 array
         The hypotheses trusted so far, one a tag.
+    jobs : int
+        Threads.
 
     Returns
     -------
@@ -111,8 +115,8 @@ def learn_link(
     rows = rows_of(candidates.start, judges)
     seen = float((1.0 / candidates.density[rows]).sum())
     few = _some(best, MOST_CHOOSING)
-    chosen, most = NOMINALS[0], -math.inf
-    for nominal in NOMINALS:
+
+    def tried(nominal: tuple[float, float, float]) -> float:
         law = _learn(observations, candidates, hypotheses, fits, mounts, listening, frames, few, nominal)
         found = _likelihood(
             observations, candidates, hypotheses, fits, mounts, listening, frames, law, judges
@@ -121,9 +125,9 @@ def learn_link(
             [np.logaddexp.reduce(found[hypotheses.start[c] : hypotheses.start[c + 1]]) for c in judges]
         )
         # RSSI along each link, by a normal distribution of the scatter that was found.
-        value = float(by_place.sum()) - seen * math.log(law.within_db)
-        if value > most:
-            chosen, most = nominal, value
+        return float(by_place.sum()) - seen * math.log(law.within_db)
+
+    chosen = NOMINALS[int(np.argmax(spread(jobs, tried, NOMINALS)))]
     return _learn(observations, candidates, hypotheses, fits, mounts, listening, frames, best, chosen)
 
 
@@ -274,10 +278,15 @@ def link_likelihood(
     listening: Listening,
     frames: Frames,
     law: LinkLaw,
+    jobs: int = 1,
 ) -> Floats:
-    """Return the log-likelihood of every hypothesis, shape (y,), comparable within a candidate."""
-    every = np.arange(len(candidates.tag))
-    return _likelihood(observations, candidates, hypotheses, fits, mounts, listening, frames, law, every)
+    """Return the log-likelihood of every hypothesis, shape (y,), comparable within a candidate; on so many threads."""
+
+    def of(part: Ints) -> Floats:
+        return _likelihood(observations, candidates, hypotheses, fits, mounts, listening, frames, law, part)
+
+    # Others' hypotheses are 0 in each part.
+    return np.sum(spread(jobs, of, np.array_split(np.arange(len(candidates.tag)), jobs)), axis=0)
 
 
 def _likelihood(

@@ -81,8 +81,9 @@ def score(
     law: RunLaw | None,
     frames: Frames,
     listening: Listening | None,
+    jobs: int = 1,
 ) -> tuple[Scores, RunLaw]:
-    """Join phase, RSSI, received power and read counts; learn the run's laws where none is given."""
+    """Join phase, RSSI, power and read counts, on ``jobs`` threads; learn the run's laws where none is given."""
     begin = candidates.start[:-1]
     owner = np.repeat(np.arange(len(begin)), np.diff(hypotheses.start))
     total = np.add.reduceat(weight, begin)[owner]
@@ -109,7 +110,7 @@ def score(
         likelihood = RSSI_SHARE * likelihood + fits.read_likelihood
         if listening is not None and law_now.link is not None:
             by_link = link_likelihood(
-                observations, candidates, hypotheses, fits, mounts, listening, frames, law_now.link
+                observations, candidates, hypotheses, fits, mounts, listening, frames, law_now.link, jobs
             )
             by_link -= (1.0 - PHASE_SHARE) * (base - phase_top)
             likelihood = np.where(hypotheses.level > 0, by_link, likelihood)
@@ -135,7 +136,9 @@ def score(
                     fits.height_m[trusted], counts[owner[trusted]],
                 )  # fmt: skip
             if listening is not None and (hypotheses.level > 0).any():
-                link = learn_link(observations, candidates, hypotheses, fits, mounts, listening, frames, sure)
+                link = learn_link(
+                    observations, candidates, hypotheses, fits, mounts, listening, frames, sure, jobs
+                )
             law_now = RunLaw(share, bias, usual, rate, link)
     return Scores(posterior, strength, owner), law_now
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from localization.shelf_group import ShelfGroup
 from localization.shelf_start import find_start
+from localization.sorting import spread
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,7 +28,7 @@ LEAST_GAIN, LEAST_ERRORS = 6.0, 1.0
 WORTH_M = 0.01
 
 
-def settle_depths(groups: tuple[ShelfGroup, ...], faces: int) -> Floats:
+def settle_depths(groups: tuple[ShelfGroup, ...], faces: int, jobs: int = 1) -> Floats:
     """Return how much farther from the way each face should be, shape (faces,); 0: where it is.
 
     Parameters
@@ -35,12 +36,17 @@ def settle_depths(groups: tuple[ShelfGroup, ...], faces: int) -> Floats:
     groups : tuple of ShelfGroup
         Shelves that were fitted, believed or not.
     faces : int
+    jobs : int
+        Threads.
     """
-    moves = np.zeros(faces)
-    for face in {group.face for group in groups}:
+
+    def move(face: int) -> float:
         mine = sorted((g for g in groups if g.face == face), key=lambda g: -len(g.members))[:MOST_SHELVES]
-        if sum(len(group.members) for group in mine) >= FEWEST_TAGS:
-            moves[face] = _move(mine)
+        return _move(mine) if sum(len(group.members) for group in mine) >= FEWEST_TAGS else 0.0
+
+    seen = sorted({group.face for group in groups})
+    moves = np.zeros(faces)
+    moves[seen] = spread(jobs, move, seen)
     return moves
 
 

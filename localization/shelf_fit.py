@@ -40,6 +40,8 @@ STEP_M, FINE_OFFSET_M = 0.01, 0.002
 MOST_SITES, LEAST_GAIN = 8, 20.0
 #: Rounds with the metal at the ends alone.
 FIRST_ROUNDS = 3
+#: and with what an earlier fit found.
+RESUMED_ROUNDS = 2
 #: What is near an end is sooner taken to be there.
 UPRIGHT_M, UPRIGHT_GAIN = 0.1, 10.0
 #: Two scatterers nearer than this along the shelf are told apart badly.
@@ -68,6 +70,10 @@ class Sites:
 
     def __len__(self) -> int:
         return len(self.rho)
+
+    def moved(self, along_m: float) -> Sites:
+        """Return them moved along the shelf."""
+        return Sites(self.place + np.array([along_m, 0.0, 0.0]), self.rho)
 
 
 def offsets_of(scan: ShelfScan, slack_m: float) -> Floats:
@@ -110,19 +116,29 @@ class ShelfFit:
         self.scale_rad = np.full(len(scan), 0.6)
         self.owner = scan.owner
         self.groups = int(scan.group.max()) + 1 if len(scan.group) else 0
-        waves, self.channel = np.unique(scan.k, return_inverse=True)
-        self.waves = np.asarray(waves, np.float64)
+        self.waves, self.channel = self._waves()
         self.log_likelihood = np.zeros((len(scan), len(self.x)))
 
-    def run(self) -> Self:
-        """Start from the metal at the ends, add scatterers while they explain anything, then settle them."""
-        scan = self.scan
-        self.begin()
-        along = np.arange(scan.from_m - BEYOND_M, scan.to_m + BEYOND_M, SITE_STEP_M)
-        grid = np.array([(a, b, scan.height_m) for a in along for b in SITE_DEPTHS_M])
-        while len(self.sites) < MOST_SITES and self._add(grid, LEAST_GAIN):
+    def _waves(self) -> tuple[Floats, Ints]:
+        """Return the wavenumbers (one way) that are told apart, and each observation's."""
+        waves, channel = np.unique(self.scan.k, return_inverse=True)
+        return np.asarray(waves, np.float64), np.asarray(channel, np.int64)
+
+    def run(self, start: Sites | None = None) -> Self:
+        """Begin, add scatterers while they explain anything, then settle them.
+
+        Parameters
+        ----------
+        start : Sites, optional
+            Where an earlier fit of nearly the same tags found them. None: begin from the metal at the ends.
+        """
+        if start is None:
+            self.begin()
+        else:
+            self.resume(start)
+        while len(self.sites) < MOST_SITES and self._add_anywhere():
             self.strengthen()
-            self.search(REACH_M)
+            self._move(REACH_M)
             self.strengthen()
         self.settle()
         self.search()
@@ -130,9 +146,22 @@ class ShelfFit:
         return self
 
     @property
+    def left_rad(self) -> float:
+        """Residual scale of the fit's tags, median, as of phases taken once."""
+        fold = self.scan.fold[self.scan.start[:-1]]
+        return float(np.median(2.0 * self.scale_rad / fold))
+
+    @property
     def doubtful(self) -> bool:
         """Whether the fit is not worth asking tags held out."""
         return False
+
+    def resume(self, start: Sites) -> None:
+        """Take up what an earlier fit found, and place every tag by it."""
+        self.give(start)
+        for _ in range(RESUMED_ROUNDS):
+            self._move(None)
+            self.strengthen()
 
     def begin(self) -> None:
         """Find the metal at the shelf's ends, and each tag's place by it."""
@@ -225,6 +254,26 @@ class ShelfFit:
             out[:, column] -= mean[group]
         return out
 
+    def _grid(self) -> Floats:
+        """Return where scatterers are looked for, shape (q, 3)."""
+        scan = self.scan
+        along = np.arange(scan.from_m - BEYOND_M, scan.to_m + BEYOND_M, SITE_STEP_M)
+        return np.array([(a, b, scan.height_m) for a in along for b in SITE_DEPTHS_M])
+
+    def _add_anywhere(self) -> bool:
+        """Add the scatterer that explains most; tell whether any explains enough."""
+        return self._add(self._grid(), LEAST_GAIN)
+
+    def _most(self, grid: Floats, gain: Floats, least: float, wide: bool) -> int | None:
+        """Return the place of the grid that explains most; None: too little. ``wide``: sooner at the shelf's ends."""
+        if wide:
+            ends = np.minimum(np.abs(grid[:, 0] - self.scan.from_m), np.abs(grid[:, 0] - self.scan.to_m))
+            gain = gain + UPRIGHT_GAIN * (ends < UPRIGHT_M)
+        for known in self.sites.place[:, 0]:
+            gain = gain * np.where(np.abs(grid[:, 0] - known) < APART_M, NEAR_SHARE, 1.0)
+        best = int(gain.argmax())
+        return best if gain[best] >= least else None
+
     def _add(self, grid: Floats, least: float, wide: bool = True) -> bool:
         """Add the scatterer of the grid that explains most; ``wide``: anywhere, and sooner at the shelf's ends."""
         scan = self.scan
@@ -240,13 +289,8 @@ class ShelfFit:
                 scan.start, scan.group, self.groups, scan.k, scan.fold, weight, residual, model, spots, part,
                 self.fields(part), RIDGE, gain[first : first + most],
             )  # fmt: skip
-        if wide:
-            ends = np.minimum(np.abs(grid[:, 0] - scan.from_m), np.abs(grid[:, 0] - scan.to_m))
-            gain += UPRIGHT_GAIN * (ends < UPRIGHT_M)
-        for known in self.sites.place[:, 0]:
-            gain *= np.where(np.abs(grid[:, 0] - known) < APART_M, NEAR_SHARE, 1.0)
-        best = int(gain.argmax())
-        if gain[best] < least:
+        best = self._most(grid, gain, least, wide)
+        if best is None:
             return False
         self.sites = Sites(np.vstack([self.sites.place, grid[best]]), np.append(self.sites.rho, 0.0))
         self.field = np.concatenate([self.field, self.fields(grid[best : best + 1])], axis=1)
@@ -260,10 +304,13 @@ class ShelfFit:
             place, rho = self.sites.place[0], self.sites.rho[0]
             self.sites = Sites(self.sites.place[1:], self.sites.rho[1:])
             self.field = self.field[:, 1:]
-            grid = place + moves
-            self._add(grid, -np.inf, wide=False)
+            self._put_back(place + moves)
             self.sites = Sites(self.sites.place, np.append(self.sites.rho[:-1], rho))
             self.strengthen()
+
+    def _put_back(self, grid: Floats) -> None:
+        """Add the scatterer of a small grid that explains most, however little."""
+        self._add(grid, -np.inf, wide=False)
 
     def profile(self, first_m: Floats, step_m: float, count: int) -> Floats:
         """Return each tag's log-likelihood at ``count`` offsets from its own first one, shape (i, count)."""
@@ -288,6 +335,10 @@ class ShelfFit:
         """Take stock of every tag's log-likelihood over the shelf, scatterers given; nothing is moved."""
         first = np.full(len(self.scan), self.x[0])
         self.log_likelihood = self.profile(first, STEP_M, len(self.x)) + self.log_prior
+
+    def _move(self, reach_m: float | None) -> None:
+        """Place every tag about as ``search`` does: no finer than what follows needs."""
+        self.search(reach_m)
 
     def search(self, reach_m: float | None = None) -> None:
         """Place every tag where, scatterers given, its phases and what else is known fit best.

@@ -7,8 +7,9 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from localization.faces import rows_of
 from localization.placing import FEW_CELLS, Places
 from localization.shelf_fit import ShelfFit, Sites, offsets_of
 from localization.shelf_scan import Block, ShelfScan, centre_prior, scan_of
+from localization.sorting import spread
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -28,11 +30,11 @@ SLACK_M = 0.05
 #: Scatterers are believed when they raise the log-likelihood of tags held out by so much, by so much a tag (strengths
 #: found among phases that mean nothing reach 0.1 to 0.6), and by so many standard errors of the tags' mean.
 LEAST_HELD_OUT, LEAST_PER_TAG, LEAST_ERRORS = 12.0, 0.75, 2.5
-
-
 #: Right fits leave 0.4 to 0.6 rad (median of their tags) on simulated harsh libraries, fits of phases with the wrong
 #: sign 0.9, whose held-out tags they explain a little as these are wrong alike.
 MOST_LEFT_RAD = 0.75
+#: One that leaves more than this may stand beside a better one, and is no start for the next.
+START_LEFT_RAD = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,42 +52,81 @@ class ShelfGroup:
     way: float
 
 
+#: Scatterers by face and shelf.
+Starts = Mapping[tuple[int, int], Sites]
+
+
 def group_shelves(
-    block: Block, places: Places, kept: Sequence[ShelfGroup] = (), kind: type[ShelfFit] = ShelfFit
+    block: Block,
+    places: Places,
+    kind: type[ShelfFit] = ShelfFit,
+    *,
+    kept: Sequence[ShelfGroup] = (),
+    starts: Starts = MappingProxyType({}),
+    jobs: int = 1,
 ) -> list[ShelfGroup]:
-    """Fit every shelf with enough tags but those ``kept`` from an earlier round, by a ``kind`` of fit."""
-    found: list[ShelfGroup] = []
+    """Fit every shelf with enough tags.
+
+    Parameters
+    ----------
+    kind : type of ShelfFit
+    kept : sequence of ShelfGroup
+        Shelves that an earlier round fitted, and whose tags are the same.
+    starts : mapping
+        What an earlier fit found on a shelf whose tags are nearly the same; the others begin from nothing.
+    jobs : int
+        Threads.
+    """
     known = {(group.face, group.shelf): group for group in kept}
     usable = (places.cells >= FEW_CELLS) & (places.shelf >= 0)
-    keys = set(zip(places.face[usable].tolist(), places.shelf[usable].tolist(), strict=True))
-    for face, shelf in sorted(keys):
-        if (face, shelf) in known:
-            found.append(known[face, shelf])
-            continue
+    keys = sorted(set(zip(places.face[usable].tolist(), places.shelf[usable].tolist(), strict=True)))
+
+    def grouped(key: tuple[int, int]) -> ShelfGroup | None:
+        if key in known:
+            return known[key]
+        face, shelf = key
         members = np.flatnonzero(usable & (places.face == face) & (places.shelf == shelf))
-        if len(members) >= FEWEST_TAGS:
-            found.append(_fitted(block, places, face, shelf, members, kind))
-    return found
+        if len(members) < FEWEST_TAGS:
+            return None
+        return _fitted(block, places, face, shelf, members, kind, starts.get(key))
+
+    return [group for group in spread(jobs, grouped, keys) if group is not None]
+
+
+def starts_of(groups: Sequence[ShelfGroup]) -> dict[tuple[int, int], Sites]:
+    """Return what was found on some shelves, as far as it explains their phases well."""
+    return {
+        (group.face, group.shelf): group.fit.sites
+        for group in groups
+        if group.believed and group.fit.left_rad < START_LEFT_RAD
+    }
 
 
 def _fitted(
-    block: Block, places: Places, face: int, shelf: int, members: Ints, kind: type[ShelfFit]
+    block: Block,
+    places: Places,
+    face: int,
+    shelf: int,
+    members: Ints,
+    kind: type[ShelfFit],
+    start: Sites | None,
 ) -> ShelfGroup:
     chosen = places.candidate[members]
     scan = scan_of(block, chosen, block.board(face, shelf))
     given = scan, places.offset_m[members], log_prior(block, chosen, scan), SLACK_M
-    fit = kind(*given).run()
-    believed = not fit.doubtful and _means_something(fit) and held_out(fit)
+    fit = kind(*given).run(start)
+    believed = _believed(fit)
+    if not believed and start is not None:
+        fit = kind(*given).run()
+        believed = _believed(fit)
     if not believed and kind.again is not None:
         fit = kind.again(*given).run()
-        believed = _means_something(fit) and held_out(fit)
+        believed = _believed(fit)
     return ShelfGroup(face, shelf, members, fit, believed, _way(block, chosen))
 
 
-def _means_something(fit: ShelfFit) -> bool:
-    """Tell whether a fit leaves less of the phases than any would of phases that mean nothing."""
-    fold = fit.scan.fold[fit.scan.start[:-1]]
-    return float(np.median(2.0 * fit.scale_rad / fold)) < MOST_LEFT_RAD
+def _believed(fit: ShelfFit) -> bool:
+    return not fit.doubtful and fit.left_rad < MOST_LEFT_RAD and held_out(fit)
 
 
 def _way(block: Block, chosen: Ints) -> float:

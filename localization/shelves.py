@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from localization.placing import SIGMA_MOST_M, Places, Scores
 from localization.profile import refine_all
 from localization.shelf_choice import choose_shelves
 from localization.shelf_fit import ShelfFit
-from localization.shelf_group import ShelfGroup, group_shelves
+from localization.shelf_group import ShelfGroup, Starts, group_shelves, starts_of
 from localization.shelf_scan import Block, ShelfScan
 
 Floats = npt.NDArray[np.float64]
@@ -56,10 +57,31 @@ class Refined:
 
 
 def refine_shelves(
-    block: Block, scores: Scores, places: Places, kind: type[ShelfFit] = ShelfFit, *, choices: int = CHOICES
+    block: Block,
+    scores: Scores,
+    places: Places,
+    kind: type[ShelfFit] = ShelfFit,
+    *,
+    choices: int = CHOICES,
+    starts: Starts = MappingProxyType({}),
+    jobs: int = 1,
 ) -> Refined:
-    """Fit every shelf with enough tags by a ``kind`` of fit, and place its tags anew where it is believed."""
-    groups = group_shelves(block, places, kind=kind)
+    """Fit every shelf with enough tags by a ``kind`` of fit, and place its tags anew where it is believed.
+
+    Parameters
+    ----------
+    block : Block
+    scores : Scores
+    places : Places
+    kind : type of ShelfFit
+    choices : int
+        How often tags may choose another shelf.
+    starts : mapping
+        What is known of shelves' scatterers, by face and shelf, where the block was fitted before.
+    jobs : int
+        Threads.
+    """
+    groups = group_shelves(block, places, kind, starts=starts, jobs=jobs)
     believed = [group for group in groups if group.believed]
     if not believed:
         return Refined(places, block.observations, tuple(groups))
@@ -69,7 +91,8 @@ def refine_shelves(
             break
         left_or_joined = {(believed[n].face, believed[n].shelf) for n in changed}
         kept = [group for group in groups if (group.face, group.shelf) not in left_or_joined]
-        groups = group_shelves(block, places, kept, kind)
+        # A tag more or less leaves a shelf's metal nearly where it was found.
+        groups = group_shelves(block, places, kind, kept=kept, starts=starts_of(believed), jobs=jobs)
         believed = [group for group in groups if group.believed]
         if not believed:
             return Refined(places, block.observations, tuple(groups))

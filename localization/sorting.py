@@ -88,6 +88,14 @@ def in_order(
         yield running.popleft().result()
 
 
+def spread(jobs: int, work: Callable[[Given], Made], given: Sequence[Given]) -> list[Made]:
+    """Return what ``work`` makes of each, in order, on so many threads."""
+    if jobs <= 1 or len(given) <= 1:
+        return [work(item) for item in given]
+    with ThreadPoolExecutor(min(jobs, len(given))) as pool:
+        return list(pool.map(work, given))
+
+
 def one_ahead(items: Iterator[Made]) -> Iterator[Made]:
     """Yield the items of an iterator, each made in a thread while the one before it is used."""
     with ThreadPoolExecutor(1) as pool:

@@ -44,6 +44,8 @@ AGAIN_M = 0.03
 SHELF_SIGMA_M, FLOOR_M = 0.01, 0.004
 #: One shelf's word, of faces that are asked at the end.
 WORD_SIGMA_M = 0.02
+#: Before uprights are asked, a run may be off along its faces by at least this: what the first word leaves, too.
+LEAST_SIGMA_M = 0.03
 #: How far a face may be off by itself.
 FACE_SIGMA_M = 0.01
 
@@ -74,6 +76,10 @@ class Pinned:
         """Whether the run was so far off that tags and uprights were looked for at wrong places."""
         return max(abs(self.ahead_m), float(np.abs(self.face_m).max(initial=0.0))) > AGAIN_M
 
+    def shift_m(self, face: int, way: float) -> float:
+        """Return how far places on a face are too far along it, as the robot went ``way`` along it."""
+        return self.ahead_m * way + float(self.face_m[face])
+
     def then(self, later: Pinned) -> Pinned:
         """Return both together, the later one asked where this one was applied."""
         return replace(later, ahead_m=self.ahead_m + later.ahead_m, face_m=self.face_m + later.face_m)
@@ -91,7 +97,8 @@ def pin(block: Block, groups: tuple[ShelfGroup, ...], prior_sigma_m: Floats) -> 
     Parameters
     ----------
     prior_sigma_m : float64 array, shape (f,)
-        What each face may be off by, by the antennas and the clock; NaN: nothing was placed there.
+        What each face may be off by, by the antennas and the clock (``LEAST_SIGMA_M`` or more); NaN: nothing was
+        placed there.
 
     Returns
     -------
@@ -112,7 +119,7 @@ def pin(block: Block, groups: tuple[ShelfGroup, ...], prior_sigma_m: Floats) -> 
     sigma = max(spread, SHELF_SIGMA_M)
     number = len(prior_sigma_m)
     # What antennas and clock may be off by is not what they are off by once uprights are seen elsewhere.
-    ahead_sigma = max(float(np.median(prior_sigma_m[np.unique(face)])), abs(coarse), 1e-3)
+    ahead_sigma = max(float(np.median(prior_sigma_m[np.unique(face)])), abs(coarse), LEAST_SIGMA_M)
     design = np.zeros((len(face), number + 1))
     design[:, 0] = way
     design[np.arange(len(face)), face + 1] = 1.0

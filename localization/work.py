@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from threading import Lock
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,15 +23,14 @@ from localization.labels import label_shelves
 from localization.listening import Listening
 from localization.observations import Mounts, Observations, observe
 from localization.oddity_traits import foreign_tags, traits_of
-from localization.output import (
-    Part,
-)
+from localization.output import Part
 from localization.passes import join_passes
 from localization.placing import Places, RunLaw, Scores, distances, place, place_by_rssi, score, strays
 from localization.profile import Fits, Image, fit, image, weigh
 from localization.registration import Registration, register, sample_of, with_known
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
 from localization.shelf_depth import settle_depths
+from localization.shelf_group import Starts, starts_of
 from localization.shelf_scan import Block
 from localization.shelves import mostly_believed, refine_shelves
 from localization.signal_model import CORRELATION_M
@@ -48,8 +48,6 @@ Ints = npt.NDArray[np.int64]
 
 #: How often the first block is fitted anew with the read rate it taught.
 RELEARN = 2
-#: Before uprights are asked, a run may be off along its faces by at least this: what the first word leaves, too.
-PIN_SIGMA_M = 0.03
 
 
 class Work:
@@ -175,12 +173,12 @@ class Work:
         stated = bool(told.face_shift_m or told.phase_centre_m or told.latency_s)
         return self._frames is not None and "uprights" not in self.localizer.without and not stated
 
-    def deepen(self, part: Part) -> bool:
+    def deepen(self, part: Part, jobs: int = 1) -> bool:
         """Learn from the shelves' metal how far the faces stand from the way; tell whether any was moved."""
         without = self.localizer.without
         if self._frames is None or "registration" in without or "shelves" in without or not part.groups:
             return False
-        more = settle_depths(part.groups, len(self._frames.ids))
+        more = settle_depths(part.groups, len(self._frames.ids), jobs)
         if self._known_depth_m is not None:
             more[np.isfinite(self._known_depth_m)] = 0.0
         with self._lock:
@@ -196,28 +194,43 @@ class Work:
                 self.localizer.registration_ = dataclasses.replace(found, depth_m=depth)
         return True
 
-    def settled_block(self, tags: Ints) -> Part:
+    def settled_block(self, tags: Ints, jobs: int = 1) -> Part:
         """Place some tags; once more, where their shelves' metal shows that a face stands elsewhere."""
-        part = self.block(tags)
-        return self.block(tags) if self.deepen(part) else part
+        part = self.block(tags, jobs=jobs)
+        if not self.deepen(part, jobs):
+            return part
+        return self.block(tags, law=part.law, starts=starts_of(part.groups), jobs=jobs)
 
-    def pin(self, part: Part) -> bool:
-        """Learn from the uprights what the run is off by along its faces; tell whether they said anything."""
+    def pin(self, part: Part) -> Starts | None:
+        """Learn from the uprights what the run is off by along its faces.
+
+        Returns
+        -------
+        Starts or None
+            The scatterers found where they are now; none where these were looked for at wrong places. None: the
+            uprights said nothing.
+        """
         localizer = self.localizer
         before = localizer.pinned_
         if not self.pins or self._frames is None or part.block is None or not self._ask_again:
-            return False
+            return None
         sigma = np.full(len(self._frames.ids), np.nan)
         for face in np.unique(part.places.face):
             sigma[face] = np.median(part.assumed_m[part.places.face == face])
-        found = pin(part.block, part.groups, np.maximum(sigma, PIN_SIGMA_M))
+        found = pin(part.block, part.groups, sigma)
         if found is None:
-            return False
+            return None
         self._ask_again = found.far
         localizer.pinned_ = found if before is None else before.then(found)
         self._frames, self.mounts = found.applied(self._frames, self.mounts)
         self._listen()
-        return True
+        if found.far:
+            return {}
+        way = {(group.face, group.shelf): group.way for group in part.groups}
+        return {
+            (face, shelf): sites.moved(-found.shift_m(face, way[face, shelf]))
+            for (face, shelf), sites in starts_of(part.groups).items()
+        }
 
     def order(self) -> Ints:
         """Return the tags in the order they are handled: those of one shelf together, where there are faces."""
@@ -226,8 +239,20 @@ class Work:
         t, antenna = self.source.loudest()
         return tags_along_faces(t - self.latency_ns, antenna, self.recording.poses, self._frames, self.mounts)
 
-    def block(self, tags: Ints) -> Part:
-        """Place some tags, all steps one after the other."""
+    def block(
+        self, tags: Ints, *, law: RunLaw | None = None, starts: Starts = MappingProxyType({}), jobs: int = 1
+    ) -> Part:
+        """Place some tags, all steps one after the other.
+
+        Parameters
+        ----------
+        law : RunLaw, optional
+            Where the run's laws are still to be learnt: what they were before faces or antennas were moved a little.
+        starts : mapping
+            The scatterers of its shelves then.
+        jobs : int
+            Threads, where no other block is being placed.
+        """
         localizer, poses = self.localizer, self.recording.poses
         observations = self.observe(self.source.of(tags))
         frames = self.frames(observations)
@@ -240,15 +265,17 @@ class Work:
             return Part(frames, observations, candidates, nowhere, none, localizer.law_, [], traits)
         hypotheses = make_hypotheses(candidates, frames)
         weight = weigh(observations, candidates)
-        law = localizer.law_
         # The first block teaches the run's laws, and is then fitted anew with them.
+        again = RELEARN if localizer.law_ is None and law is None and self.listening is not None else 0
+        law = law or localizer.law_
         seen = image(observations, candidates, hypotheses, frames, weight)
-        fits, scores, law = self._fit(observations, candidates, hypotheses, seen, frames, weight, law, None)
-        if localizer.law_ is None and self.listening is not None:
-            for _ in range(RELEARN):
-                fits, scores, law = self._fit(
-                    observations, candidates, hypotheses, seen, frames, weight, law, fits
-                )
+        fits, scores, law = self._fit(
+            observations, candidates, hypotheses, seen, frames, weight, law, None, jobs
+        )
+        for _ in range(again):
+            fits, scores, law = self._fit(
+                observations, candidates, hypotheses, seen, frames, weight, law, fits, jobs
+            )
         places = place(observations, candidates, hypotheses, fits, scores, frames)
         alike = (observations, candidates)
         if "passes" not in localizer.without:
@@ -264,7 +291,7 @@ class Work:
                 alike = (joint, split)
                 seen = image(joint, split, hypotheses, frames, weigh(joint, split))
                 fits, scores, law = self._fit(
-                    joint, split, hypotheses, seen, frames, weigh(joint, split), law, None
+                    joint, split, hypotheses, seen, frames, weigh(joint, split), law, None, jobs
                 )
                 places = place(joint, split, hypotheses, fits, scores, frames)
         notes: list[str] = []
@@ -273,7 +300,7 @@ class Work:
         astray, refined = strays(observations, candidates, places, fits), None
         if "shelves" not in localizer.without:
             shelved = Block.of(*alike, hypotheses, fits, frames, weigh(*alike), self.mounts)
-            refined = refine_shelves(shelved, scores, places, FastShelfFit)
+            refined = refine_shelves(shelved, scores, places, FastShelfFit, starts=starts, jobs=jobs)
             places, groups = refined.places, refined.groups
             scattered = refined.observations.phase_rad - alike[0].phase_rad
             cleared = dataclasses.replace(observations, phase_rad=observations.phase_rad + scattered)
@@ -342,6 +369,7 @@ class Work:
         weight: Floats,
         law: RunLaw | None,
         before: Fits | None,
+        jobs: int,
     ) -> tuple[Fits, Scores, RunLaw]:
         fits = fit(
             observations, candidates, hypotheses, seen, frames, weight, self.mounts, self.listening,
@@ -349,6 +377,6 @@ class Work:
         )  # fmt: skip
         scores, learnt = score(
             observations, candidates, hypotheses, fits, self.mounts, weight, self.localizer.law_, frames,
-            self.listening,
+            self.listening, jobs,
         )  # fmt: skip
         return fits, scores, learnt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
@@ -88,6 +89,7 @@ def run_demo(options: DemoOptions, *, progress: ProgressCallback) -> DemoResult:
         stack.enter_context(ending_on_signals())
         progress(0.0, "building the library")
         _make_library(options, out / "library")
+        stack.callback(Program("kernels", [], logs / "kernels.log", "nightstack.demo.kernels").stop)
         mailbox = stack.enter_context(Mailbox(out / "mail"))
         _write_site(out)
         serve_file = _write_serve_settings(out, mailbox.port)
@@ -169,6 +171,7 @@ broker_listen = "127.0.0.1:0"   # its own broker, on a free port
 http = "127.0.0.1:0"
 sender = "nightstack@demo.example"
 recipients = [{{ address = "circulation@demo.example", language = "en" }}]
+jobs = {os.cpu_count() or 1}
 
 [smtp]
 host = "127.0.0.1"

@@ -44,9 +44,11 @@ class Program:
         The command line after ``nightstack``.
     log
         File that takes everything the program prints.
+    module
+        What is run instead of the ``nightstack`` command.
     """
 
-    def __init__(self, name: str, arguments: list[str], log: Path) -> None:
+    def __init__(self, name: str, arguments: list[str], log: Path, module: str = "nightstack") -> None:
         self.name = name
         self.log = log
         self._said: dict[str, dict[str, str]] = {}
@@ -55,7 +57,7 @@ class Program:
         self._news = threading.Condition()
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(  # noqa: S603 (our own interpreter, our own module)
-            [sys.executable, "-m", "nightstack", *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

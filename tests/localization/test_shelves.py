@@ -135,6 +135,17 @@ def test_tags_at_wrong_peaks_come_right() -> None:
     assert held_out(found)
 
 
+def test_what_an_earlier_fit_found_is_taken_up() -> None:
+    scan = make_scan(4, BOOKS_M, METAL)
+    first = fit_of(scan, BOOKS_M + 0.01).run()
+    # Half of the tags at wrong peaks: they are placed by the scatterers, not by where they were.
+    start = BOOKS_M + np.where(np.arange(len(BOOKS_M)) % 2 == 0, 0.14, 0.0)
+    again = fit_of(scan, start).run(first.sites)
+    assert np.abs(again.offset_m - first.offset_m).max() < 2 * FINE_OFFSET_M
+    moved = fit_of(scan, start).run(first.sites.moved(0.02))
+    assert np.abs(moved.offset_m - BOOKS_M).max() < 0.03
+
+
 def test_doubled_phases_are_fitted_alike() -> None:
     scan = make_scan(5, BOOKS_M, METAL, noise_rad=0.1, fold=4.0)
     found = fit_of(scan, BOOKS_M + 0.01).run()
