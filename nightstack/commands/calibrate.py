@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from nightstack.commands.shared import AsJson, Jobs, cores, say_notes
 from nightstack.errors import InputError
 from nightstack.outputs import output_file
 from nightstack.progress import progress
@@ -74,12 +75,10 @@ def calibrate(
             metavar="FILE",
         ),
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Cores to use; 0: all.", min=0)] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")] = False,
+    jobs: Jobs = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Learn latency, antennas' phase centres and faces' shifts from scans; writes calibration.json for `localize`."""
-    import os
-
     from localization.calibrate import calibrate as learn
     from localization.calibration import read_calibration, write_calibration
     from recording import read_recording
@@ -98,7 +97,7 @@ def calibrate(
             heard,
             the_plan,
             known,
-            jobs=jobs or os.cpu_count() or 1,
+            jobs=cores(jobs),
             progress=tell,
             before=before,
             source=str(update),
@@ -108,8 +107,7 @@ def calibrate(
     if as_json:
         typer.echo(json.dumps(_summary(target, learnt), indent=2))
         return
-    for note in learnt.notes:
-        typer.echo(f"note: {note}", err=True)
+    say_notes(learnt.notes, as_json)
     for line in _table(learnt):
         typer.echo(line)
     typer.echo(f"calibration: {target}")

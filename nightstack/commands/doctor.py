@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from nightstack.commands.shared import AsJson
 from nightstack.errors import FAILED
 
 _MARKS = {"good": "ok     ", "absent": "not set", "bad": "BROKEN "}
@@ -26,7 +27,7 @@ def doctor(
     robot: Annotated[
         Path | None, typer.Option(help="robot.toml: look at a robot's settings too.", metavar="FILE")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Say what is set up, what is missing, and the command that mends it."""
     from nightstack.checkup import check_machine, check_robot, check_service

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nightstack.commands.shared import AsJson, Jobs, calibration_of, cores, say_notes
 from nightstack.errors import InputError
 from nightstack.outputs import output_folder
 from nightstack.progress import ProgressCallback, progress
@@ -54,13 +55,10 @@ def combine(
     again: Annotated[
         bool, typer.Option("--again", help="Localize every night now, whatever positions are beside it.")
     ] = False,
-    jobs: Annotated[int, typer.Option(help="Cores to use; 0: all.", min=0)] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")] = False,
+    jobs: Jobs = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Combine nights of one site: places, what was moved, what is gone; a folder for `exceptions` and `report`."""
-    import os
-
-    from localization import read_calibration
     from localization.nights import combine as join
     from nightstack.combined import read_info, write_combined
     from stacks.plan import read_plan
@@ -78,13 +76,13 @@ def combine(
     books = holdings if holdings is not None else folders[newest][0] / "holdings.csv"
     if holdings is not None and not holdings.is_file():
         raise InputError(f"{holdings}: no such file; name the catalogue with --holdings FILE")
-    known = read_calibration(calibration) if calibration is not None else None
+    known = calibration_of(calibration)
     found: list[Night] = []
     with progress("combine", quiet=as_json) as tell:
         for number, (recording, kept) in enumerate(folders):
             found.append(
                 _night(
-                    recording, kept, the_plan, known, jobs or os.cpu_count() or 1, again,
+                    recording, kept, the_plan, known, cores(jobs), again,
                     _part(tell, number, len(folders), infos[number].run_id),
                 )
             )  # fmt: skip
@@ -108,8 +106,7 @@ def combine(
         }
         typer.echo(json.dumps(summary, indent=2))
         return
-    for note in combined.notes:
-        typer.echo(f"note: {note}", err=True)
+    say_notes(combined.notes, as_json)
     typer.echo(f"{len(found)} nights, {len(combined.positions)} tags, {moved} moved, {gone} gone: {out}")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nightstack.commands.shared import AsJson
 from nightstack.errors import InputError
 
 _app = typer.Typer(no_args_is_help=True, help="Look at a reader, or be one.", rich_markup_mode=None)
@@ -20,7 +21,7 @@ def register(app: typer.Typer) -> None:
 @_app.command("probe")
 def probe(
     url: Annotated[str, typer.Argument(help="For example llrp://192.168.1.20", metavar="URL")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what a reader is and what it can do."""
     from dataclasses import asdict

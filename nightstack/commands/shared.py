@@ -1,7 +1,8 @@
-"""What the commands that work on recordings share: options, EPCs, notes."""
+"""What commands share: options, files that options name, EPCs, notes."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,11 @@ from nightstack.errors import InputError
 
 if TYPE_CHECKING:
     from localization import Calibration
+    from nightstack.combined import Opened
+    from recording import Recording
+    from stacks.plan import Plan
 
+RecordingFolder = Annotated[Path, typer.Argument(help="A recording folder.", metavar="RECORDING")]
 PlanFile = Annotated[
     Path | None,
     typer.Option("--plan", help="plan.json to use; default: the one in the folder.", metavar="FILE"),
@@ -26,7 +31,21 @@ ShownShelves = Annotated[
         "--shelf", help="Shelf, or face without shelves, to show as well (may be given again).", metavar="ID"
     ),
 ]
+Jobs = Annotated[int, typer.Option("--jobs", help="Cores to use; 0: all.", min=0)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+
+def cores(jobs: int) -> int:
+    """Return how many cores ``--jobs`` means."""
+    return jobs or os.cpu_count() or 1
+
+
+def plan_of(heard: Recording | Opened, plan: Path | None) -> Plan | None:
+    """Return the plan that an option names, else that of the folder; None: there is none."""
+    from stacks.plan import read_plan
+
+    file = plan if plan is not None else heard.plan_path
+    return read_plan(file) if file is not None else None
 
 
 def calibration_of(file: Path | None) -> Calibration | None:
