@@ -2,8 +2,8 @@
 
 The tags' errors of the libraries of ``honesty_worlds``, of other seeds than ``python -m benchmarks honesty`` judges by,
 teach two logistic regressions (scikit-learn) of the chance that a tag is at a wrong peak, by itself and with its shelf,
-and a power law of how far tags of a well fitted shelf are pulled. What is printed goes into ``localization/bars.py`` by
-hand; nothing measured has a part in it.
+a power law of how far tags of a well fitted shelf are pulled, and how wide intervals must be for that to hold. What is
+printed goes into ``localization/bars.py`` by hand; nothing measured has a part in it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from unittest import mock
 
 import numpy as np
@@ -22,16 +22,15 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.honesty_worlds import LIBRARIES, record_library
-from localization import work
+from localization import bars, work
 from localization.bars import LEAST_SHARE, PULL_SPREAD, SCORES, Together, in_cm, usual_of_shelf
 from localization.estimator import Localizer
 from localization.evaluate import evaluate
 from localization.faces import Frames
 from localization.placing import FEW_CELLS, Places, left_alone, wavenumbers
 from localization.profile import Fits
-from localization.shelf_fit import ShelfFit
 from localization.shelf_scan import Block
-from localization.shelves import Refined
+from localization.shelves import TAG_SIGMA_M, Refined
 from recording import Truth, read_recording
 from stacks.plan import Plan, read_plan
 
@@ -67,16 +66,16 @@ def lesson(path: Path) -> Lesson | None:
     seen: list[tuple[Block, Places, Refined]] = []
     real = work.refine_shelves
 
-    def watched(block: Block, scores: work.Scores, places: Places, fitting: type[ShelfFit]) -> Refined:
-        refined = real(block, scores, places, fitting)
+    def watched(block: Block, scores: work.Scores, places: Places, *rest: Any, **more: Any) -> Refined:
+        refined = real(block, scores, places, *rest, **more)
         seen.append((block, places, refined))
         return refined
 
     tags: list[npt.NDArray[np.object_]] = []
     whole = work.Work.block
 
-    def block(self: work.Work, chosen: npt.NDArray[np.int64]) -> work.Part:
-        part = whole(self, chosen)
+    def block(self: work.Work, chosen: npt.NDArray[np.int64], **more: Any) -> work.Part:
+        part = whole(self, chosen, **more)
         tags.append(np.array(self.source.tags, object)[part.observations.tag[part.places.tag]])
         return part
 
@@ -182,6 +181,25 @@ def learn_pull(lessons: Sequence[Lesson]) -> tuple[tuple[float, ...], float]:
     return tuple(float(v) for v in found), float(left.std())
 
 
+def learn_shared(lessons: Sequence[Lesson], learnt: dict[str, Any]) -> Floats:
+    """Return by which ``bars.SHARED`` each library's intervals of 90 % would hold 90 %, ``learnt`` being in force."""
+    factors = np.exp(np.linspace(np.log(0.5), np.log(3.0), 61))
+    wanted: list[float] = []
+    with mock.patch.multiple(bars, **learnt):
+        for one in lessons:
+            known = np.isfinite(one.error_m)
+            size = np.abs(one.error_m[known])
+            if not len(size) or np.mean(size > FAR_M) > MOST_ASTRAY:
+                continue
+            inside = np.zeros(len(factors))
+            for n, factor in enumerate(factors.tolist()):
+                with mock.patch.object(bars, "SHARED", factor):
+                    sigma, _ = bars.together_sigma(one.together, TAG_SIGMA_M)
+                inside[n] = np.mean(size <= bars.Z90 * sigma[known])
+            wanted.append(float(np.interp(0.9, np.maximum.accumulate(inside), factors)))
+    return np.array(wanted)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Scan libraries, learn from them, and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learn_bars", description=__doc__)
@@ -216,7 +234,11 @@ def _tell(lessons: Sequence[Lesson]) -> None:
     figures = {"ALONE": learn_alone(lessons), "TOGETHER": together, "CHANCES": chances, "PULL": pull}
     for name, values in figures.items():
         print(f"{name} = ({', '.join(f'{value:.3f}' for value in values)})")
-    print(f"spread of PULL: {spread:.2f} (supposed: {PULL_SPREAD})", flush=True)
+    print(f"spread of PULL: {spread:.2f} (supposed: {PULL_SPREAD})")
+    shared = learn_shared(lessons, {**figures, "PULL_SPREAD": spread})
+    low, high = np.quantile(shared, (0.1, 0.9)) if len(shared) else (np.nan, np.nan)
+    usual = float(np.median(shared)) if len(shared) else np.nan
+    print(f"SHARED = {usual:.2f} (eight in ten libraries: {low:.2f} to {high:.2f})", flush=True)
 
 
 if __name__ == "__main__":

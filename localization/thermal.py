@@ -43,8 +43,9 @@ HEAD_START = 2.0
 
 
 def refine_thermal(
-    observations: Observations, candidates: Candidates, hypotheses: Hypotheses, places: Places, frames: Frames
-) -> Places:
+    observations: Observations, candidates: Candidates, hypotheses: Hypotheses, places: Places, frames: Frames,
+    shelved: Ints | None = None,
+) -> Places:  # fmt: skip
     """Place tags by their readings' own variances, where these are all that ails them.
 
     Parameters
@@ -53,13 +54,19 @@ def refine_thermal(
         Of the block.
     places : Places
         As the robust fit has them.
+    shelved : int64 array, optional
+        Rows of the places that were fitted with their shelves, and stay as they are: where metal was found the
+        receiver is not all that errs, and what neighbours and centres pull tags by shows in no residual.
 
     Returns
     -------
     Places
         Moved as far as the refinement is believed, with bars to match.
     """
-    able = np.flatnonzero(places.cells >= FEW_CELLS)
+    alone = places.cells >= FEW_CELLS
+    if shelved is not None:
+        alone[shelved] = False
+    able = np.flatnonzero(alone)
     if len(able) < FEWEST_TEACHERS:
         return places
     counts = np.diff(candidates.start)[places.candidate[able]]

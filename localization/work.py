@@ -317,7 +317,8 @@ class Work:
                 # What is unusual is looked for where every tag was placed without its shelf.
                 single = place_by_differences(observations, candidates, single, weight)
         if "thermal" not in localizer.without:
-            places = refine_thermal(cleared, candidates, hypotheses, places, frames)
+            shelved_rows = refined.members if refined is not None and groups else None
+            places = refine_thermal(cleared, candidates, hypotheses, places, frames, shelved_rows)
         if refined is not None:
             astray[refined.members] = 0.0
         moved = np.zeros(len(places.tag))
