@@ -251,7 +251,7 @@ def _phases(
             continue
         middle = float(np.median(apart[here]))
         left[places.face == face] -= middle
-        chance = DOUBT * 1.25 * max(_deviation(apart[here]), usual) / np.sqrt(here.sum()) + LEAN_M
+        chance = DOUBT * 1.25 * max(_deviation(apart[here]), noise) / np.sqrt(here.sum()) + LEAN_M
         if abs(middle) > chance:
             common[places.face == face] = abs(middle)
             notes.append(

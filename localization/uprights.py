@@ -40,8 +40,11 @@ FARTHEST_M, STEP_M, BEYOND_M, COMB_M = 0.3, 0.01, 0.1, 0.03
 CLEAR = 2.0
 #: After a shift as large as this the first block, seen anew, is asked again.
 AGAIN_M = 0.03
-#: A shelf's word scatters by at least this; and all of them together are no better than this, as uprights differ.
-SHELF_SIGMA_M, FLOOR_M = 0.01, 0.004
+#: Shelves' words are supposed to scatter by so much, which counts as so many of them; and all of them together are no
+#: better than this, as uprights differ.
+SHELF_SIGMA_M, SUPPOSED, FLOOR_M = 0.012, 4.0, 0.004
+#: Words that scatter by more than so many times the median of all count as if they did not.
+STRAY = 3.0
 #: One shelf's word, of faces that are asked at the end.
 WORD_SIGMA_M = 0.02
 #: Before uprights are asked, a run may be off along its faces by at least this: what the first word leaves, too.
@@ -114,9 +117,7 @@ def pin(block: Block, groups: tuple[ShelfGroup, ...], prior_sigma_m: Floats) -> 
     if len(table) < FEWEST_SHELVES:
         return None
     face, shift, way = table[:, 0].astype(np.int64), table[:, 1], table[:, 2]
-    middle = shift - coarse * way
-    spread = 1.4826 * float(np.median(np.abs(middle - np.median(middle))))
-    sigma = max(spread, SHELF_SIGMA_M)
+    sigma = _scatter(shift - coarse * way)
     number = len(prior_sigma_m)
     # What antennas and clock may be off by is not what they are off by once uprights are seen elsewhere.
     ahead_sigma = max(float(np.median(prior_sigma_m[np.unique(face)])), abs(coarse), LEAST_SIGMA_M)
@@ -138,6 +139,13 @@ def pin(block: Block, groups: tuple[ShelfGroup, ...], prior_sigma_m: Floats) -> 
         usual[0], usual[f + 1] = float(np.mean(way[face == f])), 1.0
         seen[f] = np.sqrt(usual @ covariance @ usual + FLOOR_M**2)
     return Pinned(float(mean[0]), np.asarray(mean[1:], np.float64), seen, len(face))
+
+
+def _scatter(word_m: Floats) -> float:
+    """Return the deviation of shelves' words: of a handful, what they show and what is supposed together."""
+    away = np.abs(word_m - np.median(word_m))
+    away = np.minimum(away, STRAY * max(1.4826 * float(np.median(away)), SHELF_SIGMA_M))
+    return float(np.sqrt((SUPPOSED * SHELF_SIGMA_M**2 + (away**2).sum()) / (SUPPOSED + len(away) - 1.0)))
 
 
 def words_of(block: Block | None, groups: tuple[ShelfGroup, ...]) -> LabelFits:

@@ -63,7 +63,7 @@ def test_few_books_leave_what_residuals_let_suppose():
 
 def test_second_peaks_close_behind_and_large_residuals_are_chances_of_a_wrong_one():
     sound, _ = library(0.01)
-    doubtful, _ = library(0.01, left_rad=0.6, ahead=6.0)
+    doubtful, _ = library(0.01, left_rad=0.7, ahead=4.0)
     assert astray_together(sound).max() < 0.03
     assert astray_together(doubtful).min() > 0.5
     wide, _ = together_sigma(doubtful, 0.003)
