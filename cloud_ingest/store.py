@@ -216,7 +216,7 @@ class _Group:
         """Write the new batches, past the ORM."""
         if self._rows:
             self._session.flush()
-            self._session.connection().execute(insert(Batch.__table__), self._rows)  # pyright: ignore[reportArgumentType]
+            self._session.connection().execute(insert(Batch.metadata.tables[Batch.__tablename__]), self._rows)
 
     def _take_batch(self, arrival: Arrival, message: BatchMessage) -> None:
         identity = (message.run_id, message.kind, message.seq)

@@ -97,8 +97,8 @@ def link_likelihoods(
     antennas = len(bias)
     bins = len(log_rate)
     # Strengths are whole bins about the usual one, so that a strength is a shift of the bins.
-    half = int(math.ceil(SPREAD * strength_sigma / BIN_DB))  # noqa: RUF046
-    reach = int(math.ceil(SPREAD * between / BIN_DB))  # noqa: RUF046
+    half = math.ceil(SPREAD * strength_sigma / BIN_DB)
+    reach = math.ceil(SPREAD * between / BIN_DB)
     grid = 2 * half + 1
     rate = np.exp(log_rate)
     value = np.zeros((antennas, grid + 2 * reach))

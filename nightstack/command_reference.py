@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 os.environ["TERMINAL_WIDTH"] = os.environ["COLUMNS"] = (
     "100"  # read when typer is imported: the page is the same everywhere
@@ -35,10 +36,11 @@ def pages() -> Iterator[tuple[str, str]]:
     yield from _walk(typer.main.get_command(app), "nightstack", None)
 
 
-def _walk(command: object, path: str, parent: object) -> Iterator[tuple[str, str]]:
-    context = command.make_context(path, [], parent=parent, resilient_parsing=True)  # pyright: ignore
+# Typer brings a copy of Click of its own, whose types it does not export.
+def _walk(command: Any, path: str, parent: Any) -> Iterator[tuple[str, str]]:
+    context = command.make_context(path, [], parent=parent, resilient_parsing=True)
     context.info_name = path if parent is None else path.rsplit(" ", 1)[-1]
-    yield path, command.get_help(context)  # pyright: ignore
+    yield path, command.get_help(context)
     for name, child in getattr(command, "commands", {}).items():
         yield from _walk(child, f"{path} {name}", context)
 

@@ -38,7 +38,7 @@ class ReplayOutcome:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """What the uplink needs to know of a robot."""
+    """The robot that a recording is played as, a ``robot.uplink.UplinkOwner``."""
 
     site: str
     robot: str
@@ -87,7 +87,7 @@ def replay_recording(
         target = _Target(heard.info.site, heard.info.robot_id, broker, UplinkTable())
         trouble: list[str] = []
         uplink = Uplink(
-            target,  # pyright: ignore[reportArgumentType]
+            target,
             spool,
             status=lambda: {"run_id": heard.info.run_id, "replay": True},
             clock=time.time_ns,

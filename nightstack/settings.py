@@ -96,8 +96,8 @@ class ServeFile(BaseSettings):
         settings_cls: type[BaseSettings],  # noqa: ARG003 (pydantic calls it with all of these)
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (as above)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (as above)
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file: secrets need not stand in it."""
         return env_settings, init_settings

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -322,20 +322,16 @@ def write_recording(
     return Path(path)
 
 
-class _writing:  # noqa: N801 - reads as a statement
+@contextlib.contextmanager
+def _writing(path: Path) -> Generator[None]:
     """Turn what the system or Arrow says into a RecordingError naming the folder."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, OSError | pa.ArrowException) and not isinstance(error, RecordingError):
-            why = getattr(error, "strerror", None) or str(error)
-            raise RecordingError(f"{self._path}: cannot be written ({one_line(why)})") from error
+    try:
+        yield
+    except RecordingError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise RecordingError(f"{path}: cannot be written ({one_line(why)})") from error
 
 
 def _refuse_value(value: object) -> None:

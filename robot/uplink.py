@@ -14,14 +14,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from recording import PayloadError
 from recording.topics import Ack, Status, Topics, encode_run
-from robot.settings import RobotSettings, broker_address
+from robot.settings import UplinkTable, broker_address
 from robot.spool import RunState, Spool, SpooledBatch
 
 log = logging.getLogger("nightstack.robot")
@@ -41,6 +41,30 @@ class _Sent:
     tries: int
 
 
+class UplinkOwner(Protocol):
+    """What the uplink asks of a robot's settings, so that a recording can be played as if by one."""
+
+    @property
+    def site(self) -> str:
+        """The site whose topics are used."""
+        ...
+
+    @property
+    def robot(self) -> str:
+        """The robot whose topics are used."""
+        ...
+
+    @property
+    def broker(self) -> str:
+        """The broker's URL."""
+        ...
+
+    @property
+    def uplink(self) -> UplinkTable:
+        """Batches, and how they are sent."""
+        ...
+
+
 class Uplink(threading.Thread):
     """Sends the spool to the broker for as long as it lives.
 
@@ -58,7 +82,7 @@ class Uplink(threading.Thread):
 
     def __init__(
         self,
-        settings: RobotSettings,
+        settings: UplinkOwner,
         spool: Spool,
         *,
         status: Callable[[], dict[str, Any]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ class _OnAnyPort(Controller):
     """aiosmtpd's controller takes port 0 for the port it then connects to itself; this one looks which it got."""
 
     def _trigger_server(self) -> None:
-        assert self.server is not None, "the base class makes it first"
-        self.port = int(self.server.sockets[0].getsockname()[1])  # pyright: ignore[reportAttributeAccessIssue]
+        assert isinstance(self.server, asyncio.Server), "the base class makes it first"
+        self.port = int(self.server.sockets[0].getsockname()[1])
         super()._trigger_server()
 
 

@@ -125,7 +125,10 @@ def test_the_posterior_is_honest_where_peaks_are_many_and_its_mean_errs_least():
             "E2", face, along, away * flat, heights, phase, k * flat, -50.0 * flat, np.zeros(5, int), 5, 1
         )
         told.append(free_space_bounds.reached(view, place, 1.0, sigma, spread))
-    rms = lambda name: float(np.sqrt(np.mean([getattr(one, name) ** 2 for one in told])))  # noqa: E731
+
+    def rms(name: str) -> float:
+        return float(np.sqrt(np.mean([getattr(one, name) ** 2 for one in told])))
+
     wrong = np.mean([abs(one.likeliest_m) > max(0.03, 3.5 * one.bound_m) for one in told])
     expected = np.mean([one.wrong for one in told])
     assert 0.1 < expected < 0.8

@@ -231,7 +231,7 @@ def test_reader_events(loop: Loop, emulator: LlrpEmulator) -> None:
 
 
 def test_a_port_without_antenna_is_told_at_the_start(loop: Loop, world: SmallWorld) -> None:
-    world.ports = (1, 2)  # type: ignore[assignment]
+    world.ports = (1, 2)
     with served(loop, world) as emulator, open_at(emulator) as reader:
         reader.connect()
         reader.start(ReaderSettings(ports=(1, 2, 4)))

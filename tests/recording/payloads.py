@@ -36,10 +36,10 @@ def refused(payload: bytes, word: str = "") -> None:
 def events() -> Events:
     return Events(
         t=[1, 2], source=["uhf", "基座"], kind=["reader_gone", ""], detail=["no answer", "line\nbreak"]
-    )  # type: ignore[arg-type]
+    )
 
 
 def activity() -> Activity:
     return Activity(
         t_start=[1, 5], t_end=[5, 9], antenna=[1, 2], power_dbm=[30.0, np.nan], session=[1, 2], rounds=[3, 0]
-    )  # type: ignore[arg-type]
+    )

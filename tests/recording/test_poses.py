@@ -11,7 +11,7 @@ from recording import Poses
 
 
 def track(t: list[int], x: list[float], yaw: list[float], **more: object) -> Poses:
-    return Poses(t=t, x_m=x, y_m=[-v for v in x], yaw_rad=yaw, **more)  # type: ignore[arg-type]
+    return Poses(t=t, x_m=x, y_m=[-v for v in x], yaw_rad=yaw, **more)
 
 
 def test_places_are_linear_and_ends_are_held() -> None:
@@ -85,8 +85,8 @@ def test_one_pose_holds_for_ever_and_none_is_an_error() -> None:
 
 def test_columns_are_checked_when_made() -> None:
     with pytest.raises(ValueError, match="x_m has 1 rows"):
-        Poses(t=[1, 2], x_m=[1], y_m=[1, 2], yaw_rad=[0, 0])  # type: ignore[arg-type]
+        Poses(t=[1, 2], x_m=[1], y_m=[1, 2], yaw_rad=[0, 0])
     with pytest.raises(ValueError, match="not one"):
-        Poses(t=[[1]], x_m=[1], y_m=[1], yaw_rad=[0])  # type: ignore[arg-type]
+        Poses(t=[[1]], x_m=[1], y_m=[1], yaw_rad=[0])
     with pytest.raises(ValueError, match="t must be int64"):
-        Poses(t=[0.5], x_m=[1], y_m=[1], yaw_rad=[0])  # type: ignore[arg-type]
+        Poses(t=[0.5], x_m=[1], y_m=[1], yaw_rad=[0])

@@ -17,7 +17,7 @@ def some(**changes: object) -> Readings:
         "rssi_dbm": [-50, -60, -70],
         "phase_rad": [0.5, np.nan, 1.5],
     }
-    return Readings(**columns | changes)  # type: ignore[arg-type]
+    return Readings(**columns | changes)
 
 
 def test_columns_have_the_types_of_the_format() -> None:

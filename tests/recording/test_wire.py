@@ -50,7 +50,7 @@ def test_the_layout_of_a_batch_of_readings_is_that_of_the_format() -> None:
 
 
 def test_the_layout_of_the_other_kinds() -> None:
-    data = Poses(t=[5], x_m=[1.5], y_m=[2.5], yaw_rad=[3.5], sigma_xy_m=[0.5], floor_id=["1"])  # type: ignore[arg-type]
+    data = Poses(t=[5], x_m=[1.5], y_m=[2.5], yaw_rad=[3.5], sigma_xy_m=[0.5], floor_id=["1"])
     assert message(batch(kind="poses", data=data))["columns"] == {
         "t": struct.pack("<q", 5),
         "x_m": struct.pack("<d", 1.5),
@@ -73,7 +73,7 @@ def test_the_layout_of_the_other_kinds() -> None:
         ("readings", Readings.empty()),
         ("poses", poses(100)),
         ("poses", Poses.empty()),
-        ("poses", Poses(t=[1], x_m=[1], y_m=[1], yaw_rad=[1], mast_z_m=[1], floor_id=[None])),  # type: ignore[arg-type]
+        ("poses", Poses(t=[1], x_m=[1], y_m=[1], yaw_rad=[1], mast_z_m=[1], floor_id=[None])),
         ("events", events()),
         ("events", Events.empty()),
         ("activity", activity()),
@@ -213,7 +213,7 @@ def test_a_missing_column_is_refused(name: str) -> None:
         ({"data": Readings(**dict(readings(2).columns()), tags=("E28", "E2"))}, "'E28'"),
         ({"data": Readings(**dict(readings(2).columns()), tags=("E2", "e280"))}, "'e280'"),
         ({"data": Readings(**dict(readings(2).columns()), tags=("E2", "E2 80"))}, "'E2 80'"),
-        ({"kind": "events", "data": Events(t=[1], source=[None], kind=["a"], detail=["b"])}, "source"),  # type: ignore[arg-type]
+        ({"kind": "events", "data": Events(t=[1], source=[None], kind=["a"], detail=["b"])}, "source"),
     ],
 )
 def test_what_could_not_be_read_is_not_sent(changes: dict[str, Any], word: str) -> None:

@@ -39,25 +39,25 @@ def full() -> Recording:
     }
     return Recording(
         info=info(extra={"operator": "Ada"}),
-        readings=Readings(**dict(readings().columns()) | more, tags=readings().tags),  # type: ignore[arg-type]
-        poses=Poses(**dict(poses().columns()) | spots),  # type: ignore[arg-type]
+        readings=Readings(**dict(readings().columns()) | more, tags=readings().tags),
+        poses=Poses(**dict(poses().columns()) | spots),
         activity=Activity(
-            t_start=[START, START + 5],  # type: ignore[arg-type]
-            t_end=[START + 5, START + 9],  # type: ignore[arg-type]
-            antenna=[1, 2],  # type: ignore[arg-type]
-            power_dbm=[30.0, np.nan],  # type: ignore[arg-type]
-            session=[0, 3],  # type: ignore[arg-type]
-            rounds=[4, 0],  # type: ignore[arg-type]
+            t_start=[START, START + 5],
+            t_end=[START + 5, START + 9],
+            antenna=[1, 2],
+            power_dbm=[30.0, np.nan],
+            session=[0, 3],
+            rounds=[4, 0],
         ),
-        events=Events(t=[START], source=["base"], kind=["blocked"], detail=["aisle 3"]),  # type: ignore[arg-type]
+        events=Events(t=[START], source=["base"], kind=["blocked"], detail=["aisle 3"]),
         truth=Truth(
-            epc=["E280", "E281"],  # type: ignore[arg-type]
-            x_m=[1.0, np.nan],  # type: ignore[arg-type]
-            y_m=[1.0, np.nan],  # type: ignore[arg-type]
-            z_m=[1.0, np.nan],  # type: ignore[arg-type]
+            epc=["E280", "E281"],
+            x_m=[1.0, np.nan],
+            y_m=[1.0, np.nan],
+            z_m=[1.0, np.nan],
             present=np.array([True, False]),
-            shelf_id=["a1", None],  # type: ignore[arg-type]
-            offset_m=[0.5, np.nan],  # type: ignore[arg-type]
+            shelf_id=["a1", None],
+            offset_m=[0.5, np.nan],
         ),
         odometry=pa.table({"t": pa.array([START]).cast(TIME), "wheel": [1.5]}),
     )
@@ -161,7 +161,7 @@ def test_a_piece_with_other_columns_is_refused(tmp_path: Path) -> None:
         writer.readings(readings())
         writer.readings(
             Readings(**dict(readings().columns()) | {"seen_count": np.ones(600)}, tags=readings().tags)
-        )  # type: ignore[arg-type]
+        )
     assert listed(tmp_path) == []
 
 

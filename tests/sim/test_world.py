@@ -139,10 +139,10 @@ async def test_base_and_reader_in_virtual_time(library: Library) -> None:
     hand_over = source.hand_over
 
     def noted(reads: object, *span: int) -> None:
-        true.append(reads.t_ns)  # type: ignore[attr-defined]
-        hand_over(reads, *span)  # type: ignore[arg-type]
+        true.append(reads.t_ns)
+        hand_over(reads, *span)
 
-    source.hand_over = noted  # type: ignore[method-assign]
+    source.hand_over = noted
     async with both(world) as (addresses, base):
         await base.next_report()
         clock[0] = base.reports[-1].t_us * 1000

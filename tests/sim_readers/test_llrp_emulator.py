@@ -277,7 +277,7 @@ def test_keepalives_come_at_their_period_until_switched_off(run: Any) -> None:
 def test_config_tells_which_antennas_are_plugged_in(run: Any) -> None:
     async def work() -> None:
         world = virtual()
-        world.ports = (1, 3)  # type: ignore[assignment]
+        world.ports = (1, 3)
         async with LlrpEmulator(world) as emulator, Client(emulator.address) as client:
             await client.expect("SET_READER_CONFIG", notify(8))
             await emulator.antenna(3, connected=False)

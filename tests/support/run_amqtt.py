@@ -10,7 +10,7 @@ import warnings
 
 warnings.simplefilter("ignore")
 
-from amqtt.broker import Broker  # noqa: E402
+from amqtt.broker import Broker  # noqa: E402 (it warns while it is imported)
 
 
 async def main(port: int, *pair: str) -> None:

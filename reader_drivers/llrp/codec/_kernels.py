@@ -6,8 +6,17 @@ references are `FrameReader`'s contract and `reports.decode_reports_reference`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
+import numpy.typing as npt
+
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+Column = npt.NDArray[Any]
+#: Compiled, Python's int and numpy's int64 are one; the type checker knows them as two.
+Int = Any
 
 # Why a message was refused; the texts are in reports.py, in this order.
 OK, CUT_OFF, BAD_TV, BAD_LENGTH, RESERVED, NO_EPC, BAD_EPC, BAD_FIELD = range(8)
@@ -25,17 +34,17 @@ for _number, _size in (
 
 
 @numba.njit(cache=True, nogil=True)
-def _u16(data, at):  # pyright: ignore
+def _u16(data: Bytes, at: Int) -> Int:
     return (np.int64(data[at]) << 8) | np.int64(data[at + 1])
 
 
 @numba.njit(cache=True, nogil=True)
-def _u32(data, at):  # pyright: ignore
+def _u32(data: Bytes, at: Int) -> Int:
     return (_u16(data, at) << 16) | _u16(data, at + 2)
 
 
 @numba.njit(cache=True, nogil=True)
-def scan_frames(data, max_bytes):  # pyright: ignore
+def scan_frames(data: Bytes, max_bytes: Int) -> tuple[Ints, Ints, Ints, int, bool]:
     """Return `(offset, length, type, end of the last whole frame, header at end is impossible)`."""
     size = len(data)
     count = 0
@@ -66,7 +75,7 @@ def scan_frames(data, max_bytes):  # pyright: ignore
 
 
 @numba.njit(cache=True, nogil=True)
-def _step(data, at, end):  # pyright: ignore
+def _step(data: Bytes, at: Int, end: Int) -> tuple[int, Int, Int, Int, Int]:
     """Return `(error, vendor, number, body start, body end)` of the parameter at `at`."""
     if data[at] & 0x80:
         number = np.int64(data[at] & 0x7F)
@@ -91,7 +100,7 @@ def _step(data, at, end):  # pyright: ignore
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(data, offset, length):  # pyright: ignore
+def _count(data: Bytes, offset: Ints, length: Ints) -> int:
     total = 0
     for i in range(len(offset)):
         at = offset[i] + 10
@@ -107,7 +116,7 @@ def _count(data, offset, length):  # pyright: ignore
 
 
 @numba.njit(cache=True, nogil=True)
-def scan_reports(data, offset, length):  # pyright: ignore
+def scan_reports(data: Bytes, offset: Ints, length: Ints) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
     """Decode messages `offset[i]..offset[i] + length[i]` of `data`; see `reports.Reports` for the columns.
 
     A message with an error leaves no rows; `bad[i]` says why and `bad_at[i]` where.
@@ -166,7 +175,10 @@ def scan_reports(data, offset, length):  # pyright: ignore
 
 
 @numba.njit(cache=True, nogil=True)
-def _one_report(data, at, end, row, antenna, channel, rssi, phase, doppler, times, seen, rospec):  # pyright: ignore
+def _one_report(
+    data: Bytes, at: Int, end: Int, row: Int, antenna: Column, channel: Column, rssi: Column, phase: Column,
+    doppler: Column, times: Column, seen: Column, rospec: Column,
+) -> tuple[int, Int, Int, Int]:  # fmt: skip
     """Decode one TagReportData into row `row`; return `(error, byte of the error, EPC start, EPC bytes)`."""
     epc_at = -1
     epc_size = 0
@@ -224,7 +236,7 @@ def _one_report(data, at, end, row, antenna, channel, rssi, phase, doppler, time
 
 
 @numba.njit(cache=True, nogil=True)
-def _number_tags(data, at, size, tag):  # pyright: ignore
+def _number_tags(data: Bytes, at: Ints, size: Ints, tag: Column) -> Ints:
     """Write numbers of the EPCs, in order of first appearance, into `tag`; return the rows of the first appearances."""
     n = len(at)
     slots = 16
