@@ -12,13 +12,16 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.peers import METHODS
-from localization import localize
+from localization import dense, localize
 from localization.positions import Positions
+from localization.scatterers import Scan as Dense
+from localization.scatterers import ScatterFit
 from recording import Recording, read_recording
 from sim.slide import Scan, from_recording, to_recording
 from sim.slide_scan import tag_order
@@ -32,6 +35,13 @@ PEERS = ("RSSI centroid", "STPP", "RF-Scanner", "SAR, known depth", "SAR, free d
 RESIDUALS = ("rms rad", "P(>1 rad)", "1/e length cm", "RSSI sd dB", "neighbours")
 ALIKE = ("alike 9 cm deeper", "alike 18 cm deeper")
 DEEPER_M = ((0.07, 0.11), (0.155, 0.205))
+FOUND = (
+    "joint fit: left unexplained",
+    "joint fit: held-out gain",
+    "joint fit: scatterers",
+    "joint fit: strength",
+)
+WORTH_COUNTING = 0.15  # a scatterer's amplitude against the direct way
 DRAWS = 2000
 FEWEST_RIGS = 4
 
@@ -136,7 +146,8 @@ def figures(rows: Sequence[Row], *, ours: bool = True, seed: int = 1) -> dict[st
     Returns
     -------
     dict of str to Figure
-        `RESIDUALS` and `ALIKE`; then of each method "NAME: error cm", "NAME: less median cm" and "NAME: order".
+        `RESIDUALS` and `ALIKE`; then of each method "NAME: error cm", "NAME: less median cm" and "NAME: order"; then
+        what our joint fit found and left (`FOUND`; rows of fewer than five tags have none).
     """
     sums = [_sums(row, ours) for row in rows]
     weight = _draws([row.rig for row in rows], seed)
@@ -204,8 +215,30 @@ def _sums(row: Row, ours: bool) -> dict[str, tuple[float | Floats, float]]:
     for method in PEERS:
         of |= _judged(method, METHODS[method](row.recording, row.plan), row)
     if ours:
-        of |= _judged(OURS, localize(row.recording, row.plan).positions, row)
+        of |= _ours(row)
     return of
+
+
+def _ours(row: Row) -> dict[str, tuple[float | Floats, float]]:
+    """Return our own errors and, where tags were fitted jointly, what the fit found and left."""
+    fits: list[ScatterFit] = []
+    real = dense.fit_scatterers
+
+    def watched(scan: Dense) -> ScatterFit:
+        fits.append(real(scan))
+        return fits[-1]
+
+    with mock.patch.object(dense, "fit_scatterers", watched):
+        of = _judged(OURS, localize(row.recording, row.plan).positions, row)
+    fits = [fit for fit in fits if len(fit.strength)]
+    tags = float(sum(len(fit.unexplained) for fit in fits))
+    found = (
+        (float(sum(fit.unexplained.sum() for fit in fits)), tags),
+        (float(sum(fit.gain for fit in fits)), float(len(fits))),
+        (float(sum((fit.strength > WORTH_COUNTING).sum() for fit in fits)), float(len(fits))),
+        (float(sum(np.sqrt((fit.strength**2).sum()) for fit in fits)), float(len(fits))),
+    )
+    return of | dict(zip(FOUND, found, strict=True))
 
 
 def _judged(method: str, positions: Positions, row: Row) -> dict[str, tuple[float | Floats, float]]:

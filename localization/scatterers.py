@@ -86,6 +86,8 @@ class ScatterFit:
         none were sought.
     scatterers_m : float64 array, shape (s, 2)
         Along the row, and depth behind the tags' plane.
+    strength : float64 array, shape (s,)
+        Amplitude of what each throws back, against the way straight from the antenna.
     """
 
     offset_m: Floats
@@ -95,6 +97,7 @@ class ScatterFit:
     unexplained: Floats
     gain: float
     scatterers_m: Floats
+    strength: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +107,14 @@ class _Solution:
     sigma_m: Floats
     unexplained: Floats
     place_m: Floats
+    strength: Floats
     cost: float
 
     @classmethod
     def of(cls, joint: Joint, more: float = 0.0) -> _Solution:
         return cls(
             joint.x_m.copy(), joint.z_m.copy(), joint.sigma_m.copy(), joint.unexplained.copy(),
-            joint.place_m.copy(), joint.cost + more,
+            joint.place_m.copy(), np.abs(joint.strength), joint.cost + more,
         )  # fmt: skip
 
 
@@ -159,6 +163,7 @@ def _fit_scatterers(row: Row, depths: tuple[int, ...]) -> ScatterFit:
         unexplained=unexplained,
         gain=_held_out_gain(row, depths),
         scatterers_m=best.place_m,
+        strength=best.strength,
     )
 
 
@@ -262,6 +267,7 @@ def _alone(row: Row) -> ScatterFit:
         unexplained=Joint(row, start, coupled=False).unexplained,
         gain=0.0,
         scatterers_m=np.zeros((0, 2)),
+        strength=np.zeros(0),
     )
 
 

@@ -208,6 +208,19 @@ def test_figures_carry_their_sampling_interval() -> None:
     assert one_rig["rms rad"].interval == pytest.approx((one_rig["rms rad"].value,) * 2)
 
 
+def test_what_the_joint_fit_finds_is_a_figure_where_it_finds_anything() -> None:
+    rows = {pitch: [simulated_row(sl.slide(pitch, 0.6, 3), "row")] for pitch in (0.08, 0.2)}
+    close, apart = (figures(of) for of in rows.values())
+    left, gain, count, strength = (close[name].value for name in sl_rows.FOUND)
+    assert 0.005 < left < 0.2
+    assert gain > 0.2
+    assert 1 <= count <= 8
+    assert strength > sl_rows.WORTH_COUNTING * np.sqrt(count)
+    assert np.isnan(
+        [apart[name].value for name in sl_rows.FOUND]
+    ).all()  # three tags share nothing that is fitted
+
+
 @pytest.mark.parametrize(
     ("simulated", "interval", "verdict"),
     [
