@@ -53,7 +53,6 @@ STAGES: Final = {
         ("localization.fast_shelf_fit", "links_single"),
         ("localization.fast_shelf_fit", "shares_single"),
     ],
-    "passes": [("localization.work", "join_passes")],
     "neighbours": [("localization.work", "place_by_differences")],
     "thermal": [("localization.work", "refine_thermal")],
     "common scatterers": [("localization.work", "refine_dense")],

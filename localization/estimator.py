@@ -49,7 +49,7 @@ Progress = Callable[[float, str], None]
 
 #: Parts an estimator can do without.
 PARTS = (
-    "registration", "footprint", "passes", "shelves", "uprights", "differences", "thermal", "scatterers", "crosscheck",
+    "registration", "footprint", "shelves", "uprights", "differences", "thermal", "scatterers", "crosscheck",
 )  # fmt: skip
 #: Readings handled at once (in whole tags): bounds memory whatever the night's length.
 BLOCK_READINGS = 100_000

@@ -22,6 +22,9 @@ Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
+#: A group of less weight, far beyond the antenna's main lobe, says nothing; one over it may not fit single precision.
+LEAST_WEIGHT = 1e-12
+
 
 @nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def fields_single(
@@ -153,7 +156,7 @@ def pursue_single(
                 bb[q] += wb * b
                 ra[q] += pull * a
                 rb[q] += pull * b
-        if total > 0.0:
+        if total > LEAST_WEIGHT:
             inverse = np.float32(1.0 / total)
             for q in range(points):
                 aa[q] -= sum_a[q] * sum_a[q] * inverse

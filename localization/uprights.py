@@ -42,7 +42,7 @@ CLEAR = 2.0
 AGAIN_M = 0.03
 #: Shelves' words are supposed to scatter by so much, which counts as so many of them; and all of them together are no
 #: better than this, as uprights differ.
-SHELF_SIGMA_M, SUPPOSED, FLOOR_M = 0.012, 4.0, 0.004
+SHELF_SIGMA_M, SUPPOSED, FLOOR_M = 0.02, 4.0, 0.004
 #: Words that scatter by more than so many times the median of all count as if they did not.
 STRAY = 3.0
 #: One shelf's word, of faces that are asked at the end.
@@ -151,13 +151,14 @@ def _scatter(word_m: Floats) -> float:
 def words_of(block: Block | None, groups: tuple[ShelfGroup, ...]) -> LabelFits:
     """Return a block's believed shelves as references: where the middle of the uprights is seen, and where it is.
 
-    None are told where most metal seems to stand elsewhere than at the shelves' ends, or it is not clear where.
+    None are told where it is not clear which metal stands at the shelves' ends.
     """
     rows: list[tuple[int, float, float]] = []
     believed = [group for group in groups if group.believed]
-    if block is not None and _coarse(block, believed) == 0.0:
+    coarse = None if block is None else _coarse(block, believed)
+    if block is not None and coarse is not None:
         for group in believed:
-            shift, board = _word(block, group, 0.0)[0], block.board(group.face, group.shelf)
+            shift, board = _word(block, group, coarse)[0], block.board(group.face, group.shelf)
             if np.isfinite(shift):
                 rows.append((group.face, 0.5 * (board.from_m + board.to_m), shift))
     table = np.array(rows, np.float64).reshape(-1, 3)

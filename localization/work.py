@@ -24,8 +24,7 @@ from localization.listening import Listening
 from localization.observations import Mounts, Observations, observe
 from localization.oddity_traits import foreign_tags, traits_of
 from localization.output import Part
-from localization.passes import join_passes
-from localization.placing import Places, RunLaw, Scores, distances, place, place_by_rssi, score, strays
+from localization.placing import Places, RunLaw, Scores, place, place_by_rssi, score, strays
 from localization.profile import Fits, Image, fit, image, weigh
 from localization.registration import Registration, register, sample_of, with_known
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
@@ -260,8 +259,7 @@ class Work:
         if len(candidates.tag) == 0:
             # Nothing here was heard before any face: a dock, a trolley in the corridor.
             none, nowhere = np.zeros(0), Places.empty()
-            alone = (observations, candidates)
-            traits = traits_of(observations, candidates, alone, None, nowhere, frames, self.foreign)
+            traits = traits_of(observations, candidates, None, nowhere, frames, self.foreign)
             return Part(frames, observations, candidates, nowhere, none, localizer.law_, [], traits)
         hypotheses = make_hypotheses(candidates, frames)
         weight = weigh(observations, candidates)
@@ -277,33 +275,15 @@ class Work:
                 observations, candidates, hypotheses, seen, frames, weight, law, fits, jobs
             )
         places = place(observations, candidates, hypotheses, fits, scores, frames)
-        alike = (observations, candidates)
-        if "passes" not in localizer.without:
-            joint, split, any_joined = join_passes(
-                observations,
-                candidates,
-                places.candidate,
-                places.offset_m,
-                distances(candidates, places),
-                weight,
-            )
-            if any_joined:
-                alike = (joint, split)
-                seen = image(joint, split, hypotheses, frames, weigh(joint, split))
-                fits, scores, law = self._fit(
-                    joint, split, hypotheses, seen, frames, weigh(joint, split), law, None, jobs
-                )
-                places = place(joint, split, hypotheses, fits, scores, frames)
         notes: list[str] = []
         cleared, shelved, groups = observations, None, ()
         places = single = place_by_rssi(observations, candidates, places, frames)
         astray, refined = strays(observations, candidates, places, fits), None
         if "shelves" not in localizer.without:
-            shelved = Block.of(*alike, hypotheses, fits, frames, weigh(*alike), self.mounts)
+            shelved = Block.of(observations, candidates, hypotheses, fits, frames, weight, self.mounts)
             refined = refine_shelves(shelved, scores, places, FastShelfFit, starts=starts, jobs=jobs)
             places, groups = refined.places, refined.groups
-            scattered = refined.observations.phase_rad - alike[0].phase_rad
-            cleared = dataclasses.replace(observations, phase_rad=observations.phase_rad + scattered)
+            cleared = refined.observations
         if "crosscheck" not in localizer.without and not mostly_believed(groups):
             # Where a shelf's metal explains the phases of tags that had no part in finding it, they do mean something.
             judged, notes = without_meaningless(single)
@@ -349,7 +329,6 @@ class Work:
             traits=traits_of(
                 observations,
                 candidates,
-                alike,
                 hypotheses,
                 single if groups else places,
                 frames,

@@ -9,6 +9,7 @@ from localization import Calibration, localize
 from localization import estimator as estimator_module
 from localization.ambiguity import find_ambiguity
 from localization.delays import find_delays
+from localization.estimator import Localizer
 from localization.hearing import CROWD_M, Hearing, less_crowded
 from recording import Poses, Readings
 
@@ -310,3 +311,8 @@ def test_tags_heard_before_no_face_cost_nothing(world, tags, monkeypatch):
     monkeypatch.setattr(estimator, "BLOCK_READINGS", 50)
     found = localize(dock, world.plan())
     assert np.isfinite(found.positions.offset_m).sum() >= len(tags) - 1
+
+
+def test_a_part_that_is_not_there_cannot_be_left_out(world):
+    with pytest.raises(ValueError, match="no part 'lasers'"):
+        Localizer(world.plan(), without=("lasers",))

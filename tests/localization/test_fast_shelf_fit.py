@@ -136,6 +136,20 @@ def test_it_finds_what_the_slow_one_finds(seed, fold, wrong):
     assert held_out(fast)
 
 
+def test_readings_of_no_weight_to_speak_of_say_nothing():
+    scan = make_scan(7, BOOKS_M[:12], METAL)
+    faint = scan.weight.copy()
+    # A whole group, as where an antenna heard a tag far beyond its main lobe only.
+    faint[scan.group == scan.group[0]] = 1e-41
+    silent = np.where(faint < 1e-30, 0.0, faint)
+    told, untold = (
+        fit_of(dataclasses.replace(scan, weight=weight), BOOKS_M[:12] + 0.01).run()
+        for weight in (faint, silent)
+    )
+    np.testing.assert_allclose(told.offset_m, untold.offset_m, atol=1e-6)
+    assert len(told.sites) >= 2
+
+
 def test_a_long_shelf_is_fitted_in_parts(monkeypatch):
     scan = make_scan(7, BOOKS_M[:12], METAL)
     whole = fit_of(scan, BOOKS_M[:12] + 0.01).run()
