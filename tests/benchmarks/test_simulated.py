@@ -12,7 +12,7 @@ from benchmarks.peers.views import views
 from benchmarks.simulated import HEIGHTS_M, WORLDS, World, places_of, reached, residual, scan
 from localization.evaluate import evaluate
 from recording import read_recording
-from sim.propagation import channel_reference
+from sim.propagation_reference import channel_reference
 from sim.radio import Radio
 from stacks.plan import read_plan
 

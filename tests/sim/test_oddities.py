@@ -13,7 +13,8 @@ from sim.air import RobotPose
 from sim.errors import SimError
 from sim.library import load_library, make_library, save_library
 from sim.oddities import KINDS, OddityRates
-from sim.propagation import SPEED_OF_LIGHT_MPS, Pattern, channel_reference
+from sim.propagation import SPEED_OF_LIGHT_MPS, Pattern
+from sim.propagation_reference import channel_reference
 from sim.radio import Radio
 from sim.record import record
 

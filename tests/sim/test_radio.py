@@ -10,7 +10,8 @@ from sim.errors import SimError
 from sim.gen2 import link_timing
 from sim.library import Library
 from sim.presets import PRESETS
-from sim.propagation import SPEED_OF_LIGHT_MPS, channel, channel_reference, memory, pattern_exponent
+from sim.propagation import SPEED_OF_LIGHT_MPS, channel, memory, pattern_exponent
+from sim.propagation_reference import channel_reference
 from sim.radio import Radio
 from sim.record import heading_along
 from sim.shading import shadows
