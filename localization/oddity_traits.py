@@ -96,6 +96,7 @@ class Traits:
 def traits_of(
     observations: Observations,
     candidates: Candidates,
+    joined: tuple[Observations, Candidates],
     hypotheses: Hypotheses | None,
     places: Places,
     frames: Frames,
@@ -106,6 +107,8 @@ def traits_of(
     Parameters
     ----------
     observations, candidates : Observations, Candidates
+    joined : Observations, Candidates
+        The same with the passes joined, where they can be.
     hypotheses : Hypotheses or None
         None: no tag was placed.
     places : Places
@@ -131,7 +134,7 @@ def traits_of(
         whole["level"][at] = hypotheses.level[places.hypothesis]
         told = np.flatnonzero(places.cells >= FEW_CELLS)
         fit[at[told]], covariance[at[told]], columns["scale"][at[told]] = _free(
-            observations, candidates, places, told, columns["nominal"][at], weigh(observations, candidates)
+            *joined, places, told, columns["nominal"][at], weigh(*joined)
         )
         pairs = _pairs(observations, candidates, places, foreign)
     return Traits(

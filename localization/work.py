@@ -24,7 +24,8 @@ from localization.listening import Listening
 from localization.observations import Mounts, Observations, observe
 from localization.oddity_traits import foreign_tags, traits_of
 from localization.output import Part
-from localization.placing import Places, RunLaw, Scores, place, place_by_rssi, score, strays
+from localization.passes import join_passes
+from localization.placing import Places, RunLaw, Scores, distances, place, place_by_rssi, score, strays
 from localization.profile import Fits, Image, fit, image, weigh
 from localization.registration import Registration, register, sample_of, with_known
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
@@ -259,7 +260,8 @@ class Work:
         if len(candidates.tag) == 0:
             # Nothing here was heard before any face: a dock, a trolley in the corridor.
             none, nowhere = np.zeros(0), Places.empty()
-            traits = traits_of(observations, candidates, None, nowhere, frames, self.foreign)
+            alone = (observations, candidates)
+            traits = traits_of(observations, candidates, alone, None, nowhere, frames, self.foreign)
             return Part(frames, observations, candidates, nowhere, none, localizer.law_, [], traits)
         hypotheses = make_hypotheses(candidates, frames)
         weight = weigh(observations, candidates)
@@ -275,6 +277,10 @@ class Work:
                 observations, candidates, hypotheses, seen, frames, weight, law, fits, jobs
             )
         places = place(observations, candidates, hypotheses, fits, scores, frames)
+        # Taken together, an antenna's passes show what moved between them, and how a book lies; no place gets better.
+        joined = join_passes(
+            observations, candidates, places.candidate, places.offset_m, distances(candidates, places), weight
+        )[:2]
         notes: list[str] = []
         cleared, shelved, groups = observations, None, ()
         places = single = place_by_rssi(observations, candidates, places, frames)
@@ -329,6 +335,7 @@ class Work:
             traits=traits_of(
                 observations,
                 candidates,
+                joined,
                 hypotheses,
                 single if groups else places,
                 frames,
