@@ -227,9 +227,7 @@ def _published(kind: str, name: str) -> float:
 
 def _information(name: str) -> bool:
     """Tell whether a figure is shown but not judged: our error and order as they are, others' less the median."""
-    if name.startswith(OURS):
-        return "less median" not in name
-    return "less median" in name
+    return name.startswith(OURS) != ("less median" in name)
 
 
 def _show(table: Table, kind: str, recordings: int, lines: Mapping[str, Compared]) -> None:

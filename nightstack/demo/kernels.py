@@ -10,11 +10,13 @@ import os
 import tempfile
 from pathlib import Path
 
+from nightstack.demo.processes import ending_on_signals
+
 #: As few books as have full shelves on all levels, scanned as briefly as teaches a run's laws.
 BOOKS, PASSES, SPEED_MPS = 100, 2, 0.2
 
 
-def compile_kernels(books: int = BOOKS) -> None:
+def compile_kernels() -> None:
     """Localize a small simulated library, for the sake of the compiled code."""
     from localization.estimator import localize
     from recording import read_recording
@@ -24,11 +26,12 @@ def compile_kernels(books: int = BOOKS) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         scan = Path(folder) / "scan"
-        record(make_library(books, 1), scan, passes=PASSES, speed_mps=SPEED_MPS)
+        record(make_library(BOOKS, 1), scan, passes=PASSES, speed_mps=SPEED_MPS)
         localize(read_recording(scan), read_plan(scan / "plan.json"))
 
 
 if __name__ == "__main__":
     if hasattr(os, "nice"):
         os.nice(10)  # the robot, the reader and the ingest come first
-    compile_kernels()
+    with ending_on_signals():  # a demo that ends sooner leaves no folder of this behind
+        compile_kernels()

@@ -51,9 +51,9 @@ def error(world, fitted, tags):
     return np.abs(found.offset_m[rows] - np.array([x for _, x, _ in tags]))
 
 
-def joined(world, recording, tags):
+def joined(world, recording, tags, length=2.0):
     """Join the passes of a recording whose tags' places are known; return what came of it and the plain parts."""
-    plan = world.plan()
+    plan = world.plan(length=length)
     frames = Frames.of_plan(plan)
     fitted = Localizer(plan).fit(recording)
     mounts = Mounts.of(recording.info, Calibration(), 70.0)
@@ -102,6 +102,39 @@ def test_the_angle_between_passes_is_found_and_taken_out(world, turn_rad, flips)
         assert (np.diff(one.cell[rows])[same] >= 0).all()
         assert (np.diff(one.u[rows])[same] >= 0).all()
     assert single >= 0.75 * len(one.tag)
+
+
+def test_a_tag_far_from_all_others_keeps_its_passes_apart(world):
+    """Nobody told the turn there: to take it for none would be wrong and sure."""
+    tags = [*row_of_tags(), ("A", 7.5, 0.65)]
+
+    def turn(tag):
+        return np.where(tag == 24, 2.0, 0.0)
+
+    recording = twice(world, tags, turn, rate=4.0, noise=0.4, length=8.0)
+    before, candidates, (after, one, any_joined) = joined(world, recording, tags, length=8.0)
+    assert any_joined
+    epc = [int(recording.readings.tags[n][6:], 16) for n in before.tag[one.tag]]
+    far = next(c for c in range(len(one.tag)) if epc[c] == 24 and one.face[c] == 0)
+    rows = slice(one.start[far], one.start[far + 1])
+    assert len(np.unique(one.group[rows])) == len(np.unique(candidates.group[rows]))
+    seen = one.observation[rows]
+    np.testing.assert_array_equal(after.phase_rad[seen], before.phase_rad[seen])
+
+
+def test_passes_that_do_not_belong_together_are_left_apart(world):
+    tags = row_of_tags()
+    angle = np.random.default_rng(3).uniform(0, TWO_PI, len(tags))
+    recording = twice(world, tags, lambda tag: angle[tag], rate=4.0)
+    before, candidates, (after, one, any_joined) = joined(world, recording, tags)
+    assert not any_joined
+    np.testing.assert_array_equal(after.phase_rad, before.phase_rad)
+    np.testing.assert_array_equal(one.group, candidates.group)
+
+
+def test_one_pass_has_nothing_to_join(world):
+    tags = row_of_tags()
+    assert not joined(world, world.make(tags), tags)[2][2]
 
 
 def test_a_passs_turn_is_taken_from_the_tags_within_a_reach():
