@@ -31,7 +31,8 @@ from localization.calibrate_model import (
     weigh_references,
 )
 from localization.calibrate_nights import evidence_of
-from localization.calibration import Calibration, CalibrationError
+from localization.calibration import OTHER_NIGHT_M, Calibration, CalibrationError
+from localization.labels import ALIKE, label_shelves
 from localization.registered import Geometry, combine
 from localization.witness import Witness, matched, witness
 from recording import Recording, RunInfo, Truth
@@ -207,11 +208,13 @@ def _learn(
     seen = np.unique(cells.face)
     ids = [face.id for face in plan.faces]
     runs = len(np.unique(cells.run))
-    by_face = math.nan
-    if len(seen) > 1:
-        by_face = left_out_faces(weighed, site, solution.model).shared_sigma()
-    sigma, sigma_run = _remaining(weighed, site, solution, by_face, notes)
-    spread = max(solution.model.face_spread_m, 0.0 if math.isnan(by_face) else by_face)
+    by_face = left_out_faces(weighed, site, solution.model) if len(seen) > 1 else None
+    alike = _alike(weighed, epcs, plan)
+    remaining = {
+        name: math.hypot(value, alike) if name.startswith("shift_sigma") else value
+        for name, value in _remaining(weighed, site, solution, by_face, notes).items()
+    }
+    spread = max(solution.model.face_spread_m, 0.0 if by_face is None else by_face.shared_sigma())
     far = unseen_sigma(cells, site, solution.model, spread)
     unseen = {ids[f]: round(float(far[f]), 5) for f in range(len(ids)) if f not in seen}
     if unseen:
@@ -230,9 +233,7 @@ def _learn(
         for f in sorted(moved)
     ]
     estimates += _depth_estimates(geometry)
-    estimates.append(Estimate("sigma_m", sigma, float("nan"), "m"))
-    if sigma_run is not None:
-        estimates.append(Estimate("sigma_run_m", sigma_run, float("nan"), "m"))
+    estimates += [Estimate(name, value, float("nan"), "m") for name, value in remaining.items()]
     tags = len(np.unique(refs.tag))
     notes.insert(0, f"{tags} reference tags on {len(seen)} faces in {runs} recording{'s' * (runs > 1)}")
     return _made(witnesses, estimates, unseen, notes)
@@ -273,6 +274,8 @@ def _made(
         face_sigma_m=unseen,
         run_ids=tuple(one.info.run_id for one in witnesses),
         sigma_run_m=one("sigma_run_m"),
+        shift_sigma_m=one("shift_sigma_m"),
+        shift_sigma_run_m=one("shift_sigma_run_m"),
         deviations={name: held.get("", held) for name, held in deviations.items()},
     )
     return Learnt(calibration, tuple(estimates), tuple(notes))
@@ -325,23 +328,45 @@ def _told(solution: Solution, speed: Floats) -> list[str]:
 
 
 def _remaining(
-    weighed: Weighed, site: Site, solution: Solution, by_face: float, notes: list[str]
-) -> tuple[float, float | None]:
-    """Return the error that calibrated runs share, and that of the runs themselves where no two saw one face."""
+    weighed: Weighed, site: Site, solution: Solution, by_face: LeftOut | None, notes: list[str]
+) -> dict[str, float]:
+    """Return the errors that calibrated runs share by name, and those of the runs themselves where no two saw one face.
+
+    ``shift_sigma_m`` is how far what is applied may be off; ``sigma_m`` what of it tags' own bars do not hold already.
+    """
     if len(np.unique(weighed.references.run)) > 1:
         by_run = left_out_runs(weighed, site)
         if len(by_run):
             notes.append(f"sigma_m is from {len(by_run)} faces in left-out runs" + _spare(by_run))
-            return by_run.shared_sigma(), None
+            return {"sigma_m": by_run.shared_sigma(), "shift_sigma_m": by_run.seen_sigma()}
     halves = left_out_halves(weighed, site, solution.model)
     sigma_run = halves.shared_sigma()
-    sigma = sigma_run if math.isnan(by_face) else max(by_face, sigma_run)
+    sigma = sigma_run if by_face is None else max(by_face.shared_sigma(), sigma_run)
     notes.append(
         "no face was seen in two runs: what it keeps from run to run cannot be told apart from what it does not; "
-        f"sigma_m is from left-out {'references' if math.isnan(by_face) else 'faces'}, sigma_run_m, for these runs "
+        f"sigma_m is from left-out {'references' if by_face is None else 'faces'}, sigma_run_m, for these runs "
         "themselves, from left-out halves of the references" + _spare(halves)
     )
-    return sigma, sigma_run
+    # What the halves say alike may be wrong by what all of them together do not know.
+    cells = weighed.cells()
+    unsure = solution.predict(site, cells.face, cells.heading, cells.speed_mps)[1]
+    off_run = math.sqrt(halves.seen_sigma() ** 2 + float(np.median(np.maximum(unsure, 0.0))))
+    off = off_run if by_face is None else max(by_face.seen_sigma(), off_run)
+    return {
+        "sigma_m": sigma,
+        "sigma_run_m": sigma_run,
+        "shift_sigma_m": math.hypot(off, OTHER_NIGHT_M),
+        "shift_sigma_run_m": off_run,
+    }
+
+
+def _alike(weighed: Weighed, epcs: Sequence[str], plan: Plan) -> float:
+    """Return what shelf labels among the references are off by alike, every night, which no left-out one shows."""
+    labels = label_shelves(plan)
+    named = np.array([epcs[tag] in labels for tag in weighed.references.tag.tolist()], np.bool_)
+    if not named.any():
+        return 0.0
+    return ALIKE * float(np.median(weighed.sigma_m[named]) * named.mean())
 
 
 def _spare(left_out: LeftOut) -> str:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 CALIBRATION_FORMAT = "nightstack-calibration/1"
+#: By how much a face usually differs from night to night: what is supposed where that was not seen.
+OTHER_NIGHT_M = 0.01
 
 
 class CalibrationError(ValueError):
@@ -43,6 +45,11 @@ class Calibration:
         The runs it was learnt from.
     sigma_run_m : float or None
         Instead of ``sigma_m`` in those runs themselves, whose own wander the references have seen.
+    shift_sigma_m : float or None
+        How far off places may be on another night by what is applied: ``sigma_m`` before what tags' own bars have to
+        spare was taken off it. By this the calibration is weighed against what a run shows of itself.
+    shift_sigma_run_m : float or None
+        Instead of ``shift_sigma_m`` in the runs it was learnt from.
     deviations : mapping
         Standard deviation of each estimate, under the estimate's name; for the reader, not applied.
     nights : tuple of mapping
@@ -61,6 +68,8 @@ class Calibration:
     sigma_run_m: float | None = None
     deviations: Mapping[str, Any] = field(default_factory=dict)
     nights: tuple[Mapping[str, Any], ...] = ()
+    shift_sigma_m: float | None = None
+    shift_sigma_run_m: float | None = None
 
     def shared_m(self, face_id: str | None, run_id: str) -> float | None:
         """Return the error that tags of a face share in a run; None: the estimator's own assumption."""
@@ -70,6 +79,25 @@ class Calibration:
             return self.sigma_run_m
         return self.sigma_m
 
+    def off_m(self, face_id: str | None, run_id: str) -> float | None:
+        """Return how far off a face's places may be by what is applied; None: the calibration does not say."""
+        if face_id is not None and face_id in self.face_sigma_m:
+            return self.face_sigma_m[face_id]
+        if self.shift_sigma_run_m is not None and run_id in self.run_ids:
+            return self.shift_sigma_run_m
+        if self.shift_sigma_m is not None or self.sigma_m is None:
+            return self.shift_sigma_m
+        return math.hypot(self.sigma_m, OTHER_NIGHT_M)
+
+    def references_of(self, run_id: str) -> frozenset[str]:
+        """Return the EPCs of the references that a run gave to the calibration."""
+        told: set[str] = set()
+        for night in self.nights:
+            run, tags = night.get("run"), night.get("tags")
+            if isinstance(run, Mapping) and run.get("run_id") == run_id and isinstance(tags, list):
+                told.update(str(row[0]) for row in tags if isinstance(row, list) and row)
+        return frozenset(told)
+
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of ``nightstack-calibration/1``; optional keys where they say something."""
         optional = {
@@ -78,6 +106,8 @@ class Calibration:
             "face_sigma_m": dict(self.face_sigma_m),
             "run_ids": list(self.run_ids),
             "sigma_run_m": self.sigma_run_m,
+            "shift_sigma_m": self.shift_sigma_m,
+            "shift_sigma_run_m": self.shift_sigma_run_m,
             "deviations": dict(self.deviations),
             "nights": [dict(night) for night in self.nights],
         }
@@ -123,6 +153,8 @@ class Calibration:
             face_sigma_m={key: abs(value) for key, value in numbers("face_sigma_m", 10.0).items()},
             run_ids=_texts(obj.get("run_ids", []), source, "run_ids"),
             sigma_run_m=sigma("sigma_run_m"),
+            shift_sigma_m=sigma("shift_sigma_m"),
+            shift_sigma_run_m=sigma("shift_sigma_run_m"),
             deviations=_mapping(obj.get("deviations", {}), source, "deviations"),
             nights=tuple(
                 _mapping(night, source, "nights") for night in _list(obj.get("nights", []), source, "nights")

@@ -279,7 +279,7 @@ class Localizer:
             notes.extend(part.notes)
             told.append(told_by(part))
             traits.append(part.traits)
-            words.append(words_of(part.block, part.groups))
+            words.append(words_of(part.block, part.groups, work.expected_m))
             tell(0.9 * len(told) / len(blocks), "placing tags")
 
         # The first block with anything to place teaches the run's laws to all others.
@@ -303,12 +303,13 @@ class Localizer:
         notes += registration_notes(self.registration_, work.ids)
         pinned_late = 0
         if self.plan is not None and words and work.pins:
-            pinned_late = pin_rest(positions, words, self.plan, self.pinned_)
+            pinned_late = pin_rest(positions, words, self.plan, self.pinned_, work.off_m)
         notes += pinned_notes(self.pinned_, pinned_late)
         if self.plan is not None and told:
             self.label_fits_, said = use_labels(
-                positions, *work.labels(), work.frames(None), self.plan, self.calibration, shift=self.labels
-            )
+                positions, *work.labels(), work.frames(None), self.plan, self.calibration,
+                recording.info.run_id, work.off_m, shift=self.labels,
+            )  # fmt: skip
             notes += said
         coverage = Coverage.empty()
         if self.plan is not None and told:

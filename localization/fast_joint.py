@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from localization.calibration import Calibration
 from localization.cells import Track
 from localization.faces import Frames
 from localization.fast import Ground, Placed, Taught, place_block
@@ -26,7 +27,7 @@ from localization.shelf_scan import Block
 from localization.shelves import refine_shelves
 from localization.sorting import in_order
 from localization.source import Source, ranges_of
-from localization.uprights import Pinned, pin
+from localization.uprights import CONTRADICTED, Pinned, Prior, calibrated_prior, expected_shift, pin
 from recording import Poses
 from stacks.plan import Shelf
 
@@ -105,6 +106,8 @@ def pin_run(
     way_m: Floats,
     found: Found,
     taught: Taught | None,
+    calibration: Calibration,
+    run_id: str,
     jobs: int,
 ) -> tuple[Pinned | None, Ground]:
     """Ask the uprights of some bays, evenly spread over the run, what it is off by along its faces.
@@ -122,9 +125,13 @@ def pin_run(
     each = float(np.mean([source.counts[bay].sum() for bay in bays]))
     number = min(max(1, round(PIN_READINGS / max(each, 1.0))), len(bays))
     some = [bays[n] for n in np.unique(np.linspace(0, len(bays) - 1, number).round().astype(np.int64))]
-    sigma = np.full(len(ground.frames.ids), np.nan)
+    ids = ground.frames.ids
+    sigma = np.full(len(ids), np.nan)
     for face in np.unique(found.face):
         sigma[face] = np.median(found.assumed_m[found.face == face])
+    usual = Prior.usual(sigma, expected_shift(calibration, ids))
+    stated = np.array([np.nan]) if poses.sigma_xy_m is None else poses.sigma_xy_m.astype(np.float64)
+    prior = calibrated_prior(calibration, ids, run_id, stated) or usual
     pinned: Pinned | None = None
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         for kind in PIN_KINDS:
@@ -132,10 +139,16 @@ def pin_run(
             made = [one for one in (future.result() for future in running) if one is not None]
             said = None
             if made:
-                said = pin(made[0][1], tuple(group for _, _, groups in made for group in groups), sigma)
+                said = pin(
+                    made[0][1],
+                    tuple(group for _, _, groups in made for group in groups),
+                    prior if pinned is None else prior.after(pinned),
+                )
             if said is None:
                 continue
             pinned = said if pinned is None else pinned.then(said)
+            if pinned.against > CONTRADICTED:
+                prior = usual
             frames, mounts = said.applied(ground.frames, ground.mounts)
             track = Track.of(poses, way_m, mounts, frames)
             ground = dataclasses.replace(ground, frames=frames, mounts=mounts, track=track)

@@ -176,10 +176,11 @@ def run_fast(
     made, singles = each_by_itself(ground, taught, None)
     done, pinned = None, None
     if joint:
-        if not told_along(calibration):
-            tell(0.35, "asking the uprights")
-            pinned, ground = pin_run(ground, source, poses, way, singles, taught, jobs)
-            frames = ground.frames
+        tell(0.35, "asking the uprights")
+        pinned, ground = pin_run(
+            ground, source, poses, way, singles, taught, calibration, recording.info.run_id, jobs
+        )
+        frames = ground.frames
         if pinned is not None and pinned.far:
             # Laws and bays were learnt at places far off.
             listening, taught, rate = learn(ground)
@@ -213,11 +214,6 @@ def run_fast(
     return FastRun(positions, coverage, ambiguity, delays, law, found, frames, done)
 
 
-def told_along(calibration: Calibration) -> bool:
-    """Tell whether a calibration says what the uprights would: it was learnt without them."""
-    return bool(calibration.face_shift_m or calibration.phase_centre_m or calibration.latency_s)
-
-
 def _some_tags(rows: Rows, most: int) -> Rows:
     """Return the rows of so many tags, evenly spread."""
     if len(rows.tag) <= most:
@@ -232,7 +228,7 @@ def _fill(
 ) -> Floats:  # fmt: skip
     """Write a block's places; return what each shares with its neighbours, shape (p,)."""
     observations, candidates, places = placed.observations, placed.candidates, placed.places
-    told = stated if pinned is None else np.where(np.isfinite(stated), stated, pinned.sigma_m)
+    told = stated if pinned is None else np.where(np.isfinite(pinned.sigma_m), pinned.sigma_m, stated)
     by_uprights = None if pinned is None else np.isfinite(pinned.sigma_m)[places.face]
     common, local = shared_sigma(
         observations, candidates, places, recording.poses, told[places.face], centre_sigma, by_uprights

@@ -45,6 +45,9 @@ WANDER_REACH_M = 1.0
 WANDER_SHARES: Floats = np.array([0.02, 0.1, 0.3, 0.6])
 #: Labels stand beside the uprights, whose metal pulls them by more or less than their bars say: looked for among these.
 NOISE_FACTORS: Floats = np.array([0.7, 1.0, 1.4, 2.0, 2.8])
+#: Labels hang alike, beside like metal, and are pulled alike: a deviation of so much of their bars, which no number of
+#: labels averages out.
+ALIKE = 0.4
 #: A residual beyond so many deviations counts no more than at them (Huber).
 HUBER = 1.345
 ROUNDS = 4
@@ -211,7 +214,7 @@ class Shift:
         return gain @ self.weight_m, np.sqrt(np.maximum(left, 0.0))
 
 
-def learn_shift(fits: LabelFits, shared_m: float) -> Shift:
+def learn_shift(fits: LabelFits, shared_m: float, alike_m: float = 0.0) -> Shift:
     """Learn the shift along one face from its labels.
 
     Parameters
@@ -220,6 +223,8 @@ def learn_shift(fits: LabelFits, shared_m: float) -> Shift:
         Of one face; one or more.
     shared_m : float
         What the run says that places of the face may be off by together.
+    alike_m : float
+        What the labels themselves may all be off by together.
     """
     variance = shared_m**2
     best, found = -math.inf, (0.5, 1.0)
@@ -227,7 +232,8 @@ def learn_shift(fits: LabelFits, shared_m: float) -> Shift:
     for share in WANDER_SHARES.tolist():
         for factor in NOISE_FACTORS.tolist():
             value = (
-                _evidence(fits, variance, share, factor) - 0.5 * math.log(factor) ** 2 / math.log(2.0) ** 2
+                _evidence(fits, variance, share, factor, alike_m)
+                - 0.5 * math.log(factor) ** 2 / math.log(2.0) ** 2
             )
             if value > best:
                 best, found = value, (share, factor)
@@ -235,12 +241,14 @@ def learn_shift(fits: LabelFits, shared_m: float) -> Shift:
     noise = (factor * fits.sigma_m) ** 2
     weight = np.ones(len(fits))
     covariance = _covariance(fits.offset_m, fits.offset_m, (1.0 - share) * variance, share * variance)
+    # Seen in the labels, but no part of what places are off by.
+    seen = covariance + alike_m**2
     for _ in range(ROUNDS):
-        inverse = np.linalg.inv(covariance + np.diag(noise / weight))
+        inverse = np.linalg.inv(seen + np.diag(noise / weight))
         told = inverse @ fits.error_m
-        left = fits.error_m - covariance @ told
+        left = fits.error_m - seen @ told
         weight = np.minimum(1.0, HUBER * np.sqrt(noise) / np.maximum(np.abs(left), 1e-9))
-    inverse = np.asarray(np.linalg.inv(covariance + np.diag(noise / weight)), np.float64)
+    inverse = np.asarray(np.linalg.inv(seen + np.diag(noise / weight)), np.float64)
     return Shift(fits.offset_m, inverse @ fits.error_m, inverse, (1.0 - share) * variance, share * variance)
 
 
@@ -248,8 +256,9 @@ def _covariance(a_m: Floats, b_m: Floats, constant_m2: float, wander_m2: float) 
     return constant_m2 + wander_m2 * np.exp(-0.5 * ((a_m[:, None] - b_m[None, :]) / WANDER_REACH_M) ** 2)
 
 
-def _evidence(fits: LabelFits, variance: float, share: float, factor: float) -> float:
-    covariance = _covariance(fits.offset_m, fits.offset_m, (1.0 - share) * variance, share * variance)
+def _evidence(fits: LabelFits, variance: float, share: float, factor: float, alike_m: float) -> float:
+    constant = (1.0 - share) * variance + alike_m**2
+    covariance = _covariance(fits.offset_m, fits.offset_m, constant, share * variance)
     covariance += np.diag((factor * fits.sigma_m) ** 2)
     factored = np.linalg.cholesky(covariance)
     return float(
@@ -297,6 +306,8 @@ def use_labels(
     frames: Frames,
     plan: Plan,
     calibration: Calibration,
+    run_id: str,
+    off_m: Floats,
     *,
     shift: bool = True,
 ) -> tuple[LabelFits, list[str]]:
@@ -308,8 +319,10 @@ def use_labels(
         Changed in place.
     observe : callable(rows)
         Turns readings (sorted by tag) into observations.
-    readings, frames, plan, calibration
+    readings, frames, plan, calibration, run_id
         Of the run.
+    off_m : float64 array, shape (f,)
+        How far off the places of each face may be together, where that is more than their bars say; NaN: as these say.
     shift : bool
         Whether places are moved by what the labels say.
     """
@@ -332,12 +345,19 @@ def use_labels(
         notes.append(
             f"{heard_on - len(fits)} shelf labels were heard elsewhere than the plan says, and left out"
         )
-    return fits, notes + (shift_by_labels(positions, fits, plan) if shift else [])
+    # What this very run's labels told the calibration they would tell once more.
+    told = calibration.references_of(run_id)
+    if shift and any(epc in told for epc in fits.epc.tolist()):
+        shift = False
+        notes.append("the calibration was learnt from this run's own shelf labels: they are not used again")
+    return fits, notes + (shift_by_labels(positions, fits, plan, off_m) if shift else [])
 
 
-def shift_by_labels(positions: Positions, fits: LabelFits, plan: Plan) -> list[str]:
+def shift_by_labels(positions: Positions, fits: LabelFits, plan: Plan, off_m: Floats) -> list[str]:
     """Take out of all places what the labels say that the run is off by; return what to say of it."""
-    moved = take_out(positions, fits, plan)
+    moved = take_out(
+        positions, fits, plan, ALIKE * float(np.median(fits.sigma_m)) if len(fits) else 0.0, off_m
+    )
     if not moved:
         return []
     return [
@@ -346,7 +366,7 @@ def shift_by_labels(positions: Positions, fits: LabelFits, plan: Plan) -> list[s
     ]
 
 
-def take_out(positions: Positions, fits: LabelFits, plan: Plan) -> list[float]:
+def take_out(positions: Positions, fits: LabelFits, plan: Plan, alike_m: float, off_m: Floats) -> list[float]:
     """Take out of all places what references say that the run is off by; return it for each face that has any.
 
     Parameters
@@ -356,6 +376,10 @@ def take_out(positions: Positions, fits: LabelFits, plan: Plan) -> list[float]:
     fits : LabelFits
         References of the run: labels, or whatever else stands where the plan says.
     plan : Plan
+    alike_m : float
+        What the references may all be off by together.
+    off_m : float64 array, shape (f,)
+        How far off the places of each face may be together, where that is more than their bars say; NaN: as these say.
     """
     moved: list[float] = []
     for number, face in enumerate(plan.faces):
@@ -366,17 +390,18 @@ def take_out(positions: Positions, fits: LabelFits, plan: Plan) -> list[float]:
         common = np.sqrt(
             np.maximum(positions.sigma_along_m[here] ** 2 - positions.sigma_local_m[here] ** 2, 0.0)
         )
-        shared = float(np.nanmedian(common))
-        if not shared > 0.0:
+        stated = float(np.nanmedian(common))
+        shared = float(np.fmax(stated, off_m[number]))
+        if not stated > 0.0:
             continue
-        learnt = learn_shift(own, shared)
+        learnt = learn_shift(own, shared, alike_m)
         shift, left = learnt.at(positions.offset_m[here])
         ux, uy = face.direction
         positions.offset_m[here] -= shift
         positions.x_m[here] -= shift * ux
         positions.y_m[here] -= shift * uy
         # A place that is surer or less sure of what it shares than others stays so in proportion.
-        positions.sigma_along_m[here] = np.hypot(positions.sigma_local_m[here], left * common / shared)
+        positions.sigma_along_m[here] = np.hypot(positions.sigma_local_m[here], left * common / stated)
         moved.append(float(np.median(shift)))
         second = np.flatnonzero(np.isfinite(positions.alt_offset_m))
         ids = {shelf.id for shelf in face.shelves}

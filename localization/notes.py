@@ -9,7 +9,7 @@ import numpy as np
 from localization.ambiguity import Ambiguity
 from localization.calibration import Calibration
 from localization.registration import Registration
-from localization.uprights import Pinned
+from localization.uprights import CONTRADICTED, Pinned
 from recording import Recording
 from stacks.plan import Plan
 
@@ -76,9 +76,15 @@ def pinned_notes(found: Pinned | None, late: int = 0) -> list[str]:
     if found is None:
         return said
     moved = np.abs(found.face_m[np.isfinite(found.sigma_m)]).max(initial=0.0)
-    return [
+    notes = [
         f"the uprights of {found.shelves} shelves place the run {100 * found.ahead_m:+.1f} cm along its way and its"
         f" faces up to {100 * moved:.1f} cm besides, to {100 * float(np.nanmedian(found.sigma_m)):.1f} cm;"
         " taken out",
         *said,
     ]
+    if found.against > CONTRADICTED:
+        notes.append(
+            f"the uprights are {found.against:.0f} deviations off what the calibration foretold, which hardly counts:"
+            " was something moved or set anew since?"
+        )
+    return notes

@@ -37,7 +37,7 @@ from localization.signal_model import CORRELATION_M
 from localization.source import Source, readings_of
 from localization.tag_order import tags_along_faces
 from localization.thermal import refine_thermal
-from localization.uprights import pin
+from localization.uprights import CONTRADICTED, Prior, calibrated_prior, expected_shift, pin
 from recording import Readings, Recording
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class Work:
         self.centre_sigma_m = CENTRE_SIGMA_M
         self.foreign = foreign_tags(source.tags)
         self._ask_again = True
+        self._contradicted = False
         self._lock = Lock()
         self._settled: set[int] = set()
 
@@ -150,12 +151,13 @@ class Work:
         return (lambda rows: self._observe(readings, rows)), readings
 
     def _stated(self, frames: Frames, places: Places) -> Floats:
-        """Return the error that the calibration says each place shares with its neighbours; NaN: it says nothing."""
+        """Return the error each place shares with its neighbours, by uprights or calibration; NaN: neither says."""
         calibration, run_id = self.localizer.calibration, self.recording.info.run_id
         shared = np.array([calibration.shared_m(name, run_id) for name in frames.ids], np.float64)
         pinned = self.localizer.pinned_
         if pinned is not None:
-            shared = np.where(np.isfinite(shared), shared, pinned.sigma_m)
+            # They were put together with what the calibration says.
+            shared = np.where(np.isfinite(pinned.sigma_m), pinned.sigma_m, shared)
         return shared[places.face]
 
     def _pinned(self, places: Places) -> npt.NDArray[np.bool_]:
@@ -168,10 +170,19 @@ class Work:
     @property
     def pins(self) -> bool:
         """Whether uprights are asked at all."""
-        told = self.localizer.calibration
-        # A calibration was learnt without the uprights, and says what they would.
-        stated = bool(told.face_shift_m or told.phase_centre_m or told.latency_s)
-        return self._frames is not None and "uprights" not in self.localizer.without and not stated
+        return self._frames is not None and "uprights" not in self.localizer.without
+
+    @property
+    def expected_m(self) -> Floats:
+        """How far the calibration says that places are too far along each face, which is put right in the end."""
+        return expected_shift(self.localizer.calibration, self.ids)
+
+    @property
+    def off_m(self) -> Floats:
+        """How far off faces of which no upright spoke may be by the calibration, shape (f,); NaN: the others."""
+        run_id, pinned = self.recording.info.run_id, self.localizer.pinned_
+        off = np.array([self.localizer.calibration.off_m(name, run_id) for name in self.ids], np.float64)
+        return off if pinned is None else np.where(np.isfinite(pinned.sigma_m), np.nan, off)
 
     def deepen(self, part: Part, jobs: int = 1) -> bool:
         """Learn from the shelves' metal how far the faces stand from the way; tell whether any was moved."""
@@ -214,13 +225,21 @@ class Work:
         before = localizer.pinned_
         if not self.pins or self._frames is None or part.block is None or not self._ask_again:
             return None
-        sigma = np.full(len(self._frames.ids), np.nan)
-        for face in np.unique(part.places.face):
-            sigma[face] = np.median(part.assumed_m[part.places.face == face])
-        found = pin(part.block, part.groups, sigma)
+        prior = None
+        if before is None or not self._contradicted:
+            prior = calibrated_prior(
+                localizer.calibration, self.ids, self.recording.info.run_id, part.observations.sigma_pose_m
+            )
+        if prior is None:
+            sigma = np.full(len(self._frames.ids), np.nan)
+            for face in np.unique(part.places.face):
+                sigma[face] = np.median(part.assumed_m[part.places.face == face])
+            prior = Prior.usual(sigma, self.expected_m)
+        found = pin(part.block, part.groups, prior if before is None else prior.after(before))
         if found is None:
             return None
         self._ask_again = found.far
+        self._contradicted |= found.against > CONTRADICTED
         localizer.pinned_ = found if before is None else before.then(found)
         self._frames, self.mounts = found.applied(self._frames, self.mounts)
         self._listen()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from localization.calibrate import calibrate
+from localization.calibration import Calibration
 from localization.estimator import Localizer
 from recording import read_recording
 from sim.library import make_library
@@ -117,13 +118,41 @@ def test_bars_hold(night, found):
     assert (np.abs(error) < 1.645 * positions.sigma_along_m[right]).mean() >= 0.8
 
 
-def test_a_calibration_takes_the_late_clock_out_as_well(night):
+def test_a_calibration_and_uprights_are_surer_than_uprights_alone(night, found):
     recording, plan = night
     learnt = calibrate([recording], plan, recording.truth).calibration
-    found = Localizer(plan, calibration=learnt).fit(recording)
-    assert found.pinned_ is None
-    error, _, _ = errors(found.localization_.positions, recording)
+    both = Localizer(plan, calibration=learnt).fit(recording)
+    assert abs(both.pinned_.ahead_m) < 0.01 < 0.5 * abs(found.pinned_.ahead_m)
+    assert (both.pinned_.sigma_m < found.pinned_.sigma_m).all()
+    error, _, _ = errors(both.localization_.positions, recording)
     assert abs(np.median(error)) < 0.01
+
+
+def test_a_poor_calibration_costs_nothing_where_uprights_speak(night, found):
+    recording, plan = night
+    # Half of the clock's lateness, and faces shifted apart by 5 cm: stated as no surer than it is.
+    first, *others = [face.id for face in plan.faces]
+    shifts = {first: 0.03} | dict.fromkeys(others, -0.02)
+    poor = Calibration(latency_s=LATE_S / 2, face_shift_m=shifts, sigma_m=0.03)
+    both = Localizer(plan, calibration=poor).fit(recording)
+    alone, _, _ = errors(found.localization_.positions, recording)
+    error, _, right = errors(both.localization_.positions, recording)
+    assert np.abs(error).mean() < np.abs(alone).mean() + 0.001
+    sigma = both.localization_.positions.sigma_along_m[right]
+    assert (np.abs(error) < 1.645 * sigma).mean() >= 0.8
+    assert np.median(sigma) < 0.022
+    loose = Localizer(plan, calibration=poor, without=("uprights",)).fit(recording).localization_.positions
+    assert np.abs(errors(loose, recording)[0]).mean() > 1.5 * np.abs(error).mean()
+
+
+def test_a_calibration_out_of_date_is_noticed(night, found):
+    recording, plan = night
+    stale = Calibration(latency_s=LATE_S - 0.35, sigma_m=0.004, shift_sigma_m=0.004)
+    both = Localizer(plan, calibration=stale).fit(recording)
+    assert any("off what the calibration foretold" in note for note in both.localization_.notes)
+    error, _, _ = errors(both.localization_.positions, recording)
+    # 7 cm off by what it says.
+    assert abs(np.median(error)) < abs(np.median(errors(found.localization_.positions, recording)[0])) + 0.01
 
 
 def test_faces_of_later_blocks_are_asked_for_their_own(tmp_path, monkeypatch):
