@@ -45,13 +45,17 @@ STAGES: Final = {
         ("localization.work", "refine_shelves"),
         ("localization.fast_joint", "refine_shelves"),
     ],
-    "joint: fields": [("localization.fast_shelf_fit", "fields_single")],
+    "joint: fields": [
+        ("localization.fast_shelf_fit", "fields_single"),
+        ("localization.fast_shelf_fit", "fields_of_few"),
+    ],
     "joint: offsets": [("localization.fast_shelf_fit", "profile_single")],
     "joint: pursuit": [("localization.fast_shelf_fit", "pursue_single")],
     "joint: strengths": [("localization.fast_shelf_fit", "strengthen_single")],
     "joint: links": [
         ("localization.fast_shelf_fit", "links_single"),
-        ("localization.fast_shelf_fit", "shares_single"),
+        ("localization.fast_shelf_fit", "links_to_few"),
+        ("localization.fast_shelf_fit", "known_single"),
     ],
     "neighbours": [("localization.work", "place_by_differences")],
     "thermal": [("localization.work", "refine_thermal")],
@@ -130,8 +134,8 @@ def _fields(arguments: tuple[Any, ...]) -> float:
 
 def _offsets(arguments: tuple[Any, ...]) -> float:
     """Return the operations of ``profile_single``: readings by offsets, times what one takes, scatterers included."""
-    strength, out = arguments[-2], arguments[-1]
-    return float(len(strength) * out.shape[1]) * (OFFSET_FLOPS + SITE_FLOPS * strength.shape[1])
+    weight, rho, out = arguments[6], arguments[-2], arguments[-1]
+    return float(len(weight) * out.shape[1]) * (OFFSET_FLOPS + SITE_FLOPS * len(rho))
 
 
 def _pursuit(arguments: tuple[Any, ...]) -> float:

@@ -115,9 +115,9 @@ def _flip_share(
     a, b = np.concatenate(left), np.concatenate(right)
     if len(a) > _MOST_PAIRS:
         a, b = a[:: len(a) // _MOST_PAIRS], b[:: len(b) // _MOST_PAIRS]
-    from_pose, to_pose = poses.at(t[a]), poses.at(t[b])
-    moved = np.hypot(to_pose.x_m - from_pose.x_m, to_pose.y_m - from_pose.y_m)
-    turned = np.abs(np.angle(np.exp(1j * (to_pose.yaw_rad - from_pose.yaw_rad))))
+    at = poses.at(t)
+    moved = np.hypot(at.x_m[b] - at.x_m[a], at.y_m[b] - at.y_m[a])
+    turned = np.abs(np.angle(np.exp(1j * (at.yaw_rad[b] - at.yaw_rad[a]))))
     reach = 0.5 * turned
     near = wavenumber(frequency[a]) * (moved + reach) < NEAR_RAD * 1.5
     near &= np.abs(wavenumber(frequency[b]) - wavenumber(frequency[a])) * CABLE_M < NEAR_RAD

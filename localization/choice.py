@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numba as nb
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr
 
 from localization.faces import Frames
 
@@ -60,25 +61,26 @@ class Boards:
                 right[same] = high[same] - JOINT_M <= -_least_but_own(-low[same])
         return cls(start, level, low, high, left, right)
 
-    def inside(self, face: int, shelf: int, offset_m: float, sigma_m: float) -> float:
-        """Return the chance that a tag found at an offset of a shelf does not stand on the bay beside it."""
-        b = int(self.start[face]) + shelf
-        spread = sigma_m * math.sqrt(2.0)
-        chance = 1.0
-        if self.left[b]:
-            chance -= 0.5 * math.erfc((offset_m - self.from_m[b]) / spread)
-        if self.right[b]:
-            chance -= 0.5 * math.erfc((self.to_m[b] - offset_m) / spread)
-        return max(chance, 0.0)
+    def inside(self, face: Ints, shelf: Ints, offset_m: Floats, sigma_m: Floats) -> Floats:
+        """Return the chance that tags found at offsets of shelves do not stand on the bay beside it, shape (n,)."""
+        b = self.start[face] + shelf
+        beyond = np.where(self.left[b], ndtr((self.from_m[b] - offset_m) / sigma_m), 0.0)
+        beyond = beyond + np.where(self.right[b], ndtr((offset_m - self.to_m[b]) / sigma_m), 0.0)
+        return np.asarray(np.maximum(1.0 - beyond, 0.0), np.float64)
 
-    def at(self, face: int, level: int, offset_m: float) -> int:
-        """Return the shelf of that level at an offset of a face (the nearest just beyond an end); -1: none."""
-        rows = np.arange(self.start[face], self.start[face + 1])
-        rows = rows[self.level[rows] == level]
-        if len(rows) == 0:
-            return -1
-        away = np.maximum(np.maximum(self.from_m[rows] - offset_m, offset_m - self.to_m[rows]), 0.0)
-        return int(rows[away.argmin()] - self.start[face])
+    def at(self, face: Ints, level: Ints, offset_m: Floats) -> Ints:
+        """Return the shelves of levels at offsets of faces (the nearest just beyond an end), shape (n,); -1: none."""
+        found = np.full(len(face), -1, np.int64)
+        for f in np.unique(face).tolist():
+            for number in np.unique(level[face == f]).tolist():
+                rows = np.arange(int(self.start[f]), int(self.start[f + 1]))
+                rows = rows[self.level[rows] == number]
+                if len(rows):
+                    mine = np.flatnonzero((face == f) & (level == number))
+                    x = offset_m[mine, None]
+                    away = np.maximum(np.maximum(self.from_m[rows] - x, x - self.to_m[rows]), 0.0)
+                    found[mine] = rows[away.argmin(axis=1)] - self.start[f]
+        return found
 
 
 def _least_but_own(value: Floats) -> Floats:

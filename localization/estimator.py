@@ -185,8 +185,9 @@ class Localizer:
         latency_ns = round(self.calibration.latency_s * 1e9)
         usable = Usable(recording.info, recording.poses, mounts, latency_ns)
         source = InMemory(
-            recording.readings, usable(recording.readings), self._hearing(recording), self._middle_readings()
-        )
+            recording.readings, usable(recording.readings), self._hearing(recording), self._middle_readings(),
+            self.jobs,
+        )  # fmt: skip
         positions, coverage, said, traits = self._fit_source(recording, source, mounts, usable, tell)
         notes += said
         if whole is not recording:

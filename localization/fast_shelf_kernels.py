@@ -2,8 +2,8 @@
 
 The model is that of ``shelf_kernels``, and what these fill is held equal to the same numpy references
 (``shelf_reference``). What is different is what is kept: the field of every antenna place at every site and offset is
-computed once a shelf, and the phase from a tag to a site once a tag, not once a reading; readings are told apart by
-bins of wavenumber.
+computed once a shelf (``fast_shelf_fields``), and the phase from a tag to a site once a tag, not once a reading;
+readings are told apart by bins of wavenumber.
 """
 
 from __future__ import annotations
@@ -14,95 +14,17 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from localization.fast_math import exp2_single, log2_single
+from localization.fast_math import log2_single
 from localization.kernels import STUDENT_NU
-from localization.shelf_kernels import LEAST_FIELD, MEAN_STEPS
+from localization.shelf_kernels import MEAN_STEPS
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
+Complex = npt.NDArray[np.complex128]
 Ints = npt.NDArray[np.int64]
 
 #: A group of less weight, far beyond the antenna's main lobe, says nothing; one over it may not fit single precision.
 LEAST_WEIGHT = 1e-12
-
-
-@nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def fields_single(
-    u: Singles, h: Singles, z: Singles, look: Singles, turns: Singles, exponent: Singles, along: Singles,
-    behind: Singles, height: Singles, row: Ints, re: Singles, im: Singles,
-) -> None:  # fmt: skip
-    """Fill the field of every antenna place at some points, as ``shelf_kernels.fields_at``.
-
-    Parameters
-    ----------
-    u, h, z, turns, exponent : shape (n,)
-        ``turns`` is the one-way wavenumber in turns a metre.
-    look : shape (n, 3)
-    along, behind, height : shape (sets, q)
-        Sets of points.
-    row : shape (n,)
-        The set of each antenna place.
-    re, im : shape (n, q)
-        Out.
-    """
-    half, one, two = np.float32(0.5), np.float32(1.0), np.float32(2.0)
-    pi, least, tiny = np.float32(math.pi), np.float32(LEAST_FIELD), np.float32(1e-9)
-    s3, s5, s7, s9 = np.float32(-1 / 6), np.float32(1 / 120), np.float32(-1 / 5040), np.float32(1 / 362880)
-    c2, c4, c6, c8 = np.float32(-0.5), np.float32(1 / 24), np.float32(-1 / 720), np.float32(1 / 40320)
-    for i in range(len(u)):
-        here, out_of, up = u[i], h[i], z[i]
-        l0, l1, l2 = look[i, 0], look[i, 1], look[i, 2]
-        turn, power = turns[i], exponent[i]
-        x, y, v = along[row[i]], behind[row[i]], height[row[i]]
-        line_re, line_im = re[i], im[i]
-        for q in range(len(x)):
-            du, dh, dz = x[q] - here, -(out_of + y[q]), v[q] - up
-            d = np.float32(math.sqrt(du * du + dh * dh + dz * dz)) + tiny
-            inverse = one / d
-            cosine = max((du * l0 + dh * l1 + dz * l2) * inverse, np.float32(1e-3))
-            gain = max(exp2_single(power * log2_single(cosine)), least) * inverse
-            a = turn * d
-            a = -(a - np.float32(math.floor(a + half))) * pi
-            w = a * a
-            sine = a * (one + w * (s3 + w * (s5 + w * (s7 + w * s9))))
-            cosine = one + w * (c2 + w * (c4 + w * (c6 + w * c8)))
-            line_re[q] = gain * (one - two * sine * sine)
-            line_im[q] = gain * (two * sine * cosine)
-
-
-@nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def links_single(
-    turns: Singles, x: Singles, behind: Singles, along: Singles, rise: Singles, re: Singles, im: Singles
-) -> None:
-    """Fill the turn of phase from points to points.
-
-    Parameters
-    ----------
-    turns : shape (bins,)
-        One-way wavenumber of each bin, turns a metre.
-    x : shape (t,)
-        From: along the face, in the tags' plane.
-    along, behind, rise : shape (q,)
-        To; ``rise`` over the tags' height.
-    re, im : shape (bins, t, q)
-        Out.
-    """
-    half, one, two, pi = np.float32(0.5), np.float32(1.0), np.float32(2.0), np.float32(math.pi)
-    s3, s5, s7, s9 = np.float32(-1 / 6), np.float32(1 / 120), np.float32(-1 / 5040), np.float32(1 / 362880)
-    c2, c4, c6, c8 = np.float32(-0.5), np.float32(1 / 24), np.float32(-1 / 720), np.float32(1 / 40320)
-    for n in range(len(turns)):
-        turn = turns[n]
-        for t in range(len(x)):
-            line_re, line_im, here = re[n, t], im[n, t], x[t]
-            for q in range(len(along)):
-                du, dh, dz = along[q] - here, behind[q], rise[q]
-                a = turn * np.float32(math.sqrt(du * du + dh * dh + dz * dz))
-                a = -(a - np.float32(math.floor(a + half))) * pi
-                w = a * a
-                sine = a * (one + w * (s3 + w * (s5 + w * (s7 + w * s9))))
-                cosine = one + w * (c2 + w * (c4 + w * (c6 + w * c8)))
-                line_re[q] = one - two * sine * sine
-                line_im[q] = two * sine * cosine
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -173,7 +95,8 @@ def pursue_single(
 def profile_single(
     start: Ints, group: Ints, bins: Ints, four: npt.NDArray[np.bool_], heard_re: Singles, heard_im: Singles,
     weight: Singles, scale: Floats, first: Ints, direct_re: Singles, direct_im: Singles, first_link: Ints,
-    link_re: Singles, link_im: Singles, strength_re: Singles, strength_im: Singles, out: Floats,
+    link_re: Singles, link_im: Singles, field_re: Singles, field_im: Singles, rho: Complex,
+    out: Floats,
 ) -> None:  # fmt: skip
     """Fill the robust log-likelihood of every tag over offsets, as ``shelf_kernels.scattered_profile``.
 
@@ -189,14 +112,21 @@ def profile_single(
         The first column of each tag in ``direct`` and in the links.
     direct_re, direct_im : shape (n, offsets)
     link_re, link_im : shape (bins, scatterers, offsets)
-    strength_re, strength_im : shape (n, scatterers)
-        Of each scatterer, times the field there.
+    field_re, field_im : shape (scatterers, n)
+        Of the antenna places at the scatterers.
+    rho : shape (scatterers, tags or 1)
+        Their strengths, for each tag or for all.
     out : shape (tags, count)
     """
     count = out.shape[1]
-    longest = 1
-    for t in range(len(start) - 1):
-        longest = max(longest, start[t + 1] - start[t])
+    longest, i = 1, 0
+    while i < len(group):
+        end = i + 1
+        while end < len(group) and group[end] == group[i]:
+            end += 1
+        longest = max(longest, end - i)
+        i = end
+    # Of one group at once: what its rounds go through again and again then stays in the nearest cache.
     re = np.empty((longest, count), np.float32)
     im = np.empty((longest, count), np.float32)
     mean_re, mean_im = np.empty(count, np.float32), np.empty(count, np.float32)
@@ -205,42 +135,44 @@ def profile_single(
     zero, one, two = np.float32(0.0), np.float32(1.0), np.float32(2.0)
     tiny, nu = np.float32(1e-20), np.float32(STUDENT_NU)
     for t in range(len(start) - 1):
-        a, b = start[t], start[t + 1]
+        b, mine = start[t + 1], min(t, rho.shape[1] - 1)
         inverse = np.float32(1.0 / (scale[t] * scale[t]))
-        for i in range(a, b):
-            row_re, row_im = re[i - a], im[i - a]
-            from_re, from_im = direct_re[i, first[t] :], direct_im[i, first[t] :]
-            for j in range(count):
-                row_re[j], row_im[j] = from_re[j], from_im[j]
-            for s in range(strength_re.shape[1]):
-                x, y = strength_re[i, s], strength_im[i, s]
-                far_re, far_im = link_re[bins[i], s, first_link[t] :], link_im[bins[i], s, first_link[t] :]
-                for j in range(count):
-                    row_re[j] += x * far_re[j] - y * far_im[j]
-                    row_im[j] += x * far_im[j] + y * far_re[j]
-            cos, sin, twice = heard_re[i], heard_im[i], four[i]
-            if twice:
-                for j in range(count):
-                    x, y = row_re[j], row_im[j]
-                    size = one / (x * x + y * y + tiny)
-                    x, y = (x * x - y * y) * size, two * x * y * size
-                    x, y = x * x - y * y, two * x * y
-                    row_re[j], row_im[j] = x * cos - y * sin, x * sin + y * cos
-            else:
-                for j in range(count):
-                    x, y = row_re[j], row_im[j]
-                    size = one / (x * x + y * y + tiny)
-                    x, y = (x * x - y * y) * size, two * x * y * size
-                    row_re[j], row_im[j] = x * cos - y * sin, x * sin + y * cos
         total[:] = zero
-        i = a
+        i = start[t]
         while i < b:
             end = i
             mean_re[:] = tiny
             mean_im[:] = zero
             while end < b and group[end] == group[i]:
-                w = weight[end]
-                row_re, row_im = re[end - a], im[end - a]
+                row_re, row_im = re[end - i], im[end - i]
+                from_re, from_im = direct_re[end, first[t] :], direct_im[end, first[t] :]
+                for j in range(count):
+                    row_re[j], row_im[j] = from_re[j], from_im[j]
+                for s in range(len(rho)):
+                    p, q = np.float32(rho[s, mine].real), np.float32(rho[s, mine].imag)
+                    x = field_re[s, end] * p - field_im[s, end] * q
+                    y = field_re[s, end] * q + field_im[s, end] * p
+                    far_re, far_im = (
+                        link_re[bins[end], s, first_link[t] :],
+                        link_im[bins[end], s, first_link[t] :],
+                    )
+                    for j in range(count):
+                        row_re[j] += x * far_re[j] - y * far_im[j]
+                        row_im[j] += x * far_im[j] + y * far_re[j]
+                cos, sin, w = heard_re[end], heard_im[end], weight[end]
+                if four[end]:
+                    for j in range(count):
+                        x, y = row_re[j], row_im[j]
+                        size = one / (x * x + y * y + tiny)
+                        x, y = (x * x - y * y) * size, two * x * y * size
+                        x, y = x * x - y * y, two * x * y
+                        row_re[j], row_im[j] = x * cos - y * sin, x * sin + y * cos
+                else:
+                    for j in range(count):
+                        x, y = row_re[j], row_im[j]
+                        size = one / (x * x + y * y + tiny)
+                        x, y = (x * x - y * y) * size, two * x * y * size
+                        row_re[j], row_im[j] = x * cos - y * sin, x * sin + y * cos
                 for j in range(count):
                     mean_re[j] += w * row_re[j]
                     mean_im[j] += w * row_im[j]
@@ -256,9 +188,9 @@ def profile_single(
                     next_im[j] = zero
                 if step == MEAN_STEPS:
                     break
-                for n in range(i, end):
-                    w = weight[n]
-                    row_re, row_im = re[n - a], im[n - a]
+                for n in range(end - i):
+                    w = weight[i + n]
+                    row_re, row_im = re[n], im[n]
                     for j in range(count):
                         chord = two * (one - row_re[j] * mean_re[j] - row_im[j] * mean_im[j])
                         share = w / (nu + chord * inverse)
@@ -267,12 +199,41 @@ def profile_single(
                 for j in range(count):
                     mean_re[j], mean_im[j] = next_re[j], next_im[j]
             each = inverse / nu
-            for n in range(i, end):
-                w = weight[n]
-                row_re, row_im = re[n - a], im[n - a]
+            for n in range(end - i):
+                w = weight[i + n]
+                row_re, row_im = re[n], im[n]
                 for j in range(count):
                     chord = two * (one - row_re[j] * mean_re[j] - row_im[j] * mean_im[j])
                     total[j] += w * log2_single(one + max(chord, zero) * each)
             i = end
         for j in range(count):
             out[t, j] = -total[j] * (0.5 * (STUDENT_NU + 1.0) * math.log(2.0))
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def summits(value: Floats, count: int, log_prior: Floats, first: Ints, at: Floats) -> None:
+    """Add what else is known to log-likelihoods over offsets, and fill where each tag's is highest.
+
+    Parameters
+    ----------
+    value : shape (tags, count or more)
+        Raised in place.
+    log_prior : shape (tags, offsets)
+    first : shape (tags,)
+        The offset of each tag's first column.
+    at : shape (tags,)
+        Out: in steps from the first offset of all, by a parabola through the highest and its neighbours; of equals the
+        first.
+    """
+    for t in range(len(at)):
+        line, known = value[t], log_prior[t, first[t] :]
+        best = 0
+        for j in range(count):
+            line[j] += known[j]
+            if line[j] > line[best]:
+                best = j
+        aside = 0.0
+        if 0 < best < count - 1:
+            left, top, right = line[best - 1], line[best], line[best + 1]
+            aside = 0.5 * (right - left) / max(2.0 * top - left - right, 1e-9)
+        at[t] = first[t] + best + min(max(aside, -0.5), 0.5)

@@ -162,22 +162,15 @@ def model_single(
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def shares_single(
-    owner: Ints, bins: Ints, field_re: Singles, field_im: Singles, link_re: Singles, link_im: Singles, re: Singles,
-    im: Singles,
+def left_single(
+    start: Ints, group_start: Ints, four: npt.NDArray[np.bool_], heard_re: Singles, heard_im: Singles,
+    weight: Singles, direct_re: Singles, direct_im: Singles, share_re: Singles, share_im: Singles, rho: Complex,
+    scale: Floats, low: float, high: float, re: Singles, im: Singles, residual: Singles, robust: Singles,
 ) -> None:  # fmt: skip
-    """Fill each scatterer's field at unit strength by way of each reading's tag, shape (s, n).
-
-    Parameters
-    ----------
-    field_re, field_im : shape (s, n)
-    link_re, link_im : shape (bins, tags, s)
-    """
-    for s in range(len(field_re)):
-        for i in range(len(owner)):
-            x, y = link_re[bins[i], owner[i], s], link_im[bins[i], owner[i], s]
-            re[s, i] = field_re[s, i] * x - field_im[s, i] * y
-            im[s, i] = field_re[s, i] * y + field_im[s, i] * x
+    """Fill the model, what it leaves of the phases, and the weights of a Student-t; learn the scales (in place)."""
+    model_single(direct_re, direct_im, share_re, share_im, rho, re, im)
+    residual_single(group_start, four, heard_re, heard_im, weight, re, im, residual)
+    robust_single(start, weight, residual, scale, low, high, robust)
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -196,9 +189,10 @@ def strengthen_single(
     )  # fmt: skip
     normal, pull = np.zeros((2 * sites, 2 * sites)), np.zeros(2 * sites)
     for _ in range(rounds):
-        model_single(direct_re, direct_im, share_re, share_im, rho, re, im)
-        residual_single(group_start, four, heard_re, heard_im, weight, re, im, residual)
-        robust_single(start, weight, residual, scale, low, high, robust)
+        left_single(
+            start, group_start, four, heard_re, heard_im, weight, direct_re, direct_im, share_re, share_im, rho,
+            scale, low, high, re, im, residual, robust,
+        )  # fmt: skip
         normal_equations(group_start, four, robust, residual, share_re, share_im, re, im, normal, pull)
         for s in range(sites):
             normal[s, s] += ridge

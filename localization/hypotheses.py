@@ -8,6 +8,7 @@ the robot's own track at any depth, too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +64,7 @@ def face_levels(frames: Frames, face: int) -> list[tuple[int, float, float]]:
     for shelf in known.shelves:
         levels.setdefault(shelf.level, []).append((shelf.board_z_m, shelf.clear_m))
     return [
-        (level, float(np.median([b for b, _ in found])), float(np.median([c for _, c in found])))
+        (level, median(board for board, _ in found), median(clear for _, clear in found))
         for level, found in sorted(levels.items())
     ]
 

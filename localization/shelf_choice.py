@@ -67,72 +67,66 @@ def choose_shelves(
         Numbers of the groups that tags left or joined.
     """
     visits = _visit(block, scores, places, groups)
-    boards = Boards.of(block.frames)
+    if len(visits.place) == 0:
+        return places, set()
+    face, shelf = (np.array([getattr(group, name) for group in groups]) for name in ("face", "shelf"))
+    begin = np.flatnonzero(np.diff(visits.place, prepend=-1))
+    place, size = visits.place[begin], np.diff(np.append(begin, len(visits.place)))
+    number = np.arange(len(place))
+    own = np.repeat(number, size)
+    at_home = (
+        (visits.hypothesis == places.hypothesis[visits.place])
+        & (face[visits.group] == places.face[visits.place])
+        & (shelf[visits.group] == places.shelf[visits.place])
+    )
+    home = np.full(len(place), -1, np.int64)
+    home[own[at_home]] = np.flatnonzero(at_home)
+    more = visits.evidence - visits.evidence[home[own]]
+    candidate = block.candidates_of(visits.hypothesis)
+    same = candidate == places.candidate[visits.place]
+    gain = np.where(same, LEVEL_SHARE * more, np.clip(FACE_SHARE * more, -FACE_MOST, FACE_MOST))
+    # A tag beside a bay's end may stand on the next one, and beyond it does.
+    within = Boards.of(block.frames).inside(
+        face[visits.group], shelf[visits.group], visits.offset_m, places.sigma_m[visits.place]
+    )
+    log_p = visits.log_p + gain + np.log(np.maximum(within, LEAST_P))
+    p = np.exp(log_p - np.maximum.reduceat(log_p, begin)[own])
+    p /= np.add.reduceat(p, begin)[own]
+    # What was not visited keeps its share.
+    every = np.unique(visits.hypothesis, return_index=True)[1]
+    known = np.minimum(np.bincount(own[every], np.exp(visits.log_p[every]), len(place)), 1.0)
+    order = np.lexsort((-p, own))
+    first, second = order[begin], order[begin + 1]
+    # Where the bay beside it was visited as well, that is counted already.
+    beside = np.add.reduceat((visits.hypothesis == visits.hypothesis[first][own]).astype(np.int64), begin) > 1
+    chance = p[first] * known * np.where(beside, 1.0, within[first])
+    other = p[second] * known
+    alt = (face[visits.group] == places.alt_face[visits.place]) & (
+        shelf[visits.group] == places.alt_shelf[visits.place]
+    )
+    visited = np.maximum.reduceat(alt, begin)
+    judged = home >= 0
+    moved = judged & (first != home)
+    to, row, y = visits.group[first[moved]], place[moved], visits.hypothesis[first[moved]]
+    changed = set(to.tolist()) | set(visits.group[home[moved]].tolist())
     columns = {f.name: getattr(places, f.name).copy() for f in dataclasses.fields(places)}
-    changed: set[int] = set()
-    number = {(group.face, group.shelf): n for n, group in enumerate(groups)}
-    for place in np.unique(visits.place):
-        mine = np.flatnonzero(visits.place == place)
-        if len(mine) < 2:
-            continue
-        own = number.get((int(places.face[place]), int(places.shelf[place])), -1)
-        home = np.flatnonzero(
-            (visits.hypothesis[mine] == places.hypothesis[place]) & (visits.group[mine] == own)
-        )
-        if len(home) == 0:
-            continue
-        more = visits.evidence[mine] - visits.evidence[mine[home[0]]]
-        sigma = float(places.sigma_m[place])
-        same = block.candidates_of(visits.hypothesis[mine]) == places.candidate[place]
-        gain = np.where(same, LEVEL_SHARE * more, np.clip(FACE_SHARE * more, -FACE_MOST, FACE_MOST))
-        log_p = visits.log_p[mine] + gain
-        # A tag beside a bay's end may stand on the next one, and beyond it does.
-        within = np.array([
-            boards.inside(
-                groups[visits.group[m]].face, groups[visits.group[m]].shelf, float(visits.offset_m[m]), sigma
-            )
-            for m in mine
-        ])  # fmt: skip
-        log_p = log_p + np.log(np.maximum(within, LEAST_P))
-        p = np.exp(log_p - np.logaddexp.reduce(log_p))
-        # What was not visited keeps its share.
-        every = np.unique(visits.hypothesis[mine], return_index=True)[1]
-        known = float(np.exp(np.logaddexp.reduce(visits.log_p[mine][every])))
-        order = np.argsort(-p)
-        first, second = mine[order[0]], mine[order[1]]
-        to = groups[visits.group[first]]
-        if first != mine[home[0]]:
-            changed |= {int(visits.group[mine[home[0]]]), int(visits.group[first])}
-            columns["hypothesis"][place] = visits.hypothesis[first]
-            columns["candidate"][place] = block.candidates_of(visits.hypothesis[first : first + 1])[0]
-            columns["face"][place], columns["shelf"][place] = to.face, to.shelf
-            columns["offset_m"][place] = visits.offset_m[first]
-            y = visits.hypothesis[first]
-            columns["height_m"][place], columns["depth_m"][place] = (
-                block.hypotheses.height_m[y],
-                block.fits.depth_m[y],
-            )
-            columns["scale_rad"][place], columns["cells"][place] = (
-                block.fits.scale_rad[y],
-                block.fits.cells[y],
-            )
-            columns["strength_db"][place] = scores.strength_db[y]
-        # Where the bay beside it was visited as well, that is counted already.
-        beside = (visits.hypothesis[mine] == visits.hypothesis[first]).sum() > 1
-        inside = 1.0 if beside else float(within[order[0]])
-        columns["p"][place] = p[order[0]] * min(known, 1.0) * inside
-        other, p_other = groups[visits.group[second]], p[order[1]] * min(known, 1.0)
-        visited = any((groups[visits.group[m]].face, groups[visits.group[m]].shelf)
-                      == (places.alt_face[place], places.alt_shelf[place]) for m in mine)  # fmt: skip
-        if visited or not places.p_alt[place] > p_other:
-            columns["alt_face"][place], columns["alt_shelf"][place] = other.face, other.shelf
-            columns["alt_offset_m"][place], columns["p_alt"][place] = visits.offset_m[second], p_other
+    for name, value in (
+        ("hypothesis", y), ("candidate", candidate[first[moved]]), ("face", face[to]), ("shelf", shelf[to]),
+        ("offset_m", visits.offset_m[first[moved]]), ("height_m", block.hypotheses.height_m[y]),
+        ("depth_m", block.fits.depth_m[y]), ("scale_rad", block.fits.scale_rad[y]), ("cells", block.fits.cells[y]),
+        ("strength_db", scores.strength_db[y]),
+    ):  # fmt: skip
+        columns[name][row] = value
+    columns["p"][place[judged]] = chance[judged]
+    told = judged & (visited | ~(places.p_alt[place] > other))
+    to, row = visits.group[second[told]], place[told]
+    columns["alt_face"][row], columns["alt_shelf"][row] = face[to], shelf[to]
+    columns["alt_offset_m"][row], columns["p_alt"][row] = visits.offset_m[second[told]], other[told]
     return dataclasses.replace(places, **columns), changed
 
 
 def _visit(block: Block, scores: Scores, places: Places, groups: list[ShelfGroup]) -> _Visits:
     """Let every tag that has a choice between fitted shelves visit them."""
-    number = {(group.face, group.shelf): n for n, group in enumerate(groups)}
     owner = scores.owner
     tag = block.candidates.tag[owner]
     row_of = np.full(int(tag.max()) + 1 if len(tag) else 0, -1, np.int64)
@@ -143,20 +137,20 @@ def _visit(block: Block, scores: Scores, places: Places, groups: list[ShelfGroup
     mass = np.add.reduceat(np.exp(scores.log_posterior - np.repeat(top, size)), starts)
     log_p = scores.log_posterior - np.repeat(top + np.log(mass), size)
     boards = Boards.of(block.frames)
-    rows: set[tuple[int, int, int]] = set()
-    for y in np.flatnonzero((log_p > np.log(LEAST_P)) & (block.hypotheses.level > 0)):
-        face, place = int(block.candidates.face[owner[y]]), int(row_of[tag[y]])
-        offset = (
-            float(places.offset_m[place]) if face == places.face[place] else float(block.fits.offset_m[y])
-        )
-        if place < 0 or places.cells[place] < FEW_CELLS:
-            continue
-        centre = float(block.centre_m[owner[y]])
-        for along in (offset, centre - BAY_REACH_M, centre + BAY_REACH_M):
-            at = number.get((face, boards.at(face, int(block.hypotheses.level[y]), along)), -1)
-            if at >= 0:
-                rows.add((place, at, int(y)))
-    table = np.array(sorted(rows), np.int64).reshape(-1, 3)
+    number = np.full(len(boards.level), -1, np.int64)
+    for n, group in enumerate(groups):
+        number[boards.start[group.face] + group.shelf] = n
+    y = np.flatnonzero((log_p > np.log(LEAST_P)) & (block.hypotheses.level > 0) & (row_of[tag] >= 0))
+    y = y[places.cells[row_of[tag[y]]] >= FEW_CELLS]
+    place, face, level = row_of[tag[y]], block.candidates.face[owner[y]], block.hypotheses.level[y]
+    offset = np.where(face == places.face[place], places.offset_m[place], block.fits.offset_m[y])
+    centre = block.centre_m[owner[y]]
+    rows: list[Ints] = []
+    for along in (offset, centre - BAY_REACH_M, centre + BAY_REACH_M):
+        shelf = boards.at(face, level, along)
+        at = np.where(shelf >= 0, number[boards.start[face] + np.maximum(shelf, 0)], -1)
+        rows.append(np.stack([place, at, y], axis=1)[at >= 0])
+    table = np.unique(np.concatenate(rows), axis=0)
     several = np.bincount(table[:, 0], minlength=len(places.tag))[table[:, 0]] > 1
     table = table[several]
     found, offset = np.full(len(table), -np.inf), np.zeros(len(table))
@@ -171,7 +165,6 @@ def _visit(block: Block, scores: Scores, places: Places, groups: list[ShelfGroup
         fit.scale_rad = np.full(len(scan), VISITOR_RAD)
         for _ in range(2):
             fit.search()  # both times everywhere: with its own scale a visitor may be better placed elsewhere
-            direct, share = fit.shares()
-            fit.robust(fit.residual(direct + share @ fit.sites.rho))
+            fit.rescale()
         found[mine], offset[mine] = evidence(fit), fit.offset_m
     return _Visits(table[:, 0], table[:, 1], table[:, 2], log_p[table[:, 2]], found, offset)

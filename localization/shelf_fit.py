@@ -52,8 +52,8 @@ MOST_FIELDS = 2_000_000
 RIDGE = 4.0
 #: Gauss-Newton rounds after each change; a step moves a strength by at most this.
 ROUNDS, MOST_STEP = 3, 0.3
-#: Residual scales stay within.
-SCALES_RAD = (0.05, 1.5)
+#: Residual scales stay within, and what they are before anything is known.
+SCALES_RAD, FIRST_SCALE_RAD = (0.05, 1.5), 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class ShelfFit:
         self.log_prior = log_prior
         self.sites = Sites.none()
         self.field: Complex = np.zeros((len(scan.u), 0), np.complex128)
-        self.scale_rad = np.full(len(scan), 0.6)
+        self.scale_rad = np.full(len(scan), FIRST_SCALE_RAD)
         self.owner = scan.owner
         self.groups = int(scan.group.max()) + 1 if len(scan.group) else 0
         self.waves, self.channel = self._waves()
@@ -179,6 +179,30 @@ class ShelfFit:
         """Return a fit of some of the tags, from where they are, that knows no scatterers."""
         return type(self)(self.scan.select(tags), self.offset_m[tags], self.log_prior[tags], self.slack_m)
 
+    def gain_of(self, parts: tuple[Ints, Ints]) -> Floats:
+        """Return by how much the scatterers, their strengths fitted to one part of the tags, raise the others'.
+
+        Log-likelihood each, at its best offset, shape (i,); both parts together are all tags.
+        """
+        gain = np.zeros(len(self.scan))
+        for learn, judge in (parts, parts[::-1]):
+            taught, other = self.some(learn), self.some(judge)
+            taught.give(Sites(self.sites.place, self.sites.rho))
+            taught.strengthen()
+            value: list[Floats] = []
+            for sites in (Sites.none(), taught.sites):
+                other.give(sites)
+                # Both at one scale, that of a tag with nothing explained: a better fit shows in the sum alone.
+                if len(sites) == 0:
+                    other.rescale()
+                other.look()
+                value.append(other.log_likelihood.max(axis=1))
+            gain[judge] = value[1] - value[0]
+        return gain
+
+    def let_go(self) -> None:
+        """Let go of what only further fitting needs, once the fit is done."""
+
     def fields(self, place: Floats) -> Complex:
         """Return the field at some points, shape (n, q)."""
         scan = self.scan
@@ -227,6 +251,11 @@ class ShelfFit:
         self.scale_rad = scale
         spread = scale[owner]
         return weight * (STUDENT_NU + 1.0) / (STUDENT_NU + (residual / spread) ** 2) / spread**2
+
+    def rescale(self) -> None:
+        """Learn each tag's residual scale, offsets and scatterers as they are."""
+        direct, share = self.shares()
+        self.robust(self.residual(direct + share @ self.sites.rho))
 
     def strengthen(self) -> None:
         """Fit the scatterers' strengths, offsets as they are."""
@@ -303,10 +332,14 @@ class ShelfFit:
         for _ in range(len(self.sites)):
             place, rho = self.sites.place[0], self.sites.rho[0]
             self.sites = Sites(self.sites.place[1:], self.sites.rho[1:])
-            self.field = self.field[:, 1:]
+            self._drop()
             self._put_back(place + moves)
             self.sites = Sites(self.sites.place, np.append(self.sites.rho[:-1], rho))
             self.strengthen()
+
+    def _drop(self) -> None:
+        """Forget the field at the first scatterer."""
+        self.field = self.field[:, 1:]
 
     def _put_back(self, grid: Floats) -> None:
         """Add the scatterer of a small grid that explains most, however little."""

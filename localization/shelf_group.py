@@ -122,6 +122,7 @@ def _fitted(
     if not believed and kind.again is not None:
         fit = kind.again(*given).run()
         believed = _believed(fit)
+    fit.let_go()
     return ShelfGroup(face, shelf, members, fit, believed, _way(block, chosen))
 
 
@@ -146,24 +147,7 @@ def log_prior(block: Block, chosen: Ints, scan: ShelfScan) -> Floats:
 
 def held_out(fit: ShelfFit) -> bool:
     """Tell whether scatterers fitted to half of the tags make the other half likelier, either way round."""
-    every = np.arange(len(fit.scan))
     order = np.argsort(fit.offset_m)
-    gain = np.zeros(len(every))
-    for part in (0, 1):
-        learn, judge = np.sort(order[part::2]), np.sort(order[1 - part :: 2])
-        taught = fit.some(learn)
-        taught.give(Sites(fit.sites.place, fit.sites.rho))
-        taught.strengthen()
-        other = fit.some(judge)
-        value: list[Floats] = []
-        for sites in (Sites.none(), taught.sites):
-            other.give(sites)
-            # Both at one scale, that of a tag with nothing explained: a better fit shows in the sum alone.
-            if len(sites) == 0:
-                direct, _ = other.shares()
-                other.robust(other.residual(direct))
-            other.look()
-            value.append(other.log_likelihood.max(axis=1))
-        gain[judge] = value[1] - value[0]
+    gain = fit.gain_of((np.sort(order[::2]), np.sort(order[1::2])))
     error = float(gain.std()) / np.sqrt(len(gain)) + 1e-9
     return bool(gain.sum() > LEAST_HELD_OUT and gain.mean() > max(LEAST_PER_TAG, LEAST_ERRORS * error))

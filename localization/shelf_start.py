@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from localization.shelf_kernels import LEAST_FIELD, fields_at
 from localization.shelf_scan import ShelfScan
-from localization.shelf_start_kernels import guess_strengths
+from localization.shelf_start_kernels import by_way_of, guess_strengths
 
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
@@ -28,6 +28,8 @@ Ints = npt.NDArray[np.int64]
 BEYOND_M, BEHIND_M = 0.015, 0.02
 #: Offsets tried: a fifth of what phases repeat after, so far to either side of where a tag was heard best.
 STEP_M, ABOUT_M = 0.015, 0.6
+#: Offsets are handled so many at once; log-chance of those beyond the last.
+LANES, NOWHERE = 8, -1e30
 #: So many of the best heard tags tell; and of each so many readings.
 MOST_TAGS, MOST_READINGS = 40, 64
 #: Sizes of a strength that are guessed, each at so many phases.
@@ -91,23 +93,29 @@ class _Guesses:
         tags = _telling(scan)
         first, columns = _windows(log_prior[tags], x)
         self._scan = scan = _thinned(scan.select(tags))
-        tried = first[:, None] + STEP_M * np.arange(columns)
+        # In whole vectors; no tag stands at what fills the last one.
+        tried = first[:, None] + STEP_M * np.arange(-(-columns // LANES) * LANES)
         at = np.round((tried - x[0]) / (x[1] - x[0])).astype(np.int64)
         prior = np.take_along_axis(log_prior[tags], np.clip(at, 0, len(x) - 1), axis=1)
+        prior[:, columns:] = NOWHERE
         self._offset = tried[scan.owner]
         du, dz, h = self._offset - scan.u[:, None], (scan.height_m - scan.z)[:, None], scan.h[:, None]
         d = np.sqrt(du**2 + h**2 + dz**2) + 1e-9
         cosine = (du * scan.look[:, :1] - h * scan.look[:, 1:2] + dz * scan.look[:, 2:]) / d
         gain = np.maximum(np.maximum(cosine, 1e-3) ** scan.exponent[:, None], LEAST_FIELD) / d
-        self._direct = _parts(np.asarray(gain * np.exp(-1j * scan.k[:, None] * d), np.complex128))
+        self._turn = np.exp(1j * scan.phase / scan.fold)[:, None]
+        self._direct = _parts(
+            np.asarray(gain * np.exp(-1j * scan.k[:, None] * d), np.complex128) * self._turn
+        )
         self._prior = prior.astype(np.float32)
-        self._share = _parts(np.zeros((0, len(scan.u), columns), np.complex128))
+        self._share = _parts(np.zeros((0, len(scan.u), tried.shape[1]), np.complex128))
+        self._four = scan.fold > 3.0
 
     def __call__(self, rho: Complex) -> Floats:
         """Return the log-likelihood of each guess, shape (guesses,)."""
         scan, value = self._scan, np.zeros(len(rho))
         guess_strengths(
-            scan.start, scan.group, scan.weight.astype(np.float32), scan.fold, scan.phase,
+            scan.start, scan.group, scan.weight.astype(np.float32), self._four,
             *self._direct, *self._share, self._prior,
             np.ascontiguousarray(rho, np.complex128), value,
         )  # fmt: skip
@@ -118,9 +126,11 @@ class _Guesses:
         scan = self._scan
         field = np.zeros((len(scan.u), len(place)), np.complex128)
         fields_at(scan.u, scan.h, scan.z, scan.look, scan.k, scan.exponent, place, field)
-        across = (place[:, 1] ** 2 + (place[:, 2] - scan.height_m) ** 2)[:, None, None]
-        way = np.sqrt((self._offset - place[:, 0, None, None]) ** 2 + across)
-        self._share = _parts(field.T[:, :, None] * np.exp(-1j * scan.k[:, None] * way))
+        across = np.hypot(place[:, 1], place[:, 2] - scan.height_m)
+        shape = len(place), *self._offset.shape
+        self._share = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        turned = np.ascontiguousarray((field * self._turn).T)
+        by_way_of(self._offset, scan.k / (2 * np.pi), place[:, 0].copy(), across, turned, *self._share)
 
     def climb(self, place: Floats, rho: Complex) -> tuple[Complex, float]:
         """Go uphill from a guess: one end after the other anywhere, then both by small steps."""

@@ -8,6 +8,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from localization.fast_math import exp2_single, half_turns_single, log2_single
+
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex128]
@@ -24,8 +26,7 @@ def guess_strengths(
     start: Ints,
     group: Ints,
     weight: Floats32,
-    fold: Floats,
-    phase: Floats,
+    four: npt.NDArray[np.bool_],
     direct_re: Floats32,
     direct_im: Floats32,
     share_re: Floats32,
@@ -43,61 +44,136 @@ def guess_strengths(
     Parameters
     ----------
     start : shape (tags + 1,)
-    group, weight, fold, phase : shape (n,)
-        ``group`` ascending within a tag.
+    group, weight, four : shape (n,)
+        ``group`` ascending within a tag; ``four``: phases were doubled against half turns.
     direct_re, direct_im : shape (n, offsets)
-        The field that comes straight, at the offsets that the reading's tag is tried at.
+        The field that comes straight, at the offsets that the reading's tag is tried at, turned by the phase heard over
+        the fold (2, or 4 where ``four``): of the right field that power has one phase in a group.
     share_re, share_im : shape (scatterers, n, offsets)
-        What comes by each scatterer at unit strength.
+        What comes by each scatterer at unit strength, turned likewise.
     log_prior : shape (tags, offsets)
     rho : shape (guesses, scatterers)
     value : shape (guesses,)
         Out.
     """
-    offsets = direct_re.shape[1]
-    re, im = np.empty(offsets, np.float32), np.empty(offsets, np.float32)
+    offsets, sites, longest = direct_re.shape[1], rho.shape[1], 1
+    for t in range(len(start) - 1):
+        longest = max(longest, start[t + 1] - start[t])
+    base_re, base_im = np.empty(longest * offsets, np.float32), np.empty(longest * offsets, np.float32)
+    re, im = np.empty(longest * offsets, np.float32), np.empty(longest * offsets, np.float32)
     sum_re, sum_im = np.empty(offsets, np.float32), np.empty(offsets, np.float32)
     together = np.empty(offsets, np.float32)
     one, two, tiny = np.float32(1.0), np.float32(2.0), np.float32(1e-20)
-    most = np.float32(MOST_COHERENCE)
-    for guess in range(len(rho)):
-        value[guess] = 0.0
-        for t in range(len(start) - 1):
+    most, least, per_bit = np.float32(MOST_COHERENCE), np.float32(-126.0), np.float32(1.0 / math.log(2.0))
+    same = np.ones(sites, np.bool_)
+    for s in range(sites):
+        for guess in range(len(rho)):
+            same[s] = same[s] and rho[guess, s] == rho[0, s]
+    value[:] = 0.0
+    # Tag by tag: what was heard of one stays in the nearer caches for all guesses, and what these share is added once.
+    for t in range(len(start) - 1):
+        a, b = start[t], start[t + 1]
+        _put(direct_re[a:b].reshape(-1), direct_im[a:b].reshape(-1), base_re, base_im)
+        for s in range(sites):
+            if same[s]:
+                _add(rho[0, s], share_re[s, a:b].reshape(-1), share_im[s, a:b].reshape(-1), base_re, base_im)
+        for guess in range(len(rho)):
             together[:] = np.float32(0.0)
-            i, groups, total = start[t], 0, np.float32(tiny)
-            while i < start[t + 1]:
+            i, groups, total = a, 0, np.float32(tiny)
+            while i < b:
                 sum_re[:] = np.float32(0.0)
                 sum_im[:] = np.float32(0.0)
-                here = group[i]
-                while i < start[t + 1] and group[i] == here:
-                    for x in range(offsets):
-                        re[x], im[x] = direct_re[i, x], direct_im[i, x]
-                    for s in range(rho.shape[1]):
-                        a, b = np.float32(rho[guess, s].real), np.float32(rho[guess, s].imag)
-                        for x in range(offsets):
-                            re[x] += a * share_re[s, i, x] - b * share_im[s, i, x]
-                            im[x] += a * share_im[s, i, x] + b * share_re[s, i, x]
-                    w, four = weight[i], fold[i] > 3.0
-                    cos, sin = np.float32(math.cos(phase[i])), np.float32(math.sin(phase[i]))
+                end = i + 1
+                while end < b and group[end] == group[i]:
+                    end += 1
+                low, high = (i - a) * offsets, (end - a) * offsets
+                _put(base_re[low:high], base_im[low:high], re, im)
+                for s in range(sites):
+                    if not same[s]:
+                        _add(
+                            rho[guess, s],
+                            share_re[s, i:end].reshape(-1),
+                            share_im[s, i:end].reshape(-1),
+                            re,
+                            im,
+                        )
+                for n in range(end - i):
+                    w, line_re, line_im = weight[i + n], re[n * offsets :], im[n * offsets :]
                     total += w
-                    for x in range(offsets):
-                        u, v = re[x] * re[x] - im[x] * im[x], two * re[x] * im[x]
-                        if four:
-                            u, v = u * u - v * v, two * u * v
-                        size = w / math.sqrt(u * u + v * v + tiny)
-                        sum_re[x] += (u * cos - v * sin) * size
-                        sum_im[x] += (u * sin + v * cos) * size
-                    i += 1
+                    if four[i + n]:
+                        for x in range(offsets):
+                            square = line_re[x] * line_re[x] + line_im[x] * line_im[x]
+                            u = line_re[x] * line_re[x] - line_im[x] * line_im[x]
+                            v = two * line_re[x] * line_im[x]
+                            size = w / (square * square + tiny)
+                            sum_re[x] += (u * u - v * v) * size
+                            sum_im[x] += two * u * v * size
+                    else:
+                        for x in range(offsets):
+                            square = line_re[x] * line_re[x] + line_im[x] * line_im[x]
+                            size = w / (square + tiny)
+                            sum_re[x] += (line_re[x] * line_re[x] - line_im[x] * line_im[x]) * size
+                            sum_im[x] += two * line_re[x] * line_im[x] * size
+                i = end
                 groups += 1
                 for x in range(offsets):
-                    together[x] += math.sqrt(sum_re[x] * sum_re[x] + sum_im[x] * sum_im[x])
+                    together[x] += np.float32(math.sqrt(sum_re[x] * sum_re[x] + sum_im[x] * sum_im[x]))
             free = np.float32(max(total - SPENT * groups, LEAST_FREE * total))
-            top = np.float32(-1e30)
+            top, bits = np.float32(-1e30), free * np.float32(math.log(2.0))
             for x in range(offsets):
                 coherence = min(together[x] / total, most)
-                together[x] = log_prior[t, x] - free * math.log(one - coherence * coherence)
+                together[x] = log_prior[t, x] - bits * log2_single(one - coherence * coherence)
+            for x in range(offsets):
                 top = max(top, together[x])
             mass = np.float32(0.0)
             for x in range(offsets):
-                mass += math.exp(together[x] - top)
+                mass += exp2_single(max((together[x] - top) * per_bit, least))
             value[guess] += top + math.log(mass)
+
+
+@nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _put(from_re: Floats32, from_im: Floats32, re: Floats32, im: Floats32) -> None:
+    for x in range(len(from_re)):
+        re[x] = from_re[x]
+    for x in range(len(from_re)):
+        im[x] = from_im[x]
+
+
+@nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _add(rho: complex, share_re: Floats32, share_im: Floats32, re: Floats32, im: Floats32) -> None:
+    p, q = np.float32(rho.real), np.float32(rho.imag)
+    for x in range(len(share_re)):
+        re[x] += p * share_re[x] - q * share_im[x]
+    for x in range(len(share_re)):
+        im[x] += p * share_im[x] + q * share_re[x]
+
+
+@nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def by_way_of(
+    offset: Floats, turns: Floats, along: Floats, across: Floats, field: Complex, re: Floats32, im: Floats32
+) -> None:
+    """Fill what comes of tags at offsets by way of scatterers at unit strength.
+
+    Parameters
+    ----------
+    offset : shape (n, offsets)
+        Where each reading's tag is tried.
+    turns : shape (n,)
+        One-way wavenumber, turns a metre.
+    along, across : shape (scatterers,)
+        Where along the shelf a scatterer stands, and how far from the line of the tags.
+    field : shape (scatterers, n)
+        Of the antenna places at the scatterers.
+    re, im : shape (scatterers, n, offsets)
+        Out.
+    """
+    for s in range(len(along)):
+        for i in range(len(turns)):
+            there, aside, turn = np.float32(along[s]), np.float32(across[s]), np.float32(turns[i])
+            p, q = np.float32(field[s, i].real), np.float32(field[s, i].imag)
+            line, line_re, line_im = offset[i], re[s, i], im[s, i]
+            for x in range(len(line)):
+                du = np.float32(line[x]) - there
+                cos, sin = half_turns_single(turn * np.float32(math.sqrt(du * du + aside * aside)))
+                line_re[x] = p * cos + q * sin
+                line_im[x] = q * cos - p * sin

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -26,15 +28,19 @@ class Source(Protocol):
     Attributes
     ----------
     tags : tuple of str
-    counts : int64 array, shape (tags,)
-        Usable readings of each tag.
-    hearing : Hearing
-        How the antennas were heard.
     """
 
     tags: tuple[str, ...]
-    counts: Ints
-    hearing: Hearing
+
+    @property
+    def counts(self) -> Ints:
+        """Usable readings of each tag, shape (tags,)."""
+        ...
+
+    @property
+    def hearing(self) -> Hearing:
+        """How the antennas were heard."""
+        ...
 
     def middle(self) -> Readings:
         """Return the readings of a stretch from the run's middle, by time."""
@@ -61,19 +67,50 @@ class Source(Protocol):
         ...
 
 
-class InMemory:
-    """Readings in memory."""
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """Readings by tag: all of them, and the usable ones."""
 
-    def __init__(self, readings: Readings, usable: Bools | None, hearing: Hearing, middle: int) -> None:
-        self.readings, self.tags, self.hearing = readings, readings.tags, hearing
+    every: Rows
+    usable: Rows
+    counts: Ints
+    hearing: Hearing
+
+    @classmethod
+    def of(cls, readings: Readings, usable: Bools | None, hearing: Hearing) -> _Sorted:
         hearing.add(readings)
-        self._middle = middle
-        self._every = sorted_by_tag(readings)
-        self._rows = self._every if usable is None else sorted_by_tag(readings, usable)
-        self._first = np.zeros(len(self.tags) + 1, np.int64)
-        self._first[self._rows.tag + 1] = np.diff(self._rows.first)
-        self.counts = self._first[1:].copy()
-        self._first = np.cumsum(self._first)
+        every = sorted_by_tag(readings)
+        rows = every if usable is None else sorted_by_tag(readings, usable)
+        counts = np.zeros(len(readings.tags), np.int64)
+        counts[rows.tag] = np.diff(rows.first)
+        return cls(every, rows, counts, hearing)
+
+
+class InMemory:
+    """Readings in memory; where ``jobs`` are several they are sorted in a thread, while their middle is looked at."""
+
+    def __init__(
+        self, readings: Readings, usable: Bools | None, hearing: Hearing, middle: int, jobs: int = 1
+    ) -> None:
+        self.readings, self.tags, self._middle = readings, readings.tags, middle
+        self._sorted: Callable[[], _Sorted]
+        if jobs > 1:
+            pool = ThreadPoolExecutor(1)
+            self._sorted = pool.submit(_Sorted.of, readings, usable, hearing).result
+            pool.shutdown(wait=False)
+        else:
+            made = _Sorted.of(readings, usable, hearing)
+            self._sorted = lambda: made
+
+    @property
+    def counts(self) -> Ints:
+        """See ``Source``."""
+        return self._sorted().counts
+
+    @property
+    def hearing(self) -> Hearing:
+        """See ``Source``."""
+        return self._sorted().hearing
 
     def middle(self) -> Readings:
         """See ``Source``."""
@@ -82,16 +119,18 @@ class InMemory:
 
     def tally(self) -> tuple[Ints, Ints, Ints, Ints]:
         """See ``Source``."""
-        return tally(self._every, len(self.tags))
+        return tally(self._sorted().every, len(self.tags))
 
     def rows(self, begin: int, end: int) -> Rows:
         """See ``Source``."""
-        low, high = np.searchsorted(self._rows.tag, [begin, end])
-        return part_of(self._rows, int(low), int(high))
+        rows = self._sorted().usable
+        low, high = np.searchsorted(rows.tag, [begin, end])
+        return part_of(rows, int(low), int(high))
 
     def taken(self, tags: Ints, every: Ints) -> Rows:
         """See ``Source``."""
-        return thinned(self._rows, np.searchsorted(self._rows.tag, tags), every)
+        rows = self._sorted().usable
+        return thinned(rows, np.searchsorted(rows.tag, tags), every)
 
     def of(self, tags: Ints) -> Rows:
         """See ``Source``."""
@@ -101,7 +140,7 @@ class InMemory:
     def loudest(self) -> tuple[Ints, Ints]:
         """See ``Source``."""
         found = Loudest()
-        found.add(self._rows, len(self.tags))
+        found.add(self._sorted().usable, len(self.tags))
         return found.t, found.antenna
 
 

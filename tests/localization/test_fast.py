@@ -1,5 +1,6 @@
 """The single-tag path: its kernels against their references, and what it makes of the small world."""
 
+import math
 from dataclasses import fields, replace
 
 import numpy as np
@@ -122,6 +123,37 @@ def test_peaks_equal_their_reference(read):
         image.astype(np.float64), x, 11.0, 2, 0.8, between, usual, *arguments
     )
     np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_boards_at_offsets_and_how_surely(world):
+    plan = world.plan()
+    boards = Boards.of(Frames.of_plan(plan))
+    rng = np.random.default_rng(3)
+    face, level = rng.integers(0, 2, 300), rng.integers(0, 4, 300)
+    offset, sigma = rng.uniform(-0.3, 2.3, 300), rng.uniform(0.01, 0.2, 300)
+    found = boards.at(face, level, offset)
+    for f, number, x, at in zip(face, level, offset, found, strict=True):
+        shelves = plan.faces[f].shelves
+        gaps = [
+            max(s.from_m - x, x - s.to_m, 0.0) if s.level == number else np.inf for s in shelves
+        ]  # fmt: skip
+        assert at == (int(np.argmin(gaps)) if np.isfinite(min(gaps)) else -1)
+    # As if other bays stood beside some of them.
+    boards = replace(
+        boards, left=np.arange(len(boards.level)) % 2 == 0, right=np.arange(len(boards.level)) < 3
+    )
+    some = np.flatnonzero(found >= 0)
+    sure = boards.inside(face[some], found[some], offset[some], sigma[some])
+    for row, chance in zip(some, sure, strict=True):
+        b = int(boards.start[face[row]]) + int(found[row])
+        spread, expected = sigma[row] * math.sqrt(2.0), 1.0
+        if boards.left[b]:
+            expected -= 0.5 * math.erfc((offset[row] - boards.from_m[b]) / spread)
+        if boards.right[b]:
+            expected -= 0.5 * math.erfc((boards.to_m[b] - offset[row]) / spread)
+        assert chance == pytest.approx(max(expected, 0.0), abs=1e-9)
+    assert 0.0 <= sure.min() < 0.6
+    assert sure.max() == 1.0
 
 
 def test_choices_equal_their_reference(world):

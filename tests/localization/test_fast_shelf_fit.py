@@ -7,9 +7,10 @@ import pytest
 
 from localization import fast_shelf_fit
 from localization import shelf_reference as reference
-from localization.fast_math import arctan2_single, exp2_single
+from localization.fast_math import arctan2_single, exp2_single, half_turns_single
+from localization.fast_shelf_fields import links_single, links_to_few
 from localization.fast_shelf_fit import FastShelfFit, PursuedShelfFit
-from localization.fast_shelf_kernels import pursue_single
+from localization.fast_shelf_kernels import pursue_single, summits
 from localization.fast_shelf_strengths import normal_equations
 from localization.shelf_fit import FINE_OFFSET_M, STEP_M, ShelfFit, Sites, offsets_of
 from localization.shelf_group import SLACK_M, held_out
@@ -27,6 +28,13 @@ def test_powers_of_two():
     np.testing.assert_allclose(found, np.exp2(x.astype(np.float64)), rtol=4e-7)
 
 
+def test_sines_of_turns():
+    x = np.linspace(-300.0, 300.0, 40_001).astype(np.float32)
+    found = np.array([half_turns_single(value) for value in x], np.float64)
+    angle = 2 * np.pi * x.astype(np.float64)
+    np.testing.assert_allclose(found, np.stack([np.cos(angle), np.sin(angle)], axis=1), atol=6e-5)
+
+
 def test_angles():
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(2, 4000)).astype(np.float32)
@@ -40,6 +48,63 @@ def test_fields_equal_the_reference():
     place = np.array([(0.2, 0.05, 1.0), (1.1, -0.03, 1.0), (2.5, 0.0, 1.0)])
     expected = reference.fields_at(scan.u, scan.h, scan.z, scan.look, scan.k, scan.exponent, place)
     np.testing.assert_allclose(fit_of(scan, BOOKS_M[:5]).fields(place), expected, rtol=1e-4, atol=1e-5)
+
+    found = np.zeros((len(scan.u), 3), np.complex128)
+    found.real, found.imag = fit_of(scan, BOOKS_M[:5])._fields(place[:, 0], place[:, 1])
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_each_reading_gets_equals_the_slow_fit(monkeypatch):
+    monkeypatch.setattr(fast_shelf_fit, "BIN_PER_M", 1e-4)
+    scan = make_scan(1, BOOKS_M[:5], METAL)
+    found, expected = (fit_of(scan, BOOKS_M[:5] + 0.003, kind) for kind in (FastShelfFit, ShelfFit))
+    for fit in (found, expected):
+        fit.give(METAL)
+    for one, other in zip(found.shares(), expected.shares(), strict=True):
+        assert one.shape == other.shape
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-5)
+
+
+def test_turns_to_few_points_are_those_to_many():
+    rng = np.random.default_rng(4)
+    turns, x = rng.uniform(2.8, 3.0, 4).astype(np.float32), rng.uniform(0.0, 1.0, 21).astype(np.float32)
+    to = rng.uniform(-0.1, 1.0, (3, 5)).astype(np.float32)
+    many = np.empty((2, 4, 21, 5), np.float32)
+    few = np.empty((2, 4, 5, 21), np.float32)
+    links_single(turns, x, *to, *many)
+    links_to_few(turns, x, *to, *few)
+    way = np.sqrt((to[1] - x[:, None]) ** 2 + to[0] ** 2 + to[2] ** 2)
+    expected = np.exp(-2j * np.pi * turns[:, None, None] * way)
+    np.testing.assert_allclose(many[0] + 1j * many[1], expected, atol=1e-4)
+    np.testing.assert_allclose(few, many.transpose(0, 1, 3, 2), atol=1e-5)
+
+
+def test_summits_equal_numpy():
+    rng = np.random.default_rng(6)
+    value, prior, first = rng.normal(size=(30, 24)), rng.normal(size=(30, 40)), rng.integers(0, 16, 30)
+    value[0, :21] = 9.0 - np.arange(21)
+    value[1, :21] = np.arange(21)
+    summed, at, row = value.copy(), np.empty(30), np.arange(30)
+    summits(summed, 21, prior, first, at)
+    expected = value[:, :21] + prior[row[:, None], first[:, None] + np.arange(21)]
+    np.testing.assert_allclose(summed[:, :21], expected)
+    best = expected.argmax(axis=1)
+    inner = np.clip(best, 1, 19)
+    left, top, right = (expected[row, inner + step] for step in (-1, 0, 1))
+    aside = np.where(best == inner, 0.5 * (right - left) / (2.0 * top - left - right), 0.0)
+    np.testing.assert_allclose(at, first + best + np.clip(aside, -0.5, 0.5))
+    assert {0, 20} <= set(best.tolist())
+
+
+@pytest.mark.parametrize("fold", [2.0, 4.0])
+def test_tags_held_out_gain_as_in_fits_of_halves(fold):
+    scan = make_scan(5, BOOKS_M, METAL, noise_rad=0.2, fold=fold)
+    fit = fit_of(scan, BOOKS_M + 0.01).run()
+    parts = np.arange(0, len(BOOKS_M), 2), np.arange(1, len(BOOKS_M), 2)
+    # The base's way makes a fit of each half.
+    found, expected = fit.gain_of(parts), ShelfFit.gain_of(fit, parts)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=0.01)
+    assert found.mean() > 1.0
 
 
 def test_pursuit_equals_the_reference():
@@ -82,7 +147,7 @@ def test_profile_equals_the_reference(fold, monkeypatch):
         expected = reference.scattered_profile(
             scan.u[rows], scan.h[rows], scan.z[rows], scan.look[rows], scan.k[rows], scan.exponent[rows],
             scan.fold[rows], scan.phase[rows], scan.weight[rows], scan.group[rows], scan.height_m,
-            float(fit.scale_rad[tag]), tried[tag], METAL.place, (fit.field * METAL.rho)[rows],
+            float(fit.scale_rad[tag]), tried[tag], METAL.place, (fit.fields(METAL.place) * METAL.rho)[rows],
         )  # fmt: skip
         np.testing.assert_allclose(found[tag], expected, rtol=2e-3, atol=0.02)
         assert found[tag].argmax() == expected.argmax()

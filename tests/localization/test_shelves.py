@@ -12,7 +12,7 @@ from localization.shelf_group import SLACK_M, ShelfGroup, held_out
 from localization.shelf_kernels import fields_at, pursue, scattered_profile
 from localization.shelf_scan import ShelfScan
 from localization.shelf_start import find_start
-from localization.shelf_start_kernels import guess_strengths
+from localization.shelf_start_kernels import by_way_of, guess_strengths
 
 FROM_M, TO_M = 0.3, 1.2
 CHANNELS_HZ = np.array([920.625e6, 922.125e6, 924.375e6])
@@ -191,8 +191,20 @@ STEEL = Sites(
 )
 
 
+def test_ways_by_scatterers_equal_numpy() -> None:
+    rng = np.random.default_rng(2)
+    offset, k = rng.uniform(3.0, 4.0, (20, 16)), rng.uniform(17.5, 19.5, 20)
+    along, across = np.array([2.98, 4.01]), np.array([0.02, 0.07])
+    field = rng.standard_normal((2, 20)) + 1j * rng.standard_normal((2, 20))
+    re, im = np.empty((2, 20, 16), np.float32), np.empty((2, 20, 16), np.float32)
+    by_way_of(offset, k / (2 * np.pi), along, across, field, re, im)
+    way = np.hypot(offset - along[:, None, None], across[:, None, None])
+    np.testing.assert_allclose(re + 1j * im, field[:, :, None] * np.exp(-1j * k[:, None] * way), atol=3e-4)
+
+
 @pytest.mark.parametrize("fold", [2.0, 4.0])
-def test_guesses_equal_the_reference(fold: float) -> None:
+@pytest.mark.parametrize("alike", [False, True])
+def test_guesses_equal_the_reference(fold: float, alike: bool) -> None:
     rng = np.random.default_rng(8)
     scan = make_scan(8, BOOKS_M[:3], STEEL, fold=fold, each=12)
     n, offsets = len(scan.u), 9
@@ -202,11 +214,14 @@ def test_guesses_equal_the_reference(fold: float) -> None:
         rng.standard_normal((3, offsets)),
         rng.standard_normal((5, 2)) + 1j * rng.standard_normal((5, 2)),
     )
-    value = np.zeros(5)
+    if alike:
+        rho[:, 0] = rho[0, 0]
+    value, turn = np.zeros(5), np.exp(1j * scan.phase / scan.fold)[:, None]
     guess_strengths(
-        scan.start, scan.group, scan.weight.astype(np.float32), scan.fold, scan.phase,
-        direct.real.astype(np.float32), direct.imag.astype(np.float32),
-        share.real.astype(np.float32), share.imag.astype(np.float32), prior.astype(np.float32), rho, value,
+        scan.start, scan.group, scan.weight.astype(np.float32), scan.fold > 3.0,
+        (direct * turn).real.astype(np.float32), (direct * turn).imag.astype(np.float32),
+        (share * turn).real.astype(np.float32), (share * turn).imag.astype(np.float32), prior.astype(np.float32), rho,
+        value,
     )  # fmt: skip
     expected = [
         reference.guess_strengths(
