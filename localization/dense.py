@@ -80,8 +80,9 @@ def _believed(found: ScatterFit) -> npt.NDArray[np.bool_]:
 
 def _said(where: str, found: ScatterFit, used: npt.NDArray[np.bool_]) -> str:
     if len(used) < FEWEST_JOINT:
-        alone = f"{int(used.sum())} of {len(used)} tags of a dense scan matched each alone"
-        return f"{where}: {alone}, too few for common scatterers"
+        few = f"{int(used.sum())} of {len(used)} tags of a dense scan matched each"
+        ends = " beside two common scatterers" if len(found.strength) else " alone"
+        return f"{where}: {few}{ends}, too few for a joint fit"
     lines = "one line of height" if not found.height_m.any() else "heights found from the scan"
     return (
         f"{where}: {len(found.scatterers_m)} common scatterers "

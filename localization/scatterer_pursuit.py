@@ -89,18 +89,13 @@ def pursue(ground: Ground, most: int, chance: float, rng: np.random.Generator) -
         Scale of the Gumbel noise on the log of what a scatterer explains; 0: always the best.
     rng : Generator
     """
-    fit = _Pursuit(ground, chance, rng)
-    for _ in range(most):
-        fit.add()
-    for _ in range(most):
-        fit.drop_first()
-        fit.add()
-    return fit.start()
+    return _pursued(ground, most, chance, rng).start()
 
 
-def each_alone(ground: Ground) -> Floats:
-    """Return the log posterior of each tag's offset in free space, shape (i, x)."""
-    return _Pursuit(ground, 0.0, np.random.default_rng(0)).score
+def curves_of(ground: Ground, most: int) -> tuple[Floats, Start]:
+    """Return the log posterior of each tag's offset, shape (i, x), given the likeliest scatterers, and these."""
+    fit = _pursued(ground, most, 0.0, np.random.default_rng(0))
+    return fit.score, fit.start()
 
 
 class _Pursuit:
@@ -181,3 +176,13 @@ class _Pursuit:
             ridge = RIDGE * float(np.trace(normal).real) / count * np.eye(count)
             self.strength = self.strength + DAMPING * (np.linalg.solve(normal + ridge, right) - self.strength)
             self._offsets()
+
+
+def _pursued(ground: Ground, most: int, chance: float, rng: np.random.Generator) -> _Pursuit:
+    fit = _Pursuit(ground, chance, rng)
+    for _ in range(most):
+        fit.add()
+    for _ in range(most):
+        fit.drop_first()
+        fit.add()
+    return fit

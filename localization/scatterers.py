@@ -17,22 +17,24 @@ that were found count by their posterior.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 from threadpoolctl import threadpool_limits
 
-from localization.bars import Z90
+from localization.scatterer_bars import Solution, combine, curve_sigma
 from localization.scatterer_model import Joint
-from localization.scatterer_pursuit import Ground, Start, each_alone, pursue
+from localization.scatterer_pursuit import Ground, Start, curves_of, pursue
 from localization.scatterer_row import Floats, Row, Scan, make_row, one_channel
 
 __all__ = ["Row", "Scan", "ScatterFit", "fit_scatterers", "make_row", "one_channel"]
 
-#: Fewer tags do not determine what they share: a scatterer has four unknowns, a tag some eight independent samples.
+#: Fewer tags do not determine all that they share: a scatterer has four unknowns, a tag some eight independent samples.
 FEWEST_TAGS = 5
+#: Of these, so many and more are given two scatterers, as a row has two ends; fewer none.
+FEWEST_SHARING, ENDS = 3, 2
 #: Scatterers of each pursuit, in turn without and with the antenna's pattern.
 DEPTHS = (6, 6, 8, 8, 5, 5)
 #: Chance in the choice of scatterers, from the third pursuit on.
@@ -47,21 +49,6 @@ SHIFTS_M = (-0.14, -0.07, 0.07, 0.14)
 WORTH_HEIGHT = 1.5
 TRIED, RAISED = 2, 5
 MOST_RAISED_TAGS = 30
-#: Costs are of correlated data and a model that is not quite true: a solution counts by exp(-cost / so much).
-TEMPER, TEMPER_WITH_HEIGHTS = 20.0, 10.0
-#: What stays in a tag's offset whatever the fit says: its own phase centre.
-TAG_SIGMA_M = 0.0095
-#: Factor on the bars that curvature gives, which count beside the spread of solutions: on simulated slides of 10 to
-#: 4 cm pitch, with 10, 20 and all readings a tag, intervals of 90 % then hold 87 to 98 %.
-WIDER = 0.7
-#: And once more where heights are free, which trade against offsets by more than curvature tells.
-WIDER_WITH_HEIGHTS = 2.5
-#: Solutions and peaks farther off than this widen a bar no more.
-FARTHEST_M = 0.3
-#: Share of its log posterior that a tag matched alone is believed: free space is not what it hears.
-ALONE_SHARE = 0.7
-#: A tag that the model explains badly may sit on a wrong peak: this times the square of the share it leaves.
-MISFIT_M = 1.2
 #: Every so many stops one is held out to judge whether scatterers explain anything; of each energy so much is noise.
 HOLD_OUT = 4
 HELD_FLOOR = 0.05
@@ -100,24 +87,6 @@ class ScatterFit:
     strength: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class _Solution:
-    x_m: Floats
-    z_m: Floats
-    sigma_m: Floats
-    unexplained: Floats
-    place_m: Floats
-    strength: Floats
-    cost: float
-
-    @classmethod
-    def of(cls, joint: Joint, more: float = 0.0) -> _Solution:
-        return cls(
-            joint.x_m.copy(), joint.z_m.copy(), joint.sigma_m.copy(), joint.unexplained.copy(),
-            joint.place_m.copy(), np.abs(joint.strength), joint.cost + more,
-        )  # fmt: skip
-
-
 def fit_scatterers(scan: Scan, depths: tuple[int, ...] = DEPTHS) -> ScatterFit:
     """Fit scatterers, tags' coupling and offsets on one thread.
 
@@ -127,7 +96,8 @@ def fit_scatterers(scan: Scan, depths: tuple[int, ...] = DEPTHS) -> ScatterFit:
     ----------
     scan : Scan
     depths : tuple of int
-        Scatterers of each pursuit; ``(0,)``: none, each tag as if alone, as fewer than five tags are taken anyhow.
+        Scatterers of each pursuit; ``(0,)``: none, each tag as if alone. Three or four tags are given two at most, and
+        fewer none.
 
     Returns
     -------
@@ -139,58 +109,20 @@ def fit_scatterers(scan: Scan, depths: tuple[int, ...] = DEPTHS) -> ScatterFit:
 
 def _fit_scatterers(row: Row, depths: tuple[int, ...]) -> ScatterFit:
     if max(depths) == 0 or len(row.signal) < FEWEST_TAGS:
-        return _alone(row)
+        return _few(row, min(max(depths), ENDS) if len(row.signal) >= FEWEST_SHARING else 0)
     rng = np.random.default_rng(SEED)
     found = _solutions(row, _starts(row, depths, rng), rng)
-    cost = np.array([s.cost for s in found])
-    best = found[int(cost.argmin())]
-    weight = np.exp(-(cost - cost.min()) / (TEMPER_WITH_HEIGHTS if best.z_m.any() else TEMPER))
-    weight /= weight.sum()
-    x = np.array([s.x_m for s in found])
-    offset = _weighted_median(x, weight)
-    unexplained = weight @ np.array([s.unexplained for s in found])
-    away = np.clip(x - offset, -FARTHEST_M, FARTHEST_M)
-    spread = np.array([_spread(s) for s in found])
-    # A row that is moved along with its scatterers explains nearly as much: that part of what solutions differ by all
-    # its tags share.
-    own = _mixture_sigma(weight, away - np.median(away, axis=1, keepdims=True), spread)
-    whole = np.maximum(_mixture_sigma(weight, away, spread), own)
+    told = combine(found)
     return ScatterFit(
-        offset_m=offset,
-        sigma_m=own,
-        common_m=np.sqrt(whole**2 - own**2),
-        height_m=best.z_m,
-        unexplained=unexplained,
+        offset_m=told.offset_m,
+        sigma_m=told.sigma_m,
+        common_m=told.common_m,
+        height_m=told.best.z_m,
+        unexplained=told.unexplained,
         gain=_held_out_gain(row, depths),
-        scatterers_m=best.place_m,
-        strength=best.strength,
+        scatterers_m=told.best.place_m,
+        strength=told.best.strength,
     )
-
-
-def _spread(solution: _Solution) -> Floats:
-    """Return the deviation of each tag's offset about a solution, shape (i,)."""
-    wider = WIDER * (WIDER_WITH_HEIGHTS if solution.z_m.any() else 1.0)
-    misfit = np.minimum(MISFIT_M * solution.unexplained**2, FARTHEST_M)
-    return np.sqrt((wider * solution.sigma_m) ** 2 + misfit**2 + TAG_SIGMA_M**2)
-
-
-def _mixture_sigma(weight: Floats, away_m: Floats, spread_m: Floats) -> Floats:
-    """Return the bar whose 90 % interval holds 90 % of a mixture of normal errors, shape (i,).
-
-    A far solution of little weight does not widen it, as it would a standard deviation.
-
-    Parameters
-    ----------
-    weight : float64 array, shape (s,)
-    away_m, spread_m : float64 array, shape (s, i)
-        Mean and deviation of each solution's error.
-    """
-    low, high = np.zeros(away_m.shape[1]), np.full(away_m.shape[1], 1.0)
-    for _ in range(30):
-        middle = 0.5 * (low + high)
-        beyond = weight @ (ndtr((away_m - middle) / spread_m) + ndtr((-middle - away_m) / spread_m))
-        low, high = np.where(beyond > 0.1, middle, low), np.where(beyond > 0.1, high, middle)
-    return np.asarray(high / Z90, np.float64)
 
 
 def _starts(row: Row, depths: tuple[int, ...], rng: np.random.Generator) -> list[Start]:
@@ -203,34 +135,34 @@ def _starts(row: Row, depths: tuple[int, ...], rng: np.random.Generator) -> list
     return sorted(starts, key=lambda s: s.cost)
 
 
-def _solutions(row: Row, starts: list[Start], rng: np.random.Generator) -> list[_Solution]:
+def _solutions(row: Row, starts: list[Start], rng: np.random.Generator) -> list[Solution]:
     """Solve the best starts jointly, and what lies about the best of those."""
-    found: list[_Solution] = []
+    found: list[Solution] = []
     solved: list[Joint] = []
     few = len(row.signal) <= FEW_TAGS
     for start in starts[: SOLVED if few else SOLVED // 2]:
         joint = Joint(row, start, coupled=True)
         joint.settle()
         solved.append(joint)
-        found.append(_Solution.of(joint))
+        found.append(_solution(joint))
     solved.sort(key=lambda joint: joint.cost)
     # Tags that do not answer one another are a simpler world, and may be the true one.
     simple = Joint(row, starts[0], coupled=False)
     simple.settle()
-    found.append(_Solution.of(simple))
+    found.append(_solution(simple))
     state = solved[0].state()
     for shift in SHIFTS_M:
         solved[0].load(state)
         solved[0].shift(shift)
         solved[0].settle()
-        found.append(_Solution.of(solved[0]))
+        found.append(_solution(solved[0]))
     solved[0].load(state)
     price = WORTH_HEIGHT * len(row.signal)
     high = False
     for joint in solved[:TRIED]:
         before = joint.cost
         joint.rise(rng)
-        found.append(_Solution.of(joint, price))
+        found.append(_solution(joint, price))
         if joint.cost + price > before:
             break
         high = True
@@ -241,33 +173,37 @@ def _solutions(row: Row, starts: list[Start], rng: np.random.Generator) -> list[
     return found
 
 
-def _raised(row: Row, start: Start, upright: bool, price: float, rng: np.random.Generator) -> _Solution:
+def _solution(joint: Joint, more: float = 0.0) -> Solution:
+    return Solution(
+        joint.x_m.copy(), joint.z_m.copy(), joint.sigma_m.copy(), joint.unexplained.copy(),
+        joint.place_m.copy(), np.abs(joint.strength), joint.cost + more,
+    )  # fmt: skip
+
+
+def _raised(row: Row, start: Start, upright: bool, price: float, rng: np.random.Generator) -> Solution:
     """Solve one start with heights of its own."""
     joint = Joint(row, start, coupled=True)
     joint.upright = upright
     joint.settle()
     joint.rise(rng)
-    return _Solution.of(joint, price)
+    return _solution(joint, price)
 
 
-def _alone(row: Row) -> ScatterFit:
-    """Each tag by itself in free space, the log posterior averaged over two patterns, as neither is quite true."""
-    grounds = (Ground(row, 0.0), Ground(row, 1.0))
-    score = np.mean([each_alone(ground) for ground in grounds], axis=0)
+def _few(row: Row, most: int) -> ScatterFit:
+    """Each tag by itself given ``most`` scatterers, averaged over two antenna patterns: neither is quite true."""
+    found = [curves_of(ground, most) for ground in (Ground(row, 0.0), Ground(row, 1.0))]
+    score = np.mean([curves for curves, _ in found], axis=0)
     offset = _peak(row.x_m, score)
-    posterior = np.exp(ALONE_SHARE * (score - score.max(axis=1, keepdims=True)))
-    away = np.minimum(np.abs(row.x_m - offset[:, None]), FARTHEST_M)
-    spread = (posterior * away**2).sum(axis=1) / posterior.sum(axis=1)
-    start = Start(offset, np.zeros((0, 2)), np.zeros(0, np.complex128), 0.0)
+    best = min((start for _, start in found), key=lambda start: start.cost)
     return ScatterFit(
         offset_m=offset,
-        sigma_m=np.sqrt(spread + TAG_SIGMA_M**2),
+        sigma_m=curve_sigma(row.x_m, score, offset),
         common_m=np.zeros(len(offset)),
         height_m=np.zeros(len(offset)),
-        unexplained=Joint(row, start, coupled=False).unexplained,
+        unexplained=Joint(row, dataclasses.replace(best, x_m=offset), coupled=False).unexplained,
         gain=0.0,
-        scatterers_m=np.zeros((0, 2)),
-        strength=np.zeros(0),
+        scatterers_m=best.place_m,
+        strength=np.abs(best.strength),
     )
 
 
@@ -317,11 +253,3 @@ def _mean_log(share: Floats) -> float:
     heard = np.isfinite(share)
     # A held-out stop that the fit misses by more than its energy says no more than one missed by all of it.
     return float(np.log(np.minimum(share[heard], 1.0) + HELD_FLOOR).mean()) if heard.any() else 0.0
-
-
-def _weighted_median(values: Floats, weight: Floats) -> Floats:
-    """Return the median of each column, rows counting by weight; between the two middle ones linearly."""
-    order = np.argsort(values, axis=0)
-    ordered = np.take_along_axis(values, order, 0)
-    share = np.cumsum(weight[order], axis=0) - 0.5 * weight[order]
-    return np.array([np.interp(0.5, share[:, i], ordered[:, i]) for i in range(values.shape[1])])

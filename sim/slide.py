@@ -99,7 +99,7 @@ def scan_row(
     hung = p.hanging_sd_m * rng.standard_normal((2, n))
     row = set_up(room, along_m + moved + hung[0], depth_m + across + hung[1], height)
     frequencies = 1e3 * CHANNELS_KHZ.astype(np.float64)
-    h = fields(row, STOPS_M, frequencies, p, room.shift_m)
+    h = fields(row, STOPS_M, frequencies, p, room.shift_m, room.tilt_rad)
     spare = 20 * np.log10(np.maximum(0.6 * np.abs(h), 1e-9)) + room.margin_db[:, None, None]
     dark = spare < 0
     lost = p.compression * spare**2 / 40.0  # its slope is `compression` 20 dB above the threshold

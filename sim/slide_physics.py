@@ -73,7 +73,9 @@ class SlideParameters:
     hanging_sd_m : float
         Scatter, from scan to scan, of each tag about its place in the row, along and across.
     antenna_exponent : float
-        Field pattern of antenna and tag together, ``cos**exponent`` of the angle off the rail's normal.
+        Field pattern of antenna and tag together, ``cos**exponent`` of the angle off the antenna's boresight.
+    tilt_sd_rad : float
+        Scatter, from laboratory to laboratory, of the boresight about the rail's normal.
     margin_db, margin_sd_db : float
         Power of a tag 0.6 m away above its threshold, and its scatter from tag to tag.
     compression : float
@@ -107,6 +109,7 @@ class SlideParameters:
     depth_sd_m: float = 0.008
     hanging_sd_m: float = 0.005
     antenna_exponent: float = 0.52
+    tilt_sd_rad: float = 0.0
     margin_db: float = 20.9
     margin_sd_db: float = 1.0
     compression: float = 1.37
@@ -147,6 +150,8 @@ class Laboratory:
         Electrical length of the cable, counted as distance.
     channel_rad : float64[c]
         What each channel's phase keeps beside the cable's straight line.
+    tilt_rad : float
+        The antenna's boresight, from the rail's normal towards its end.
     """
 
     answer: Complexes
@@ -161,6 +166,7 @@ class Laboratory:
     shift_m: float
     cable_m: float
     channel_rad: Floats
+    tilt_rad: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +215,7 @@ def draw_laboratory(
         shift_m=float(p.shift_sd_m * rng.standard_normal()),
         cable_m=float(rng.uniform(*p.cable_m)),
         channel_rad=p.channel_phase_sd_rad * rng.standard_normal(channels),
+        tilt_rad=float(p.tilt_sd_rad * rng.standard_normal()),
     )
 
 
@@ -240,7 +247,12 @@ def set_up(laboratory: Laboratory, along_m: Floats, depth_m: float | Floats, hei
 
 
 def fields(
-    row: Row, stops_m: Floats, frequencies_hz: Floats, parameters: SlideParameters, shift_m: float
+    row: Row,
+    stops_m: Floats,
+    frequencies_hz: Floats,
+    parameters: SlideParameters,
+    shift_m: float,
+    tilt_rad: float = 0.0,
 ) -> Complexes:
     """Return the one-way field at every tag, stop of the antenna and channel.
 
@@ -253,6 +265,8 @@ def fields(
     parameters : SlideParameters
     shift_m : float
         Phase centre of the antenna against its place.
+    tilt_rad : float
+        Its boresight, from the rail's normal towards the rail's end.
 
     Returns
     -------
@@ -266,10 +280,12 @@ def fields(
         np.broadcast_arrays(stops_m[None, :] + shift_m - place[:, None, 0], place[:, None, 1], level[:, None])
     )
     d = np.sqrt(np.sum(way**2, axis=0))
-    pattern = (place[:, None, 1] / d) ** parameters.antenna_exponent / d
+    ahead = way[1] * np.cos(tilt_rad) - way[0] * np.sin(tilt_rad)  # `way` goes from the place to the antenna
+    pattern = np.maximum(ahead / d, 0.0) ** parameters.antenna_exponent / d
     behind = 2.0 * row.wall_m - way[1]  # the antenna's image, as far behind the wall as the rail is before it
     image = np.sqrt(way[0] ** 2 + behind**2 + way[2] ** 2)
-    thrown_back = row.wall * (behind / image) ** parameters.antenna_exponent / image
+    ahead = behind * np.cos(tilt_rad) - way[0] * np.sin(tilt_rad)
+    thrown_back = row.wall * np.maximum(ahead / image, 0.0) ** parameters.antenna_exponent / image
     flat = np.hypot(*(place[:, None, :2] - place[None, :, :2]).transpose(2, 0, 1))
     climb = np.where(upright[:, None] | upright[None, :], 0.0, level[:, None] - level[None, :])
     apart = np.sqrt(flat**2 + climb**2 + np.where(upright, 0.01, parameters.tag_size_m)[None, :] ** 2)

@@ -10,7 +10,7 @@ from localization.scatterer_kernels import slopes
 from localization.scatterer_model import Joint
 from localization.scatterer_pursuit import Start
 from localization.scatterer_row import make_row
-from localization.scatterers import FEWEST_TAGS, Scan, fit_scatterers, one_channel
+from localization.scatterers import FEWEST_SHARING, FEWEST_TAGS, Scan, fit_scatterers, one_channel
 from sim.slide import slide as simulated_slide
 from sim.slide import three_lines, to_recording
 
@@ -89,13 +89,26 @@ def test_noise_is_not_explained():
     assert (found.sigma_m > 0.03).all()
 
 
-def test_few_tags_are_each_matched_alone():
-    scan, tags = slide(6, ENDS, count=FEWEST_TAGS - 1)
+def test_two_tags_are_each_matched_alone():
+    scan, _ = slide(6, ENDS, count=FEWEST_SHARING - 1)
     found = fit_scatterers(scan)
     assert len(found.scatterers_m) == 0
     assert found.gain == 0.0
     assert np.array_equal(found.offset_m, fit_scatterers(scan, ALONE).offset_m)
-    assert np.mean(np.abs(found.offset_m - tags) < 1.645 * found.sigma_m) >= 0.75
+
+
+@pytest.mark.parametrize("count", [FEWEST_SHARING, FEWEST_TAGS - 1])
+def test_few_tags_share_the_rows_two_ends(count):
+    errors, alone, held = [], [], []
+    for seed in range(6, 12):
+        scan, tags = slide(seed, ENDS, count=count)
+        found = fit_scatterers(scan)
+        assert len(found.scatterers_m) == 2
+        errors += list(np.abs(found.offset_m - tags))
+        alone += list(np.abs(fit_scatterers(scan, ALONE).offset_m - tags))
+        held += list(np.abs(found.offset_m - tags) < 1.645 * found.sigma_m)
+    assert np.mean(errors) < 0.75 * np.mean(alone)
+    assert np.mean(held) >= 0.75
 
 
 def test_twenty_readings_a_tag_serve_as_well_as_all():
