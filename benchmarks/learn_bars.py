@@ -1,9 +1,10 @@
 """The figures of ``localization.bars``, learnt on simulated libraries: ``python -m benchmarks.learn_bars``.
 
 The tags' errors of the libraries of ``honesty_worlds``, of other seeds than ``python -m benchmarks honesty`` judges by,
-teach two logistic regressions (scikit-learn) of the chance that a tag is at a wrong peak, by itself and with its shelf,
-a power law of how far tags of a well fitted shelf are pulled, and how wide intervals must be for that to hold. What is
-printed goes into ``localization/bars.py`` by hand; nothing measured has a part in it.
+with all readings and with few of each tag, teach two logistic regressions (scikit-learn) of the chance that a tag is at
+a wrong peak, by itself and with its shelf, a power law of how far tags of a well fitted shelf are pulled, and how wide
+intervals must be for that to hold. What is printed goes into ``localization/bars.py`` by hand; nothing measured has a
+part in it.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.honesty import HELD
 from benchmarks.honesty_worlds import LIBRARIES, record_library
+from benchmarks.robustness import thinned
 from localization import bars, work
-from localization.bars import LEAST_SHARE, PULL_SPREAD, SCORES, Together, in_cm, usual_of_shelf
+from localization.bars import PULL_SPREAD, SCORES, Together, alone_features, in_cm, usual_of_shelf
 from localization.estimator import Localizer
 from localization.evaluate import evaluate
 from localization.faces import Frames
-from localization.placing import FEW_CELLS, Places, left_alone, wavenumbers
+from localization.placing import FEW_CELLS, Places, left_alone, taken_cells, wavenumbers
 from localization.profile import Fits
 from localization.shelf_scan import Block
 from localization.shelves import TAG_SIGMA_M, Refined
-from recording import Truth, read_recording
+from recording import Recording, Truth, read_recording
 from stacks.plan import Plan, read_plan
 
 Floats = npt.NDArray[np.float64]
@@ -40,6 +42,8 @@ Bools = npt.NDArray[np.bool_]
 
 #: Others than those that ``honesty`` judges by.
 SEEDS: Final = (1, 2)
+#: A tag, at most; None: all.
+READINGS: Final = (None, 30, 15, 8)
 #: A tag so far off its face's median is at a wrong peak.
 FAR_M: Final = 0.06
 #: Shelves of which more are teach nothing of how far tags are pulled.
@@ -58,13 +62,15 @@ class Lesson:
     left_alone: Floats
     share_alone: Floats
     astray_alone: Bools
-    together: Together
+    together: Together | None
     error_m: Floats
 
 
-def lesson(path: Path) -> Lesson | None:
-    """Localize a recording and hold what bars are made of against the truth; None: no shelf's fit was believed."""
-    recording, plan = read_recording(path), read_plan(path / "plan.json")
+def lesson(recording: Recording, plan: Plan) -> Lesson | None:
+    """Localize a recording and hold what bars are made of against the truth; None: nothing was heard of any shelf.
+
+    ``together`` is None where no shelf's fit was believed.
+    """
     assert recording.truth is not None
     seen: list[tuple[Block, Places, Refined]] = []
     real = work.refine_shelves
@@ -84,22 +90,22 @@ def lesson(path: Path) -> Lesson | None:
 
     with mock.patch.object(work, "refine_shelves", watched), mock.patch.object(work.Work, "block", block):
         positions = Localizer(plan).fit(replace(recording, truth=None)).localization_.positions
-    if not seen or seen[-1][2].told is None:
+    if not seen:
         return None
     (looked, places, refined), epc = seen[-1], tags[-1]
-    told = refined.told
-    assert told is not None
     alone = _errors(places, looked.frames, epc, recording.truth, plan)
     fits: Fits = looked.fits
     by_phase = np.isfinite(alone) & (places.cells >= FEW_CELLS)
     judged = evaluate(positions, recording.truth, plan).tags
     of = dict(zip(judged.epc.tolist(), judged.local_error_m.tolist(), strict=True))
-    error = np.array([of.get(name, np.nan) for name in epc[refined.members].tolist()], np.float64)
+    members = refined.members if refined.told is not None else np.zeros(0, np.int64)
+    error = np.array([of.get(name, np.nan) for name in epc[members].tolist()], np.float64)
+    waves = wavenumbers(looked.observations, looked.candidates, places)
     return Lesson(
-        left_alone=left_alone(places, wavenumbers(looked.observations, looked.candidates, places))[by_phase],
+        left_alone=left_alone(places, waves, taken_cells(looked.candidates, places))[by_phase],
         share_alone=fits.peak_share[places.hypothesis][by_phase],
         astray_alone=np.abs(alone[by_phase]) > FAR_M,
-        together=told,
+        together=refined.told,
         error_m=error,
     )
 
@@ -123,19 +129,9 @@ def _errors(places: Places, frames: Frames, epc: npt.NDArray[np.object_], truth:
 
 def learn_alone(lessons: Sequence[Lesson]) -> tuple[float, ...]:
     """Return ``bars.ALONE``."""
-    rows = [
-        np.stack(
-            [
-                np.full(
-                    len(one.left_alone), float(np.log(in_cm(np.median(one.left_alone, keepdims=True)))[0])
-                ),
-                np.log(np.maximum(1.0 - one.share_alone, LEAST_SHARE)),
-            ],
-            axis=1,
-        )
-        for one in lessons
-    ]
-    return _logistic(np.concatenate(rows), np.concatenate([one.astray_alone for one in lessons]))
+    taught = [one for one in lessons if len(one.left_alone)]
+    rows = [alone_features(one.left_alone, one.share_alone) for one in taught]
+    return _logistic(np.concatenate(rows), np.concatenate([one.astray_alone for one in taught]))
 
 
 def learn_together(lessons: Sequence[Lesson]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -144,6 +140,8 @@ def learn_together(lessons: Sequence[Lesson]) -> tuple[tuple[float, ...], tuple[
     far: list[Bools] = []
     for one in lessons:
         told, known = one.together, np.isfinite(one.error_m)
+        if told is None:
+            continue
         lead = usual_of_shelf(told.ahead, told.shelf)
         left = usual_of_shelf(told.left_rad / told.wavenumber, told.shelf)
         columns = [np.log(np.maximum(lead, 0.1)), np.log(in_cm(left)), np.log(np.maximum(told.ahead, 0.1))]
@@ -171,7 +169,7 @@ def learn_pull(lessons: Sequence[Lesson]) -> tuple[tuple[float, ...], float]:
     for one in lessons:
         told, known = one.together, np.isfinite(one.error_m)
         size = np.abs(one.error_m[known])
-        if not len(size) or np.mean(size > FAR_M) > MOST_ASTRAY:
+        if told is None or not len(size) or np.mean(size > FAR_M) > MOST_ASTRAY:
             continue
         own = told.variance * told.cells / np.maximum(told.cells - 3.0, 0.5)
         error = 1.4826 * float(np.median(size))
@@ -185,7 +183,7 @@ def learn_pull(lessons: Sequence[Lesson]) -> tuple[tuple[float, ...], float]:
 
 
 def learn_shared(lessons: Sequence[Lesson], learnt: dict[str, Any]) -> dict[float, tuple[int, int, int]]:
-    """Return, by what ``bars.SHARED`` may be, how many libraries' intervals hold less than 85, 85 to 95 %, and more.
+    """Return, by what ``bars.SHARED`` may be, how many runs' intervals hold less than 85, 85 to 95 %, and more.
 
     Parameters
     ----------
@@ -199,8 +197,8 @@ def learn_shared(lessons: Sequence[Lesson], learnt: dict[str, Any]) -> dict[floa
             with mock.patch.object(bars, "SHARED", factor):
                 for one in lessons:
                     known = np.isfinite(one.error_m)
-                    sigma, _ = bars.together_sigma(one.together, TAG_SIGMA_M)
-                    if known.any():
+                    if one.together is not None and known.any():
+                        sigma, _ = bars.together_sigma(one.together, TAG_SIGMA_M)
                         held.append(float(np.mean(np.abs(one.error_m[known]) <= bars.Z90 * sigma[known])))
             below, above = int(np.sum(np.array(held) < HELD[0])), int(np.sum(np.array(held) > HELD[1]))
             counts[factor] = below, len(held) - below - above, above
@@ -220,19 +218,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.only and not any(part in name for part in options.only):
                 continue
             with tempfile.TemporaryDirectory() as place:
-                found = lesson(record_library(kind, 100 * seed + number, Path(place)))
-            if found is not None:
-                lessons.append(found)
-                far = 100.0 * float(np.nanmean(np.abs(found.error_m) > FAR_M))
-                print(
-                    f"{name}, {seed}: {len(found.error_m)} tags with their shelves, {far:.1f} % astray",
-                    flush=True,
-                )
+                path = record_library(kind, 100 * seed + number, Path(place))
+                lessons += _taught(f"{name}, {seed}", read_recording(path), read_plan(path / "plan.json"))
     if not lessons:
-        print("no shelf's fit was believed: nothing is learnt")
+        print("nothing was heard of any shelf: nothing is learnt")
         return 1
     _tell(lessons)
     return 0
+
+
+def _taught(name: str, recording: Recording, plan: Plan) -> list[Lesson]:
+    """Learn from a library with all readings and with few, and say what of."""
+    taught: list[Lesson] = []
+    for readings in READINGS:
+        found = lesson(recording if readings is None else thinned(recording, readings), plan)
+        if found is None:
+            continue
+        taught.append(found)
+        alone = 100.0 * float(np.mean(found.astray_alone)) if len(found.astray_alone) else 0.0
+        known = np.isfinite(found.error_m)
+        far = 100.0 * float(np.mean(np.abs(found.error_m[known]) > FAR_M)) if known.any() else 0.0
+        print(
+            f"{name}, {readings or 'all'} readings: {len(found.left_alone)} tags, {alone:.1f} % astray alone; "
+            f"{len(found.error_m)} with their shelves, {far:.1f} % astray",
+            flush=True,
+        )
+    return taught
 
 
 def _tell(lessons: Sequence[Lesson]) -> None:
@@ -244,7 +255,7 @@ def _tell(lessons: Sequence[Lesson]) -> None:
     print(f"spread of PULL: {spread:.2f} (supposed: {PULL_SPREAD})")
     for factor, (below, inside, above) in learn_shared(lessons, figures).items():
         print(
-            f"SHARED = {factor:.2f}: {below} libraries below 85 %, {inside} inside, {above} above 95 %",
+            f"SHARED = {factor:.2f}: {below} runs below 85 %, {inside} inside, {above} above 95 %",
             flush=True,
         )
 

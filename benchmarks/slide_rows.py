@@ -20,8 +20,8 @@ import numpy.typing as npt
 from benchmarks.peers import METHODS
 from localization import dense, localize
 from localization.positions import Positions
+from localization.scatterers import FEWEST_TAGS, ScatterFit
 from localization.scatterers import Scan as Dense
-from localization.scatterers import ScatterFit
 from recording import Recording, read_recording
 from sim.slide import Scan, from_recording, to_recording
 from sim.slide_scan import tag_order
@@ -33,6 +33,7 @@ Floats = npt.NDArray[np.float64]
 OURS = "Nightstack"
 PEERS = ("RSSI centroid", "STPP", "RF-Scanner", "SAR, known depth", "SAR, free depth", "Tagoram DAH")
 RESIDUALS = ("rms rad", "P(>1 rad)", "1/e length cm", "RSSI sd dB", "neighbours")
+LEVELS = "tags' levels sd dB"
 ALIKE = ("alike 9 cm deeper", "alike 18 cm deeper")
 DEEPER_M = ((0.07, 0.11), (0.155, 0.205))
 FOUND = (
@@ -146,8 +147,8 @@ def figures(rows: Sequence[Row], *, ours: bool = True, seed: int = 1) -> dict[st
     Returns
     -------
     dict of str to Figure
-        `RESIDUALS` and `ALIKE`; then of each method "NAME: error cm", "NAME: less median cm" and "NAME: order"; then
-        what our joint fit found and left (`FOUND`; rows of fewer than five tags have none).
+        `RESIDUALS`, `LEVELS` and `ALIKE`; then of each method "NAME: error cm", "NAME: less median cm" and
+        "NAME: order"; then what our joint fit found and left (`FOUND`; rows of fewer than five tags have none).
     """
     sums = [_sums(row, ours) for row in rows]
     weight = _draws([row.rig for row in rows], seed)
@@ -212,11 +213,20 @@ def _sums(row: Row, ours: bool) -> dict[str, tuple[float | Floats, float]]:
         "RSSI sd dB": (m.fade, m.tags),
         "neighbours": (m.neighbours, m.pairs),
     }
+    of[LEVELS] = _levels(row.scan)
     for method in PEERS:
         of |= _judged(method, METHODS[method](row.recording, row.plan), row)
     if ours:
         of |= _ours(row)
     return of
+
+
+def _levels(scan: Scan) -> tuple[float, float]:
+    """Return the variance between tags of their mean level, distance taken out, and what it counts."""
+    level = scan.rssi_dbm + 40 * np.log10(scan.distance_m)[:, :, None]
+    there = np.isfinite(level)
+    mean = np.where(there, level, 0.0).sum(axis=(1, 2)) / np.maximum(there.sum(axis=(1, 2)), 1)
+    return float(np.var(mean[there.any(axis=(1, 2))], ddof=1)), 1.0
 
 
 def _ours(row: Row) -> dict[str, tuple[float | Floats, float]]:
@@ -230,7 +240,7 @@ def _ours(row: Row) -> dict[str, tuple[float | Floats, float]]:
 
     with mock.patch.object(dense, "fit_scatterers", watched):
         of = _judged(OURS, localize(row.recording, row.plan).positions, row)
-    fits = [fit for fit in fits if len(fit.strength)]
+    fits = [fit for fit in fits if len(fit.offset_m) >= FEWEST_TAGS]
     tags = float(sum(len(fit.unexplained) for fit in fits))
     found = (
         (float(sum(fit.unexplained.sum() for fit in fits)), tags),
@@ -265,5 +275,6 @@ def _plain(quotients: Floats) -> Floats:
 _FINISH: Mapping[str, Callable[[Floats], Floats]] = {
     "rms rad": lambda q: np.sqrt(q[:, 0]),
     "RSSI sd dB": lambda q: np.sqrt(q[:, 0]),
+    LEVELS: lambda q: np.sqrt(q[:, 0]),
     "1/e length cm": lambda q: 100 * one_over_e(np.nan_to_num(q)),
 }

@@ -26,15 +26,18 @@ Ints = npt.NDArray[np.int64]
 #: Half width of a 90 % interval, in standard deviations.
 Z90 = 1.645
 #: Chance that a tag placed by itself is astray: constant, log of its run's usual residual (cm, for the freedom that
-#: fits took), log of its other peaks' share of the likelihood.
-ALONE = (-1.26, 4.07, 0.308)
+#: fits took), log of its other peaks' share of the likelihood, and the product of both: a peak's lead says little where
+#: phases are explained badly.
+ALONE = (0.757, -0.341, 0.764, -1.076)
 #: A score of the same for a tag placed with its shelf: constant, log of the shelf's usual lead over second peaks
 #: (log-likelihood), log of its usual residual (cm), log of the tag's own lead; and what chance a score is (isotonic).
 TOGETHER = (1.850, -0.448, 1.853, -1.018)
 SCORES = (-6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
 CHANCES = (0.001, 0.013, 0.058, 0.141, 0.348, 0.436, 0.672, 0.685)
-#: How far one that is astray is off (standard deviation), and what a share of the likelihood is at least.
-ASTRAY_M, LEAST_SHARE = 0.24, 1e-4
+#: How far one that is astray is off (standard deviation): on a shelf seen from half a metre, and for each metre that a
+#: tag placed by itself is away, as beams and the phases' other peaks widen with distance. What a share of the
+#: likelihood is at least.
+ASTRAY_M, ASTRAY_SHARE, LEAST_SHARE = 0.24, 0.45, 1e-4
 #: What pulls a tag placed with its shelf, cm, as a power law of what its shelf and its run's single fits have left of
 #: their phases, cm: constant (log), powers; and how far that may be wrong for a run (log). The libraries it was learnt
 #: on scatter about it by 0.3; one unlike all of them may be farther off, which its own steps then tell.
@@ -131,18 +134,29 @@ def astray_alone(left_m: Floats, peak_share: Floats) -> Floats:
     told = np.isfinite(left_m)
     if not told.any():
         return np.zeros(len(left_m))
-    constant, by_run, by_peak = ALONE
-    run = float(np.log(in_cm(np.median(left_m[told], keepdims=True)))[0])
-    score = constant + by_run * run + by_peak * np.log(np.maximum(1.0 - peak_share, LEAST_SHARE))
-    return np.where(told, expit(score), 0.0)
+    constant, *powers = ALONE
+    return np.where(told, expit(constant + alone_features(left_m, peak_share) @ np.array(powers)), 0.0)
 
 
-def interval_sigma(core_m: Floats, astray: Floats) -> Floats:
-    """Return the bar whose 90 % interval holds 90 % of a normal error ``core_m`` that is with a chance ``ASTRAY_M``."""
-    low, high = Z90 * core_m, Z90 * np.maximum(core_m, ASTRAY_M) * np.ones_like(astray)
+def alone_features(left_m: Floats, peak_share: Floats) -> Floats:
+    """Return what ``ALONE`` weighs, shape (p, 3); parameters as those of :func:`astray_alone`, some told."""
+    run = float(np.log(in_cm(np.array(np.nanmedian(left_m)))))
+    others = np.log(np.maximum(1.0 - peak_share, LEAST_SHARE))
+    return np.stack([np.full(len(left_m), run), others, run * others], axis=1)
+
+
+def interval_sigma(core_m: Floats, astray: Floats, astray_m: float | Floats = ASTRAY_M) -> Floats:
+    """Return the bar whose 90 % interval holds 90 % of a normal error ``core_m`` that is, with a chance, ``astray_m``.
+
+    Parameters
+    ----------
+    core_m, astray : float64 array, shape (p,)
+    astray_m : float or float64 array, shape (p,)
+    """
+    wide = np.maximum(core_m, astray_m)
+    low, high = Z90 * core_m, Z90 * wide * np.ones_like(astray)
     for _ in range(30):
         middle = 0.5 * (low + high)
-        wide = np.maximum(core_m, ASTRAY_M)
         beyond = (1.0 - astray) * 2.0 * ndtr(-middle / core_m) + astray * 2.0 * ndtr(-middle / wide)
         low, high = np.where(beyond > 0.1, middle, low), np.where(beyond > 0.1, high, middle)
     return np.asarray(high / Z90, np.float64)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from localization.bars import astray_alone
+from localization.bars import ASTRAY_SHARE, astray_alone
 from localization.choice import HAND_M, Boards, choose
 from localization.faces import Candidates, Frames, rows_of
 from localization.hypotheses import ONE_HEIGHT_M, Hypotheses
@@ -45,8 +45,11 @@ POOR_FIT_M = 0.12
 SIGMA_MOST_M = 2.0
 #: Fewer track cells than this do not fix offset, phase and depth; then only the footprint is believed.
 FEW_CELLS = 4.0
-#: Cells that a fit's own unknowns take up.
-TAKEN_CELLS = 6.0
+#: Cells that a fit's own unknowns take up beside every group's own phase: offset, depth and height.
+TAKEN_CELLS = 3.0
+#: A fit that took up all its cells leaves nothing, which says nothing: its residual is taken to be so large before it
+#: is seen, as if so many cells had shown it.
+SUPPOSED_RAD, SUPPOSED_CELLS = 0.4, 2.0
 #: The best a footprint's centroid does (slide: 12 cm mean error at 20 cm pitch).
 FOOTPRINT_SIGMA_M = 0.15
 
@@ -329,8 +332,25 @@ def local_sigma(fits: Fits, wavenumber: Floats) -> Floats:
 
 def strays(observations: Observations, candidates: Candidates, places: Places, fits: Fits) -> Floats:
     """Return the chance of each place to be at a wrong peak, by its run's residuals and its own peaks, shape (p,)."""
-    left = left_alone(places, wavenumbers(observations, candidates, places))
+    left = left_alone(places, wavenumbers(observations, candidates, places), taken_cells(candidates, places))
     return astray_alone(left, fits.peak_share[places.hypothesis])
+
+
+def astray_m(candidates: Candidates, places: Places) -> Floats:
+    """Return how far each place at a wrong peak would be off, standard deviation, shape (p,)."""
+    if len(places.tag) == 0:
+        return np.zeros(0)
+    begin = candidates.start[:-1]
+    away = np.add.reduceat(candidates.h, begin) / np.diff(candidates.start)
+    return ASTRAY_SHARE * away[places.candidate]
+
+
+def taken_cells(candidates: Candidates, places: Places) -> Floats:
+    """Return how many cells the unknowns of each place's fit took up, shape (p,)."""
+    if len(places.tag) == 0:
+        return np.zeros(0)
+    groups = np.maximum.reduceat(candidates.group, candidates.start[:-1])[places.candidate]
+    return groups + TAKEN_CELLS
 
 
 def wavenumbers(observations: Observations, candidates: Candidates, places: Places) -> Floats:
@@ -341,9 +361,16 @@ def wavenumbers(observations: Observations, candidates: Candidates, places: Plac
     return every[places.candidate]
 
 
-def left_alone(places: Places, wavenumber: Floats) -> Floats:
-    """Return each place's residual, m, for the freedom that its fit took, shape (p,); NaN: not placed by phases."""
-    # An offset, a depth, a height and the groups' phases were fitted to those cells.
-    free = np.maximum(places.cells - TAKEN_CELLS, 0.25 * places.cells)
-    left = places.scale_rad * np.sqrt(places.cells / np.maximum(free, 1e-9)) / np.maximum(wavenumber, 1e-9)
+def left_alone(places: Places, wavenumber: Floats, taken: Floats) -> Floats:
+    """Return each place's residual, m, for the freedom that its fit took, shape (p,); NaN: not placed by phases.
+
+    Parameters
+    ----------
+    places : Places
+    wavenumber, taken : float64 array, shape (p,)
+        See :func:`wavenumbers` and :func:`taken_cells`.
+    """
+    free = np.maximum(places.cells - taken, 0.0)
+    seen = places.scale_rad**2 * places.cells + SUPPOSED_CELLS * SUPPOSED_RAD**2
+    left = np.sqrt(seen / (free + SUPPOSED_CELLS)) / np.maximum(wavenumber, 1e-9)
     return np.where(places.cells >= FEW_CELLS, left, np.nan)

@@ -25,7 +25,17 @@ from localization.observations import Mounts, Observations, observe
 from localization.oddity_traits import foreign_tags, traits_of
 from localization.output import Part
 from localization.passes import join_passes
-from localization.placing import Places, RunLaw, Scores, distances, place, place_by_rssi, score, strays
+from localization.placing import (
+    Places,
+    RunLaw,
+    Scores,
+    astray_m,
+    distances,
+    place,
+    place_by_rssi,
+    score,
+    strays,
+)
 from localization.profile import Fits, Image, fit, image, weigh
 from localization.registration import Registration, register, sample_of, with_known
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
@@ -332,7 +342,8 @@ class Work:
             places, moved, said = refine_dense(observations, candidates, hypotheses, places, frames)
             astray[places.sigma_m != before] = 0.0
             notes += said
-        places = dataclasses.replace(places, sigma_m=interval_sigma(places.sigma_m, astray))
+        wide = interval_sigma(places.sigma_m, astray, astray_m(candidates, places))
+        places = dataclasses.replace(places, sigma_m=wide)
         common, local = shared_sigma(
             observations, candidates, places, poses, self._stated(frames, places), self.centre_sigma_m,
             self._pinned(places),

@@ -92,24 +92,24 @@ class SlideParameters:
         What a channel's phase offset keeps beside the cable's straight line.
     """
 
-    tag_answer: tuple[float, float] = (0.71, 0.965)
-    tag_answer_rad: float = -1.0
-    tag_answer_sd_rad: float = 0.43
-    tag_size_m: float = 0.061
-    end_metal: tuple[float, float] = (0.5, 0.9)
-    weak_metal: tuple[float, float] = (0.025, 0.12)
+    tag_answer: tuple[float, float] = (0.78, 0.88)
+    tag_answer_rad: float = -1.1
+    tag_answer_sd_rad: float = 0.1
+    tag_size_m: float = 0.068
+    end_metal: tuple[float, float] = (0.52, 0.85)
+    weak_metal: tuple[float, float] = (0.03, 0.15)
     weak_count: tuple[int, int] = (2, 6)
-    end_beyond_m: tuple[float, float] = (0.0, 0.48)
+    end_beyond_m: tuple[float, float] = (0.04, 0.45)
     metal_depth_m: float = 0.1
     wall_m: tuple[float, float] = (1.05, 2.0)
     wall_reflection: tuple[float, float] = (0.28, 0.71)
-    tag_centre_sd_m: float = 0.006
+    tag_centre_sd_m: float = 0.003
     shift_sd_m: float = 0.01
     placing_sd_m: float = 0.006
     depth_sd_m: float = 0.008
-    hanging_sd_m: float = 0.005
+    hanging_sd_m: float = 0.003
     antenna_exponent: float = 0.52
-    tilt_sd_rad: float = 0.0
+    tilt_sd_rad: float = 0.1
     margin_db: float = 20.9
     margin_sd_db: float = 1.0
     compression: float = 1.37
