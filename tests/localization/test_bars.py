@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.honesty import bars
 from benchmarks.honesty_worlds import Kind, record_library
+from benchmarks.robustness import thinned
 from benchmarks.simulated import World
 from localization import localize
 from localization.bars import (
@@ -18,6 +19,7 @@ from localization.bars import (
     together_sigma,
 )
 from localization.evaluate import evaluate
+from localization.placing import Places, left_alone
 from recording import read_recording
 from stacks.plan import read_plan
 
@@ -115,3 +117,33 @@ def test_intervals_hold_and_are_of_the_errors_size_on_other_worlds(kind, held, m
     # What all tags share comes once a run.
     assert along.inside[-1] >= 0.75
     assert along.mean_bar_cm < 6.0 * along.mean_error_cm
+
+
+def test_a_fit_that_took_up_all_its_cells_tells_little_of_a_run():
+    """The same small residual of fits with cells to spare and of fits with none."""
+    many, few = (
+        dataclasses.replace(Places.empty(), cells=np.full(50, cells), scale_rad=np.full(50, 0.05))
+        for cells in (60.0, 8.0)
+    )
+    wave, taken = np.full(50, 38.6), np.full(50, 8.0)
+    share = np.full(50, 0.98)
+    sound, spent = (astray_alone(left_alone(places, wave, taken), share).mean() for places in (many, few))
+    assert sound < 0.3 * spent
+    assert spent > 0.05
+    assert np.isnan(left_alone(dataclasses.replace(few, cells=np.full(50, 3.0)), wave, taken)).all()
+
+
+@pytest.mark.parametrize("readings", [12, 6])
+def test_intervals_are_wide_where_little_was_heard(readings, tmp_path):
+    path = record_library(Kind(), 778, tmp_path)
+    recording, plan = read_recording(path), read_plan(path / "plan.json")
+    found = localize(thinned(dataclasses.replace(recording, truth=None), readings), plan)
+    tags = evaluate(found.positions, recording.truth, plan).tags
+    for error, sigma in ((tags.error_m, tags.sigma_along_m), (tags.local_error_m, tags.sigma_local_m)):
+        assert bars(error, sigma).inside[-1] >= 0.8
+
+
+def test_a_wrong_peak_is_farther_off_on_a_shelf_seen_from_farther():
+    core, chance = np.full(2, 0.01), np.full(2, 0.5)
+    near, far = interval_sigma(core, chance, np.array([0.24, 0.5])).tolist()
+    assert far == pytest.approx(near * 0.5 / 0.24, rel=0.02)
