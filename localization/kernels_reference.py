@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.kernels import SCALE_PRIOR, STEPS, STUDENT_NU
+from localization.listening import BIN_DB, BINS, LOWEST_DB
 from localization.peaks import APART_M
 
 Floats = npt.NDArray[np.float64]
@@ -23,6 +24,26 @@ def profile_grid(
         term = weight[:, None] * np.exp(1j * (k[:, None] * d - phase[:, None]))
         for g in np.unique(group):
             out[i] += np.abs(term[group == g].sum(axis=0))
+    return out
+
+
+def footprint_grid(
+    u: Floats, h: Floats, z: Floats, look: Floats, beamwidth_deg: Floats, count: Floats, x: Floats, depth: Floats,
+    height: Floats, pattern_share: float, log_rate: Floats, log_total: Floats,
+) -> Floats:  # fmt: skip
+    """Return the footprint of one candidate, shape (hypotheses, offsets), see ``listening.footprint_grid``."""
+    out = np.zeros((len(depth), len(x)))
+    for y, (shift, level) in enumerate(zip(depth, height, strict=True)):
+        across = np.broadcast_to(-(h + shift)[:, None], (len(u), len(x)))
+        up = np.broadcast_to((level - z)[:, None], across.shape)
+        gap = np.stack([x - u[:, None], across, up], axis=2)
+        d = np.sqrt((gap**2).sum(axis=2))
+        cosine = np.clip((gap * look[:, None]).sum(axis=2) / d, -1.0, 1.0)
+        angle = np.degrees(np.arccos(cosine)) / beamwidth_deg[:, None]
+        # Link quality, dB: by distance, and by the antenna's pattern (3 dB at half the beamwidth).
+        quality = -20.0 * np.log10(np.maximum(d, 0.1)) - pattern_share * np.minimum(12.0 * angle**2, 20.0)
+        bins = np.clip((quality - LOWEST_DB) / BIN_DB, 0, BINS - 1).astype(np.int64)
+        out[y] = count @ log_rate[bins] - count.sum() * log_total[y]
     return out
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from localization.faces import LOOKS_AT, OVERHANG_M, SAME_ROW_M, Frames
 from localization.fast_math import arccos_single, log2_single
 from localization.hearing import Hearing, edges_of, less_crowded, listened_s
+from localization.kernels import LANES
 from localization.observations import Mounts, driven_m
 from localization.signal_model import RANGE_M
 from recording import Recording
@@ -218,15 +219,17 @@ def footprint_grid(
     longest = 0
     for c in range(len(x_count)):
         longest = max(longest, x_count[c])
-    value = np.zeros(longest)
+    # In whole vectors: each offset left over of one costs as much as several.
+    value, bins = np.zeros(longest + LANES), np.zeros(longest + LANES, np.int32)
     share, dx = np.float32(pattern_share), np.float32(x_step)
     low, per_db = np.float32(LOWEST_DB), np.float32(1.0 / BIN_DB)
     last = np.float32(BINS - 1)
     for c in range(len(x_count)):
         n = x_count[c]
+        wide = (n + LANES - 1) // LANES * LANES
         for y in range(hypothesis_start[c], hypothesis_start[c + 1]):
             row = out_start[c] + (y - hypothesis_start[c]) * n
-            value[:n] = 0.0
+            value[:wide] = 0.0
             total = 0.0
             for i in range(start[c], start[c + 1]):
                 if count[i] == 0.0:
@@ -239,7 +242,7 @@ def footprint_grid(
                 along, aside = np.float32(look[i, 0]), np.float32(dh * look[i, 1] + dz * look[i, 2])
                 per_beam = np.float32(180.0 / math.pi / beamwidth[i])
                 number = count[i]
-                for j in range(n):
+                for j in range(wide):
                     du = du0 + dx * np.float32(j)
                     square = max(du * du + across, np.float32(1e-12))
                     quality = np.float32(-3.0102999566) * log2_single(max(square, np.float32(0.01)))
@@ -248,8 +251,9 @@ def footprint_grid(
                         cos = min(max(cos, np.float32(-1.0)), np.float32(1.0))
                         angle = arccos_single(cos) * per_beam
                         quality -= share * min(np.float32(12.0) * angle * angle, np.float32(20.0))
-                    b = int(min(max((quality - low) * per_db, np.float32(0.0)), last))
-                    value[j] += number * log_rate[b]
+                    bins[j] = np.int32(min(max((quality - low) * per_db, np.float32(0.0)), last))
+                for j in range(wide):
+                    value[j] += number * log_rate[bins[j]]
             for j in range(n):
                 out[row + j] = value[j] - total * log_total[row + j]
 

@@ -181,13 +181,19 @@ class Usable:
 
     def __call__(self, readings: Readings) -> Bools | None:
         """Return which of the next readings are usable; None: all."""
+        here = np.zeros(256, np.bool_)
+        here[readings.antenna] = True
+        self._heard |= here
+        known = np.isfinite(self._mounts.position_m[:, 0])
+        # Mostly it is all of them, which a look at the ends of time tells.
+        t = np.array([readings.t.min(), readings.t.max()] if len(readings) else [], np.int64)
+        if self._poses.covers(t - self._latency_ns).all() and known[here].all():
+            return None
         posed = self._poses.covers(readings.t - self._latency_ns)
-        mounted = np.isfinite(self._mounts.position_m[readings.antenna, 0])
+        mounted = known[readings.antenna]
         self._unposed += int(np.count_nonzero(~posed))
         self._unmounted += int(np.count_nonzero(~mounted))
-        self._heard[readings.antenna] = True
-        keep = np.asarray(posed & mounted, np.bool_)
-        return None if keep.all() else keep
+        return np.asarray(posed & mounted, np.bool_)
 
     def notes(self) -> list[str]:
         """Say what was not placed, and which antennas were never heard."""
