@@ -45,9 +45,11 @@ WANDER_REACH_M = 1.0
 WANDER_SHARES: Floats = np.array([0.02, 0.1, 0.3, 0.6])
 #: Labels stand beside the uprights, whose metal pulls them by more or less than their bars say: looked for among these.
 NOISE_FACTORS: Floats = np.array([0.7, 1.0, 1.4, 2.0, 2.8])
-#: Labels hang alike, beside like metal, and are pulled alike: a deviation of so much of their bars, which no number of
-#: labels averages out.
-ALIKE = 0.4
+#: Labels hang alike, beside like metal, and are pulled alike: a deviation of so much of what they scatter by, which no
+#: number of labels averages out.
+ALIKE = 0.6
+#: Labels scatter by no less than this share of their bars, and no more than so many times.
+SCATTER_SHARES = (0.5, 3.0)
 #: A residual beyond so many deviations counts no more than at them (Huber).
 HUBER = 1.345
 ROUNDS = 4
@@ -355,15 +357,25 @@ def use_labels(
 
 def shift_by_labels(positions: Positions, fits: LabelFits, plan: Plan, off_m: Floats) -> list[str]:
     """Take out of all places what the labels say that the run is off by; return what to say of it."""
-    moved = take_out(
-        positions, fits, plan, ALIKE * float(np.median(fits.sigma_m)) if len(fits) else 0.0, off_m
-    )
+    moved = take_out(positions, fits, plan, alike_sigma(fits), off_m)
     if not moved:
         return []
     return [
         f"{len(fits)} shelf labels on {len(moved)} faces: places were moved along by "
         f"{', '.join(f'{-100 * m:+.1f}' for m in moved[:6])} cm{' ...' if len(moved) > 6 else ''}"
     ]
+
+
+def alike_sigma(fits: LabelFits) -> float:
+    """Return what all labels may be off by together, by how much those of one face scatter against their bars."""
+    if not len(fits):
+        return 0.0
+    away = [
+        (own.error_m - np.median(own.error_m)) / own.sigma_m
+        for own in (fits.select(fits.face == face) for face in np.unique(fits.face))
+    ]
+    scatter = 1.4826 * float(np.median(np.abs(np.concatenate(away))))
+    return ALIKE * float(np.clip(scatter, *SCATTER_SHARES)) * float(np.median(fits.sigma_m))
 
 
 def take_out(positions: Positions, fits: LabelFits, plan: Plan, alike_m: float, off_m: Floats) -> list[float]:

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from localization.calibrate import learn
 from localization.calibration import Calibration
 from localization.estimator import Localizer
 from localization.evaluate import evaluate
-from localization.labels import LabelFits, label_truth, learn_shift
-from localization.witness import with_labels
+from localization.labels import LabelFits, alike_sigma, label_truth, learn_shift
+from localization.witness import with_labels, witness
 from recording import Truth, read_recording
 from sim.library import make_library
 from sim.record import record
@@ -107,6 +108,39 @@ def test_a_calibration_and_labels_do_not_count_twice(scanned):
     plain, shifted = (placed(recording, plan, calibration=c).localization_.positions for c in (None, wrong))
     books = ~np.isin(plain.epc.astype(str), label_truth(plan).epc.astype(str)) & plain.placed
     assert abs(np.median(shifted.offset_m[books] - plain.offset_m[books])) < 0.008
+
+
+def test_labels_that_taught_the_calibration_are_not_used_again(scanned):
+    recording, plan = scanned
+    heard = replace(recording, truth=None)
+    learnt = learn([witness(heard, plan, halves=True)], plan, label_truth(plan)).calibration
+    assert learnt.references_of(recording.info.run_id) >= set(
+        placed(recording, plan).label_fits_.epc.tolist()
+    )
+    assert not learnt.references_of("another night")
+    once = placed(recording, plan, calibration=learnt).localization_
+    off = placed(recording, plan, calibration=learnt, labels=False).localization_.positions
+    books = ~np.isin(off.epc.astype(str), label_truth(plan).epc.astype(str)) & off.placed
+    np.testing.assert_allclose(once.positions.offset_m[books], off.offset_m[books], atol=1e-9)
+    assert any("not used again" in note for note in once.notes)
+    # On another night they are new.
+    other = replace(learnt, run_ids=(), nights=())
+    twice = placed(recording, plan, calibration=other).localization_
+    assert not any("not used again" in note for note in twice.notes)
+    assert np.median(twice.positions.sigma_along_m[books]) < np.median(once.positions.sigma_along_m[books])
+
+
+def test_what_pulls_all_labels_alike_no_number_of_them_averages_out():
+    rng = np.random.default_rng(5)
+    where = np.linspace(0.0, 4.0, 200)
+    many = fits(where, 0.01 + 0.008 * rng.standard_normal(200), 0.01)
+    alike = alike_sigma(many)
+    assert alike == pytest.approx(0.6 * 0.008, rel=0.25)
+    sure, left = learn_shift(many, 0.02).at(np.array([2.0]))
+    wary, more = learn_shift(many, 0.02, alike).at(np.array([2.0]))
+    assert left[0] < 0.002 < alike * 0.8 < more[0]
+    assert 0.0 < wary[0] < sure[0]
+    assert alike_sigma(many.select(np.zeros(0, np.int64))) == 0.0
 
 
 def test_shift_of_a_face_follows_its_labels_and_no_farther():
