@@ -22,7 +22,17 @@ from localization.listening import Listening, ReadRate, expected_readings, learn
 from localization.loudness import CENTRE_SIGMA_M, CENTRE_WRONG, power_centre
 from localization.observations import Mounts, Observations
 from localization.peaks import find_peaks
-from localization.placing import PHASE_SHARE, RSSI_SHARE, Places, RunLaw, Scores, place, place_by_rssi, score
+from localization.placing import (
+    PHASE_SHARE,
+    RSSI_SHARE,
+    Places,
+    RunLaw,
+    Scores,
+    place,
+    place_by_rssi,
+    score,
+    strays,
+)
 from localization.profile import SLACK_M, USUAL_CELLS, USUAL_R2, Fits, refine_all, weigh
 from localization.strength import rssi_likelihood
 
@@ -130,6 +140,8 @@ class Placed:
     fits: Fits
     scores: Scores
     law: RunLaw
+    astray: Floats
+    """Chance of each place to be at a wrong peak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +198,8 @@ def place_block(ground: Ground, rows: Rows, taught: Taught | None) -> Placed | N
     )  # fmt: skip
     places = place(observations, candidates, hypotheses, fits, scores, frames)
     places = place_by_rssi(observations, candidates, places, frames)
-    return Placed(observations, candidates, hypotheses, weight, places, fits, scores, law)
+    astray = strays(observations, candidates, places, fits)
+    return Placed(observations, candidates, hypotheses, weight, places, fits, scores, law, astray)
 
 
 def _counted(observations: Observations, candidates: Candidates, antennas: Ints) -> Floats:

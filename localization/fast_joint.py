@@ -96,7 +96,9 @@ def fit_bays(
         ground.mounts,
     )  # fmt: skip
     refined = refine_shelves(block, placed.scores, placed.places, kind, choices=1)
-    return dataclasses.replace(placed, places=refined.places), block, refined.groups
+    astray = placed.astray.copy()
+    astray[refined.members] = 0.0  # their bars have the chance of theirs
+    return dataclasses.replace(placed, places=refined.places, astray=astray), block, refined.groups
 
 
 def pin_run(

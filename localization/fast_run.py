@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.ambiguity import Ambiguity, find_ambiguity
+from localization.bars import interval_sigma
 from localization.calibration import Calibration
 from localization.cells import Rows, Track
 from localization.coverage import make_coverage
@@ -21,7 +22,7 @@ from localization.fast_joint import Found, Joint, pin_run, run_joint
 from localization.listening import Listening, ReadRate
 from localization.observations import Mounts, driven_m, observe
 from localization.output import Part, fill_positions
-from localization.placing import RunLaw
+from localization.placing import RunLaw, astray_m
 from localization.positions import Coverage, Positions
 from localization.registration import Registration, register, sample_of, with_known
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
@@ -228,6 +229,8 @@ def _fill(
 ) -> Floats:  # fmt: skip
     """Write a block's places; return what each shares with its neighbours, shape (p,)."""
     observations, candidates, places = placed.observations, placed.candidates, placed.places
+    wide = interval_sigma(places.sigma_m, placed.astray, astray_m(candidates, places))
+    places = dataclasses.replace(places, sigma_m=wide)
     told = stated if pinned is None else np.where(np.isfinite(pinned.sigma_m), pinned.sigma_m, stated)
     by_uprights = None if pinned is None else np.isfinite(pinned.sigma_m)[places.face]
     common, local = shared_sigma(

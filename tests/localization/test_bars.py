@@ -18,6 +18,7 @@ from localization.bars import (
     pull_factor,
     together_sigma,
 )
+from localization.estimator import Localizer
 from localization.evaluate import evaluate
 from localization.placing import Places, left_alone
 from recording import read_recording
@@ -133,11 +134,12 @@ def test_a_fit_that_took_up_all_its_cells_tells_little_of_a_run():
     assert np.isnan(left_alone(dataclasses.replace(few, cells=np.full(50, 3.0)), wave, taken)).all()
 
 
-@pytest.mark.parametrize("readings", [12, 6])
-def test_intervals_are_wide_where_little_was_heard(readings, tmp_path):
+@pytest.mark.parametrize(("readings", "fast"), [(12, False), (6, False), (12, True)])
+def test_intervals_are_wide_where_little_was_heard(readings, fast, tmp_path):
     path = record_library(Kind(), 778, tmp_path)
     recording, plan = read_recording(path), read_plan(path / "plan.json")
-    found = localize(thinned(dataclasses.replace(recording, truth=None), readings), plan)
+    few = thinned(dataclasses.replace(recording, truth=None), readings)
+    found = Localizer(plan, fast=fast).fit(few).localization_
     tags = evaluate(found.positions, recording.truth, plan).tags
     for error, sigma in ((tags.error_m, tags.sigma_along_m), (tags.local_error_m, tags.sigma_local_m)):
         assert bars(error, sigma).inside[-1] >= 0.8
