@@ -58,6 +58,8 @@ BOOKS, SPEED_MPS = 240, 0.02  # slow, so that each tag is read 200 times in one 
 TARGET: Final = 1.15
 AXIS: Final = 2.0
 NORMAL_MEDIAN: Final = 0.6745  # median of |z| for a standard normal z
+RESAMPLED: Final = 300
+"""Times the libraries are drawn again for the ratio's standard error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ def main(console: Console | None = None, out: Path | None = None) -> dict[str, A
         box=box.SIMPLE,
     )
     for column in (
-        "noise", "rad", "reads", "tags", "bound", "ours", "ratio", "ML", "by tag", "typical", "wrong %", "ML", "least",
+        "noise", "rad", "reads", "tags", "bound", "ours", "ratio", "±", "ML", "by tag", "typical", "wrong %", "ML", "least",
         "all: ours", "ML", "mean", "least", "in 90 %",
     ):  # fmt: skip
         table.add_column(column, justify="right", no_wrap=True)
@@ -174,14 +176,18 @@ def main(console: Console | None = None, out: Path | None = None) -> dict[str, A
     for noise in NOISES:
         scans = [free_space(noise, seed=seed) for seed in SEEDS]
         for n in READINGS:
-            r = ratio_of([held_against_bound(scan, n) for scan in scans], n)
-            figures[f"noise {noise:g}, {n} a tag"] = {k: getattr(r, k) for k in Ratio.__slots__}
+            held = [held_against_bound(scan, n) for scan in scans]
+            r, unsure = ratio_of(held, n), standard_error(held)
+            figures[f"noise {noise:g}, {n} a tag"] = {
+                **{k: getattr(r, k) for k in Ratio.__slots__},
+                "standard_error": unsure,
+            }
             ratios.setdefault(f"noise {noise:g}", []).append(r.ratio)
             wrong.setdefault(f"noise {noise:g}", []).append(100 * r.wrong)
             wrong.setdefault(f"noise {noise:g}, least", []).append(100 * r.least_wrong)
             table.add_row(
                 f"{noise:g}", f"{r.sigma_rad:.3f}", str(n), str(r.tags), f"{r.bound_cm:.3f}", f"{r.error_cm:.3f}",
-                f"{r.ratio:.2f}", f"{r.best_ratio:.2f}", f"{r.by_tag:.2f}", f"{r.typical:.2f}", f"{100 * r.wrong:.1f}",
+                f"{r.ratio:.2f}", f"{unsure:.2f}", f"{r.best_ratio:.2f}", f"{r.by_tag:.2f}", f"{r.typical:.2f}", f"{100 * r.wrong:.1f}",
                 f"{100 * r.best_wrong:.1f}", f"{100 * r.least_wrong:.1f}", f"{r.all_cm:.3f}",
                 f"{r.best_all_cm:.3f}", f"{r.mean_all_cm:.3f}", f"{r.least_cm:.3f}", f"{100 * r.covered:.0f}",
             )  # fmt: skip
@@ -281,6 +287,15 @@ def ratio_of(held: Sequence[Held], readings: int) -> Ratio:
         covered=float(np.mean(np.abs(error) <= 1.645 * sigma)),
         tags=len(bound),
     )
+
+
+def standard_error(held: Sequence[Held], seed: int = 0) -> float:
+    """Return the standard error of the ratio: a bootstrap over libraries, whose tags share cables and place.
+
+    Efron & Tibshirani, *An Introduction to the Bootstrap*, 1993, section 8.3.
+    """
+    drawn = np.random.default_rng(seed).integers(0, len(held), (RESAMPLED, len(held)))
+    return float(np.std([ratio_of([held[n] for n in row], 0).ratio for row in drawn]))
 
 
 def _usual_heights(places: Sequence[Place]) -> list[float]:

@@ -56,10 +56,11 @@ def fit_thermal(
         Gaussian priors.
     tau : float
         Radians.
-    result : shape (tags, 7)
+    result : shape (tags, 10)
         Out: offset, depth, height, variance of the offset (inverse of the information), sum of squares of the
-        normalised residuals, what is left of the observations' number when parameters are taken off, and minus
-        twice the logarithm of the marginal likelihood (up to a constant for each tag).
+        normalised residuals, what is left of the observations' number when parameters are taken off, minus
+        twice the logarithm of the marginal likelihood (up to a constant for each tag and prior), and variance of
+        the depth, covariance of both, variance of the height.
     residual, added : shape (observations,)
         Out: radians, wrapped; and what the observation's group adds to the tag's phase.
     """
@@ -169,3 +170,6 @@ def fit_thermal(
         result[c, 4] = square
         result[c, 5] = count - spent
         result[c, 6] = cost
+        result[c, 7] = inverse[1, 1]
+        result[c, 8] = inverse[1, 2]
+        result[c, 9] = inverse[2, 2]

@@ -7,7 +7,7 @@ readings err: from least squares of some tags, each by itself, and what their re
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from localization.observations import Observations
 from localization.placing import Places
 from localization.signal_model import thermal_phase_rad
 from localization.thermal_kernels import fit_thermal
+from localization.thermal_spread import Spread, learn_spread
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -34,7 +35,7 @@ WIDEST_RAD, WIDEST_SOFT_RAD = 0.9, 0.08
 #: Spreads of a group's phase about the tag's that are tried; the first is as good as any phase.
 TAUS_RAD = (2.0, 0.3, 0.1, 0.03, 0.0)
 #: Twice the log-likelihood that one tag may say for or against one of them, and that makes a clear difference.
-MOST_SAY, CLEARLY = 30.0, 6.0
+MOST_SAY, CLEARLY = 6.0, 6.0
 ROUNDS = 12
 #: Cables are not moved by more in a round; moved by less, they are found.
 DELAY_STEP_M, DELAY_DONE_M = 5.0, 0.03
@@ -58,6 +59,8 @@ class ThermalLaw:
         Share of the residuals' variance that readings of an antenna within ``ALIKE_M`` have in common.
     share : float
         How far the refinement is believed, 0..1.
+    spread : Spread
+        How depths and heights spread on the faces' boards.
     """
 
     noise: Floats
@@ -66,6 +69,7 @@ class ThermalLaw:
     tau_rad: float
     alike: float
     share: float
+    spread: Spread = field(default_factory=Spread.supposed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ class ThermalRows:
     middle_height: Floats
     height_sigma: Floats
     depth_sigma: Floats
+    board: Ints
+    own: npt.NDArray[np.bool_]
 
     @classmethod
     def of(
@@ -118,6 +124,8 @@ class ThermalRows:
             middle_height=hypotheses.height_m[y],
             height_sigma=hypotheses.height_sigma_m[y],
             depth_sigma=hypotheses.depth_sigma_m[y],
+            board=boards_of(hypotheses, places, chosen),
+            own=np.ones(len(chosen), np.bool_),
         )
 
     def pick(self, tags: Ints) -> ThermalRows:
@@ -140,18 +148,45 @@ class ThermalRows:
             middle_height=self.middle_height[tags],
             height_sigma=self.height_sigma[tags],
             depth_sigma=self.depth_sigma[tags],
+            board=self.board[tags],
+            own=self.own[tags],
         )
 
     def fit(self, law: ThermalLaw, begin: Floats) -> ThermalFit:
         """Fit every tag from ``begin``: offset, depth and height, shape (tags, 3)."""
-        result = np.zeros((len(self.start) - 1, 7))
+        result = np.zeros((len(self.start) - 1, 10))
         residual, added = np.zeros(len(self.u)), np.zeros(len(self.u))
+        middle, width = self.expected(law)
         fit_thermal(
             self.start, self.u, self.h, self.z, self.k, self.turned(law), self.weight(law), self.group,
-            begin[:, 0].copy(), begin[:, 1].copy(), begin[:, 2].copy(), self.middle_depth, self.middle_height,
-            self.depth_sigma, self.height_sigma, law.tau_rad, result, residual, added,
+            begin[:, 0].copy(), begin[:, 1].copy(), begin[:, 2].copy(), middle[:, 0].copy(), middle[:, 1].copy(),
+            width[:, 0].copy(), width[:, 1].copy(), law.tau_rad, result, residual, added,
         )  # fmt: skip
         return ThermalFit(result, residual, added)
+
+    @property
+    def middle(self) -> Floats:
+        """Depth and height where each tag is supposed to be before anything is learnt, shape (tags, 2)."""
+        return np.stack([self.middle_depth, self.middle_height], axis=1)
+
+    @property
+    def width(self) -> Floats:
+        """How far tags are supposed to spread about it, shape (tags, 2)."""
+        return np.stack([self.depth_sigma, self.height_sigma], axis=1)
+
+    def told(self, law: ThermalLaw, tags: Ints | None = None) -> tuple[Floats, Floats]:
+        """Return middles and widths of the tags in deviations of what is supposed, two of shape (tags, 2)."""
+        board = np.where(self.own, self.board, -1)
+        return law.spread.of(board if tags is None else board[tags])
+
+    def expected(self, law: ThermalLaw) -> tuple[Floats, Floats]:
+        """Return depth and height where each tag is to be expected, and their spreads, two of shape (tags, 2)."""
+        middle, width = self.told(law)
+        return self.middle + self.width * middle, self.width * width
+
+    def strangers(self) -> ThermalRows:
+        """Return the same with no tag taken to be of its row."""
+        return dataclasses.replace(self, own=np.zeros(len(self.own), np.bool_))
 
     def turned(self, law: ThermalLaw) -> Floats:
         """Return the phases with antennas' phases and cables taken out."""
@@ -184,6 +219,13 @@ class ThermalFit:
         return np.where(free >= 1.0, (square / some - 1.0) * np.sqrt(some / 2.0), np.nan)
 
 
+def boards_of(hypotheses: Hypotheses, places: Places, chosen: Ints) -> Ints:
+    """Return numbers of the boards of the chosen places; -1 where the face has none and tags are at any height."""
+    level = hypotheses.level[places.hypothesis[chosen]]
+    most = int(hypotheses.level.max(initial=0)) + 1
+    return np.asarray(np.where(level > 0, places.face[chosen] * most + level, -1), np.int64)
+
+
 def learn_law(rows: ThermalRows, begin: Floats, crowd: float, before: ThermalLaw | None = None) -> ThermalLaw:
     """Learn from some tags how the receiver errs, and whether the receiver is all that errs.
 
@@ -198,9 +240,10 @@ def learn_law(rows: ThermalRows, begin: Floats, crowd: float, before: ThermalLaw
     """
     law = ThermalLaw(np.ones(256), np.zeros(256), np.zeros(256), TAUS_RAD[0], 1.0, 0.0)
     if before is not None:
-        law = dataclasses.replace(law, noise=before.noise, delay_m=before.delay_m)
-    fits = rows.fit(law, begin)
-    law, fits = _settled(rows, law, fits)
+        law = dataclasses.replace(law, noise=before.noise, delay_m=before.delay_m, spread=before.spread)
+    law, fits = _settled(rows, law, rows.fit(law, begin))
+    law, rows = _spread(rows, law, fits)
+    fits = rows.fit(law, fits.place)
     tries, gains = [(law, fits)], [0.0]
     apart = _antenna_phases(rows, law, fits)
     for tau in TAUS_RAD[1:]:
@@ -209,12 +252,15 @@ def learn_law(rows: ThermalRows, begin: Floats, crowd: float, before: ThermalLaw
         for _ in range(2):
             trial = dataclasses.replace(trial, phase_rad=_shifted(rows, trial, other))
             other = rows.fit(trial, other.place)
-        # No tag has more than its say.
-        gains.append(float(np.clip(fits.result[:, 6] - other.result[:, 6], -MOST_SAY, MOST_SAY).sum()))
+        # No tag has more than its say, and those that are not of their row have none.
+        say = np.clip(fits.result[:, 6] - other.result[:, 6], -MOST_SAY, MOST_SAY)
+        gains.append(float(say[rows.own].sum()))
         tries.append((trial, other))
     # The fewest unknowns that do not explain clearly less.
     best = np.flatnonzero(np.array(gains) >= max(gains) - CLEARLY).max()
     law, fits = _settled(rows, *tries[best])
+    law, rows = _spread(rows, law, fits)
+    law, fits = _settled(rows, law, rows.fit(law, fits.place))
     alike, pairs = _alike(rows, law, fits)
     if pairs < FEWEST_PAIRS:
         return dataclasses.replace(law, alike=alike, share=0.0)
@@ -236,6 +282,18 @@ def _settled(rows: ThermalRows, law: ThermalLaw, fits: ThermalFit) -> tuple[Ther
         if step < DELAY_DONE_M:
             break
     return law, fits
+
+
+def _spread(rows: ThermalRows, law: ThermalLaw, fits: ThermalFit) -> tuple[ThermalLaw, ThermalRows]:
+    """Learn how the tags' depths and heights spread, and which tags are of their row."""
+    chosen = np.flatnonzero(_usual(fits) & (rows.board >= 0))
+    unit = rows.width[chosen]
+    across = fits.result[chosen][:, [7, 8, 8, 9]].reshape(-1, 2, 2) / (unit[:, :, None] * unit[:, None, :])
+    place = (fits.place[chosen, 1:] - rows.middle[chosen]) / unit
+    spread, chance = learn_spread(rows.board[chosen], place, across, *rows.told(law, chosen))
+    own = np.ones(len(rows.own), np.bool_)
+    own[chosen] = chance > 0.5
+    return dataclasses.replace(law, spread=spread), dataclasses.replace(rows, own=own)
 
 
 def _usual(fits: ThermalFit) -> npt.NDArray[np.bool_]:

@@ -61,5 +61,6 @@ def fit_thermal(
     square = float((weight * residual**2).sum())
     cost = square + (loose * extra**2).sum() + np.log1p(total / loose).sum() + np.linalg.slogdet(normal)[1]
     cost += (np.diag(prior)[1:3] * (here[1:] - np.array(middle)) ** 2).sum()
-    result = np.array([*here, inverse[0, 0], square, heavy.sum() - spent, cost])
+    across = inverse[1, 1], inverse[1, 2], inverse[2, 2]
+    result = np.array([*here, inverse[0, 0], square, heavy.sum() - spent, cost, *across])
     return result, residual, member @ extra

@@ -150,6 +150,23 @@ def test_another_peak_is_told_apart_from_an_error_on_the_right_one():
     assert found.all_cm > 4.0
 
 
+def test_the_ratios_standard_error_is_how_it_varies_from_library_to_library():
+    def library(rng: np.random.Generator, scale: float) -> free_space.Held:
+        bound, none = np.full(40, 0.01), np.zeros(40)
+        error = scale * rng.normal(0.0, 0.01, 40)
+        return free_space.Held(error, bound, bound, none, none, bound, none, 0.1)
+
+    def nine(seed: int) -> list[free_space.Held]:
+        rng = np.random.default_rng(seed)
+        return [library(rng, scale) for scale in rng.uniform(0.8, 1.2, 9)]
+
+    spread = np.std([free_space.ratio_of(nine(seed), 10).ratio for seed in range(200)])
+    told = np.mean([free_space.standard_error(nine(seed)) for seed in range(4)])
+    assert told == pytest.approx(spread, rel=0.3)
+    alike = [library(np.random.default_rng(1), 1.0)] * 9
+    assert free_space.standard_error(alike) == pytest.approx(0.0, abs=1e-12)
+
+
 def test_plots_are_svg_with_a_line_for_each_method_and_a_gap_for_what_is_missing(tmp_path):
     panel = Panel("error", {"a": (1.0, 2.0, 3.0), "b & c": (float("nan"), 5.0, 6.0)}, band=(1.0, 2.0))
     path = draw(tmp_path / "deep" / "x.svg", "t", (10, 20, 50), "readings", [[panel, panel]])
