@@ -166,8 +166,8 @@ def main(console: Console | None = None, out: Path | None = None) -> dict[str, A
         box=box.SIMPLE,
     )
     for column in (
-        "noise", "rad", "reads", "tags", "bound", "ours", "ratio", "±", "ML", "by tag", "typical", "wrong %", "ML", "least",
-        "all: ours", "ML", "mean", "least", "in 90 %",
+        "noise", "rad", "reads", "tags", "bound", "ours", "ratio", "±", "ML", "by tag", "typical", "wrong %", "ML",
+        "least", "all: ours", "ML", "mean", "least", "in 90 %",
     ):  # fmt: skip
         table.add_column(column, justify="right", no_wrap=True)
     figures: dict[str, Any] = {}
@@ -187,9 +187,10 @@ def main(console: Console | None = None, out: Path | None = None) -> dict[str, A
             wrong.setdefault(f"noise {noise:g}, least", []).append(100 * r.least_wrong)
             table.add_row(
                 f"{noise:g}", f"{r.sigma_rad:.3f}", str(n), str(r.tags), f"{r.bound_cm:.3f}", f"{r.error_cm:.3f}",
-                f"{r.ratio:.2f}", f"{unsure:.2f}", f"{r.best_ratio:.2f}", f"{r.by_tag:.2f}", f"{r.typical:.2f}", f"{100 * r.wrong:.1f}",
-                f"{100 * r.best_wrong:.1f}", f"{100 * r.least_wrong:.1f}", f"{r.all_cm:.3f}",
-                f"{r.best_all_cm:.3f}", f"{r.mean_all_cm:.3f}", f"{r.least_cm:.3f}", f"{100 * r.covered:.0f}",
+                f"{r.ratio:.2f}", f"{unsure:.2f}", f"{r.best_ratio:.2f}", f"{r.by_tag:.2f}", f"{r.typical:.2f}",
+                f"{100 * r.wrong:.1f}", f"{100 * r.best_wrong:.1f}", f"{100 * r.least_wrong:.1f}",
+                f"{r.all_cm:.3f}", f"{r.best_all_cm:.3f}", f"{r.mean_all_cm:.3f}", f"{r.least_cm:.3f}",
+                f"{100 * r.covered:.0f}",
             )  # fmt: skip
     console.print(table)
     if out is not None:

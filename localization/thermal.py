@@ -18,12 +18,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from localization.choice import Boards
 from localization.faces import Candidates, Frames, rows_of
 from localization.hypotheses import Hypotheses
 from localization.observations import Observations
 from localization.placing import FEW_CELLS, TAG_FLOOR_M, Places
 from localization.thermal_law import ThermalRows, learn_law
-from localization.thermal_peaks import PEAK_APART_M, best_peaks, on_other_boards, shelves_at
+from localization.thermal_peaks import PEAK_APART_M, best_peaks, on_other_boards
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -94,7 +95,7 @@ def refine_thermal(
     share = np.where(far, np.round(share), share)
     shelf, level = places.shelf.copy(), hypotheses.level[places.hypothesis[able]]
     gone = far & (share == 1.0) & (level > 0)
-    shelf[able[gone]] = shelves_at(frames, places.face[able[gone]], level[gone], offset[gone])
+    shelf[able[gone]] = Boards.of(frames).at(places.face[able[gone]], level[gone], offset[gone])
     own = fits.result[:, 3] + TAG_FLOOR_M**2 + found.rival
     before = places.sigma_m[able] ** 2
     variance = share * own + (1.0 - share) * before + share * (1.0 - share) * moved**2

@@ -170,7 +170,7 @@ def on_other_boards(
         "offset_m": offset[moved],
         "depth_m": hypotheses.depth_m[y],
         "height_m": hypotheses.height_m[y],
-        "shelf": shelves_at(frames, places.face[which], hypotheses.level[y], offset[moved]),
+        "shelf": Boards.of(frames).at(places.face[which], hypotheses.level[y], offset[moved]),
         "p": chance[moved],
         "alt_face": places.face[which],
         "alt_shelf": places.shelf[which],
@@ -181,13 +181,6 @@ def on_other_boards(
     for name, value in new.items():
         columns[name][which] = value
     return dataclasses.replace(places, **columns)
-
-
-def shelves_at(frames: Frames, face: Ints, level: Ints, offset_m: Floats) -> Ints:
-    """Return the shelf of each level at an offset of its face; -1: none."""
-    boards = Boards.of(frames)
-    found = [boards.at(int(f), int(n), float(x)) for f, n, x in zip(face, level, offset_m, strict=True)]
-    return np.array(found, np.int64)
 
 
 def _near_centre(away_m: Floats) -> Floats:
