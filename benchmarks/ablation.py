@@ -13,6 +13,7 @@ from rich.table import Table
 
 from benchmarks.accuracy import wide_console
 from benchmarks.measured import measured_folder, measured_sets, why_absent, wrongly_surveyed
+from benchmarks.robustness import thinned
 from localization.estimator import PARTS, Localizer
 from localization.evaluate import Evaluation, evaluate, pool
 from recording import read_recording, read_truth
@@ -22,13 +23,15 @@ from stacks.plan import read_plan
 
 EVERY = 4  # of a slide set's recordings
 BOOKS = 500
-#: Simulated libraries: preset, passes, speed in m/s, seeds.
-LIBRARIES: Mapping[str, tuple[str, int, float, tuple[int, ...]]] = {
-    "easy, two passes at 0.1 m/s": ("easy", 2, 0.1, (105,)),
-    "ordinary, two passes at 0.1 m/s": ("ordinary", 2, 0.1, (101, 102)),
-    "ordinary, one pass at 0.1 m/s": ("ordinary", 1, 0.1, (103,)),
-    "ordinary, one pass at 0.2 m/s": ("ordinary", 1, 0.2, (104,)),
-    "harsh, two passes at 0.1 m/s": ("harsh", 2, 0.1, (107,)),
+#: Simulated libraries: preset, passes, speed in m/s, seeds, readings a tag at most.
+LIBRARIES: Mapping[str, tuple[str, int, float, tuple[int, ...], int | None]] = {
+    "easy, two passes at 0.1 m/s": ("easy", 2, 0.1, (105,), None),
+    "ordinary, two passes at 0.1 m/s": ("ordinary", 2, 0.1, (101, 102), None),
+    "ordinary, two passes at 0.1 m/s, 10 readings a tag": ("ordinary", 2, 0.1, (101, 102, 108), 10),
+    "ordinary, one pass at 0.1 m/s": ("ordinary", 1, 0.1, (103,), None),
+    "ordinary, one pass at 0.2 m/s": ("ordinary", 1, 0.2, (104,), None),
+    "harsh, two passes at 0.1 m/s": ("harsh", 2, 0.1, (107,), None),
+    "harsh, two passes at 0.1 m/s, 15 readings a tag": ("harsh", 2, 0.1, (107, 109), 15),
 }
 COLUMNS = ("mean", "less med.", "p90", "order", "shelf", "in 90 %", "local")
 
@@ -45,24 +48,26 @@ def main(console: Console | None = None) -> dict[str, Any]:
             chosen = paths if group == "robot" else paths[::EVERY]
             figures[group] = _group(console, group, chosen)
     with tempfile.TemporaryDirectory() as place:
-        for name, (preset, passes, speed_mps, seeds) in LIBRARIES.items():
+        for name, (preset, passes, speed_mps, seeds, readings) in LIBRARIES.items():
             paths = []
             for seed in seeds:
                 library = make_library(BOOKS, seed=seed, radio=preset)
                 out = Path(place) / f"{name}-{seed}"
                 paths.append(record(library, out, passes=passes, speed_mps=speed_mps, seed=seed + 1000))
-            figures[name] = _group(console, f"simulated, {name}, {BOOKS} books", paths)
+            figures[name] = _group(console, f"simulated, {name}, {BOOKS} books", paths, readings)
     return figures
 
 
-def _group(console: Console, title: str, paths: Sequence[Path]) -> dict[str, Any]:
+def _group(
+    console: Console, title: str, paths: Sequence[Path], readings: int | None = None
+) -> dict[str, Any]:
     table = Table(title=f"{title}: {len(paths)} recordings; cm", title_justify="left", box=box.SIMPLE)
     table.add_column("estimator", no_wrap=True)
     for column in COLUMNS:
         table.add_column(column, justify="right", no_wrap=True)
     figures: dict[str, Any] = {}
     for without in ("", *PARTS):
-        found = pool([_score(path, without) for path in paths])
+        found = pool([_score(path, without, readings) for path in paths])
         name = f"without {without}" if without else "whole"
         table.add_row(
             name,
@@ -80,8 +85,10 @@ def _group(console: Console, title: str, paths: Sequence[Path]) -> dict[str, Any
     return figures
 
 
-def _score(path: Path, without: str) -> Evaluation:
+def _score(path: Path, without: str, readings: int | None) -> Evaluation:
     plan, truth = read_plan(path / "plan.json"), read_truth(path)
     fitted = Localizer(plan, jobs=2, without=(without,) if without else ())
-    positions = fitted.fit(read_recording(path, truth=False)).localization_.positions
+    recording = read_recording(path, truth=False)
+    recording = recording if readings is None else thinned(recording, readings)
+    positions = fitted.fit(recording).localization_.positions
     return evaluate(positions, truth, plan, wrongly_surveyed(truth), label=path.name)

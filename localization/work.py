@@ -56,9 +56,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-#: How often the first block is fitted anew with the read rate it taught.
-RELEARN = 2
-
 
 class Work:
     """The steps of one block, with what all blocks share: mounts and faces as the run has shown them so far."""
@@ -294,14 +291,14 @@ class Work:
             return Part(frames, observations, candidates, nowhere, none, localizer.law_, [], traits)
         hypotheses = make_hypotheses(candidates, frames)
         weight = weigh(observations, candidates)
-        # The first block teaches the run's laws, and is then fitted anew with them.
-        again = RELEARN if localizer.law_ is None and law is None and self.listening is not None else 0
+        # The first block teaches the run's laws, and is then fitted anew with them; a third time changed nothing more.
+        again = localizer.law_ is None and law is None and self.listening is not None
         law = law or localizer.law_
         seen = image(observations, candidates, hypotheses, frames, weight)
         fits, scores, law = self._fit(
             observations, candidates, hypotheses, seen, frames, weight, law, None, jobs
         )
-        for _ in range(again):
+        if again:
             fits, scores, law = self._fit(
                 observations, candidates, hypotheses, seen, frames, weight, law, fits, jobs
             )
