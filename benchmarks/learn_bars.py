@@ -50,7 +50,7 @@ FAR_M: Final = 0.06
 MOST_ASTRAY: Final = 0.2
 STRENGTH: Final = 10.0
 #: Factors that ``bars.SHARED`` may be.
-SHARED_TRIED: Final = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
+SHARED_TRIED: Final = (0.8, 0.9, 0.95, 1.0, 1.1, 1.2)
 #: A chance is the mean of scores this near.
 SCORE_REACH: Final = 0.5
 

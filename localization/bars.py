@@ -28,12 +28,14 @@ Z90 = 1.645
 #: Chance that a tag placed by itself is astray: constant, log of its run's usual residual (cm, for the freedom that
 #: fits took), log of its other peaks' share of the likelihood, and the product of both: a peak's lead says little where
 #: phases are explained badly.
-ALONE = (0.757, -0.341, 0.764, -1.076)
+ALONE = (0.755, -0.143, 0.772, -1.053)
+#: Residuals from which on a peak's lead says nothing.
+SENSELESS_CM = 2.0
 #: A score of the same for a tag placed with its shelf: constant, log of the shelf's usual lead over second peaks
 #: (log-likelihood), log of its usual residual (cm), log of the tag's own lead; and what chance a score is (isotonic).
-TOGETHER = (1.850, -0.448, 1.853, -1.018)
+TOGETHER = (0.381, -0.307, 1.489, -0.912)
 SCORES = (-6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
-CHANCES = (0.001, 0.013, 0.058, 0.141, 0.348, 0.436, 0.672, 0.685)
+CHANCES = (0.001, 0.010, 0.033, 0.137, 0.343, 0.540, 0.637, 0.693)
 #: How far one that is astray is off (standard deviation): on a shelf seen from half a metre, and for each metre that a
 #: tag placed by itself is away, as beams and the phases' other peaks widen with distance. What a share of the
 #: likelihood is at least.
@@ -41,9 +43,10 @@ ASTRAY_M, ASTRAY_SHARE, LEAST_SHARE = 0.24, 0.45, 1e-4
 #: What pulls a tag placed with its shelf, cm, as a power law of what its shelf and its run's single fits have left of
 #: their phases, cm: constant (log), powers; and how far that may be wrong for a run (log). The libraries it was learnt
 #: on scatter about it by 0.3; one unlike all of them may be farther off, which its own steps then tell.
-PULL, PULL_SPREAD = (0.689, 0.606, 0.216), 0.5
-#: Factor on what pulls a tag: the least at which hardly a simulated library's 90 % intervals hold less than 85 %.
-SHARED = 1.1
+PULL, PULL_SPREAD = (0.820, 0.750, 0.250), 0.5
+#: Factor on what pulls a tag, at which the 90 % intervals of few simulated libraries hold less than 85 % or more than
+#: 95.
+SHARED = 0.95
 #: Factors on it that are tried, and shares of pairs whose places say nothing of one another, with what is supposed of
 #: these (log).
 FACTORS: Floats = np.exp(np.linspace(np.log(0.2), np.log(5.0), 41))
@@ -142,7 +145,9 @@ def alone_features(left_m: Floats, peak_share: Floats) -> Floats:
     """Return what ``ALONE`` weighs, shape (p, 3); parameters as those of :func:`astray_alone`, some told."""
     run = float(np.log(in_cm(np.array(np.nanmedian(left_m)))))
     others = np.log(np.maximum(1.0 - peak_share, LEAST_SHARE))
-    return np.stack([np.full(len(left_m), run), others, run * others], axis=1)
+    # However badly phases are explained, a clearer peak is not a worse one.
+    product = min(run, float(np.log(SENSELESS_CM))) * others
+    return np.stack([np.full(len(left_m), run), others, product], axis=1)
 
 
 def interval_sigma(core_m: Floats, astray: Floats, astray_m: float | Floats = ASTRAY_M) -> Floats:

@@ -302,14 +302,14 @@ class Localizer:
             for part in in_order(pool, work.settled_block, blocks[len(told) :], 2 * max(1, self.jobs)):
                 keep(part)
         notes += registration_notes(self.registration_, work.ids)
-        pinned_late = 0
+        late = np.zeros(len(work.ids), np.bool_)
         if self.plan is not None and words and work.pins:
-            pinned_late = pin_rest(positions, words, self.plan, self.pinned_, work.off_m)
-        notes += pinned_notes(self.pinned_, pinned_late)
+            late = pin_rest(positions, words, self.plan, self.pinned_, work.off_m)
+        notes += pinned_notes(self.pinned_, int(late.sum()))
         if self.plan is not None and told:
             self.label_fits_, said = use_labels(
                 positions, *work.labels(), work.frames(None), self.plan, self.calibration,
-                recording.info.run_id, work.off_m, shift=self.labels,
+                recording.info.run_id, np.where(late, np.nan, work.off_m), shift=self.labels,
             )  # fmt: skip
             notes += said
         coverage = Coverage.empty()

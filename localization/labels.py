@@ -371,10 +371,12 @@ def alike_sigma(fits: LabelFits) -> float:
     if not len(fits):
         return 0.0
     away = [
-        (own.error_m - np.median(own.error_m)) / own.sigma_m
+        (own.error_m - np.median(own.error_m)) / own.sigma_m * np.sqrt(len(own) / (len(own) - 1.0))
         for own in (fits.select(fits.face == face) for face in np.unique(fits.face))
+        if len(own) > 1
     ]
-    scatter = 1.4826 * float(np.median(np.abs(np.concatenate(away))))
+    # Single labels show no scatter: theirs is taken to be what their bars say.
+    scatter = 1.4826 * float(np.median(np.abs(np.concatenate(away)))) if away else 1.0
     return ALIKE * float(np.clip(scatter, *SCATTER_SHARES)) * float(np.median(fits.sigma_m))
 
 

@@ -45,8 +45,8 @@ POOR_FIT_M = 0.12
 SIGMA_MOST_M = 2.0
 #: Fewer track cells than this do not fix offset, phase and depth; then only the footprint is believed.
 FEW_CELLS = 4.0
-#: Cells that a fit's own unknowns take up beside every group's own phase: offset, depth and height.
-TAKEN_CELLS = 3.0
+#: Cells that a fit's own unknowns take up beside every group's own phase: offset and depth (heights are few).
+TAKEN_CELLS = 2.0
 #: A fit that took up all its cells leaves nothing, which says nothing: its residual is taken to be so large before it
 #: is seen, as if so many cells had shown it.
 SUPPOSED_RAD, SUPPOSED_CELLS = 0.4, 2.0
@@ -349,7 +349,7 @@ def taken_cells(candidates: Candidates, places: Places) -> Floats:
     """Return how many cells the unknowns of each place's fit took up, shape (p,)."""
     if len(places.tag) == 0:
         return np.zeros(0)
-    groups = np.maximum.reduceat(candidates.group, candidates.start[:-1])[places.candidate]
+    groups = np.maximum.reduceat(candidates.group, candidates.start[:-1])[places.candidate] + 1
     return groups + TAKEN_CELLS
 
 
@@ -370,7 +370,11 @@ def left_alone(places: Places, wavenumber: Floats, taken: Floats) -> Floats:
     wavenumber, taken : float64 array, shape (p,)
         See :func:`wavenumbers` and :func:`taken_cells`.
     """
-    free = np.maximum(places.cells - taken, 0.0)
-    seen = places.scale_rad**2 * places.cells + SUPPOSED_CELLS * SUPPOSED_RAD**2
-    left = np.sqrt(seen / (free + SUPPOSED_CELLS)) / np.maximum(wavenumber, 1e-9)
+    left = freed(places.scale_rad, places.cells, taken) / np.maximum(wavenumber, 1e-9)
     return np.where(places.cells >= FEW_CELLS, left, np.nan)
+
+
+def freed(scale_rad: Floats, cells: Floats, taken: Floats) -> Floats:
+    """Return the residual scales, rad, of fits whose unknowns took up some of their cells; all of shape (p,)."""
+    seen = scale_rad**2 * cells + SUPPOSED_CELLS * SUPPOSED_RAD**2
+    return np.asarray(np.sqrt(seen / (np.maximum(cells - taken, 0.0) + SUPPOSED_CELLS)), np.float64)

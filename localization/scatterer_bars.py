@@ -148,6 +148,8 @@ def _mixture_sigma(weight: Floats, away_m: Floats, spread_m: Floats) -> Floats:
     away_m, spread_m : float64 array, shape (s, i)
         Mean and deviation of each solution's error.
     """
+    # A solution whose curvature says nothing is as unsure as any.
+    spread_m = np.where(np.isfinite(spread_m), spread_m, FARTHEST_M)
     low, high = np.zeros(away_m.shape[1]), np.full(away_m.shape[1], 1.0)
     for _ in range(30):
         middle = 0.5 * (low + high)

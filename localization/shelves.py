@@ -12,7 +12,7 @@ import numpy.typing as npt
 from localization.bars import Together, together_sigma
 from localization.faces import rows_of
 from localization.observations import Observations
-from localization.placing import SIGMA_MOST_M, Places, Scores
+from localization.placing import SIGMA_MOST_M, Places, Scores, freed, taken_cells
 from localization.profile import refine_all
 from localization.shelf_choice import choose_shelves
 from localization.shelf_fit import ShelfFit
@@ -144,13 +144,13 @@ def _placed(
     columns["cells"][members] = cells
     # A phase a group, an offset, a depth and a height were fitted to those cells.
     spent = np.concatenate([groups_of(group.fit.scan) for group in believed]) + 3.0
-    free = np.maximum(cells - spent, 0.25 * cells)
     told = Together(
         shelf=np.repeat(np.arange(len(believed)), [len(group.members) for group in believed]),
         offset_m=offset,
         variance=variance,
-        left_rad=scale * np.sqrt(cells / np.maximum(free, 1.0)),
-        alone_m=fits.scale_rad[chosen] / k[chosen],
+        left_rad=freed(scale, cells, spent),
+        alone_m=freed(fits.scale_rad[chosen], fits.cells[chosen], taken_cells(candidates, places)[members])
+        / k[chosen],
         cells=cells,
         wavenumber=k[chosen],
         ahead=ahead,

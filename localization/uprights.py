@@ -82,8 +82,8 @@ class Prior:
     expected_m : float64 array, shape (f,)
         By how much a calibration says that places are too far along each face, which is put right in the end.
     surveyed_m : float64 array, shape (f,)
-        What each face is off by if it stands where the plan says, give or take ``FACE_SIGMA_M``: what a calibration
-        says is held against that, too, so that one that knows nothing is as good as none.
+        What each face is off by if it stands where the plan says, give or take ``FACE_SIGMA_M``: believed instead of a
+        calibration that is less sure of the face than that.
     told : bool
         Whether a calibration says so, and not what is usual.
     """
@@ -245,25 +245,29 @@ def weigh_words(face: Ints, word_m: Floats, way: Floats, prior: Prior, coarse_m:
     # What antennas and clock may be off by is not what they are off by once uprights are seen elsewhere.
     ahead_sigma = max(prior.ahead_sigma_m, abs(coarse_m))
     # What uprights all err by, no number of them tells apart from what the run is off by.
-    deviation = np.concatenate([[ahead_sigma], prior.face_sigma_m, [FLOOR_M]])
-    expected = np.concatenate([[prior.ahead_m], prior.face_m, [0.0]])
+    foretold_sigma = np.concatenate([[ahead_sigma], prior.face_sigma_m, [FLOOR_M]])
+    foretold = np.concatenate([[prior.ahead_m], prior.face_m, [0.0]])
+    deviation, expected = foretold_sigma.copy(), foretold.copy()
+    if prior.told:
+        # Of calibration and survey the surer: a calibration that knows nothing is as good as none. A face without
+        # words stays where the calibration has it.
+        survey = (np.bincount(face, minlength=number) > 0) & (prior.face_sigma_m > FACE_SIGMA_M)
+        deviation[1:-1] = np.where(survey, FACE_SIGMA_M, prior.face_sigma_m)
+        expected[1:-1] = np.where(survey, prior.surveyed_m, prior.face_m)
     design = np.zeros((len(face), number + 2))
     design[:, 0], design[:, -1] = way, 1.0
     design[np.arange(len(face)), face + 1] = 1.0
     # Where the calibration contradicts, there are two places to end at: words speak of this very run, so theirs first.
     mean: Floats = np.append(_alone(face, word_m, way, number), 0.0) if prior.told else expected
     normal = np.diag(deviation**-2)
-    plain, surveyed = np.zeros(number + 2), np.concatenate([[0.0], prior.surveyed_m, [0.0]])
     for _ in range(ROUNDS):
         left = word_m - design @ mean
         weight = 1.0 / sigma**2 / np.maximum(1.0, np.abs(left) / (1.5 * sigma))
         prior_weight = deviation**-2
         if prior.told:
-            away = (mean - expected) / deviation
-            prior_weight = prior_weight * _tails(away)
-            plain[1:-1] = _tails((mean[1:-1] - prior.surveyed_m) / FACE_SIGMA_M) / FACE_SIGMA_M**2
-        normal = (design * weight[:, None]).T @ design + np.diag(prior_weight + plain)
-        pull = (design * weight[:, None]).T @ word_m + prior_weight * expected + plain * surveyed
+            prior_weight = prior_weight * _tails((mean - expected) / deviation)
+        normal = (design * weight[:, None]).T @ design + np.diag(prior_weight)
+        pull = (design * weight[:, None]).T @ word_m + prior_weight * expected
         mean = np.asarray(np.linalg.solve(normal, pull), np.float64)
     covariance = np.linalg.inv(normal)
     seen, against = np.full(number, np.nan), 0.0
@@ -271,8 +275,8 @@ def weigh_words(face: Ints, word_m: Floats, way: Floats, prior: Prior, coarse_m:
         usual = np.zeros(number + 2)
         usual[0], usual[f + 1] = float(np.mean(way[face == f])), 1.0
         seen[f] = np.sqrt(usual @ covariance @ usual)
-        foretold = np.sqrt(usual**2 @ deviation**2)
-        against = max(against, abs(float(usual @ (mean - expected))) / float(foretold))
+        spread = float(np.sqrt(usual**2 @ foretold_sigma**2))
+        against = max(against, abs(float(usual @ (mean - foretold))) / spread)
     # To the micrometre: last bits may differ by how arrays lie in memory, and places are to be the same every time.
     return Pinned(
         round(float(mean[0]), 6),
@@ -331,9 +335,16 @@ def words_of(block: Block | None, groups: tuple[ShelfGroup, ...], expected_m: Fl
 
 def pin_rest(
     positions: Positions, words: Sequence[LabelFits], plan: Plan, told: Pinned | None, off_m: Floats
-) -> int:
-    """Take out of the places of faces that no first word was said of what their own uprights say; count those faces.
+) -> npt.NDArray[np.bool_]:
+    """Take out of the places of faces that no first word was said of what their own uprights say.
 
+    Returns
+    -------
+    bool array, shape (f,)
+        Which faces these are.
+
+    Notes
+    -----
     ``off_m`` is how far off each face may be by a calibration, NaN where there is none.
     """
     every = LabelFits(*(np.concatenate([getattr(w, f.name) for w in words]) for f in fields(LabelFits)))
@@ -341,7 +352,8 @@ def pin_rest(
     asked = number >= FEWEST_SHELVES
     if told is not None:
         asked &= ~np.isfinite(told.sigma_m)
-    return len(take_out(positions, every.select(asked[every.face]), plan, FLOOR_M, off_m))
+    take_out(positions, every.select(asked[every.face]), plan, FLOOR_M, off_m)
+    return asked
 
 
 def _coarse(block: Block, groups: list[ShelfGroup], expected_m: Floats) -> float | None:

@@ -108,3 +108,27 @@ def test_without_a_calibration_nothing_is_contradicted():
     assert isinstance(found, Pinned)
     assert found.against == 0.0
     assert shifts(found) == pytest.approx([0.2, 0.2], abs=0.01)
+
+
+@pytest.mark.parametrize("sigma_m", [0.002, 0.01, 0.03])
+def test_a_face_of_which_no_upright_spoke_stays_where_the_calibration_has_it(sigma_m):
+    face, word, way = words((0.0, 0.0))
+    one = np.zeros_like(face), word, way
+    found = weigh_words(*one, prior(sigma_m, expected=(0.0, 0.03)))
+    assert found.face_m[1] == pytest.approx(0.0, abs=1e-4)
+    assert np.isnan(found.sigma_m[1])
+
+
+@pytest.mark.parametrize("sigma_m", [0.006, 0.009])
+def test_what_is_left_is_as_large_as_it_says(sigma_m):
+    """Faces drawn from what the calibration says of itself, some words of each."""
+    rng = np.random.default_rng(8)
+    held = []
+    for draw in range(300):
+        told = prior(sigma_m)
+        off = told.ahead_sigma_m * rng.standard_normal() + told.face_sigma_m * rng.standard_normal(FACES)
+        alike = 0.004 * rng.standard_normal()
+        face, noise, way = words((0.0, 0.0), shelves=8, seed=draw)
+        found = weigh_words(face, off[face] + alike + noise, way, told)
+        held += list(np.abs(shifts(found) - off) < 1.645 * found.sigma_m)
+    assert 0.84 < np.mean(held) < 0.97
