@@ -32,7 +32,8 @@ from localization.calibrate_model import (
 )
 from localization.calibrate_nights import evidence_of
 from localization.calibration import OTHER_NIGHT_M, Calibration, CalibrationError
-from localization.labels import ALIKE, label_shelves
+from localization.label_shift import ALIKE
+from localization.labels import label_shelves
 from localization.registered import Geometry, combine
 from localization.witness import Witness, matched, witness
 from recording import Recording, RunInfo, Truth

@@ -16,7 +16,8 @@ from localization.delays import find_delays
 from localization.fast_run import LEARN_READINGS, run_fast
 from localization.hearing import Hearing
 from localization.hf_output import locate_hf, without_hf
-from localization.labels import LabelFits, use_labels
+from localization.label_shift import LabelFits
+from localization.labels import use_labels
 from localization.notes import ambiguity_notes, mismatch_notes, pinned_notes, registration_notes
 from localization.observations import Mounts, driven_m
 from localization.oddities import find_oddities

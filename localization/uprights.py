@@ -24,7 +24,8 @@ import numpy.typing as npt
 
 from localization.calibration import Calibration
 from localization.faces import Frames
-from localization.labels import LabelFits, take_out
+from localization.label_shift import LabelFits
+from localization.labels import take_out
 from localization.observations import Mounts
 from localization.positions import Positions
 from localization.shared_error import PINNED_POSE_SHARE

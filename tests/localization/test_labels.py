@@ -9,7 +9,8 @@ from localization.calibrate import learn
 from localization.calibration import Calibration
 from localization.estimator import Localizer
 from localization.evaluate import evaluate
-from localization.labels import LabelFits, alike_sigma, label_truth, learn_shift
+from localization.label_shift import LabelFits, alike_sigma, learn_shift
+from localization.labels import label_truth
 from localization.witness import with_labels, witness
 from recording import Truth, read_recording
 from sim.library import make_library
