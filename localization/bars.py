@@ -46,7 +46,7 @@ ASTRAY_M, ASTRAY_SHARE, LEAST_SHARE = 0.24, 0.45, 1e-4
 PULL, PULL_SPREAD = (0.820, 0.750, 0.250), 0.5
 #: Factor on what pulls a tag, at which the 90 % intervals of few simulated libraries hold less than 85 % or more than
 #: 95.
-SHARED = 0.95
+SHARED = 1.0
 #: Factors on it that are tried, and shares of pairs whose places say nothing of one another, with what is supposed of
 #: these (log).
 FACTORS: Floats = np.exp(np.linspace(np.log(0.2), np.log(5.0), 41))
