@@ -44,9 +44,8 @@ ASTRAY_M, ASTRAY_SHARE, LEAST_SHARE = 0.24, 0.45, 1e-4
 #: their phases, cm: constant (log), powers; and how far that may be wrong for a run (log). The libraries it was learnt
 #: on scatter about it by 0.3; one unlike all of them may be farther off, which its own steps then tell.
 PULL, PULL_SPREAD = (0.820, 0.750, 0.250), 0.5
-#: Factor on what pulls a tag, at which the 90 % intervals of few simulated libraries hold less than 85 % or more than
-#: 95.
-SHARED = 1.0
+#: Factor on what pulls a tag: the least at which hardly a simulated library's 90 % intervals hold less than 85 %.
+SHARED = 1.1
 #: Factors on it that are tried, and shares of pairs whose places say nothing of one another, with what is supposed of
 #: these (log).
 FACTORS: Floats = np.exp(np.linspace(np.log(0.2), np.log(5.0), 41))
