@@ -20,7 +20,8 @@ from localization.calibration import Calibration
 from localization.cells import Track
 from localization.faces import Frames
 from localization.fast import Ground, Placed, Taught, place_block
-from localization.fast_shelf_fit import FastShelfFit, PursuedShelfFit
+from localization.fast_shelf_fit import FastShelfFit
+from localization.fast_shelf_pursued import PursuedShelfFit
 from localization.shelf_fit import ShelfFit
 from localization.shelf_group import ShelfGroup
 from localization.shelf_scan import Block

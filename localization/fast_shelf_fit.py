@@ -9,7 +9,6 @@ a parabola through the best of the coarse ones.
 from __future__ import annotations
 
 import copy
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +24,9 @@ from localization.fast_shelf_kernels import profile_single, pursue_single, summi
 from localization.fast_shelf_strengths import left_single, residual_single, robust_single, strengthen_single
 from localization.shelf_fit import (
     FINE_OFFSET_M,
-    FIRST_ROUNDS,
     FIRST_SCALE_RAD,
     LEAST_GAIN,
     MOST_STEP,
-    REACH_M,
     RIDGE,
     ROUNDS,
     SCALES_RAD,
@@ -49,10 +46,6 @@ Pair = tuple[Singles, Singles]
 BIN_PER_M = 0.02
 #: Fields of so many readings and points are kept; a longer shelf's are computed as they are needed.
 MOST_KEPT = 12_000_000
-#: Scatterers that are pursued among tags still at wrong places, whatever they explain.
-FIRST_SITES = 2
-#: Right fits leave a median residual scale of 0.15 to 0.3 rad (simulated libraries of usual trouble), wrong ones more.
-ROUGH_RAD = 0.35
 #: Offsets and points are handled so many at once: each one left over of a vector costs as much as ten in vectors.
 LANES = 8
 
@@ -380,27 +373,3 @@ class FastShelfFit(ShelfFit):
         first = np.round((self.offset_m - self.x[0]) / STEP_M) * STEP_M + self.x[0] - STEP_M
         number = 2 * round(STEP_M / FINE_OFFSET_M) + 1
         self.offset_m = first + FINE_OFFSET_M * self._own(first, FINE_OFFSET_M, number).argmax(axis=1)
-
-
-class PursuedShelfFit(FastShelfFit):
-    """A fit that starts from where its tags were placed each by itself: many times as fast as from any place.
-
-    Where most of the tags are wrong, so is it; what leaves much of the phases, or is not believed, is fitted again as
-    ``FastShelfFit``.
-    """
-
-    again: ClassVar[type[ShelfFit] | None] = FastShelfFit
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether more is left of the phases (taken once) than a right fit usually leaves."""
-        return float(np.median(self.scale_rad[self.owner] * 2.0 / self.scan.fold)) > ROUGH_RAD
-
-    def begin(self) -> None:
-        """Pursue the first scatterers among the tags where they are; these may jump."""
-        for _ in range(FIRST_SITES):
-            self._take(*self._kept_grid(), -np.inf)
-            for turn in range(FIRST_ROUNDS):
-                self.strengthen()
-                self._move(None if turn == 0 else REACH_M)
-            self.strengthen()

@@ -9,8 +9,9 @@ from localization import fast_shelf_fit
 from localization import shelf_reference as reference
 from localization.fast_math import arctan2_single, exp2_single, half_turns_single
 from localization.fast_shelf_fields import links_single, links_to_few
-from localization.fast_shelf_fit import FastShelfFit, PursuedShelfFit
+from localization.fast_shelf_fit import FastShelfFit
 from localization.fast_shelf_kernels import pursue_single, summits
+from localization.fast_shelf_pursued import PursuedShelfFit
 from localization.fast_shelf_strengths import normal_equations
 from localization.shelf_fit import FINE_OFFSET_M, STEP_M, ShelfFit, Sites, offsets_of
 from localization.shelf_group import SLACK_M, held_out
