@@ -156,7 +156,7 @@ def shelf_picture(view: ShelfView) -> Canvas:
         ("line", "v-wide v-l-s0", "90 % beside its neighbours"),
         ("line", "v-thin v-l-soft", "90 % as it is"),
         ("box", "v-f-s0", "book"),
-        ("box", "v-f-s1", f"order with its left neighbour under {SURE_ORDER:.0%} sure"),
+        ("box", "v-f-s1", f"order with its left neighbour under {100 * SURE_ORDER:.0f} % sure"),
     ]
     if knows:
         entries.append(("line", "v-line v-l-s3", "truth"))
@@ -249,7 +249,7 @@ def _hint(view: ShelfView, i: int) -> str:
     said = f"{i + 1}. {view.label[i]}\n{view.offset_m[i]:.3f} m"
     said += f" ± {100 * view.sigma_local_m[i]:.1f} cm (as it is ± {100 * view.sigma_along_m[i]:.1f} cm)"
     if math.isfinite(view.p_order[i]):
-        said += f"\nright of its left neighbour: {view.p_order[i]:.0%}"
+        said += f"\nright of its left neighbour: {100 * view.p_order[i]:.0f} %"
     if math.isfinite(view.truth_m[i]):
         said += f"\ntruth: {view.truth_m[i]:.3f} m"
     return said + ("\ntruly on another shelf" if view.elsewhere[i] else "")
