@@ -31,7 +31,7 @@ NAMES = (
     "llrp_decode",
 )
 WITH_PLOTS = ("thinned", "free_space")
-SELECTED = ("honesty",)
+SELECTED = ("accuracy", "ablation", "honesty")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--only", action="append", default=[], metavar="TEXT",
-        help=f"of {', '.join(SELECTED)}: the worlds whose names contain TEXT; may be given again",
+        help=f"of {', '.join(SELECTED)}: the groups whose names contain TEXT; may be given again",
     )  # fmt: skip
     options = parser.parse_args(arguments)
     try:

@@ -17,8 +17,8 @@ from benchmarks import oracle
 from benchmarks.known_field import KnownField
 from benchmarks.measured import measured_folder, measured_sets, why_absent
 from benchmarks.peers import METHODS
-from benchmarks.rail import record_rows
-from benchmarks.scoring import OURS, Score, pooled, score
+from benchmarks.rail import ROW_GROUPS, record_rows
+from benchmarks.scoring import OURS, Score, pooled, score, wanted
 from benchmarks.simulated import WORLDS, Scanned, World, reached, scan
 from localization.evaluate import ErrorFigures, Evaluation, OrderFigures, evaluate
 from sim.radio import Radio
@@ -27,15 +27,25 @@ from stacks.plan import read_plan
 TABLE_WIDTH = 156
 ORACLE, TOLD_METAL, TOLD_COUPLING = "oracle", "oracle, told the metal", "oracle, and the coupling"
 ORACLES = (ORACLE, TOLD_METAL, TOLD_COUPLING)
+OTHER_SEEDS: Mapping[str, World] = {f"ordinary, seed {seed}": World(seed=seed) for seed in (11, 12)}
+"""Libraries placed by ours and the oracles alone: one seed is a small sample."""
 SLOW = "SAR, free depth"  # a minute and a half for each library, to which the plan gives the depth anyhow
+LIBRARY_PEERS = tuple(method for method in METHODS if method != SLOW)
 COLUMNS = (
     "mean", "median", "p90", "p99", "less med.", "order", "<1.5 cm", "1.5-3", ">3 cm", "shelf", "face", "in 90 %",
     "local", "placed", "s",
 )  # fmt: skip
 
 
-def main(console: Console | None = None) -> dict[str, Any]:
-    """Print the table, a part for each group of recordings, and return the figures."""
+def main(console: Console | None = None, *, only: Sequence[str] = ()) -> dict[str, Any]:
+    """Print the table, a part for each group of recordings, and return the figures.
+
+    Parameters
+    ----------
+    console : Console, optional
+    only : sequence of str
+        Names of groups, or parts of names; all by default.
+    """
     console = console or wide_console()
     figures: dict[str, Any] = {}
     console.print(
@@ -48,11 +58,17 @@ def main(console: Console | None = None) -> dict[str, Any]:
     if folder is None:
         console.print(f"accuracy: {why_absent()}")
     else:
-        figures |= _groups(console, measured_sets(folder))
+        sets = measured_sets(folder).items()
+        figures |= _groups(console, {name: paths for name, paths in sets if wanted(f"measured {name}", only)})
     with tempfile.TemporaryDirectory() as place:
-        figures |= _groups(console, record_rows(Path(place)))
-        for name, world in WORLDS.items():
-            figures |= _library(console, f"simulated library, {name}", world, Path(place) / name)
+        if any(wanted(name, only) for name in ROW_GROUPS):
+            rows = record_rows(Path(place))
+            figures |= _groups(console, {name: rows[name] for name in ROW_GROUPS if wanted(name, only)})
+        for name, world in {**WORLDS, **OTHER_SEEDS}.items():
+            group = f"simulated library, {name}"
+            if wanted(group, only):
+                peers = () if name in OTHER_SEEDS else LIBRARY_PEERS
+                figures |= _library(console, group, world, Path(place) / name, peers)
     return figures
 
 
@@ -71,10 +87,12 @@ def _groups(console: Console, groups: Mapping[str, tuple[Path, ...]]) -> dict[st
     return figures
 
 
-def _library(console: Console, group: str, world: World, folder: Path) -> dict[str, Any]:
+def _library(
+    console: Console, group: str, world: World, folder: Path, peers: Sequence[str] = LIBRARY_PEERS
+) -> dict[str, Any]:
     scanned = scan(world, folder)
     came_to = reached(scanned)
-    scores = [score(method, group, [scanned.for_peers]) for method in METHODS if method != SLOW]
+    scores = [score(method, group, [scanned.for_peers]) for method in peers]
     scores += [score(OURS, group, [scanned.path]), *(oracle_score(scanned, group, name) for name in ORACLES)]
     console.print(accuracy_table(f"{group}: {world.books} books, {world.antennas} antennas", scores))
     console.print(f"  {came_to.sentence()}\n", soft_wrap=True)

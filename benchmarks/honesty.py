@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +30,7 @@ from scipy.special import ndtr, ndtri
 from benchmarks.accuracy import wide_console
 from benchmarks.honesty_worlds import LIBRARIES, ROWS, record_library, record_rows
 from benchmarks.measured import measured_folder, measured_sets, why_absent
-from benchmarks.scoring import OURS, score
+from benchmarks.scoring import OURS, score, wanted
 from localization.evaluate import Evaluation, pool
 
 Floats = npt.NDArray[np.float64]
@@ -134,14 +134,14 @@ def _judged(
 ) -> Iterator[tuple[str, Evaluation, float]]:
     with tempfile.TemporaryDirectory() as place:
         for number, name in enumerate(LIBRARIES):
-            if _wanted(name, only):
+            if wanted(name, only):
                 paths = [
                     record_library(LIBRARIES[name], 100 * seed + number, Path(place) / f"{number}-{seed}")
                     for seed in seeds
                 ]
                 yield _scored(name, paths)
         for number, name in enumerate(ROWS):
-            if _wanted(name, only):
+            if wanted(name, only):
                 start = 100 * seeds[0] + 1000 * number
                 yield _scored(name, record_rows(ROWS[name], ROWS_EACH, start, Path(place) / f"row-{number}"))
     folder = measured_folder()
@@ -149,13 +149,8 @@ def _judged(
         console.print(f"honesty, measured: {why_absent()}")
         return
     for name, paths in measured_sets(folder).items():
-        if _wanted(f"measured {name}", only):
+        if wanted(f"measured {name}", only):
             yield _scored(f"measured {name}", paths)
-
-
-def _wanted(name: str, only: Iterable[str]) -> bool:
-    parts = tuple(only)
-    return not parts or any(part in name for part in parts)
 
 
 def _scored(name: str, paths: Sequence[Path]) -> tuple[str, Evaluation, float]:

@@ -14,6 +14,7 @@ from sim.slide import SLIDE, slide, three_lines, to_recording
 
 PITCHES_M: Final = (0.20, 0.08, 0.04)
 THREE_LINES: Final = "simulated slide, 4 cm, 3 lines"
+ROW_GROUPS: Final = (*(f"simulated slide, {100 * pitch:.0f} cm" for pitch in PITCHES_M), THREE_LINES)
 LINES_DEPTHS_M: Final = (0.47, 0.57, 0.67, 0.77)
 ROWS: Final = 12
 NEAREST_M, FARTHEST_M = 0.45, 0.9  # from the rail to the row, as in the measured sets
@@ -27,11 +28,11 @@ def record_rows(folder: Path, *, rows: int = ROWS) -> Mapping[str, tuple[Path, .
     """
     depths = np.linspace(NEAREST_M, FARTHEST_M, rows).tolist()
     single = {
-        f"simulated slide, {100 * pitch:.0f} cm": tuple(
+        group: tuple(
             record_row(folder / f"{round(100 * pitch)}-{n}", pitch, depth, SEED + n)
             for n, depth in enumerate(depths)
         )
-        for pitch in PITCHES_M
+        for group, pitch in zip(ROW_GROUPS, PITCHES_M, strict=False)
     }
     lines = tuple(record_lines(folder / f"lines-{n}", SEED + n) for n in range(rows))
     return {**single, THREE_LINES: lines}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -31,6 +31,12 @@ class Score:
     evaluation: Evaluation
     per_recording: tuple[Evaluation, ...]
     seconds: float
+
+
+def wanted(name: str, only: Iterable[str]) -> bool:
+    """Return whether a name has one of these parts; without any all names are wanted."""
+    parts = tuple(only)
+    return not parts or any(part in name for part in parts)
 
 
 def locate_ours(path: Path, plan: Plan) -> Positions:
