@@ -135,13 +135,7 @@ def fit_labels(
 
 
 def _sigma(fitted: Floats, begin: Floats, wavenumber: Floats) -> Floats:
-    ones = np.ones(len(fitted))
-    fits = Fits(
-        start_m=begin, refined=fitted, offset_m=fitted[:, 0], depth_m=fitted[:, 1], height_m=fitted[:, 2],
-        variance=fitted[:, 3], scale_rad=fitted[:, 4], log_likelihood=-fitted[:, 5] * fitted[:, 6],
-        cells=fitted[:, 7], peak_share=ones, other_m=fitted[:, 0], read_likelihood=0.0 * ones,
-    )  # fmt: skip
-    return np.hypot(local_sigma(fits, wavenumber), HUNG_SIGMA_M)
+    return np.hypot(local_sigma(Fits.of(begin, fitted), wavenumber), HUNG_SIGMA_M)
 
 
 def place_labels(positions: Positions, fits: LabelFits, plan: Plan) -> LabelFits:

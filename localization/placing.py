@@ -266,11 +266,11 @@ def place(
         strength_db=scores.strength_db[chosen],
         scale_rad=fits.scale_rad[chosen],
         cells=fits.cells[chosen],
-        quality=_quality(fits)[chosen],
+        quality=fit_quality(fits)[chosen],
     )
 
 
-def _quality(fits: Fits) -> Floats:
+def fit_quality(fits: Fits) -> Floats:
     """Return 0..1: the share of the signal the fit explains, the peak's own share, and enough track to tell."""
     explained = np.exp(-0.5 * fits.scale_rad**2)
     enough = fits.cells / (fits.cells + 5.0)
@@ -326,7 +326,7 @@ def local_sigma(fits: Fits, wavenumber: Floats) -> Floats:
     few = fits.cells / np.maximum(fits.cells - 3.0, 0.5)
     own = fits.variance * few + TAG_FLOOR_M**2 + (PULL_SHARE * fits.scale_rad / wavenumber) ** 2
     rival = (1.0 - fits.peak_share) * np.minimum(np.abs(fits.other_m - fits.offset_m), 0.3) ** 2
-    poor = (POOR_FIT_M * (1.0 - _quality(fits)) ** 2) ** 2
+    poor = (POOR_FIT_M * (1.0 - fit_quality(fits)) ** 2) ** 2
     return np.minimum(np.sqrt(own + rival + poor), SIGMA_MOST_M)
 
 

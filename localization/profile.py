@@ -64,6 +64,16 @@ class Fits:
     #: Log-likelihood of when and by which antenna the tag was read, at the fit's peak.
     read_likelihood: Floats
 
+    @classmethod
+    def of(cls, start_m: Floats, refined: Floats) -> Fits:
+        """Return fits of one peak each, which has no rivals, by what ``refine_all`` found from ``start_m``."""
+        return cls(
+            start_m=start_m, refined=refined, offset_m=refined[:, 0], depth_m=refined[:, 1], height_m=refined[:, 2],
+            variance=refined[:, 3], scale_rad=refined[:, 4], log_likelihood=-refined[:, 5] * refined[:, 6],
+            cells=refined[:, 7], peak_share=np.ones(len(refined)), other_m=refined[:, 0],
+            read_likelihood=np.zeros(len(refined)),
+        )  # fmt: skip
+
 
 def weigh(observations: Observations, candidates: Candidates) -> Floats:
     """Relative weights, shape (m,).

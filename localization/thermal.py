@@ -24,7 +24,7 @@ from localization.hypotheses import Hypotheses
 from localization.observations import Observations
 from localization.placing import FEW_CELLS, TAG_FLOOR_M, Places
 from localization.thermal_law import ThermalRows, learn_law
-from localization.thermal_peaks import PEAK_APART_M, best_peaks, on_other_boards
+from localization.thermal_peaks import PEAK_APART_M, Loudness, best_peaks, fitted_anew, on_other_boards
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -39,7 +39,7 @@ STRANGE, STRANGE_SOFT = 5.0, 1.0
 
 def refine_thermal(
     observations: Observations, candidates: Candidates, hypotheses: Hypotheses, places: Places, frames: Frames,
-    shelved: Ints | None = None,
+    loudness: Loudness, shelved: Ints | None = None,
 ) -> Places:  # fmt: skip
     """Place tags by their readings' own variances, where these are all that ails them.
 
@@ -49,6 +49,7 @@ def refine_thermal(
         Of the block.
     places : Places
         As the robust fit has them.
+    loudness : Loudness
     shelved : int64 array, optional
         Rows of the places that were fitted with their shelves, and stay as they are: where metal was found the
         receiver is not all that errs, and what neighbours and centres pull tags by shows in no residual.
@@ -56,7 +57,8 @@ def refine_thermal(
     Returns
     -------
     Places
-        Moved as far as the refinement is believed, with bars to match.
+        Moved as far as the refinement is believed, with bars to match; of those that went to another peak or board
+        all columns speak of the new place.
     """
     alone = places.cells >= FEW_CELLS
     if shelved is not None:
@@ -81,7 +83,7 @@ def refine_thermal(
     found = best_peaks(*block, places, frames, able, every, law, _begin(places, able))
     if law.share > 0.5:
         before_boards = places.hypothesis
-        places = on_other_boards(*block, places, frames, able, law, found)
+        places = on_other_boards(*block, places, frames, able, law, found, loudness)
         if (places.hypothesis != before_boards).any():
             every = ThermalRows.of(*block, places, able)
             found = best_peaks(*block, places, frames, able, every, law, _begin(places, able))
@@ -110,11 +112,18 @@ def refine_thermal(
 
     sigma = places.sigma_m.copy()
     sigma[able] = np.sqrt(variance)
-    return dataclasses.replace(
+    moved_to = dataclasses.replace(
         places, offset_m=blend(places.offset_m, offset), depth_m=blend(places.depth_m, fits.place[:, 1]),
-        height_m=blend(places.height_m, fits.place[:, 2]), sigma_m=sigma, shelf=shelf,
-        quality=np.clip(blend(places.quality, quality), 0.0, 1.0),
+        height_m=blend(places.height_m, fits.place[:, 2]), shelf=shelf,
     )  # fmt: skip
+    anew = fitted_anew(observations, candidates, hypotheses, moved_to, able[far & (share == 1.0)], loudness)
+    return dataclasses.replace(anew, sigma_m=sigma, quality=np.clip(blend(places.quality, quality), 0.0, 1.0))
+
+
+def elsewhere(before: Places, after: Places) -> npt.NDArray[np.bool_]:
+    """Tell which places are on another board or another peak than they were, shape (p,)."""
+    away = np.abs(after.offset_m - before.offset_m) > 0.5 * PEAK_APART_M
+    return np.asarray((after.hypothesis != before.hypothesis) | away, np.bool_)
 
 
 def _begin(places: Places, chosen: Ints) -> Floats:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from localization.choice import Boards
 from localization.faces import Candidates, Frames
 from localization.hypotheses import Hypotheses
 from localization.loudness import CENTRE_SIGMA_M, CENTRE_WRONG, power_centre
-from localization.observations import Observations
-from localization.placing import Places
-from localization.profile import STEP_M, image
+from localization.observations import Mounts, Observations
+from localization.placing import Places, fit_quality, local_sigma
+from localization.profile import STEP_M, Fits, image, refine_all, weigh
+from localization.strength import rssi_likelihood
 from localization.thermal_law import ThermalFit, ThermalLaw, ThermalRows
 
 Floats = npt.NDArray[np.float64]
@@ -31,6 +32,23 @@ HEAD_START, BOARD_START = 2.0, 5.0
 #: A tag whose squares are so many deviations beyond the run's noise is tried on the face's other boards, too, and moves
 #: to one where they are not beyond this.
 ILL_FITTED, EXPLAINED = 2.0, 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """What it takes to tell a tag's strength at a place.
+
+    Attributes
+    ----------
+    mounts : Mounts
+    pattern_share : float
+    bias_db : float64 array, shape (256,)
+        As the run taught them (``strength.learn_pattern``).
+    """
+
+    mounts: Mounts
+    pattern_share: float
+    bias_db: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +148,7 @@ def best_peaks(
 
 def on_other_boards(
     observations: Observations, candidates: Candidates, hypotheses: Hypotheses, places: Places, frames: Frames,
-    able: Ints, law: ThermalLaw, found: Peaks,
+    able: Ints, law: ThermalLaw, found: Peaks, loudness: Loudness,
 ) -> Places:  # fmt: skip
     """Let tags that the run's law does not explain on their board try the face's others.
 
@@ -139,12 +157,14 @@ def on_other_boards(
     Returns
     -------
     Places
-        With other boards where these explain a tag, and clearly better.
+        With other boards where these explain a tag, and clearly better; all of a moved tag's columns are of its new
+        place, by :func:`fitted_anew`.
     """
     ill = np.flatnonzero(found.fits.excess > ILL_FITTED)
     own = places.hypothesis[able[ill]]
     best, take = found.score[ill] + BOARD_START, own.copy()
-    offset, chance = places.offset_m[able[ill]].copy(), np.zeros(len(ill))
+    stays, every = best.copy(), best.copy()
+    offset, peak, rival = places.offset_m[able[ill]].copy(), np.ones(len(ill)), np.zeros(len(ill))
     first = hypotheses.start[places.candidate[able[ill]]]
     count = hypotheses.start[places.candidate[able[ill]] + 1] - first
     for nth in range(int(count.max(initial=0))):
@@ -160,23 +180,79 @@ def on_other_boards(
         tried = best_peaks(observations, candidates, hypotheses, other, frames, which, rows, law, begin)
         explained = tried.fits.excess < EXPLAINED
         better = np.flatnonzero(explained & (tried.score > best[some]))
+        every[some] = np.logaddexp(every[some], np.where(explained, tried.score, -np.inf))
         to = some[better]
-        chance[to] = expit(tried.score[better] - best[to])
         best[to], take[to], offset[to] = tried.score[better], y[to], tried.fits.result[better, 0]
+        peak[to], rival[to] = tried.chance[better], tried.rival[better]
     moved = np.flatnonzero(take != own)
     which, y = able[ill[moved]], take[moved]
+    if len(which) == 0:
+        return places
     new = {
         "hypothesis": y,
         "offset_m": offset[moved],
         "depth_m": hypotheses.depth_m[y],
         "height_m": hypotheses.height_m[y],
         "shelf": Boards.of(frames).at(places.face[which], hypotheses.level[y], offset[moved]),
-        "p": chance[moved],
+        "p": np.exp(best - every)[moved],
         "alt_face": places.face[which],
         "alt_shelf": places.shelf[which],
         "alt_offset_m": places.offset_m[which],
-        "p_alt": 1.0 - chance[moved],
+        "p_alt": np.exp(stays - every)[moved],
     }
+    there = fitted_anew(observations, candidates, hypotheses, _with(places, which, new), which, loudness)
+    wide = np.hypot(there.sigma_m[which], np.sqrt(rival[moved]))
+    return _with(there, which, {"sigma_m": wide, "quality": there.quality[which] * peak[moved]})
+
+
+def fitted_anew(
+    observations: Observations, candidates: Candidates, hypotheses: Hypotheses, places: Places, which: Ints,
+    loudness: Loudness,
+) -> Places:  # fmt: skip
+    """Let the columns that say how well a tag was fitted speak of where it stands now.
+
+    Parameters
+    ----------
+    observations, candidates, hypotheses
+        Of the block.
+    places : Places
+    which : int64 array
+        Rows of those that were moved to another peak or board; the others stay as they are.
+    loudness : Loudness
+
+    Returns
+    -------
+    Places
+        With residual scale, cells, strength, bar and quality of the robust fit that begins at the place stated.
+    """
+    if len(which) == 0:
+        return places
+    order = np.argsort(places.candidate[which])
+    which = which[order]
+    mine, y = candidates.select(places.candidate[which]), places.hypothesis[which]
+    n = np.arange(len(which))
+    one = Hypotheses(
+        start=np.arange(len(which) + 1), depth_m=hypotheses.depth_m[y], height_m=hypotheses.height_m[y],
+        depth_sigma_m=hypotheses.depth_sigma_m[y], height_sigma_m=hypotheses.height_sigma_m[y],
+        log_prior=np.zeros(len(y)), level=hypotheses.level[y],
+    )  # fmt: skip
+    k = observations.wavenumber[mine.observation]
+    phase = np.nan_to_num(observations.phase_rad[mine.observation])
+    begin = places.offset_m[which]
+    fits = Fits.of(begin, refine_all(mine, n, begin, one, n, k, phase, weigh(observations, mine)))
+    strength = rssi_likelihood(
+        observations, mine, one, fits, loudness.mounts, loudness.pattern_share, loudness.bias_db
+    )[0]
+    return _with(
+        places, which,
+        {
+            "scale_rad": fits.scale_rad, "cells": fits.cells, "strength_db": strength,
+            "sigma_m": local_sigma(fits, np.maximum.reduceat(k, mine.start[:-1])), "quality": fit_quality(fits),
+        },
+    )  # fmt: skip
+
+
+def _with(places: Places, which: Ints, new: Mapping[str, npt.NDArray[Any]]) -> Places:
     columns: dict[str, npt.NDArray[Any]] = {name: getattr(places, name).copy() for name in new}
     for name, value in new.items():
         columns[name][which] = value

@@ -46,7 +46,8 @@ from localization.shelves import mostly_believed, refine_shelves
 from localization.signal_model import CORRELATION_M
 from localization.source import Source, readings_of
 from localization.tag_order import tags_along_faces
-from localization.thermal import refine_thermal
+from localization.thermal import elsewhere, refine_thermal
+from localization.thermal_peaks import Loudness
 from localization.uprights import CONTRADICTED, Prior, calibrated_prior, expected_shift, pin
 from recording import Readings, Recording
 
@@ -330,7 +331,10 @@ class Work:
                 single = place_by_differences(observations, candidates, single, weight)
         if "thermal" not in localizer.without:
             shelved_rows = refined.members if refined is not None and groups else None
-            places = refine_thermal(cleared, candidates, hypotheses, places, frames, shelved_rows)
+            loudness, before = Loudness(self.mounts, law.pattern_share, law.bias_db), places
+            places = refine_thermal(cleared, candidates, hypotheses, places, frames, loudness, shelved_rows)
+            gone = elsewhere(before, places)
+            astray[gone] = strays(observations, candidates, places, fits)[gone]
         if refined is not None:
             astray[refined.members] = 0.0
         moved = np.zeros(len(places.tag))

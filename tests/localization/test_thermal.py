@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from localization import estimator, localize, work
-from localization import thermal as thermal_module
 from localization import thermal_reference as reference
 from localization.estimator import Localizer
+from localization.placing import place_by_rssi
 from localization.signal_model import thermal_phase_rad
+from localization.thermal import refine_thermal
 from localization.thermal_kernels import fit_thermal
 
 LIGHT = 299_792_458.0
@@ -102,28 +103,53 @@ def test_a_tag_heard_from_one_end_gains_by_what_its_row_tells(world):
     assert np.sqrt(np.mean(square)) < 0.003
 
 
-def test_a_tag_on_a_wrong_board_is_found_on_its_own(world, monkeypatch):
+def misplaced(chosen, away_m=0.3, board=True):
+    """Return a first placing that puts one tag at a wrong peak, on a wrong board too or not, with bars to match."""
+
+    def placed(observations, candidates, places, frames):
+        places = place_by_rssi(observations, candidates, places, frames)
+        other = {f.name: getattr(places, f.name).copy() for f in dataclasses.fields(places)}
+        if board:
+            wrong = places.hypothesis[chosen] + (1 if places.shelf[chosen] == 0 else -1)
+            other["hypothesis"][chosen] = wrong
+            other["shelf"][chosen] = 1 - places.shelf[chosen]
+            other["height_m"][chosen] += 0.4 if places.shelf[chosen] == 0 else -0.4
+        other["offset_m"][chosen] += away_m
+        for name, value in (("sigma_m", 0.3), ("scale_rad", 1.4), ("quality", 0.05), ("strength_db", 90.0)):
+            other[name][chosen] = value
+        return dataclasses.replace(places, **other)
+
+    return placed
+
+
+@pytest.mark.parametrize("board", [True, False])
+def test_a_tag_on_a_wrong_board_or_peak_is_found_on_its_own(world, monkeypatch, board):
     tags = row()
     recording = thermal(world.make(tags, noise=0.0, flips=False), 1.0)
+    seen = []
 
-    def astray(observations, candidates, hypotheses, places, frames, shelved=None):
-        other = {
-            name: getattr(places, name).copy() for name in ("hypothesis", "shelf", "height_m", "offset_m")
-        }
-        y = places.hypothesis[5]
-        wrong = y + 1 if hypotheses.level[y] == 1 else y - 1
-        other["hypothesis"][5], other["height_m"][5] = wrong, hypotheses.height_m[wrong]
-        other["shelf"][5], other["offset_m"][5] = hypotheses.level[wrong] - 1, places.offset_m[5] + 0.3
-        return thermal_module.refine_thermal(
-            observations, candidates, hypotheses, dataclasses.replace(places, **other), frames, shelved
-        )
+    def refined(*args, **settings):
+        seen.append(refine_thermal(*args, **settings))
+        return seen[-1]
 
-    monkeypatch.setattr(work, "refine_thermal", astray)
+    monkeypatch.setattr(work, "place_by_rssi", misplaced(5, 0.3 if board else 0.12, board))
+    monkeypatch.setattr(work, "refine_thermal", refined)
     found = localize(recording, world.plan())
     error, rows = errors(world, found, tags)
     assert np.abs(error).max() < 0.005
     assert (found.positions.shelf_id[rows] == "A-2").all()
     assert np.abs(found.positions.z_m[rows] - np.array([tag[2] for tag in tags])).max() < 0.05
+    # Whatever else is said of it is said of where it is now: it is no worse known than the tags beside it.
+    for name in ("sigma_local_m", "sigma_along_m"):
+        column = getattr(found.positions, name)[rows]
+        assert column.max() < 1.3 * np.median(column), name
+    quality = found.positions.quality[rows]
+    assert quality.min() > 0.8 * np.median(quality)
+    assert found.positions.p_shelf[rows].min() > 0.8
+    others = np.delete(np.arange(len(tags)), 5)
+    usual = np.median(seen[-1].strength_db[others])
+    assert abs(seen[-1].strength_db[5] - usual) < 6.0
+    assert seen[-1].scale_rad[5] < 2.0 * np.median(seen[-1].scale_rad[others])
 
 
 def test_a_receiver_noisier_than_its_law_gets_wider_bars(world):
