@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from localization.calibration import CalibrationError
 from localization.evaluate import true_faces
+from localization.labels import label_shelves
 from localization.registered import Geometry
 from localization.witness import Witness
 from recording import RecordingError, RunInfo, Truth
 from stacks.plan import Plan
 
-#: So many references a night are kept, spread evenly over those it heard.
-MOST_TAGS = 300
+#: So many references a night are kept, shared out evenly among its faces; but so many of each face in any case, and so
+#: many shelf labels among them.
+MOST_TAGS, LEAST_OF_FACE, LEAST_LABELS = 300, 8, 2
 _TAG_COLUMNS = ("epc", "face", "offset_m", "sigma_m", "heading", "speed_mps", "x_m", "y_m")
 
 
@@ -38,8 +41,7 @@ def evidence_of(witness: Witness, references: Truth | None, plan: Plan) -> dict[
                 place = (references.x_m[at], references.y_m[at])
                 if np.isfinite(place).all():
                     rows.append([str(epc), str(faces[at]), *(round(float(v), 5) for v in (*numbers, *place))])
-    if len(rows) > MOST_TAGS:
-        rows = [rows[n] for n in np.linspace(0, len(rows) - 1, MOST_TAGS).astype(int).tolist()]
+    rows = _shared_out(rows, plan)
     info = witness.info.to_json()
     kept: dict[str, Any] = {
         "run": {key: info[key] for key in ("format", "run_id", "site", "started_at", "robot") if key in info},
@@ -49,6 +51,42 @@ def evidence_of(witness: Witness, references: Truth | None, plan: Plan) -> dict[
     if witness.geometry is not None:
         kept["geometry"] = _geometry_json(witness.geometry)
     return kept
+
+
+def _shared_out(rows: list[list[Any]], plan: Plan) -> list[list[Any]]:
+    """Return what is kept of a night's references: as many of each face, along all of it, some of its labels too.
+
+    A face that is forgotten would have to be learnt anew, and labels whose word is not known to be in the calibration
+    would say it once more.
+    """
+    if len(rows) <= MOST_TAGS:
+        return rows
+    labels = label_shelves(plan)
+    names = np.array([row[1] for row in rows])
+    along = np.array([row[2] for row in rows], np.float64)
+    hung = np.array([row[0].upper() in labels for row in rows], np.bool_)
+    faces, count = np.unique(names, return_counts=True)
+    quota = LEAST_OF_FACE
+    while np.minimum(count, quota + 1).sum() <= MOST_TAGS:
+        quota += 1
+    kept: list[int] = []
+    for face, heard in zip(faces.tolist(), count.tolist(), strict=True):
+        here = np.flatnonzero(names == face)
+        here = here[np.argsort(along[here], kind="stable")]
+        told, rest = here[hung[here]], here[~hung[here]]
+        room = min(heard, quota)
+        of_labels = min(len(told), max(LEAST_LABELS, round(room * len(told) / heard)))
+        of_labels = max(of_labels, room - len(rest))
+        kept += [*_spread(told, of_labels), *_spread(rest, room - of_labels)]
+    return [rows[n] for n in sorted(kept)]
+
+
+def _spread(rows: npt.NDArray[np.int64], most: int) -> list[int]:
+    """Return so many of them, evenly."""
+    if most >= len(rows):
+        return rows.tolist()
+    # The middles of as many equal parts: one of many is the middle one, no end.
+    return rows[((np.arange(most) + 0.5) * len(rows) / max(most, 1)).astype(int)].tolist()
 
 
 def witness_of(night: Mapping[str, Any], source: str) -> tuple[Witness, Truth]:

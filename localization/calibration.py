@@ -90,7 +90,10 @@ class Calibration:
         return math.hypot(self.sigma_m, OTHER_NIGHT_M)
 
     def references_of(self, run_id: str) -> frozenset[str]:
-        """Return the EPCs of the references that a run gave to the calibration."""
+        """Return the EPCs of the references that a run gave to the calibration, as far as the file keeps them.
+
+        Of many it keeps some of each face, and some of each face's labels (``calibrate_nights``).
+        """
         told: set[str] = set()
         for night in self.nights:
             run, tags = night.get("run"), night.get("tags")

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from localization.calibrate import learn
+from localization.calibrate_nights import evidence_of
 from localization.calibrate_update import MOST_NIGHTS, update
 from localization.calibration import Calibration, CalibrationError
 from localization.witness import Witness
 from recording import AntennaMount, RunInfo, Truth
-from tests.localization.conftest import START, plan_of
+from stacks.plan import Plan
+from tests.localization.conftest import START, plan_of, shelves
 
 PLAN = plan_of(4.0, levels=0)
 COUNT = 16
@@ -111,6 +113,81 @@ def test_antennas_mounted_anew_begin_anew():
     learnt = update(kept(calibration), [night(1, 0.02, height=1.4)], PLAN, truth()[1])
     assert learnt.calibration.run_ids == ("night-1",)
     assert any("mounted otherwise" in note for note in learnt.notes)
+
+
+def face_of_shelves(name, y):
+    """Return a face of two boards, looking north."""
+    face = {"id": name, "origin_m": [4.0, y], "direction_deg": 180, "normal_deg": 90, "length_m": 4.0}
+    return face | {"tag_depth_m": 0.03, "shelves": shelves(name, 4.0, 2)}
+
+
+def crowd(sizes, labels=()):
+    """Return a night that heard so many references of each face, and a plan on which some of them are labels."""
+    said = PLAN.to_json()
+    said["floors"][0]["faces"] = [face_of_shelves(name, 2.0 * row) for row, name in enumerate(sizes)]
+    face = np.concatenate([np.full(n, name, object) for name, n in sizes.items()])
+    rng = np.random.default_rng(1)
+    order = rng.permutation(len(face))
+    face, epc = face[order], np.array([f"31{n:022X}" for n in range(len(face))], object)
+    where = rng.uniform(0.1, 3.9, len(face))
+    for of_plan in said["floors"][0]["faces"]:
+        mine = iter(epc[face == of_plan["id"]].tolist())
+        for shelf in of_plan["shelves"]:
+            if of_plan["id"] in labels:
+                shelf["tag"], shelf["tag_offset_m"] = next(mine), 0.5
+    plan = Plan.from_json(said, "test")
+    places = [plan.face(f).to_map(np.array([at])) for f, at in zip(face, where, strict=True)]
+    x, y = (np.array([float(place[axis][0]) for place in places]) for axis in (0, 1))
+    known = Truth(epc=epc, x_m=x, y_m=y, z_m=np.full(len(epc), 1.0), face=face)
+    shift = np.array([0.01 * (1 + sorted(sizes).index(f)) for f in face])
+    one = night(0, 0.0)
+    heard = Witness(
+        one.info, epc, face, where + shift + 0.004 * rng.standard_normal(len(epc)), np.full(len(epc), 0.006),
+        np.full(len(epc), -1.0), np.full(len(epc), -0.1), None,
+    )  # fmt: skip
+    return plan, heard, known
+
+
+def test_of_many_references_every_face_keeps_some_along_all_of_it():
+    plan, heard, known = crowd({"A": 900, "B": 1500, "C": 5, "D": 40})
+    learnt = kept(learn([heard], plan, known).calibration)
+    told = learnt.references_of("night-0")
+    face_of, at = (
+        dict(zip(known.epc, known.face, strict=True)),
+        dict(zip(heard.epc, heard.offset_m, strict=True)),
+    )
+    number = {face: sum(face_of[epc] == face for epc in told) for face in "ABCD"}
+    assert number["C"] == 5
+    assert number["D"] == 40
+    assert 250 <= sum(number.values()) <= 300
+    assert abs(number["A"] - number["B"]) <= 1
+    along = np.sort([at[epc] for epc in told if face_of[epc] == "B"])
+    assert np.diff(along).max() < 0.12
+    # A night later nothing of it is lost, and a face nearly forgotten is still where it was.
+    other = replace(heard, info=replace(heard.info, run_id="night-1"))
+    seen = heard.face != "C"
+    other = replace(
+        other, epc=heard.epc[seen], face=heard.face[seen], offset_m=heard.offset_m[seen], sigma_m=heard.sigma_m[seen],
+        heading=heard.heading[seen], speed_mps=heard.speed_mps[seen],
+    )  # fmt: skip
+    later = kept(update(learnt, [other], plan, known).calibration)
+    assert later.references_of("night-0") == told
+    assert "C" not in later.face_sigma_m
+    assert later.face_shift_m["C"] - later.face_shift_m["A"] == pytest.approx(-0.02, abs=0.012)
+
+
+def test_a_plan_of_hundreds_of_faces_loses_none_of_them():
+    plan, heard, known = crowd({f"F{n:03d}": 9 for n in range(350)})
+    told = Calibration(nights=(evidence_of(heard, known, plan),)).references_of("night-0")
+    assert {face for epc, face in zip(known.epc, known.face, strict=True) if epc in told} == set(known.face)
+
+
+def test_labels_among_thousands_of_books_are_known_to_have_told():
+    plan, heard, known = crowd({"A": 1500, "B": 1500}, labels=("A", "B"))
+    told = learn([heard], plan, known).calibration.references_of("night-0")
+    for face in plan.faces:
+        assert sum(shelf.tag in told for shelf in face.shelves) == 2
+    assert len(told) <= 300
 
 
 def test_a_file_that_cannot_be_gone_on_from_is_refused():
