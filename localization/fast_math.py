@@ -58,7 +58,7 @@ def sine_cosine(turns: float) -> tuple[float, float]:
 
     Of a half of the angle, brought to [-1/4, 1/4] turn, by Taylor's series, then doubled.
     """
-    v = (turns - math.floor(turns + 0.5)) * math.pi
+    v = (turns - np.floor(turns + 0.5)) * math.pi
     q = v * v
     # Horner's scheme, a term a line: -1/3!, 1/5! ... and -1/2!, 1/4! ...
     s = q * (1 / 6227020800) - 1 / 39916800

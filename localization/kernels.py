@@ -31,6 +31,10 @@ SETTLED_M, SCALE_SHARE = 2e-6, 5.0
 SCALE_PRIOR = 5.0
 
 
+#: Sums may be taken in any order, so that they vectorize; no number is supposed to be finite.
+FINITE = {"reassoc", "contract", "arcp", "nsz"}
+
+
 @nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def profile_grid(
     start: Ints,
@@ -108,7 +112,7 @@ def profile_grid(
                     im[:wide] = np.float32(0.0)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=FINITE)
 def refine(
     start: Ints,
     u: Floats,
@@ -154,113 +158,127 @@ def refine(
         most_groups = max(most_groups, group[i] + 1)
     res = np.zeros(longest)
     rob = np.zeros(longest)
-    jac = np.zeros((longest, 3))
-    gre = np.zeros(most_groups)
-    gim = np.zeros(most_groups)
-    gw = np.zeros(most_groups)
-    gj = np.zeros((most_groups, 3))
-    gtotal = np.zeros(most_groups)
-    gnum = np.zeros(most_groups)
-    gscale = np.zeros(most_groups)
+    along, away, up = np.zeros(longest), np.zeros(longest), np.zeros(longest)
     sine, cosine = np.zeros(longest), np.zeros(longest)
-    per_turn = 0.5 / math.pi
+    gap, per_m = np.zeros(longest), np.zeros(longest)
+    first = np.zeros(most_groups + 1, np.int64)
+    gtotal, gnum, gscale = np.zeros(most_groups), np.zeros(most_groups), np.zeros(most_groups)
+    gj = np.zeros((most_groups, 3))
+    per_turn, turn = 0.5 / math.pi, 2.0 * math.pi
     for c in range(len(x0)):
         a, b = start[c], start[c + 1]
         n = b - a
+        # A group's observations lie side by side. Loops run over slices from 0: of an index that begins elsewhere
+        # compilers cannot tell that it is not negative, and load one number at a time.
+        u_m, h_m, z_m, rad_per_m, measured = u[a:b], h[a:b], z[a:b], k[a:b], phase[a:b]
         groups = 0
-        for i in range(a, b):
-            groups = max(groups, group[i] + 1)
+        for i in range(n):
+            if i == 0 or group[a + i] != group[a + i - 1]:
+                first[groups] = i
+                groups += 1
+        first[groups] = n
         x, dep, hei = x0[c], depth0[c], height0[c]
         scale = 0.6
         total = 0.0
-        gtotal[:groups] = 0.0
-        gscale[:groups] = scale
-        for i in range(n):
-            rob[i] = 1.0
-            total += weight[a + i]
-            gtotal[group[a + i]] += weight[a + i]
+        rob[:n] = 1.0
+        for g in range(groups):
+            own = 0.0
+            for w in weight[a + first[g] : a + first[g + 1]]:
+                own += w
+            gtotal[g] = own
+            gscale[g] = scale
+            total += own
         prior_d = 1.0 / max(depth_sigma[c], 1e-4) ** 2
         prior_h = 1.0 / max(height_sigma[c], 1e-4) ** 2
         cost, settled, scale_before = 0.0, False, 0.0
         m00 = m01 = m02 = m11 = m12 = m22 = 0.0
         for step in range(STEPS + 1):
             last = step == STEPS or settled
-            gre[:groups] = 0.0
-            gim[:groups] = 0.0
-            gw[:groups] = 0.0
-            gj[:groups] = 0.0
+            # One loop for each thing computed: of many arrays together compilers do not see that none is another.
             for i in range(n):
-                o = a + i
-                du, dh, dz = u[o] - x, h[o] + dep, z[o] - hei
-                d = math.sqrt(du * du + dh * dh + dz * dz) + 1e-9
-                res[i] = phase[o] - k[o] * d
-                jac[i, 0] = -k[o] * du / d
-                jac[i, 1] = k[o] * dh / d
-                jac[i, 2] = -k[o] * dz / d
+                du, dh, dz = u_m[i] - x, h_m[i] + dep, z_m[i] - hei
+                gap[i] = math.sqrt(du * du + dh * dh + dz * dz) + 1e-9
+            for i in range(n):
+                per_m[i] = rad_per_m[i] / gap[i]
+            for i in range(n):
+                res[i] = measured[i] - rad_per_m[i] * gap[i]
+            for i in range(n):
+                along[i] = per_m[i] * (x - u_m[i])
+            for i in range(n):
+                away[i] = per_m[i] * (h_m[i] + dep)
+            for i in range(n):
+                up[i] = per_m[i] * (hei - z_m[i])
+            for i in range(n):
                 sine[i], cosine[i] = sine_cosine(res[i] * per_turn)
-            for i in range(n):
-                w = weight[a + i] * rob[i]
-                g = group[a + i]
-                gre[g] += w * cosine[i]
-                gim[g] += w * sine[i]
-            for g in range(groups):
-                gre[g] = math.atan2(gim[g], gre[g])
-            for i in range(n):
-                g = group[a + i]
-                r = res[i] - gre[g]
-                r -= 2.0 * math.pi * math.floor(r / (2.0 * math.pi) + 0.5)
-                res[i] = r
             # Scales from the weighted second moment of the t's weights, held above the thermal floor: of each group,
             # as one antenna may hear a tag directly and another by reflection, drawn towards that of all.
-            num, cost = 0.0, 0.0
-            gnum[:groups] = 0.0
-            for i in range(n):
-                g = group[a + i]
-                q = res[i] * res[i] / (gscale[g] * gscale[g])
-                rob[i] = (STUDENT_NU + 1.0) / (STUDENT_NU + q)
-                gnum[g] += weight[a + i] * rob[i] * res[i] * res[i]
+            num = 0.0
             for g in range(groups):
-                num += gnum[g]
+                low, high = first[g], first[g + 1]
+                weights, robust, rest = weight[a + low : a + high], rob[low:high], res[low:high]
+                cosines, sines = cosine[low:high], sine[low:high]
+                real, imaginary = 0.0, 0.0
+                for i in range(high - low):
+                    w = weights[i] * robust[i]
+                    real += w * cosines[i]
+                    imaginary += w * sines[i]
+                mean, per_square = math.atan2(imaginary, real), 1.0 / (gscale[g] * gscale[g])
+                own = 0.0
+                for i in range(high - low):
+                    r = rest[i] - mean
+                    r -= turn * np.floor(r * per_turn + 0.5)
+                    rest[i] = r
+                    square = r * r
+                    own += weights[i] * square * (STUDENT_NU + 1.0) / (STUDENT_NU + square * per_square)
+                gnum[g] = own
+                num += own
             scale = min(max(math.sqrt(num / max(total, 1e-9)), 0.05), 1.5)
+            cost = 0.0
+            m00 = m01 = m02 = m11 = m12 = m22 = 0.0
+            v0 = v1 = v2 = 0.0
             for g in range(groups):
                 square = (gnum[g] + SCALE_PRIOR * scale * scale) / (gtotal[g] + SCALE_PRIOR)
                 gscale[g] = min(max(math.sqrt(square), 0.05), 1.5)
                 cost += gtotal[g] * math.log(gscale[g])
-            for i in range(n):
-                g = group[a + i]
-                q = res[i] * res[i] / (gscale[g] * gscale[g])
-                if last:
-                    cost += weight[a + i] * 0.5 * (STUDENT_NU + 1.0) * math.log(1.0 + q / STUDENT_NU)
-                rob[i] = (STUDENT_NU + 1.0) / ((STUDENT_NU + q) * gscale[g] * gscale[g])
-                w = weight[a + i] * rob[i]
-                gw[g] += w
-                for p in range(3):
-                    gj[g, p] += w * jac[i, p]
-            for g in range(groups):
-                if gw[g] > 0.0:
-                    for p in range(3):
-                        gj[g, p] /= gw[g]
-            m00 = m01 = m02 = m11 = m12 = m22 = 0.0
-            v0 = v1 = v2 = 0.0
-            for i in range(n):
-                g = group[a + i]
-                w = weight[a + i] * rob[i]
-                j0, j1, j2 = jac[i, 0] - gj[g, 0], jac[i, 1] - gj[g, 1], jac[i, 2] - gj[g, 2]
-                m00 += w * j0 * j0
-                m01 += w * j0 * j1
-                m02 += w * j0 * j2
-                m11 += w * j1 * j1
-                m12 += w * j1 * j2
-                m22 += w * j2 * j2
-                v0 += w * j0 * res[i]
-                v1 += w * j1 * res[i]
-                v2 += w * j2 * res[i]
+                square = gscale[g] * gscale[g]
+                low, high = first[g], first[g + 1]
+                weights, robust, rest = weight[a + low : a + high], rob[low:high], res[low:high]
+                alongs, aways, ups = along[low:high], away[low:high], up[low:high]
+                own = j0 = j1 = j2 = 0.0
+                for i in range(high - low):
+                    robust[i] = (STUDENT_NU + 1.0) / (STUDENT_NU * square + rest[i] * rest[i])
+                    w = weights[i] * robust[i]
+                    own += w
+                    j0 += w * alongs[i]
+                    j1 += w * aways[i]
+                    j2 += w * ups[i]
+                if own > 0.0:
+                    j0, j1, j2 = j0 / own, j1 / own, j2 / own
+                gj[g, 0], gj[g, 1], gj[g, 2] = j0, j1, j2
+                for i in range(high - low):
+                    w = weights[i] * robust[i]
+                    e0, e1, e2 = alongs[i] - j0, aways[i] - j1, ups[i] - j2
+                    w0, w1, w2 = w * e0, w * e1, w * e2
+                    m00 += w0 * e0
+                    m01 += w0 * e1
+                    m02 += w0 * e2
+                    m11 += w1 * e1
+                    m12 += w1 * e2
+                    m22 += w2 * e2
+                    v0 += w0 * rest[i]
+                    v1 += w1 * rest[i]
+                    v2 += w2 * rest[i]
             m00 += 1e-6
             m11 += prior_d
             m22 += prior_h
             v1 -= prior_d * (dep - depth0[c])
             v2 -= prior_h * (hei - height0[c])
             if last:
+                for g in range(groups):
+                    per_square = 1.0 / (gscale[g] * gscale[g] * STUDENT_NU)
+                    for i in range(first[g], first[g + 1]):
+                        tail = math.log(1.0 + res[i] * res[i] * per_square)
+                        cost += weight[a + i] * 0.5 * (STUDENT_NU + 1.0) * tail
                 cost += 0.5 * prior_d * (dep - depth0[c]) ** 2 + 0.5 * prior_h * (hei - height0[c]) ** 2
                 break
             # Cofactors of the symmetric 3 x 3.
@@ -290,17 +308,17 @@ def refine(
         i00, i01, i02 = k00 / det, k01 / det, k02 / det
         # Sandwich: each cell's score, as the offset feels it, squared.
         meat, score, cells, live = 0.0, 0.0, 0, False
-        for i in range(n):
-            g = group[a + i]
-            w = weight[a + i] * rob[i]
-            j0, j1, j2 = jac[i, 0] - gj[g, 0], jac[i, 1] - gj[g, 1], jac[i, 2] - gj[g, 2]
-            score += w * (i00 * j0 + i01 * j1 + i02 * j2) * res[i]
-            live = live or weight[a + i] > 0.0
-            if i + 1 == n or cell[a + i + 1] != cell[a + i] or group[a + i + 1] != g:
-                meat += score * score
-                score = 0.0
-                cells += 1 if live else 0
-                live = False
+        for g in range(groups):
+            for i in range(first[g], first[g + 1]):
+                w = weight[a + i] * rob[i]
+                e0, e1, e2 = along[i] - gj[g, 0], away[i] - gj[g, 1], up[i] - gj[g, 2]
+                score += w * (i00 * e0 + i01 * e1 + i02 * e2) * res[i]
+                live = live or weight[a + i] > 0.0
+                if i + 1 == first[g + 1] or cell[a + i + 1] != cell[a + i]:
+                    meat += score * score
+                    score = 0.0
+                    cells += 1 if live else 0
+                    live = False
         result[c, 0] = x
         result[c, 1] = dep
         result[c, 2] = hei

@@ -151,3 +151,21 @@ def _tally(
             low, high = min(low, t[row]), max(high, t[row])
         readings[tag[i]], antennas[tag[i]] = round(total), number
         begin[tag[i]], end[tag[i]] = low, high
+
+
+@nb.njit(cache=True, nogil=True)
+def loudest(
+    first: Ints, tag: Ints, t: Ints, antenna: npt.NDArray[np.uint8], rssi: npt.NDArray[np.float32], best_t: Ints,
+    best_antenna: Ints, best_rssi: npt.NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Note where sorted rows are louder than a tag was before; of equals the earliest, and what is noted stays."""
+    for i in range(len(tag)):
+        found = -1
+        for row in range(first[i], first[i + 1]):
+            if rssi[row] > best_rssi[tag[i]] and (
+                found < 0 or rssi[row] > rssi[found] or (rssi[row] == rssi[found] and t[row] < t[found])
+            ):
+                found = row
+        if found >= 0:
+            best_t[tag[i]], best_antenna[tag[i]] = t[found], antenna[found]
+            best_rssi[tag[i]] = rssi[found]

@@ -14,7 +14,7 @@ from localization.cells import Rows
 from localization.hearing import Hearing
 from localization.observations import Mounts
 from localization.positions import Positions
-from localization.sorting import part_of, sorted_by_tag, tally
+from localization.sorting import loudest, part_of, sorted_by_tag, tally
 from recording import Poses, Readings, RunInfo
 
 Floats = npt.NDArray[np.float64]
@@ -159,15 +159,8 @@ class Loudest:
         self._rssi_dbm = np.concatenate([self._rssi_dbm, np.full(fresh, -np.inf)])
         if not len(rows.tag):
             return
-        owner = np.repeat(np.arange(len(rows.tag)), np.diff(rows.first))
-        order = np.lexsort((rows.t, -rows.rssi_dbm, owner))
-        best = order[rows.first[:-1]]
-        more = rows.rssi_dbm[best] > self._rssi_dbm[rows.tag]
-        at, best = rows.tag[more], best[more]
-        self.t[at], self.antenna[at], self._rssi_dbm[at] = (
-            rows.t[best],
-            rows.antenna[best],
-            rows.rssi_dbm[best],
+        loudest(
+            rows.first, rows.tag, rows.t, rows.antenna, rows.rssi_dbm, self.t, self.antenna, self._rssi_dbm
         )
 
 
