@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.faces import LOOKS_AT, OVERHANG_M, PASS_M, SAME_ROW_M
-from localization.fast_math import sine_cosine
+from localization.fast_math import exp2_single, sine_cosine
 from localization.signal_model import RANGE_M
 
 Floats = npt.NDArray[np.float64]
@@ -82,24 +82,29 @@ def gather(
     longest = 1
     for i in range(len(first) - 1):
         longest = max(longest, first[i + 1] - first[i])
-    at = np.empty(longest, np.int64)
-    share = np.empty(longest)
-    us, hs, zs = np.empty(longest), np.empty(longest), np.empty(longest)
-    ways, powers = np.empty(longest), np.empty(longest)
-    mine = np.empty(longest, np.bool_)
-    faces = np.empty(16, np.int64)
-    loud = np.empty(16)
-    per_turn = 0.5 / math.pi
+    at, by, mask = np.empty(longest, np.int64), np.empty(longest, np.int64), np.empty(longest, np.int64)
+    xs, ys, zs, ways = np.empty(longest), np.empty(longest), np.empty(longest), np.empty(longest)
+    us, hs, powers = np.empty(longest), np.empty(longest), np.empty(longest)
+    ks, turned, sines, cosines = np.empty(longest), np.empty(longest), np.empty(longest), np.empty(longest)
+    faces, loud = np.empty(16, np.int64), np.empty(16)
+    place = np.empty(256, np.int64)
+    per_turn, per_db = 0.5 / math.pi, np.float32(PER_DB / math.log(2.0))
     per_ns = (poses - 1) / max(float(pose_t[poses - 1] - pose_t[0]), 1.0)
     cells, candidates = 0, 0
     start[0] = 0
     for tag in range(len(first) - 1):
         low, n = first[tag], first[tag + 1] - first[tag]
+        # Slices, and one loop for each thing computed where it can be: compilers vectorize those.
+        own_t, own_antenna, own_rssi = t[low : low + n], antenna[low : low + n], rssi[low : low + n]
+        own_frequency, own_phase = frequency[low : low + n], phase[low : low + n]
+        for i in range(n):
+            powers[i] = exp2_single(own_rssi[i] * per_db)
         number = 0
         # Where the robot was, and which faces were looked at.
         p = 0
+        place[:] = 0
         for i in range(n):
-            now = min(max(t[low + i] - latency, pose_t[0]), pose_t[poses - 1])
+            now = min(max(own_t[i] - latency, pose_t[0]), pose_t[poses - 1])
             if i == 0 or now - pose_t[p] > 1_000_000_000:
                 p = min(max(int((now - pose_t[0]) * per_ns), 0), poses - 1)
             while p > 0 and pose_t[p] > now:
@@ -107,27 +112,45 @@ def gather(
             while p < poses - 2 and pose_t[p + 1] <= now:
                 p += 1
             at[i] = p
+            q, s = p, 0.0
             if poses > 1:
-                share[i] = (now - pose_t[p]) / (pose_t[p + 1] - pose_t[p])
-            else:
-                share[i] = 0.0
-            a = column[antenna[low + i]]
-            power = math.exp(PER_DB * rssi[low + i])
-            powers[i] = power
-            for m in range(MOST_FACES):
-                f = facing[p, a, m]
+                q, s = p + 1, (now - pose_t[p]) / (pose_t[p + 1] - pose_t[p])
+            a = own_antenna[i]
+            place[a] += 1
+            here, there, fixed = pose[p], pose[q], mount[a]
+            cos = here[2] + s * (there[2] - here[2])
+            sin = here[3] + s * (there[3] - here[3])
+            xs[i] = here[0] + s * (there[0] - here[0]) + cos * fixed[0] - sin * fixed[1]
+            ys[i] = here[1] + s * (there[1] - here[1]) + sin * fixed[0] + cos * fixed[1]
+            zs[i] = fixed[2] + here[4] + s * (there[4] - here[4])
+            ways[i] = here[5] + s * (there[5] - here[5])
+            factor = 2.0 if doubled[a] else 1.0
+            k = factor * per_khz * own_frequency[i]
+            ks[i] = k
+            turned[i] = factor * own_phase[i] - (k - factor * reference) * delay[a]
+            mask[i] = 0
+            for f in facing[p, column[a]]:
                 if f < 0:
                     break
                 known = -1
-                for q in range(number):
-                    if faces[q] == f:
-                        known = q
+                for r in range(number):
+                    if faces[r] == f:
+                        known = r
                 if known < 0 and number < 16:
                     known = number
                     faces[number], loud[number] = f, 0.0
                     number += 1
                 if known >= 0:
-                    loud[known] += power
+                    loud[known] += powers[i]
+                    mask[i] |= 1 << known
+        # Readings antenna by antenna, each antenna's by time.
+        before = 0
+        for a in range(256):
+            before, place[a] = before + place[a], before
+        for i in range(n):
+            a = own_antenna[i]
+            by[place[a]] = i
+            place[a] += 1
         # The loudest few, in the plan's order.
         for q in range(number):
             better = 0
@@ -145,37 +168,15 @@ def gather(
             if cells + n > room:
                 return -1, 0
             # First where along the face it was heard best.
+            ox, oy, ax, ay = origin[f, 0], origin[f, 1], direction[f, 0], direction[f, 1]
+            nx, ny, back = normal[f, 0], normal[f, 1], depth[f]
+            for i in range(n):
+                us[i] = (xs[i] - ox) * ax + (ys[i] - oy) * ay
+            for i in range(n):
+                hs[i] = (xs[i] - ox) * nx + (ys[i] - oy) * ny + back
             weight, centre, height = 0.0, 0.0, 0.0
             for i in range(n):
-                p, s = at[i], share[i]
-                q = min(p + 1, poses - 1)
-                number_of = antenna[low + i]
-                mine[i] = False
-                for m in range(MOST_FACES):
-                    if facing[p, column[number_of], m] == f:
-                        mine[i] = True
-                if not mine[i]:
-                    continue
-                cos = pose[p, 2] + s * (pose[q, 2] - pose[p, 2])
-                sin = pose[p, 3] + s * (pose[q, 3] - pose[p, 3])
-                x = (
-                    pose[p, 0]
-                    + s * (pose[q, 0] - pose[p, 0])
-                    + cos * mount[number_of, 0]
-                    - sin * mount[number_of, 1]
-                )
-                y = (
-                    pose[p, 1]
-                    + s * (pose[q, 1] - pose[p, 1])
-                    + sin * mount[number_of, 0]
-                    + cos * mount[number_of, 1]
-                )
-                gx, gy = x - origin[f, 0], y - origin[f, 1]
-                us[i] = gx * direction[f, 0] + gy * direction[f, 1]
-                hs[i] = gx * normal[f, 0] + gy * normal[f, 1] + depth[f]
-                zs[i] = mount[number_of, 2] + pose[p, 4] + s * (pose[q, 4] - pose[p, 4])
-                ways[i] = pose[p, 5] + s * (pose[q, 5] - pose[p, 5])
-                power = powers[i]
+                power = powers[i] if (mask[i] >> known) & 1 else 0.0
                 weight += power
                 centre += power * us[i]
                 height += power * zs[i]
@@ -183,124 +184,105 @@ def gather(
                 continue
             centre /= weight
             height /= weight
+            for i in range(n):
+                du, dz = us[i] - centre, zs[i] - height
+                cosines[i] = turned[i] - ks[i] * math.sqrt(du * du + hs[i] * hs[i] + dz * dz)
+            for i in range(n):
+                sines[i], cosines[i] = sine_cosine(cosines[i] * per_turn)
             begin, group = cells, -1
-            for a in range(256):
-                if column[a] < 0:
+            last_antenna, last_way, lead, opened = -1, 0.0, 0.0, 0
+            count = phased = heard = u = h = z = way = wave = strength = real = imaginary = 0.0
+            for nth in range(n + 1):
+                i = by[min(nth, n - 1)]
+                if nth < n and not (mask[i] >> known) & 1:
                     continue
-                factor = 2.0 if doubled[a] else 1.0
-                open_cell, last_way = -1, 0.0
-                lead = 0.0
-                for i in range(n):
-                    if antenna[low + i] != a or not mine[i]:
-                        continue
-                    if open_cell < 0 or ways[i] - last_way > PASS_M:
-                        group += 1
-                        open_cell = -1
-                    last_way = ways[i]
-                    if open_cell < 0 or abs(us[i] - lead) > cell_m:
-                        open_cell = cells
+                a = own_antenna[i]
+                new_group = a != last_antenna or ways[i] - last_way > PASS_M
+                if nth == n or new_group or abs(us[i] - lead) > cell_m:
+                    if heard > 0.0:
+                        # The cell that was open is closed: its sums become means.
+                        b, p = own_antenna[opened], at[opened]
+                        lx = pose[p, 2] * mount[b, 3] - pose[p, 3] * mount[b, 4]
+                        ly = pose[p, 3] * mount[b, 3] + pose[p, 2] * mount[b, 4]
+                        u, h, z, wave = u / count, h / count, z / count, wave / count
+                        strength /= count
+                        out[0, cells], out[1, cells], out[2, cells] = u, h, z
+                        out[3, cells], out[4, cells] = lx * ax + ly * ay, lx * nx + ly * ny
+                        out[5, cells] = mount[b, 5]
+                        out[6, cells] = ox + u * ax + (h - back) * nx
+                        out[7, cells] = oy + u * ay + (h - back) * ny
+                        out[8, cells], out[9, cells], out[10, cells] = way / count, pose[p, 6], wave
+                        du, dz = u - centre, z - height
+                        factor = 2.0 if doubled[b] else 1.0
+                        thermal = 0.056 * math.exp(-0.5 * PER_DB * (strength + 62.5))
+                        noise = factor * factor * (0.010 * 0.010 + thermal * thermal) / max(phased, 1.0)
+                        if phased > 0.0:
+                            square = real * real + imaginary * imaginary
+                            agreement = min(max(math.sqrt(square) / phased, 1e-3), 1.0)
+                            d = math.sqrt(du * du + h * h + dz * dz)
+                            out[11, cells] = math.atan2(imaginary, real) + wave * d
+                            out[12, cells] = noise - 2.0 * math.log(agreement) / phased
+                        else:
+                            out[11, cells] = math.nan
+                            out[12, cells] = noise
+                        out[13, cells], out[14, cells], out[15, cells] = strength, count, heard
+                        whole[0, cells], whole[1, cells] = own_t[opened] - latency, b
+                        whole[2, cells], whole[4, cells] = group, own_frequency[opened]
+                        whole[5, cells] = 1 if doubled[b] else 0
                         cells += 1
-                        lead = us[i]
-                        out[:, open_cell] = 0.0
-                        p = at[i]
-                        cos, sin = pose[p, 2], pose[p, 3]
-                        lx = cos * mount[a, 3] - sin * mount[a, 4]
-                        ly = sin * mount[a, 3] + cos * mount[a, 4]
-                        out[3, open_cell] = lx * direction[f, 0] + ly * direction[f, 1]
-                        out[4, open_cell] = lx * normal[f, 0] + ly * normal[f, 1]
-                        out[5, open_cell] = mount[a, 5]
-                        out[9, open_cell] = pose[p, 6]
-                        whole[0, open_cell] = t[low + i] - latency
-                        whole[1, open_cell] = a
-                        whole[2, open_cell] = group
-                        whole[4, open_cell] = frequency[low + i]
-                        whole[5, open_cell] = 1 if doubled[a] else 0
-                    c = open_cell
-                    times = 1.0 if len(seen) == 0 else max(float(seen[low + i]), 1.0)
-                    out[0, c] += times * us[i]
-                    out[1, c] += times * hs[i]
-                    out[2, c] += times * zs[i]
-                    out[8, c] += times * ways[i]
-                    out[13, c] += times * rssi[low + i]
-                    out[14, c] += times
-                    out[15, c] += 1.0
-                    k = factor * per_khz * frequency[low + i]
-                    out[10, c] += times * k
-                    turn = phase[low + i]
-                    if turn == turn:
-                        du, dz = us[i] - centre, zs[i] - height
-                        d = math.sqrt(du * du + hs[i] * hs[i] + dz * dz)
-                        angle = factor * turn - (k - factor * reference) * delay[a] - k * d
-                        sine, cosine = sine_cosine(angle * per_turn)
-                        out[6, c] += times * cosine
-                        out[7, c] += times * sine
-                        out[16, c] += times
-            if cells == begin:
-                continue
+                    if nth == n:
+                        break
+                    group += 1 if new_group else 0
+                    lead, opened = us[i], i
+                    count = phased = heard = u = h = z = way = wave = strength = real = imaginary = 0.0
+                last_antenna, last_way = a, ways[i]
+                times = 1.0 if len(seen) == 0 else max(float(seen[low + i]), 1.0)
+                count += times
+                heard += 1.0
+                u += times * us[i]
+                h += times * hs[i]
+                z += times * zs[i]
+                way += times * ways[i]
+                wave += times * ks[i]
+                strength += times * own_rssi[i]
+                if own_phase[i] == own_phase[i]:
+                    real += times * cosines[i]
+                    imaginary += times * sines[i]
+                    phased += times
             owner[0, candidates], owner[1, candidates] = tag, f
             candidates += 1
             start[candidates] = cells
-            _finish(
-                out,
-                whole,
-                begin,
-                cells,
-                centre,
-                height,
-                origin[f],
-                direction[f],
-                normal[f],
-                depth[f],
-                correlation,
-            )
+            _crowd(out, whole, begin, cells, correlation)
     return cells, candidates
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _finish(
-    out: Floats, whole: Ints, begin: int, end: int, centre: float, height: float, origin: Floats, direction: Floats,
-    normal: Floats, depth: float, correlation: float,
-) -> None:  # fmt: skip
-    """Turn the sums of one candidate's cells into means; count track cells and crowding."""
-    for c in range(begin, end):
-        times, phased = out[14, c], out[16, c]
-        for q in (0, 1, 2, 8, 10, 13):
-            out[q, c] /= times
-        u, h, k = out[0, c], out[1, c], out[10, c]
-        du, dz = u - centre, out[2, c] - height
-        d = math.sqrt(du * du + h * h + dz * dz)
-        re, im = out[6, c], out[7, c]
-        factor = 2.0 if whole[5, c] else 1.0
-        thermal = 0.056 * math.exp(-0.5 * PER_DB * (out[13, c] + 62.5))
-        noise = factor * factor * (0.010 * 0.010 + thermal * thermal) / max(phased, 1.0)
-        if phased > 0.0:
-            agreement = min(max(math.sqrt(re * re + im * im) / phased, 1e-3), 1.0)
-            out[11, c] = math.atan2(im, re) + k * d
-            out[12, c] = noise - 2.0 * math.log(agreement) / phased
-        else:
-            out[11, c] = math.nan
-            out[12, c] = noise
-        back = h - depth
-        out[6, c] = origin[0] + u * direction[0] + back * normal[0]
-        out[7, c] = origin[1] + u * direction[1] + back * normal[1]
+def _crowd(out: Floats, whole: Ints, begin: int, end: int, correlation: float) -> None:
+    """Count a candidate's track cells, and how many readings lie about each of its cells."""
     low = begin
     for c in range(begin + 1, end + 1):
         if c < end and whole[2, c] == whole[2, low]:
             continue
         # One group: cells of track from where it begins, and how many readings lie within half a correlation length.
-        lead = out[0, low]
-        order = np.argsort(out[0, low:c])
-        left, right, crowd = 0, 0, 0.0
+        here, heard = out[0, low:c], out[15, low:c]
+        track, density = whole[3, low:c], out[16, low:c]
         m = c - low
+        # The robot mostly drives one way, which is known without sorting.
+        rising, falling = True, True
+        for i in range(m - 1):
+            rising = rising and here[i] < here[i + 1]
+            falling = falling and here[i] > here[i + 1]
+        order = np.arange(m) if rising else np.arange(m)[::-1] if falling else np.argsort(here)
+        left, right, crowd = 0, 0, 0.0
         for a in range(m):
-            here = out[0, low + order[a]]
-            whole[3, low + order[a]] = math.floor((here - lead) / correlation)
-            while right < m and out[0, low + order[right]] <= here + 0.5 * correlation:
-                crowd += out[15, low + order[right]]
+            i = order[a]
+            track[i] = math.floor((here[i] - here[0]) / correlation)
+            while right < m and here[order[right]] <= here[i] + 0.5 * correlation:
+                crowd += heard[order[right]]
                 right += 1
-            while out[0, low + order[left]] < here - 0.5 * correlation:
-                crowd -= out[15, low + order[left]]
+            while here[order[left]] < here[i] - 0.5 * correlation:
+                crowd -= heard[order[left]]
                 left += 1
             # A cell's readings count together as many as it holds of those about it.
-            out[16, low + order[a]] = crowd / out[15, low + order[a]]
+            density[i] = crowd / heard[i]
         low = c
