@@ -37,7 +37,7 @@ Ints = npt.NDArray[np.int64]
 Progress = Callable[[float, str], None]
 
 #: Readings placed at once, in whole tags.
-BLOCK_READINGS = 100_000
+BLOCK_READINGS = 200_000
 #: Readings that antennas' ambiguity and cables, the run's geometry and its laws are learnt from.
 LEARN_READINGS, REGISTER_READINGS, TEACH_TAGS = 100_000, 100_000, 300
 #: Tags of a face that register it, how far about where they were heard best they are looked for, and tags that tell

@@ -141,8 +141,8 @@ def refine(
     ----------
     weight : shape (observations,)
         Relative weight; a track cell's weights sum to about 1.
-    cell : shape (observations,)
-        Track cell, ascending inside a group.
+    group, cell : shape (observations,)
+        Those of one group lie side by side; track cell, ascending inside a group.
     x0, depth0, height0, depth_sigma, height_sigma : shape (candidates,)
         Where to begin, and Gaussian priors about ``depth0`` and ``height0``.
     settled_m : float
@@ -153,9 +153,10 @@ def refine(
     """
     longest, most_groups = 1, 1
     for c in range(len(x0)):
-        longest = max(longest, start[c + 1] - start[c])
-    for i in range(len(group)):
-        most_groups = max(most_groups, group[i] + 1)
+        longest, groups = max(longest, start[c + 1] - start[c]), 1
+        for i in range(start[c] + 1, start[c + 1]):
+            groups += 1 if group[i] != group[i - 1] else 0
+        most_groups = max(most_groups, groups)
     res = np.zeros(longest)
     rob = np.zeros(longest)
     along, away, up = np.zeros(longest), np.zeros(longest), np.zeros(longest)

@@ -121,3 +121,67 @@ def find_peaks(
     second = np.where(near, -np.inf, value).argmax(axis=1)
     share = (mass * near).sum(axis=1) / mass.sum(axis=1)
     return np.stack([x[top], share, x[second], where_read[rows, top]], axis=1)
+
+
+def loudest(
+    owner: Ints, t: Ints, antenna: Ints, rssi_dbm: Floats, tags: int
+) -> tuple[Ints, Ints, Floats]:  # fmt: skip
+    """Return when, by which antenna and how loud each tag was heard loudest, see ``sorting.loudest``."""
+    order = np.lexsort((t, -rssi_dbm, owner))
+    tag, at = np.unique(owner[order], return_index=True)
+    when, by, level = np.full(tags, -1), np.full(tags, -1), np.full(tags, -np.inf)
+    when[tag], by[tag], level[tag] = t[order[at]], antenna[order[at]], rssi_dbm[order[at]]
+    return when, by, level
+
+
+def loudest_db(rssi_dbm: Floats, group: Ints, cell: Ints, few: int) -> float:
+    """Return the mean of one candidate's loudest track cells, see ``loudness.loudest_db``."""
+    names = np.unique(np.stack([group, cell], axis=1), axis=0)
+    tops = [rssi_dbm[(group == g) & (cell == c)].max() for g, c in names]
+    return float(np.mean(np.sort(tops)[-few:]))
+
+
+def power_centre(u: Floats, h: Floats, look: Floats, rssi_dbm: Floats, density: Floats) -> float:
+    """Return where one candidate was heard best, see ``loudness.power_centre``."""
+    power = 10.0 ** ((rssi_dbm - rssi_dbm.max()) / 10.0) / density
+    spot = u + np.maximum(h, 0.1) * np.clip(look[:, 0] / np.maximum(-look[:, 1], 0.3), -2.0, 2.0)
+    return float((power * spot).sum() / power.sum())
+
+
+def exposure(
+    place: Floats, where: Floats, look: Floats, column: Ints, beamwidth_deg: Floats, seconds: Floats,
+    antennas: int, pattern_share: float, reach_m: float,
+) -> Floats:  # fmt: skip
+    """Return the seconds one place was before each antenna by link quality, see ``listening.expected_readings``.
+
+    ``place`` is in the plan's coordinates, its height NaN for that of each antenna; ``where`` and ``look`` are the
+    steps that look at its face.
+    """
+    gap = np.where(np.isnan(place), 0.0, place - where)
+    d = np.sqrt((gap**2).sum(axis=1))
+    angle = np.degrees(np.arccos(np.clip((gap * look).sum(axis=1) / d, -1.0, 1.0))) / beamwidth_deg
+    quality = -20.0 * np.log10(np.maximum(d, 0.1)) - pattern_share * np.minimum(12.0 * angle**2, 20.0)
+    bins = np.clip((quality - LOWEST_DB) / BIN_DB, 0, BINS - 1).astype(np.int64)
+    near = np.hypot(gap[:, 0], gap[:, 1]) <= reach_m
+    out = np.zeros((antennas, BINS))
+    np.add.at(out, (column[near], bins[near]), seconds[near])
+    return out
+
+
+def rssi_likelihood(
+    place: Floats, where: Floats, look: Floats, rssi_dbm: Floats, beamwidth_deg: Floats, weight: Floats,
+    pattern_share: float, clip_db: float, fading_db: float,
+) -> tuple[float, float]:  # fmt: skip
+    """Return a tag's strength at one place and its log-likelihood, see ``strength.rssi_likelihood``.
+
+    Coordinates are the face's: along, out, up.
+    """
+    gap = place - where
+    d = np.sqrt((gap**2).sum(axis=1))
+    angle = np.degrees(np.arccos(np.clip((gap * look).sum(axis=1) / d, -1.0, 1.0))) / beamwidth_deg
+    law = -40.0 * np.log10(np.maximum(d, 0.1)) - 2.0 * pattern_share * np.minimum(12.0 * angle**2, 20.0)
+    flat = rssi_dbm - law
+    mean = np.average(flat, weights=weight)
+    mean += np.average(np.clip(flat - mean, -clip_db, clip_db), weights=weight)
+    gap_db = np.clip(flat - mean, -clip_db, clip_db) / fading_db
+    return float(mean), float(-0.5 * (weight * gap_db**2).sum())

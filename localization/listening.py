@@ -258,7 +258,7 @@ def footprint_grid(
                 out[row + j] = value[j] - total * log_total[row + j]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@nb.njit(cache=True, nogil=True, fastmath={"contract", "arcp", "nsz"}, error_model="numpy")
 def _expose(
     face: Ints, offset: Floats, height: Floats, where: Floats, look: Floats, column: Ints, beamwidth: Floats,
     seconds: Floats, lane_start: Ints, lane_step: Ints, lane_u: Floats, origin: Floats, direction: Floats,
@@ -268,31 +268,50 @@ def _expose(
 
     A NaN height means any: the antenna's own.
     """
+    # Steps face by face from the face's origin, as loops over places ask for them: single precision only chooses bins.
+    entries = len(lane_step)
+    x, y, z = np.empty(entries, np.float32), np.empty(entries, np.float32), np.empty(entries, np.float32)
+    lx, ly, lz = np.empty(entries, np.float32), np.empty(entries, np.float32), np.empty(entries, np.float32)
+    per_beam = np.empty(entries, np.float32)
+    for f in range(len(lane_start) - 1):
+        for at in range(lane_start[f], lane_start[f + 1]):
+            s = lane_step[at]
+            x[at], y[at], z[at] = where[s, 0] - origin[f, 0], where[s, 1] - origin[f, 1], where[s, 2]
+            lx[at], ly[at], lz[at] = look[s, 0], look[s, 1], look[s, 2]
+            per_beam[at] = 180.0 / math.pi / beamwidth[s]
+    bins = np.empty(entries, np.int32)
+    rates = np.zeros(BINS + 1)
+    rates[: len(rate)] = rate
+    share, reach = np.float32(pattern_share), np.float32(RANGE_M * RANGE_M)
+    lowest, per_bin = np.float32(LOWEST_DB), np.float32(1.0 / BIN_DB)
+    last_bin, beyond = np.float32(BINS - 1), np.int32(BINS)
     for i in range(len(face)):
         f = face[i]
-        px = origin[f, 0] + offset[i] * direction[f, 0] - depth[f] * normal[f, 0]
-        py = origin[f, 1] + offset[i] * direction[f, 1] - depth[f] * normal[f, 1]
+        px = np.float32(offset[i] * direction[f, 0] - depth[f] * normal[f, 0])
+        py = np.float32(offset[i] * direction[f, 1] - depth[f] * normal[f, 1])
+        known = np.float32(0.0 if math.isnan(height[i]) else 1.0)
+        pz = np.float32(0.0 if math.isnan(height[i]) else height[i])
         lane = lane_u[lane_start[f] : lane_start[f + 1]]
-        first = lane_start[f] + np.searchsorted(lane, offset[i] - RANGE_M)
-        last = lane_start[f] + np.searchsorted(lane, offset[i] + RANGE_M)
-        for at in range(first, last):
-            s = lane_step[at]
-            dx, dy = px - where[s, 0], py - where[s, 1]
+        a = lane_start[f] + np.searchsorted(lane, offset[i] - RANGE_M)
+        b = lane_start[f] + np.searchsorted(lane, offset[i] + RANGE_M)
+        xs, ys, zs, steps = x[a:b], y[a:b], z[a:b], lane_step[a:b]
+        lxs, lys, lzs, per_beams = lx[a:b], ly[a:b], lz[a:b], per_beam[a:b]
+        for j in range(b - a):
+            dx, dy, dz = px - xs[j], py - ys[j], known * (pz - zs[j])
             flat = dx * dx + dy * dy
-            if flat > RANGE_M * RANGE_M:
-                continue
-            dz = 0.0 if math.isnan(height[i]) else height[i] - where[s, 2]
-            d = math.sqrt(flat + dz * dz) + 1e-6
-            cos = (dx * look[s, 0] + dy * look[s, 1] + dz * look[s, 2]) / d
-            angle = math.degrees(arccos_single(min(max(cos, -1.0), 1.0))) / beamwidth[s]
-            quality = -6.0205999133 * log2_single(max(d, 0.1)) - pattern_share * min(
-                12.0 * angle * angle, 20.0
-            )
-            b = min(max(int((quality - LOWEST_DB) / BIN_DB), 0), BINS - 1)
+            square = flat + dz * dz + np.float32(1e-12)
+            cos = (dx * lxs[j] + dy * lys[j] + dz * lzs[j]) / np.float32(math.sqrt(square))
+            angle = arccos_single(min(max(cos, np.float32(-1.0)), np.float32(1.0))) * per_beams[j]
+            quality = np.float32(-3.0102999566) * log2_single(max(square, np.float32(0.01)))
+            quality -= share * min(np.float32(12.0) * angle * angle, np.float32(20.0))
+            here = np.int32(min(max((quality - lowest) * per_bin, np.float32(0.0)), last_bin))
+            bins[j] = here if flat <= reach else beyond
+        for j in range(b - a):
+            s = steps[j]
             if len(rate) > 0:
-                out[i, column[s], 0] += seconds[s] * rate[b]
-            else:
-                out[i, column[s], b] += seconds[s]
+                out[i, column[s], 0] += seconds[s] * rates[bins[j]]
+            elif bins[j] < beyond:
+                out[i, column[s], bins[j]] += seconds[s]
 
 
 def fit_rate(exposure: Floats, readings: Floats) -> Floats:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 
+import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from localization.faces import Candidates
+from localization.fast_math import exp2_single
 from localization.observations import Observations
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
-#: Natural logarithm of a power per dB.
+#: Natural and binary logarithm of a power per dB.
 PER_DB = 0.1 * math.log(10.0)
+PER_DB_OCTAVES = 0.1 * math.log2(10.0)
+#: Track cells that a candidate's loudness is taken from.
+FEW = 3
 #: A tag stands near the centroid of received power; the log-chance that it does not.
 CENTRE_SIGMA_M, CENTRE_WRONG = 0.18, -8.0
 
@@ -24,23 +30,34 @@ def received_amplitude(observations: Observations, candidates: Candidates) -> Fl
     return np.add.reduceat(amplitude, candidates.start[:-1]) if len(candidates.tag) else np.zeros(0)
 
 
-def loudest_db(observations: Observations, candidates: Candidates, few: int = 3) -> Floats:
-    """Return the mean RSSI of each candidate's few loudest track cells, dBm, shape (c,)."""
-    count = len(candidates.tag)
-    owner = np.repeat(np.arange(count), np.diff(candidates.start))
+def loudest_db(observations: Observations, candidates: Candidates) -> Floats:
+    """Return the mean RSSI of each candidate's ``FEW`` loudest track cells, dBm, shape (c,)."""
+    out = np.zeros(len(candidates.tag))
     rssi = observations.rssi_dbm[candidates.observation]
-    begins = np.flatnonzero(
-        np.append(
-            True, (np.diff(owner) != 0) | (np.diff(candidates.group) != 0) | (np.diff(candidates.cell) != 0)
-        )
-    )
-    if count == 0:
-        return np.zeros(0)
-    top, of = np.maximum.reduceat(rssi, begins), owner[begins]
-    order = np.lexsort((-top, of))
-    first = np.searchsorted(of, np.arange(count))
-    kept = order[np.arange(len(order)) - first[of[order]] < few]
-    return np.bincount(of[kept], top[kept], count) / np.bincount(of[kept], minlength=count)
+    _loudest(candidates.start, candidates.group, candidates.cell, rssi, out)
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def _loudest(start: Ints, group: Ints, cell: Ints, rssi: Floats, out: Floats) -> None:
+    best = np.empty(FEW)
+    for c in range(len(out)):
+        best[:] = -np.inf
+        top = -np.inf
+        for i in range(start[c], start[c + 1]):
+            top = max(top, rssi[i])
+            if i + 1 == start[c + 1] or group[i + 1] != group[i] or cell[i + 1] != cell[i]:
+                # Put where it belongs among the loudest so far.
+                for place in range(FEW):
+                    if top > best[place]:
+                        best[place], top = top, best[place]
+                top = -np.inf
+        total, number = 0.0, 0
+        for place in range(FEW):
+            if best[place] > -np.inf:
+                total += best[place]
+                number += 1
+        out[c] = total / max(number, 1)
 
 
 def power_centre(observations: Observations, candidates: Candidates) -> Floats:
@@ -49,12 +66,24 @@ def power_centre(observations: Observations, candidates: Candidates) -> Floats:
     Every stretch of track counts by its power, not by how often the tag was read there, and at the spot the antenna
     looks at.
     """
+    out = np.zeros(len(candidates.tag))
     rssi = observations.rssi_dbm[candidates.observation]
-    begin = candidates.start[:-1]
-    if len(begin) == 0:
-        return np.zeros(0)
-    top = np.repeat(np.maximum.reduceat(rssi, begin), np.diff(candidates.start))
-    power = np.exp((rssi - top) * PER_DB) / candidates.density
-    ahead = np.clip(candidates.look[:, 0] / np.maximum(-candidates.look[:, 1], 0.3), -2.0, 2.0)
-    spot = candidates.u + np.maximum(candidates.h, 0.1) * ahead
-    return np.add.reduceat(power * spot, begin) / np.add.reduceat(power, begin)
+    _centre(candidates.start, candidates.u, candidates.h, candidates.look, rssi, candidates.density, out)
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def _centre(
+    start: Ints, u: Floats, h: Floats, look: Floats, rssi: Floats, density: Floats, out: Floats
+) -> None:
+    for c in range(len(out)):
+        top = -np.inf
+        for i in range(start[c], start[c + 1]):
+            top = max(top, rssi[i])
+        total, moment = 0.0, 0.0
+        for i in range(start[c], start[c + 1]):
+            power = exp2_single((rssi[i] - top) * PER_DB_OCTAVES) / density[i]
+            ahead = min(max(look[i, 0] / max(-look[i, 1], 0.3), -2.0), 2.0)
+            total += power
+            moment += power * (u[i] + max(h[i], 0.1) * ahead)
+        out[c] = moment / total

@@ -169,3 +169,14 @@ def loudest(
         if found >= 0:
             best_t[tag[i]], best_antenna[tag[i]] = t[found], antenna[found]
             best_rssi[tag[i]] = rssi[found]
+
+
+@nb.njit(cache=True, nogil=True)
+def mark_antennas(
+    first: Ints, tag: Ints, antenna: npt.NDArray[np.uint8], heard_by: npt.NDArray[np.bool_]
+) -> None:
+    """Set ``heard_by[tag, antenna]`` for all readings of sorted rows."""
+    for i in range(len(tag)):
+        marks = heard_by[tag[i]]
+        for row in range(first[i], first[i + 1]):
+            marks[antenna[row]] = True

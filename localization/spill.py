@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from localization.cells import Rows
 from localization.hearing import Hearing
-from localization.sorting import sorted_by_tag, tally
-from localization.source import Loudest, ranges_of, thinned
+from localization.sorting import mark_antennas, sorted_by_tag, tally
+from localization.source import Loudest
 from recording import Readings
 
 Floats = npt.NDArray[np.float64]
@@ -118,7 +118,7 @@ class Spill:
         self._told[0][heard] += number[heard]
         self._told[2][heard] = np.minimum(self._told[2][heard], begin[heard])
         self._told[3][heard] = np.maximum(self._told[3][heard], end[heard])
-        self._heard_by[np.repeat(rows.tag, np.diff(rows.first)), rows.antenna] = True
+        mark_antennas(rows.first, rows.tag, rows.antenna, self._heard_by)
 
     def middle(self) -> Readings:
         """See ``Source``."""
@@ -142,16 +142,7 @@ class Spill:
             return sorted_by_tag(Readings.empty())
         tag = np.concatenate([part[0] for part in parts])
         columns = {name: np.concatenate([part[1][name] for part in parts]) for name in parts[0][1]}
-        seen = columns.pop("seen_count", None)
-        made = Readings(
-            tag=(tag - begin).astype(np.uint32), tags=self.tags[begin:end],
-            seen_count=None if seen is None else seen.astype(np.uint32), **columns,
-        )  # fmt: skip
-        rows = sorted_by_tag(made)
-        return Rows(
-            rows.first, rows.tag + begin, rows.t, rows.antenna, rows.frequency_khz, rows.rssi_dbm, rows.phase_rad,
-            rows.seen_count,
-        )  # fmt: skip
+        return self._sorted(tag - begin, np.arange(begin, end), columns)
 
     def loudest(self) -> tuple[Ints, Ints]:
         """See ``Source``."""
@@ -159,15 +150,15 @@ class Spill:
 
     def of(self, tags: Ints) -> Rows:
         """See ``Source``."""
-        wanted = np.full(len(self.tags), -1, np.int64)
-        wanted[tags] = np.arange(len(tags))
+        if not self._pieces:
+            return self.rows(0, 0)
+        wanted = self._numbered(tags)
         places: list[Ints] = []
         owners: list[Ints] = []
         for piece in self._pieces:
             mine = np.flatnonzero(wanted[piece.tag] >= 0)
             size = np.diff(piece.first)[mine]
-            begin = np.repeat(piece.first[:-1][mine] - np.concatenate([[0], np.cumsum(size)[:-1]]), size)
-            places.append(piece.begin + begin + np.arange(int(size.sum())))
+            places.append(piece.begin + _each(piece.first[:-1][mine], size, np.ones(len(size), np.int64)))
             owners.append(np.repeat(wanted[piece.tag[mine]], size))
         at, owner = np.concatenate(places), np.concatenate(owners)
         if not len(at):
@@ -177,16 +168,8 @@ class Spill:
             if name in self._files:
                 self._files[name].flush()
                 # Mapped for this call alone, so that what was read of the file does not stay in memory.
-                columns[name] = np.memmap(Path(self._folder.name) / name, kind, "r")[at]
-        seen = columns.pop("seen_count", None)
-        rows = sorted_by_tag(
-            Readings(
-                tag=owner.astype(np.uint32), tags=tuple(self.tags[n] for n in tags),
-                seen_count=None if seen is None else seen.astype(np.uint32),
-                **{name: np.asarray(column) for name, column in columns.items()},
-            )
-        )  # fmt: skip
-        return replace(rows, tag=tags[rows.tag])
+                columns[name] = np.asarray(np.memmap(Path(self._folder.name) / name, kind, "r")[at])
+        return self._sorted(owner, tags, columns)
 
     def _read(self, begin: int, count: int) -> dict[str, npt.NDArray[Any]]:
         """Read rows of the spill back; safe to be called by several threads."""
@@ -201,19 +184,47 @@ class Spill:
 
     def taken(self, tags: Ints, every: Ints) -> Rows:
         """See ``Source``."""
-        parts: list[Rows] = []
-        # In ranges of neighbours, lest all the run's readings be in memory at once.
-        for begin, end in ranges_of(self.counts, 1_000_000):
-            low, high = np.searchsorted(tags, [begin, end])
-            if low < high:
-                rows = self.rows(begin, end)
-                parts.append(thinned(rows, np.searchsorted(rows.tag, tags[low:high]), every[low:high]))
+        wanted = self._numbered(tags)
+        done = np.zeros(len(tags), np.int64)
+        owners: list[Ints] = []
+        parts: list[dict[str, npt.NDArray[Any]]] = []
+        # Chunk by chunk, lest all the run's readings be in memory at once; a tag's count goes on from chunk to chunk.
+        for piece in self._pieces:
+            mine = np.flatnonzero(wanted[piece.tag] >= 0)
+            owner, size = wanted[piece.tag[mine]], np.diff(piece.first)[mine]
+            step = every[owner]
+            skipped = -done[owner] % step
+            number = np.maximum(-((skipped - size) // step), 0)
+            done[owner] += size
+            columns = self._read(piece.begin, int(piece.first[-1]))
+            at = _each(piece.first[:-1][mine] + skipped, number, step)
+            parts.append({name: column[at] for name, column in columns.items()})
+            owners.append(np.repeat(owner, number))
         if not parts:
             return self.rows(0, 0)
-        first = np.concatenate([np.diff(part.first) for part in parts])
-        return Rows(
-            np.concatenate([[0], np.cumsum(first)]).astype(np.int64),
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in (
-                "tag", "t", "antenna", "frequency_khz", "rssi_dbm", "phase_rad", "seen_count",
-            )),
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return self._sorted(np.concatenate(owners), tags, joined)
+
+    def _numbered(self, tags: Ints) -> Ints:
+        """Return for each of the run's tags which of the chosen it is; -1 where it is none."""
+        number = np.full(len(self.tags), -1, np.int64)
+        number[tags] = np.arange(len(tags))
+        return number
+
+    def _sorted(self, owner: Ints, tags: Ints, columns: dict[str, npt.NDArray[Any]]) -> Rows:
+        """Return rows of the chosen tags, whose places among ``tags`` are ``owner``, sorted."""
+        seen = columns.pop("seen_count", None)
+        rows = sorted_by_tag(
+            Readings(
+                tag=owner.astype(np.uint32), tags=tuple(self.tags[n] for n in tags),
+                seen_count=None if seen is None else seen.astype(np.uint32), **columns,
+            )
         )  # fmt: skip
+        return replace(rows, tag=tags[rows.tag])
+
+
+def _each(begin: Ints, number: Ints, step: Ints) -> Ints:
+    """Return ``begin, begin + step, ...``, ``number`` of them, for each."""
+    before = np.cumsum(number) - number
+    place = np.arange(int(number.sum())) - np.repeat(before, number)
+    return np.repeat(begin, number) + place * np.repeat(step, number)

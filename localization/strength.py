@@ -134,31 +134,47 @@ def _rssi_likelihood(
     longest = 1
     for c in range(len(start) - 1):
         longest = max(longest, start[c + 1] - start[c])
-    flat = np.zeros(longest)
+    # One array for each thing and in single precision, which loops vectorize; from the candidate's first observation.
+    kind = np.float32
+    us, hs, zs = np.zeros(longest, kind), np.zeros(longest, kind), np.zeros(longest, kind)
+    along, out, up = np.zeros(longest, kind), np.zeros(longest, kind), np.zeros(longest, kind)
+    per_beam, flat = np.zeros(longest, kind), np.zeros(longest, kind)
+    weights, measured = np.zeros(longest, kind), np.zeros(longest, kind)
+    one, least, clip = kind(1.0), kind(1e-12), kind(CLIP_DB)
+    share = kind(2.0 * pattern_share)
     for c in range(len(start) - 1):
+        a, n = start[c], start[c + 1] - start[c]
+        number = 0.0
+        for i in range(n):
+            o = a + i
+            us[i], hs[i], zs[i] = u[o] - u[a], h[o], z[o]
+            along[i], out[i], up[i] = look[o, 0], look[o, 1], look[o, 2]
+            per_beam[i] = 180.0 / math.pi / beamwidth[o]
+            weights[i], measured[i] = weight[o], rssi[o]
+            number += weight[o]
+        per_weight = kind(1.0 / max(number, 1e-9))
         for y in range(hypothesis_start[c], hypothesis_start[c + 1]):
-            total, number = 0.0, 0.0
-            for i in range(start[c], start[c + 1]):
-                du, dh, dz = offset[y] - u[i], -(h[i] + depth[y]), height[y] - z[i]
-                square = du * du + dh * dh + dz * dz + 1e-12
-                law = -6.0205999133 * log2_single(max(square, 0.01))
-                if pattern_share > 0.0:
-                    cos = (du * look[i, 0] + dh * look[i, 1] + dz * look[i, 2]) / math.sqrt(square)
-                    angle = math.degrees(arccos_single(min(max(cos, -1.0), 1.0))) / beamwidth[i]
-                    law -= pattern_share * 2.0 * min(12.0 * angle * angle, 20.0)
-                flat[i - start[c]] = rssi[i] - law
-                total += weight[i] * flat[i - start[c]]
-                number += weight[i]
-            mean = total / max(number, 1e-9)
+            x, deep, high = kind(offset[y] - u[a]), kind(depth[y]), kind(height[y])
+            for i in range(n):
+                du, dh, dz = x - us[i], -(hs[i] + deep), high - zs[i]
+                square = du * du + dh * dh + dz * dz + least
+                law = kind(-6.0205999133) * log2_single(max(square, kind(0.01)))
+                cos = (du * along[i] + dh * out[i] + dz * up[i]) / kind(math.sqrt(square))
+                angle = arccos_single(min(max(cos, -one), one)) * per_beam[i]
+                law -= share * min(kind(12.0) * angle * angle, kind(20.0))
+                flat[i] = measured[i] - law
+            total = kind(0.0)
+            for i in range(n):
+                total += weights[i] * flat[i]
+            mean = total * per_weight
             # One more look with the outliers clipped.
-            total = 0.0
-            for i in range(start[c], start[c + 1]):
-                gap = min(max(flat[i - start[c]] - mean, -CLIP_DB), CLIP_DB)
-                total += weight[i] * gap
-            mean += total / max(number, 1e-9)
-            cost = 0.0
-            for i in range(start[c], start[c + 1]):
-                gap = min(max(flat[i - start[c]] - mean, -CLIP_DB), CLIP_DB) / FADING_DB
-                cost += 0.5 * weight[i] * gap * gap
+            total = kind(0.0)
+            for i in range(n):
+                total += weights[i] * min(max(flat[i] - mean, -clip), clip)
+            mean += total * per_weight
+            cost = kind(0.0)
+            for i in range(n):
+                gap = min(max(flat[i] - mean, -clip), clip)
+                cost += weights[i] * gap * gap
             strength[y] = mean
-            likelihood[y] = -cost
+            likelihood[y] = -0.5 * cost / (FADING_DB * FADING_DB)

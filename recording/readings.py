@@ -100,9 +100,13 @@ class Readings(ColumnSet):
         """Return the same readings with those of `tags` only that are heard in them, in the same order."""
         heard = np.zeros(len(self.tags), dtype=np.bool_)
         heard[self.tag] = True
-        if np.all(heard):
+        number = int(np.count_nonzero(heard))
+        if number == len(heard):
             return self
         columns = dict(self.columns())
+        if heard[:number].all():
+            # Those not heard stand behind: the others keep their numbers.
+            return Readings(tags=self.tags[:number], **columns)
         columns["tag"] = (np.cumsum(heard) - 1).astype(np.uint32)[self.tag]
         tags = tuple(name for name, there in zip(self.tags, heard.tolist(), strict=True) if there)
         return Readings(tags=tags, **columns)

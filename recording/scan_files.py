@@ -217,7 +217,7 @@ def antennas(table: ParquetTable, mounts: set[int]) -> npt.NDArray[np.uint8]:
     refuse(table, null, "antenna is null")
     known = np.zeros(256, dtype=np.bool_)
     known[sorted(mounts)] = True
-    unknown = ~known[antenna]
+    unknown = ~known.take(antenna)
     if np.any(unknown):
         number = int(antenna[np.argmax(unknown)])
         refuse(
@@ -240,4 +240,4 @@ def _tags(table: ParquetTable) -> tuple[npt.NDArray[np.uint32], list[str], int]:
     for i, name in enumerate(found):
         new[i] = index.get((name or "").upper(), len(names) + i)
     new[-1] = len(names) + len(found)
-    return new[code], [*names, *[""] * (len(found) + 1)], len(good)
+    return new.take(code), [*names, *[""] * (len(found) + 1)], len(good)

@@ -12,10 +12,13 @@ from localization.calibration import Calibration
 from localization.cells import CELL_M, Track, gather_cells
 from localization.choice import HAND_M, Boards, choose
 from localization.faces import Frames
+from localization.hearing import Hearing
 from localization.observations import Mounts, driven_m
 from localization.peaks import find_peaks
 from localization.signal_model import BEAMWIDTH_DEG, wavenumber
 from localization.sorting import blocks_of, part_of, sorted_by_tag, tally
+from localization.source import InMemory
+from localization.spill import Spill
 from recording import Readings, RecordingStream, StreamError, read_recording, write_recording, writer
 
 
@@ -48,6 +51,37 @@ def test_sorted_by_tag_is_a_stable_sort(world):
     ranges = blocks_of(rows, 500)
     assert [a for a, _ in ranges[1:]] == [b for _, b in ranges[:-1]]
     assert sum(len(part_of(rows, *r)) for r in ranges) == len(rows)
+
+
+def by_name(rows, names):
+    """Times and phases of each tag."""
+    parts = zip(rows.tag, rows.first[:-1], rows.first[1:], strict=True)
+    return {names[tag]: (rows.t[a:b].tolist(), rows.phase_rad[a:b].tolist()) for tag, a, b in parts}
+
+
+def test_files_give_what_memory_gives(world):
+    recording = world.make(books(6))
+    readings, every = recording.readings, {"tags": [1, 4, 9, 17], "step": [1, 3, 7, 100]}
+    hearing = [Hearing.of_run(recording.poses, np.array([1, 2]), 0) for _ in range(2)]
+    memory = InMemory(readings, None, hearing[0], 500)
+    with Spill(hearing[1], len(readings), 500) as files:
+        for rows in np.array_split(np.arange(len(readings)), 7):
+            files.add(readings.select(rows).compact(), None)
+        # Chunks number tags as they come.
+        number = np.array([files.tags.index(name) for name in readings.tags])
+        order = np.argsort(number[every["tags"]])
+        tags, step = np.array(every["tags"]), np.array(every["step"])
+        asked = [
+            (memory.taken(tags, step), files.taken(number[tags][order], step[order])),
+            (memory.of(tags), files.of(number[tags][order])),
+            (memory.rows(0, 18), files.rows(0, 18)),
+        ]
+        for expected, found in asked:
+            assert by_name(found, files.tags) == by_name(expected, readings.tags)
+            assert len(found) > 20
+        told = zip((*memory.tally(), *memory.loudest()), (*files.tally(), *files.loudest()), strict=True)
+        for expected, found in told:
+            assert np.array_equal(expected, found[number])
 
 
 def test_readings_counted_by_the_reader_are_tallied():
