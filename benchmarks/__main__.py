@@ -27,6 +27,7 @@ NAMES = (
     "robustness",
     "oddities",
     "speed",
+    "paths",
     "payload",
     "llrp_decode",
 )

@@ -26,7 +26,6 @@ from sim.library import make_library
 from sim.record import record
 from stacks.plan import read_plan
 
-EVERY = 4  # of a slide set's recordings
 BOOKS = 500
 #: Simulated libraries: preset, passes, speed in m/s, seeds, readings a tag at most.
 LIBRARIES: Mapping[str, tuple[str, int, float, tuple[int, ...], int | None]] = {
@@ -63,8 +62,7 @@ def main(console: Console | None = None, *, only: Sequence[str] = ()) -> dict[st
         for group, paths in measured_sets(folder).items():
             if not wanted(f"measured {group}", only):
                 continue
-            chosen = paths if group == "robot" else paths[::EVERY]
-            figures[group] = _group(console, group, chosen)
+            figures[group] = _group(console, group, paths)
     with tempfile.TemporaryDirectory() as place:
         for name, (preset, passes, speed_mps, seeds, readings) in LIBRARIES.items():
             if not wanted(name, only):
