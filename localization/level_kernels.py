@@ -9,16 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.fast_math import arccos_single, log2_single
-from localization.listening import BIN_DB
+from localization.listening import BIN_DB, laid_out
 from localization.signal_model import RANGE_M
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Singles = npt.NDArray[np.float32]
+#: What ``listening.laid_out`` gives.
+Steps = tuple[Singles, Singles, Singles, Singles, Singles, Singles, Singles]
 
 #: How much a reading counts, as they come in bursts.
 BURST_SHARE = 0.65
 #: Standard deviations of strength and of links' scatter that are looked at, either side.
 SPREAD = 5.0
+#: The link of what is out of reach.
+FAR_DB = -1e9
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -36,38 +41,41 @@ def _link(
     )
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@nb.njit(cache=True, nogil=True, fastmath={"contract", "arcp", "nsz"}, error_model="numpy")
 def _expose_one(
-    f: int, offset: float, shift: float, height: float, where: Floats, look: Floats, column: Ints, beamwidth: Floats,
-    seconds: Floats, lane_start: Ints, lane_step: Ints, lane_u: Floats, origin: Floats, direction: Floats,
-    normal: Floats, depth: Floats, term: Floats, bias: Floats, base: float, out: Floats,
+    f: int, offset: float, shift: float, height: float, steps: Steps, column: Ints, seconds: Floats, lane_start: Ints,
+    lane_step: Ints, lane_u: Floats, direction: Floats, normal: Floats, depth: Floats, term: Floats, bias: Floats,
+    base: float, link: Singles, out: Floats,
 ) -> None:  # fmt: skip
     """Add up the seconds one place was before each antenna, by the link's dB above ``-base``."""
-    px = origin[f, 0] + offset * direction[f, 0] - (depth[f] + shift) * normal[f, 0]
-    py = origin[f, 1] + offset * direction[f, 1] - (depth[f] + shift) * normal[f, 1]
+    back = depth[f] + shift
+    px = np.float32(offset * direction[f, 0] - back * normal[f, 0])
+    py = np.float32(offset * direction[f, 1] - back * normal[f, 1])
+    pz, reach, far = np.float32(height), np.float32(RANGE_M * RANGE_M), np.float32(FAR_DB)
     lane = lane_u[lane_start[f] : lane_start[f + 1]]
-    first = lane_start[f] + np.searchsorted(lane, offset - RANGE_M)
-    last = lane_start[f] + np.searchsorted(lane, offset + RANGE_M)
-    for at in range(first, last):
-        s = lane_step[at]
-        dx, dy = px - where[s, 0], py - where[s, 1]
+    a = lane_start[f] + np.searchsorted(lane, offset - RANGE_M)
+    b = lane_start[f] + np.searchsorted(lane, offset + RANGE_M)
+    x, y, z, lx, ly, lz, per_beam = steps
+    xs, ys, zs, number = x[a:b], y[a:b], z[a:b], lane_step[a:b]
+    lxs, lys, lzs, per_beams = lx[a:b], ly[a:b], lz[a:b], per_beam[a:b]
+    by_distance, by_pattern = np.float32(3.0102999566 * term[0]), np.float32(term[1])
+    by_slant, lowest = np.float32(3.0102999566 * term[2]), np.float32(base)
+    # As in _link, in single precision: this only chooses a bin.
+    for j in range(b - a):
+        dx, dy, dz = px - xs[j], py - ys[j], pz - zs[j]
         flat = dx * dx + dy * dy
-        if flat > RANGE_M * RANGE_M:
-            continue
-        # As in _link, in single precision: this only chooses a bin.
-        dz = height - where[s, 2]
-        square = flat + dz * dz + 1e-12
-        cos = (dx * look[s, 0] + dy * look[s, 1] + dz * look[s, 2]) / math.sqrt(square)
-        angle = math.degrees(arccos_single(min(max(cos, -1.0), 1.0))) / beamwidth[s]
-        value = (
-            base
-            + bias[column[s]]
-            + term[0] * 3.0102999566 * log2_single(max(square, 0.01))
-            - term[1] * min(12.0 * angle * angle, 20.0)
-            + term[2] * 3.0102999566 * log2_single(max(flat / square, 0.01))
-        )
-        b = min(max(int(value / BIN_DB), 0), out.shape[1] - 1)
-        out[column[s], b] += seconds[s]
+        square = flat + dz * dz + np.float32(1e-12)
+        cos = (dx * lxs[j] + dy * lys[j] + dz * lzs[j]) / np.float32(math.sqrt(square))
+        angle = arccos_single(min(max(cos, np.float32(-1.0)), np.float32(1.0))) * per_beams[j]
+        value = lowest + by_distance * log2_single(max(square, np.float32(0.01)))
+        value -= by_pattern * min(np.float32(12.0) * angle * angle, np.float32(20.0))
+        value += by_slant * log2_single(max(flat / square, np.float32(0.01)))
+        link[j] = value if flat <= reach else far
+    most = out.shape[1] - 1
+    for j in range(b - a):
+        if link[j] != far:
+            c = column[number[j]]
+            out[c, min(max(int((link[j] + bias[c]) / BIN_DB), 0), most)] += seconds[number[j]]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -77,10 +85,12 @@ def exposures(
     direction: Floats, normal: Floats, depth: Floats, term: Floats, bias: Floats, base: Floats, out: Floats,
 ) -> None:  # fmt: skip
     """Add up the seconds each of many places was before each antenna, by the link's dB above ``-base``."""
+    steps = laid_out(where, look, beamwidth, lane_start, lane_step, origin)
+    link = np.empty(len(lane_step), np.float32)
     for i in range(len(face)):
         _expose_one(
-            face[i], offset[i], shift[i], height[i], where, look, column, beamwidth, seconds, lane_start,
-            lane_step, lane_u, origin, direction, normal, depth, term, bias, base[i], out[i],
+            face[i], offset[i], shift[i], height[i], steps, column, seconds, lane_start, lane_step, lane_u,
+            direction, normal, depth, term, bias, base[i], link, out[i],
         )  # fmt: skip
 
 
@@ -116,6 +126,8 @@ def link_likelihoods(
     norm = math.log(np.exp(kernel - top).sum()) + top
     factor = np.exp(kernel)
     base = strength - lowest
+    steps = laid_out(where, look, beamwidth, lane_start, lane_step, origin)
+    step_link = np.empty(len(lane_step), np.float32)
     for place in range(len(chosen)):
         c = chosen[place]
         for y in range(hypothesis_start[c], hypothesis_start[c + 1]):
@@ -124,8 +136,8 @@ def link_likelihoods(
             number[:] = 0.0
             mean[:] = 0.0
             _expose_one(
-                int(face[c]), offset[y], shift[y], height[y], where, look, column, beamwidth, seconds,
-                lane_start, lane_step, lane_u, origin, direction, normal, depth, term, bias, base, exposure,
+                int(face[c]), offset[y], shift[y], height[y], steps, column, seconds, lane_start, lane_step,
+                lane_u, direction, normal, depth, term, bias, base, step_link, exposure,
             )  # fmt: skip
             for i in range(start[c], start[c + 1]):
                 a = tag_column[i]

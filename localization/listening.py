@@ -25,6 +25,7 @@ from recording import Recording
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Singles = npt.NDArray[np.float32]
 
 #: Bins of link quality: what reaches the tag one way, dB against 1 m on boresight.
 BIN_DB, LOWEST_DB, BINS = 1.5, -36.0, 32
@@ -258,17 +259,15 @@ def footprint_grid(
                 out[row + j] = value[j] - total * log_total[row + j]
 
 
-@nb.njit(cache=True, nogil=True, fastmath={"contract", "arcp", "nsz"}, error_model="numpy")
-def _expose(
-    face: Ints, offset: Floats, height: Floats, where: Floats, look: Floats, column: Ints, beamwidth: Floats,
-    seconds: Floats, lane_start: Ints, lane_step: Ints, lane_u: Floats, origin: Floats, direction: Floats,
-    normal: Floats, depth: Floats, pattern_share: float, rate: Floats, out: Floats,
-) -> None:  # fmt: skip
-    """Add up the seconds each place was before each antenna, by link quality; with a rate, the readings instead.
+@nb.njit(cache=True, nogil=True)
+def laid_out(
+    where: Floats, look: Floats, beamwidth: Floats, lane_start: Ints, lane_step: Ints, origin: Floats
+) -> tuple[Singles, Singles, Singles, Singles, Singles, Singles, Singles]:
+    """Return places and boresights of the steps face by face, in an array each, from the face's origin.
 
-    A NaN height means any: the antenna's own.
+    So loops over what looks at a place vectorize. Single precision only chooses bins of link quality. The last array
+    turns radians into beamwidths.
     """
-    # Steps face by face from the face's origin, as loops over places ask for them: single precision only chooses bins.
     entries = len(lane_step)
     x, y, z = np.empty(entries, np.float32), np.empty(entries, np.float32), np.empty(entries, np.float32)
     lx, ly, lz = np.empty(entries, np.float32), np.empty(entries, np.float32), np.empty(entries, np.float32)
@@ -279,7 +278,21 @@ def _expose(
             x[at], y[at], z[at] = where[s, 0] - origin[f, 0], where[s, 1] - origin[f, 1], where[s, 2]
             lx[at], ly[at], lz[at] = look[s, 0], look[s, 1], look[s, 2]
             per_beam[at] = 180.0 / math.pi / beamwidth[s]
-    bins = np.empty(entries, np.int32)
+    return x, y, z, lx, ly, lz, per_beam
+
+
+@nb.njit(cache=True, nogil=True, fastmath={"contract", "arcp", "nsz"}, error_model="numpy")
+def _expose(
+    face: Ints, offset: Floats, height: Floats, where: Floats, look: Floats, column: Ints, beamwidth: Floats,
+    seconds: Floats, lane_start: Ints, lane_step: Ints, lane_u: Floats, origin: Floats, direction: Floats,
+    normal: Floats, depth: Floats, pattern_share: float, rate: Floats, out: Floats,
+) -> None:  # fmt: skip
+    """Add up the seconds each place was before each antenna, by link quality; with a rate, the readings instead.
+
+    A NaN height means any: the antenna's own.
+    """
+    x, y, z, lx, ly, lz, per_beam = laid_out(where, look, beamwidth, lane_start, lane_step, origin)
+    bins = np.empty(len(lane_step), np.int32)
     rates = np.zeros(BINS + 1)
     rates[: len(rate)] = rate
     share, reach = np.float32(pattern_share), np.float32(RANGE_M * RANGE_M)
