@@ -217,6 +217,8 @@ def _learn(
     }
     spread = max(solution.model.face_spread_m, 0.0 if by_face is None else by_face.shared_sigma())
     far = unseen_sigma(cells, site, solution.model, spread)
+    # On another night such a face is no surer than those that references told of.
+    far = np.maximum(far, remaining["shift_sigma_m"])
     unseen = {ids[f]: round(float(far[f]), 5) for f in range(len(ids)) if f not in seen}
     if unseen:
         notes.append(
