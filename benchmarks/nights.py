@@ -33,6 +33,8 @@ from stacks.plan import Face, Plan, read_plan
 NIGHTS: Final = 3
 EXCHANGED, TAKEN = 5, 5
 """Pairs of books exchanged and books taken before each night but the first."""
+NEAR_M: Final = 0.1
+"""Tags farther off on one of two nights are on a wrong peak: how alike the others err is told without them."""
 LEFT_OUT: Final = 0.25
 """Share of the first face that the newest night leaves out."""
 
@@ -78,29 +80,62 @@ def main(console: Console | None = None) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for name, world in WORLDS.items():
         with tempfile.TemporaryDirectory() as place:
-            for part, rows in simulated(world, Path(place)).items():
-                figures[f"{name}; {part}"] = _print(console, f"simulated, {name}; {part}", rows)
+            tables, own = simulated(world, Path(place))
+        for part, rows in tables.items():
+            figures[f"{name}; {part}"] = _print(console, f"simulated, {name}; {part}", rows)
+        figures[f"{name}; alike"] = _print_alike(console, own)
     folder = measured_folder()
     paths = measured_sets(folder).get(NAMES["robot"], ()) if folder is not None else ()
     if len(paths) < 2:
         console.print(f"nights: {why_absent()}")
     else:
-        figures["measured robot"] = _print(console, "measured robot runs", robot(paths))
+        rows, own = robot(paths)
+        figures["measured robot"] = _print(console, "measured robot runs", rows)
+        figures["measured robot; alike"] = _print_alike(console, own)
     return figures
 
 
-def simulated(world: World, folder: Path) -> dict[str, dict[str, tuple[Evaluation, Found, float]]]:
-    """Return what one, two and three nights of a library come to, the newest whole and with a part left out."""
+def simulated(
+    world: World, folder: Path
+) -> tuple[dict[str, dict[str, tuple[Evaluation, Found, float]]], list[float]]:
+    """Return what one, two and three nights of a library come to, and how alike tags err from night to night.
+
+    Once with the newest night whole, and once with a part of it left out; see :func:`alike` for the latter.
+    """
     library = library_of(world)
     scans = [read_recording(night(world, library, n, folder / str(n))) for n in range(NIGHTS)]
     plan = read_plan(folder / "0" / "recording" / "plan.json")
     scans = rearranged(scans, np.random.default_rng(world.seed))
     seen = [_localized(scan, plan) for scan in scans]
     tables = {"every night whole": _rows(scans, seen, plan)}
+    own = alike(scans, seen, plan)
     scans[-1] = part_left_out(scans[-1], plan.faces[0])
     seen[-1] = _localized(scans[-1], plan)
     tables["the newest without a part of a face"] = _rows(scans, seen, plan)
-    return tables
+    return tables, own
+
+
+def alike(scans: Sequence[Recording], seen: Sequence[Night], plan: Plan) -> list[float]:
+    """Return the correlation of tags' errors, less each face's median, of every two nights by themselves.
+
+    Of tags that stand where they stood, within ``NEAR_M`` of it on both nights.
+    """
+    errors: list[dict[tuple[str, float, float], float]] = []
+    for scan, one in zip(scans, seen, strict=True):
+        truth = _truth(scan)
+        tags = evaluate(one.positions, truth, plan, wrongly_surveyed(truth)).tags
+        places = _places(truth)
+        errors.append({
+            (epc, *places[epc][:2]): error
+            for epc, error in zip(tags.epc.tolist(), tags.local_error_m.tolist(), strict=True)
+            if abs(error) < NEAR_M
+        })  # fmt: skip
+    both = [
+        np.array([(a[key], b[key]) for key in a.keys() & b.keys()])
+        for a, b in itertools.combinations(errors, 2)
+    ]
+    products = [(pair - pair.mean(axis=0)).T @ (pair - pair.mean(axis=0)) for pair in both]
+    return [float(p[0, 1] / np.sqrt(p[0, 0] * p[1, 1])) for p in products]
 
 
 def _rows(
@@ -117,8 +152,8 @@ def _rows(
     return rows
 
 
-def robot(paths: Sequence[Path]) -> dict[str, tuple[Evaluation, Found, float]]:
-    """Return what one, two and all runs of the measured robot come to, over every choice of them."""
+def robot(paths: Sequence[Path]) -> tuple[dict[str, tuple[Evaluation, Found, float]], list[float]]:
+    """Return what one, two and all runs of the measured robot come to, over every choice, and :func:`alike`."""
     scans = [read_recording(path) for path in paths]
     plan = read_plan(paths[0] / "plan.json")
     seen = [_localized(scan, plan) for scan in scans]
@@ -136,7 +171,7 @@ def robot(paths: Sequence[Path]) -> dict[str, tuple[Evaluation, Found, float]]:
             pool(each), Found(moved_false=false[0], gone_false=false[1]),
             float(np.mean([one.errors.own_share for one in several])),
         )  # fmt: skip
-    return rows
+    return rows, alike(scans, seen, plan)
 
 
 def rearranged(scans: Sequence[Recording], rng: np.random.Generator) -> list[Recording]:
@@ -233,6 +268,13 @@ def _found(joined: Combined, scans: Sequence[Recording]) -> Found:
         len(moved), len(said["moved"] & moved), len(said["moved"] - moved),
         len(gone), len(said["gone"] & gone), len(said["gone"] - gone), len(silent),
     )  # fmt: skip
+
+
+def _print_alike(console: Console, own: Sequence[float]) -> list[float]:
+    """Print how alike tags err from night to night, and return it."""
+    each = ", ".join(f"{one:.2f}" for one in own)
+    console.print(f"tags' own errors under {100 * NEAR_M:.0f} cm, two nights each: correlation {each}\n")
+    return list(own)
 
 
 def _print(
