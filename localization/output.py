@@ -133,16 +133,11 @@ def _shelf_ids(frames: Frames, face: Ints, shelf: Ints) -> npt.NDArray[np.object
 def with_ranks(positions: Positions) -> Positions:
     """Add ranks: on the shelf, or on the face where it has no shelves."""
     place = np.full(len(positions), -1, np.int64)
-    known = np.array([face is not None for face in positions.face_id], bool)
-    if known.any():
-        names = np.array(
-            [
-                f"{face}\n{shelf or ''}"
-                for face, shelf in zip(positions.face_id[known], positions.shelf_id[known], strict=True)
-            ]
-        )
-        place[known] = np.unique(names, return_inverse=True)[1]
-    shelved = np.array([shelf is not None for shelf in positions.shelf_id], bool)
+    numbers: dict[tuple[str, str | None], int] = {}
+    for row, at in enumerate(zip(positions.face_id.tolist(), positions.shelf_id.tolist(), strict=True)):
+        if at[0] is not None:
+            place[row] = numbers.setdefault(at, len(numbers))
+    shelved = np.array([shelf is not None for shelf in positions.shelf_id.tolist()], bool)
     rank, p_order = rank_on_shelves(place, positions.offset_m, positions.sigma_local_m, shelved)
     return dataclasses.replace(positions, rank=rank, p_order=p_order)
 

@@ -107,7 +107,8 @@ class ParquetTable:
         self.first_row = 0
         self._to_come: list[str] = []
         self._decoder: ThreadPoolExecutor | None = None
-        self._decoding: tuple[str, Future[ArrowArray]] | None = None
+        self._decoding: tuple[list[str], Future[dict[str, ArrowArray]]] | None = None
+        self._decoded: dict[str, ArrowArray] = {}
         strings = [spec.name for spec in specs if pa.types.is_string(spec.type)]
         try:
             if path.is_dir():
@@ -173,7 +174,7 @@ class ParquetTable:
             begin, first_row = end, first_row + rows
 
     def ahead(self, names: Sequence[str]) -> None:
-        """Decode these columns in a thread, each while the one before it is looked at; ask for them in this order."""
+        """Decode these columns two at once, while those before them are looked at; ask in this order."""
         self._to_come = [name for name in names if name in self.types]
         self._decoder = ThreadPoolExecutor(1)
         self._decode_next()
@@ -182,31 +183,38 @@ class ParquetTable:
         if self._decoder is None:
             return
         if self._to_come:
-            name = self._to_come.pop(0)
-            self._decoding = (name, self._decoder.submit(self._arrow, name))
+            names, self._to_come = self._to_come[:2], self._to_come[2:]
+            self._decoding = (names, self._decoder.submit(self._columns, names))
         else:
             self._decoder.shutdown(wait=False)
             self._decoder = None
 
     def arrow(self, name: str) -> ArrowArray:
         """One column as Arrow has it."""
-        if self._decoding is not None:
-            # The file is read by one thread at a time: what is being decoded comes first.
-            (decoded, column), self._decoding = self._decoding, None
-            if decoded == name:
-                made = column.result()
+        if name not in self._decoded and self._decoding is not None:
+            # The file is read by one call at a time: what is being decoded comes first.
+            (names, coming), self._decoding = self._decoding, None
+            if name in names:
+                self._decoded = coming.result()
                 self._decode_next()
-                return made
-            column.exception()
-        return self._arrow(name)
+            else:
+                coming.exception()
+        if name in self._decoded:
+            return self._decoded.pop(name)
+        return self._columns([name])[name]
 
-    def _arrow(self, name: str) -> ArrowArray:
+    def _columns(self, names: list[str]) -> dict[str, ArrowArray]:
         try:
             if self._groups is not None:
-                return self._file.read_row_groups(list(self._groups), columns=[name]).column(name)
-            return self._file.read(columns=[name]).column(name)
+                table = self._file.read_row_groups(list(self._groups), columns=names)
+            else:
+                table = self._file.read(columns=names)
+            return {name: table.column(name) for name in names}
         except (OSError, pa.ArrowException, ValueError, KeyError) as e:
-            raise RecordingError(f"{self.name}: column {name} is damaged ({one_line(str(e))})") from None
+            if len(names) > 1:
+                # Which of them it is, is said by reading each.
+                return {name: self._columns([name])[name] for name in names}
+            raise RecordingError(f"{self.name}: column {names[0]} is damaged ({one_line(str(e))})") from None
 
     def whole(self) -> ArrowTable:
         """Every column, known or not."""
