@@ -29,8 +29,8 @@ LANES = 8
 SETTLED_M, SCALE_SHARE = 2e-6, 5.0
 #: A group's residual scale is drawn towards the tag's by so many witnesses.
 SCALE_PRIOR = 5.0
-
-
+#: Off the beam weights fall to nothing and below what a double's inverse can be; a group of no more has no say.
+LEAST_WEIGHT = 1e-200
 #: Sums may be taken in any order, so that they vectorize; no number is supposed to be finite.
 FINITE = {"reassoc", "contract", "arcp", "nsz"}
 
@@ -253,7 +253,7 @@ def refine(
                     j0 += w * alongs[i]
                     j1 += w * aways[i]
                     j2 += w * ups[i]
-                if own > 0.0:
+                if own > LEAST_WEIGHT:
                     j0, j1, j2 = j0 / own, j1 / own, j2 / own
                 gj[g, 0], gj[g, 1], gj[g, 2] = j0, j1, j2
                 for i in range(high - low):

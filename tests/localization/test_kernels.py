@@ -95,6 +95,18 @@ def test_refine_equals_its_reference(seed):
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
 
 
+def test_refine_takes_groups_far_off_the_beam_for_silent():
+    u, h, z, k, phase, weight, group = track(2, noise=0.2)
+    cell = np.floor(u / 0.1).astype(np.int64)
+    faint = np.where(group == group[0], 1e-311 * weight, weight)
+    assert 0.0 < faint[group == group[0]].sum() < 1e-308  # its inverse is more than a double holds
+    silent = np.where(group == group[0], 0.0, weight)
+    found, expected = (
+        refined((u, h, z, k, phase, w, group), cell, (0.71, 0.0, 0.4)) for w in (faint, silent)
+    )
+    np.testing.assert_allclose(found[:7], expected[:7], rtol=1e-6, atol=1e-9)
+
+
 def test_refine_finds_the_tag_and_says_how_sure():
     errors, sigmas = [], []
     for seed in range(40):
