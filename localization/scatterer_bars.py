@@ -65,11 +65,11 @@ class Widths:
     """
 
     temper: float = 20.0
-    temper_with_heights: float = 10.0
+    temper_with_heights: float = 20.0
     tag_m: float = 0.007
     wider: float = 0.7
     wider_with_heights: float = 3.5
-    misfit_m: float = 0.6
+    misfit_m: float = 1.2
     curve_share: float = 0.5
 
 

@@ -11,7 +11,7 @@ from localization.scatterer_bars import WIDTHS, Solution, combine
 from sim.slide import slide, to_recording
 
 
-def taught(error_m, rows=60, tags=8):
+def taught(error_m, rows=60, tags=8, kind="rows"):
     """Rows of one solution each whose tags err by what they are given and nothing else."""
     rng = np.random.default_rng(4)
     found = []
@@ -26,7 +26,7 @@ def taught(error_m, rows=60, tags=8):
             told = combine([solution], widths)
             return told.offset_m, told.sigma_m
 
-        found.append(Lesson("rows", said, true))
+        found.append(Lesson(kind, said, true))
     return found
 
 
@@ -40,6 +40,24 @@ def test_what_tags_err_by_is_learnt(error_m):
     assert held == pytest.approx(0.9, abs=0.04)
     assert score < judged(found, replace(best, tag_m=2 * best.tag_m))["rows"][2]
     assert score < judged(found, replace(best, tag_m=0.5 * best.tag_m))["rows"][2]
+
+
+def test_narrow_bars_of_many_kinds_are_not_paid_for_by_one_that_no_longer_holds():
+    found = taught(0.01, kind="loose")
+    for number in range(9):
+        found += taught(0.003, rows=8, kind=f"tight {number}")
+    start = replace(WIDTHS, tag_m=0.01)
+    best = learn(found, start)
+    narrow = replace(start, tag_m=0.005)
+    mean = [np.mean([score for _, _, score in judged(found, one).values()]) for one in (start, best, narrow)]
+    assert mean[2] < mean[1] <= mean[0]
+    assert judged(found, narrow)["loose"][0] < 0.7
+    assert judged(found, best)["loose"][0] >= 0.85
+
+
+def test_no_figure_is_at_the_edge_of_what_was_tried():
+    for name, values in TRIED.items():
+        assert min(values) < getattr(WIDTHS, name) < max(values), name
 
 
 @pytest.mark.parametrize("pitch_m", [0.2, 0.08])
