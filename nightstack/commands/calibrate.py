@@ -83,10 +83,10 @@ def calibrate(
     from localization.calibration import read_calibration, write_calibration
     from recording import read_recording
 
-    target = output_file(
-        out if out is not None else update if update is not None else Path("calibration.json")
-    )
     before = read_calibration(update) if update is not None else None
+    target = output_file(
+        out if out is not None else update if update is not None else Path("calibration.json"), "calibration"
+    )
     if reference is not None and reference_tags is not None:
         raise InputError("--reference and --reference-tags both choose the references; give one of them")
     heard = [read_recording(folder) for folder in recordings]

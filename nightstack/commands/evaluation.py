@@ -60,7 +60,9 @@ def evaluate(
     from stacks.plan import read_plan
 
     if page is not None:
-        output_file(page, "--page")
+        output_file(page, "page", "--page")
+        if page.suffix.lower() not in (".html", ".htm"):
+            raise InputError(f"{page}: the page is HTML; name it .html with --page")
     elif tag or shelf or recording is not None or calibration is not None:
         raise InputError(
             "--recording, --calibration, --tag and --shelf are for the page: add --page FILE.html"

@@ -22,7 +22,7 @@ from nightstack.commands.shared import (
     say_notes,
 )
 from nightstack.errors import InputError
-from nightstack.outputs import output_file, output_folder
+from nightstack.outputs import is_coverage, output_file, output_folder
 from nightstack.progress import progress
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def localize(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Where positions.parquet goes: a folder, or a .parquet file. Default: the recording folder.",
+            help="Where positions.parquet goes: a folder, or a .parquet file; coverage.parquet goes beside it. "
+            "Default: the recording folder.",
             metavar="PATH",
         ),
     ] = None,
@@ -52,7 +53,8 @@ def localize(
         bool,
         typer.Option(
             "--fast",
-            help="Place each tag by itself, many times as fast: no neighbours, no joint fit. Needs a plan.",
+            help="Place each tag by itself, many times as fast, for a first look: no neighbours, no joint fit, no "
+            "cross-checks (what is wrong with the clock or the map is not noticed), oddities or labels. Needs a plan.",
         ),
     ] = False,
     joint: Annotated[
@@ -102,9 +104,10 @@ def localize(
     truth = looking.truth_beside(recording) if folder is not None else None
     labels = looking.labels_of(heard) if folder is not None else {}
     say_notes(heard.notes, as_json)
-    estimator = Localizer(
-        the_plan, calibration=calibration_of(calibration), jobs=cores(jobs), fast=fast, joint=joint
-    )
+    known = calibration_of(calibration)
+    if known is not None:
+        say_notes((f"{calibration}: learnt from {len(known.run_ids) or 'no'} runs, applied",), as_json)
+    estimator = Localizer(the_plan, calibration=known, jobs=cores(jobs), fast=fast, joint=joint)
     fitted = None
     if streamed is not None:
         fitted = _fit_stream(estimator, streamed, quiet=as_json)
@@ -118,6 +121,10 @@ def localize(
     positions_file.parent.mkdir(parents=True, exist_ok=True)
     write_positions(positions_file, positions)
     write_coverage(positions_file.with_name("coverage.parquet"), fitted.localization_.coverage)
+    placed = int(positions.placed.sum())
+    if not as_json:
+        # Said before anything is drawn: the places are safe whatever becomes of the pictures.
+        typer.echo(f"{len(positions)} tags heard, {placed} placed: {positions_file}")
     page = None
     if folder is not None:
         album = looking.draw(
@@ -138,7 +145,6 @@ def localize(
             quiet=as_json,
         )
         page = album.write(folder)[0]
-    placed = int(positions.placed.sum())
     if as_json:
         summary = {
             "positions": str(positions_file),
@@ -150,10 +156,8 @@ def localize(
             "notes": [*heard.notes, *notes],
         }
         typer.echo(json.dumps(summary, indent=2))
-    else:
-        typer.echo(f"{len(positions)} tags heard, {placed} placed: {positions_file}")
-        if page is not None:
-            typer.echo(f"pictures: {page}")
+    elif page is not None:
+        typer.echo(f"pictures: {page}")
 
 
 def _too_long(recording: Path) -> RecordingStream | None:
@@ -188,5 +192,8 @@ def _judged(positions: Positions, truth: Truth | None, plan: Plan | None) -> Eva
 
 
 def _positions_file(out: Path) -> Path:
-    file = out if out.suffix == ".parquet" else out / "positions.parquet"
-    return output_file(file)
+    file = output_file(out if out.suffix == ".parquet" else out / "positions.parquet", "positions")
+    beside = file.with_name("coverage.parquet")
+    if beside.exists() and not is_coverage(beside):
+        raise InputError(f"{beside}: is there and is no coverage file; name another place with --out")
+    return file

@@ -67,6 +67,10 @@ def combine(
     folders = [_recording(folder) for folder in nights]
     if out.resolve() in {folder.resolve() for folder, _ in folders}:
         raise InputError(f"{out}: is one of the nights; name another folder with --out")
+    if (out / "readings.parquet").exists():
+        raise InputError(
+            f"{out}: is a recording, whose files would be lost; name a folder of its own with --out"
+        )
     infos = [read_info(folder) for folder, _ in folders]
     newest = max(range(len(infos)), key=lambda n: (infos[n].started_at, infos[n].run_id))
     plan_file = plan if plan is not None else folders[newest][0] / "plan.json"

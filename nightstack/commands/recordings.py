@@ -56,7 +56,7 @@ def exceptions(
     from stacks.holdings import read_holdings
 
     heard = open_run(recording)
-    target = output_file(out if out is not None else recording / "exceptions.csv")
+    target = output_file(out if out is not None else recording / "exceptions.csv", "exceptions")
     say_notes(heard.notes, as_json)
     the_plan = plan_of(heard, plan)
     if the_plan is None:

@@ -31,13 +31,14 @@ ShownShelves = Annotated[
         "--shelf", help="Shelf, or face without shelves, to show as well (may be given again).", metavar="ID"
     ),
 ]
-Jobs = Annotated[int, typer.Option("--jobs", help="Cores to use; 0: all.", min=0)]
+Jobs = Annotated[int, typer.Option("--jobs", help="Cores to use, at most those there are; 0: all.", min=0)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 
 def cores(jobs: int) -> int:
     """Return how many cores ``--jobs`` means."""
-    return jobs or os.cpu_count() or 1
+    there = os.cpu_count() or 1
+    return min(jobs or there, there)
 
 
 def plan_of(heard: Recording | Opened, plan: Path | None) -> Plan | None:

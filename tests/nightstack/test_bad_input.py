@@ -168,6 +168,45 @@ def test_places_results_cannot_go_to_are_refused_before_the_work(recording, tmp_
     refused(["report", recording, "--out", file], capsys, file, "--out")
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "name"),
+    [
+        (["localize", "--fast"], "--out", "readings.parquet"),
+        (["localize", "--fast"], "--out", "poses.parquet"),
+        (["calibrate", "--reference-tags", "2"], "--out", "plan.json"),
+        (["calibrate", "--reference-tags", "2"], "--out", "run.json"),
+        (["exceptions"], "--out", "holdings.csv"),
+        (["exceptions"], "--out", "readings.parquet"),
+    ],
+)
+def test_results_do_not_replace_what_the_recording_is_made_of(recording, capsys, command, option, name):
+    file = Path(recording) / name
+    before = file.read_bytes()
+    refused([command[0], recording, *command[1:], option, file], capsys, file, option)
+    assert file.read_bytes() == before
+
+
+def test_the_page_replaces_pages_only(recording, tmp_path, capsys):
+    assert main(["localize", str(recording), "--fast", "--out", str(tmp_path)]) == 0
+    judge = ["evaluate", tmp_path / "positions.parquet", Path(recording) / "truth.parquet", "--page"]
+    capsys.readouterr()
+    refused([*judge, Path(recording) / "run.json"], capsys, "run.json", "--page")
+    refused([*judge, tmp_path / "page.pdf"], capsys, "page.pdf", "--page")
+    other = tmp_path / "of-others.html"
+    other.write_text("mine")
+    refused([*judge, other], capsys, other, "--page")
+    assert other.read_text() == "mine"
+    page = tmp_path / "page.html"
+    for _ in range(2):
+        assert main([str(part) for part in (*judge, page)]) == 0
+
+
+def test_coverage_does_not_replace_what_it_is_not(recording, tmp_path, capsys):
+    (tmp_path / "coverage.parquet").write_text("mine")
+    refused(["localize", recording, "--fast", "--out", tmp_path], capsys, "coverage.parquet", "--out")
+    assert (tmp_path / "coverage.parquet").read_text() == "mine"
+
+
 def test_positions_and_epcs_that_are_not_there(recording, tmp_path, capsys):
     nowhere = tmp_path / "nowhere.parquet"
     refused(["exceptions", recording, "--positions", nowhere], capsys, nowhere)

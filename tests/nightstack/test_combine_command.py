@@ -149,3 +149,13 @@ def test_wrong_arguments_are_said_in_one_line(nights, tmp_path, capsys, case):
     said = capsys.readouterr().err.strip().splitlines()
     assert said[-1].startswith("nightstack: ")
     assert not (tmp_path / "out" / "positions.parquet").exists()
+
+
+def test_another_recording_is_no_place_for_the_combined_nights(nights, tmp_path, capsys):
+    folders, _, _ = nights
+    before = (folders[2] / "run.json").read_bytes()
+    capsys.readouterr()
+    assert main(["combine", str(folders[0]), str(folders[1]), "--out", str(folders[2])]) == 2
+    said = capsys.readouterr().err
+    assert str(folders[2]) in said and "--out" in said
+    assert (folders[2] / "run.json").read_bytes() == before

@@ -184,7 +184,7 @@ def test_evaluate_refuses_and_leaves_nothing(localized, scanned, tmp_path, capsy
 
 def test_an_earlier_page_stays_when_a_new_one_cannot_be_made(localized, scanned, tmp_path, capsys):
     page = tmp_path / "page.html"
-    page.write_text("the earlier one")
+    page.write_text("<!doctype html>the earlier one")
     refused(["evaluate", localized, scanned, "--page", page, "--shelf", "nowhere"], capsys, "nowhere")
-    assert page.read_text() == "the earlier one"
+    assert page.read_text() == "<!doctype html>the earlier one"
     assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
