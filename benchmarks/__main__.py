@@ -48,10 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
         help=f"of {', '.join(SELECTED)}: the groups whose names contain TEXT; may be given again",
     )  # fmt: skip
     options = parser.parse_args(arguments)
+    if options.only and options.name not in SELECTED:
+        parser.error(f"--only chooses groups of {', '.join(SELECTED)}: name one of them")
     try:
         # Before the work, which may take a quarter of an hour.
         if options.json is not None:
-            output_file(options.json, "--json")
+            output_file(options.json, None, "--json")
         if options.out is not None:
             output_folder(options.out)
     except InputError as error:

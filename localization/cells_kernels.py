@@ -82,7 +82,9 @@ def gather(
     longest = 1
     for i in range(len(first) - 1):
         longest = max(longest, first[i + 1] - first[i])
-    at, by, mask = np.empty(longest, np.int64), np.empty(longest, np.int64), np.empty(longest, np.int64)
+    # Of each of a tag's readings: the pose before it, a bit for each face looked at, its place, wavenumber and phase
+    # less its cable's; and the readings' order by antenna.
+    at, mask, by = np.empty(longest, np.int64), np.empty(longest, np.int64), np.empty(longest, np.int64)
     xs, ys, zs, ways = np.empty(longest), np.empty(longest), np.empty(longest), np.empty(longest)
     us, hs, powers = np.empty(longest), np.empty(longest), np.empty(longest)
     ks, turned, sines, cosines = np.empty(longest), np.empty(longest), np.empty(longest), np.empty(longest)
@@ -106,7 +108,8 @@ def gather(
         for i in range(n):
             now = min(max(own_t[i] - latency, pose_t[0]), pose_t[poses - 1])
             if i == 0 or now - pose_t[p] > 1_000_000_000:
-                p = min(max(int((now - pose_t[0]) * per_ns), 0), poses - 1)
+                # The last pose is the end of the last stretch between two.
+                p = max(min(int((now - pose_t[0]) * per_ns), poses - 2), 0)
             while p > 0 and pose_t[p] > now:
                 p -= 1
             while p < poses - 2 and pose_t[p + 1] <= now:
@@ -129,8 +132,8 @@ def gather(
             ks[i] = k
             turned[i] = factor * own_phase[i] - (k - factor * reference) * delay[a]
             mask[i] = 0
-            for f in facing[p, column[a]]:
-                if f < 0:
+            for f in facing[p, max(column[a], 0)]:
+                if f < 0 or column[a] < 0:
                     break
                 known = -1
                 for r in range(number):
@@ -176,10 +179,10 @@ def gather(
                 hs[i] = (xs[i] - ox) * nx + (ys[i] - oy) * ny + back
             weight, centre, height = 0.0, 0.0, 0.0
             for i in range(n):
-                power = powers[i] if (mask[i] >> known) & 1 else 0.0
-                weight += power
-                centre += power * us[i]
-                height += power * zs[i]
+                if (mask[i] >> known) & 1:
+                    weight += powers[i]
+                    centre += powers[i] * us[i]
+                    height += powers[i] * zs[i]
             if weight <= 0.0:
                 continue
             centre /= weight

@@ -31,8 +31,8 @@ SETTLED_M, SCALE_SHARE = 2e-6, 5.0
 SCALE_PRIOR = 5.0
 #: Off the beam weights fall to nothing and below what a double's inverse can be; a group of no more has no say.
 LEAST_WEIGHT = 1e-200
-#: Sums may be taken in any order, so that they vectorize; no number is supposed to be finite.
-FINITE = {"reassoc", "contract", "arcp", "nsz"}
+#: Sums may be taken in any order, so that they vectorize; infinity and what is no number keep their meaning.
+ANY_ORDER = {"reassoc", "contract", "arcp", "nsz"}
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -112,7 +112,7 @@ def profile_grid(
                     im[:wide] = np.float32(0.0)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=FINITE)
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=ANY_ORDER)
 def refine(
     start: Ints,
     u: Floats,

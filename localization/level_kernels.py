@@ -85,7 +85,7 @@ def exposures(
     direction: Floats, normal: Floats, depth: Floats, term: Floats, bias: Floats, base: Floats, out: Floats,
 ) -> None:  # fmt: skip
     """Add up the seconds each of many places was before each antenna, by the link's dB above ``-base``."""
-    steps = laid_out(where, look, beamwidth, lane_start, lane_step, origin)
+    steps = laid_out(face, where, look, beamwidth, lane_start, lane_step, origin)
     link = np.empty(len(lane_step), np.float32)
     for i in range(len(face)):
         _expose_one(
@@ -126,7 +126,7 @@ def link_likelihoods(
     norm = math.log(np.exp(kernel - top).sum()) + top
     factor = np.exp(kernel)
     base = strength - lowest
-    steps = laid_out(where, look, beamwidth, lane_start, lane_step, origin)
+    steps = laid_out(face, where, look, beamwidth, lane_start, lane_step, origin)
     step_link = np.empty(len(lane_step), np.float32)
     for place in range(len(chosen)):
         c = chosen[place]

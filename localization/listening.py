@@ -261,18 +261,29 @@ def footprint_grid(
 
 @nb.njit(cache=True, nogil=True)
 def laid_out(
-    where: Floats, look: Floats, beamwidth: Floats, lane_start: Ints, lane_step: Ints, origin: Floats
+    face: Ints,
+    where: Floats,
+    look: Floats,
+    beamwidth: Floats,
+    lane_start: Ints,
+    lane_step: Ints,
+    origin: Floats,
 ) -> tuple[Singles, Singles, Singles, Singles, Singles, Singles, Singles]:
-    """Return places and boresights of the steps face by face, in an array each, from the face's origin.
+    """Return the steps that look at some faces: x, y, z, boresight and beamwidth, float32, shape (lanes,) each.
 
-    So loops over what looks at a place vectorize. Single precision only chooses bins of link quality. The last array
-    turns radians into beamwidths.
+    Face by face, so that loops over what looks at a place vectorize. Places are in m from the face's origin (heights
+    from the floor), boresights unit vectors, the last array beamwidths per radian. Lanes of other faces than those in
+    ``face`` are not filled: a long run costs nothing where it is not asked for. Single precision only chooses bins of
+    link quality.
     """
     entries = len(lane_step)
     x, y, z = np.empty(entries, np.float32), np.empty(entries, np.float32), np.empty(entries, np.float32)
     lx, ly, lz = np.empty(entries, np.float32), np.empty(entries, np.float32), np.empty(entries, np.float32)
     per_beam = np.empty(entries, np.float32)
-    for f in range(len(lane_start) - 1):
+    wanted = np.zeros(len(lane_start) - 1, np.bool_)
+    for f in face:
+        wanted[f] = True
+    for f in np.flatnonzero(wanted):
         for at in range(lane_start[f], lane_start[f + 1]):
             s = lane_step[at]
             x[at], y[at], z[at] = where[s, 0] - origin[f, 0], where[s, 1] - origin[f, 1], where[s, 2]
@@ -291,7 +302,7 @@ def _expose(
 
     A NaN height means any: the antenna's own.
     """
-    x, y, z, lx, ly, lz, per_beam = laid_out(where, look, beamwidth, lane_start, lane_step, origin)
+    x, y, z, lx, ly, lz, per_beam = laid_out(face, where, look, beamwidth, lane_start, lane_step, origin)
     bins = np.empty(len(lane_step), np.int32)
     rates = np.zeros(BINS + 1)
     rates[: len(rate)] = rate

@@ -38,7 +38,7 @@ def loudest_db(observations: Observations, candidates: Candidates) -> Floats:
     return out
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, error_model="numpy")
 def _loudest(start: Ints, group: Ints, cell: Ints, rssi: Floats, out: Floats) -> None:
     best = np.empty(FEW)
     for c in range(len(out)):
@@ -57,7 +57,7 @@ def _loudest(start: Ints, group: Ints, cell: Ints, rssi: Floats, out: Floats) ->
             if best[place] > -np.inf:
                 total += best[place]
                 number += 1
-        out[c] = total / max(number, 1)
+        out[c] = total / number
 
 
 def power_centre(observations: Observations, candidates: Candidates) -> Floats:
@@ -72,7 +72,7 @@ def power_centre(observations: Observations, candidates: Candidates) -> Floats:
     return out
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, error_model="numpy")
 def _centre(
     start: Ints, u: Floats, h: Floats, look: Floats, rssi: Floats, density: Floats, out: Floats
 ) -> None:

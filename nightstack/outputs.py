@@ -40,7 +40,7 @@ def output_folder(folder: Path, option: str = "--out") -> Path:
     return folder
 
 
-def output_file(file: Path, kind: str, option: str = "--out") -> Path:
+def output_file(file: Path, kind: str | None, option: str = "--out") -> Path:
     """Check that a file can be written, or replaced where it is of the same kind; nothing is made yet.
 
     Parameters
@@ -49,7 +49,7 @@ def output_file(file: Path, kind: str, option: str = "--out") -> Path:
         What the option named.
     kind
         ``positions``, ``calibration``, ``exceptions`` or ``page``: what will be written. Anything else there is kept,
-        lest a mistyped name cost a night's readings or a plan.
+        lest a mistyped name cost a night's readings or a plan. None: whatever is there may go.
     option
         The option that names another.
 
@@ -66,7 +66,7 @@ def output_file(file: Path, kind: str, option: str = "--out") -> Path:
     if file.is_dir():
         raise InputError(f"{file}: is a folder; name a file with {option}")
     output_folder(file.parent, option)
-    if file.exists() and not _KINDS[kind](file):
+    if kind is not None and file.exists() and not _KINDS[kind](file):
         raise InputError(f"{file}: is there and is no {kind} file; name another with {option}")
     return file
 

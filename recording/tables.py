@@ -93,7 +93,7 @@ class ParquetTable:
     A Parquet file of the folder whose structure has been checked.
 
     Columns are read one by one when asked for, so that a night of fifty million readings needs the memory
-    of its numpy columns and of one Arrow column beside them.
+    of its numpy columns and of up to three Arrow columns beside them.
 
     Raises
     ------

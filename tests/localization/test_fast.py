@@ -6,7 +6,15 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from localization import Localizer, cells_reference, choice_reference, estimator, fast_run, kernels_reference
+from localization import (
+    Localizer,
+    cells,
+    cells_reference,
+    choice_reference,
+    estimator,
+    fast_run,
+    kernels_reference,
+)
 from localization.ambiguity import find_ambiguity
 from localization.calibration import Calibration
 from localization.cells import CELL_M, Track, gather_cells
@@ -17,7 +25,7 @@ from localization.observations import Mounts, driven_m
 from localization.peaks import find_peaks
 from localization.signal_model import BEAMWIDTH_DEG, wavenumber
 from localization.sorting import blocks_of, part_of, sorted_by_tag, tally
-from localization.source import InMemory
+from localization.source import InMemory, readings_of
 from localization.spill import Spill
 from recording import Readings, RecordingStream, StreamError, read_recording, write_recording, writer
 
@@ -133,6 +141,51 @@ def test_cells_equal_their_reference(world, flips):
             np.testing.assert_allclose(column[part], expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
         turned = np.angle(np.exp(1j * (observations.phase_rad[part] - expected["phase"])))
         assert np.abs(turned).max() < 1e-4
+
+
+def test_readings_at_the_first_and_the_last_pose_are_like_any(world, monkeypatch):
+    recording = world.make(books(1), rate=20.0)
+    readings = recording.readings
+    readings = readings.select(readings.tag == 0)
+    # Poses begin and end at a reading.
+    t = readings.t[[5, -6]]
+    inner = (recording.poses.t > t[0]) & (recording.poses.t < t[1])
+    poses = recording.poses.at(np.concatenate([t[:1], recording.poses.t[inner], t[1:]]))
+    readings = readings.select((readings.t >= t[0]) & (readings.t <= t[1]))
+    frames = Frames.of_plan(world.plan())
+    mounts = Mounts.of(recording.info, Calibration(), BEAMWIDTH_DEG)
+    rows, way = sorted_by_tag(readings), driven_m(poses)
+    track, doubled, none = Track.of(poses, way, mounts, frames), np.zeros(256, np.bool_), np.zeros(256)
+    reference = float(wavenumber(922_625))
+    made = []
+    for kernel in (cells.gather, cells.gather.py_func):
+        # Interpreted, it refuses to look beyond the poses.
+        monkeypatch.setattr(cells, "gather", kernel)
+        made.append(gather_cells(rows, track, frames, doubled, none, 0, reference))
+    expected = cells_reference.cells_of(rows, poses, way, mounts, frames, 0, doubled, none, reference, CELL_M)
+    for observations, candidates in made:
+        np.testing.assert_allclose(candidates.u, expected["u"], atol=1e-6)
+        turned = np.angle(np.exp(1j * (observations.phase_rad - expected["phase"])))
+        assert np.abs(turned).max() < 1e-4
+    assert len(expected["u"]) > 10
+
+
+def test_a_reading_of_an_antenna_without_a_mount_spoils_no_other(world):
+    recording = world.make(books(1), rate=20.0)
+    frames = Frames.of_plan(world.plan())
+    mounts = Mounts.of(recording.info, Calibration(), BEAMWIDTH_DEG)
+    track = Track.of(recording.poses, driven_m(recording.poses), mounts, frames)
+    doubled, none, reference = np.zeros(256, np.bool_), np.zeros(256), float(wavenumber(922_625))
+    rows = sorted_by_tag(recording.readings)
+    strange = replace(rows, antenna=rows.antenna.copy())
+    strange.antenna[::9] = 77
+    kept = sorted_by_tag(recording.readings.select(np.ones(len(rows), np.bool_)))
+    kept = sorted_by_tag(readings_of(recording.readings.tags, kept), strange.antenna != 77)
+    found, expected = (
+        gather_cells(part, track, frames, doubled, none, 0, reference)[0] for part in (strange, kept)
+    )
+    np.testing.assert_allclose(found.phase_rad, expected.phase_rad)
+    assert np.isfinite(found.phase_rad).all()
 
 
 @pytest.mark.parametrize("read", [False, True])
