@@ -28,6 +28,7 @@ from localization.label_shift import LabelFits
 from localization.labels import take_out
 from localization.observations import Mounts
 from localization.positions import Positions
+from localization.shared_error import PINNED_POSE_SHARE
 from localization.shelf_group import ShelfGroup
 from localization.shelf_scan import Block
 from stacks.plan import Plan
@@ -60,8 +61,6 @@ WORD_SIGMA_M = 0.02
 LEAST_SIGMA_M = 0.03
 #: How far a face may be off by itself.
 FACE_SIGMA_M = 0.01
-#: Of what poses state, the share that they err by on the mean of the way along a face.
-POSE_SHARE = 0.5
 #: Degrees of freedom of what a calibration says is left; no calibration is surer than this.
 PRIOR_NU, SUREST_M = 4.0, 0.001
 #: So many deviations off what a calibration foretold, something was changed since.
@@ -206,7 +205,7 @@ def calibrated_prior(
     if not len(off) or not np.isfinite(off).all():
         return None
     pose = float(np.nanmedian(sigma_pose_m)) if np.isfinite(sigma_pose_m).any() else 0.0
-    wander = 0.0 if run_id in calibration.run_ids else POSE_SHARE * pose
+    wander = 0.0 if run_id in calibration.run_ids else PINNED_POSE_SHARE * pose
     return Prior.calibrated(np.hypot(off, wander), expected_shift(calibration, ids))
 
 

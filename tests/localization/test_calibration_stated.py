@@ -196,9 +196,7 @@ def test_uprights_make_another_nights_calibration_surer(nights):
     for number, (error, common, inside) in enumerate(seen.values()):
         off = learnt.off_m(plan.faces[number].id, scans[1].info.run_id)
         assert pinned.sigma_m[number] < 0.7 * off
-        assert common == pytest.approx(pinned.sigma_m[number], rel=0.02), (
-            "poses are told by the uprights, too"
-        )
+        assert common == pytest.approx(np.hypot(pinned.sigma_m[number], 0.5 * POSE_M), rel=0.02)
         assert inside > 0.85
         assert abs(error) < 2.0 * pinned.sigma_m[number]
 
