@@ -37,6 +37,7 @@ from localization.labels import label_shelves
 from localization.registered import Geometry, combine
 from localization.witness import Witness, matched, witness
 from recording import Recording, RunInfo, Truth
+from recording.words import counted
 from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
@@ -222,8 +223,8 @@ def _learn(
     unseen = {ids[f]: round(float(far[f]), 5) for f in range(len(ids)) if f not in seen}
     if unseen:
         notes.append(
-            f"{len(unseen)} faces have no references: their bars take in a map that is shifted and turned, up to "
-            f"{100 * max(unseen.values()):.0f} cm"
+            f"{counted(len(unseen), 'face')} without references: bars there take in a map that is shifted and "
+            f"turned, up to {100 * max(unseen.values()):.0f} cm"
         )
     centre, centre_sigma = float(solution.mean[0]), math.sqrt(solution.covariance[0, 0])
     latency = float(solution.mean[1]) if solution.model.latency else 0.0
@@ -238,7 +239,9 @@ def _learn(
     estimates += _depth_estimates(geometry)
     estimates += [Estimate(name, value, float("nan"), "m") for name, value in remaining.items()]
     tags = len(np.unique(refs.tag))
-    notes.insert(0, f"{tags} reference tags on {len(seen)} faces in {runs} recording{'s' * (runs > 1)}")
+    notes.insert(
+        0, f"{counted(tags, 'reference tag')} on {counted(len(seen), 'face')} in {counted(runs, 'recording')}"
+    )
     return _made(witnesses, estimates, unseen, notes)
 
 
@@ -340,7 +343,7 @@ def _remaining(
     if len(np.unique(weighed.references.run)) > 1:
         by_run = left_out_runs(weighed, site)
         if len(by_run):
-            notes.append(f"sigma_m is from {len(by_run)} faces in left-out runs" + _spare(by_run))
+            notes.append(f"sigma_m is from {counted(len(by_run), 'face')} in left-out runs" + _spare(by_run))
             return {"sigma_m": by_run.shared_sigma(), "shift_sigma_m": by_run.seen_sigma()}
     halves = left_out_halves(weighed, site, solution.model)
     sigma_run = halves.shared_sigma()

@@ -19,6 +19,7 @@ from localization.calibrate_nights import witness_of
 from localization.calibration import Calibration, CalibrationError
 from localization.witness import Witness, matched
 from recording import Truth
+from recording.words import counted
 from stacks.plan import Plan
 
 #: So many nights are remembered; what a night's word loses by each night since, as a deviation along a face.
@@ -82,7 +83,7 @@ def update(
     ]
     if len(same) < len(kept):
         notes.append(
-            f"antennas are mounted otherwise than on {len(kept) - len(same)} nights before: forgotten"
+            f"antennas are mounted otherwise than on {counted(len(kept) - len(same), 'night')} before: forgotten"
         )
     room = max(MOST_NIGHTS - len(witnesses), 0)
     kept = sorted(same, key=lambda pair: pair[0].info.started_at)[len(same) - min(len(same), room) :]
@@ -90,8 +91,8 @@ def update(
     kept = [(_unmoved(old, truth, places, plan), truth) for old, truth in kept]
     if kept and (off := _contradiction(kept, witnesses, plan, references)) > CHANGED:
         notes.append(
-            f"the new recordings are {off:.0f} deviations from what {len(kept)} nights before foretell: something was "
-            "moved or laid anew, and those nights are forgotten"
+            f"the new recordings are {off:.0f} deviations from what {counted(len(kept), 'night')} before told: "
+            "something was moved or laid anew, and what was before is forgotten"
         )
         kept = []
     everyone = [*(old for old, _ in kept), *witnesses]

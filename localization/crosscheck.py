@@ -255,8 +255,8 @@ def _phases(
         if abs(middle) > chance:
             common[places.face == face] = abs(middle)
             notes.append(
-                f"face {frames.ids[face]}: phases place tags {abs(middle):.2f} m from where they are loudest: poses or "
-                "mounts are off; bars widened"
+                f"face {frames.ids[face]}: phases place tags {abs(middle):.2f} m from where they are loudest: poses, "
+                "mounts or the plan are off; bars widened"
             )
     if judged.sum() < FEWEST_TAGS:
         return common, local, notes
@@ -304,7 +304,7 @@ def _ends(places: Places, centre: Floats, frames: Frames, noise: float) -> tuple
         out = np.maximum(out, most)
     notes.append(
         f"tags of face {frames.ids[wrong[0]]}{' and others' if len(wrong) > 1 else ''} are heard some {most:.2f} m "
-        "beyond its end: the clock, a mount or the map is off; bars widened"
+        "beyond its end: the clock, a mount, the map or the plan is off; bars widened"
     )
     return out, notes
 

@@ -18,7 +18,13 @@ from localization.hearing import Hearing
 from localization.hf_output import locate_hf, without_hf
 from localization.label_shift import LabelFits
 from localization.labels import use_labels
-from localization.notes import ambiguity_notes, mismatch_notes, pinned_notes, registration_notes
+from localization.notes import (
+    ambiguity_notes,
+    closing_notes,
+    mismatch_notes,
+    pinned_notes,
+    registration_notes,
+)
 from localization.observations import Mounts, driven_m
 from localization.oddities import find_oddities
 from localization.oddity_traits import Traits
@@ -197,6 +203,7 @@ class Localizer:
             tell(0.95, "placing HF tags")
             covered, more = locate_hf(whole, self.plan, mounts, self.calibration, positions)
             coverage, notes = coverage if len(coverage.face_id) else covered, [*notes, *more]
+        notes = closing_notes(whole, self.plan, self.calibration, positions, notes)
         row_of = np.cumsum(np.bincount(whole.readings.tag, minlength=len(whole.readings.tags)) > 0) - 1
         positions, said = find_oddities(positions, traits, row_of)
         notes += said
@@ -231,6 +238,7 @@ class Localizer:
                 recording, source, mounts, usable, lambda share, text: tell(0.2 + 0.8 * share, text)
             )
             row_of = np.cumsum(source.tally()[0] > 0) - 1
+        notes = closing_notes(recording, self.plan, self.calibration, positions, notes)
         positions, said = find_oddities(positions, traits, row_of)
         notes += said
         self.localization_ = Localization(with_ranks(positions), coverage, tuple(said_once(notes)))

@@ -25,6 +25,7 @@ from localization.evaluation import (
 )
 from localization.positions import Positions
 from recording import Truth
+from recording.words import counted
 from stacks.plan import Face, Plan
 
 __all__ = [
@@ -102,7 +103,7 @@ def evaluate(
         raise EvaluationError(
             "truth: no tag with a place is left to judge; name another truth.parquet, or exclude fewer tags"
         )
-    notes = [f"{len(twice)} EPCs stand at more than one place and were left out"] if twice else []
+    notes = [f"{counted(len(twice), 'EPC')} at more than one place left out"] if twice else []
     left_out = excluded & set(truth.epc.tolist())
     if left_out:
         notes.append(f"left out as asked: {', '.join(sorted(left_out))}")
@@ -136,7 +137,7 @@ def pool(evaluations: Sequence[Evaluation], *, label: str | None = None) -> Eval
     if not evaluations:
         raise EvaluationError("there is nothing to pool; evaluate at least one recording first")
     return summarise(
-        label or f"{len(evaluations)} recordings",
+        label or counted(len(evaluations), "recording"),
         _concat(TagErrors, [e.tags for e in evaluations]),
         _concat(Neighbours, [e.neighbours for e in evaluations]),
         tuple(epc for e in evaluations for epc in e.not_in_truth),

@@ -198,7 +198,10 @@ class Evaluation:
             ("right shelf", _share(self.shelf_accuracy)),
             ("inside the 90 % interval", _share(self.coverage_along)),
             ("  of sigma_local, less the median", _share(self.coverage_local)),
-            ("sigma along / local, median, cm", f"{self.sigma_along_cm:.2f} / {self.sigma_local_cm:.2f}"),
+            (
+                "sigma along / local, median, cm",
+                f"{_number(self.sigma_along_cm)} / {_number(self.sigma_local_cm)}",
+            ),
             ("heard but not in the truth", str(len(self.not_in_truth))),
             ("absent but placed", str(len(self.missing_placed))),
         ]
@@ -282,7 +285,12 @@ def _plain(value: Any) -> Any:
 
 
 def _errors(figures: ErrorFigures) -> str:
-    return f"{figures.mean_cm:6.2f}  {figures.median_cm:6.2f}  {figures.p90_cm:6.2f}  {figures.p99_cm:6.2f}"
+    every = (figures.mean_cm, figures.median_cm, figures.p90_cm, figures.p99_cm)
+    return "  ".join(f"{_number(value):>6}" for value in every)
+
+
+def _number(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.2f}"
 
 
 def _order(order: OrderFigures) -> str:

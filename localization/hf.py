@@ -22,6 +22,7 @@ from localization.hf_misfit import edge_scatter
 from localization.hf_rounds import MARGIN_M, STEP_M, Asked, ask
 from localization.observations import Mounts
 from recording import Recording, RunInfo
+from recording.words import counted
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -250,7 +251,7 @@ def _said(footprint: Footprint, unseen_m: float, asked: Asked, tags: int) -> str
     half = float(np.median(footprint.half_width_m()[before][1:])) if before.sum() > 1 else 0.0
     rounds = "judged by the readings" if asked.estimated else "as the activity has them"
     return (
-        f"HF: {tags} tags by hits and misses, rounds {rounds}; footprint {100 * half:.0f} cm to either side, "
-        f"plateau {footprint.plateau:.2f}, tags {footprint.class_sd():.1f} logits apart, which may move each by "
-        f"{100 * unseen_m:.1f} cm (learnt from {footprint.taught_by} tags)"
+        f"HF: {counted(tags, 'tag')} by hits and misses, rounds {rounds}; footprint {100 * half:.0f} cm to either "
+        f"side, plateau {footprint.plateau:.2f}, tags {footprint.class_sd():.1f} logits apart, which may move each by "
+        f"{100 * unseen_m:.1f} cm (learnt from {counted(footprint.taught_by, 'tag')})"
     )

@@ -24,6 +24,7 @@ from localization.positions import Positions
 from localization.profile import STEP_M, Fits, image, refine_all, weigh
 from localization.signal_model import CORRELATION_M
 from recording import Readings, Truth
+from recording.words import counted
 from stacks.plan import Plan, Shelf
 
 Floats = npt.NDArray[np.float64]
@@ -231,7 +232,7 @@ def shift_by_labels(positions: Positions, fits: LabelFits, plan: Plan, off_m: Fl
     if not moved:
         return []
     return [
-        f"{len(fits)} shelf labels on {len(moved)} faces: places were moved along by "
+        f"{counted(len(fits), 'shelf label')} on {counted(len(moved), 'face')}: places were moved along by "
         f"{', '.join(f'{-100 * m:+.1f}' for m in moved[:6])} cm{' ...' if len(moved) > 6 else ''}"
     ]
 

@@ -22,6 +22,7 @@ from localization.night_shifts import Shifts, find_shifts
 from localization.night_table import Night, NightsError, NightTable, tabulate
 from localization.output import with_ranks
 from localization.positions import Coverage, Positions
+from recording.words import counted
 from stacks.plan import Plan
 
 __all__ = ["Combined", "Move", "Night", "NightsError", "combine"]
@@ -277,13 +278,13 @@ def _notes(
     heard = table.heard.sum(axis=1)
     count = len(table.nights)
     notes = [
-        f"{count} nights: {', '.join(night.info.run_id for night in table.nights)}; "
-        f"{int((heard == count).sum())} of {len(heard)} tags were heard in all of them"
+        f"{counted(count, 'night')}: {', '.join(night.info.run_id for night in table.nights)}; "
+        f"{int((heard == count).sum())} of {len(heard)} tags heard in all of them"
     ]
     if errors.pairs:
         notes.append(
             f"from night to night tags differ by {np.sqrt(errors.own_share):.0%} of what their bars say "
-            f"({errors.pairs} pairs): the rest comes back every night, and more nights do not narrow it"
+            f"({counted(errors.pairs, 'pair')}): the rest comes back every night, and more nights do not narrow it"
         )
     if count > 1 and np.isfinite(shifts.spread_m):
         notes.append(
@@ -292,7 +293,7 @@ def _notes(
         )
     moved, gone = (sum(move.kind == kind for move in moves) for kind in ("moved", "gone"))
     notes.append(
-        f"{moved} tags were moved and {gone} are gone; a tag is moved with a chance of {rates.move:.2%} a night and "
+        f"{counted(moved, 'tag')} moved and {gone} gone; a tag is moved with a chance of {rates.move:.2%} a night and "
         f"goes with {rates.go:.2%}"
     )
     if silent := [night.info.run_id for night in table.nights if not len(night.coverage)]:

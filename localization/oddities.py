@@ -25,6 +25,7 @@ from localization.oddity_moving import moving_evidence, riding_evidence
 from localization.oddity_piles import lying_odds
 from localization.oddity_traits import Traits
 from localization.positions import Positions
+from recording.words import counted
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -164,18 +165,24 @@ def oddity_notes(positions: Positions) -> list[str]:
     """Return a sentence for each kind that was found."""
     sure = positions.p_oddity >= SURE
     notes: list[str] = []
-    for kind, said in (
+    for kind, one, many in (
         (
             "moving",
-            "on a trolley or the robot: moved while they were heard, or stand in the aisle; not placed",
+            "likely on a trolley or the robot: moved while it was heard, or stands in the aisle; not placed",
+            "likely on a trolley or the robot: moved while they were heard, or stand in the aisle; not placed",
         ),
-        ("lying", "seem to lie flat, in piles"),
-        ("pushed_back", "seem to stand behind the row"),
-        ("double", "of another numbering, within a book of another tag: perhaps left in it"),
+        ("lying", "seems to lie flat, in a pile", "seem to lie flat, in piles"),
+        ("pushed_back", "seems to stand behind the row", "seem to stand behind the row"),
+        # Of simulated ones said so, six or seven in ten are.
+        (
+            "double",
+            "of another numbering, more likely than not in one book with another tag: perhaps left in it",
+            "of another numbering, each more likely than not in one book with another tag: perhaps left in it",
+        ),
     ):
         epc = positions.epc[sure & (positions.oddity == kind)].tolist()
         if epc:
             more = ", ..." if len(epc) > 5 else ""
-            tags = "1 tag" if len(epc) == 1 else f"{len(epc)} tags"
-            notes.append(f"{tags} {said}: {', '.join(epc[:5])}{more}")
+            said = one if len(epc) == 1 else many
+            notes.append(f"{counted(len(epc), 'tag')} {said}: {', '.join(epc[:5])}{more}")
     return notes

@@ -16,6 +16,7 @@ from localization.observations import Mounts
 from localization.positions import Positions
 from localization.sorting import loudest, part_of, sorted_by_tag, tally
 from recording import Poses, Readings, RunInfo
+from recording.words import counted
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -192,9 +193,9 @@ class Usable:
         """Say what was not placed, and which antennas were never heard."""
         notes: list[str] = []
         if self._unposed:
-            notes.append(f"{self._unposed} readings outside the poses' time were not placed")
+            notes.append(f"{counted(self._unposed, 'reading')} outside the poses' time not placed")
         if self._unmounted:
-            notes.append(f"{self._unmounted} readings of antennas without a mount were not placed")
+            notes.append(f"{counted(self._unmounted, 'reading')} of antennas without a mount not placed")
         silent = [mount.id for mount in self._info.antennas if not self._heard[mount.id]]
         if silent:
             notes.append("never heard: antenna " + ", ".join(map(str, silent)))

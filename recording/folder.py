@@ -19,6 +19,7 @@ from recording.records import Activity, Events, Recording, Truth
 from recording.run_info import RunInfo
 from recording.scan_files import antennas, judge, read_poses, read_readings, refuse, say, say_late, times
 from recording.tables import ParquetTable
+from recording.words import counted
 
 _MAX_RUN_JSON = 16 << 20
 _Rows = TypeVar("_Rows", Readings, Poses)
@@ -92,9 +93,7 @@ def _read(folder: Path, truth: bool, with_readings: bool) -> Recording:
     poses = _leave_out(poses, cleaning.spans(bad_poses))
     if not_scanned:
         count = sum((end - start) // cleaning.MINUTE_NS for start, end in not_scanned)
-        notes.append(
-            f"{count} minute{'s' if count > 1 else ''} left out as not scanned: over 5 % of the rows were spoiled"
-        )
+        notes.append(f"{counted(count, 'minute')} left out as not scanned: over 5 % of the rows were spoiled")
 
     def there(name: str) -> Path | None:
         file = folder / name

@@ -15,6 +15,7 @@ from recording.errors import RecordingError
 from recording.poses import Poses
 from recording.readings import NO_TIME, Readings
 from recording.tables import ParquetTable
+from recording.words import counted
 
 TAU = 2 * np.pi
 
@@ -187,7 +188,7 @@ def say(name: str, rows: Bool, what: str, done: str, notes: list[str]) -> None:
     """Add a sentence on how many rows something was done to, where there are any."""
     count = int(np.count_nonzero(rows))
     if count:
-        notes.append(f"{name}: {count} {what} row{'s' if count > 1 else ''} {done}")
+        notes.append(f"{name}: {counted(count, what + ' row')} {done}")
 
 
 def say_late(name: str, t: Int64, notes: list[str]) -> None:

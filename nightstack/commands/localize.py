@@ -83,6 +83,7 @@ def localize(
     from localization.positions import write_coverage, write_positions
     from nightstack import looking
     from recording import read_recording
+    from recording.words import counted
 
     positions_file = _positions_file(out if out is not None else recording)
     folder = plot_out if plot_out is not None else positions_file.parent / "looking" if plot else None
@@ -124,7 +125,7 @@ def localize(
     placed = int(positions.placed.sum())
     if not as_json:
         # Said before anything is drawn: the places are safe whatever becomes of the pictures.
-        typer.echo(f"{len(positions)} tags heard, {placed} placed: {positions_file}")
+        typer.echo(f"{counted(len(positions), 'tag')} heard, {placed} placed: {positions_file}")
     page = None
     if folder is not None:
         album = looking.draw(

@@ -61,6 +61,7 @@ def combine(
     """Combine nights of one site: places, what was moved, what is gone; a folder for `exceptions` and `report`."""
     from localization.nights import combine as join
     from nightstack.combined import read_info, write_combined
+    from recording.words import counted
     from stacks.plan import read_plan
 
     output_folder(out)
@@ -111,7 +112,9 @@ def combine(
         typer.echo(json.dumps(summary, indent=2))
         return
     say_notes(combined.notes, as_json)
-    typer.echo(f"{len(found)} nights, {len(combined.positions)} tags, {moved} moved, {gone} gone: {out}")
+    typer.echo(
+        f"{counted(len(found), 'night')}, {counted(len(combined.positions), 'tag')}, {moved} moved, {gone} gone: {out}"
+    )
 
 
 def _recording(folder: Path) -> tuple[Path, Path]:

@@ -52,6 +52,7 @@ def exceptions(
 ) -> None:
     """List what is misshelved, missing or not scanned; writes exceptions.csv."""
     from nightstack.combined import open_run
+    from recording.words import counted
     from reports import find_exceptions, write_exceptions
     from stacks.holdings import read_holdings
 
@@ -78,7 +79,7 @@ def exceptions(
         return
     for kind in sorted(counts):
         typer.echo(f"{kind:18} {counts[kind]}")
-    typer.echo(f"{len(findings)} findings: {target}")
+    typer.echo(f"{counted(len(findings), 'finding')}: {target}")
 
 
 def replay(
@@ -98,6 +99,7 @@ def replay(
     """Play a recording into a broker as a robot would, until the ingest has confirmed every batch."""
     from nightstack.replay import replay_recording
     from recording import read_recording
+    from recording.words import counted
 
     heard = read_recording(recording, truth=False)
     say_notes(heard.notes, as_json)
@@ -107,8 +109,8 @@ def replay(
         typer.echo(json.dumps(outcome.to_json(), indent=2))
     else:
         typer.echo(
-            f"run {outcome.run_id}: {outcome.readings} readings and {outcome.poses} poses "
-            f"in {outcome.batches} batches, all confirmed by the ingest"
+            f"run {outcome.run_id}: {counted(outcome.readings, 'reading')} and {counted(outcome.poses, 'pose')} "
+            f"in {counted(outcome.batches, 'batch', 'batches')}, all confirmed by the ingest"
         )
 
 

@@ -45,6 +45,7 @@ def library(
     on_robot: Annotated[int, typer.Option(help="Tags that ride on the robot.", min=0, max=50)] = 0,
 ) -> None:
     """Make a library: plan, holdings, truth, and planted trouble."""
+    from recording.words import counted
     from sim.library import make_library, save_library
     from sim.oddities import OddityRates
 
@@ -53,7 +54,7 @@ def library(
         lying=lying, pushed_back=pushed_back, double=second_tags, trolleys=trolleys, on_robot=on_robot
     )
     save_library(make_library(books, seed, labels=labels, oddities=odd), out)
-    typer.echo(f"{books} books: {out}")
+    typer.echo(f"{counted(books, 'book')}: {out}")
 
 
 @_app.command("record")
