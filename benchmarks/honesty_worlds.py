@@ -59,14 +59,15 @@ class Rows:
     pitch_m : float
     tags : int or None
         Of a row; None: as measured at that pitch.
-    laboratory : SlideParameters
+    laboratory : SlideParameters or None
+        None: as measured at that pitch.
     lines : bool
         Twenty tags on three lines.
     """
 
     pitch_m: float
     tags: int | None = None
-    laboratory: SlideParameters = SLIDE
+    laboratory: SlideParameters | None = None
     lines: bool = False
 
 
@@ -162,7 +163,7 @@ def record_rows(rows: Rows, count: int, seed: int, folder: Path) -> tuple[Path, 
 
 def _record_row(rows: Rows, depth_m: float, seed: int, folder: Path) -> Path:
     scan = (
-        three_lines(min(depth_m, 0.77), seed, rows.laboratory, rows.pitch_m)
+        three_lines(min(depth_m, 0.77), seed, rows.laboratory or SLIDE, rows.pitch_m)
         if rows.lines
         else slide(rows.pitch_m, depth_m, seed, rows.laboratory, rows.tags)
     )

@@ -35,7 +35,7 @@ from benchmarks.slide_rows import (
     measured_rows,
     simulated_row,
 )  # fmt: skip
-from sim.slide import MEASURED, Scan, scan_row, slide, three_lines
+from sim.slide import MEASURED, Scan, parameters_at, scan_row, slide, three_lines
 
 SETS = 8
 WIDTH = 156
@@ -172,8 +172,8 @@ def simulated(kind: str, like: Sequence[Row], sets: int, seed: int = 0) -> list[
                 upward = np.where(scan.line == scan.line.max(), 1.0, -1.0)
                 height = np.sqrt(np.maximum(scan.away_m**2 - depth**2, 0.0)) * upward
                 made = scan_row(
-                    scan.along_m, depth, (*laboratory, m), height_m=height, line=scan.line,
-                    laboratory=laboratory,
+                    scan.along_m, depth, (*laboratory, m), parameters_at(scan.pitch_m),
+                    height_m=height, line=scan.line, laboratory=laboratory,
                 )  # fmt: skip
                 name = f"slide-{n}-{number}"
                 found.append(simulated_row(made, f"{name}-{m}", f"set {n}", name))

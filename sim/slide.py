@@ -5,7 +5,8 @@ The geometry is that of the public AdaRF slide measurements (IMWUT 2019): 50 sto
 on three lines 12.5 cm one above the other. What counts there is not the thermal noise (0.01 to 0.1 rad) but what is
 left of the phase after the true distance is taken out: 0.4 to 1.1 rad, smooth over 8 to 14 cm and shared by
 neighbours. One set of parameters (`SLIDE`) serves every pitch; what makes close tags so much worse is that they hear
-one another (`sim.slide_physics`). ``python -m sim.slide`` prints simulated and measured figures.
+one another (`sim.slide_physics`). The 20 cm rows were measured with tags of another make (`EARLIER_TAGS`).
+``python -m sim.slide`` prints simulated and measured figures.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.propagation import SPEED_OF_LIGHT_MPS, Floats
-from sim.slide_physics import SLIDE, SlideParameters, draw_laboratory, fields, set_up
+from sim.slide_physics import EARLIER_TAGS, SLIDE, SlideParameters, draw_laboratory, fields, set_up
 from sim.slide_scan import CHANNELS_KHZ, STOPS_M, Scan, from_recording, to_recording
 from sim.slide_statistics import Residuals, residual_statistics
 
 __all__ = [
+    "EARLIER_TAGS",
     "MEASURED",
     "SLIDE",
     "STOPS_M",
@@ -33,6 +35,7 @@ __all__ = [
     "SlideParameters",
     "from_recording",
     "main",
+    "parameters_at",
     "residual_statistics",
     "scan_row",
     "slide",
@@ -53,11 +56,19 @@ MEASURED: Final[Mapping[float, Residuals]] = {
 TAGS_PER_ROW: Final[Mapping[float, int]] = {0.20: 3, 0.10: 6, 0.08: 10, 0.06: 6, 0.04: 6}
 """How many tags the measured rows had."""
 
+EARLIER_PITCH_M: Final = 0.20
+"""The pitch of the rows that were measured with the earlier tags."""
+
 LABORATORY: Final = 7
 """Sets a laboratory's stream of chance apart from a scan's of the same seed."""
 
 LINES: Final = ((10, 0.0), (5, 0.125), (5, -0.125))
 """Tags and height (m) of each of the three lines."""
+
+
+def parameters_at(pitch_m: float) -> SlideParameters:
+    """Return the laboratory with the tags that were measured at a pitch; `SLIDE` at pitches that were not."""
+    return EARLIER_TAGS if round(pitch_m, 2) == EARLIER_PITCH_M else SLIDE
 
 
 def scan_row(
@@ -123,7 +134,7 @@ def slide(
     pitch_m: float,
     depth_m: float,
     seed: int,
-    parameters: SlideParameters = SLIDE,
+    parameters: SlideParameters | None = None,
     tags: int | None = None,
     middle_m: float = 0.5,
     laboratory: Sequence[int] | None = None,
@@ -137,7 +148,8 @@ def slide(
     depth_m : float
         From the rail to the row, as noted.
     seed : int
-    parameters : SlideParameters
+    parameters : SlideParameters, optional
+        By default those at that pitch (`parameters_at`).
     tags : int, optional
         Tags in the row; by default as measured at that pitch, else 6.
     middle_m : float
@@ -148,7 +160,8 @@ def slide(
     n = tags or TAGS_PER_ROW.get(round(pitch_m, 2), 6)
     along = middle_m + pitch_m * _spread(n)
     own = (seed, round(pitch_m * 1000), round(depth_m * 1000))
-    return scan_row(along, depth_m, own, parameters, laboratory=laboratory)
+    used = parameters_at(pitch_m) if parameters is None else parameters
+    return scan_row(along, depth_m, own, used, laboratory=laboratory)
 
 
 def three_lines(
@@ -180,8 +193,8 @@ def _spread(n: int) -> Floats:
     return np.arange(n, dtype=np.float64) - (n - 1) / 2
 
 
-def table(rows: int = 40, seed: int = 1, parameters: SlideParameters = SLIDE) -> dict[float, Residuals]:
-    """Return the statistics by pitch of ``rows`` simulated rows each, 0.45 to 0.9 m away."""
+def table(rows: int = 40, seed: int = 1, parameters: SlideParameters | None = None) -> dict[float, Residuals]:
+    """Return the statistics by pitch of ``rows`` simulated rows each, 0.45 to 0.9 m away; see `slide`."""
     depths = np.linspace(0.45, 0.9, rows)
     return {
         pitch: residual_statistics(
