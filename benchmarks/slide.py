@@ -37,7 +37,7 @@ from benchmarks.slide_rows import (
 )  # fmt: skip
 from sim.slide import MEASURED, Scan, parameters_at, scan_row, slide, three_lines
 
-SETS = 8
+SETS = 16
 WIDTH = 156
 NUMBERS = (
     "measured", "its 90 %", "a set's 90 %", "+-", "simulated", "its 90 %", "ratio", "matched",

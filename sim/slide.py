@@ -20,7 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.propagation import SPEED_OF_LIGHT_MPS, Floats
-from sim.slide_physics import EARLIER_TAGS, SLIDE, SlideParameters, draw_laboratory, fields, set_up
+from sim.slide_physics import (
+    EARLIER_TAGS,
+    SLIDE,
+    SlideParameters,
+    draw_laboratory,
+    fields,
+    move_metal,
+    set_up,
+)  # fmt: skip
 from sim.slide_scan import CHANNELS_KHZ, STOPS_M, Scan, from_recording, to_recording
 from sim.slide_statistics import Residuals, residual_statistics
 
@@ -108,6 +116,7 @@ def scan_row(
     height = np.zeros(n) if height_m is None else height_m
     moved, across = p.placing_sd_m * rng.standard_normal(), p.depth_sd_m * rng.standard_normal()
     hung = p.hanging_sd_m * rng.standard_normal((2, n))
+    room = move_metal(room, p.metal_moved_sd_m * rng.standard_normal((2, room.metal.size)))
     row = set_up(room, along_m + moved + hung[0], depth_m + across + hung[1], height)
     frequencies = 1e3 * CHANNELS_KHZ.astype(np.float64)
     h = fields(row, STOPS_M, frequencies, p, room.shift_m, room.tilt_rad)

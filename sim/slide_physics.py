@@ -1,10 +1,16 @@
 """The field on a simulated slide: a row of tags and the metal about it, every one re-radiating to every other.
 
-Tags hang upright and close together. Each is taken as a short upright dipole that answers a field ``E`` with the wave
-of a dipole, ``T K(s) E`` at distance ``s`` level with it (J. D. Jackson, *Classical Electrodynamics*, section 9.2,
-times ``exp(j w t)``; ``x = k s``, ``c`` the cosine between the way and the dipoles)::
+Tags hang upright and close together. Each is taken as an upright wire with a current ``I(z) = cos(pi z / L)``, the
+half-wave dipole's where ``L`` is half a wave. It answers a field ``E`` with the wave ``T K(s) E``; ``K`` is the mutual
+impedance of two such wires over the resistance of one (P. S. Carter, Proc. IRE 20, 1004, 1932; C. A. Balanis, *Antenna
+Theory*, section 8.6), summed over both wires from the wave of a short dipole (J. D. Jackson, *Classical
+Electrodynamics*, section 9.2, times ``exp(j w t)``; ``x = k r``, ``c`` the cosine between the way and the dipoles)::
 
-    K = 1.5 j e^{-jx} / x * ((1 - j/x - 1/x^2) - c^2 (1 - 3j/x - 3/x^2))
+    K = <I(z) I(z') P(r)> / <I(z) I(z') Re P(|z - z'|)>
+    P = 1.5 j e^{-jx} / x * ((1 - j/x - 1/x^2) - c^2 (1 - 3j/x - 3/x^2))
+
+Half-wave dipoles 4 cm apart are coupled by nearly the resistance of one, so that close tags get nearly one field,
+those at the ends no more than those in the middle: as measured.
 
 A passive tag has ``T = (S - 1) / 2`` with ``|S| <= 1``: ``S = 0`` is a matched absorber, ``S`` on the unit circle a
 lossless re-radiator, so a row never radiates more than it takes. The metal beside the row (posts, the table's edge)
@@ -39,6 +45,15 @@ Complexes = NDArray[np.complex128]
 WEAK_WITHIN_M = 0.6
 """Weaker metal stands so near the row's middle."""
 
+NEAREST_BEYOND_M = 0.02
+"""The strong metal stands at least so far beyond the row's last tag."""
+
+THICK_M = 0.01
+"""Nothing is nearer to a wire's or a cylinder's axis."""
+
+PIECES = 24
+"""In so many pieces a tag's current is summed."""
+
 
 @dataclass(frozen=True, slots=True)
 class SlideParameters:
@@ -50,8 +65,8 @@ class SlideParameters:
         Lowest and highest ``|S|`` of a tag.
     tag_answer_rad, tag_answer_sd_rad : float
         Mean and scatter of the angle of ``S`` from tag to tag (detuning).
-    tag_size_m : float
-        A tag is no point: its wave at distance ``s`` is that of a point at ``hypot(s, tag_size_m)``.
+    tag_length_m : float
+        Length ``L`` of a straight dipole that couples as a tag does.
     end_metal, weak_metal : tuple of float
         Lowest and highest ``|T|`` of the two strong pieces of metal beyond the row's ends, and of the weaker ones.
     weak_count : tuple of int
@@ -72,6 +87,8 @@ class SlideParameters:
         Scatter, from scan to scan, of a row's true place about the noted one, along and across.
     hanging_sd_m : float
         Scatter, from scan to scan, of each tag about its place in the row, along and across.
+    metal_moved_sd_m : float
+        Scatter, from scan to scan, of each piece of metal about its place beside the row, along and across.
     antenna_exponent : float
         Field pattern of antenna and tag together, ``cos**exponent`` of the angle off the antenna's boresight.
     tilt_sd_rad : float
@@ -92,22 +109,23 @@ class SlideParameters:
         What a channel's phase offset keeps beside the cable's straight line.
     """
 
-    tag_answer: tuple[float, float] = (0.78, 0.88)
-    tag_answer_rad: float = -1.1
+    tag_answer: tuple[float, float] = (0.85, 0.95)
+    tag_answer_rad: float = -0.8
     tag_answer_sd_rad: float = 0.1
-    tag_size_m: float = 0.068
-    end_metal: tuple[float, float] = (0.52, 0.85)
+    tag_length_m: float = 0.16
+    end_metal: tuple[float, float] = (0.5, 0.86)
     weak_metal: tuple[float, float] = (0.03, 0.15)
     weak_count: tuple[int, int] = (2, 6)
     end_beyond_m: tuple[float, float] = (0.04, 0.45)
     metal_depth_m: float = 0.1
-    wall_m: tuple[float, float] = (1.05, 2.0)
-    wall_reflection: tuple[float, float] = (0.28, 0.71)
+    wall_m: tuple[float, float] = (1.05, 1.7)
+    wall_reflection: tuple[float, float] = (0.38, 0.72)
     tag_centre_sd_m: float = 0.003
     shift_sd_m: float = 0.01
     placing_sd_m: float = 0.006
     depth_sd_m: float = 0.008
     hanging_sd_m: float = 0.003
+    metal_moved_sd_m: float = 0.018
     antenna_exponent: float = 0.52
     tilt_sd_rad: float = 0.1
     margin_db: float = 20.9
@@ -219,6 +237,24 @@ def draw_laboratory(
     )
 
 
+def move_metal(laboratory: Laboratory, by_m: Floats) -> Laboratory:
+    """Return a laboratory whose metal stands elsewhere beside the row.
+
+    Parameters
+    ----------
+    laboratory : Laboratory
+    by_m : float64[2, 2 + w]
+        How far each piece is moved, along the row (the strong ones: outwards) and away from the rail.
+    """
+    of = laboratory
+    return replace(
+        of,
+        beyond_m=np.maximum(of.beyond_m + by_m[0, :2], NEAREST_BEYOND_M),
+        weak_m=of.weak_m + by_m[0, 2:],
+        behind_m=of.behind_m + by_m[1],
+    )
+
+
 def set_up(laboratory: Laboratory, along_m: Floats, depth_m: float | Floats, height_m: Floats) -> Row:
     """Put a laboratory's tags and metal up as one row.
 
@@ -286,22 +322,45 @@ def fields(
     image = np.sqrt(way[0] ** 2 + behind**2 + way[2] ** 2)
     ahead = behind * np.cos(tilt_rad) - way[0] * np.sin(tilt_rad)
     thrown_back = row.wall * np.maximum(ahead / image, 0.0) ** parameters.antenna_exponent / image
-    flat = np.hypot(*(place[:, None, :2] - place[None, :, :2]).transpose(2, 0, 1))
+    flat = np.hypot(np.hypot(*(place[:, None, :2] - place[None, :, :2]).transpose(2, 0, 1)), THICK_M)
     climb = np.where(upright[:, None] | upright[None, :], 0.0, level[:, None] - level[None, :])
-    apart = np.sqrt(flat**2 + climb**2 + np.where(upright, 0.01, parameters.tag_size_m)[None, :] ** 2)
     off = ~np.eye(len(place), dtype=np.bool_)
     found = np.empty((n, stops_m.size, frequencies_hz.size), np.complex128)
     for f, frequency in enumerate(frequencies_hz):
         k = 2 * np.pi * frequency / SPEED_OF_LIGHT_MPS
-        wave = np.where(upright[None, :], hankel2(0, k * apart), _dipole(k * apart, climb / apart))
+        wave = np.where(
+            upright[None, :], hankel2(0, k * flat), dipoles(k, flat, climb, parameters.tag_length_m)
+        )
         among = np.where(off, wave, 0.0) * row.strength[None, :]
         alone = pattern * np.exp(-1j * k * d) + thrown_back * np.exp(-1j * k * image)
         found[:, :, f] = np.linalg.solve(np.eye(len(place)) - among, alone)[:n]
     return found
 
 
+def dipoles(k: float, flat_m: Floats, climb_m: Floats, length_m: float) -> Complexes:
+    """Return the mutual impedance of two upright dipoles over the resistance of one; it tends to 1 at no distance.
+
+    Parameters
+    ----------
+    k : float
+        Wave number, in radians a metre.
+    flat_m, climb_m : float64[...]
+        How far apart they are, level and in height.
+    length_m : float
+        Of each; the current is a half cosine.
+    """
+    current = np.cos(np.pi * np.linspace(-0.5, 0.5, PIECES + 1))
+    weight = np.convolve(current, current)
+    offset = length_m / PIECES * np.arange(-PIECES, PIECES + 1)
+    rise = np.asarray(climb_m)[..., None] + offset
+    way = np.hypot(np.asarray(flat_m)[..., None], rise)
+    alone = np.maximum(np.abs(offset), 1e-3)  # the real part, which alone counts, is smooth there
+    own = _dipole(k * alone, offset / alone).real @ weight
+    return np.asarray(_dipole(k * way, rise / way) @ weight / own, np.complex128)
+
+
 def _dipole(x: Floats, cosine: Floats) -> Complexes:
-    """Upright field of an upright unit dipole at ``x = k s``; its real part tends to 1 at no distance."""
+    """Upright field of an upright short dipole at ``x = k s``; its real part tends to 1 at no distance."""
     across, along = 1.0 - 1j / x - 1.0 / x**2, 1.0 - 3j / x - 3.0 / x**2
     return 1.5j * np.exp(-1j * x) / x * (across - cosine**2 * along)
 
@@ -309,7 +368,7 @@ def _dipole(x: Floats, cosine: Floats) -> Complexes:
 SLIDE = SlideParameters()
 """The laboratory of the measured slide: bare tags in a row, metal beside them."""
 
-EARLIER_TAGS = replace(SLIDE, tag_answer=(0.85, 0.98), tag_answer_rad=0.2, tag_answer_sd_rad=0.8)
+EARLIER_TAGS = replace(SLIDE, tag_answer=(0.9, 0.98), tag_answer_rad=0.3, tag_answer_sd_rad=0.5)
 """The same with the tags of the 20 cm rows.
 
 Those were measured a month earlier, with tags of another numbering. Near resonance a tag's answer turns by radians with
