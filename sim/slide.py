@@ -5,7 +5,7 @@ The geometry is that of the public AdaRF slide measurements (IMWUT 2019): 50 sto
 on three lines 12.5 cm one above the other. What counts there is not the thermal noise (0.01 to 0.1 rad) but what is
 left of the phase after the true distance is taken out: 0.4 to 1.1 rad, smooth over 8 to 14 cm and shared by
 neighbours. One set of parameters (`SLIDE`) serves every pitch; what makes close tags so much worse is that they hear
-one another (`sim.slide_physics`). The 20 cm rows were measured with tags of another make (`EARLIER_TAGS`).
+one another (`sim.slide_physics`). The 20 cm rows were measured with other tags (`EARLIER_TAGS`).
 ``python -m sim.slide`` prints simulated and measured figures.
 """
 

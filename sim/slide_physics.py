@@ -19,8 +19,8 @@ The fields at all of them solve the Foldy-Lax equations (L. L. Foldy, Phys. Rev.
 
     E_i = G_i e^{-jk d_i} / d_i + sum_{j != i} T_j K_ij E_j
 
-By reciprocity the reader receives ``E_i ** 2``. One strength of the tags serves every pitch: tags 20 cm apart hear
-little of one another, tags 4 cm apart hardly anything else.
+By reciprocity the reader receives ``E_i ** 2``. One law of coupling serves every pitch: tags 20 cm apart hear a fifth
+of one another's field, tags 4 cm apart hardly anything else.
 
 ``G`` holds what a wall behind the row throws back, an image of the antenna at ``2 W - d``. The wall stays where it is
 while the row is moved, so that residuals come again with every half wavelength of depth (stretched a little, as the
@@ -57,7 +57,7 @@ PIECES = 24
 
 @dataclass(frozen=True, slots=True)
 class SlideParameters:
-    """How a slide's laboratory behaves; one set serves every pitch, but for the tags, which differ by make.
+    """How a slide's laboratory behaves; one set serves every pitch, but for the tags: two series were measured.
 
     Attributes
     ----------
@@ -371,8 +371,10 @@ SLIDE = SlideParameters()
 EARLIER_TAGS = replace(SLIDE, tag_answer=(0.9, 0.98), tag_answer_rad=0.3, tag_answer_sd_rad=0.5)
 """The same with the tags of the 20 cm rows.
 
-Those were measured a month earlier, with tags of another numbering. Near resonance a tag's answer turns by radians with
-little detuning. The field of this module fitted to eight of these scans, from many starts and whether a tag answers as
-a dipole or as a cylinder, wants the middle tag at +0.6 to +1.3 rad, the right one at -0.7 to -1.2, the left one between
--0.3 and +1, each with ``|S|`` of 0.84 to 0.99; tags that all answer alike leave metal to be found at their places.
+Those rows were measured a month before the others, with tags numbered otherwise (1000... there, 9427... in all other
+rows). Near resonance a tag's answer turns by radians with little detuning. This module's field fitted to eight of those
+scans, phases and strengths, from many starts and whether a tag answers as a dipole or as a cylinder, wants the middle
+tag at +0.6 to +1.3 rad, the right one at -0.7 to -1.2, the left one between -0.3 and +1, nearly all with ``|S|`` of
+0.84 to 0.99; with tags that all answer alike it finds strong metal where the middle one hangs. Such a tag sends its
+neighbours a wave that comes in step from the middle of the row: the outer tags are heard best from there.
 """
