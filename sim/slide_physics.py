@@ -10,7 +10,8 @@ Electrodynamics*, section 9.2, times ``exp(j w t)``; ``x = k r``, ``c`` the cosi
     P = 1.5 j e^{-jx} / x * ((1 - j/x - 1/x^2) - c^2 (1 - 3j/x - 3/x^2))
 
 Half-wave dipoles 4 cm apart are coupled by nearly the resistance of one, so that close tags get nearly one field,
-those at the ends no more than those in the middle: as measured.
+those at the ends no more than those in the middle: as measured. Tags are folded, though, and shorter than half a wave:
+straight wires would overlap those of a line 12.5 cm higher. Between lines a tag is taken as a short dipole.
 
 A passive tag has ``T = (S - 1) / 2`` with ``|S| <= 1``: ``S = 0`` is a matched absorber, ``S`` on the unit circle a
 lossless re-radiator, so a row never radiates more than it takes. The metal beside the row (posts, the table's edge)
@@ -66,7 +67,10 @@ class SlideParameters:
     tag_answer_rad, tag_answer_sd_rad : float
         Mean and scatter of the angle of ``S`` from tag to tag (detuning).
     tag_length_m : float
-        Length ``L`` of a straight dipole that couples as a tag does.
+        Length ``L`` of a straight dipole that couples with its neighbours in a line as a tag does.
+    tag_size_m : float
+        To tags of other lines a tag is no wire but small: its wave at distance ``s`` is that of a short dipole at
+        ``hypot(s, tag_size_m)``.
     end_metal, weak_metal : tuple of float
         Lowest and highest ``|T|`` of the two strong pieces of metal beyond the row's ends, and of the weaker ones.
     weak_count : tuple of int
@@ -113,6 +117,7 @@ class SlideParameters:
     tag_answer_rad: float = -0.8
     tag_answer_sd_rad: float = 0.1
     tag_length_m: float = 0.16
+    tag_size_m: float = 0.04
     end_metal: tuple[float, float] = (0.5, 0.86)
     weak_metal: tuple[float, float] = (0.03, 0.15)
     weak_count: tuple[int, int] = (2, 6)
@@ -324,39 +329,39 @@ def fields(
     thrown_back = row.wall * np.maximum(ahead / image, 0.0) ** parameters.antenna_exponent / image
     flat = np.hypot(np.hypot(*(place[:, None, :2] - place[None, :, :2]).transpose(2, 0, 1)), THICK_M)
     climb = np.where(upright[:, None] | upright[None, :], 0.0, level[:, None] - level[None, :])
+    apart = np.sqrt(flat**2 + climb**2 + parameters.tag_size_m**2)
     off = ~np.eye(len(place), dtype=np.bool_)
     found = np.empty((n, stops_m.size, frequencies_hz.size), np.complex128)
     for f, frequency in enumerate(frequencies_hz):
         k = 2 * np.pi * frequency / SPEED_OF_LIGHT_MPS
-        wave = np.where(
-            upright[None, :], hankel2(0, k * flat), dipoles(k, flat, climb, parameters.tag_length_m)
-        )
+        compact = _dipole(k * apart, climb / apart)
+        tags = np.where(climb == 0.0, dipoles(k, flat, parameters.tag_length_m), compact)
+        wave = np.where(upright[None, :], hankel2(0, k * flat), tags)
         among = np.where(off, wave, 0.0) * row.strength[None, :]
         alone = pattern * np.exp(-1j * k * d) + thrown_back * np.exp(-1j * k * image)
         found[:, :, f] = np.linalg.solve(np.eye(len(place)) - among, alone)[:n]
     return found
 
 
-def dipoles(k: float, flat_m: Floats, climb_m: Floats, length_m: float) -> Complexes:
-    """Return the mutual impedance of two upright dipoles over the resistance of one; it tends to 1 at no distance.
+def dipoles(k: float, apart_m: Floats, length_m: float) -> Complexes:
+    """Return the mutual impedance of two upright dipoles side by side over the resistance of one.
 
     Parameters
     ----------
     k : float
         Wave number, in radians a metre.
-    flat_m, climb_m : float64[...]
-        How far apart they are, level and in height.
+    apart_m : float64[...]
+        How far apart they are.
     length_m : float
         Of each; the current is a half cosine.
     """
     current = np.cos(np.pi * np.linspace(-0.5, 0.5, PIECES + 1))
     weight = np.convolve(current, current)
     offset = length_m / PIECES * np.arange(-PIECES, PIECES + 1)
-    rise = np.asarray(climb_m)[..., None] + offset
-    way = np.hypot(np.asarray(flat_m)[..., None], rise)
+    way = np.hypot(np.asarray(apart_m)[..., None], offset)
     alone = np.maximum(np.abs(offset), 1e-3)  # the real part, which alone counts, is smooth there
     own = _dipole(k * alone, offset / alone).real @ weight
-    return np.asarray(_dipole(k * way, rise / way) @ weight / own, np.complex128)
+    return np.asarray(_dipole(k * way, offset / way) @ weight / own, np.complex128)
 
 
 def _dipole(x: Floats, cosine: Floats) -> Complexes:

@@ -115,7 +115,7 @@ def test_a_hologram_does_as_badly_as_on_the_measured_three_lines() -> None:
     found, in_order = _hologram(
         [sl.three_lines(depth, n) for n, depth in enumerate((0.5, 0.6, 0.7, 0.8) * 2)]
     )
-    assert 0.045 < found < 0.115
+    assert 0.045 < found < 0.095
     assert 0.55 < in_order < 0.80
 
 
@@ -197,7 +197,7 @@ def test_tags_half_a_wave_long_are_coupled_as_half_wave_dipoles() -> None:
     ends = np.hypot(apart, length)
     (s0, c0), (s1, c1), (s2, c2) = (sici(u) for u in (k * apart, k * (ends + length), k * (ends - length)))
     carter = (30 * (2 * c0 - c1 - c2) - 30j * (2 * s0 - s1 - s2)) / 73.13
-    assert np.allclose(dipoles(k, apart, np.zeros(5), length), carter, atol=0.005)
+    assert np.allclose(dipoles(k, apart, length), carter, atol=0.005)
 
 
 def test_tags_of_one_row_are_shielded_alike_at_four_centimetres() -> None:
