@@ -195,7 +195,7 @@ def test_kernel_equals_its_reference():
 
 def test_three_lines_are_placed_better_than_tag_by_tag():
     errors, right, notes = {(): [], ("scatterers",): []}, {(): 0, ("scatterers",): 0}, []
-    for seed in (703, 705):
+    for seed in (701, 703):
         recording, plan = to_recording(three_lines(0.57, seed), one_face=True)
         for without in errors:
             made = Localizer(plan, without=without).fit(recording).localization_
