@@ -2,9 +2,9 @@
 
 The tags' errors of the libraries of ``honesty_worlds``, of other seeds than ``python -m benchmarks honesty`` judges by,
 with all readings and with few of each tag, teach two logistic regressions (scikit-learn) of the chance that a tag is at
-a wrong peak, by itself and with its shelf, a power law of how far tags of a well fitted shelf are pulled, and how wide
-intervals must be for that to hold. What is printed goes into ``localization/bars.py`` by hand; nothing measured has a
-part in it.
+a wrong peak, by itself and with its shelf, a law of how far tags of a well fitted shelf are pulled by what their
+loudness swings by and what is left of their phases, and how wide intervals must be for that to hold. What is printed
+goes into ``localization/bars.py`` by hand; nothing measured has a part in it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import least_squares
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
@@ -26,7 +27,17 @@ from benchmarks.honesty import HELD
 from benchmarks.honesty_worlds import LIBRARIES, record_library
 from benchmarks.robustness import thinned
 from localization import bars, work
-from localization.bars import PULL_SPREAD, SCORES, Together, alone_features, in_cm, usual_of_shelf
+from localization.bars import (
+    PULL_SPREAD,
+    SCORES,
+    SWING_SPREAD,
+    Together,
+    alone_features,
+    coupled_m,
+    in_cm,
+    supposed_swing,
+    usual_of_shelf,
+)
 from localization.estimator import Localizer
 from localization.evaluate import evaluate
 from localization.faces import Frames
@@ -49,6 +60,9 @@ FAR_M: Final = 0.06
 #: Shelves of which more are teach nothing of how far tags are pulled.
 MOST_ASTRAY: Final = 0.2
 STRENGTH: Final = 10.0
+#: A run's loudness tells how far it swings where single tags' noise is less than so much of it; how far it may be from
+#: anything beforehand then (log).
+MOST_NOISE, ANY_SWING = 0.7, 3.0
 #: Factors that ``bars.SHARED`` may be.
 SHARED_TRIED: Final = (0.8, 0.9, 0.95, 1.0, 1.1, 1.2)
 #: A chance is the mean of scores this near.
@@ -162,24 +176,63 @@ def _logistic(features: Floats, astray: Bools) -> tuple[float, ...]:
     return (float(fitted.intercept_[0]), *(float(v) for v in fitted.coef_[0]))
 
 
+def learn_swing(lessons: Sequence[Lesson]) -> tuple[tuple[float, ...], float]:
+    """Return ``bars.SWING`` and its spread, from libraries whose tags' loudness tells how far it swings."""
+    rows: list[tuple[float, float]] = []
+    swung: list[float] = []
+    for one in lessons:
+        told = one.together
+        if told is None or not _swing_is_told(told):
+            continue
+        swung.append(float(np.log(100.0 * _rms(coupled_m(told.swings, 0.01, spread=ANY_SWING)[0]))))
+        rows.append(_logs(told))
+    design = np.column_stack([np.ones(len(rows)), np.array(rows)])
+    found = np.linalg.lstsq(design, np.array(swung), rcond=None)[0]
+    return tuple(float(v) for v in found), float((np.array(swung) - design @ found).std())
+
+
 def learn_pull(lessons: Sequence[Lesson]) -> tuple[tuple[float, ...], float]:
-    """Return ``bars.PULL`` and its spread, from what shelves' tags err by beyond their fits' own variance."""
+    """Return ``bars.PULL`` and its spread, from what shelves' tags err by beyond their fits' own variance.
+
+    ``bars.SWING`` is that in force.
+    """
     rows: list[tuple[float, float]] = []
     pulled: list[float] = []
     for one in lessons:
         told, known = one.together, np.isfinite(one.error_m)
         size = np.abs(one.error_m[known])
-        if told is None or not len(size) or np.mean(size > FAR_M) > MOST_ASTRAY:
+        if told is None or not len(size) or np.mean(size > FAR_M) > MOST_ASTRAY or not _swing_is_told(told):
             continue
         own = told.variance * told.cells / np.maximum(told.cells - 3.0, 0.5)
         error = 1.4826 * float(np.median(size))
         pulled.append(float(np.log(100.0 * np.sqrt(max(error**2 - float(np.median(own)), 1e-6)))))
-        left = float(np.median(told.left_rad / told.wavenumber))
-        rows.append((float(np.log(100.0 * left)), float(np.log(100.0 * np.median(told.alone_m)))))
-    design = np.column_stack([np.ones(len(rows)), np.array(rows)])
-    found = np.linalg.lstsq(design, np.array(pulled), rcond=None)[0]
-    left = np.array(pulled) - design @ found
-    return tuple(float(v) for v in found), float(left.std())
+        left = usual_of_shelf(told.left_rad / told.wavenumber, told.shelf)
+        usual = _rms(coupled_m(told.swings, supposed_swing(left, told.alone_m))[0])
+        rows.append((100.0 * usual, _logs(told)[0]))
+    swing, left = np.array(rows).T
+    target = np.array(pulled)
+
+    def away(law: Floats) -> Floats:
+        return 0.5 * np.log((law[0] * swing) ** 2 + (law[1] * np.exp(law[2] * left)) ** 2) - target
+
+    found = least_squares(away, (1.0, 1.0, 0.5), loss="soft_l1", f_scale=0.2)
+    return tuple(float(v) for v in found.x), float(away(found.x).std())
+
+
+def _swing_is_told(told: Together) -> bool:
+    usual = _rms(coupled_m(told.swings, 0.01, spread=ANY_SWING)[0])
+    return float(np.sqrt(np.median(told.swings.variance))) < MOST_NOISE * usual
+
+
+def _rms(value: Floats) -> float:
+    return float(np.sqrt(np.mean(value**2)))
+
+
+def _logs(told: Together) -> tuple[float, float]:
+    """Return the logs of what shelves, and tags by themselves, have left of their phases, cm."""
+    left = usual_of_shelf(told.left_rad / told.wavenumber, told.shelf)
+    shelf, alone = in_cm(np.median(left)), in_cm(np.median(told.alone_m))
+    return float(np.log(shelf)), float(np.log(alone))
 
 
 def learn_shared(lessons: Sequence[Lesson], learnt: dict[str, Any]) -> dict[float, tuple[int, int, int]]:
@@ -247,12 +300,20 @@ def _taught(name: str, recording: Recording, plan: Plan) -> list[Lesson]:
 
 
 def _tell(lessons: Sequence[Lesson]) -> None:
-    pull, spread = learn_pull(lessons)
+    swing, unlike = learn_swing(lessons)
+    with mock.patch.object(bars, "SWING", swing):
+        pull, spread = learn_pull(lessons)
     together, chances = learn_together(lessons)
-    figures = {"ALONE": learn_alone(lessons), "TOGETHER": together, "CHANCES": chances, "PULL": pull}
+    figures = {
+        "ALONE": learn_alone(lessons),
+        "TOGETHER": together,
+        "CHANCES": chances,
+        "SWING": swing,
+        "PULL": pull,
+    }
     for name, values in figures.items():
         print(f"{name} = ({', '.join(f'{value:.3f}' for value in values)})")
-    print(f"spread of PULL: {spread:.2f} (supposed: {PULL_SPREAD})")
+    print(f"spread of SWING: {unlike:.2f} (supposed: {SWING_SPREAD}), of PULL: {spread:.2f} ({PULL_SPREAD})")
     for factor, (below, inside, above) in learn_shared(lessons, figures).items():
         print(
             f"SHARED = {factor:.2f}: {below} runs below 85 %, {inside} inside, {above} above 95 %",

@@ -1,9 +1,10 @@
 """What a place's bar must be for what its fit cannot see: how far tags are pulled, and the chance that one is astray.
 
 A tag's own coupling with its neighbours and an electrical centre off its middle move its phases as one and show in no
-residual. But books have thickness: places found nearer to one another than a thin book stand so by their errors, and
-how many do tells how large these are, whatever their cause. What residuals let suppose is the prior, and the run's
-own shelves correct it.
+residual. But what couples tags also makes them louder from one side than from the other (``swing``), as much as it
+pulls them. And books have thickness: places found nearer to one another than a thin book stand so by their errors, and
+how many do tells how large these are, whatever their cause. What residuals let suppose is the prior of both, and the
+run's own tags correct it.
 
 A fit that took a wrong peak, or scatterers that were fitted to tags at wrong places, are seldom seen tag by tag but
 well over a run or a shelf: residuals are large throughout, and second peaks lie close behind. Chances by these are
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from scipy.special import expit, ndtr
 
 from localization.order import AHEAD, FEWEST_STEPS, MOST_PAIRS, THIN_SHARE, pair_correlation
+from localization.swing import Swings
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -40,14 +42,21 @@ CHANCES = (0.001, 0.010, 0.033, 0.137, 0.343, 0.540, 0.637, 0.693)
 #: tag placed by itself is away, as beams and the phases' other peaks widen with distance. What a share of the
 #: likelihood is at least.
 ASTRAY_M, ASTRAY_SHARE, LEAST_SHARE = 0.24, 0.45, 1e-4
-#: What pulls a tag placed with its shelf, cm, as a power law of what its shelf and its run's single fits have left of
-#: their phases, cm: constant (log), powers; and how far that may be wrong for a run (log). The libraries it was learnt
-#: on scatter about it by 0.3; one unlike all of them may be farther off, which its own steps then tell.
-PULL, PULL_SPREAD = (0.820, 0.750, 0.250), 0.5
+#: How far the loudness of tags placed with their shelf is supposed to swing, cm, as a power law of what their shelves
+#: and their single fits have left of their phases, cm: constant (log), powers; and how far that may be wrong (log).
+SWING, SWING_SPREAD = (0.369, 0.534, 0.799), 0.7
+#: What pulls such a tag, cm: a factor on its swing, and a factor and a power of what its shelf has left; their squares
+#: add up. And how far that may be wrong for a run (log): the libraries it was learnt on scatter about it by 0.15,
+#: and one unlike all of them may be farther off, which its own steps then tell.
+PULL, PULL_SPREAD = (1.045, 1.000, 0.807), 0.45
 #: Factor on what pulls a tag: the least at which hardly a simulated library's 90 % intervals hold less than 85 %.
-SHARED = 1.1
-#: Factors on it that are tried, and shares of pairs whose places say nothing of one another, with what is supposed of
-#: these (log).
+SHARED = 1.05
+#: Tags differ in how much they are coupled: as many degrees of freedom has the Student-t of their swings, and so many
+#: tags' worth is the run's usual swing beside a tag's own. As neighbours' swings are one coupling's, each counts half.
+USUAL_TAGS, SWING_SHARE = 8.0, 0.5
+SWING_FACTORS: Floats = np.exp(np.linspace(np.log(0.1), np.log(10.0), 61))
+#: Factors on what pulls tags that are tried, and shares of pairs whose places say nothing of one another, with what is
+#: supposed of these (log).
 FACTORS: Floats = np.exp(np.linspace(np.log(0.2), np.log(5.0), 41))
 LOST: Floats = np.array([0.002, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9])
 USUAL_LOST, LOST_SPREAD = 0.01, 1.0
@@ -77,6 +86,8 @@ class Together:
     wavenumber : float64 array
     ahead : float64 array
         Lead of its best peak over the second, log-likelihood.
+    swings : Swings
+        Of their loudness along the shelf.
     """
 
     shelf: Ints
@@ -87,6 +98,7 @@ class Together:
     cells: Floats
     wavenumber: Floats
     ahead: Floats
+    swings: Swings
 
     def __len__(self) -> int:
         return len(self.offset_m)
@@ -100,18 +112,74 @@ def together_sigma(tags: Together, floor_m: float) -> tuple[Floats, Floats]:
     astray = astray_together(tags)
     few = tags.cells / np.maximum(tags.cells - 3.0, 0.5)
     own = tags.variance * few + floor_m**2
-    pull = supposed_pull(tags)
+    pull, unsure = supposed_pull(tags)
     told = np.array([np.median(part) for part in _parts(astray, tags.shelf)])[tags.shelf] < LEAST_SURE
-    factor = pull_factor(tags.shelf[told], tags.offset_m[told], own[told], pull[told])
+    factor = pull_factor(tags.shelf[told], tags.offset_m[told], own[told], pull[told], unsure)
     return interval_sigma(np.sqrt(own + (SHARED * factor * pull) ** 2), astray), astray
 
 
-def supposed_pull(tags: Together) -> Floats:
-    """Return what pulls each tag by what residuals let suppose, m, shape (i,)."""
+def supposed_pull(tags: Together) -> tuple[Floats, float]:
+    """Return what pulls each tag by what its loudness and residuals let suppose, and how wrong that may be for a run.
+
+    Returns
+    -------
+    pull_m : float64 array, shape (i,)
+    unsure : float
+        Deviation of the logarithm of a factor on all of them.
+    """
     usual = usual_of_shelf(tags.left_rad / tags.wavenumber, tags.shelf)
-    run = float(np.median(tags.alone_m)) if len(tags) else 1.0
-    constant, by_shelf, by_run = PULL
-    return 0.01 * np.exp(constant + by_shelf * np.log(in_cm(usual)) + by_run * np.log(in_cm(np.array(run))))
+    by_swing, by_left, power = PULL
+    coupled, unsure = coupled_m(tags.swings, supposed_swing(usual, tags.alone_m))
+    pull = np.hypot(by_swing * coupled, 0.01 * by_left * in_cm(usual) ** power)
+    share = float(np.median((by_swing * coupled / pull) ** 2)) if len(tags) else 0.0
+    return pull, float(np.hypot(PULL_SPREAD, share * unsure))
+
+
+def supposed_swing(left_m: Floats, alone_m: Floats) -> float:
+    """Return how far loudness is supposed to swing, m, by what is left of phases; two of shape (i,), by median."""
+    if not len(left_m):
+        return 0.01
+    constant, by_shelf, by_run = SWING
+    left, alone = in_cm(np.median(left_m)), in_cm(np.median(alone_m))
+    return float(0.01 * np.exp(constant + by_shelf * np.log(left) + by_run * np.log(alone)))
+
+
+def coupled_m(swings: Swings, supposed_m: float, spread: float | None = None) -> tuple[Floats, float]:
+    """Return how far coupling pulls each tag: as far as loudness swings.
+
+    The run's usual swing has a posterior over all tags, about the supposed one; a tag's own tells a little of how much
+    more or less than others it is coupled.
+
+    Parameters
+    ----------
+    swings : Swings
+    supposed_m : float
+    spread : float, optional
+        Of the logarithm of the usual swing about the supposed one; ``SWING_SPREAD`` by default.
+
+    Returns
+    -------
+    coupled_m : float64 array, shape (i,)
+        Deviation of each tag's error by it.
+    unsure : float
+        What is left of ``spread``.
+    """
+    told = np.isfinite(swings.variance)
+    square, noise = swings.swing_m[told] ** 2, swings.variance[told]
+    logs = np.log(SWING_FACTORS)
+    log_p = -0.5 * (logs / (SWING_SPREAD if spread is None else spread)) ** 2
+    for i, tried in enumerate((SWING_FACTORS * supposed_m).tolist()):
+        expected = tried**2 + noise
+        away = (USUAL_TAGS + 1.0) * np.log1p(square / (USUAL_TAGS * expected))
+        log_p[i] -= 0.5 * SWING_SHARE * float((np.log(expected) + away).sum())
+    chance = np.exp(log_p - log_p.max())
+    chance = chance / chance.sum()
+    middle = float((chance * logs).sum())
+    unsure = float(np.sqrt((chance * (logs - middle) ** 2).sum()))
+    usual = (supposed_m * float(np.exp(middle))) ** 2
+    own = np.ones(len(swings))
+    own[told] = (USUAL_TAGS + square / (usual + noise)) / (USUAL_TAGS + 1.0)
+    return np.asarray(np.sqrt(usual * own), np.float64), unsure
 
 
 def astray_together(tags: Together) -> Floats:
@@ -166,7 +234,9 @@ def interval_sigma(core_m: Floats, astray: Floats, astray_m: float | Floats = AS
     return np.asarray(high / Z90, np.float64)
 
 
-def pull_factor(shelf: Ints, offset_m: Floats, own: Floats, pull_m: Floats) -> float:
+def pull_factor(
+    shelf: Ints, offset_m: Floats, own: Floats, pull_m: Floats, unsure: float = PULL_SPREAD
+) -> float:
     """Return by how much tags are pulled more than supposed, root mean square over its posterior.
 
     Of pairs up to some distance apart, those at distance ``d`` are as many as
@@ -177,8 +247,10 @@ def pull_factor(shelf: Ints, offset_m: Floats, own: Floats, pull_m: Floats) -> f
     ----------
     shelf, offset_m, own, pull_m : array, shape (n,)
         Shelf of each tag, its place, the variance that its fit states, and the supposed pull.
+    unsure : float
+        How wrong the supposed pull may be (log).
     """
-    log_p = -0.5 * (np.log(FACTORS) / PULL_SPREAD) ** 2
+    log_p = -0.5 * (np.log(FACTORS) / unsure) ** 2
     order = np.lexsort((offset_m, shelf))
     place, x = shelf[order], offset_m[order]
     step = np.diff(x)[np.diff(place) == 0] if len(x) else np.zeros(0)
@@ -203,7 +275,7 @@ def pull_factor(shelf: Ints, offset_m: Floats, own: Floats, pull_m: Floats) -> f
     return float(np.sqrt((chance * FACTORS**2).sum() / chance.sum()))
 
 
-def in_cm(value: Floats) -> Floats:
+def in_cm(value: Floats | np.floating) -> Floats:
     """Return lengths in centimetres, none so short that its logarithm rules."""
     return np.maximum(100.0 * value, 0.02)
 

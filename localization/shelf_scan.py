@@ -130,7 +130,6 @@ def scan_of(block: Block, chosen: Ints, board: Shelf) -> ShelfScan:
     owner = np.repeat(np.arange(len(chosen)), size)
     obs = candidates.observation[rows]
     fold = np.where(observations.doubled[obs], 4.0, 2.0)
-    beamwidth = np.clip(mounts.beamwidth_deg[observations.antenna[obs]], 20.0, 170.0)
     phase, own = observations.phase_rad[obs], candidates.group[rows]
     return ShelfScan(
         start=np.concatenate([[0], np.cumsum(size)]).astype(np.int64),
@@ -139,8 +138,7 @@ def scan_of(block: Block, chosen: Ints, board: Shelf) -> ShelfScan:
         z=candidates.z[rows],
         look=np.ascontiguousarray(candidates.look[rows]),
         k=observations.wavenumber[obs] / fold,
-        # The field falls to half power at half the beamwidth.
-        exponent=-0.5 * np.log(2.0) / np.log(np.cos(np.radians(beamwidth) / 2.0)),
+        exponent=pattern_exponent(mounts.beamwidth_deg)[observations.antenna[obs]],
         fold=fold,
         phase=np.nan_to_num(phase),
         weight=np.where(np.isfinite(phase), weight[rows], 0.0),
@@ -149,6 +147,12 @@ def scan_of(block: Block, chosen: Ints, board: Shelf) -> ShelfScan:
         to_m=board.to_m,
         height_m=tag_height(board.board_z_m, board.clear_m),
     )
+
+
+def pattern_exponent(beamwidth_deg: Floats) -> Floats:
+    """Return the powers of the cosine that fields of so wide beams are: half the power at half the beamwidth."""
+    beamwidth = np.clip(beamwidth_deg, 20.0, 170.0)
+    return np.asarray(-0.5 * np.log(2.0) / np.log(np.cos(np.radians(beamwidth) / 2.0)), np.float64)
 
 
 def centre_prior(block: Block, chosen: Ints, x: Floats) -> Floats:

@@ -18,8 +18,10 @@ from localization.shelf_choice import choose_shelves
 from localization.shelf_fit import ShelfFit
 from localization.shelf_group import ShelfGroup, Starts, group_shelves, starts_of
 from localization.shelf_scan import Block, ShelfScan
+from localization.shelf_swing import swings_of, widened_alone
 
 Floats = npt.NDArray[np.float64]
+Complex = npt.NDArray[np.complex128]
 Ints = npt.NDArray[np.int64]
 
 #: So often tags may choose another shelf, whose fit then is another.
@@ -84,7 +86,7 @@ def refine_shelves(
     groups = group_shelves(block, places, kind, starts=starts, jobs=jobs)
     believed = [group for group in groups if group.believed]
     if not believed:
-        return Refined(places, block.observations, tuple(groups))
+        return _each_alone(block, places, groups)
     for _ in range(choices):
         places, changed = choose_shelves(block, scores, places, believed)
         if not changed:
@@ -95,15 +97,23 @@ def refine_shelves(
         groups = group_shelves(block, places, kind, kept=kept, starts=starts_of(believed), jobs=jobs)
         believed = [group for group in groups if group.believed]
         if not believed:
-            return Refined(places, block.observations, tuple(groups))
-    phase = block.observations.phase_rad.copy()
-    for group in believed:
+            return _each_alone(block, places, groups)
+    phase, models = block.observations.phase_rad.copy(), [modelled(group.fit) for group in believed]
+    for group, (direct, model) in zip(believed, models, strict=True):
         rows = rows_of(block.candidates.start, places.candidate[group.members])
-        phase[block.candidates.observation[rows]] += scattered(group.fit)
+        turned = group.fit.scan.fold * np.angle(model * direct.conj())
+        phase[block.candidates.observation[rows]] += turned
     cleared = dataclasses.replace(block.observations, phase_rad=phase)
-    places, told = _placed(block, cleared, places, believed)
+    places, told = _placed(block, cleared, places, believed, [np.abs(model) for _, model in models])
     members = np.concatenate([group.members for group in believed])
     return Refined(places, cleared, tuple(groups), members, told)
+
+
+def _each_alone(block: Block, places: Places, groups: list[ShelfGroup]) -> Refined:
+    """Return the places as they were found, no surer than loudness lets them be."""
+    none = np.zeros(0, np.int64)
+    places = widened_alone(block, places, swings_of(block, places), none)
+    return Refined(places, block.observations, tuple(groups))
 
 
 def mostly_believed(groups: tuple[ShelfGroup, ...]) -> bool:
@@ -112,17 +122,19 @@ def mostly_believed(groups: tuple[ShelfGroup, ...]) -> bool:
     return 2 * believed > sum(len(group.members) for group in groups)
 
 
-def scattered(fit: ShelfFit) -> Floats:
-    """Return what to add to the phases heard so that the direct way alone is left, shape (n,)."""
+def modelled(fit: ShelfFit) -> tuple[Complex, Complex]:
+    """Return the direct field of each observation, and that of the whole model, two of shape (n,)."""
     direct, share = fit.shares()
-    model = direct + share @ fit.sites.rho
-    return fit.scan.fold * np.angle(model * direct.conj())
+    return direct, direct + share @ fit.sites.rho
 
 
 def _placed(
-    block: Block, cleared: Observations, places: Places, believed: list[ShelfGroup]
+    block: Block, cleared: Observations, places: Places, believed: list[ShelfGroup], amplitude: list[Floats]
 ) -> tuple[Places, Together]:
-    """Return the places with those of the believed shelves' tags, and what their bars were made of."""
+    """Return the places with those of the believed shelves' tags, and what their bars were made of.
+
+    ``amplitude`` is that of each shelf's fit.
+    """
     candidates, hypotheses, fits, weight = block.candidates, block.hypotheses, block.fits, block.weight
     members = np.concatenate([shelf.members for shelf in believed])
     offset = np.concatenate([shelf.fit.offset_m for shelf in believed])
@@ -142,6 +154,11 @@ def _placed(
     columns = {name: getattr(places, name).copy() for name in names}
     columns["offset_m"][members] = offset
     columns["cells"][members] = cells
+    # Tags placed by themselves keep their places, but loudness may say that these are less sure.
+    moved = dataclasses.replace(places, offset_m=columns["offset_m"])
+    fitted = [(group.members, field) for group, field in zip(believed, amplitude, strict=True)]
+    told_by = swings_of(block, moved, fitted)
+    columns["sigma_m"] = widened_alone(block, places, told_by, members).sigma_m.copy()
     # A phase a group, an offset, a depth and a height were fitted to those cells.
     spent = np.concatenate([groups_of(group.fit.scan) for group in believed]) + 3.0
     told = Together(
@@ -154,6 +171,7 @@ def _placed(
         cells=cells,
         wavenumber=k[chosen],
         ahead=ahead,
+        swings=told_by.select(members),
     )
     sigma, astray = together_sigma(told, TAG_SIGMA_M)
     columns["sigma_m"][members] = np.minimum(sigma, SIGMA_MOST_M)

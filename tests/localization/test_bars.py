@@ -14,6 +14,7 @@ from localization.bars import (
     Together,
     astray_alone,
     astray_together,
+    coupled_m,
     interval_sigma,
     pull_factor,
     together_sigma,
@@ -21,12 +22,16 @@ from localization.bars import (
 from localization.estimator import Localizer
 from localization.evaluate import evaluate
 from localization.placing import Places, left_alone
+from localization.swing import Swings
 from recording import read_recording
 from stacks.plan import read_plan
 
 
-def library(error_m, *, boards=20, seed=1, left_rad=0.15, ahead=80.0):
-    """Books of 0.8 to 5 cm on boards of 0.8 m, found with an error of their own that no residual tells."""
+def library(error_m, *, boards=20, seed=1, left_rad=0.15, ahead=80.0, swing_m=None):
+    """Books of 0.8 to 5 cm on boards of 0.8 m, found with an error of their own that no residual tells.
+
+    ``swing_m``: how far their loudness swings, with a noise of 3 mm; None: it is not told.
+    """
     rng = np.random.default_rng(seed)
     shelf, true = [], []
     for board in range(boards):
@@ -45,7 +50,11 @@ def library(error_m, *, boards=20, seed=1, left_rad=0.15, ahead=80.0):
         cells=np.full(n, 22.0),
         wavenumber=np.full(n, 38.6),
         ahead=np.full(n, ahead),
+        swings=Swings(np.zeros(n), np.full(n, np.inf)),
     )
+    if swing_m is not None:
+        swings = Swings(np.hypot(swing_m, 0.003) * rng.standard_normal(n), np.full(n, 0.003**2))
+        told = dataclasses.replace(told, swings=swings)
     return told, error
 
 
@@ -56,6 +65,36 @@ def test_steps_nearer_than_books_are_thick_tell_how_far_tags_err(error_m):
     sigma, _ = together_sigma(told, 0.003)
     assert 0.84 <= np.mean(np.abs(error) <= 1.645 * sigma) <= 0.97
     assert sigma.mean() == pytest.approx(error_m, rel=0.35)
+
+
+@pytest.mark.parametrize("error_m", [0.003, 0.008, 0.02])
+def test_loudness_that_swings_tells_how_far_few_tags_are_pulled(error_m):
+    """Too few steps to tell by; the same residuals throughout."""
+    told, error = library(error_m, boards=3, swing_m=error_m)
+    sigma, _ = together_sigma(told, 0.001)
+    assert 0.84 <= np.mean(np.abs(error) <= 1.645 * sigma) <= 0.99
+    assert np.median(sigma) < max(1.8 * error_m, 0.006)
+
+
+def test_a_run_whose_loudness_is_not_told_keeps_what_residuals_let_suppose():
+    supposed, unsure = coupled_m(Swings(np.zeros(30), np.full(30, np.inf)), 0.01)
+    assert supposed == pytest.approx(0.01, rel=0.05)
+    assert unsure > 0.5
+    noise = 0.1 * np.random.default_rng(4).standard_normal(30)
+    found, left = coupled_m(Swings(noise, np.full(30, 0.1**2)), 0.01)
+    assert found == pytest.approx(supposed, rel=0.3)
+    assert 0.7 * unsure < left
+
+
+def test_a_tag_whose_own_loudness_swings_more_is_coupled_more():
+    swing = 0.01 * np.random.default_rng(4).standard_normal(200)
+    swing[:2] = 0.0, 0.04
+    pulled, unsure = coupled_m(Swings(swing, np.full(200, 0.002**2)), 0.005)
+    assert np.median(pulled) == pytest.approx(0.01, rel=0.2)
+    assert (
+        0.7 * np.median(pulled) < pulled[0] < np.median(pulled) < 1.2 * np.median(pulled) < pulled[1] < 0.03
+    )
+    assert unsure < 0.15
 
 
 def test_few_books_leave_what_residuals_let_suppose():
