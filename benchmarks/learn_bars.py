@@ -64,7 +64,7 @@ STRENGTH: Final = 10.0
 #: anything beforehand then (log).
 MOST_NOISE, ANY_SWING = 0.7, 3.0
 #: Factors that ``bars.SHARED`` may be.
-SHARED_TRIED: Final = (0.8, 0.9, 0.95, 1.0, 1.1, 1.2)
+SHARED_TRIED: Final = (0.8, 0.9, 1.0, 1.05, 1.1, 1.2)
 #: A chance is the mean of scores this near.
 SCORE_REACH: Final = 0.5
 
@@ -184,7 +184,7 @@ def learn_swing(lessons: Sequence[Lesson]) -> tuple[tuple[float, ...], float]:
         told = one.together
         if told is None or not _swing_is_told(told):
             continue
-        swung.append(float(np.log(100.0 * _rms(coupled_m(told.swings, 0.01, spread=ANY_SWING)[0]))))
+        swung.append(float(np.log(100.0 * _usual_swing(told))))
         rows.append(_logs(told))
     design = np.column_stack([np.ones(len(rows)), np.array(rows)])
     found = np.linalg.lstsq(design, np.array(swung), rcond=None)[0]
@@ -220,8 +220,12 @@ def learn_pull(lessons: Sequence[Lesson]) -> tuple[tuple[float, ...], float]:
 
 
 def _swing_is_told(told: Together) -> bool:
-    usual = _rms(coupled_m(told.swings, 0.01, spread=ANY_SWING)[0])
-    return float(np.sqrt(np.median(told.swings.variance))) < MOST_NOISE * usual
+    return float(np.sqrt(np.median(told.swings.variance))) < MOST_NOISE * _usual_swing(told)
+
+
+def _usual_swing(told: Together) -> float:
+    """Return how far a library's loudness swings by itself, m."""
+    return _rms(coupled_m(told.swings, 0.01, spread=ANY_SWING)[0])
 
 
 def _rms(value: Floats) -> float:
@@ -291,9 +295,14 @@ def _taught(name: str, recording: Recording, plan: Plan) -> list[Lesson]:
         alone = 100.0 * float(np.mean(found.astray_alone)) if len(found.astray_alone) else 0.0
         known = np.isfinite(found.error_m)
         far = 100.0 * float(np.mean(np.abs(found.error_m[known]) > FAR_M)) if known.any() else 0.0
+        swung = (
+            ""
+            if found.together is None
+            else f", loudness swings by {100.0 * _usual_swing(found.together):.2f} cm"
+        )
         print(
             f"{name}, {readings or 'all'} readings: {len(found.left_alone)} tags, {alone:.1f} % astray alone; "
-            f"{len(found.error_m)} with their shelves, {far:.1f} % astray",
+            f"{len(found.error_m)} with their shelves, {far:.1f} % astray{swung}",
             flush=True,
         )
     return taught

@@ -44,13 +44,13 @@ CHANCES = (0.001, 0.010, 0.033, 0.137, 0.343, 0.540, 0.637, 0.693)
 ASTRAY_M, ASTRAY_SHARE, LEAST_SHARE = 0.24, 0.45, 1e-4
 #: How far the loudness of tags placed with their shelf is supposed to swing, cm, as a power law of what their shelves
 #: and their single fits have left of their phases, cm: constant (log), powers; and how far that may be wrong (log).
-SWING, SWING_SPREAD = (0.369, 0.534, 0.799), 0.7
+SWING, SWING_SPREAD = (0.355, 0.528, 0.805), 0.7
 #: What pulls such a tag, cm: a factor on its swing, and a factor and a power of what its shelf has left; their squares
 #: add up. And how far that may be wrong for a run (log): the libraries it was learnt on scatter about it by 0.15,
 #: and one unlike all of them may be farther off, which its own steps then tell.
-PULL, PULL_SPREAD = (1.045, 1.000, 0.807), 0.45
+PULL, PULL_SPREAD = (1.052, 1.007, 0.812), 0.45
 #: Factor on what pulls a tag: the least at which hardly a simulated library's 90 % intervals hold less than 85 %.
-SHARED = 1.05
+SHARED = 1.0
 #: Tags differ in how much they are coupled: as many degrees of freedom has the Student-t of their swings, and so many
 #: tags' worth is the run's usual swing beside a tag's own. As neighbours' swings are one coupling's, each counts half.
 USUAL_TAGS, SWING_SHARE = 8.0, 0.5
