@@ -50,7 +50,7 @@ SWING, SWING_SPREAD = (0.355, 0.528, 0.805), 0.7
 #: and one unlike all of them may be farther off, which its own steps then tell.
 PULL, PULL_SPREAD = (1.052, 1.007, 0.812), 0.45
 #: Factor on what pulls a tag: the least at which hardly a simulated library's 90 % intervals hold less than 85 %.
-SHARED = 1.0
+SHARED = 1.1
 #: Tags differ in how much they are coupled: as many degrees of freedom has the Student-t of their swings, and so many
 #: tags' worth is the run's usual swing beside a tag's own. As neighbours' swings are one coupling's, each counts half.
 USUAL_TAGS, SWING_SHARE = 8.0, 0.5
