@@ -91,9 +91,9 @@ def swings(
     """
     tags = len(start) - 1
     none = Swings(np.zeros(tags), np.full(tags, np.inf))
-    told = (np.abs(sine) < MOST_SINE) & np.isfinite(rssi_dbm) & np.isfinite(field_db)
-    weight = np.where(told, weight, 0.0)
-    if not told.any():
+    told = (np.abs(sine) < MOST_SINE) & np.isfinite(rssi_dbm) & np.isfinite(field_db) & np.isfinite(weight)
+    weight, sine = np.where(told, weight, 0.0), np.where(told, sine, 0.0)
+    if not weight.any():
         return none
     owner = np.repeat(np.arange(tags), np.diff(start))
     known = np.bincount(antenna, minlength=256) > 0

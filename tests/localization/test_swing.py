@@ -51,6 +51,16 @@ def test_without_coupling_loudness_swings_by_its_noise():
     assert np.mean(found.swing_m**2 / found.variance) == pytest.approx(1.0, abs=0.3)
 
 
+def test_tags_without_a_place_spoil_no_others():
+    start, sine, rssi, *rest = heard(40, np.random.default_rng(5), amplitude=0.1)[0]
+    sine[start[7] : start[8]] = np.nan
+    rssi[start[9]] = np.nan
+    found = swings(start, sine, rssi, *rest)
+    assert np.isinf(found.variance[7])
+    assert np.isfinite(np.delete(found.variance, 7)).all()
+    assert np.isfinite(found.swing_m).all()
+
+
 def test_rssi_that_is_no_loudness_tells_nothing():
     arguments, _ = heard(20, np.random.default_rng(3), amplitude=0.1)
     start, sine, rssi, field, *rest = arguments
