@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recording.files import replacing
+
 CALIBRATION_FORMAT = "nightstack-calibration/1"
 #: By how much a face usually differs from night to night: what is supposed where that was not seen.
 OTHER_NIGHT_M = 0.01
@@ -185,10 +187,8 @@ def read_calibration(path: str | Path) -> Calibration:
 
 def write_calibration(path: str | Path, calibration: Calibration) -> None:
     """Write a calibration file; it appears whole or not at all."""
-    target = Path(path)
-    partial = target.with_name(target.name + ".partial")
-    partial.write_text(json.dumps(calibration.to_json(), indent=1) + "\n", "utf-8")
-    partial.replace(target)
+    with replacing(Path(path)) as partial:
+        partial.write_text(json.dumps(calibration.to_json(), indent=1) + "\n", "utf-8")
 
 
 def _mapping(value: Any, source: str, name: str) -> dict[str, Any]:

@@ -15,6 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recording.files import replacing
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Texts = npt.NDArray[np.object_]
@@ -275,9 +277,8 @@ def _write(path: Path, table: Positions | Coverage, format_name: str) -> None:
     schema = pa.schema(
         list(types.items()), metadata={"format": format_name, "maker": "nightstack localization"}
     )
-    partial = path.with_name(path.name + ".partial")
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), partial, compression="zstd")
-    partial.replace(path)
+    with replacing(path) as partial:
+        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), partial, compression="zstd")
 
 
 def _read(path: Path, cls: type[Table], required: tuple[str, ...], format_name: str) -> Table:

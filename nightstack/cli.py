@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,7 +14,17 @@ from typer.exceptions import Abort, TyperException
 
 from nightstack import __version__
 from nightstack.commands import calibrate, demo, doctor, nights, readers, recordings, robot, serve, simulate
-from nightstack.errors import BAD_INPUT, DONE, FAILED, STOPPED, exit_status, one_line
+from nightstack.errors import BAD_INPUT, DONE, FAILED, STOPPED, InputError, exit_status, one_line
+
+#: What the parser says of values, and how a reader would.
+_PLAIN_WORDS = (
+    (r"Input should be a valid integer.*", "it must be a whole number"),
+    (r"Input should be a valid number.*", "it must be a number"),
+    (r"Input should be greater than or equal to (\S+)", r"it must be \1 or more"),
+    (r"Input should be less than or equal to (\S+)", r"it must be \1 or less"),
+    (r"Input should be greater than (\S+)", r"it must be more than \1"),
+    (r"Input should be less than (\S+)", r"it must be less than \1"),
+)
 
 app = typer.Typer(
     name="nightstack",
@@ -68,14 +79,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 1 the work failed, 2 the arguments, settings or input files are wrong, 130 stopped by Ctrl-C.
     """
     try:
-        status = app(args=list(argv) if argv is not None else None, standalone_mode=False)
+        given = list(sys.argv[1:] if argv is None else argv)
+        if "" in given:
+            raise InputError("an argument is empty; name a file or folder (`.` is the folder you are in)")
+        status = app(args=given, prog_name="nightstack", standalone_mode=False)
     except TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # its text is the help page
             print(error.format_message(), file=sys.stderr)
         else:
-            _complain(
-                f"{error.format_message().rstrip('.')} (`nightstack COMMAND --help` lists what is known)"
-            )
+            _complain(_usage(error))
         return BAD_INPUT
     except (KeyboardInterrupt, Abort):
         _complain("stopped by the keyboard")
@@ -88,6 +100,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if status == STOPPED:  # typer turns Ctrl-C into this status, without a word
         _complain("stopped by the keyboard")
     return status if isinstance(status, int) else DONE
+
+
+def _usage(error: TyperException) -> str:
+    """Return what is wrong with the arguments, in plain words, and which command tells more."""
+    said = error.format_message().rstrip(".")
+    for jargon, plain in _PLAIN_WORDS:
+        said = re.sub(jargon, plain, said)
+    path = getattr(getattr(error, "ctx", None), "command_path", None) or "nightstack"
+    said = one_line(ValueError(said))
+    return f"{said} (`{path} --help` lists what is known)"
 
 
 def _report(error: Exception) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+
 DONE = 0
 FAILED = 1
 BAD_INPUT = 2
 STOPPED = 130  # by Ctrl-C: 128 + SIGINT, as shells have it
+#: Of longer words (paths, mostly) an error tells both ends.
+LONGEST_WORD = 300
 
 
 class CommandError(Exception):
@@ -63,6 +67,8 @@ def exit_status(error: BaseException) -> int | None:
         return BAD_INPUT
     if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError | FileExistsError):
         return BAD_INPUT
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return BAD_INPUT
     if isinstance(error, OSError):  # ReaderError, MailError, sockets, disks
         return FAILED
     return None
@@ -79,10 +85,20 @@ def one_line(error: BaseException) -> str:
     Returns
     -------
     str
-        Its text without line breaks; for an ``OSError`` with a file, ``file: reason``.
+        Its text without line breaks, words of endless length cut; for an ``OSError`` with a file, ``file: reason``.
     """
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.filename}: {error.strerror.lower()}"
     else:
         text = str(error) or type(error).__name__
-    return " ".join(text.split())
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        text += "; free some, or name another place with --out"
+    # File names may hold bytes that are no text, which no terminal can show.
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return " ".join(_cut(word) for word in text.split())
+
+
+def _cut(word: str) -> str:
+    return (
+        word if len(word) <= LONGEST_WORD else f"{word[: LONGEST_WORD // 2]}...{word[-LONGEST_WORD // 2 :]}"
+    )

@@ -67,7 +67,9 @@ def _checked(folder: Path, truth: bool, with_readings: bool) -> Recording:
     try:
         if not folder.is_dir():
             what = "is a file, not a recording folder" if folder.exists() else "is missing"
-            raise RecordingError(f"{folder}: {what}")
+            raise RecordingError(
+                f"{folder}: {what}; name the folder that holds a scan's run.json, readings.parquet and poses.parquet"
+            )
     except OSError as e:
         raise RecordingError(f"{folder}: cannot be read ({one_line(e.strerror or str(e))})") from None
     try:

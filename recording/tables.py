@@ -24,6 +24,7 @@ from recording.errors import RecordingError
 from recording.json_checks import one_line
 
 TIME = pa.timestamp("ns", "UTC")
+_COPY_AGAIN = "cut short? copy it again from the robot or the service"
 _UTC_NAMES = {"UTC", "Etc/UTC", "GMT", "Z", "+00:00", "utc"}
 
 
@@ -123,8 +124,14 @@ class ParquetTable:
             raise RecordingError(f"{self.name}: is missing") from None
         except RecordingError:
             raise
+        except UnicodeEncodeError:
+            raise RecordingError(
+                f"{self.name}: cannot be opened, as its path is no UTF-8 text; rename the folder"
+            ) from None
         except (OSError, pa.ArrowException, ValueError) as e:
-            raise RecordingError(f"{self.name}: cannot be read as Parquet ({one_line(str(e))})") from None
+            raise RecordingError(
+                f"{self.name}: cannot be read as Parquet ({one_line(str(e))}); {_COPY_AGAIN}"
+            ) from None
         self.rows: int = self._file.metadata.num_rows
         schema = self._file.schema_arrow
         twice = {name for name in schema.names if schema.names.count(name) > 1}
@@ -214,14 +221,16 @@ class ParquetTable:
             if len(names) > 1:
                 # Which of them it is, is said by reading each.
                 return {name: self._columns([name])[name] for name in names}
-            raise RecordingError(f"{self.name}: column {names[0]} is damaged ({one_line(str(e))})") from None
+            raise RecordingError(
+                f"{self.name}: column {names[0]} is damaged ({one_line(str(e))}); {_COPY_AGAIN}"
+            ) from None
 
     def whole(self) -> ArrowTable:
         """Every column, known or not."""
         try:
             return self._file.read()
         except (OSError, pa.ArrowException, ValueError) as e:
-            raise RecordingError(f"{self.name}: is damaged ({one_line(str(e))})") from None
+            raise RecordingError(f"{self.name}: is damaged ({one_line(str(e))}); {_COPY_AGAIN}") from None
 
     def numbers(self, name: str) -> tuple[npt.NDArray[Any], Bool]:
         """Return a column's values, zero where null, and where it is null."""
@@ -255,8 +264,12 @@ class ParquetTable:
                 part = chunk.indices.cast(pa.int32()).fill_null(-1)
                 index[start : start + len(part)] = part.to_numpy()
                 start += len(part)
+        except RecordingError:
+            raise
         except (pa.ArrowException, ValueError) as e:
-            raise RecordingError(f"{self.name}: column {name} is damaged ({one_line(str(e))})") from None
+            raise RecordingError(
+                f"{self.name}: column {name} is damaged ({one_line(str(e))}); {_COPY_AGAIN}"
+            ) from None
         return index, values
 
     def strings(self, name: str) -> Strings:

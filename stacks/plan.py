@@ -143,7 +143,7 @@ def read_plan(path: str | Path) -> Plan:
             raise PlanError(f"{file}: is larger than {_MAX_BYTES >> 20} MiB")
         data = file.read_bytes()
     except FileNotFoundError:
-        raise PlanError(f"{file}: is missing") from None
+        raise PlanError(f"{file}: is missing; name the plan.json of the library") from None
     except OSError as e:
         raise PlanError(f"{file}: cannot be read ({e.strerror or e})") from None
     return Plan.from_json(load(data, str(file)), str(file))

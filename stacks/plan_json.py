@@ -32,6 +32,10 @@ def load(data: bytes, source: str) -> Any:
             raise ValueError("it starts with a byte order mark; save it as UTF-8 without one")
         return json.loads(text, parse_constant=constant, object_pairs_hook=pairs)
     except UnicodeDecodeError as e:
+        if data.startswith(b"PAR1"):
+            raise PlanError(
+                f"{source}: is a Parquet file, not a plan; name the plan.json of the library"
+            ) from None
         raise PlanError(f"{source}: byte {e.start} is not UTF-8; save it as UTF-8") from None
     except (ValueError, RecursionError) as e:
         why = "nested too deeply" if isinstance(e, RecursionError) else " ".join(str(e).split())[:200]

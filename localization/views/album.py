@@ -26,6 +26,7 @@ from localization.views.svg import STYLE, Canvas
 from localization.views.tag_picture import tag_picture
 from localization.views.tag_view import ViewError
 from recording import Recording, Truth
+from recording.files import replacing
 from stacks.plan import Plan
 
 Progress = Callable[[float, str], None]
@@ -326,12 +327,8 @@ def _inline(canvas: Canvas) -> Markup:
 
 
 def _write(file: Path, text: str) -> None:
-    partial = file.with_name(file.name + ".partial")
-    try:
+    with replacing(file) as partial:
         partial.write_text(text, encoding="utf-8")
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @cache

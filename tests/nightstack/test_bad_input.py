@@ -1,6 +1,7 @@
 """Wrong arguments, settings and files: one line saying what, where and what to do; exit status 2; nothing written."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+import nightstack
+from localization.positions import Positions, write_positions
 from nightstack.cli import main
+from nightstack.errors import one_line
 
 
 def refused(arguments, capsys, *names):
@@ -218,3 +222,75 @@ def test_the_simulator_refuses_places_before_the_scan(library, tmp_path, capsys)
     file.write_text("x")
     refused(["sim", "library", "--out", file / "lib", "--books", "60"], capsys, file, "--out")
     refused(["sim", "record", library, "--out", file / "night"], capsys, file, "--out")
+
+
+def test_options_are_answered_in_plain_words_with_the_command_that_tells_more(capsys):
+    refused(
+        ["sim", "library", "--out", "x", "--books", "many"],
+        capsys,
+        "whole number",
+        "`nightstack sim library --help`",
+    )
+    refused(["sim", "library", "--out", "x", "--books", "0"], capsys, "1 or more")
+    refused(["localize", "x", "--quick"], capsys, "`nightstack localize --help`")
+    refused(["locate"], capsys, "`nightstack --help`")
+
+
+def test_what_a_recording_folder_is_and_empty_and_endless_names(tmp_path, capsys):
+    refused(["localize", tmp_path / "nosuch"], capsys, "nosuch", "run.json", "poses.parquet")
+    refused(["localize", ""], capsys, "empty")
+    assert main(["localize", "x" * 5000]) == 2
+    assert len(capsys.readouterr().err) < 1000
+
+
+def test_plans_that_are_none(recording, tmp_path, capsys):
+    refused(
+        ["localize", recording, "--plan", tmp_path / "nosuch.json"], capsys, "nosuch.json", "plan.json of the"
+    )
+    refused(["localize", recording, "--plan", recording / "poses.parquet"], capsys, "is a Parquet file")
+
+
+def test_files_cut_short_or_damaged_are_to_be_copied_again(recording, capsys):
+    file = recording / "readings.parquet"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    refused(["localize", recording], capsys, "readings.parquet", "copy it again")
+    file.write_bytes(whole)
+    group = pq.ParquetFile(file).metadata.row_group(0)
+    epc = next(group.column(i) for i in range(group.num_columns) if group.column(i).path_in_schema == "epc")
+    begin = epc.dictionary_page_offset or epc.data_page_offset
+    spoiled = bytearray(whole)
+    spoiled[begin : begin + epc.total_compressed_size] = b"\xff" * epc.total_compressed_size
+    file.write_bytes(spoiled)
+    assert main(["localize", str(recording)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("readings.parquet") == 1
+    assert said.count("damaged") == 1
+
+
+def test_a_folder_whose_name_is_no_text_is_to_be_renamed(recording, capsys):
+    odd = os.fsdecode(os.fsencode(recording.parent) + b"/night\xff")
+    recording.rename(odd)
+    refused(["localize", odd], capsys, "rename the folder")
+
+
+def test_a_full_disk_is_named_with_the_file(tmp_path):
+    (tmp_path / "positions.parquet.partial").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="positions") as caught:
+        write_positions(tmp_path / "positions.parquet", Positions.empty(0))
+    said = one_line(caught.value)
+    assert said.startswith(f"{tmp_path}/positions.parquet: no space left")
+    assert "name another place with --out" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_modules_are_read_is_one_line(tmp_path):
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    root = str(Path(nightstack.__file__).parents[1])
+    found = subprocess.run(
+        [sys.executable, "-m", "nightstack", "--version"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"},
+    )  # fmt: skip
+    assert found.returncode == 130
+    assert found.stderr.splitlines() == ["nightstack: stopped by the keyboard"]
