@@ -163,8 +163,9 @@ def on_other_boards(
     ill = np.flatnonzero(found.fits.excess > ILL_FITTED)
     own = places.hypothesis[able[ill]]
     best, take = found.score[ill] + BOARD_START, own.copy()
-    stays, every = best.copy(), best.copy()
+    every, second, runner_up = best.copy(), np.full(len(ill), -np.inf), own.copy()
     offset, peak, rival = places.offset_m[able[ill]].copy(), np.ones(len(ill)), np.zeros(len(ill))
+    beside = offset.copy()
     first = hypotheses.start[places.candidate[able[ill]]]
     count = hypotheses.start[places.candidate[able[ill]] + 1] - first
     for nth in range(int(count.max(initial=0))):
@@ -178,27 +179,33 @@ def on_other_boards(
         rows = ThermalRows.of(observations, candidates, hypotheses, other, which)
         begin = np.column_stack([places.offset_m[which], rows.expected(law)[0]])
         tried = best_peaks(observations, candidates, hypotheses, other, frames, which, rows, law, begin)
-        explained = tried.fits.excess < EXPLAINED
-        better = np.flatnonzero(explained & (tried.score > best[some]))
-        every[some] = np.logaddexp(every[some], np.where(explained, tried.score, -np.inf))
+        score = np.where(tried.fits.excess < EXPLAINED, tried.score, -np.inf)
+        every[some] = np.logaddexp(every[some], score)
+        better = np.flatnonzero(score > best[some])
+        # What was best so far comes second; or else this board may.
         to = some[better]
-        best[to], take[to], offset[to] = tried.score[better], y[to], tried.fits.result[better, 0]
+        second[to], runner_up[to], beside[to] = best[to], take[to], offset[to]
+        next_best = np.flatnonzero((score <= best[some]) & (score > second[some]))
+        at = some[next_best]
+        second[at], runner_up[at], beside[at] = score[next_best], y[at], tried.fits.result[next_best, 0]
+        best[to], take[to], offset[to] = score[better], y[to], tried.fits.result[better, 0]
         peak[to], rival[to] = tried.chance[better], tried.rival[better]
     moved = np.flatnonzero(take != own)
     which, y = able[ill[moved]], take[moved]
     if len(which) == 0:
         return places
+    boards = Boards.of(frames)
     new = {
         "hypothesis": y,
         "offset_m": offset[moved],
         "depth_m": hypotheses.depth_m[y],
         "height_m": hypotheses.height_m[y],
-        "shelf": Boards.of(frames).at(places.face[which], hypotheses.level[y], offset[moved]),
+        "shelf": boards.at(places.face[which], hypotheses.level[y], offset[moved]),
         "p": np.exp(best - every)[moved],
         "alt_face": places.face[which],
-        "alt_shelf": places.shelf[which],
-        "alt_offset_m": places.offset_m[which],
-        "p_alt": np.exp(stays - every)[moved],
+        "alt_shelf": boards.at(places.face[which], hypotheses.level[runner_up[moved]], beside[moved]),
+        "alt_offset_m": beside[moved],
+        "p_alt": np.exp(second - every)[moved],
     }
     there = fitted_anew(observations, candidates, hypotheses, _with(places, which, new), which, loudness)
     wide = np.hypot(there.sigma_m[which], np.sqrt(rival[moved]))
