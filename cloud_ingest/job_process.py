@@ -26,6 +26,7 @@ from cloud_ingest.assemble import assemble
 from cloud_ingest.errors import ServeError
 from cloud_ingest.mails import MAIL_POLICY
 from cloud_ingest.paths import safe_name, write_durably
+from cloud_ingest.pulse import Pulse
 from cloud_ingest.tasks import ENDED, Document, Result, Task
 from recording.run_info import RunInfo
 
@@ -78,7 +79,8 @@ def main() -> int:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        result, failure = _work_out(task, work, say)
+        with Pulse(say, sys.stderr) as pulse:
+            result, failure = _work_out(task, work, pulse)
     except Exception as err:
         traceback.print_exc()
         say(failed=_one_line(err), final=isinstance(err, ValueError | ServeError))
@@ -88,7 +90,7 @@ def main() -> int:
     return 0
 
 
-def _work_out(task: Task, work: Path, say: Any) -> tuple[Result, str | None]:
+def _work_out(task: Task, work: Path, pulse: Pulse) -> tuple[Result, str | None]:
     """Do every step; a step that the input makes impossible ends in a report that says so."""
     if task.info is None:
         raise ServeError(
@@ -98,15 +100,15 @@ def _work_out(task: Task, work: Path, say: Any) -> tuple[Result, str | None]:
     run = _Run(task, RunInfo.from_json(dict(task.info)))
     failure: str | None = None
     try:
-        say(step="assembling the recording", progress=0.0)
+        pulse.tell(0.0, "assembling the recording")
         _assemble(run)
         _read_expected(run)
-        say(step="localizing", progress=0.05)
-        _localize(run, say)
+        pulse.tell(0.05, "localizing")
+        _localize(run, pulse)
     except ValueError as err:
         traceback.print_exc()
         failure = _one_line(err)
-    say(state="reporting", step="writing the report", progress=0.9)
+    pulse.tell(0.9, "writing the report", state="reporting")
     return _report(run, work, failure), failure
 
 
@@ -148,7 +150,7 @@ def _read_expected(run: _Run) -> None:
             run.notes.append(f"The holdings cannot be used: {_one_line(err)}.")
 
 
-def _localize(run: _Run, say: Any) -> None:
+def _localize(run: _Run, pulse: Pulse) -> None:
     from localization import localize, read_calibration, write_coverage, write_positions
 
     task, work = run.task, Path(run.task.work)
@@ -156,7 +158,8 @@ def _localize(run: _Run, say: Any) -> None:
     calibration = None if task.calibration is None else read_calibration(task.calibration)
 
     def progress(share: float, what: str) -> None:
-        say(step=what, progress=0.05 + 0.85 * share)
+        if what != "done":  # the report is still to come
+            pulse.tell(0.05 + 0.85 * share, what)
 
     found = localize(run.recording, run.plan, calibration=calibration, jobs=task.jobs, progress=progress)
     run.positions, run.coverage = found.positions, found.coverage

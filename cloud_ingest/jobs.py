@@ -29,6 +29,7 @@ from cloud_ingest.database import Database
 from cloud_ingest.job_results import fail_run, make_task, store_result
 from cloud_ingest.models import LOCALIZING, REPORTING, Job, Run
 from cloud_ingest.paths import run_folder
+from cloud_ingest.pulse import is_pulse
 from cloud_ingest.run_life import enter
 from cloud_ingest.settings import ServeSettings
 from cloud_ingest.tasks import Result, Task
@@ -121,6 +122,7 @@ class JobRunner:
                 return None
             job.state, job.worker = "running", worker
             job.attempts += 1
+            job.cpu_s = None
             job.lease_until = now + int(self._settings.lease_s * _NS)
             why = "taken over from a worker that died" if taken_over else "a worker took it"
             enter(session, run, LOCALIZING, f"{why}, attempt {job.attempts}", now)
@@ -190,7 +192,11 @@ class JobRunner:
             return None
         if "done" in last or "failed" in last:
             return last
-        return {"failed": f"the worker ended early ({_how(status)}){_last_words(log, start)}", "final": False}
+        at = f" at {_far(last)}" if "step" in last else ""
+        return {
+            "failed": f"the worker ended early ({_how(status)}){at}{_last_words(log, start)}",
+            "final": False,
+        }
 
     def _follow(self, child: subprocess.Popen[str], job: Job, worker: str) -> dict[str, Any] | None:
         said: queue.Queue[str | None] = queue.Queue()
@@ -229,7 +235,8 @@ class JobRunner:
                 return False
             held.lease_until = self._clock() + int(self._settings.lease_s * _NS)
             if "step" in said:
-                held.progress = one_line(f"{100 * said.get('progress', 0):.0f} % {said['step']}", 300)
+                held.progress = one_line(_far(said), 300)
+                held.cpu_s = said.get("cpu_s")
             return True
 
     def _enter_reporting(self, job: Job, worker: str) -> bool:
@@ -279,8 +286,13 @@ def _how(status: int) -> str:
     return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
 
 
+def _far(said: dict[str, Any]) -> str:
+    return f"{100 * said.get('progress', 0):.0f} % {said['step']}"
+
+
 def _last_words(log: Path, start: int) -> str:
     with log.open("rb") as file:
         file.seek(max(start, log.stat().st_size - _LOG_TAIL))
-        lines = file.read().decode(errors="replace").strip().splitlines()
+        said = file.read().decode(errors="replace").strip().splitlines()
+    lines = [line for line in said if not is_pulse(line)]
     return f": {lines[-1].strip()[:300]}" if lines else ""

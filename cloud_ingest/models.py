@@ -123,6 +123,7 @@ class Job(Base):
     lease_until: Mapped[int | None] = mapped_column(BigInteger)
     not_before: Mapped[int] = mapped_column(BigInteger)
     progress: Mapped[str] = mapped_column(Text)
+    cpu_s: Mapped[float | None] = mapped_column(Double)  # processor time its present worker has used
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[int] = mapped_column(BigInteger)
     finished_at: Mapped[int | None] = mapped_column(BigInteger)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -45,6 +45,7 @@ from localization.signal_model import BEAMWIDTH_DEG
 from localization.sorting import in_order, one_ahead
 from localization.source import InMemory, Source, Usable, heard_in, ranges_of
 from localization.spill import Spill
+from localization.steps import Progress, halving, side_by_side, steady, within
 from localization.uprights import Pinned, pin_rest, words_of
 from localization.work import Work
 from recording import Recording, RecordingStream, StreamError
@@ -52,7 +53,6 @@ from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Progress = Callable[[float, str], None]
 
 #: Parts an estimator can do without.
 PARTS = (
@@ -64,6 +64,8 @@ BLOCK_READINGS = 100_000
 MIDDLE_READINGS = 2_000_000
 #: How often the first block's uprights are asked at most.
 PIN_ROUNDS = 3
+#: How many blocks' time the first one takes, by which progress is told.
+FIRST_ROUNDS = 3.0
 #: A run of more readings than ``LONG_ROWS`` is streamed, so many rows at once, rather than held in memory.
 LONG_ROWS, STREAM_ROWS = 10_000_000, 1_000_000
 
@@ -184,7 +186,7 @@ class Localizer:
 
     def fit(self, recording: Recording, *, progress: Progress | None = None) -> Localizer:
         """Estimate every tag's place."""
-        tell: Progress = progress or (lambda _share, _text: None)
+        tell = steady(progress)
         tell(0.0, "looking at the readings")
         notes: list[str] = []
         mounts = Mounts.of(recording.info, self.calibration, BEAMWIDTH_DEG)
@@ -222,7 +224,7 @@ class Localizer:
             The recording must be read whole, and given to ``fit``: a part of it is spoiled or out of order, or HF
             antennas heard it.
         """
-        tell: Progress = progress or (lambda _share, _text: None)
+        tell = steady(progress)
         recording = stream.recording
         if without_hf(recording) is not recording:
             raise StreamError(f"{stream.path}: HF antennas heard it; it must be read whole")
@@ -264,6 +266,7 @@ class Localizer:
             return *self._fit_fast(self.plan, recording, source, mounts, usable, tell), []
         notes: list[str] = []
         positions = heard_in(source)
+        tell(0.01, "learning how antennas tell phases")
         middle = source.middle()
         self.ambiguity_ = find_ambiguity(recording.info, middle, recording.poses)
         if len(recording.poses) == 0:
@@ -274,8 +277,7 @@ class Localizer:
         notes += usable.notes()
         latency_ns = round(self.calibration.latency_s * 1e9)
         work = Work(self, recording, source, mounts, driven_m(recording.poses), latency_ns)
-        tell(0.02, "registering faces and antennas")
-        self.registration_ = work.register()
+        self.registration_ = work.register(within(tell, 0.02, 0.1))
         order = work.order()
         blocks = [np.sort(order[a:b]) for a, b in ranges_of(source.counts[order], BLOCK_READINGS)]
         row_of = np.cumsum(source.tally()[0] > 0) - 1
@@ -290,25 +292,36 @@ class Localizer:
             told.append(told_by(part))
             traits.append(part.traits)
             words.append(words_of(part.block, part.groups, work.expected_m))
-            tell(0.9 * len(told) / len(blocks), "placing tags")
 
+        # It is placed several times, all others mostly once.
+        first = min(1.0, FIRST_ROUNDS / (FIRST_ROUNDS + max(len(blocks) - 1, 0)))
+        following = halving(tell, 0.1, 0.1 + 0.8 * first)
         # The first block with anything to place teaches the run's laws to all others.
         while len(told) < len(blocks) and self.law_ is None:
             # Nothing else is done meanwhile: it gets all threads.
-            part = work.settled_block(blocks[len(told)], self.jobs)
+            part = work.settled_block(blocks[len(told)], self.jobs, following())
             self.law_ = part.law
             for _ in range(PIN_ROUNDS):
+                tell(0.0, "asking the uprights")
                 starts = work.pin(part)
                 if starts is None:
                     break
                 # Seen where the plan has them, tags near a bay's end may belong to the next one; and laws learnt
                 # at places far off are learnt anew.
                 self.law_ = None if self.pinned_ is not None and self.pinned_.far else part.law
-                part = work.block(blocks[len(told)], starts=starts, jobs=self.jobs)
+                part = work.block(blocks[len(told)], starts=starts, jobs=self.jobs, tell=following())
                 self.law_ = part.law
             keep(part)
+        rest = blocks[len(told) :]
+        telling = side_by_side(within(tell, 0.1 + 0.8 * first, 0.9), len(rest), "placing tags")
+
+        def placed(number: int) -> Part:
+            part = work.settled_block(rest[number], tell=telling(number))
+            telling(number)(1.0, "placed")
+            return part
+
         with ThreadPoolExecutor(max(1, self.jobs)) as pool:
-            for part in in_order(pool, work.settled_block, blocks[len(told) :], 2 * max(1, self.jobs)):
+            for part in in_order(pool, placed, range(len(rest)), 2 * max(1, self.jobs)):
                 keep(part)
         notes += registration_notes(self.registration_, work.ids)
         late = np.zeros(len(work.ids), np.bool_)

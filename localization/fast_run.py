@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -28,13 +27,13 @@ from localization.registration import Registration, register, sample_of, with_kn
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
 from localization.signal_model import wavenumber
 from localization.source import Source, heard_in, ranges_of, readings_of, thinned
+from localization.steps import Progress
 from localization.uprights import Pinned
 from recording import Recording
 from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Progress = Callable[[float, str], None]
 
 #: Readings placed at once, in whole tags.
 BLOCK_READINGS = 200_000
@@ -103,6 +102,7 @@ def run_fast(
     """
     poses = recording.poses
     latency_ns = round(calibration.latency_s * 1e9)
+    tell(0.05, "learning how antennas tell phases")
     middle = source.middle()
     ambiguity = find_ambiguity(recording.info, middle, poses, rows=LEARN_READINGS)
     delays = find_delays(middle, poses, ambiguity.doubled, rows=LEARN_READINGS)
@@ -144,8 +144,9 @@ def run_fast(
     ranges = ranges_of(source.counts, BLOCK_READINGS)
 
     def learn(ground: Ground) -> tuple[Listening, Taught | None, ReadRate | None]:
-        tell(0.2, "learning how tags are heard")
+        tell(0.2, "mapping where the antennas listened")
         heard = Listening.of(recording, ground.frames, ground.mounts, latency_ns, jobs, source.hearing)
+        tell(0.22, "learning how tags are heard")
         return heard, *teach(ground, heard, _some_tags(sample, TEACH_TAGS), jobs)
 
     def fill(placed: Placed, ground: Ground, pinned: Pinned | None) -> Floats:

@@ -19,6 +19,7 @@ from localization.placing import FEW_CELLS, Places
 from localization.shelf_fit import ShelfFit, Sites, offsets_of
 from localization.shelf_scan import Block, ShelfScan, centre_prior, scan_of
 from localization.sorting import spread
+from localization.steps import Progress, counted, silent
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -64,6 +65,7 @@ def group_shelves(
     kept: Sequence[ShelfGroup] = (),
     starts: Starts = MappingProxyType({}),
     jobs: int = 1,
+    tell: Progress = silent,
 ) -> list[ShelfGroup]:
     """Fit every shelf with enough tags.
 
@@ -76,6 +78,8 @@ def group_shelves(
         What an earlier fit found on a shelf whose tags are nearly the same; the others begin from nothing.
     jobs : int
         Threads.
+    tell : callable(share, text)
+        Told of every shelf.
     """
     known = {(group.face, group.shelf): group for group in kept}
     usable = (places.cells >= FEW_CELLS) & (places.shelf >= 0)
@@ -90,7 +94,14 @@ def group_shelves(
             return None
         return _fitted(block, places, face, shelf, members, kind, starts.get(key))
 
-    return [group for group in spread(jobs, grouped, keys) if group is not None]
+    one_more = counted(tell, len(keys), "fitting shelves")
+
+    def told(key: tuple[int, int]) -> ShelfGroup | None:
+        group = grouped(key)
+        one_more()
+        return group
+
+    return [group for group in spread(jobs, told, keys) if group is not None]
 
 
 def starts_of(groups: Sequence[ShelfGroup]) -> dict[tuple[int, int], Sites]:

@@ -19,6 +19,7 @@ from localization.shelf_fit import ShelfFit
 from localization.shelf_group import ShelfGroup, Starts, group_shelves, starts_of
 from localization.shelf_scan import Block, ShelfScan
 from localization.shelf_swing import swings_of, widened_alone
+from localization.steps import Progress, halving, silent
 
 Floats = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
@@ -67,6 +68,7 @@ def refine_shelves(
     choices: int = CHOICES,
     starts: Starts = MappingProxyType({}),
     jobs: int = 1,
+    tell: Progress = silent,
 ) -> Refined:
     """Fit every shelf with enough tags by a ``kind`` of fit, and place its tags anew where it is believed.
 
@@ -82,8 +84,11 @@ def refine_shelves(
         What is known of shelves' scatterers, by face and shelf, where the block was fitted before.
     jobs : int
         Threads.
+    tell : callable(share, text)
+        Told of every shelf.
     """
-    groups = group_shelves(block, places, kind, starts=starts, jobs=jobs)
+    following = halving(tell, 0.0, 1.0)
+    groups = group_shelves(block, places, kind, starts=starts, jobs=jobs, tell=following())
     believed = [group for group in groups if group.believed]
     if not believed:
         return _each_alone(block, places, groups)
@@ -94,7 +99,9 @@ def refine_shelves(
         left_or_joined = {(believed[n].face, believed[n].shelf) for n in changed}
         kept = [group for group in groups if (group.face, group.shelf) not in left_or_joined]
         # A tag more or less leaves a shelf's metal nearly where it was found.
-        groups = group_shelves(block, places, kind, kept=kept, starts=starts_of(believed), jobs=jobs)
+        groups = group_shelves(
+            block, places, kind, kept=kept, starts=starts_of(believed), jobs=jobs, tell=following()
+        )
         believed = [group for group in groups if group.believed]
         if not believed:
             return _each_alone(block, places, groups)

@@ -45,6 +45,7 @@ from localization.shelf_scan import Block
 from localization.shelves import mostly_believed, refine_shelves
 from localization.signal_model import CORRELATION_M
 from localization.source import Source, readings_of
+from localization.steps import Progress, halving, silent, within
 from localization.tag_order import tags_along_faces
 from localization.thermal import elsewhere, refine_thermal
 from localization.thermal_peaks import Loudness
@@ -103,11 +104,12 @@ class Work:
         """Ids of the plan's faces; none without a plan."""
         return () if self._frames is None else self._frames.ids
 
-    def register(self) -> Registration | None:
+    def register(self, tell: Progress = silent) -> Registration | None:
         """Learn from some of the tags how the run lies to the plan, and take faces and antennas so from here on."""
         if self._frames is None or self.localizer.plan is None:
             return None
         found = None
+        tell(0.0, "registering faces and antennas")
         if "registration" not in self.localizer.without:
             chosen = self.source.taken(*sample_of(self.source.counts))
             found = register(self.observe(chosen), self._frames, jobs=self.localizer.jobs)
@@ -118,6 +120,7 @@ class Work:
             found = with_known(found, self._known_depth_m)
         if found is not None:
             self._frames = found.frames(Frames.of_plan(self.localizer.plan))
+        tell(0.7, "mapping where the antennas listened")
         self._listen()
         return found
 
@@ -213,12 +216,13 @@ class Work:
                 self.localizer.registration_ = dataclasses.replace(found, depth_m=depth)
         return True
 
-    def settled_block(self, tags: Ints, jobs: int = 1) -> Part:
+    def settled_block(self, tags: Ints, jobs: int = 1, tell: Progress = silent) -> Part:
         """Place some tags; once more, where their shelves' metal shows that a face stands elsewhere."""
-        part = self.block(tags, jobs=jobs)
+        following = halving(tell, 0.0, 1.0)
+        part = self.block(tags, jobs=jobs, tell=following())
         if not self.deepen(part, jobs):
             return part
-        return self.block(tags, law=part.law, starts=starts_of(part.groups), jobs=jobs)
+        return self.block(tags, law=part.law, starts=starts_of(part.groups), jobs=jobs, tell=following())
 
     def pin(self, part: Part) -> Starts | None:
         """Learn from the uprights what the run is off by along its faces.
@@ -267,7 +271,13 @@ class Work:
         return tags_along_faces(t - self.latency_ns, antenna, self.recording.poses, self._frames, self.mounts)
 
     def block(
-        self, tags: Ints, *, law: RunLaw | None = None, starts: Starts = MappingProxyType({}), jobs: int = 1
+        self,
+        tags: Ints,
+        *,
+        law: RunLaw | None = None,
+        starts: Starts = MappingProxyType({}),
+        jobs: int = 1,
+        tell: Progress = silent,
     ) -> Part:
         """Place some tags, all steps one after the other.
 
@@ -279,8 +289,11 @@ class Work:
             The scatterers of its shelves then.
         jobs : int
             Threads, where no other block is being placed.
+        tell : callable(share, text)
+            Told of every step.
         """
         localizer, poses = self.localizer, self.recording.poses
+        tell(0.0, "looking where each tag was heard")
         observations = self.observe(self.source.of(tags))
         frames = self.frames(observations)
         candidates = find_candidates(observations, frames, CORRELATION_M)
@@ -292,6 +305,7 @@ class Work:
             return Part(frames, observations, candidates, nowhere, none, localizer.law_, [], traits)
         hypotheses = make_hypotheses(candidates, frames)
         weight = weigh(observations, candidates)
+        tell(0.05, "fitting phases tag by tag")
         # The first block teaches the run's laws, and is then fitted anew with them; a third time changed nothing more.
         again = localizer.law_ is None and law is None and self.listening is not None
         law = law or localizer.law_
@@ -300,6 +314,7 @@ class Work:
             observations, candidates, hypotheses, seen, frames, weight, law, None, jobs
         )
         if again:
+            tell(0.2, "fitting phases by what was learnt")
             fits, scores, law = self._fit(
                 observations, candidates, hypotheses, seen, frames, weight, law, fits, jobs
             )
@@ -313,8 +328,11 @@ class Work:
         places = single = place_by_rssi(observations, candidates, places, frames)
         astray, refined = strays(observations, candidates, places, fits), None
         if "shelves" not in localizer.without:
+            tell(0.3, "fitting shelves")
             shelved = Block.of(observations, candidates, hypotheses, fits, frames, weight, self.mounts)
-            refined = refine_shelves(shelved, scores, places, FastShelfFit, starts=starts, jobs=jobs)
+            refined = refine_shelves(
+                shelved, scores, places, FastShelfFit, starts=starts, jobs=jobs, tell=within(tell, 0.3, 0.8)
+            )
             places, groups = refined.places, refined.groups
             cleared = refined.observations
         if "crosscheck" not in localizer.without and not mostly_believed(groups):
@@ -324,6 +342,7 @@ class Work:
                 places = single = place_by_rssi(observations, candidates, judged, frames)
                 cleared, groups = observations, ()
                 astray[:] = 0.0
+        tell(0.8, "comparing neighbours")
         if "differences" not in localizer.without:
             places = place_by_differences(cleared, candidates, places, weight)
             if any(group.believed for group in groups):
@@ -339,6 +358,7 @@ class Work:
             astray[refined.members] = 0.0
         moved = np.zeros(len(places.tag))
         if "scatterers" not in localizer.without:
+            tell(0.9, "looking for common scatterers")
             before = places.sigma_m
             places, moved, said = refine_dense(observations, candidates, hypotheses, places, frames)
             astray[places.sigma_m != before] = 0.0
@@ -352,6 +372,7 @@ class Work:
         places, assumed = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local)), common
         common = np.hypot(common, moved)
         if "crosscheck" not in localizer.without:
+            tell(0.95, "cross-checking")
             found = cross_check(cleared, candidates, places, frames)
             places, common = widened(places, common, found)
             notes += found.notes

@@ -93,7 +93,7 @@ def draw(
         notes=tuple(notes),
     )
     try:
-        with progress("draw", quiet=quiet) as tell:
+        with progress("draw", quiet=quiet, computing=True) as tell:
             return make_album(seen, tags=tags, shelves=shelves, progress=tell)
     except ViewError as error:
         raise InputError(str(error)) from None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from threading import Event, Lock, Thread
 from typing import Protocol
 
-_PLAIN_EVERY_S = 5.0
-"""Seconds between plain lines: a log of a night stays readable."""
+_PLAIN_EVERY_S = 10.0
+"""Seconds between plain lines of one step: a log of a night stays readable."""
+_WORK_CPU_S = 0.5
+"""Processor seconds that count as work."""
 
 
 class ProgressCallback(Protocol):
@@ -21,7 +25,7 @@ class ProgressCallback(Protocol):
 
 
 @contextmanager
-def progress(title: str, *, quiet: bool = False) -> Generator[ProgressCallback]:
+def progress(title: str, *, quiet: bool = False, computing: bool = False) -> Generator[ProgressCallback]:
     """Show the progress of one piece of work.
 
     Parameters
@@ -30,6 +34,9 @@ def progress(title: str, *, quiet: bool = False) -> Generator[ProgressCallback]:
         What the work is, before the bar.
     quiet
         Show nothing (``--json`` output, tests).
+    computing
+        The work is this process's own: plain lines also tell the processor time that a long step uses, so that it
+        can be told from a hang.
 
     Yields
     ------
@@ -41,7 +48,7 @@ def progress(title: str, *, quiet: bool = False) -> Generator[ProgressCallback]:
     elif sys.stderr.isatty():
         yield from _bar(title)
     else:
-        yield from _lines(title)
+        yield from _lines(title, computing)
 
 
 def _bar(title: str) -> Generator[ProgressCallback]:
@@ -65,17 +72,43 @@ def _bar(title: str) -> Generator[ProgressCallback]:
         bar.update(task, completed=1.0, description="done")
 
 
-def _lines(title: str) -> Generator[ProgressCallback]:
-    last_line = 0.0
-    last_text = ""
+def _lines(title: str, computing: bool) -> Generator[ProgressCallback]:
+    last_line = last_cpu = step_cpu = 0.0
+    last_text = last_step = ""
+    lock = Lock()
 
     def update(share: float, what: str, /) -> None:
-        nonlocal last_line, last_text
-        now = time.monotonic()
-        text = f"{title}: {share:.0%} {what}".rstrip()
-        if text != last_text and now - last_line >= _PLAIN_EVERY_S:
-            print(text, file=sys.stderr, flush=True)
-            last_line, last_text = now, text
+        nonlocal last_line, last_text, last_step, last_cpu, step_cpu
+        # A count or a time that goes on is the same step.
+        text, step = f"{title}: {share:.0%} {what}".rstrip(), re.sub(r"\d[\d.,:]*", "", what)
+        with lock:
+            now = time.monotonic()
+            if step == last_step and (text == last_text or now - last_line < _PLAIN_EVERY_S):
+                return
+            last_cpu = time.process_time()
+            if step != last_step:
+                step_cpu = last_cpu
+            last_line, last_text, last_step = now, text, step
+            if what != "done":  # said once more, at the end
+                print(text, file=sys.stderr, flush=True)
 
-    yield update
-    print(f"{title}: done", file=sys.stderr, flush=True)
+    def beat() -> None:
+        nonlocal last_line, last_cpu
+        while not over.wait(_PLAIN_EVERY_S / 10.0):
+            with lock:
+                now, cpu = time.monotonic(), time.process_time()
+                if last_text and now - last_line >= _PLAIN_EVERY_S and cpu - last_cpu >= _WORK_CPU_S:
+                    print(
+                        f"{last_text} ({cpu - step_cpu:.0f} s of processor time)", file=sys.stderr, flush=True
+                    )
+                    last_line, last_cpu = now, cpu
+
+    over = Event()
+    if computing:
+        Thread(target=beat, name=f"{title} progress", daemon=True).start()
+    try:
+        yield update
+    finally:
+        over.set()
+    with lock:
+        print(f"{title}: done", file=sys.stderr, flush=True)

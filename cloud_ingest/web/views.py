@@ -63,7 +63,13 @@ def show_run(session: Session, run: Run) -> dict[str, Any]:
         ],
         "job": None
         if job is None
-        else {"state": job.state, "attempts": job.attempts, "progress": job.progress, "error": job.error},
+        else {
+            "state": job.state,
+            "attempts": job.attempts,
+            "progress": job.progress,
+            "cpu_s": job.cpu_s,
+            "error": job.error,
+        },
         "documents": [
             {"name": row.name, "media_type": row.media_type, "size": row.size, "sha256": row.sha256}
             for row in session.scalars(

@@ -205,10 +205,12 @@ def make_album(
     check_names(tags, shelves, [str(epc) for epc in seen.positions.epc], seen.plan)
     if tags and seen.recording is None:
         raise ViewError("--tag: the phases of a tag are in its recording; name that with --recording FOLDER")
-    tell(0.0, "drawing the run")
-    pictures = [*_honesty(seen), *_maps(seen)]
+    tell(0.0, "drawing the errors")
+    pictures = _honesty(seen)
+    tell(0.1, "drawing maps")
+    pictures += _maps(seen)
     tell(0.2, "drawing shelves")
-    pictures += _shelves(seen, shelves)
+    pictures += _shelves(seen, shelves, tell)
     tell(0.4, "drawing tags")
     pictures += _tags(seen, tags, tell)
     tell(1.0, "done")
@@ -239,15 +241,16 @@ def _maps(seen: Seen) -> list[Picture]:
     return [Picture(f"map-{one.name}", "Maps", "", canvas) for one, canvas in drawn if canvas is not None]
 
 
-def _shelves(seen: Seen, named: Sequence[str]) -> list[Picture]:
+def _shelves(seen: Seen, named: Sequence[str], tell: Progress) -> list[Picture]:
     if seen.plan is None:
         return []
     chosen = choose_shelves(seen.positions, seen.plan, seen.evaluation, named)
-    views = [
-        (shelf_view(seen.positions, seen.plan, name, seen.evaluation, seen.labels), why)
-        for name, why in chosen
-    ]
-    return [Picture(_file("shelf", view.name), "Shelves", why, shelf_picture(view)) for view, why in views]
+    pictures: list[Picture] = []
+    for number, (name, why) in enumerate(chosen):
+        tell(0.2 + 0.2 * number / len(chosen), "drawing shelves")
+        view = shelf_view(seen.positions, seen.plan, name, seen.evaluation, seen.labels)
+        pictures.append(Picture(_file("shelf", view.name), "Shelves", why, shelf_picture(view)))
+    return pictures
 
 
 def _tags(seen: Seen, named: Sequence[str], tell: Progress) -> list[Picture]:

@@ -92,7 +92,7 @@ def calibrate(
     heard = [read_recording(folder) for folder in recordings]
     the_plan = _plan(heard, recordings, plan)
     known = _known(heard, the_plan, reference, reference_tags)
-    with progress("calibrate", quiet=as_json) as tell:
+    with progress("calibrate", quiet=as_json, computing=True) as tell:
         learnt = learn(
             heard,
             the_plan,

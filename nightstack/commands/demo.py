@@ -38,9 +38,7 @@ def demo(
     if as_json:
         typer.echo(json.dumps(result.scoreboard.to_json(), indent=2))
         return
-    from nightstack.demo.table import print_scoreboard
+    from nightstack.demo.table import print_files, print_scoreboard
 
     print_scoreboard(result.scoreboard)
-    typer.echo("")
-    for file, what in result.files:
-        typer.echo(f"{file!s:36} {what}")
+    print_files(result.files, result.next_steps)

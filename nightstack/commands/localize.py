@@ -115,7 +115,7 @@ def localize(
         say_notes(streamed.notes, as_json)
     if fitted is None:
         heard = heard if streamed is None else read_recording(recording, truth=False)
-        with progress("localize", quiet=as_json) as tell:
+        with progress("localize", quiet=as_json, computing=True) as tell:
             fitted = estimator.fit(heard, progress=tell)
     positions, notes = fitted.localization_.positions, fitted.localization_.notes
     say_notes(notes, as_json)
@@ -174,7 +174,7 @@ def _fit_stream(estimator: Localizer, stream: RecordingStream, *, quiet: bool) -
     from recording import StreamError
 
     try:
-        with progress("localize", quiet=quiet) as tell:
+        with progress("localize", quiet=quiet, computing=True) as tell:
             return estimator.fit_stream(stream, progress=tell)
     except StreamError as e:
         say_notes((str(e),), quiet)

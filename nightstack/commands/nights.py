@@ -83,7 +83,7 @@ def combine(
         raise InputError(f"{holdings}: no such file; name the catalogue with --holdings FILE")
     known = calibration_of(calibration)
     found: list[Night] = []
-    with progress("combine", quiet=as_json) as tell:
+    with progress("combine", quiet=as_json, computing=True) as tell:
         for number, (recording, kept) in enumerate(folders):
             found.append(
                 _night(

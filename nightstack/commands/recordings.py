@@ -122,7 +122,7 @@ def _positions_of(
 
     file = positions if positions is not None else folder / "positions.parquet"
     if positions is None and not file.exists() and heard.recording is not None:
-        with progress("localize", quiet=quiet) as tell:
+        with progress("localize", quiet=quiet, computing=True) as tell:
             found = place_all(heard.recording, plan, progress=tell)
         return found.positions, found.coverage
     if not file.is_file():

@@ -90,7 +90,7 @@ def report(
     from nightstack.rereport import find_run, report_again
 
     place = find_run(run, data or Path("nightstack-data"))
-    with progress("report") as tell:
+    with progress("report", computing=True) as tell:
         made = report_again(place, out or place.folder, time_zone=time_zone, progress=tell)
     for file in (made.html, made.pdf, made.xlsx, made.csv):
         typer.echo(str(file))

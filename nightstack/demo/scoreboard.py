@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from localization.evaluate import Evaluation
 
 KINDS = ("missing", "wrong_shelf", "wrong_order", "on_shelf_loaned", "unknown_tag")
+"""Kinds that are planted."""
+DOUBTS = ("low_confidence",)
+"""Kinds that are no claim, so never right or wrong: books of which the report says that it cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)
 class KindScore:
-    """Recall and precision of one kind of finding.
+    """Recall and precision of one kind of finding; neither of one that nobody plants, such as a doubt.
 
     Attributes
     ----------
@@ -38,8 +41,8 @@ class KindScore:
 
     @property
     def precision(self) -> float | None:
-        """Share of the reported that was planted; None where none was reported."""
-        return self.found / self.reported if self.reported else None
+        """Share of the reported that was planted; None where none was reported, or the kind is never planted."""
+        return self.found / self.reported if self.reported and self.kind in KINDS else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures for scoreboard.json."""
@@ -67,13 +70,14 @@ def score_kinds(exceptions_csv: Path, planted_csv: Path) -> tuple[KindScore, ...
     Returns
     -------
     tuple of KindScore
-        One for each of ``KINDS``.
+        One for each of ``KINDS`` and ``DOUBTS``, and for every other kind that is reported.
     """
     planted = _keys(planted_csv)
     reported = _keys(exceptions_csv)
+    others = sorted({*reported} - {*KINDS, *DOUBTS})
     return tuple(
         KindScore(kind, len(planted[kind]), len(planted[kind] & reported[kind]), len(reported[kind]))
-        for kind in KINDS
+        for kind in (*KINDS, *DOUBTS, *others)
     )
 
 
@@ -81,7 +85,9 @@ def _keys(file: Path) -> dict[str, set[str]]:
     keys: dict[str, set[str]] = defaultdict(set)
     with file.open(newline="", encoding="utf-8") as rows:
         for row in csv.DictReader(rows):
-            keys[row["kind"]].add(row["epc"] or row["barcode"])
+            # A zone has neither tag nor barcode: its place tells it from others.
+            key = row["epc"] or row["barcode"] or f"{row.get('shelf_id')} {row.get('offset_m')}"
+            keys[row["kind"]].add(key)
     return keys
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from nightstack.demo.scoreboard import Scoreboard
+from nightstack.demo.scoreboard import KINDS, Scoreboard
+from nightstack.demo.typed import shown
 
 
 def print_scoreboard(board: Scoreboard) -> None:
@@ -42,13 +46,34 @@ def print_scoreboard(board: Scoreboard) -> None:
     for kind in board.kinds:
         kinds.add_row(
             kind.kind,
-            str(kind.planted),
-            str(kind.found),
+            str(kind.planted) if kind.kind in KINDS else "-",
+            str(kind.found) if kind.kind in KINDS else "-",
             str(kind.reported),
             _share(kind.recall),
             _share(kind.precision),
         )
     console.print(kinds)
+
+
+def print_files(files: Sequence[tuple[Path, str]], next_steps: Sequence[str]) -> None:
+    """Print what was left where, names and texts each in a column, and commands to go on with.
+
+    Parameters
+    ----------
+    files
+        Each file and what it is.
+    next_steps
+        Commands.
+    """
+    names = [str(shown(file)) for file, _ in files]
+    width = max(len(name) for name in names)
+    # Not through Rich, which would break a long name over two lines: it could not be copied.
+    typer.echo("")
+    for name, (_, what) in zip(names, files, strict=True):
+        typer.echo(f"{name:{width}}  {what}")
+    typer.echo("\nTo go on:")
+    for command in next_steps:
+        typer.echo(f"  {command}")
 
 
 def _share(value: float | None) -> str:

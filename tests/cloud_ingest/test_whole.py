@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from email import policy
 
+from cloud_ingest.pulse import is_pulse
 from nightstack.replay import replay_recording
 from recording import read_recording
 from sim.library import make_library
@@ -30,6 +31,12 @@ def test_a_scan_ends_as_findings_documents_and_one_mail(make_service, mail_serve
     played = replay_recording(scan, service.broker, speed=0, timeout_s=30, progress=lambda share, what: None)
     run = service.wait_state(played.run_id, "reported", "failed")
     assert run["state"] == "reported", run["reason"]
+
+    # Whoever waited could see that the worker was at it, and at what.
+    assert run["job"]["cpu_s"] > 0.1
+    said = (service.data / "runs" / played.run_id / "job.log").read_text().splitlines()
+    for step in ("assembling the recording", "registering faces", "fitting shelves", "writing the report"):
+        assert any(step in line and is_pulse(line) for line in said), step
 
     stored = read_recording(service.data / "runs" / played.run_id / "recording")
     assert stored.readings.same_as(scan.readings)

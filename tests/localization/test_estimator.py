@@ -1,6 +1,7 @@
 """Localization judged from outside, on a small world whose answers are known."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -316,3 +317,29 @@ def test_tags_heard_before_no_face_cost_nothing(world, tags, monkeypatch):
 def test_a_part_that_is_not_there_cannot_be_left_out(world):
     with pytest.raises(ValueError, match="no part 'lasers'"):
         Localizer(world.plan(), without=("lasers",))
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_every_step_is_told_and_shares_never_fall(world, tags, fast, monkeypatch):
+    # Several blocks, on several threads.
+    monkeypatch.setattr(estimator_module, "BLOCK_READINGS", 2500)
+    told = []
+    estimator = Localizer(world.plan(), fast=fast, jobs=2)
+    estimator.fit(world.make(tags), progress=lambda share, text: told.append((share, text)))
+    shares, texts = zip(*told, strict=True)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert all(0.0 <= a <= b <= 1.0 for a, b in itertools.pairwise(shares))
+    wanted = [
+        "looking at the readings",
+        "learning how antennas",
+        "registering faces",
+        "mapping where",
+        "placing tags",
+    ]
+    if not fast:
+        wanted += ["fitting phases", "fitting shelves", "asking the uprights"]
+    for step in (*wanted, "mapping what was covered"):
+        assert any(text.startswith(step) for text in texts), step
+    # What is worked on side by side is one step, or a log would be full of them.
+    changes = [text for before, text in itertools.pairwise(texts) if text != before]
+    assert changes.count("placing tags") == 1
