@@ -2,6 +2,7 @@
 
 import email
 import json
+import shlex
 from email import policy
 
 import pyarrow.parquet as pq
@@ -56,7 +57,7 @@ def test_the_demo_leaves_what_it_promises(tmp_path):
         assert score["found"] == len(planted & reported)
     # What one may do next is said, and works.
     localize, evaluate = (
-        line.split()[1:] for line in ran.stdout.splitlines() if line.startswith("  nightstack")
+        shlex.split(line)[1:] for line in ran.stdout.splitlines() if line.startswith("  nightstack")
     )
     placed = nightstack(*localize)
     assert placed.returncode == 0, placed.stderr
