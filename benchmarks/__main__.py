@@ -17,6 +17,7 @@ NAMES = (
     "thinned",
     "free_space",
     "ablation",
+    "antennas",
     "calibrated",
     "nights",
     "labels",
@@ -32,7 +33,7 @@ NAMES = (
     "llrp_decode",
 )
 WITH_PLOTS = ("thinned", "free_space")
-SELECTED = ("accuracy", "ablation", "honesty")
+SELECTED = ("accuracy", "ablation", "calibrated", "honesty", "oddities")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,7 +3,8 @@
 Measured robot runs are localized with a calibration from the *other* runs' surveyed tags, and with one from two tags
 a face of the run itself, drawn at random, of which the others are scored. Then a simulated library, whose robot's
 poses are old and whose antennas' phase centres are not where they are stated: both shift every book of a run alike,
-and calibrating on another run takes that out. Runs at two speeds tell the one from the other.
+and calibrating on another run takes that out. Runs at two speeds tell the one from the other. What calibrations state
+of their own error is held against it on sites drawn by chance (`calibrated_sites`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import calibrated_sites
 from benchmarks.accuracy import wide_console
 from benchmarks.measured import NAMES, measured_folder, measured_sets, why_absent, wrongly_surveyed
+from benchmarks.scoring import wanted
 from localization.calibrate import learn
 from localization.calibration import Calibration
 from localization.estimator import Localizer
@@ -79,8 +82,8 @@ class Run:
         return _some(self.truth, np.sort(np.array(rows, np.int64)))
 
 
-def main(console: Console | None = None) -> dict[str, Any]:
-    """Print the tables and return the figures."""
+def main(console: Console | None = None, *, only: Sequence[str] = ()) -> dict[str, Any]:
+    """Print the tables and return the figures; of groups whose names contain one of ``only``, if there are any."""
     console = console or wide_console()
     console.print(
         "|error| along the face in cm, as it is and less each face's median; shares of errors inside the 90 % interval;"
@@ -88,14 +91,20 @@ def main(console: Console | None = None) -> dict[str, Any]:
         soft_wrap=True,
     )
     figures: dict[str, Any] = {}
-    folder = measured_folder()
+    if wanted("drawn sites", only):
+        figures["drawn sites"] = calibrated_sites.table(console)
+    folder = measured_folder() if wanted("measured robot", only) else None
     paths = measured_sets(folder).get(NAMES["robot"], ()) if folder is not None else ()
-    if len(paths) < 2:
+    if not wanted("measured robot", only):
+        pass
+    elif len(paths) < 2:
         console.print(f"calibrated: {why_absent()}")
     else:
         figures["measured robot"] = _print(
             console, "measured robot runs", robot([Run.read(path) for path in paths])
         )
+    if not wanted("simulated library", only):
+        return figures
     with tempfile.TemporaryDirectory() as place:
         runs = {name: Run.read(path) for name, path in _scans(Path(place)).items()}
         figures["simulated library"] = _print(console, f"simulated library of {BOOKS} books", simulated(runs))

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.simulated import World, library_of, mounts_of, night
+from benchmarks.simulated import END_METAL, WEAK_METAL, World, library_of, mounts_of, night
 from recording import Poses, read_recording, write_recording
 from sim.layout import LayoutSettings
 from sim.library import make_library
@@ -41,6 +41,10 @@ class Kind:
     layout : LayoutSettings
     stated : float or None
         What poses say they err by, over what they do; None: they say nothing.
+    standoff_m : float
+        From the robot to the faces it passes.
+    size : float
+        Books, over those of other kinds.
     """
 
     world: World = field(default_factory=World)
@@ -48,6 +52,8 @@ class Kind:
     usual: str = ""
     layout: LayoutSettings = field(default_factory=LayoutSettings)
     stated: float | None = 1.0
+    standoff_m: float = 0.75
+    size: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,7 @@ class Rows:
     lines: bool = False
 
 
+STRONG: Final[Mapping[str, Any]] = {"end_scatterer": END_METAL, "weak_scatterer": WEAK_METAL}
 LIBRARIES: Final[Mapping[str, Kind]] = {
     "easy": Kind(World(trouble=0.5)),
     "ordinary": Kind(),
@@ -103,6 +110,9 @@ LIBRARIES: Final[Mapping[str, Kind]] = {
     "longer shelves": Kind(layout=LayoutSettings(levels=4, bay_m=1.2, upright_m=0.05, level_pitch_m=0.4, clear_m=0.36)),
     "preset ordinary": Kind(World(speed_mps=0.1, passes=2), usual="ordinary"),
     "preset harsh": Kind(World(speed_mps=0.1, passes=2, trouble=1.0), usual="harsh"),
+    "preset, strong metal": Kind(usual="ordinary", radio=STRONG, size=1.8),
+    "far aisle": Kind(layout=LayoutSettings(aisle_m=2.4), standoff_m=1.5),
+    "far aisle, easy": Kind(World(trouble=0.5), layout=LayoutSettings(aisle_m=2.4), standoff_m=1.5),
 }  # fmt: skip
 """The libraries by name."""
 
@@ -128,10 +138,11 @@ DEPTHS_M: Final = (0.45, 0.9)
 
 def record_library(kind: Kind, seed: int, folder: Path, *, books: int = BOOKS) -> Path:
     """Scan a library of a kind and return its recording's folder."""
-    world = replace(kind.world, seed=seed, books=books)
+    world = replace(kind.world, seed=seed, books=round(kind.size * books))
     exact = RobotDescription(
-        mounts=mounts_of(world.antennas), sigma_xy_m=1e-9, sigma_yaw_rad=1e-9, pose_lag_s=0.0
-    )
+        mounts=mounts_of(world.antennas), sigma_xy_m=1e-9, sigma_yaw_rad=1e-9, pose_lag_s=0.0,
+        standoff_m=kind.standoff_m,
+    )  # fmt: skip
     made = make_library(world.books, seed=world.seed, robot=exact, layout=kind.layout)
     usual = preset(kind.usual) if kind.usual else library_of(world).radio
     path = night(world, replace(made, radio=replace(usual, **kind.radio)), 0, folder)

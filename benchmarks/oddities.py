@@ -4,6 +4,9 @@ Simulated libraries (`benchmarks.simulated`) of several seeds, with 3 % of the b
 an old tag left in, two trolleys of eight books and two tags on the robot; the same number of libraries without any of
 it; and the measured scans, in which every tag is ordinary. A kind is found where the positions name it with a
 posterior of at least one half (`said`) or 0.8 (`sure`).
+
+Then libraries of other physics, smaller and more of them, for their false alarms above all: phases known up to pi,
+scans as `nightstack sim` makes them, two antennas, neighbours that couple without metal, no phases at all.
 """
 
 from __future__ import annotations
@@ -11,8 +14,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,14 +25,18 @@ from rich import box
 from rich.table import Table
 
 from benchmarks.accuracy import wide_console
+from benchmarks.honesty_worlds import LIBRARIES, Kind
 from benchmarks.measured import measured_folder, measured_sets, why_absent
+from benchmarks.scoring import wanted
 from benchmarks.simulated import World, library_of, night
 from localization import localize
 from localization.oddities import KINDS
 from localization.positions import Positions
-from recording import Recording, read_recording
+from recording import Recording, read_recording, write_recording
+from sim.library import make_library
 from sim.model import Library
 from sim.oddities import OddityRates
+from sim.record import record
 from stacks.plan import read_plan
 
 Bools = npt.NDArray[np.bool_]
@@ -42,6 +49,40 @@ MOVED_M: Final = 0.3  # a trolley that moved so far between its tag's readings m
 SAID: Final = 0.5
 SURE: Final = 0.8
 EDGES: Final = (0.02, 0.2, 0.5, 0.8, 1.01)
+OTHER_SEEDS: Final = tuple(range(521, 529))
+OTHER_BOOKS: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A library of other physics.
+
+    Attributes
+    ----------
+    kind : Kind
+        Its oddities are replaced.
+    as_recorded : bool
+        Scanned as `nightstack sim record` does it: the simulator's own robot, base and air, and every reading kept.
+    phases : bool
+        False: the reader tells none.
+    """
+
+    kind: Kind = field(default_factory=Kind)
+    as_recorded: bool = False
+    phases: bool = True
+
+
+SLOWLY: Final = World(speed_mps=0.1, passes=2)
+OTHERS: Final[Mapping[str, Other]] = {
+    "phases flip by pi": Other(Kind(radio={"pi_flips": True})),
+    "phases flip by pi, easy": Other(Kind(World(trouble=0.5), radio={"pi_flips": True})),
+    "as `sim record` makes it, phases flip by pi": Other(Kind(SLOWLY, usual="ordinary"), as_recorded=True),
+    "the same, easy, phases do not flip": Other(Kind(SLOWLY, usual="easy"), as_recorded=True),
+    "two antennas, easy": Other(LIBRARIES["easy, two antennas"]),
+    "coupling, no metal": Other(LIBRARIES["coupling, no metal"]),
+    "no phases": Other(phases=False),
+}
+"""By name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +125,33 @@ class Judged:
         return (self.said == kind) & (self.p >= at_least)
 
 
-def main() -> dict[str, Any]:
-    """Print the tables and return the figures."""
+def main(*, only: Sequence[str] = ()) -> dict[str, Any]:
+    """Print the tables and return the figures; of groups whose names contain one of ``only``, if there are any."""
     console = wide_console()
     figures: dict[str, Any] = {"seeds": list(SEEDS), "books": BOOKS}
     for name, trouble in TROUBLES.items():
+        if not wanted(f"{BOOKS} books, {name}", only):
+            continue
         odd, plain = (
             Judged.pool([_night(trouble, seed, rates) for seed in SEEDS]) for rates in (RATES, OddityRates())
         )
         figures[name] = _figures(odd, plain)
         console.print(_table(name, figures[name]))
         console.print(_honesty(name, figures[name]))
+    figures["others"] = {}
+    for name, other in OTHERS.items():
+        if not wanted(f"other {name}", only):
+            continue
+        odd, plain = (
+            Judged.pool([_other_night(other, seed, rates) for seed in OTHER_SEEDS])
+            for rates in (RATES, OddityRates())
+        )
+        figures["others"][name] = _figures(odd, plain)
+        console.print(_table(name, figures["others"][name]))
     folder = measured_folder()
-    if folder is None:
+    if not wanted("measured", only):
+        pass
+    elif folder is None:
         console.print(why_absent())
     else:
         figures["measured"] = {name: _measured(runs) for name, runs in measured_sets(folder).items()}
@@ -111,6 +166,37 @@ def _night(trouble: float, seed: int, rates: OddityRates) -> Judged:
     library = library_of(world)
     with tempfile.TemporaryDirectory() as folder:
         recording = read_recording(night(world, library, 0, Path(folder)))
+    return _judged(library, recording)
+
+
+def _other_night(other: Other, seed: int, rates: OddityRates) -> Judged:
+    with tempfile.TemporaryDirectory() as folder:
+        library, path = scan_other(other, seed, rates, Path(folder))
+        recording = read_recording(path)
+    return _judged(library, recording)
+
+
+def scan_other(
+    other: Other, seed: int, rates: OddityRates, folder: Path, *, books: int = OTHER_BOOKS
+) -> tuple[Library, Path]:
+    """Scan a library of other physics; return it and its recording's folder."""
+    world = replace(other.kind.world, seed=seed, books=books, oddities=rates)
+    if other.as_recorded:
+        library = make_library(books, seed=seed, radio=other.kind.usual, oddities=rates)
+        path = record(library, folder / "scan", passes=world.passes, speed_mps=world.speed_mps, seed=seed)
+    else:
+        library = library_of(world)
+        library = replace(library, radio=replace(library.radio, **other.kind.radio))
+        path = night(world, library, 0, folder)
+    if other.phases:
+        return library, path
+    heard = read_recording(path)
+    none = np.full(len(heard.readings), np.nan, np.float32)
+    mute = replace(heard, readings=replace(heard.readings, phase_rad=none))
+    return library, write_recording(folder / "mute", mute, plan=heard.plan_path)
+
+
+def _judged(library: Library, recording: Recording) -> Judged:
     positions = localize(recording, library.plan).positions
     return Judged.of(positions, true_oddities(library, recording))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import shlex
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,12 @@ _MIGRATION_LOCK = 0x6E73_0001  # PostgreSQL advisory lock: one process migrates 
 _BUSY_S = 30.0
 
 
+def missing_driver(error: ModuleNotFoundError) -> str:
+    """Return what to do about a database's driver that is not installed, in one line."""
+    package = {"psycopg": "'psycopg[binary]'"}.get(error.name or "", str(error.name))
+    return f"its driver {error.name} is not installed; {shlex.quote(sys.executable)} -m pip install {package}"
+
+
 class Database:
     """One engine, and the two ways to use it: `write` and `read`.
 
@@ -38,7 +46,10 @@ class Database:
             self.engine = make_engine(settings.database_url)
             with exclusive(settings.data / ".migrate.lock", wait=True):
                 migrate(self.engine)
-        except (SQLAlchemyError, ModuleNotFoundError) as err:
+        except ModuleNotFoundError as err:
+            where = _without_password(settings.database_url)
+            raise ServeError(f"database {where}: {missing_driver(err)}") from err
+        except SQLAlchemyError as err:
             where = _without_password(settings.database_url)
             hint = "check the database setting, that the server runs and that the account may create tables"
             raise ServeError(f"database {where}: {_first_line(err)}; {hint}") from err

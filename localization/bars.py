@@ -30,27 +30,28 @@ Z90 = 1.645
 #: Chance that a tag placed by itself is astray: constant, log of its run's usual residual (cm, for the freedom that
 #: fits took), log of its other peaks' share of the likelihood, and the product of both: a peak's lead says little where
 #: phases are explained badly.
-ALONE = (0.755, -0.143, 0.772, -1.053)
+ALONE = (0.754, -0.386, 0.703, -0.953)
 #: Residuals from which on a peak's lead says nothing.
 SENSELESS_CM = 2.0
 #: A score of the same for a tag placed with its shelf: constant, log of the shelf's usual lead over second peaks
 #: (log-likelihood), log of its usual residual (cm), log of the tag's own lead; and what chance a score is (isotonic).
-TOGETHER = (0.381, -0.307, 1.489, -0.912)
+TOGETHER = (0.398, -0.295, 1.222, -0.925)
 SCORES = (-6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
-CHANCES = (0.001, 0.010, 0.033, 0.137, 0.343, 0.540, 0.637, 0.693)
+CHANCES = (0.001, 0.010, 0.035, 0.136, 0.359, 0.518, 0.642, 0.691)
 #: How far one that is astray is off (standard deviation): on a shelf seen from half a metre, and for each metre that a
 #: tag placed by itself is away, as beams and the phases' other peaks widen with distance. What a share of the
 #: likelihood is at least.
 ASTRAY_M, ASTRAY_SHARE, LEAST_SHARE = 0.24, 0.45, 1e-4
 #: How far the loudness of tags placed with their shelf is supposed to swing, cm, as a power law of what their shelves
 #: and their single fits have left of their phases, cm: constant (log), powers; and how far that may be wrong (log).
-SWING, SWING_SPREAD = (0.355, 0.528, 0.805), 0.7
+SWING, SWING_SPREAD = (0.497, 0.638, 0.596), 0.7
 #: What pulls such a tag, cm: a factor on its swing, and a factor and a power of what its shelf has left; their squares
 #: add up. And how far that may be wrong for a run (log): the libraries it was learnt on scatter about it by 0.15,
 #: and one unlike all of them may be farther off, which its own steps then tell.
-PULL, PULL_SPREAD = (1.052, 1.007, 0.812), 0.45
-#: Factor on what pulls a tag: the least at which hardly a simulated library's 90 % intervals hold less than 85 %.
-SHARED = 1.1
+PULL, PULL_SPREAD = (1.092, 1.273, 1.254), 0.45
+#: Factor on what pulls a tag: at 1 most of simulated libraries' 90 % intervals hold 85 to 95 %, but larger libraries
+#: and the fast paths hold a little less.
+SHARED = 1.03
 #: Tags differ in how much they are coupled: as many degrees of freedom has the Student-t of their swings, and so many
 #: tags' worth is the run's usual swing beside a tag's own. As neighbours' swings are one coupling's, each counts half.
 USUAL_TAGS, SWING_SHARE = 8.0, 0.5

@@ -2,14 +2,14 @@
 
 Without references a run teaches only what :mod:`localization.registration` sees: antennas against each other and the
 distances of the faces. With references their mean, the latency and the shift of each face can be seen as well, by the
-mixed model of :mod:`localization.calibrate_model`. What is said of the error that remains is always measured on what
-was left out: runs, faces or, within the runs themselves, halves of the references.
+mixed model of :mod:`localization.calibrate_model`. What is said of the error that remains is measured on what was
+left out: runs or faces; within the runs themselves it is what the references leave, held against halves of them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,31 +17,26 @@ import numpy.typing as npt
 
 from localization.calibrate_left_out import (
     LeftOut,
+    halves_factor,
     left_out_faces,
-    left_out_halves,
     left_out_runs,
+    less_spare,
     unseen_sigma,
 )
-from localization.calibrate_model import (
-    Site,
-    Solution,
-    Weighed,
-    solve,
-    usable,
-    weigh_references,
-)
-from localization.calibrate_nights import evidence_of
+from localization.calibrate_model import Site, Weighed, usable, weigh_references
+from localization.calibrate_nights import evidence_of, places_of
+from localization.calibrate_solve import Solution, solve
 from localization.calibration import OTHER_NIGHT_M, Calibration, CalibrationError
 from localization.label_shift import ALIKE
 from localization.labels import label_shelves
 from localization.registered import Geometry, combine
+from localization.steps import Progress
 from localization.witness import Witness, matched, witness
 from recording import Recording, RunInfo, Truth
 from recording.words import counted
 from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +161,8 @@ def learn(
     ``forgotten_m2`` is the variance that the word of each of them has gained since, shape (witnesses,); None: none.
     """
     learnt = _learn(witnesses, plan, references, forgotten_m2)
-    kept = tuple(evidence_of(one, references, plan) for one in witnesses)
+    places = places_of(references, plan)
+    kept = tuple(evidence_of(one, places, plan) for one in witnesses)
     return replace(learnt, calibration=replace(learnt.calibration, nights=kept))
 
 
@@ -343,21 +339,28 @@ def _remaining(
     if len(np.unique(weighed.references.run)) > 1:
         by_run = left_out_runs(weighed, site)
         if len(by_run):
-            notes.append(f"sigma_m is from {counted(len(by_run), 'face')} in left-out runs" + _spare(by_run))
-            return {"sigma_m": by_run.shared_sigma(), "shift_sigma_m": by_run.seen_sigma()}
-    halves = left_out_halves(weighed, site, solution.model)
-    sigma_run = halves.shared_sigma()
-    sigma = sigma_run if by_face is None else max(by_face.shared_sigma(), sigma_run)
-    notes.append(
-        "no face was seen in two runs: what it keeps from run to run cannot be told apart from what it does not; "
-        f"sigma_m is from left-out {'references' if by_face is None else 'faces'}, sigma_run_m, for these runs "
-        "themselves, from left-out halves of the references" + _spare(halves)
-    )
-    # What the halves say alike may be wrong by what all of them together do not know.
+            seen = by_run.seen_sigma()
+            notes.append(
+                f"sigma_m is from {counted(len(by_run), 'face')} in left-out runs"
+                + _spare(seen, by_run.unused_m2)
+            )
+            return {"sigma_m": by_run.shared_sigma(), "shift_sigma_m": seen}
+    # In the runs themselves, what all references together do not know; halves of them tell whether that is all.
     cells = weighed.cells()
     unsure = solution.predict(site, cells.face, cells.heading, cells.speed_mps)[1]
-    off_run = math.sqrt(halves.seen_sigma() ** 2 + float(np.median(np.maximum(unsure, 0.0))))
-    off = off_run if by_face is None else max(by_face.seen_sigma(), off_run)
+    off_run = halves_factor(weighed, site, solution.model) * math.sqrt(
+        float(np.mean(np.maximum(unsure, 0.0)))
+    )
+    sigma_run = less_spare(off_run, weighed.unused_m2)
+    if by_face is None:
+        sigma, off = math.hypot(sigma_run, OTHER_NIGHT_M), off_run
+    else:
+        sigma, off = max(by_face.shared_sigma(), sigma_run), max(by_face.seen_sigma(), off_run)
+    notes.append(
+        "no face was seen in two runs: what it keeps from run to run cannot be told apart from what it does not; "
+        f"sigma_m is {'supposed' if by_face is None else 'from left-out faces'}, sigma_run_m, for these runs "
+        "themselves, what their references leave" + _spare(off_run, weighed.unused_m2)
+    )
     return {
         "sigma_m": sigma,
         "sigma_run_m": sigma_run,
@@ -375,13 +378,13 @@ def _alike(weighed: Weighed, epcs: Sequence[str], plan: Plan) -> float:
     return ALIKE * float(np.median(weighed.sigma_m[named]) * named.mean())
 
 
-def _spare(left_out: LeftOut) -> str:
+def _spare(seen_m: float, unused_m2: float) -> str:
     """Say where a bar is narrower than the error shared."""
-    if left_out.unused_m2 <= 0.0:
+    if unused_m2 <= 0.0:
         return ""
     return (
-        f"; their tags shared {100 * left_out.seen_sigma():.1f} cm, of which tags' own bars, wider than their errors, "
-        f"hold {100 * math.sqrt(left_out.unused_m2):.1f} cm already"
+        f"; their tags shared {100 * seen_m:.1f} cm, of which tags' own bars, wider than their errors, "
+        f"hold {100 * math.sqrt(unused_m2):.1f} cm already"
     )
 
 

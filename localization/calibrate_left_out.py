@@ -7,15 +7,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit as t_quantile
 
-from localization.calibrate_model import NORMAL_90, Cells, Model, Site, Weighed, solve
+from localization.calibrate_model import NORMAL_90, Cells, Site, Weighed
+from localization.calibrate_solve import Model, foretold_by_others, solve
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 #: Degrees of freedom of left-out errors, and the scale that gives their 90 % interval a normal deviation's width.
 STUDENT_NU, STUDENT_SCALE = 4.0, NORMAL_90 / 2.132
 LEAST_SEARCHED_M, LEAST_SHARED_M = 0.02, 0.001
+#: That a solution is as sure as it says is believed as if so many faces had shown it; a face shows no more than so many
+#: deviations.
+BELIEVED, BIRGE_MOST = 3.0, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class LeftOut:
 
     def shared_sigma(self) -> float:
         """Return the deviation to add to the tags' own bars: what tags share, less what the bars have to spare."""
-        return math.sqrt(max(self.seen_sigma() ** 2 - self.unused_m2, LEAST_SHARED_M**2))
+        return less_spare(self.seen_sigma(), self.unused_m2)
 
     def seen_sigma(self) -> float:
         """Return the deviation of what tags of one face in one run share.
@@ -64,14 +69,24 @@ class LeftOut:
         return math.sqrt(float((likely * sigma**2).sum() / likely.sum()) + self.kept_m2)
 
 
+def less_spare(sigma_m: float, unused_m2: float) -> float:
+    """Return what of a deviation that tags share, m, their own bars do not hold already."""
+    return math.sqrt(max(sigma_m**2 - unused_m2, LEAST_SHARED_M**2))
+
+
 def left_out_runs(weighed: Weighed, site: Site) -> LeftOut:
     """Foretell every run from the others, on the faces that these saw."""
-    return _left_out(weighed, weighed.references.run, site, None)
+    parts = [_foretold(weighed, weighed.references.run == one, site) for one in weighed.runs]
+    miss, own = (np.concatenate([part[column] for part in parts]) for column in (1, 2))
+    kept = weighed.repeat * float(np.median(weighed.cells().own_m2))
+    return LeftOut(miss, (1.0 - weighed.repeat) * own, kept, weighed.unused_m2)
 
 
 def left_out_faces(weighed: Weighed, site: Site, model: Model) -> LeftOut:
     """Foretell every face from the others."""
-    return _left_out(weighed, weighed.references.face, site, model)
+    cells = weighed.cells()
+    expected, variance = foretold_by_others(cells, site, model)
+    return LeftOut(cells.error_m - expected, cells.own_m2 + variance, unused_m2=weighed.unused_m2)
 
 
 def unseen_sigma(cells: Cells, site: Site, model: Model, spread_m: float) -> Floats:
@@ -88,31 +103,43 @@ def unseen_sigma(cells: Cells, site: Site, model: Model, spread_m: float) -> Flo
     return np.sqrt(np.maximum(variance, 0.0) + spread_m**2)
 
 
-def left_out_halves(weighed: Weighed, site: Site, model: Model) -> LeftOut:
-    """Foretell one half of each face's references from the other half and the other faces, and the other way round."""
+def halves_factor(weighed: Weighed, site: Site, model: Model) -> float:
+    """Return by what factor a solution's deviation is too small for how halves of faces' references differ; 1 or more.
+
+    The left half of each face's references is foretold from the right one and the other faces, and the other way round:
+    what wanders along a face makes its tags err alike, and a face's mean less sure than so many tags would have it. The
+    root mean square of what they are off by over the deviation that is stated of it is Birge's ratio (R. T. Birge,
+    Phys. Rev. 40, 1932); a face's two halves count as one, and that the statement is right as ``BELIEVED`` faces.
+    """
     refs = weighed.references
-    order = np.lexsort((refs.tag, weighed.cell))
+    order = np.lexsort((refs.tag if refs.offset_m is None else refs.offset_m, weighed.cell))
     cell = weighed.cell[order]
     place = np.zeros(len(refs), np.int64)
     place[order] = np.arange(len(refs)) - np.searchsorted(cell, cell)
-    return _left_out(weighed, (place + weighed.cell) % 2, site, model)
+    # Of a face with one reference either half has none.
+    half = (2 * place >= np.bincount(cell)[weighed.cell]).astype(np.int64) ^ (weighed.cell % 2)
+    parts = [_foretold(weighed, half == one, site, model) for one in np.unique(half)]
+    face, miss, own, spread = (np.concatenate([part[column] for part in parts]) for column in range(4))
+    square = np.minimum(miss**2 / (own + spread), BIRGE_MOST**2)
+    halves = np.bincount(face.astype(np.int64))
+    total = float((np.bincount(face.astype(np.int64), square)[halves > 0] / halves[halves > 0]).sum())
+    birge = math.sqrt(max((BELIEVED + total) / (BELIEVED + int((halves > 0).sum())), 1.0))
+    # How far tags scatter is known from these very references: 90 % of a Student-t's, told by a normal deviation.
+    degrees = len(refs) - len(weighed.cells().run)
+    return birge * float(t_quantile(degrees, 0.95)) / NORMAL_90 if degrees else birge
 
 
-def _left_out(weighed: Weighed, group: Ints, site: Site, model: Model | None) -> LeftOut:
-    """Foretell each group of references from all others; without a model only faces that the others saw."""
-    miss: list[Floats] = [np.zeros(0)]
-    variance: list[Floats] = [np.zeros(0)]
-    repeat = weighed.repeat if model is None else 0.0
-    for one in np.unique(group):
-        out, others = weighed.cells(group == one), weighed.cells(group != one)
-        rest = solve(others, site, model=model)
-        if model is None:
-            out = out.select(np.isin(out.face, others.face))
-        expected, spread = rest.predict(site, out.face, out.heading, out.speed_mps)
-        miss.append(out.error_m - expected)
-        # How far others can foretell a face that they did not see is known; what faces differ by is looked for.
-        unseen = ~np.isin(out.face, others.face)
-        common = np.where(unseen, np.maximum(spread - rest.model.face_spread_m**2, 0.0), 0.0)
-        variance.append((1.0 - repeat) * np.diag(out.noise) + common)
-    kept = repeat * float(np.median(np.diag(weighed.cells().noise)))
-    return LeftOut(np.concatenate(miss), np.concatenate(variance), kept, weighed.unused_m2)
+def _foretold(
+    weighed: Weighed, left_out: Bools, site: Site, model: Model | None = None
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Foretell some references from all others; without a model only faces that the others saw.
+
+    Returns the face of each of their cells, what it is off by, the variance of its tags' own errors and that of what is
+    foretold, each of shape (cells,).
+    """
+    out, others = weighed.cells(left_out), weighed.cells(~left_out)
+    rest = solve(others, site, model=model)
+    if model is None:
+        out = out.select(np.isin(out.face, others.face))
+    expected, spread = rest.predict(site, out.face, out.heading, out.speed_mps)
+    return out.face.astype(np.float64), out.error_m - expected, out.own_m2, spread

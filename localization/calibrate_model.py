@@ -9,13 +9,12 @@ with ``c`` the antennas' mean phase centre ahead of where it is stated, ``s`` th
 the map is shifted and turned against the survey about its middle, ``b`` what a face keeps from run to run and ``w``
 what it does not. All unknowns are random with zero mean, so that what few references say is shrunk by its own
 uncertainty (best linear unbiased prediction: Robinson, Statistical Science 6, 1991); the spreads of ``b`` and ``w``
-come from the data by marginal likelihood.
+come from the data by marginal likelihood (:mod:`localization.calibrate_solve`).
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,15 +23,6 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-#: What is supposed before anything is seen: a mount measured with a tape, a clock set by network, a map laid by hand.
-CENTRE_SIGMA_M, LATENCY_SIGMA_S, MAP_SIGMA_M, TURN_SIGMA_RAD = 0.05, 0.3, 0.1, 0.03
-#: Spreads of faces, and of one face from run to run: log-normal, this median, give or take a factor of e.
-FACE_SPREAD_M, RUN_SPREAD_M = 0.02, 0.01
-SPREADS_M = np.geomspace(0.002, 0.2, 24)
-#: A latency is told where the data narrow what it usually is to this share, were phase centres anywhere within a metre.
-TOLD, ANYWHERE_M = 0.5, 1.0
-#: Fewest faces that a shifted and turned map is told from.
-FEWEST_FACES = 4
 #: A reference so many robust deviations from the others of its face stands elsewhere than it is said to; so many tags
 #: of a face tell which of them that is.
 GROSS, GROSS_LEAST_M, FEWEST_TO_JUDGE = 6.0, 0.1, 3
@@ -59,6 +49,8 @@ class References:
         The robot's heading along the face's direction as it heard the tag, -1 to 1.
     speed_mps : float64 array
         Its speed that way.
+    offset_m : float64 array or None
+        Its true offset; None: as the tags are numbered.
     """
 
     run: Ints
@@ -68,15 +60,16 @@ class References:
     sigma_m: Floats
     heading: Floats
     speed_mps: Floats
+    offset_m: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.run)
 
     def select(self, rows: Bools | Ints) -> References:
-        """Return some of the rows."""
+        """Return some of the rows; ``rows`` is a mask, shape (n,), or indices."""
         return References(
             self.run[rows], self.face[rows], self.tag[rows], self.error_m[rows], self.sigma_m[rows],
-            self.heading[rows], self.speed_mps[rows],
+            self.heading[rows], self.speed_mps[rows], None if self.offset_m is None else self.offset_m[rows],
         )  # fmt: skip
 
 
@@ -90,8 +83,9 @@ class Cells:
     error_m : float64 array, shape (k,)
         Robust mean.
     heading, speed_mps : float64 array, shape (k,)
-    noise : float64 array, shape (k, k)
-        Covariance of ``error_m`` from the tags' own errors, which are alike from run to run.
+    noise : float64 array, shape (k, runs)
+        Covariance of ``error_m`` with that of the same face in each run, from the tags' own errors, which are alike
+        from run to run. Those of different faces have none: a tag stands on one.
     repeat : float
         Share of the tags' own variance that they keep from run to run.
     """
@@ -104,11 +98,16 @@ class Cells:
     noise: Floats
     repeat: float
 
+    @property
+    def own_m2(self) -> Floats:
+        """Variance of each cell's mean from its tags' own errors, m^2, shape (k,)."""
+        return self.noise[np.arange(len(self.run)), self.run]
+
     def select(self, rows: Bools | Ints) -> Cells:
-        """Return some of the cells."""
+        """Return some of the cells; ``rows`` is a mask, shape (k,), or indices."""
         return Cells(
             self.run[rows], self.face[rows], self.error_m[rows], self.heading[rows], self.speed_mps[rows],
-            self.noise[rows][:, rows], self.repeat,
+            self.noise[rows], self.repeat,
         )  # fmt: skip
 
 
@@ -125,37 +124,6 @@ class Site:
         return self.direction[:, 1] * self.middle_m[:, 0] - self.direction[:, 0] * self.middle_m[:, 1]
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
-    """Which unknowns are looked for, and how the rest spreads."""
-
-    latency: bool
-    shifted: bool
-    face_spread_m: float
-    run_spread_m: float
-
-
-@dataclass(frozen=True, slots=True)
-class Solution:
-    """The unknowns: centre, latency, the map's x, y and turn, then every face; with their covariance."""
-
-    model: Model
-    mean: Floats
-    covariance: Floats
-
-    def faces(self, site: Site) -> tuple[Floats, Floats]:
-        """Return the error of each face beside centre and latency, and its deviation, two of shape (f,)."""
-        rows = _rows(
-            site, np.arange(len(site.direction)), np.zeros(len(site.direction)), np.zeros(len(site.direction))
-        )
-        return rows @ self.mean, np.sqrt(np.einsum("ij,jk,ik->i", rows, self.covariance, rows))
-
-    def predict(self, site: Site, face: Ints, heading: Floats, speed: Floats) -> tuple[Floats, Floats]:
-        """Return the error expected and its variance, less what a run adds, two of shape (n,)."""
-        rows = _rows(site, face, heading, speed)
-        return rows @ self.mean, np.einsum("ij,jk,ik->i", rows, self.covariance, rows)
-
-
 def usable(references: References) -> Bools:
     """Tell the references that stand where they are said to, shape (n,).
 
@@ -164,20 +132,21 @@ def usable(references: References) -> Bools:
     is but one, what all faces say.
     """
     error, face = references.error_m, references.face
-    tags = {int(f): len(np.unique(references.tag[face == f])) for f in np.unique(face)}
+    rows = rows_by(face)
+    tags = {f: len(np.unique(references.tag[some])) for f, some in rows.items()}
     middle = np.full(len(error), np.median(error) if len(error) else 0.0)
-    several = np.array([tags[int(f)] >= FEWEST_TO_JUDGE for f in face], np.bool_)
+    several = np.array([tags[f] >= FEWEST_TO_JUDGE for f in face.tolist()], np.bool_)
     for f, number in tags.items():
         if number >= FEWEST_TO_JUDGE:
-            middle[face == f] = np.median(error[face == f])
+            middle[rows[f]] = np.median(error[rows[f]])
     # How far tags are off their face's middle; where no face has a majority, off the middle of all.
     judges = several if several.any() else np.ones(len(error), np.bool_)
     own = MAD * float(np.median(np.abs((error - middle)[judges]))) if len(error) else 0.0
     most = GROSS * max(own, GROSS_LEAST_M / GROSS)
     good = np.abs(error - middle) <= most
     for f, number in tags.items():
-        if number == 2 and np.ptp(error[face == f]) <= most:
-            good[face == f] = True
+        if number == 2 and np.ptp(error[rows[f]]) <= most:
+            good[rows[f]] = True
     return good
 
 
@@ -207,28 +176,48 @@ class Weighed:
     unused_m2: float
     forgotten_m2: Floats
 
+    @property
+    def runs(self) -> list[int]:
+        """Numbers of the runs that have references."""
+        return np.unique(self.references.run).tolist()
+
     def cells(self, of: Bools | None = None) -> Cells:
-        """Return the cells, or what they would be had there been only some of the references."""
+        """Return the cells, or what they would be had there been only the references of a mask, shape (n,)."""
         weight = self.weight if of is None else np.where(of, self.weight, 0.0)
         refs, cell = self.references, self.cell
         number = int(cell.max()) + 1
         total = np.bincount(cell, weight, number)
         some = np.flatnonzero(total > 0)
-        first = np.array([int(np.flatnonzero(cell == c)[0]) for c in some], np.int64)
+        first = np.unique(cell, return_index=True)[1][some]
 
         def mean(values: Floats) -> Floats:
             return np.bincount(cell, weight * values, number)[some] / total[some]
 
         share = np.where(weight > 0, weight * self.sigma_m / np.maximum(total[cell], 1e-300), 0.0)
-        spread = np.zeros((number, int(refs.tag.max()) + 1))
-        np.add.at(spread, (cell, refs.tag), share)
-        alike = HUBER_LOSS * spread[some] @ spread[some].T
-        noise = self.repeat * alike + (1.0 - self.repeat) * np.diag(np.diag(alike))
-        noise += np.diag(self.forgotten_m2[refs.run[first]])
+        alike = self._alike(share, number)[some]
+        own = (np.arange(len(some)), refs.run[first])
+        noise = self.repeat * alike
+        noise[own] = alike[own] + self.forgotten_m2[refs.run[first]]
         return Cells(
             refs.run[first], refs.face[first], mean(refs.error_m), mean(refs.heading), mean(refs.speed_mps),
             noise, self.repeat,
         )  # fmt: skip
+
+    def _alike(self, share: Floats, cells: int) -> Floats:
+        """Return how the means of a face's cells vary together if tags err alike in all runs, shape (cells, runs)."""
+        refs = self.references
+        order = np.lexsort((refs.run, refs.face, refs.tag))
+        tag, face, run = refs.tag[order], refs.face[order], refs.run[order]
+        cell, share = self.cell[order], share[order]
+        alike = np.zeros((cells, len(self.forgotten_m2)))
+        np.add.at(alike, (cell, run), HUBER_LOSS * share**2)
+        # A tag's readings in several runs stand side by side now.
+        for step in range(1, int(np.bincount(tag).max()) if len(tag) else 0):
+            one = np.flatnonzero((tag[step:] == tag[:-step]) & (face[step:] == face[:-step]))
+            both = HUBER_LOSS * share[one] * share[one + step]
+            np.add.at(alike, (cell[one], run[one + step]), both)
+            np.add.at(alike, (cell[one + step], run[one]), both)
+        return alike
 
 
 def weigh_references(references: References, forgotten_m2: Floats | None = None) -> Weighed:
@@ -242,7 +231,7 @@ def weigh_references(references: References, forgotten_m2: Floats | None = None)
     size = np.bincount(cell)
     scale = 1.0
     middle = np.array(
-        [_weighted_median(references.error_m[cell == c], sigma[cell == c]) for c in range(len(size))]
+        [_weighted_median(references.error_m[some], sigma[some]) for some in rows_by(cell).values()]
     )
     several = size[cell] > 1
     residual = np.zeros(len(cell))
@@ -266,101 +255,6 @@ def weigh_references(references: References, forgotten_m2: Floats | None = None)
     )  # fmt: skip
 
 
-def solve(cells: Cells, site: Site, *, model: Model | None = None) -> Solution:
-    """Estimate the unknowns.
-
-    Parameters
-    ----------
-    cells : Cells
-    site : Site
-    model : Model, optional
-        Found from the cells if None: spreads by marginal likelihood, the map's shift and turn only if they foretell
-        faces that were left out better, latency only if the cells tell it from the phase centre.
-    """
-    if model is not None:
-        return _posterior(cells, site, model)
-    plain = _spreads(cells, site, Model(True, False, FACE_SPREAD_M, RUN_SPREAD_M))
-    if len(np.unique(cells.face)) >= FEWEST_FACES:
-        shifted = _spreads(cells, site, replace(plain, shifted=True))
-        if _foretold(cells, site, shifted) > _foretold(cells, site, plain):
-            plain = shifted
-    apart = _posterior(cells, site, plain, ANYWHERE_M)
-    if math.sqrt(apart.covariance[1, 1]) <= TOLD * LATENCY_SIGMA_S:
-        return _posterior(cells, site, plain)
-    return _posterior(cells, site, _spreads(cells, site, replace(plain, latency=False)))
-
-
-def _rows(site: Site, face: Ints, heading: Floats, speed: Floats) -> Floats:
-    """Return the equations' left side, shape (n, 5 + f)."""
-    table = np.zeros((len(face), 5 + len(site.direction)))
-    table[:, 0], table[:, 1] = -heading, speed
-    table[:, 2:4] = site.direction[face]
-    table[:, 4] = site.turned[face]
-    table[np.arange(len(face)), 5 + face] = 1.0
-    return table
-
-
-def _prior(site: Site, model: Model, centre_sigma_m: float = CENTRE_SIGMA_M) -> Floats:
-    """Return the variances of the unknowns, shape (5 + f,)."""
-    moved = float(model.shifted)
-    sigma = np.array(
-        [
-            centre_sigma_m,
-            LATENCY_SIGMA_S * model.latency,
-            MAP_SIGMA_M * moved,
-            MAP_SIGMA_M * moved,
-            TURN_SIGMA_RAD * moved,
-        ]
-    )
-    return np.concatenate([sigma**2, np.full(len(site.direction), model.face_spread_m**2)])
-
-
-def _posterior(cells: Cells, site: Site, model: Model, centre_sigma_m: float = CENTRE_SIGMA_M) -> Solution:
-    rows, prior = _rows(site, cells.face, cells.heading, cells.speed_mps), _prior(site, model, centre_sigma_m)
-    gain = prior[:, None] * rows.T
-    noise = cells.noise + model.run_spread_m**2 * np.eye(len(rows))
-    weight = np.linalg.solve(rows @ gain + noise, np.column_stack([cells.error_m, gain.T]))
-    return Solution(model, gain @ weight[:, 0], np.diag(prior) - gain @ weight[:, 1:])
-
-
-def _spreads(cells: Cells, site: Site, model: Model) -> Model:
-    """Return the model with the spreads of faces and runs that make the cells likeliest."""
-    several = len(np.unique(cells.face)) < len(cells.face)
-    rows = _rows(site, cells.face, cells.heading, cells.speed_mps)
-    common = (rows[:, :5] * _prior(site, model)[:5]) @ rows[:, :5].T + cells.noise
-    same = rows[:, 5:] @ rows[:, 5:].T
-    best, found = -np.inf, model
-    for face_spread in SPREADS_M:
-        for run_spread in SPREADS_M if several else (0.0,):
-            value = _log_normal(
-                cells.error_m, common + face_spread**2 * same + run_spread**2 * np.eye(len(rows))
-            )
-            value -= 0.5 * math.log(face_spread / FACE_SPREAD_M) ** 2
-            if run_spread:
-                value -= 0.5 * math.log(run_spread / RUN_SPREAD_M) ** 2
-            if value > best:
-                best = value
-                found = replace(model, face_spread_m=float(face_spread), run_spread_m=float(run_spread))
-    return found
-
-
-def _log_normal(values: Floats, covariance: Floats) -> float:
-    factor = np.linalg.cholesky(covariance)
-    return float(-0.5 * np.sum(np.linalg.solve(factor, values) ** 2) - np.log(np.diag(factor)).sum())
-
-
-def _foretold(cells: Cells, site: Site, model: Model) -> float:
-    """Return the log-likelihood of every face by what all others say of it."""
-    value = 0.0
-    for face in np.unique(cells.face):
-        out = np.flatnonzero(cells.face == face)
-        rest = _posterior(cells.select(cells.face != face), site, model)
-        rows = _rows(site, cells.face[out], cells.heading[out], cells.speed_mps[out])
-        noise = cells.noise[out][:, out] + model.run_spread_m**2 * np.eye(len(out))
-        value += _log_normal(cells.error_m[out] - rows @ rest.mean, rows @ rest.covariance @ rows.T + noise)
-    return value
-
-
 def _repeat(references: References, clipped: Floats, several: Bools) -> float:
     """Return the share of their own variance that tags keep from run to run: by pairs of runs, 0 to 1."""
     order = np.lexsort((references.run, references.tag))
@@ -373,6 +267,13 @@ def _repeat(references: References, clipped: Floats, several: Bools) -> float:
         number += int(same.sum())
     power = float(np.mean(value**2)) if len(value) else 0.0
     return min(max(product / (number * power), 0.0), 1.0) if number and power > 0 else 0.0
+
+
+def rows_by(number: Ints) -> dict[int, Ints]:
+    """Return the rows that have each number, by number in rising order; ``number`` has the shape (n,)."""
+    order = np.argsort(number, kind="stable")
+    names, first = np.unique(number[order], return_index=True)
+    return dict(zip(names.tolist(), np.split(order, first[1:]), strict=True)) if len(names) else {}
 
 
 def _weighted_median(values: Floats, sigma: Floats) -> float:

@@ -22,25 +22,35 @@ MOST_TAGS, LEAST_OF_FACE, LEAST_LABELS = 300, 8, 2
 _TAG_COLUMNS = ("epc", "face", "offset_m", "sigma_m", "heading", "speed_mps", "x_m", "y_m")
 
 
-def evidence_of(witness: Witness, references: Truth | None, plan: Plan) -> dict[str, Any]:
-    """Return what a scan said of the references that it placed on their own faces, as JSON."""
+def places_of(references: Truth | None, plan: Plan) -> dict[str, tuple[str, float, float]]:
+    """Return the face and the place on the map, m, of each reference that is there, by EPC."""
+    if references is None:
+        return {}
+    there = np.ones(len(references.epc), np.bool_) if references.present is None else references.present
+    there = np.flatnonzero(there & np.isfinite(references.x_m) & np.isfinite(references.y_m))
+    rows = zip(
+        references.epc[there].tolist(),
+        true_faces(references, plan)[there].tolist(),
+        references.x_m[there].tolist(),
+        references.y_m[there].tolist(),
+        strict=True,
+    )
+    return {str(epc): (str(face), x, y) for epc, face, x, y in rows}
+
+
+def evidence_of(
+    witness: Witness, places: Mapping[str, tuple[str, float, float]], plan: Plan
+) -> dict[str, Any]:
+    """Return what a scan said of the references (``places_of``) that it placed on their own faces, as JSON."""
     rows: list[list[Any]] = []
-    if references is not None:
-        faces = true_faces(references, plan)
-        there = np.ones(len(references.epc), np.bool_) if references.present is None else references.present
-        known = {str(epc): n for n, epc in enumerate(references.epc.tolist()) if there[n]}
-        for row, epc in enumerate(witness.epc.tolist()):
-            at = known.get(str(epc), -1)
-            numbers = (
-                witness.offset_m[row],
-                witness.sigma_m[row],
-                witness.heading[row],
-                witness.speed_mps[row],
-            )
-            if at >= 0 and witness.face[row] == faces[at] and np.isfinite(numbers).all():
-                place = (references.x_m[at], references.y_m[at])
-                if np.isfinite(place).all():
-                    rows.append([str(epc), str(faces[at]), *(round(float(v), 5) for v in (*numbers, *place))])
+    numbers = np.column_stack([witness.offset_m, witness.sigma_m, witness.heading, witness.speed_mps])
+    told = np.flatnonzero(np.isfinite(numbers).all(axis=1))
+    for epc, face, said in zip(
+        witness.epc[told].tolist(), witness.face[told].tolist(), numbers[told].tolist(), strict=True
+    ):
+        place = places.get(str(epc))
+        if place is not None and face == place[0]:
+            rows.append([str(epc), place[0], *(round(value, 5) for value in (*said, *place[1:]))])
     rows = _shared_out(rows, plan)
     info = witness.info.to_json()
     kept: dict[str, Any] = {

@@ -14,8 +14,9 @@ from dataclasses import replace
 import numpy as np
 
 from localization.calibrate import Learnt, learn, site_of
-from localization.calibrate_model import solve, weigh_references
+from localization.calibrate_model import weigh_references
 from localization.calibrate_nights import witness_of
+from localization.calibrate_solve import solve
 from localization.calibration import Calibration, CalibrationError
 from localization.witness import Witness, matched
 from recording import Truth
@@ -122,7 +123,7 @@ def _contradiction(
         return 0.0
     new = new.select(seen)
     expected, variance = solution.predict(site, new.face, new.heading, new.speed_mps)
-    variance = variance + np.diag(new.noise) + solution.model.run_spread_m**2 + len(kept) * FORGOTTEN_M**2
+    variance = variance + new.own_m2 + solution.model.run_spread_m**2 + len(kept) * FORGOTTEN_M**2
     return math.sqrt(float(np.mean((new.error_m - expected) ** 2 / variance)))
 
 

@@ -79,7 +79,10 @@ class Track:
 
     @classmethod
     def of(cls, poses: Poses, way_m: Floats, mounts: Mounts, frames: Frames) -> Track:
-        """Prepare the way; faces are looked for once a pose and antenna, not once a reading."""
+        """Prepare the way; faces are looked for once a pose and antenna, not once a reading.
+
+        ``way_m`` is the way driven to each pose, shape (poses,).
+        """
         n = len(poses)
         mast = np.zeros(n) if poses.mast_z_m is None else np.nan_to_num(poses.mast_z_m.astype(np.float64))
         sigma = np.full(n, np.nan) if poses.sigma_xy_m is None else poses.sigma_xy_m.astype(np.float64)

@@ -34,7 +34,19 @@ def looked_at_from(
     pose: Floats, mount: Floats, origin: Floats, direction: Floats, normal: Floats, length: Floats, depth: Floats,
     facing: npt.NDArray[np.int16],
 ) -> None:  # fmt: skip
-    """Fill in the faces each antenna looks at from each pose, by the rule of ``faces.find_candidates``."""
+    """Fill in the faces each antenna looks at from each pose, by the rule of ``faces.find_candidates``.
+
+    Parameters
+    ----------
+    pose : float64 array, shape (poses, 4 or more)
+        x, y (m), cosine and sine of the yaw.
+    mount : float64 array, shape (antennas, 6)
+        Position (m) and boresight (unit vector) in the robot's frame.
+    origin, direction, normal : float64 array, shape (faces, 2)
+    length, depth : float64 array, shape (faces,)
+    facing : int16 array, shape (poses, antennas, ``MOST_FACES``)
+        Out; -1 where there are no more.
+    """
     faces = len(length)
     out = np.empty(faces)
     for p in range(len(pose)):
@@ -76,6 +88,34 @@ def gather(
     """Write the cells of every tag before every face it may stand on; return how many, and how many candidates.
 
     ``(-1, 0)`` where ``out`` has too little room.
+
+    Parameters
+    ----------
+    first : int64 array, shape (tags + 1,)
+        Where each tag's readings begin.
+    t, antenna, frequency, rssi, phase, seen : shape (n,)
+        Readings: ns, mount, kHz, dBm, rad, the reader's own count.
+    latency : int
+        ns.
+    pose_t, pose, facing, mount : shape (poses,), (poses, 4 or more), (poses, antennas, ``MOST_FACES``), (mounts, 6)
+        As in ``looked_at_from``.
+    column : int64 array, shape (256,)
+        Column of ``facing`` of each mount's number.
+    origin, direction, normal, depth : shape (faces, 2) and (faces,)
+    doubled, delay : shape (256,)
+        Whose phases are taken twice; cables' lengths, m; by mount's number.
+    reference, per_khz : float
+        Wavenumber that phases are brought to, rad/m; rad/m a kHz.
+    cell_m, correlation : float
+        Length of a cell; of track over which errors are alike.
+    out : float64 array, shape (17, room)
+        Out: ``COLUMNS`` of each cell, candidate by candidate.
+    whole : int64 array, shape (6, room)
+        Out: time (ns), antenna, group, track cell, frequency (kHz) of each cell, and whether its phases are doubled.
+    owner : int64 array, shape (2, room)
+        Out: tag and face of each candidate.
+    start : int64 array, shape (room + 1,)
+        Out: where each candidate's cells begin.
     """
     room = out.shape[1]
     poses = len(pose_t)

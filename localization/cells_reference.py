@@ -18,7 +18,10 @@ def cells_of(
     rows: Rows, poses: Poses, way_m: Floats, mounts: Mounts, frames: Frames, face: int,
     doubled: npt.NDArray[np.bool_], delay_m: Floats, reference_per_m: float, cell_m: float,
 ) -> dict[str, Floats]:  # fmt: skip
-    """Return columns of the cells that one tag's readings (all of which look at the face) make."""
+    """Return columns of the cells that one tag's readings (all of which look at the face) make.
+
+    ``way_m`` has the shape (poses,), ``doubled`` and ``delay_m`` (256,); each column one number a cell.
+    """
     at = poses.at(rows.t)
     antenna = rows.antenna.astype(np.int64)
     where, _ = mounts.place(at, antenna)

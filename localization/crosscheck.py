@@ -22,6 +22,7 @@ import re
 import numpy as np
 import numpy.typing as npt
 
+from localization.face_ends import beyond_end, deviation
 from localization.faces import Candidates, Frames, rows_of
 from localization.observations import Observations
 from localization.placing import FEW_CELLS, SIGMA_MOST_M, Places, distances
@@ -36,9 +37,6 @@ FEWEST_TAGS, FEWEST_PAIRS = 10, 200
 FEWEST_HEARD = 3
 #: Disagreement up to so many deviations, and up to this length, is chance or what centroids lean by.
 DOUBT, LEAN_M = 4.0, 0.04
-#: Centroids shifted by more, and so far beyond a face's end, are no chance; ends are told by so many
-#: tags at each, more than reach around a case's end onto its other side.
-SHIFT_M, BEYOND_M, END_SHARE = 0.07, 0.01, 0.15
 #: Coarser centroids say nothing.
 COARSE_M = 0.15
 #: What phases of several tags stray by together within this way of the robot is the pose's: beyond so much, as no usual
@@ -54,8 +52,6 @@ STRETCH_M, LOUD_DB, FALL_DB, LEAST_STRETCHES, CUT_REACH_M = 0.10, 8.0, 3.0, 4, 0
 CUT_SIGMA_M = 0.20
 #: How its notes end, and their numbers.
 WIDENED, UNUSED, DIGITS = "bars widened", "placed where they are loudest", re.compile(r"[0-9.]+")
-#: Deviation of a normal error by its median absolute one.
-NORMAL_MAD = 1.4826
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,7 +73,10 @@ class Disagreement:
 
 
 def widened(places: Places, common_m: Floats, found: Disagreement) -> tuple[Places, Floats]:
-    """Return places and shared errors with what was found added; quality falls as far as the bars grow."""
+    """Return places and shared errors with what was found added; quality falls as far as the bars grow.
+
+    ``common_m`` is what each place shares with others, m, shape (p,), and so is what is returned.
+    """
     before = np.hypot(places.sigma_m, common_m)
     sigma = np.minimum(np.hypot(places.sigma_m, found.local_m), SIGMA_MOST_M)
     common = np.minimum(np.hypot(common_m, found.common_m), SIGMA_MOST_M)
@@ -201,11 +200,6 @@ def _mean(key: Ints, value: Floats, weight: Floats, n: int) -> Floats:
     )
 
 
-def _deviation(value: Floats) -> float:
-    """Return a robust standard deviation about the median."""
-    return NORMAL_MAD * float(np.median(np.abs(value - np.median(value)))) if len(value) else np.nan
-
-
 def _antennas(owner: Ints, spot: Floats, power: Floats, antenna: Ints, n: int) -> tuple[float, float]:
     """Return how far the farthest antenna is off the others beyond chance, and how centroids scatter; NaN: one only."""
     ids, column = np.unique(antenna, return_inverse=True)
@@ -228,12 +222,12 @@ def _antennas(owner: Ints, spot: Floats, power: Floats, antenna: Ints, n: int) -
             if len(gap) < FEWEST_TAGS:
                 continue
             scatter.append(gap - np.median(gap))
-            chance = DOUBT * 1.25 * _deviation(gap) / np.sqrt(len(gap)) + LEAN_M
+            chance = DOUBT * 1.25 * deviation(gap) / np.sqrt(len(gap)) + LEAN_M
             off = max(off, abs(float(np.median(gap))) if abs(np.median(gap)) > chance else 0.0)
     if not scatter:
         return 0.0, float("nan")
     # A tag's centroid is that of several antennas, but what they share is in all of them: no less than one's.
-    return off, _deviation(np.concatenate(scatter)) / np.sqrt(2.0)
+    return off, deviation(np.concatenate(scatter)) / np.sqrt(2.0)
 
 
 def _phases(
@@ -251,7 +245,7 @@ def _phases(
             continue
         middle = float(np.median(apart[here]))
         left[places.face == face] -= middle
-        chance = DOUBT * 1.25 * max(_deviation(apart[here]), noise) / np.sqrt(here.sum()) + LEAN_M
+        chance = DOUBT * 1.25 * max(deviation(apart[here]), noise) / np.sqrt(here.sum()) + LEAN_M
         if abs(middle) > chance:
             common[places.face == face] = abs(middle)
             notes.append(
@@ -260,7 +254,7 @@ def _phases(
             )
     if judged.sum() < FEWEST_TAGS:
         return common, local, notes
-    wide = _deviation(left[judged])
+    wide = deviation(left[judged])
     # Of a deviation from so many tags, this is chance, and what antennas' centroids of a tag lean by together.
     if wide > usual * (1.0 + DOUBT * 0.8 / np.sqrt(judged.sum())) + LEAN_M:
         local[judged] = np.sqrt(wide**2 - usual**2)
@@ -274,26 +268,14 @@ def _phases(
 
 
 def _ends(places: Places, centre: Floats, frames: Frames, noise: float) -> tuple[Floats, list[str]]:
-    """Return how far each face's tags are shifted out beyond an end; where most faces' are, it is the run's error.
-
-    Coarse centroids reach beyond both ends of a full face; a shift takes them out of one and away from the other.
-    """
+    """Return how far each face's tags are shifted out beyond an end; where most faces' are, it is the run's error."""
     out, notes = np.zeros(len(centre)), []
     found: dict[int, float] = {}
     for face in np.unique(places.face).tolist():
         here = (places.face == face) & np.isfinite(centre)
         if here.sum() < FEWEST_TAGS or frames.ids[face] is None:
             continue
-        low, high = np.quantile(centre[here], [END_SHARE, 1.0 - END_SHARE])
-        # Where the outermost would stand, were they as dense as the others: single strays do not say.
-        reach = (high - low) * END_SHARE / (1.0 - 2.0 * END_SHARE)
-        # Noise alone spreads a row's centroids by so much at either end.
-        wide = _deviation(centre[here])
-        spread = 0.5 * (high - low + 2.0 * reach) * (1.0 - np.sqrt(max(1.0 - (noise / wide) ** 2, 0.0)))
-        over_left, over_right = reach - low - spread, high + reach - spread - frames.length_m[face]
-        shift, over = 0.5 * abs(float(over_left - over_right)), float(max(over_left, over_right))
-        chance = 2.0 * noise / np.sqrt(END_SHARE * 2.0 * here.sum())
-        found[face] = shift if shift > SHIFT_M + chance and over > BEYOND_M + chance else 0.0
+        found[face] = beyond_end(centre[here], float(frames.length_m[face]), noise)
     wrong = [face for face, shift in found.items() if shift > 0.0]
     if not wrong:
         return out, notes

@@ -99,7 +99,10 @@ def own_share(places: Places, found: Differences) -> float:
 def find_differences(
     observations: Observations, candidates: Candidates, places: Places, weight: Floats
 ) -> Differences:
-    """Fit the differences of all near neighbours, and keep those in which the shared disturbance cancels."""
+    """Fit the differences of all near neighbours, and keep those in which the shared disturbance cancels.
+
+    ``weight`` is that of every row of the candidates, shape (m,).
+    """
     first, second = near_neighbours(places)
     obs = candidates.observation
     phase = observations.phase_rad[obs]
@@ -130,7 +133,7 @@ def find_differences(
 
 
 def near_neighbours(places: Places) -> tuple[Ints, Ints]:
-    """Pair each tag that its phases place with the next ones to its right on its shelf; two arrays of rows."""
+    """Pair each tag placed by phases with the next ones to its right on its shelf; two arrays of rows, (pairs,)."""
     order = _along_shelves(places)
     first, second = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for ahead in range(1, AHEAD + 1):

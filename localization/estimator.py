@@ -56,7 +56,8 @@ Ints = npt.NDArray[np.int64]
 
 #: Parts an estimator can do without.
 PARTS = (
-    "registration", "footprint", "shelves", "uprights", "differences", "thermal", "scatterers", "crosscheck",
+    "registration", "footprint", "shelves", "antennas", "uprights", "differences", "thermal", "scatterers",
+    "crosscheck",
 )  # fmt: skip
 #: Readings handled at once (in whole tags): bounds memory whatever the night's length.
 BLOCK_READINGS = 100_000

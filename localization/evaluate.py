@@ -38,6 +38,7 @@ __all__ = [
     "evaluate",
     "pool",
     "true_faces",
+    "true_places",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -125,8 +126,16 @@ def evaluate(
 
 def true_faces(truth: Truth, plan: Plan) -> Texts:
     """Return the face id of every row of the truth, shape (n,), as :func:`evaluate` sees it."""
+    return true_places(truth, plan)[0]
+
+
+def true_places(truth: Truth, plan: Plan) -> tuple[Texts, Floats]:
+    """Return the face id of every row of the truth and its offset along that face, m, two of shape (n,)."""
     every = np.arange(len(truth.epc))
-    return _faces(plan, truth.x_m, truth.y_m, _column(truth.face, every), _column(truth.shelf_id, every))[0]
+    face, _, offset, _ = _faces(
+        plan, truth.x_m, truth.y_m, _column(truth.face, every), _column(truth.shelf_id, every)
+    )
+    return face, offset
 
 
 def pool(evaluations: Sequence[Evaluation], *, label: str | None = None) -> Evaluation:
@@ -218,18 +227,34 @@ def _faces(
     faces: tuple[Face, ...] = tuple(plan.faces)
     by_id = {face.id: k for k, face in enumerate(faces)}
     of_shelf = {shelf.id: k for k, face in enumerate(faces) for shelf in face.shelves}
-    places = [face.to_face(x, y) for face in faces]
-    offsets = np.array([p[0] for p in places])
-    depths = np.array([p[1] for p in places]) - np.array([face.tag_depth_m for face in faces])[:, None]
+    index = np.array(
+        [
+            of_shelf.get(shelf, by_id.get(face, -1))
+            for face, shelf in zip(named_face.tolist(), named_shelf.tolist(), strict=True)
+        ],
+        np.int64,
+    )
+    unnamed = np.flatnonzero(index < 0)
+    index[unnamed] = _nearest(faces, x[unnamed], y[unnamed])
+    origin, along = (np.array(v)[index] for v in ([f.origin_m for f in faces], [f.direction for f in faces]))
+    offset = (x - origin[:, 0]) * along[:, 0] + (y - origin[:, 1]) * along[:, 1]
     lengths = np.array([face.length_m for face in faces])
-    beyond = np.maximum(0.0, np.maximum(-offsets, offsets - lengths[:, None]))
-    index = np.argmin(np.hypot(beyond, depths), axis=0)
-    for row, (face, shelf) in enumerate(zip(named_face.tolist(), named_shelf.tolist(), strict=True)):
-        index[row] = of_shelf.get(shelf, by_id.get(face, index[row]))
     angle = np.deg2rad(np.array([face.direction_deg for face in faces]))[index]
     ids = np.array([face.id for face in faces], object)
     axis = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return ids[index], axis, offsets[index, np.arange(n)], lengths[index] / 2
+    return ids[index], axis, offset, lengths[index] / 2
+
+
+def _nearest(faces: Sequence[Face], x: Floats, y: Floats) -> Rows:
+    """Return the face that each place is nearest to, shape (n,)."""
+    found, least = np.zeros(len(x), np.int64), np.full(len(x), np.inf)
+    for k, face in enumerate(faces if len(x) else ()):
+        offset, depth = face.to_face(x, y)
+        beyond = np.maximum(0.0, np.maximum(-offset, offset - face.length_m))
+        away = np.hypot(beyond, depth - face.tag_depth_m)
+        nearer = away < least
+        found[nearer], least[nearer] = k, away[nearer]
+    return found
 
 
 def _true_shelves(plan: Plan | None, face: Texts, offset: Floats, z: Floats, named: Texts) -> Texts:

@@ -27,6 +27,8 @@ LOOKS_AT = 0.42
 SAME_ROW_M = 0.35
 #: How far beyond a face's ends an antenna still hears its tags.
 OVERHANG_M = 2.0
+#: Cells of the grid that tells which faces are within reach: their size, and at most so many of them along a side.
+REACH_CELL_M, REACH_CELLS_MOST = 2.0, 1000
 #: A face is left again when the robot drove this far without hearing the tag before it.
 PASS_M = 1.0
 #: Where no plan says the depth: what may lie between an antenna and a tag.
@@ -78,19 +80,19 @@ class Frames:
         )
 
     def moved_back(self, depth_m: Floats) -> Frames:
-        """Return the faces that much farther from the track; NaN: not known, left where it is."""
+        """Return the faces that much farther from the track, m, shape (faces,); NaN: not known, left where it is."""
         return dataclasses.replace(
             self, tag_depth_m=self.tag_depth_m + np.nan_to_num(depth_m), moved_m=depth_m.copy()
         )
 
     def moved_farther(self, more_m: Floats) -> Frames:
-        """Return the faces that much farther from the track than they are taken to be; 0: left where it is."""
+        """Return the faces that much farther from the track than they are taken to be, m, shape (faces,)."""
         before = np.full(len(self.ids), np.nan) if self.moved_m is None else self.moved_m
         moved = np.where(more_m != 0.0, np.nan_to_num(before) + more_m, before)
         return dataclasses.replace(self, tag_depth_m=self.tag_depth_m + more_m, moved_m=moved)
 
     def moved_along(self, along_m: Floats) -> Frames:
-        """Return the faces that much farther along themselves."""
+        """Return the faces that much farther along themselves, m, shape (faces,)."""
         before = np.zeros(len(self.ids)) if self.along_m is None else self.along_m
         origin = self.origin_m + along_m[:, None] * self.direction
         return dataclasses.replace(self, origin_m=origin, along_m=before + along_m)
@@ -100,7 +102,7 @@ class Frames:
         return self.moved_m is not None and bool(np.isfinite(self.moved_m[face]))
 
     def to_map(self, face: Ints, offset_m: Floats, depth_shift_m: Floats) -> tuple[Floats, Floats]:
-        """Return map x and y of places in the tags' plane (moved back by ``depth_shift_m``)."""
+        """Return map x and y, m, of places in the tags' plane (moved back by ``depth_shift_m``); all of shape (n,)."""
         moved = np.zeros(len(self.ids)) if self.moved_m is None else np.nan_to_num(self.moved_m)
         back = (self.tag_depth_m - moved)[face] + depth_shift_m
         along = offset_m if self.along_m is None else offset_m - self.along_m[face]
@@ -193,7 +195,7 @@ class Candidates:
     density: Floats
 
     def select(self, chosen: Ints) -> Candidates:
-        """Return the chosen candidates (ascending) with their observations."""
+        """Return the chosen candidates (ascending indices, shape (k,)) with their observations."""
         rows = rows_of(self.start, chosen)
         size = np.diff(self.start)[chosen]
         return Candidates(
@@ -211,7 +213,7 @@ class Candidates:
         )
 
     def of_rows(self, keep: npt.NDArray[np.bool_]) -> Candidates:
-        """Return the same candidates with the marked observations alone; each keeps one at least."""
+        """Return the same candidates with the marked rows alone, shape (m,); each keeps one at least."""
         count = np.add.reduceat(keep.astype(np.int64), self.start[:-1]) if len(self.tag) else self.start[:0]
         return dataclasses.replace(
             self,
@@ -233,9 +235,10 @@ def find_candidates(
     """Pair every tag with the faces it may stand on: those its observations look at, the strongest ``most``."""
     obs = observations
     virtual = bool(frames.ids) and frames.ids[0] is None
+    nearest = -0.5 if virtual else 0.05
     pair_obs, pair_face = _looked_at(
         obs.position_m, obs.look, frames.origin_m, frames.direction, frames.normal, frames.length_m,
-        frames.tag_depth_m, -0.5 if virtual else 0.05, RANGE_M,
+        frames.tag_depth_m, nearest, RANGE_M, *_within_reach(frames, nearest),
     )  # fmt: skip
     tag_of = np.repeat(np.arange(len(obs.first) - 1), np.diff(obs.first))
     # Which faces: by received power, the strongest observation of every stretch of track added up, as a robot
@@ -293,7 +296,7 @@ def find_candidates(
 
 
 def rows_of(start: Ints, chosen: Ints) -> Ints:
-    """List the rows ``start[c]:start[c + 1]`` of the chosen candidates, one after the other."""
+    """List the rows ``start[c]:start[c + 1]`` of the chosen candidates, one after the other, shape (rows,)."""
     size = np.diff(start)[chosen]
     first = np.cumsum(size) - size
     return np.asarray(np.arange(int(size.sum())) - np.repeat(first - start[chosen], size), np.int64)
@@ -306,20 +309,60 @@ def _in_frame(position_m: Floats, frames: Frames, face: Ints) -> tuple[Floats, F
     return u, h
 
 
+def _within_reach(frames: Frames, nearest: float) -> tuple[Floats, float, int, Ints, Ints]:
+    """Lay a grid over the floor, and list for each cell, row by row, the faces that something in it may look at.
+
+    Returns the grid's low corner (2,), its cells' size, how many lie in a row, where each cell's faces begin
+    (cells + 1,), and the faces.
+    """
+    ends = np.stack([np.full(len(frames.length_m), -OVERHANG_M), frames.length_m + OVERHANG_M])
+    away = np.stack([nearest - frames.tag_depth_m, RANGE_M - frames.tag_depth_m])
+    corner = frames.origin_m + ends[:, None, :, None] * frames.direction + away[:, :, None] * frames.normal
+    # Rounding must not leave out what stands just within reach.
+    low, high = corner.min(axis=(0, 1)) - 1e-6, corner.max(axis=(0, 1)) + 1e-6
+    if not len(low) or not np.isfinite(low + high).all():
+        return np.full(2, -np.inf), np.inf, 1, np.array([0, len(low)]), np.arange(len(low))
+    base = low.min(axis=0)
+    span = float((high.max(axis=0) - base).max())
+    size = max(REACH_CELL_M, span / REACH_CELLS_MOST)
+    first, last = (np.floor((edge - base) / size).astype(np.int64) for edge in (low, high))
+    wide, deep = (last.max(axis=0) + 1).tolist()
+    cells, faces = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for face, ((x, y), (to_x, to_y)) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
+        here = (np.arange(y, to_y + 1)[:, None] * wide + np.arange(x, to_x + 1)).ravel()
+        cells.append(here)
+        faces.append(np.full(len(here), face))
+    cell = np.concatenate(cells)
+    order = np.argsort(cell, kind="stable")
+    start = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=wide * deep))]).astype(np.int64)
+    return base, size, wide, start, np.concatenate(faces)[order]
+
+
 @nb.njit(cache=True, nogil=True)
 def _looked_at(
     position: Floats, look: Floats, origin: Floats, direction: Floats, normal: Floats, length: Floats,
-    tag_depth: Floats, nearest: float, farthest: float,
+    tag_depth: Floats, nearest: float, farthest: float, base: Floats, size: float, wide: int, near_start: Ints,
+    near: Ints,
 ) -> tuple[Ints, Ints]:  # fmt: skip
-    """Pairs of observation and face: the antenna stands in front, looks at it, and no nearer face is in the way."""
+    """Pairs of observation and face: the antenna stands in front, looks at it, and no nearer face is in the way.
+
+    Only faces of the observation's own cell (``_within_reach``) are asked.
+    """
     n, faces = len(position), len(length)
     count = 0
     pair_obs = np.empty(max(4 * n, 16), np.int64)
     pair_face = np.empty(max(4 * n, 16), np.int64)
     out = np.empty(faces)
+    deep = (len(near_start) - 1) // wide
     for i in range(n):
         closest = 1e9
-        for f in range(faces):
+        cell = 0
+        if size < np.inf:
+            column, row = (position[i, 0] - base[0]) / size, (position[i, 1] - base[1]) / size
+            if not (column >= 0.0 and column < wide and row >= 0.0 and row < deep):
+                continue
+            cell = int(row) * wide + int(column)
+        for f in near[near_start[cell] : near_start[cell + 1]]:
             out[f] = -1e9
             facing = -(look[i, 0] * normal[f, 0] + look[i, 1] * normal[f, 1])
             if facing < LOOKS_AT:
@@ -334,7 +377,7 @@ def _looked_at(
             out[f] = h
             if u > -0.3 and u < length[f] + 0.3:
                 closest = min(closest, h)
-        for f in range(faces):
+        for f in near[near_start[cell] : near_start[cell + 1]]:
             if out[f] > -1e8 and out[f] <= closest + SAME_ROW_M:
                 if count == len(pair_obs):
                     pair_obs = np.concatenate((pair_obs, np.empty(len(pair_obs), np.int64)))

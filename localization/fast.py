@@ -130,7 +130,10 @@ class Taught:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A block's tags and what they were placed from."""
+    """A block's tags and what they were placed from.
+
+    ``weight`` is that of every row of the candidates, shape (m,); ``astray`` is of every place, shape (p,).
+    """
 
     observations: Observations
     candidates: Candidates
@@ -146,7 +149,10 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What all blocks share."""
+    """What all blocks share.
+
+    ``doubled`` and ``delay_m`` (m of cable) are by mount's number, shape (256,); ``antennas`` are the UHF mounts'.
+    """
 
     track: Track
     frames: Frames
@@ -330,11 +336,7 @@ def _refined(
         candidates, owner, peaks[:, 0], hypotheses, np.arange(len(owner)), observations.wavenumber,
         np.nan_to_num(observations.phase_rad), weight, SETTLED_M,
     )  # fmt: skip
-    return Fits(
-        start_m=peaks[:, 0], refined=result, offset_m=result[:, 0], depth_m=result[:, 1], height_m=result[:, 2],
-        variance=result[:, 3], scale_rad=result[:, 4], log_likelihood=-result[:, 5] * result[:, 6],
-        cells=result[:, 7], peak_share=peaks[:, 1], other_m=peaks[:, 2], read_likelihood=np.zeros(len(owner)),
-    )  # fmt: skip
+    return dataclasses.replace(Fits.of(peaks[:, 0], result), peak_share=peaks[:, 1], other_m=peaks[:, 2])
 
 
 def teach(

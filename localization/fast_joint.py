@@ -121,6 +121,8 @@ def pin_run(
         None: they do not say.
     ground : Ground
         With faces and antennas where they say.
+
+    ``way_m`` is the way driven to each pose, shape (poses,).
     """
     bays = _bays(found, ground.frames)
     if not bays:

@@ -27,6 +27,7 @@ from localization.registration import Registration, register, sample_of, with_kn
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
 from localization.signal_model import wavenumber
 from localization.source import Source, heard_in, ranges_of, readings_of, thinned
+from localization.stated import pinned_faces, stated_m
 from localization.steps import Progress
 from localization.uprights import Pinned
 from recording import Recording
@@ -42,13 +43,15 @@ LEARN_READINGS, REGISTER_READINGS, TEACH_TAGS = 100_000, 100_000, 300
 #: Tags of a face that register it, how far about where they were heard best they are looked for, and tags that tell
 #: how much tags differ in being read.
 REGISTER_TAGS, REGISTER_ABOUT_M, DISPERSION_TAGS = 16, 0.5, 2_000
+#: Of what poses state this share stays where uprights told: antennas, which are not settled here, put levels apart.
+PINNED_POSE = 0.5
 #: A tag is sure of its shelf from this posterior on.
 SURE_P = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Sure:
-    """Tags that are sure of their shelf: what the coverage map is made of; columns of one length."""
+    """Tags that are sure of their shelf: what the coverage map is made of; columns of shape (tags,)."""
 
     face: Ints
     offset_m: Floats
@@ -69,7 +72,10 @@ class Sure:
 
 @dataclass(frozen=True, slots=True)
 class FastRun:
-    """What the fast path found."""
+    """What the fast path found.
+
+    ``delays_m`` are the cables' lengths by mount's number, m, shape (256,).
+    """
 
     positions: Positions
     coverage: Coverage
@@ -140,7 +146,6 @@ def run_fast(
         antennas=np.array(sorted(mount.id for mount in recording.info.antennas), np.int64),
     )
     row_of = np.cumsum(source.tally()[0] > 0) - 1
-    stated = np.array([calibration.shared_m(name, recording.info.run_id) for name in frames.ids], np.float64)
     ranges = ranges_of(source.counts, BLOCK_READINGS)
 
     def learn(ground: Ground) -> tuple[Listening, Taught | None, ReadRate | None]:
@@ -150,7 +155,7 @@ def run_fast(
         return heard, *teach(ground, heard, _some_tags(sample, TEACH_TAGS), jobs)
 
     def fill(placed: Placed, ground: Ground, pinned: Pinned | None) -> Floats:
-        return _fill(positions, placed, ground, recording, calibration, centre_sigma, row_of, stated, pinned)
+        return _fill(positions, placed, ground, recording, calibration, centre_sigma, row_of, pinned)
 
     def each_by_itself(
         ground: Ground, taught: Taught | None, pinned: Pinned | None
@@ -226,17 +231,18 @@ def _some_tags(rows: Rows, most: int) -> Rows:
 
 def _fill(
     positions: Positions, placed: Placed, ground: Ground, recording: Recording, calibration: Calibration,
-    centre_sigma: float, row_of: Ints, stated: Floats, pinned: Pinned | None,
+    centre_sigma: float, row_of: Ints, pinned: Pinned | None,
 ) -> Floats:  # fmt: skip
     """Write a block's places; return what each shares with its neighbours, shape (p,)."""
     observations, candidates, places = placed.observations, placed.candidates, placed.places
     wide = interval_sigma(places.sigma_m, placed.astray, astray_m(candidates, places))
     places = dataclasses.replace(places, sigma_m=wide)
-    told = stated if pinned is None else np.where(np.isfinite(pinned.sigma_m), pinned.sigma_m, stated)
-    by_uprights = None if pinned is None else np.isfinite(pinned.sigma_m)[places.face]
+    ids = ground.frames.ids
+    told = stated_m(calibration, ids, recording.info.run_id, pinned)[places.face]
     common, local = shared_sigma(
-        observations, candidates, places, recording.poses, told[places.face], centre_sigma, by_uprights
-    )
+        observations, candidates, places, recording.poses, told, centre_sigma,
+        pinned_faces(pinned, len(ids))[places.face], PINNED_POSE,
+    )  # fmt: skip
     places = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local))
     part = Part(ground.frames, observations, candidates, places, common, placed.law, [])
     fill_positions(positions, part, row_of, calibration)

@@ -167,7 +167,27 @@ def left_single(
     weight: Singles, direct_re: Singles, direct_im: Singles, share_re: Singles, share_im: Singles, rho: Complex,
     scale: Floats, low: float, high: float, re: Singles, im: Singles, residual: Singles, robust: Singles,
 ) -> None:  # fmt: skip
-    """Fill the model, what it leaves of the phases, and the weights of a Student-t; learn the scales (in place)."""
+    """Fill the model, what it leaves of the phases, and the weights of a Student-t; learn the scales (in place).
+
+    Parameters
+    ----------
+    start : int64 array, shape (tags + 1,)
+        Where each tag's observations begin.
+    group_start : int64 array, shape (groups + 1,)
+        The same of the groups that have an unknown phase each.
+    four : bool array, shape (n,)
+        Whether phases are taken twice.
+    heard_re, heard_im, weight, direct_re, direct_im : float32 array, shape (n,)
+        Unit phasor heard, weight, and field that comes straight.
+    share_re, share_im : float32 array, shape (sites, n)
+        Field by way of each scatterer of unit strength.
+    rho : complex128 array, shape (sites,)
+        Strengths.
+    scale : float64 array, shape (tags,)
+        Residual scales, rad, kept between ``low`` and ``high``.
+    re, im, residual, robust : float32 array, shape (n,)
+        Out.
+    """
     model_single(direct_re, direct_im, share_re, share_im, rho, re, im)
     residual_single(group_start, four, heard_re, heard_im, weight, re, im, residual)
     robust_single(start, weight, residual, scale, low, high, robust)
@@ -182,6 +202,8 @@ def strengthen_single(
     """Fit the scatterers' strengths (``rho``, in place) by rounds of robust Gauss-Newton; learn the scales beside.
 
     A step moves a strength by at most ``most``; ``ridge`` draws strengths to none.
+
+    Parameters have the shapes of :func:`left_single`.
     """
     n, sites = len(weight), len(rho)
     re, im, residual, robust = (

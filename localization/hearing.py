@@ -20,7 +20,7 @@ CROWD_M, MOST_CROWDING = 0.5, 10.0
 
 
 def edges_of(poses: Poses) -> Ints:
-    """Return the times between the steps of a run (two poses at least)."""
+    """Return the times between the steps of a run (two poses at least), ns, shape (steps + 1,)."""
     way = driven_m(poses)
     bins = np.floor(way / STEP_M) + np.floor((poses.t - poses.t[0]) / (STEP_S * 1e9)) * 1e6
     starts = np.flatnonzero(np.append(True, np.diff(bins) != 0))
@@ -46,7 +46,7 @@ class Hearing:
 
     @classmethod
     def of_run(cls, poses: Poses, antennas: Ints, latency_ns: int) -> Hearing:
-        """Begin a run's account."""
+        """Begin a run's account of these antennas, shape (a,)."""
         none = np.zeros(0, np.int64)
         if len(poses) < 2:
             return cls(none, none, antennas)
@@ -67,11 +67,11 @@ class Hearing:
             )  # fmt: skip
 
     def crowd(self, antenna: int) -> tuple[Floats, Floats]:
-        """Return the readings and the tags of each stretch."""
+        """Return the readings and the tags of each stretch, two of shape (stretches,)."""
         return self._heard[self._column[antenna]], self._tags[self._column[antenna]]
 
     def span(self, antenna: int) -> tuple[Ints, Ints]:
-        """Return the first and the last reading's time, both of one element or none."""
+        """Return the first and the last reading's time, ns, both of shape (1,), or (0,) where there is none."""
         first, last = self._span[self._column[antenna]]
         none = np.zeros(0, np.int64)
         return (none, none) if first > last else (np.array([first]), np.array([last]))
@@ -83,6 +83,8 @@ def less_crowded(heard: Floats, tags: Floats, way_m: Floats) -> Floats:
     ``heard`` readings of ``tags`` tags were had on each stretch. The crowd is the number of tags within reach, those
     not read included: where the tags read gave ``m`` readings each, a share of ``exp(-r)`` with
     ``r / (1 - exp(-r)) = m`` gave none (Poisson).
+
+    ``heard`` and ``tags`` have the shape (stretches,), ``way_m`` (steps + 1,), what is returned (steps,).
     """
     number = len(heard)
     if not heard.any():
@@ -126,7 +128,7 @@ def _crowd(
 
 
 def listened_s(recording: Recording, antenna: int, t: Ints, span: tuple[Ints, Ints]) -> Floats:
-    """Return how many seconds the antenna had listened by each time ``t`` (ascending)."""
+    """Return how many seconds the antenna had listened by each time ``t`` (ns, ascending), both of shape (n,)."""
     if recording.activity is not None:
         mine = recording.activity.antenna == antenna
         start, end = recording.activity.t_start[mine], recording.activity.t_end[mine]

@@ -102,7 +102,7 @@ def place_hf(
     Parameters
     ----------
     recording : Recording
-    rows : int64 array
+    rows : int64 array, shape (n,)
         Its readings by HF antennas, those with a pose and a mount.
     frames : Frames
     mounts : Mounts

@@ -238,7 +238,11 @@ def learn(asked: Asked, levels: Levels, frames: Frames, answers: Answers) -> Foo
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Answers of tags, each before its face: slices ``start[i]:start[i + 1]`` of ``bins`` and ``channels``."""
+    """Answers of tags, each before its face: slices ``start[i]:start[i + 1]`` of ``bins`` and ``channels``.
+
+    ``tag`` and ``face`` have the shape (n,), ``start`` (n + 1,), ``bins`` (places on the lattice) and ``channels``
+    (antennas and passes) one number an answer.
+    """
 
     tag: Ints
     face: Ints
@@ -247,7 +251,7 @@ class Answers:
     channels: Ints
 
     def select(self, rows: Ints) -> Answers:
-        """Return some of the tags."""
+        """Return some of the tags, indices of shape (k,)."""
         size = np.diff(self.start)[rows]
         begins = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
         index = np.arange(int(size.sum())) - np.repeat(begins[:-1], size) + np.repeat(self.start[rows], size)
@@ -255,7 +259,7 @@ class Answers:
 
 
 def edges(frames: Frames) -> tuple[Ints, Ints]:
-    """Return the lattice's first and last place on each face."""
+    """Return the lattice's first and last place on each face, two of shape (faces,)."""
     first = np.full(len(frames.ids), round(MARGIN_M / STEP_M), np.int64)
     return first, first + np.floor(frames.length_m / STEP_M).astype(np.int64)
 

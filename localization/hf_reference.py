@@ -14,7 +14,10 @@ def hf_posterior(
     start: Ints, bins: Ints, channels: Ints, face: Ints, levels: Ints, curve: Ints, lattice: Ints, first: Ints,
     last: Ints, gain: Floats, silence: Floats, log_class: Floats,
 ) -> tuple[Floats, Floats, Floats, Floats]:  # fmt: skip
-    """Return log-evidence, mean, variance and class of every tag by level; parameters as the kernel's."""
+    """Return log-evidence, mean, variance and class of every tag by level, four of shape (tags, levels).
+
+    Parameters as those of ``hf_kernels.hf_posterior``.
+    """
     most, reach = curve.shape[1], gain.shape[2] - 1
     out = np.full((4, len(face), most), np.nan)
     for i, f in enumerate(face.tolist()):

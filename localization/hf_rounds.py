@@ -69,7 +69,7 @@ class Asked:
 
 
 def ask(recording: Recording, rows: Ints, frames: Frames, mounts: Mounts, latency_ns: int) -> Asked:
-    """Lay rounds and hits of the given readings (of HF antennas) along the faces."""
+    """Lay rounds and hits of the given readings (rows of HF antennas, shape (n,)) along the faces."""
     readings = recording.readings
     antennas = np.unique(readings.antenna[rows]).astype(np.int64)
     times, owner, estimated = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], False
@@ -130,7 +130,10 @@ def ask(recording: Recording, rows: Ints, frames: Frames, mounts: Mounts, latenc
 
 
 def before_face(where: Floats, look: Floats, frames: Frames) -> tuple[Ints, Floats]:
-    """Return the face that each antenna place is before (-1: none), and the offset along it."""
+    """Return the face that each antenna place is before (-1: none), and the offset along it, m, two of shape (n,).
+
+    ``where`` (m) and ``look`` (unit vectors) have the shape (n, 3).
+    """
     away = where[:, :2] @ frames.normal.T - (frames.origin_m * frames.normal).sum(axis=1) + frames.tag_depth_m
     along = where[:, :2] @ frames.direction.T - (frames.origin_m * frames.direction).sum(axis=1)
     seen = (-(look[:, :2] @ frames.normal.T) >= LOOKS_AT) & (away >= -0.1) & (away <= NEAR_M)

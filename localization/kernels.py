@@ -33,6 +33,8 @@ SCALE_PRIOR = 5.0
 LEAST_WEIGHT = 1e-200
 #: Sums may be taken in any order, so that they vectorize; infinity and what is no number keep their meaning.
 ANY_ORDER = {"reassoc", "contract", "arcp", "nsz"}
+#: The same, but sums are taken as they are written.
+AS_WRITTEN = ANY_ORDER - {"reassoc"}
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")

@@ -55,7 +55,7 @@ class LabelFits:
         return len(self.epc)
 
     def select(self, rows: npt.NDArray[np.bool_] | Ints) -> LabelFits:
-        """Return some of them."""
+        """Return some of them, by a mask or indices of shape (k,)."""
         return LabelFits(
             self.epc[rows], self.face[rows], self.offset_m[rows], self.error_m[rows], self.sigma_m[rows]
         )

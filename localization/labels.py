@@ -75,7 +75,7 @@ def label_truth(plan: Plan) -> Truth | None:
 
 
 def label_readings(readings: Readings, plan: Plan) -> Ints:
-    """Return the readings of labels whose place the plan states, sorted by tag and time."""
+    """Return the rows of labels' readings whose place the plan states, sorted by tag and time, shape (n,)."""
     known = label_shelves(plan)
     is_label = np.array([tag in known for tag in readings.tags], np.bool_)
     rows = np.flatnonzero(is_label[readings.tag]) if len(readings.tags) else np.zeros(0, np.int64)
@@ -85,7 +85,10 @@ def label_readings(readings: Readings, plan: Plan) -> Ints:
 def fit_labels(
     observe: Callable[[Ints], Observations], readings: Readings, frames: Frames, plan: Plan
 ) -> LabelFits:
-    """Fit every label that was heard before its own face, at its own height and depth."""
+    """Fit every label that was heard before its own face, at its own height and depth.
+
+    ``observe`` turns rows of readings, shape (n,), sorted by tag, into observations.
+    """
     none = np.zeros(0)
     nothing = LabelFits(np.zeros(0, object), np.zeros(0, np.int64), none, none, none)
     rows = label_readings(readings, plan)
@@ -227,7 +230,10 @@ def use_labels(
 
 
 def shift_by_labels(positions: Positions, fits: LabelFits, plan: Plan, off_m: Floats) -> list[str]:
-    """Take out of all places what the labels say that the run is off by; return what to say of it."""
+    """Take out of all places what the labels say that the run is off by; return what to say of it.
+
+    ``off_m`` is how far off the run may be on each face, m, shape (faces,).
+    """
     moved = take_out(positions, fits, plan, alike_sigma(fits), off_m)
     if not moved:
         return []

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.fast_math import arccos_single, log2_single
+from localization.kernels import AS_WRITTEN
 from localization.listening import BIN_DB, laid_out
 from localization.signal_model import RANGE_M
 
@@ -41,7 +42,7 @@ def _link(
     )
 
 
-@nb.njit(cache=True, nogil=True, fastmath={"contract", "arcp", "nsz"}, error_model="numpy")
+@nb.njit(cache=True, nogil=True, fastmath=AS_WRITTEN, error_model="numpy")
 def _expose_one(
     f: int, offset: float, shift: float, height: float, steps: Steps, column: Ints, seconds: Floats, lane_start: Ints,
     lane_step: Ints, lane_u: Floats, direction: Floats, normal: Floats, depth: Floats, term: Floats, bias: Floats,
@@ -84,7 +85,26 @@ def exposures(
     beamwidth: Floats, seconds: Floats, lane_start: Ints, lane_step: Ints, lane_u: Floats, origin: Floats,
     direction: Floats, normal: Floats, depth: Floats, term: Floats, bias: Floats, base: Floats, out: Floats,
 ) -> None:  # fmt: skip
-    """Add up the seconds each of many places was before each antenna, by the link's dB above ``-base``."""
+    """Add up the seconds each of many places was before each antenna, by the link's dB above ``-base``.
+
+    Parameters
+    ----------
+    face, offset, shift, height : shape (places,)
+        Face of each, its offset, how far behind the tags' plane, its height: m.
+    where, look : float64 array, shape (steps, 3)
+        Antenna's place, m, and boresight, unit vector, of each step of the run.
+    column, seconds, beamwidth : shape (steps,)
+        Antenna's column in ``out``; how long it listened there, s; degrees.
+    lane_start, lane_step, lane_u : shape (faces + 1,), (k,), (k,)
+        Which steps look at each face, by offset.
+    origin, direction, normal, depth : shape (faces, 2) and (faces,)
+    term, bias : float64 array, shape (3,), (antennas,)
+        Of the link's law (``levels.LinkLaw``); dB.
+    base : float64 array, shape (places,)
+        dB of the lowest bin, its sign turned.
+    out : float64 array, shape (places, antennas, bins)
+        Out, added to: seconds.
+    """
     steps = laid_out(face, where, look, beamwidth, lane_start, lane_step, origin)
     link = np.empty(len(lane_step), np.float32)
     for i in range(len(face)):

@@ -98,7 +98,7 @@ def learn_link(
 
     Parameters
     ----------
-    best : int64 array
+    best : int64 array, shape (tags,)
         The hypotheses trusted so far, one a tag.
     jobs : int
         Threads.

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from localization.faces import LOOKS_AT, OVERHANG_M, SAME_ROW_M, Frames
 from localization.fast_math import arccos_single, log2_single
 from localization.hearing import Hearing, edges_of, less_crowded, listened_s
-from localization.kernels import LANES
+from localization.kernels import AS_WRITTEN, LANES
 from localization.observations import Mounts, driven_m
 from localization.signal_model import RANGE_M
 from recording import Recording
@@ -216,6 +216,21 @@ def footprint_grid(
     A Poisson process whose rate follows the link; the tag's own readiness is profiled out, which leaves
     ``sum over readings of log(rate at the reading / readings expected in all)``. ``log_total`` and ``out`` are laid
     out alike: candidate, hypothesis, offset.
+
+    Parameters
+    ----------
+    start : int64 array, shape (c + 1,)
+        Rows of each candidate.
+    u, h, z, beamwidth, count : shape (m,)
+        As candidates have them, m; degrees; readings.
+    look : float64 array, shape (m, 3)
+    x_first, x_count : shape (c,)
+        First offset, m, and how many, ``x_step`` apart.
+    hypothesis_start, depth, height : shape (c + 1,), (h,), (h,)
+    log_rate : float64 array, shape (``BINS``,)
+        Readings a second by the link's dB.
+    out_start : int64 array, shape (c + 1,)
+    log_total, out : float64 array, shape (out_start[-1],)
     """
     longest = 0
     for c in range(len(x_count)):
@@ -292,7 +307,7 @@ def laid_out(
     return x, y, z, lx, ly, lz, per_beam
 
 
-@nb.njit(cache=True, nogil=True, fastmath={"contract", "arcp", "nsz"}, error_model="numpy")
+@nb.njit(cache=True, nogil=True, fastmath=AS_WRITTEN, error_model="numpy")
 def _expose(
     face: Ints, offset: Floats, height: Floats, where: Floats, look: Floats, column: Ints, beamwidth: Floats,
     seconds: Floats, lane_start: Ints, lane_step: Ints, lane_u: Floats, origin: Floats, direction: Floats,

@@ -114,7 +114,7 @@ class NightTable:
         return out
 
     def base(self, night: Ints) -> Positions:
-        """Return each tag's row of one of its nights (which heard it)."""
+        """Return each tag's row of one of its nights (which heard it); ``night`` has the shape (tags,)."""
         starts = np.cumsum([0, *(len(one.positions) for one in self.nights)])
         columns = {
             name: np.concatenate([getattr(one.positions, name) for one in self.nights])

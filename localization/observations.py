@@ -8,7 +8,7 @@ reading of the same spot shares.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba as nb
 import numpy as np
@@ -57,6 +57,15 @@ class Mounts:
             if mount.beamwidth_deg:
                 beamwidth[mount.id] = mount.beamwidth_deg
         return cls(position, boresight, beamwidth)
+
+    def shifted(self, across_m: Floats, ahead_m: Floats) -> Mounts:
+        """Return them with phase centres moved to the left of boresights and along them, horizontally; of (256,)."""
+        level = self.boresight[:, :2] / np.hypot(self.boresight[:, 0], self.boresight[:, 1])[:, None]
+        left = np.stack([-level[:, 1], level[:, 0]], axis=1)
+        position = self.position_m.copy()
+        shift = across_m[:, None] * left + ahead_m[:, None] * level
+        position[:, :2] += np.where(np.isfinite(shift), shift, 0.0)
+        return replace(self, position_m=position)
 
     def place(self, poses: Poses, antenna: npt.ArrayLike) -> tuple[Floats, Floats]:
         """Return where antennas were and where they looked, map frame: two arrays of shape (n, 3)."""

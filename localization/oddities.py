@@ -1,8 +1,8 @@
 """What is unusual about some tags: lying books, books behind the row, two tags in a book, tags that move.
 
 Run after the places are known. Each kind has a test that says how much likelier the tag's readings are if it is so
-than if the book stands in its row (``oddity_evidence``, ``oddity_moving``, ``oddity_piles``); with how
-usual each kind is, that makes a posterior over all of them. What is said is the likeliest kind and its posterior.
+than if the book stands in its row (``oddity_depth``, ``oddity_evidence``, ``oddity_moving``, ``oddity_piles``);
+with how usual each kind is, that makes a posterior over all of them. What is said is the likeliest kind and how likely.
 """
 
 from __future__ import annotations
@@ -16,11 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from localization.oddity_evidence import (
-    before_evidence,
-    behind_evidence,
-    learn_usual,
-)
+from localization.oddity_depth import behind_evidence
+from localization.oddity_evidence import before_evidence, learn_usual
 from localization.oddity_moving import moving_evidence, riding_evidence
 from localization.oddity_piles import lying_odds
 from localization.oddity_traits import Traits
@@ -97,7 +94,7 @@ def posterior(traits: Traits) -> Floats:
     log_odds = np.stack(
         [
             lying_odds(traits, usual),
-            math.log(BEHIND) + behind_evidence(usual),
+            _with_share(behind_evidence(traits, usual), BEHIND),
             double_odds(traits),
             moving,
         ]
@@ -152,7 +149,7 @@ def _log_normal(gap: Floats, variance: Floats) -> Floats:
 
 
 def without_place(positions: Positions, rows: Ints) -> Positions:
-    """Return the positions with the rows' places taken back."""
+    """Return the positions with the places of some rows, shape (k,), taken back."""
     columns: dict[str, npt.NDArray[Any]] = {}
     for names, blank in ((PLACE_NUMBERS, np.nan), (PLACE_NAMES, None), (("quality",), 0.0)):
         for name in names:

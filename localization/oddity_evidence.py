@@ -38,8 +38,6 @@ LEAST_SIGMA = np.array([0.015, 0.02, 0.1, 0.1])
 #: Fewer tags do not teach a run's scatter; then it is at least this.
 FEW_TAGS, FEW_SIGMA = 30, np.array([0.06, 0.05, 0.4, 0.5])
 
-#: A book behind the row stands that much deeper: mean and spread.
-BEHIND_M = (0.115, 0.025)
 #: Something before the row: on a trolley in the aisle.
 BEFORE_M, BEFORE_HEIGHT_M = (-0.26, 0.07), 0.30
 #: it is so much stronger, and heard from less of the way (logarithm of the share).
@@ -112,14 +110,6 @@ def learn_usual(traits: Traits) -> Usual:
     return Usual(gap, spread)
 
 
-def behind_evidence(usual: Usual) -> Floats:
-    """Log-likelihood ratio of standing behind the row against in it, shape (n,); 0: not known.
-
-    By the phases alone: a weaker tag is read less often rather than more weakly, as what is read must be strong.
-    """
-    return _ratio(usual, np.array([BEHIND_M[0], 0.0, 0.0, 0.0]), np.array([BEHIND_M[1], 0.0, 0.0, 0.0]))
-
-
 def before_evidence(traits: Traits, usual: Usual) -> Floats:
     """Log-likelihood ratio of standing in the aisle before the row against in it, shape (n,).
 
@@ -171,41 +161,43 @@ def _log_t(gap: Floats, spread: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
-    """A Student-t of one number over the run's tags: centre, scale, degrees of freedom."""
+    """A Student-t of one number over the run's tags: centre, scale (of all, or shape (n,)), degrees of freedom."""
 
     centre: float
-    scale: float
+    scale: float | Floats
     nu: float
 
-    def log(self, value: Floats, more: float = 0.0, sigma: npt.ArrayLike = 0.0) -> Floats:
-        """Log-density about a centre moved by ``more``, scattered by ``sigma`` more."""
+    def log(self, value: Floats, more: npt.ArrayLike = 0.0, sigma: npt.ArrayLike = 0.0) -> Floats:
+        """Log-density about a centre moved by ``more``, scattered by ``sigma`` more, shape (n,)."""
         width = np.hypot(self.scale, np.asarray(sigma, np.float64))
         constant = float(gammaln(0.5 * (self.nu + 1.0)) - gammaln(0.5 * self.nu)) - 0.5 * math.log(
             self.nu * math.pi
         )
-        square = ((value - self.centre - more) / width) ** 2
+        square = ((value - self.centre - np.asarray(more, np.float64)) / width) ** 2
         return constant - np.log(width) - 0.5 * (self.nu + 1.0) * np.log1p(square / self.nu)
 
-    def ratio(self, value: Floats, more: float, sigma: float) -> Floats:
-        """Log-ratio of the densities moved and not; 0 where the number is not known.
+    def ratio(self, value: Floats, more: npt.ArrayLike, sigma: npt.ArrayLike) -> Floats:
+        """Log-ratio of the densities moved and not, shape (n,); 0 where the number is not known.
 
         What lies beyond both is as unlikely either way: it counts as if it lay two ``sigma`` off.
         """
-        low, high = self.centre + min(more, 0.0) - 2.0 * sigma, self.centre + max(more, 0.0) + 2.0 * sigma
+        reach = 2.0 * np.asarray(sigma, np.float64)
+        low, high = self.centre + np.minimum(more, 0.0) - reach, self.centre + np.maximum(more, 0.0) + reach
         near = np.clip(value, low, high)
         return np.nan_to_num(self.log(near, more, sigma) - self.log(near))
 
 
-def learn_scatter(value: Floats, least: float) -> Scatter:
+def learn_scatter(value: Floats, least: float, *, above: bool = False) -> Scatter:
     """Learn a t from the run's tags: its centre and scale from the quartiles, its tails from the outer 2 %.
 
-    There stands what is odd as well: it makes the tails heavier rather than lighter. ``least`` is the scale at least.
+    There stands what is odd as well: it makes the tails heavier rather than lighter. ``least`` is the scale at least;
+    with ``above`` only the tail above counts. ``value`` has the shape (n,), NaN: not known.
     """
     known = value[np.isfinite(value)]
     if len(known) < FEW_TAGS:
         return Scatter(float(np.median(known)) if len(known) else 0.0, 2.0 * least, NU)
     low, first, middle, third, high = np.percentile(known, [2.0, 25.0, 50.0, 75.0, 98.0]).tolist()
-    reach = max(high - middle, middle - low) / max(0.5 * (third - first), 1e-9)
+    reach = (high - middle if above else max(high - middle, middle - low)) / max(0.5 * (third - first), 1e-9)
     nu = float(np.interp(-reach, [-r for _, r in _TAILS], [n for n, _ in _TAILS]))
     quartile = float(np.interp(nu, [n for n, _ in _TAILS], [stats.t.ppf(0.75, n) for n, _ in _TAILS]))
     return Scatter(middle, max(0.5 * (third - first) / quartile, least), nu)
@@ -214,7 +206,7 @@ def learn_scatter(value: Floats, least: float) -> Scatter:
 def heard_over(traits: Traits) -> tuple[Floats, Scatter]:
     """Return the logarithm of how far apart each tag was heard, and how it scatters over the run's tags.
 
-    NaN: heard too little to say.
+    Shape (n,); NaN: heard too little to say.
     """
     where = np.log(np.maximum(traits.spread_m, 0.01))
     where = np.where(traits.stretches >= FEW_STRETCHES, where, np.nan)

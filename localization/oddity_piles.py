@@ -33,8 +33,18 @@ SHARES = (1.0, 0.75, 0.5, 0.25)
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """The placed tags of the run, shelf by shelf from left to right."""
+class Row:
+    """The placed tags of the run, shelf by shelf from left to right.
+
+    Attributes
+    ----------
+    order : int64 array, shape (p,)
+        Rows of the traits.
+    start : int64 array, shape (shelves + 1,)
+        Where each shelf begins in ``order``.
+    x, sigma : float64 array, shape (p,)
+        Offset of each tag, and how far that may be off a pile's middle, m.
+    """
 
     order: Ints
     start: Ints
@@ -42,7 +52,10 @@ class _Row:
     sigma: Floats
 
     def scan(self, evidence: Floats, share: float) -> tuple[Floats, float]:
-        """Return each tag's odds of lying, and how much likelier all shelves are where there may be piles (log)."""
+        """Return each tag's odds of lying, shape (p,), and how much likelier all shelves are where piles may be (log).
+
+        ``evidence`` has the shape (kinds, p).
+        """
         odds, total = np.zeros(len(self.order)), np.zeros(len(self.start) - 1)
         prior = math.log(0.5 * LYING * PILE_STEP_M / BOOK_M / PILE_BOOKS)
         scan_piles(
@@ -52,22 +65,27 @@ class _Row:
         return odds, float(total.sum())
 
     def likeness(self, score: Floats) -> float:
-        """Return the correlation of near neighbours' scores, 0 to 1."""
-        shelf = np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
+        """Return the correlation of near neighbours' scores, shape (p,), 0 to 1."""
         rest = score - score.mean()
-        pairs, product = 0, 0.0
+        one, other = self.near()
+        product, square = float((rest[one] * rest[other]).sum()), float((rest**2).mean())
+        return min(max(product / max(len(one), 1) / square, 0.0), 1.0) if square > 0.0 else 0.0
+
+    def near(self) -> tuple[Ints, Ints]:
+        """Return the pairs of near neighbours, by their places in ``order``, two of shape (pairs,)."""
+        shelf = np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
+        ones, others = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for ahead in range(1, AHEAD + 1):
             near = (shelf[ahead:] == shelf[:-ahead]) & (self.x[ahead:] - self.x[:-ahead] <= NEAR_M)
-            pairs += int(near.sum())
-            product += float((rest[ahead:] * rest[:-ahead])[near].sum())
-        square = float((rest**2).mean())
-        return min(max(product / max(pairs, 1) / square, 0.0), 1.0) if square > 0.0 else 0.0
+            ones.append(np.flatnonzero(near))
+            others.append(ones[-1] + ahead)
+        return np.concatenate(ones), np.concatenate(others)
 
 
 def lying_odds(traits: Traits, usual: Usual) -> Floats:
     """Return the log-odds of lying in a pile, shape (n,); -inf: not placed."""
     out = np.full(len(traits), -np.inf)
-    row = _along_shelves(traits)
+    row = along_shelves(traits)
     if len(row.order) < 2:
         return out
     share = _places_share(row)
@@ -87,7 +105,7 @@ def lying_odds(traits: Traits, usual: Usual) -> Floats:
     return out
 
 
-def _places_share(row: _Row) -> float:
+def _places_share(row: Row) -> float:
     """Return how far places are believed: so far that by themselves they make no more piles than there usually are."""
     nothing = np.zeros((len(PILE_MEMBERS), len(row.order)))
     for share in SHARES:
@@ -97,7 +115,7 @@ def _places_share(row: _Row) -> float:
     return 0.0
 
 
-def _along_shelves(traits: Traits) -> _Row:
+def along_shelves(traits: Traits) -> Row:
     """Sort the placed tags along their shelves; where a face has none, along its levels as heights tell them."""
     shelved = traits.shelf >= 0
     shelf = np.where(shelved, traits.shelf, 0)
@@ -108,7 +126,7 @@ def _along_shelves(traits: Traits) -> _Row:
     sorting = np.lexsort((traits.offset_m[placed], *keys[::-1]))
     order, keys = placed[sorting], keys[:, sorting]
     begins = np.flatnonzero(np.append(len(order) > 0, np.any(keys[:, 1:] != keys[:, :-1], axis=0)))
-    return _Row(
+    return Row(
         order=order,
         start=np.append(begins, len(order)).astype(np.int64),
         x=traits.offset_m[order],

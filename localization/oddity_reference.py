@@ -13,7 +13,7 @@ Ints = npt.NDArray[np.int64]
 
 
 def twist(along: Floats, out: Floats, up: Floats) -> Floats:
-    """Phase (rad, one way) of a dipole along the shelf less that of an upright one, by the direction's cosines."""
+    """Phase (rad, one way) of a dipole along the shelf less that of an upright one, by direction cosines, (n,)."""
     both = along * up
     return np.arctan2(both, 1.0 + out - up**2) + np.arctan2(both, 1.0 + out - along**2)
 

@@ -12,7 +12,7 @@ from localization.faces import Candidates, Frames, rows_of
 from localization.hypotheses import Hypotheses
 from localization.observations import Observations
 from localization.oddity_kernels import free_fit
-from localization.placing import FEW_CELLS, Places
+from localization.placing import FEW_CELLS, Places, freed
 from localization.profile import weigh
 from localization.signal_model import CORRELATION_M, FADING_DB
 
@@ -26,6 +26,10 @@ DEPTH_SIGMA_M, HEIGHT_SIGMA_M, TURN_SIGMA = 0.20, 0.12, 1.0
 FALL_SIGMA = 2.0
 #: Depths the free fit begins at: in the row, behind it, before it.
 BEGIN_DEPTH_M = (0.0, 0.115, -0.2)
+#: Cells that the free fit's unknowns take up beside every group's own phase: offset, depth, height and turn.
+FREE_CELLS = 4.0
+#: A fit has cells to spare where it has so many more; so many such fits tell what is usual.
+SPARE_CELLS, FEW_FITS = 4.0, 20
 #: An antenna hears best what is so far before it.
 BEFORE_M = 0.5
 
@@ -194,10 +198,27 @@ def _free(
     # What the phases alone say: the priors' pull taken back.
     move = (best[:, :4] - centre) / sigma**2
     alone = best[:, :4] + np.einsum("nij,nj->ni", information, move)
+    # From few cells a free fit leaves nothing of the phases, whether it is right or not.
+    taken = np.maximum.reduceat(candidates.group[rows], start[:-1]) + 1 + FREE_CELLS if n else np.zeros(0)
+    loose = _freed(best[:, 5], places.cells[told], taken) / best[:, 5]
+    information *= loose[:, None, None] ** 2
     fall, variance = _fall(observations, candidates, places, told)
     whole = np.zeros((n, 4, 4))
     whole[:, :3, :3], whole[:, 3, 3] = information[:, 1:, 1:], variance
     return np.column_stack([alone[:, 1:], fall]), whole, best[:, 5]
+
+
+def _freed(scale_rad: Floats, cells: Floats, taken: Floats) -> Floats:
+    """Return the residual scales, rad, for the cells that the fits' unknowns took up; all of shape (p,).
+
+    What fits that have cells to spare usually leave is supposed of the others.
+    """
+    spare = cells - taken
+    told = spare >= SPARE_CELLS
+    if int(told.sum()) < FEW_FITS:
+        return freed(scale_rad, cells, taken)
+    usual = float(np.median(scale_rad[told] * np.sqrt(cells[told] / spare[told])))
+    return freed(scale_rad, cells, taken, usual)
 
 
 def _fall(
@@ -289,6 +310,8 @@ def foreign_tags(tags: tuple[str, ...]) -> Bools:
 
     A library numbers its tags by one scheme (their first 16 bits: header and filter of EPC Tag Data Standard, section
     14, or its own); a tag of another came from elsewhere, or is the book's from before.
+
+    Returns one flag a tag, shape (tags,).
     """
     if not tags:
         return np.zeros(0, np.bool_)

@@ -155,7 +155,10 @@ def learn_order(place: Ints, offset_m: Floats, sigma_m: Floats) -> OrderLaw:
 
 
 def pair_correlation(gap_m: Floats, sigma_m: Floats | float, thin_m: float) -> Floats:
-    """Return how many pairs are found so far apart whose tags stand no nearer than ``thin_m``: 1 is as by chance."""
+    """Return how many pairs are found so far apart whose tags stand no nearer than ``thin_m``: 1 is as by chance.
+
+    ``gap_m`` has the shape (pairs,), and so has ``sigma_m`` unless it is one for all.
+    """
     return np.asarray(ndtr((gap_m - thin_m) / sigma_m) + ndtr((-gap_m - thin_m) / sigma_m), np.float64)
 
 

@@ -31,7 +31,10 @@ SHELF_SHARE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one block of tags came to."""
+    """What one block of tags came to.
+
+    ``common_m`` and ``assumed_m`` are of every place, m, shape (p,).
+    """
 
     frames: Frames
     observations: Observations
@@ -44,6 +47,8 @@ class Part:
     #: What the joint fits of its shelves were made of, and the fits.
     block: Block | None = None
     groups: tuple[ShelfGroup, ...] = ()
+    #: Its observations, the scattered part taken out of the phases of tags on believed shelves.
+    cleared: Observations | None = None
     #: What its places share by antennas, clock and poses alone, before they were held against one another.
     assumed_m: Floats = field(default_factory=lambda: np.zeros(0))
 
@@ -86,7 +91,10 @@ def joined(every: Positions, some: Positions) -> Positions:
 
 
 def fill_positions(positions: Positions, part: Part, row_of: Ints, calibration: Calibration) -> None:
-    """Write a block's places into the rows of its tags."""
+    """Write a block's places into the rows of its tags.
+
+    ``row_of`` is the row of each tag of the recording, shape (tags,).
+    """
     places, frames = part.places, part.frames
     if len(places.tag) == 0:
         return
@@ -144,7 +152,7 @@ def with_ranks(positions: Positions) -> Positions:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What coverage needs of a block: tags surely placed, and the readings each gave; columns of one length."""
+    """What coverage needs of a block: tags surely placed, and the readings each gave; columns of shape (tags,)."""
 
     face: Ints
     offset_m: Floats

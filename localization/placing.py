@@ -56,7 +56,10 @@ FOOTPRINT_SIGMA_M = 0.15
 
 @dataclass(frozen=True, slots=True)
 class RunLaw:
-    """What the run itself taught of RSSI: the pattern's share, the antennas' bias, the tags' usual strength."""
+    """What the run itself taught of RSSI: the pattern's share, the antennas' bias, the tags' usual strength.
+
+    ``bias_db`` is of every mount's number, shape (256,).
+    """
 
     pattern_share: float
     bias_db: Floats
@@ -86,7 +89,10 @@ def score(
     listening: Listening | None,
     jobs: int = 1,
 ) -> tuple[Scores, RunLaw]:
-    """Join phase, RSSI, power and read counts, on ``jobs`` threads; learn the run's laws where none is given."""
+    """Join phase, RSSI, power and read counts, on ``jobs`` threads; learn the run's laws where none is given.
+
+    ``weight`` is that of every row of the candidates, shape (m,).
+    """
     begin = candidates.start[:-1]
     owner = np.repeat(np.arange(len(begin)), np.diff(hypotheses.start))
     total = np.add.reduceat(weight, begin)[owner]
@@ -174,7 +180,7 @@ def _chance(tags: Ints, log_p: Floats) -> Floats:
 
 
 def first_best(tags: Ints, value: Floats) -> Ints:
-    """Return, for each run of equal ``tags``, the index of its largest ``value``."""
+    """Return, for each run of equal ``tags``, the index of its largest ``value``; both of shape (n,)."""
     order = np.lexsort((-value, tags))
     return order[np.append(True, np.diff(tags[order]) != 0)] if len(order) else order
 
@@ -271,7 +277,7 @@ def place(
 
 
 def fit_quality(fits: Fits) -> Floats:
-    """Return 0..1: the share of the signal the fit explains, the peak's own share, and enough track to tell."""
+    """Return 0..1, shape (h,): the share of the signal explained, the peak's own share, and enough track to tell."""
     explained = np.exp(-0.5 * fits.scale_rad**2)
     enough = fits.cells / (fits.cells + 5.0)
     return np.clip(explained * fits.peak_share * enough, 0.0, 1.0)
@@ -374,7 +380,7 @@ def left_alone(places: Places, wavenumber: Floats, taken: Floats) -> Floats:
     return np.where(places.cells >= FEW_CELLS, left, np.nan)
 
 
-def freed(scale_rad: Floats, cells: Floats, taken: Floats) -> Floats:
+def freed(scale_rad: Floats, cells: Floats, taken: Floats, supposed_rad: float = SUPPOSED_RAD) -> Floats:
     """Return the residual scales, rad, of fits whose unknowns took up some of their cells; all of shape (p,)."""
-    seen = scale_rad**2 * cells + SUPPOSED_CELLS * SUPPOSED_RAD**2
+    seen = scale_rad**2 * cells + SUPPOSED_CELLS * supposed_rad**2
     return np.asarray(np.sqrt(seen / (np.maximum(cells - taken, 0.0) + SUPPOSED_CELLS)), np.float64)

@@ -134,7 +134,7 @@ class Positions:
         return np.isfinite(self.x_m)
 
     def select(self, index: npt.ArrayLike) -> Positions:
-        """Return the rows of a mask or of indices, in that order."""
+        """Return the rows of a mask, shape (rows,), or of indices, in that order."""
         return _select(self, index)
 
     @classmethod
@@ -187,7 +187,7 @@ class Coverage:
         return len(self.face_id)
 
     def select(self, index: npt.ArrayLike) -> Coverage:
-        """Return the rows of a mask or of indices, in that order."""
+        """Return the rows of a mask, shape (rows,), or of indices, in that order."""
         return _select(self, index)
 
     @classmethod

@@ -9,7 +9,7 @@ correlated residuals.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +66,10 @@ class Fits:
 
     @classmethod
     def of(cls, start_m: Floats, refined: Floats) -> Fits:
-        """Return fits of one peak each, which has no rivals, by what ``refine_all`` found from ``start_m``."""
+        """Return fits of one peak each, which has no rivals, by what ``refine_all`` found from ``start_m``.
+
+        ``start_m`` has the shape (h,), ``refined`` (h, 8): the results of ``kernels.refine``.
+        """
         return cls(
             start_m=start_m, refined=refined, offset_m=refined[:, 0], depth_m=refined[:, 1], height_m=refined[:, 2],
             variance=refined[:, 3], scale_rad=refined[:, 4], log_likelihood=-refined[:, 5] * refined[:, 6],
@@ -126,6 +129,8 @@ def image(
     """Image every candidate; the same whatever the run teaches of read rates.
 
     Only within ``about_m`` of the centroid of received power, where that is less than the stretch it was heard from.
+
+    ``weight`` is that of every row of the candidates, shape (m,).
     """
     obs = candidates.observation
     phase = np.nan_to_num(observations.phase_rad[obs])
@@ -164,6 +169,8 @@ def fit(
     """Fit every hypothesis of every candidate; with a read rate, where a tag was read helps to choose the peak.
 
     ``before`` are the fits of an earlier rate: a hypothesis whose peak is the same as then is not refined again.
+
+    ``weight`` is that of every row of the candidates, shape (m,).
     """
     obs = candidates.observation
     count = len(candidates.tag)
@@ -196,20 +203,7 @@ def fit(
         result = before.refined.copy()
         moved = np.flatnonzero(best != before.start_m)
         result[moved] = refine_all(candidates, owner, best, hypotheses, moved, k, phase, weight)
-    return Fits(
-        start_m=best,
-        refined=result,
-        offset_m=result[:, 0],
-        depth_m=result[:, 1],
-        height_m=result[:, 2],
-        variance=result[:, 3],
-        scale_rad=result[:, 4],
-        log_likelihood=-result[:, 5] * result[:, 6],
-        cells=result[:, 7],
-        peak_share=share,
-        other_m=other,
-        read_likelihood=read,
-    )
+    return replace(Fits.of(best, result), peak_share=share, other_m=other, read_likelihood=read)
 
 
 def refine_all(
@@ -223,7 +217,11 @@ def refine_all(
     weight: Floats,
     settled_m: float = SETTLED_M,
 ) -> Floats:
-    """Refine each chosen hypothesis from its start; the observations are listed once for each."""
+    """Refine each chosen hypothesis from its start; the observations are listed once for each.
+
+    ``owner`` (candidate) and ``start_m`` (m) are of every hypothesis, shape (h,); ``k`` (rad/m), ``phase`` (rad) and
+    ``weight`` of every row of the candidates, shape (m,). Returns the results of ``kernels.refine``, shape (chosen, 8).
+    """
     owner = owner[chosen]
     size = (candidates.start[1:] - candidates.start[:-1])[owner]
     first = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)

@@ -91,12 +91,7 @@ class Registration:
 
     def mounts(self, mounts: Mounts) -> Mounts:
         """Return the mounts with their phase centres where the run saw them."""
-        level = mounts.boresight[:, :2] / np.hypot(mounts.boresight[:, 0], mounts.boresight[:, 1])[:, None]
-        left = np.stack([-level[:, 1], level[:, 0]], axis=1)
-        position = mounts.position_m.copy()
-        shift = self.across_m[:, None] * left + self.ahead_m[:, None] * level
-        position[:, :2] += np.where(np.isfinite(shift), shift, 0.0)
-        return dataclasses.replace(mounts, position_m=position)
+        return mounts.shifted(self.across_m, self.ahead_m)
 
     def frames(self, frames: Frames) -> Frames:
         """Return the faces where the run saw them; places on them are still told in the plan's own coordinates."""
@@ -108,6 +103,8 @@ def sample(readings: Readings) -> Ints:
 
     Where all do not fit, no tag gives more than its share (200 at least), evenly over its time: a tag beside the
     dock must not take the place of a hundred.
+
+    Returns rows of the readings, shape (n,).
     """
     order = np.argsort(readings.tag, kind="stable")
     counts = np.bincount(readings.tag, minlength=len(readings.tags))
@@ -134,10 +131,15 @@ def sample_of(counts: Ints, most: int = REGISTER_READINGS) -> tuple[Ints, Ints]:
     return tags, every[tags]
 
 
+def nothing_registered(faces: int) -> Registration:
+    """Return a registration of a run that taught nothing."""
+    return Registration(np.zeros(256), np.zeros(256), np.full(faces, np.nan), 0, np.zeros(0, np.int64))
+
+
 def with_known(found: Registration | None, known_m: Floats) -> Registration:
-    """Return what the run taught with the depths that the calibration gave it to begin with."""
+    """Return what the run taught with the depths that the calibration gave it to begin with, m, shape (faces,)."""
     if found is None:
-        return Registration(np.zeros(256), np.zeros(256), known_m, 0, np.zeros(0, np.int64))
+        return dataclasses.replace(nothing_registered(len(known_m)), depth_m=known_m)
     both = np.isfinite(found.depth_m) | np.isfinite(known_m)
     total = np.where(both, np.nan_to_num(found.depth_m) + np.nan_to_num(known_m), np.nan)
     return dataclasses.replace(found, depth_m=total)
@@ -186,12 +188,12 @@ def register(
     faces = np.unique(part.face)
     number = len(antennas)
     across, ahead, depth = np.zeros(256), np.zeros(256), np.full(len(frames.ids), np.nan)
-    across[antennas] = _believed(state.across_m[antennas], sigma[:number])
-    ahead[antennas] = _believed(state.ahead_m[antennas], sigma[number : 2 * number])
+    across[antennas] = believed_shift(state.across_m[antennas], sigma[:number])
+    ahead[antennas] = believed_shift(state.ahead_m[antennas], sigma[number : 2 * number])
     # What is believed of single antennas must not move them all.
     across[antennas] -= across[antennas].mean()
     ahead[antennas] -= ahead[antennas].mean()
-    depth[faces] = _believed(state.depth_m[faces], sigma[2 * number :])
+    depth[faces] = believed_shift(state.depth_m[faces], sigma[2 * number :])
     spread = float((state.across_m[antennas] ** 2 - sigma[:number] ** 2).sum())
     heard = np.unique(
         np.repeat(np.arange(len(part.tag)), np.diff(part.start)) * 256
@@ -210,9 +212,9 @@ def _thinned(candidates: Candidates, weight: Floats) -> tuple[Candidates, Floats
     return candidates.of_rows(keep), (weight * np.repeat(every, size))[keep]
 
 
-def _believed(value: Floats, sigma: Floats) -> Floats:
-    """Return what to believe of estimates: nothing below ``DOUBT`` deviations, nearly all far above."""
-    return value * np.maximum(1.0 - (DOUBT * sigma / np.where(value == 0.0, 1.0, value)) ** 2, 0.0)
+def believed_shift(value: Floats, sigma: Floats, doubt: float = DOUBT) -> Floats:
+    """Return what to believe of estimates, any shape: nothing below so many deviations, nearly all far above."""
+    return value * np.maximum(1.0 - (doubt * sigma / np.where(value == 0.0, 1.0, value)) ** 2, 0.0)
 
 
 def _teachers(

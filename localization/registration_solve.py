@@ -33,7 +33,11 @@ STEP_MOST_M = 0.05
 
 @dataclass(slots=True)
 class State:
-    """The solution so far, and how far each face may lie from where it should."""
+    """The solution so far, and how far each face may lie from where it should.
+
+    ``across_m`` and ``ahead_m`` are by mount's number, shape (256,), ``depth_m`` and ``depth_sigma_m`` of every face,
+    shape (faces,).
+    """
 
     across_m: Floats
     ahead_m: Floats
@@ -67,6 +71,18 @@ def solve(
 
     Changes ``state``; returns the largest step and the deviation of every unknown. The deviations are a sandwich over
     tags: how far the tags disagree, whatever their own likelihoods claim.
+
+    Parameters
+    ----------
+    observations : Observations
+    candidates : Candidates
+        One a tag.
+    fits : float64 array, shape (tags, 8)
+        As ``kernels.refine`` fills them.
+    weight : float64 array, shape (m,)
+    antennas : int64 array, shape (a,)
+    open_rack : bool array, shape (tags,)
+    state : State
     """
     size = np.diff(candidates.start)
     owner = np.repeat(np.arange(len(size)), size)

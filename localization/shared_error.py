@@ -21,17 +21,16 @@ CLOCK_SIGMA_S = 0.15
 POSE_SIGMA_SHARE, POSE_SIGMA_MOST_M = 0.01, 0.05
 #: of which this share differs from one stretch of the way to the next, and so between neighbours.
 POSE_LOCAL_SHARE = 0.5
-#: Where uprights tell what the run is off by, they tell what its poses are, on the mean of the way; this share stays.
-#: It is more than poses wander by about that, which is in the tags' own bars: without it bars of libraries of two faces
-#: hold nearly as often, but those of a single bay, of whose few uprights too much is believed, too seldom.
-PINNED_POSE_SHARE = 0.5
 
 
 def shared_sigma(
     observations: Observations, candidates: Candidates, places: Places, poses: Poses, stated_m: Floats,
-    centre_sigma_m: float, pinned: npt.NDArray[np.bool_] | None = None,
+    centre_sigma_m: float, pinned: npt.NDArray[np.bool_] | None = None, pinned_pose: float = 0.0,
 ) -> tuple[Floats, Floats]:  # fmt: skip
-    """Return what poses, clock and antenna add: what neighbours share, and what they do not; two of shape (p,)."""
+    """Return what poses, clock and antenna add: what neighbours share, and what they do not; two of shape (p,).
+
+    Of the poses' own error ``pinned_pose`` stays where ``pinned`` tells that uprights said what the run is off by.
+    """
     n = len(places.tag)
     if n == 0:
         return np.zeros(0), np.zeros(0)
@@ -50,7 +49,8 @@ def shared_sigma(
     local = POSE_LOCAL_SHARE * unstated
     pose = np.where(np.isfinite(stated), stated, 0.0)
     if pinned is not None:
-        pose = pose * np.where(pinned, PINNED_POSE_SHARE, 1.0)
+        # Uprights tell what poses are off by, too, on the mean of the way; what wanders about it is in tags' own bars.
+        pose = pose * np.where(pinned, pinned_pose, 1.0)
     clock = CLOCK_SIGMA_S * np.minimum(speed, 1.0)
     assumed = np.sqrt(centre_sigma_m**2 + clock**2 + unstated**2)
     return np.hypot(np.where(np.isfinite(stated_m), stated_m, assumed), pose), local

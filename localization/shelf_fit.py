@@ -77,7 +77,7 @@ class Sites:
 
 
 def offsets_of(scan: ShelfScan, slack_m: float) -> Floats:
-    """Return the offsets tried on a shelf, ``STEP_M`` apart."""
+    """Return the offsets tried on a shelf, m, ``STEP_M`` apart, shape (x,)."""
     return np.arange(scan.from_m - slack_m, scan.to_m + slack_m + STEP_M, STEP_M)
 
 
@@ -176,7 +176,7 @@ class ShelfFit:
         self.strengthen()
 
     def some(self, tags: Ints) -> Self:
-        """Return a fit of some of the tags, from where they are, that knows no scatterers."""
+        """Return a fit of some of the tags, indices of shape (k,), from where they are, that knows no scatterers."""
         return type(self)(self.scan.select(tags), self.offset_m[tags], self.log_prior[tags], self.slack_m)
 
     def gain_of(self, parts: tuple[Ints, Ints]) -> Floats:

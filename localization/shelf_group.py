@@ -19,7 +19,7 @@ from localization.placing import FEW_CELLS, Places
 from localization.shelf_fit import ShelfFit, Sites, offsets_of
 from localization.shelf_scan import Block, ShelfScan, centre_prior, scan_of
 from localization.sorting import spread
-from localization.steps import Progress, counted, silent
+from localization.steps import Progress, one_by_one, silent
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -40,7 +40,7 @@ START_LEFT_RAD = 0.35
 
 @dataclass(frozen=True, slots=True)
 class ShelfGroup:
-    """A shelf that was fitted: which, its tags (rows of the places), the fit, and whether it is believed.
+    """A shelf that was fitted: which, its tags (rows of the places, shape (i,)), the fit, and whether it is believed.
 
     ``way`` is the mean direction of travel along the face: 1 the way offsets grow, -1 against it.
     """
@@ -94,7 +94,7 @@ def group_shelves(
             return None
         return _fitted(block, places, face, shelf, members, kind, starts.get(key))
 
-    one_more = counted(tell, len(keys), "fitting shelves")
+    one_more = one_by_one(tell, len(keys), "fitting shelves")
 
     def told(key: tuple[int, int]) -> ShelfGroup | None:
         group = grouped(key)
@@ -152,7 +152,7 @@ def _way(block: Block, chosen: Ints) -> float:
 
 
 def log_prior(block: Block, chosen: Ints, scan: ShelfScan) -> Floats:
-    """Return what is known of the candidates' offsets besides their phases, at the offsets a fit tries."""
+    """Return what is known of chosen candidates' offsets besides their phases, at the offsets a fit tries, (i, x)."""
     return centre_prior(block, chosen, offsets_of(scan, SLACK_M))
 
 

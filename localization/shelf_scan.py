@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 #: What a scan has one of for each observation.
-COLUMNS = ("u", "h", "z", "look", "k", "exponent", "fold", "phase", "weight", "group")
+COLUMNS = ("u", "h", "z", "look", "k", "exponent", "fold", "phase", "weight", "group", "antenna")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class Block:
         cls, observations: Observations, candidates: Candidates, hypotheses: Hypotheses, fits: Fits, frames: Frames,
         weight: Floats, mounts: Mounts,
     ) -> Block:  # fmt: skip
-        """Collect a block."""
+        """Collect a block; ``weight`` is that of every row of the candidates, shape (m,)."""
         centre = power_centre(observations, candidates)
         return cls(observations, candidates, hypotheses, fits, frames, weight, mounts, centre)
 
     def candidates_of(self, hypothesis: Ints) -> Ints:
-        """Return the candidate of each hypothesis."""
+        """Return the candidate of each hypothesis, both of shape (k,)."""
         return np.asarray(np.searchsorted(self.hypotheses.start, hypothesis, side="right") - 1, np.int64)
 
     def board(self, face: int, shelf: int) -> Shelf:
@@ -75,6 +75,7 @@ class ShelfScan:
     look : float64 array, shape (n, 3)
     group : int64 array, shape (n,)
         What shares one unknown phase, numbered over the shelf.
+    antenna : int64 array, shape (n,)
     from_m, to_m, height_m : float
         The shelf's ends, and where tags are over the floor.
     """
@@ -90,6 +91,7 @@ class ShelfScan:
     phase: Floats
     weight: Floats
     group: Ints
+    antenna: Ints
     from_m: float
     to_m: float
     height_m: float
@@ -97,20 +99,27 @@ class ShelfScan:
     def __len__(self) -> int:
         return len(self.start) - 1
 
+    def moved_by(self, across_m: Floats) -> float:
+        """Return how far what is seen moves along as antennas move to the left of their boresights, shape (256,)."""
+        # Seen from above, (along, out) is left-handed.
+        left = self.look[:, 1] / np.hypot(self.look[:, 0], self.look[:, 1])
+        total = float(self.weight.sum())
+        return float((self.weight * left) @ across_m[self.antenna]) / total if total > 0.0 else 0.0
+
     @property
     def owner(self) -> Ints:
-        """The tag of each observation."""
+        """The tag of each observation, shape (n,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.start))
 
     def select(self, tags: Ints) -> ShelfScan:
-        """Return the scan of some of the tags."""
+        """Return the scan of some of the tags, indices of shape (k,)."""
         size = np.diff(self.start)[tags]
         first = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
         rows = np.arange(first[-1]) + np.repeat(self.start[tags] - first[:-1], size)
         return dataclasses.replace(self, start=first, **{name: getattr(self, name)[rows] for name in COLUMNS})
 
     def of_rows(self, keep: npt.NDArray[np.bool_], stands_for: Ints) -> ShelfScan:
-        """Return some of the observations, each with the weight of so many."""
+        """Return some of the observations (a mask, shape (n,)), each with the weight of so many (shape (kept,))."""
         count = np.bincount(self.owner[keep], minlength=len(self))
         columns = {name: getattr(self, name)[keep] for name in COLUMNS}
         columns["weight"] = columns["weight"] * stands_for[keep]
@@ -119,7 +128,7 @@ class ShelfScan:
 
 
 def scan_of(block: Block, chosen: Ints, board: Shelf) -> ShelfScan:
-    """Return what was heard of some candidates, as if their tags stood on a shelf of their face."""
+    """Return what was heard of some candidates (shape (i,)), as if their tags stood on a shelf of their face."""
     observations, candidates, weight, mounts = (
         block.observations,
         block.candidates,
@@ -143,6 +152,7 @@ def scan_of(block: Block, chosen: Ints, board: Shelf) -> ShelfScan:
         phase=np.nan_to_num(phase),
         weight=np.where(np.isfinite(phase), weight[rows], 0.0),
         group=np.cumsum((np.diff(owner, prepend=-1) != 0) | (np.diff(own, prepend=-1) != 0)) - 1,
+        antenna=observations.antenna[obs].astype(np.int64),
         from_m=board.from_m,
         to_m=board.to_m,
         height_m=tag_height(board.board_z_m, board.clear_m),
@@ -150,7 +160,7 @@ def scan_of(block: Block, chosen: Ints, board: Shelf) -> ShelfScan:
 
 
 def pattern_exponent(beamwidth_deg: Floats) -> Floats:
-    """Return the powers of the cosine that fields of so wide beams are: half the power at half the beamwidth."""
+    """Return the powers of the cosine that fields of so wide beams are, (n,): half the power at half the beamwidth."""
     beamwidth = np.clip(beamwidth_deg, 20.0, 170.0)
     return np.asarray(-0.5 * np.log(2.0) / np.log(np.cos(np.radians(beamwidth) / 2.0)), np.float64)
 

@@ -81,7 +81,7 @@ def widened_alone(block: Block, places: Places, told: Swings, members: Ints) -> 
     ----------
     told : Swings
         Of all places.
-    members : int64 array
+    members : int64 array, shape (i,)
         Rows of those placed with their shelves.
     """
     alone = places.cells >= FEW_CELLS

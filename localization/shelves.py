@@ -31,7 +31,7 @@ CHOICES = 2
 #: correlated (set on simulated shelves).
 PEAK_SHARE = 0.55
 #: What stays in a jointly placed tag's offset whatever the fit says.
-TAG_SIGMA_M = 0.003
+TAG_SIGMA_M = 0.004
 #: Peaks nearer than this are one place.
 ONE_PLACE_M = 0.05
 

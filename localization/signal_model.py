@@ -36,7 +36,7 @@ def wavenumber(frequency_khz: npt.ArrayLike) -> Floats:
 
 
 def thermal_phase_rad(rssi_dbm: npt.ArrayLike) -> Floats:
-    """Return the standard deviation of one reading's phase from receiver noise, rad.
+    """Return the standard deviation of one reading's phase from receiver noise, rad, of the argument's shape.
 
     ``sigma^2 = 0.010^2 + (0.056 * 10^(-(rssi + 62.5) / 20))^2``, fitted to the slide measurements named above.
     """
@@ -45,7 +45,7 @@ def thermal_phase_rad(rssi_dbm: npt.ArrayLike) -> Floats:
 
 
 def pattern_db(cos_off_boresight: npt.ArrayLike, beamwidth_deg: npt.ArrayLike) -> Floats:
-    """One-way gain below the maximum, dB (never above 0), floor at -20 dB.
+    """One-way gain below the maximum, dB (never above 0), floor at -20 dB, of the arguments' common shape.
 
     The parabolic main lobe ``-12 (angle / beamwidth)^2`` of 3GPP TR 36.942, section 4.2.1, with its 20 dB
     front-to-back limit.

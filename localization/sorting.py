@@ -18,7 +18,10 @@ Ints = npt.NDArray[np.int64]
 
 
 def sorted_by_tag(readings: Readings, usable: npt.NDArray[np.bool_] | None = None) -> Rows:
-    """Return the usable readings (None: all) by tag, those of one tag as they stand; tags without any are left out."""
+    """Return the usable readings (None: all) by tag, those of one tag as they stand; tags without any are left out.
+
+    ``usable`` has the shape (readings,).
+    """
     use = np.zeros(0, np.bool_) if usable is None else usable
     counts = np.zeros(len(readings.tags), np.int64)
     _count(readings.tag, use, counts)
@@ -61,7 +64,7 @@ def blocks_of(rows: Rows, block_readings: int) -> list[tuple[int, int]]:
 
 
 def tally(rows: Rows, tags: int) -> tuple[Ints, Ints, Ints, Ints]:
-    """Return readings (by the reader's own count), antennas, first and last time of each of so many tags."""
+    """Return readings (by the reader's own count), antennas, first and last time (ns) of so many tags, (tags,) each."""
     readings, antennas = np.zeros(tags, np.int64), np.zeros(tags, np.int64)
     begin, end = np.zeros(tags, np.int64), np.zeros(tags, np.int64)
     _tally(rows.first, rows.tag, rows.t, rows.antenna, rows.seen_count, readings, antennas, begin, end)
@@ -158,7 +161,10 @@ def loudest(
     first: Ints, tag: Ints, t: Ints, antenna: npt.NDArray[np.uint8], rssi: npt.NDArray[np.float32], best_t: Ints,
     best_antenna: Ints, best_rssi: npt.NDArray[np.float64],
 ) -> None:  # fmt: skip
-    """Note where sorted rows are louder than a tag was before; of equals the earliest, and what is noted stays."""
+    """Note where sorted rows are louder than a tag was before; of equals the earliest, and what is noted stays.
+
+    ``first`` has the shape (k + 1,), ``tag`` (k,), the readings' columns (n,), what is noted (tags,); ns and dBm.
+    """
     for i in range(len(tag)):
         found = -1
         for row in range(first[i], first[i + 1]):
@@ -175,7 +181,10 @@ def loudest(
 def mark_antennas(
     first: Ints, tag: Ints, antenna: npt.NDArray[np.uint8], heard_by: npt.NDArray[np.bool_]
 ) -> None:
-    """Set ``heard_by[tag, antenna]`` for all readings of sorted rows."""
+    """Set ``heard_by[tag, antenna]`` for all readings of sorted rows.
+
+    Shapes: ``first`` (k + 1,), ``tag`` (k,), ``antenna`` (n,).
+    """
     for i in range(len(tag)):
         marks = heard_by[tag[i]]
         for row in range(first[i], first[i + 1]):

@@ -56,15 +56,15 @@ class Source(Protocol):
         ...
 
     def taken(self, tags: Ints, every: Ints) -> Rows:
-        """Return every nth usable reading of the chosen tags (ascending)."""
+        """Return every nth usable reading of the chosen tags (ascending); both of shape (k,)."""
         ...
 
     def of(self, tags: Ints) -> Rows:
-        """Return all usable readings of the chosen tags (ascending)."""
+        """Return all usable readings of the chosen tags (ascending), shape (k,)."""
         ...
 
     def loudest(self) -> tuple[Ints, Ints]:
-        """Return when and by which antenna each tag was heard loudest; -1 where it was not."""
+        """Return when (ns) and by which antenna each tag was heard loudest, (tags,) each; -1 where it was not."""
         ...
 
 
@@ -224,7 +224,7 @@ def heard_in(source: Source) -> Positions:
 
 
 def thinned(rows: Rows, chosen: Ints, every: Ints) -> Rows:
-    """Return every nth reading of the chosen tags of sorted rows."""
+    """Return every nth reading of the chosen tags of sorted rows; both of shape (k,)."""
     size = -(-np.diff(rows.first)[chosen] // every)
     first = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
     place = np.arange(int(first[-1])) - np.repeat(first[:-1], size)
@@ -236,7 +236,7 @@ def thinned(rows: Rows, chosen: Ints, every: Ints) -> Rows:
 
 
 def ranges_of(counts: Ints, most: int) -> list[tuple[int, int]]:
-    """Cut tags into ranges of so many readings each, or one tag more."""
+    """Cut tags into ranges of so many readings each, or one tag more, by their readings' numbers, shape (tags,)."""
     first = np.concatenate([[0], np.cumsum(counts)])
     ranges: list[tuple[int, int]] = []
     begin = 0

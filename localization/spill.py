@@ -73,7 +73,7 @@ class Spill:
         self._folder.cleanup()
 
     def add(self, readings: Readings, usable: Bools | None) -> None:
-        """Take the next chunk, by time."""
+        """Take the next chunk, by time, and which of its readings are usable, shape (n,); None: all."""
         number = np.array(
             [self._index.setdefault(name, len(self._index)) for name in readings.tags], np.uint32
         )

@@ -61,7 +61,7 @@ def side_by_side(tell: Progress, number: int, text: str) -> Callable[[int], Prog
     return part
 
 
-def counted(tell: Progress, number: int, text: str) -> Callable[[], None]:
+def one_by_one(tell: Progress, number: int, text: str) -> Callable[[], None]:
     """Return what to call, from any thread, as each of a number of like things is done."""
     done, lock = 0, Lock()
 

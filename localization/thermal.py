@@ -24,7 +24,7 @@ from localization.hypotheses import Hypotheses
 from localization.observations import Observations
 from localization.placing import FEW_CELLS, TAG_FLOOR_M, Places
 from localization.thermal_law import ThermalRows, learn_law
-from localization.thermal_peaks import PEAK_APART_M, Loudness, best_peaks, fitted_anew, on_other_boards
+from localization.thermal_peaks import PEAK_APART_M, StrengthLaw, best_peaks, fitted_anew, on_other_boards
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -39,7 +39,7 @@ STRANGE, STRANGE_SOFT = 5.0, 1.0
 
 def refine_thermal(
     observations: Observations, candidates: Candidates, hypotheses: Hypotheses, places: Places, frames: Frames,
-    loudness: Loudness, shelved: Ints | None = None,
+    strengths: StrengthLaw, shelved: Ints | None = None,
 ) -> Places:  # fmt: skip
     """Place tags by their readings' own variances, where these are all that ails them.
 
@@ -49,8 +49,8 @@ def refine_thermal(
         Of the block.
     places : Places
         As the robust fit has them.
-    loudness : Loudness
-    shelved : int64 array, optional
+    strengths : StrengthLaw
+    shelved : int64 array, shape (i,), optional
         Rows of the places that were fitted with their shelves, and stay as they are: where metal was found the
         receiver is not all that errs, and what neighbours and centres pull tags by shows in no residual.
 
@@ -83,7 +83,7 @@ def refine_thermal(
     found = best_peaks(*block, places, frames, able, every, law, _begin(places, able))
     if law.share > 0.5:
         before_boards = places.hypothesis
-        places = on_other_boards(*block, places, frames, able, law, found, loudness)
+        places = on_other_boards(*block, places, frames, able, law, found, strengths)
         if (places.hypothesis != before_boards).any():
             every = ThermalRows.of(*block, places, able)
             found = best_peaks(*block, places, frames, able, every, law, _begin(places, able))
@@ -116,7 +116,7 @@ def refine_thermal(
         places, offset_m=blend(places.offset_m, offset), depth_m=blend(places.depth_m, fits.place[:, 1]),
         height_m=blend(places.height_m, fits.place[:, 2]), shelf=shelf,
     )  # fmt: skip
-    anew = fitted_anew(observations, candidates, hypotheses, moved_to, able[far & (share == 1.0)], loudness)
+    anew = fitted_anew(observations, candidates, hypotheses, moved_to, able[far & (share == 1.0)], strengths)
     return dataclasses.replace(anew, sigma_m=sigma, quality=np.clip(blend(places.quality, quality), 0.0, 1.0))
 
 

@@ -74,7 +74,11 @@ class ThermalLaw:
 
 @dataclass(frozen=True, slots=True)
 class ThermalRows:
-    """The observations with phase of some places, tag by tag."""
+    """The observations with phase of some places, tag by tag.
+
+    ``start`` has the shape (tags + 1,); ``owner`` to ``antenna`` that of the observations, (n,), distances in m,
+    phases in rad; ``middle_depth`` to ``own`` are of every tag, shape (tags,).
+    """
 
     start: Ints
     owner: Ints
@@ -99,7 +103,7 @@ class ThermalRows:
         cls, observations: Observations, candidates: Candidates, hypotheses: Hypotheses, places: Places,
         chosen: Ints,
     ) -> ThermalRows:  # fmt: skip
-        """Collect the observations of the chosen places."""
+        """Collect the observations of the chosen places, shape (tags,)."""
         rows = rows_of(candidates.start, places.candidate[chosen])
         owner = np.repeat(np.arange(len(chosen)), np.diff(candidates.start)[places.candidate[chosen]])
         obs = candidates.observation[rows]
@@ -129,7 +133,7 @@ class ThermalRows:
         )
 
     def pick(self, tags: Ints) -> ThermalRows:
-        """Return the rows of some of the tags, in that order, as often as they are named."""
+        """Return the rows of some of the tags, shape (k,), in that order, as often as they are named."""
         rows = rows_of(self.start, tags)
         size = np.diff(self.start)[tags]
         return ThermalRows(
@@ -189,18 +193,21 @@ class ThermalRows:
         return dataclasses.replace(self, own=np.zeros(len(self.own), np.bool_))
 
     def turned(self, law: ThermalLaw) -> Floats:
-        """Return the phases with antennas' phases and cables taken out."""
+        """Return the phases with antennas' phases and cables taken out, rad, shape (n,)."""
         cable = (self.k - self.middle_k) * law.delay_m[self.antenna]
         return np.asarray(self.phase - law.phase_rad[self.antenna] - cable, np.float64)
 
     def weight(self, law: ThermalLaw) -> Floats:
-        """Return one over the variance of each phase."""
+        """Return one over the variance of each phase, rad^-2, shape (n,)."""
         return np.asarray(1.0 / (self.variance * law.noise[self.antenna] ** 2), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class ThermalFit:
-    """What ``thermal_kernels.fit_thermal`` returns."""
+    """What ``thermal_kernels.fit_thermal`` returns.
+
+    ``result`` has the shape (tags, 10), ``residual`` and ``added`` (rad) that of the observations, (n,).
+    """
 
     result: Floats
     residual: Floats
@@ -213,14 +220,14 @@ class ThermalFit:
 
     @property
     def excess(self) -> Floats:
-        """How many deviations a tag's squares are beyond what the law's noise gives; NaN: too few to tell."""
+        """How many deviations each tag's squares are beyond what the law gives, (tags,); NaN: too few to tell."""
         square, free = self.result[:, 4], self.result[:, 5]
         some = np.maximum(free, 1.0)
         return np.where(free >= 1.0, (square / some - 1.0) * np.sqrt(some / 2.0), np.nan)
 
 
 def boards_of(hypotheses: Hypotheses, places: Places, chosen: Ints) -> Ints:
-    """Return numbers of the boards of the chosen places; -1 where the face has none and tags are at any height."""
+    """Return numbers of the boards of chosen places, (k,); -1 where the face has none and tags are at any height."""
     level = hypotheses.level[places.hypothesis[chosen]]
     most = int(hypotheses.level.max(initial=0)) + 1
     return np.asarray(np.where(level > 0, places.face[chosen] * most + level, -1), np.int64)

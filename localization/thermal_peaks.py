@@ -35,7 +35,7 @@ ILL_FITTED, EXPLAINED = 2.0, 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Loudness:
+class StrengthLaw:
     """What it takes to tell a tag's strength at a place.
 
     Attributes
@@ -148,7 +148,7 @@ def best_peaks(
 
 def on_other_boards(
     observations: Observations, candidates: Candidates, hypotheses: Hypotheses, places: Places, frames: Frames,
-    able: Ints, law: ThermalLaw, found: Peaks, loudness: Loudness,
+    able: Ints, law: ThermalLaw, found: Peaks, strengths: StrengthLaw,
 ) -> Places:  # fmt: skip
     """Let tags that the run's law does not explain on their board try the face's others.
 
@@ -207,14 +207,14 @@ def on_other_boards(
         "alt_offset_m": beside[moved],
         "p_alt": np.exp(second - every)[moved],
     }
-    there = fitted_anew(observations, candidates, hypotheses, _with(places, which, new), which, loudness)
+    there = fitted_anew(observations, candidates, hypotheses, _with(places, which, new), which, strengths)
     wide = np.hypot(there.sigma_m[which], np.sqrt(rival[moved]))
     return _with(there, which, {"sigma_m": wide, "quality": there.quality[which] * peak[moved]})
 
 
 def fitted_anew(
     observations: Observations, candidates: Candidates, hypotheses: Hypotheses, places: Places, which: Ints,
-    loudness: Loudness,
+    strengths: StrengthLaw,
 ) -> Places:  # fmt: skip
     """Let the columns that say how well a tag was fitted speak of where it stands now.
 
@@ -223,9 +223,9 @@ def fitted_anew(
     observations, candidates, hypotheses
         Of the block.
     places : Places
-    which : int64 array
+    which : int64 array, shape (k,)
         Rows of those that were moved to another peak or board; the others stay as they are.
-    loudness : Loudness
+    strengths : StrengthLaw
 
     Returns
     -------
@@ -248,7 +248,7 @@ def fitted_anew(
     begin = places.offset_m[which]
     fits = Fits.of(begin, refine_all(mine, n, begin, one, n, k, phase, weigh(observations, mine)))
     strength = rssi_likelihood(
-        observations, mine, one, fits, loudness.mounts, loudness.pattern_share, loudness.bias_db
+        observations, mine, one, fits, strengths.mounts, strengths.pattern_share, strengths.bias_db
     )[0]
     return _with(
         places, which,

@@ -21,14 +21,15 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
+from localization.bars import Z90
 from localization.calibration import Calibration
 from localization.faces import Frames
 from localization.label_shift import LabelFits
 from localization.labels import take_out
 from localization.observations import Mounts
 from localization.positions import Positions
-from localization.shared_error import PINNED_POSE_SHARE
 from localization.shelf_group import ShelfGroup
 from localization.shelf_scan import Block
 from stacks.plan import Plan
@@ -48,9 +49,11 @@ FARTHEST_M, STEP_M, BEYOND_M, COMB_M = 0.3, 0.01, 0.1, 0.03
 CLEAR = 2.0
 #: After a shift as large as this the first block, seen anew, is asked again.
 AGAIN_M = 0.03
-#: Shelves' words are supposed to scatter by so much, which counts as so many of them; and all of them together are no
-#: better than this, as uprights differ.
-SHELF_SIGMA_M, SUPPOSED, FLOOR_M = 0.02, 4.0, 0.004
+#: Shelves' words are supposed to scatter by so much, which counts as so many of them (in half of simulated libraries it
+#: is 0.7 to 1.9 cm); and all of them together are no better than this, as uprights differ.
+SHELF_SIGMA_M, SUPPOSED, FLOOR_M = 0.01, 4.0, 0.004
+#: Words that are off by more are strays, however little the others scatter by.
+STRAY_M = 0.06
 #: Words that scatter by more than so many times the median of all count as if they did not.
 STRAY = 3.0
 #: How often words and what is expected are weighed anew by how far they are off.
@@ -63,6 +66,8 @@ LEAST_SIGMA_M = 0.03
 FACE_SIGMA_M = 0.01
 #: Degrees of freedom of what a calibration says is left; no calibration is surer than this.
 PRIOR_NU, SUREST_M = 4.0, 0.001
+#: This share of what poses state is another in every night.
+WANDER_SHARE = 0.5
 #: So many deviations off what a calibration foretold, something was changed since.
 CONTRADICTED = 4.0
 
@@ -205,7 +210,7 @@ def calibrated_prior(
     if not len(off) or not np.isfinite(off).all():
         return None
     pose = float(np.nanmedian(sigma_pose_m)) if np.isfinite(sigma_pose_m).any() else 0.0
-    wander = 0.0 if run_id in calibration.run_ids else PINNED_POSE_SHARE * pose
+    wander = 0.0 if run_id in calibration.run_ids else WANDER_SHARE * pose
     return Prior.calibrated(np.hypot(off, wander), expected_shift(calibration, ids))
 
 
@@ -260,7 +265,7 @@ def weigh_words(face: Ints, word_m: Floats, way: Floats, prior: Prior, coarse_m:
     design[np.arange(len(face)), face + 1] = 1.0
     # Where the calibration contradicts, there are two places to end at: words speak of this very run, so theirs first.
     mean: Floats = np.append(_alone(face, word_m, way, number), 0.0) if prior.told else expected
-    normal = np.diag(deviation**-2)
+    normal, weight = np.diag(deviation**-2), np.full(len(face), sigma**-2)
     for _ in range(ROUNDS):
         left = word_m - design @ mean
         weight = 1.0 / sigma**2 / np.maximum(1.0, np.abs(left) / (1.5 * sigma))
@@ -271,6 +276,10 @@ def weigh_words(face: Ints, word_m: Floats, way: Floats, prior: Prior, coarse_m:
         pull = (design * weight[:, None]).T @ word_m + prior_weight * expected
         mean = np.asarray(np.linalg.solve(normal, pull), np.float64)
     covariance = np.linalg.inv(normal)
+    # How far words scatter is told by a handful of them: their part of what is left is a Student-t's.
+    by_words = covariance @ (design * weight[:, None]).T @ design @ covariance
+    unsure = (float(stdtrit(SUPPOSED + len(face) - 1.0, 0.95)) / Z90) ** 2
+    covariance += (unsure - 1.0) * by_words
     seen, against = np.full(number, np.nan), 0.0
     for f in np.unique(face):
         usual = np.zeros(number + 2)
@@ -309,7 +318,7 @@ def _alone(face: Ints, word_m: Floats, way: Floats, number: int) -> Floats:
 def _scatter(word_m: Floats) -> float:
     """Return the deviation of shelves' words: of a handful, what they show and what is supposed together."""
     away = np.abs(word_m - np.median(word_m))
-    away = np.minimum(away, STRAY * max(1.4826 * float(np.median(away)), SHELF_SIGMA_M))
+    away = np.minimum(away, max(STRAY * 1.4826 * float(np.median(away)), STRAY_M))
     return float(np.sqrt((SUPPOSED * SHELF_SIGMA_M**2 + (away**2).sum()) / (SUPPOSED + len(away) - 1.0)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,17 +11,17 @@ import numpy.typing as npt
 from localization.calibrate_model import References
 from localization.calibration import Calibration
 from localization.estimator import Localizer
-from localization.evaluate import true_faces
+from localization.evaluate import true_faces, true_places
 from localization.labels import label_shelves, label_truth
 from localization.observations import Mounts
 from localization.positions import Positions
 from localization.registered import Geometry, geometry_of
 from localization.signal_model import BEAMWIDTH_DEG
+from localization.steps import Progress, steady, within
 from recording import Recording, RunInfo, Truth
 from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
-Progress = Callable[[float, str], None]
 
 #: The robot's speed is its way over so long, ns.
 SPEED_NS = 1_000_000_000
@@ -75,10 +75,17 @@ def witness(
         how sure the registration is.
     progress : callable(share, text), optional
     """
+    tell = steady(progress)
+    placing = within(tell, 0.0, 0.8 if halves else 0.98)
+
+    def placed(share: float, text: str) -> None:
+        if text != "done":
+            placing(share, text)
+
     # A shared error of zero: what is left of sigma_along_m is the tag's own error and its poses'.
     fitted = Localizer(
         plan, calibration=Calibration(sigma_m=0.0), jobs=jobs, labels=False, without=("uprights",)
-    ).fit(recording, progress=progress)
+    ).fit(recording, progress=placed)
     positions = fitted.localization_.positions
     known = np.array([face is not None for face in positions.face_id], np.bool_) & positions.placed
     # A label that could not be fitted where the plan has it is no reference: placed as a book it says nothing.
@@ -86,6 +93,7 @@ def witness(
     wanted = set(label_shelves(plan)) - (set() if fits is None else set(fits.epc.tolist()))
     known &= np.array([epc not in wanted for epc in positions.epc.tolist()], np.bool_)
     positions = positions.select(known)
+    tell(0.8, "registering both halves of the tags" if halves else "looking how fast it was heard")
     heading, speed = _motion(recording, plan, positions)
     return Witness(
         recording.info, positions.epc, positions.face_id, positions.offset_m, positions.sigma_along_m, heading, speed,
@@ -160,30 +168,23 @@ def matched(
     Returns the references, and the EPC of each number that ``tag`` may have; what was not found is added to ``notes``.
     """
     number = {face.id: n for n, face in enumerate(plan.faces)}
-    rows: list[tuple[int, int, int, float, float, float, float]] = []
+    tables: list[Floats] = [np.zeros((0, 8))]
     epcs: list[str] = [] if references is None else references.epc.tolist()
-    if references is not None:
-        faces = true_faces(references, plan)
+    if references is not None and epcs:
+        faces, offset = true_places(references, plan)
+        face = np.array([number[name] for name in faces.tolist()], np.int64)
         there = np.ones(len(epcs), np.bool_) if references.present is None else references.present
-        offset = np.full(len(epcs), np.nan)
-        for face in plan.faces:
-            here = np.flatnonzero(faces == face.id)
-            offset[here] = face.to_face(references.x_m[here], references.y_m[here])[0]
-        known = {epc: tag for tag, epc in enumerate(epcs) if there[tag] and np.isfinite(offset[tag])}
+        known = {epcs[tag]: tag for tag in np.flatnonzero(there & np.isfinite(offset)).tolist()}
         for run, one in enumerate(witnesses):
-            for row, epc in enumerate(one.epc.tolist()):
-                tag = known.get(epc, -1)
-                if tag >= 0 and one.face[row] == faces[tag]:
-                    error = float(one.offset_m[row] - offset[tag])
-                    if np.isfinite(error) and np.isfinite(one.heading[row]):
-                        rows.append(
-                            (run, number[faces[tag]], tag, error, float(one.sigma_m[row]),
-                             float(one.heading[row]), float(one.speed_mps[row]))
-                        )  # fmt: skip
-        missing = len(known) - len({row[2] for row in rows})
+            tag = np.array([known.get(epc, -1) for epc in one.epc.tolist()], np.int64)
+            error = one.offset_m - offset[tag]
+            good = (tag >= 0) & (one.face == faces[tag]) & np.isfinite(error) & np.isfinite(one.heading)
+            columns = (np.full(len(tag), run), face[tag], tag, error, one.sigma_m, one.heading, one.speed_mps)
+            tables.append(np.column_stack([*columns, offset[tag]])[good])
+        missing = len(known) - len(np.unique(np.concatenate(tables)[:, 2]))
         if missing:
             notes.append(f"{missing} reference tags were not heard, or not placed on the face they stand on")
-    table = np.array(rows, np.float64).reshape(-1, 7)
+    table = np.concatenate(tables)
     ints = table[:, :3].astype(np.int64)
     return References(ints[:, 0], ints[:, 1], ints[:, 2], *table[:, 3:].T.copy()), epcs
 

@@ -37,18 +37,20 @@ from localization.placing import (
     strays,
 )
 from localization.profile import Fits, Image, fit, image, weigh
-from localization.registration import Registration, register, sample_of, with_known
+from localization.registration import Registration, nothing_registered, register, sample_of, with_known
 from localization.shared_error import CENTRE_SIGMA_M, shared_sigma
+from localization.shelf_antennas import FARTHEST_M, left_of_all, moved_starts, settle_antennas
 from localization.shelf_depth import settle_depths
 from localization.shelf_group import Starts, starts_of
 from localization.shelf_scan import Block
 from localization.shelves import mostly_believed, refine_shelves
 from localization.signal_model import CORRELATION_M
 from localization.source import Source, readings_of
+from localization.stated import off_m, pinned_faces, stated_m
 from localization.steps import Progress, halving, silent, within
 from localization.tag_order import tags_along_faces
 from localization.thermal import elsewhere, refine_thermal
-from localization.thermal_peaks import Loudness
+from localization.thermal_peaks import StrengthLaw
 from localization.uprights import CONTRADICTED, Prior, calibrated_prior, expected_shift, pin
 from recording import Readings, Recording
 
@@ -57,6 +59,11 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+#: So often faces and antennas may be moved, and the first block be fitted anew.
+SETTLE_ROUNDS = 4
+#: Antennas moved are put back where shelves' fits leave so much more of the phases.
+WORSE_RAD = 0.005
 
 
 class Work:
@@ -137,7 +144,7 @@ class Work:
         )
 
     def observe(self, rows: Rows) -> Observations:
-        """Turn readings, sorted by tag, into observations."""
+        """Turn readings, rows sorted by tag, into observations."""
         return self._observe(readings_of(self.source.tags, rows), np.arange(len(rows)))
 
     def _observe(self, readings: Readings, rows: Ints) -> Observations:
@@ -161,23 +168,6 @@ class Work:
         readings = readings_of(self.source.tags, self.source.taken(tags, np.ones(len(tags), np.int64)))
         return (lambda rows: self._observe(readings, rows)), readings
 
-    def _stated(self, frames: Frames, places: Places) -> Floats:
-        """Return the error each place shares with its neighbours, by uprights or calibration; NaN: neither says."""
-        calibration, run_id = self.localizer.calibration, self.recording.info.run_id
-        shared = np.array([calibration.shared_m(name, run_id) for name in frames.ids], np.float64)
-        pinned = self.localizer.pinned_
-        if pinned is not None:
-            # They were put together with what the calibration says.
-            shared = np.where(np.isfinite(pinned.sigma_m), pinned.sigma_m, shared)
-        return shared[places.face]
-
-    def _pinned(self, places: Places) -> npt.NDArray[np.bool_]:
-        """Tell which places are on faces whose uprights told what the run is off by."""
-        found = self.localizer.pinned_
-        if found is None:
-            return np.zeros(len(places.tag), np.bool_)
-        return np.isfinite(found.sigma_m)[places.face]
-
     @property
     def pins(self) -> bool:
         """Whether uprights are asked at all."""
@@ -185,15 +175,14 @@ class Work:
 
     @property
     def expected_m(self) -> Floats:
-        """How far the calibration says that places are too far along each face, which is put right in the end."""
+        """How far, m, (faces,), the calibration says that places are too far along, which is put right in the end."""
         return expected_shift(self.localizer.calibration, self.ids)
 
     @property
     def off_m(self) -> Floats:
         """How far off faces of which no upright spoke may be by the calibration, shape (f,); NaN: the others."""
-        run_id, pinned = self.recording.info.run_id, self.localizer.pinned_
-        off = np.array([self.localizer.calibration.off_m(name, run_id) for name in self.ids], np.float64)
-        return off if pinned is None else np.where(np.isfinite(pinned.sigma_m), np.nan, off)
+        localizer = self.localizer
+        return off_m(localizer.calibration, self.ids, self.recording.info.run_id, localizer.pinned_)
 
     def deepen(self, part: Part, jobs: int = 1) -> bool:
         """Learn from the shelves' metal how far the faces stand from the way; tell whether any was moved."""
@@ -217,12 +206,54 @@ class Work:
         return True
 
     def settled_block(self, tags: Ints, jobs: int = 1, tell: Progress = silent) -> Part:
-        """Place some tags; once more, where their shelves' metal shows that a face stands elsewhere."""
+        """Place some tags, shape (k,); anew, where their shelves show that faces or antennas are elsewhere."""
         following = halving(tell, 0.0, 1.0)
         part = self.block(tags, jobs=jobs, tell=following())
-        if not self.deepen(part, jobs):
-            return part
-        return self.block(tags, law=part.law, starts=starts_of(part.groups), jobs=jobs, tell=following())
+        if self.localizer.law_ is not None:
+            if not self.deepen(part, jobs):
+                return part
+            return self.block(tags, law=part.law, starts=starts_of(part.groups), jobs=jobs, tell=following())
+        # The first block: both are asked of the same fits.
+        moved = np.zeros(256)
+        for _ in range(SETTLE_ROUNDS):
+            farther, across = self.deepen(part, jobs), self.antennas_off(part)
+            back = bool(np.abs(moved + across).max() > FARTHEST_M)
+            if back:
+                across = -moved
+            if not farther and not across.any():
+                break
+            before, starts = part, moved_starts(part.groups, across)
+            self.move_antennas(across)
+            part = self.block(tags, law=part.law, starts=starts, jobs=jobs, tell=following())
+            moved += across
+            if back or not across.any():
+                break
+            if left_of_all(part.groups) > left_of_all(before.groups) + WORSE_RAD:
+                self.move_antennas(-across)
+                starts = moved_starts(part.groups, -across)
+                return (
+                    self.block(tags, law=part.law, starts=starts, jobs=jobs, tell=following())
+                    if farther
+                    else before
+                )
+        return part
+
+    def antennas_off(self, part: Part) -> Floats:
+        """Learn from phases without shelves' metal how much farther left antennas are than they are taken, (256,)."""
+        if self._frames is None or part.block is None or part.cleared is None:
+            return np.zeros(256)
+        if self.localizer.without & {"registration", "shelves", "antennas"}:
+            return np.zeros(256)
+        return settle_antennas(part.block, part.cleared, part.places, part.groups)
+
+    def move_antennas(self, across_m: Floats) -> None:
+        """Take antennas to be so much farther to the left of their boresights, shape (256,)."""
+        if not across_m.any():
+            return
+        found = self.localizer.registration_ or nothing_registered(len(self.ids))
+        self.localizer.registration_ = dataclasses.replace(found, across_m=found.across_m + across_m)
+        self.mounts = self.mounts.shifted(across_m, np.zeros(256))
+        self._listen()
 
     def pin(self, part: Part) -> Starts | None:
         """Learn from the uprights what the run is off by along its faces.
@@ -264,7 +295,7 @@ class Work:
         }
 
     def order(self) -> Ints:
-        """Return the tags in the order they are handled: those of one shelf together, where there are faces."""
+        """Return the tags in the order they are handled, (tags,): a shelf's together, where there are faces."""
         if self._frames is None:
             return np.arange(len(self.source.tags))
         t, antenna = self.source.loudest()
@@ -350,8 +381,8 @@ class Work:
                 single = place_by_differences(observations, candidates, single, weight)
         if "thermal" not in localizer.without:
             shelved_rows = refined.members if refined is not None and groups else None
-            loudness, before = Loudness(self.mounts, law.pattern_share, law.bias_db), places
-            places = refine_thermal(cleared, candidates, hypotheses, places, frames, loudness, shelved_rows)
+            strengths, before = StrengthLaw(self.mounts, law.pattern_share, law.bias_db), places
+            places = refine_thermal(cleared, candidates, hypotheses, places, frames, strengths, shelved_rows)
             gone = elsewhere(before, places)
             astray[gone] = strays(observations, candidates, places, fits)[gone]
         if refined is not None:
@@ -366,8 +397,9 @@ class Work:
         wide = interval_sigma(places.sigma_m, astray, astray_m(candidates, places))
         places = dataclasses.replace(places, sigma_m=wide)
         common, local = shared_sigma(
-            observations, candidates, places, poses, self._stated(frames, places), self.centre_sigma_m,
-            self._pinned(places),
+            observations, candidates, places, poses,
+            stated_m(localizer.calibration, frames.ids, self.recording.info.run_id, localizer.pinned_)[places.face],
+            self.centre_sigma_m, pinned_faces(localizer.pinned_, len(frames.ids))[places.face],
         )  # fmt: skip
         places, assumed = dataclasses.replace(places, sigma_m=np.hypot(places.sigma_m, local)), common
         common = np.hypot(common, moved)
@@ -395,6 +427,7 @@ class Work:
             ),
             block=shelved,
             groups=groups,
+            cleared=cleared,
             assumed_m=assumed,
         )
 

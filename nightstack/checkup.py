@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import socket
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -15,6 +17,12 @@ from urllib.parse import urlsplit
 from nightstack.errors import one_line
 
 _CONNECT_S = 3.0
+# By this interpreter: whatever the shell finds under the name of pip may be another one's.
+_PIP = f"{shlex.quote(sys.executable)} -m pip"
+_WRITE_SETTINGS = (
+    "name the service's settings with --settings; docs/cloud_ingest.md shows a file to start from"
+)
+_WRITE_ROBOT_SETTINGS = "name the robot's settings with --robot; docs/robot.md shows a file to start from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,16 @@ class Check:
 
 def check_machine() -> list[Check]:
     """Look at the machine and this installation."""
-    return [_python(), _packages(), _memory(), _kernel_cache(), _mosquitto(), _postgresql(), _cjk_font()]
+    return [
+        _python(),
+        _packages(),
+        _command(),
+        _memory(),
+        _kernel_cache(),
+        _mosquitto(),
+        _postgresql(),
+        _cjk_font(),
+    ]
 
 
 def _python() -> Check:
@@ -64,9 +81,23 @@ def _packages() -> Check:
         except PackageNotFoundError:
             missing.append(name)
     if missing:
-        mend = ".venv/bin/pip install --require-hashes -r requirements.lock"
+        mend = f"{_PIP} install --require-hashes -r requirements.lock"
         return Check("packages", "bad", f"not installed: {', '.join(missing)}", mend)
     return Check("packages", "good", f"nightstack {version('nightstack')} and all it needs")
+
+
+def _command() -> Check:
+    if found := shutil.which("nightstack"):
+        return Check("nightstack on the PATH", "good", found)
+    activate = Path(sys.prefix, "bin", "activate")
+    return Check(
+        "nightstack on the PATH",
+        "absent",
+        "this shell does not find the command by its name",
+        f". {shlex.quote(str(activate))}"
+        if activate.exists()
+        else f"add {Path(sys.executable).parent} to PATH",
+    )
 
 
 def _memory() -> Check:
@@ -78,10 +109,10 @@ def _memory() -> Check:
 
 
 def _kernel_cache() -> Check:
-    import localization
-
     # numba keeps compiled kernels beside the source, or where NUMBA_CACHE_DIR says.
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(localization.__file__).parent / "__pycache__")
+    source = find_spec("localization")
+    assert source is not None and source.origin is not None
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(source.origin).parent / "__pycache__")
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if os.access(nearest, os.W_OK):
         return Check("compiled kernels", "good", f"kept in {folder}")
@@ -113,7 +144,7 @@ def _postgresql() -> Check:
             "PostgreSQL driver",
             "absent",
             "not installed; the database is SQLite, which serves one library well",
-            ".venv/bin/pip install 'psycopg[binary]'",
+            f"{_PIP} install 'psycopg[binary]'",
         )
 
 
@@ -133,6 +164,8 @@ def _cjk_font() -> Check:
 
 def check_service(file: Path) -> list[Check]:
     """Look at the service's settings, and at everything they point to."""
+    if not file.is_file():
+        return [Check("settings", "bad", f"{file}: no such settings file", _WRITE_SETTINGS)]
     from nightstack.settings import read_serve_settings
 
     try:
@@ -199,6 +232,8 @@ def _site_files(name: str, plan: Path, holdings: Path) -> list[Check]:
 
 def check_robot(file: Path) -> list[Check]:
     """Look at a robot's settings, and at everything they point to."""
+    if not file.is_file():
+        return [Check("robot settings", "bad", f"{file}: no such settings file", _WRITE_ROBOT_SETTINGS)]
     from robot.settings import RobotSettings
     from stacks.plan import read_plan
 
@@ -251,6 +286,9 @@ def _database(url: str) -> Check:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
+    from cloud_ingest.database import missing_driver
+
+    shown = "database"
     try:
         parsed = make_url(url)
         shown = parsed.render_as_string(hide_password=True)
@@ -258,7 +296,10 @@ def _database(url: str) -> Check:
             return Check("database", "good", shown)
         with create_engine(parsed).connect() as connection:
             connection.execute(text("SELECT 1"))
-    except (SQLAlchemyError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
+        found, _, mend = missing_driver(error).partition("; ")
+        return Check("database", "bad", f"{shown}: {found}", mend)
+    except SQLAlchemyError as error:
         return Check("database", "bad", one_line(error), "correct `database`, or start the database")
     return Check("database", "good", shown)
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import csv
 import json
 import math
-import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nightstack.errors import InputError
+from recording.files import replacing
 
 if TYPE_CHECKING:
     from localization.nights import Combined, Night
@@ -137,6 +137,5 @@ def _text(value: object) -> str:
 
 
 def _write(file: Path, data: bytes) -> None:
-    partial = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.partial")
-    partial.write_bytes(data)
-    partial.replace(file)
+    with replacing(file) as partial:
+        partial.write_bytes(data)

@@ -19,7 +19,8 @@ _HEAD = """# Commands
 Every command prints this with `--help`. Exit status: 0 done, 1 the work failed, 2 the arguments, settings or input
 files are wrong, 130 stopped by Ctrl-C (`serve`, `sim world` and `readers emulate` end with 0 then, `robot run` with 1:
 its run is aborted). An error is one line on standard error. Progress goes to standard error, results to standard
-output.
+output. The shell finds `nightstack` after `. .venv/bin/activate` ([README](../README.md#start)); the
+[glossary](glossary.md) has the words.
 """
 
 

@@ -54,16 +54,25 @@ def find_run(run: str, data: Path) -> RunPlace:
     InputError
         There is no such run.
     """
-    from cloud_ingest.paths import run_folder
-
-    for folder in (Path(run), run_folder(data, run)):
+    known = sorted(entry.name for entry in (data / "runs").iterdir()) if (data / "runs").is_dir() else []
+    for folder in (Path(run), *_kept(run, data, known)):
         if (folder / "recording" / "run.json").exists():
             return RunPlace(folder, folder / "recording")
         if (folder / "run.json").exists():
             return RunPlace(folder, folder)
-    known = sorted(entry.name for entry in (data / "runs").iterdir()) if (data / "runs").is_dir() else []
     there = f"runs there: {', '.join(known[-5:])}" if known else "no run is there"
     raise InputError(f"{run}: no such run in {data}, and no recording folder of that name; {there}")
+
+
+def _kept(run: str, data: Path, known: list[str]) -> tuple[Path, ...]:
+    """Return the folder of a run in the service's data, where one of that name is there."""
+    if run in known:
+        return (data / "runs" / run,)
+    if not any("%" in name for name in known):  # names that are no plain ones are encoded
+        return ()
+    from cloud_ingest.paths import run_folder
+
+    return (run_folder(data, run),)
 
 
 def report_again(

@@ -14,13 +14,25 @@ import numpy.typing as npt
 from recording import Activity, AntennaMount, Readings, Recording, RunInfo, write_recording
 from sim.air import Listening, Reads, RobotPose, between
 from sim.errors import SimError
-from sim.hf_presets import HfParameters
-from sim.hf_radio import HF_KHZ, NOT_POWERED_DB, HfRadio
+from sim.hf_presets import HfParameters, hf_preset
+from sim.hf_radio import HF_KHZ, NOT_POWERED_DB, HfRadio, is_uid
 from sim.library_folder import HoldingsText, truth_of
 from sim.model import Library
 from sim.motion import Drift
+from sim.presets import preset as named_preset
 from sim.radio import Radio
-from sim.record import OVERRUN_M, START_NS, STEP_S, Progress, _activity, _path, _poses, _readings, _tour
+from sim.record import (
+    OVERRUN_M,
+    START_NS,
+    STEP_S,
+    Progress,
+    _activity,
+    _path,
+    _poses,
+    _readings,
+    _tour,
+    record,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,14 +52,15 @@ def hf_library(library: Library, share: float = 1.0) -> Library:
     Parameters
     ----------
     share : float
-        1: all books.
+        1: all books. Shelf labels, which the plan names, stay what they are.
     """
-    names = sorted({h.epc for h in library.holdings if h.epc} | set(library.tags.epc))
+    labels = {epc for epc, label in zip(library.tags.epc, library.tags.label.tolist(), strict=True) if label}
+    names = sorted(({h.epc for h in library.holdings if h.epc} | set(library.tags.epc)) - labels)
     rng = np.random.default_rng([library.seed, 0xE004])
     chosen = rng.random(len(names)) < share
     middle = rng.permutation(len(names))
     noise = rng.integers(0, 1 << 16, len(names))
-    new = {
+    new = {epc: epc for epc in labels} | {
         name: f"{HF_PREFIX}01{n:04X}{m & 0xFFFFFF:06X}" if there else name
         for name, there, m, n in zip(names, chosen.tolist(), middle.tolist(), noise.tolist(), strict=True)
     }
@@ -57,6 +70,44 @@ def hf_library(library: Library, share: float = 1.0) -> Library:
         holdings=tuple(replace(h, epc=new[h.epc] if h.epc else h.epc) for h in library.holdings),
         planted=tuple(replace(p, epc=new.get(p.epc, p.epc)) for p in library.planted),
     )
+
+
+def has_hf(library: Library) -> bool:
+    """Say whether any tag of the library is an HF one, by its UID."""
+    return any(is_uid(epc) for epc in library.tags.epc)
+
+
+def scan_by_tags(
+    library: Library,
+    out: str | Path,
+    passes: int,
+    speed_mps: float,
+    preset: str,
+    seed: int = 1,
+    progress: Progress | None = None,
+    started_ns: int = START_NS,
+) -> Path:
+    """Scan a library by the antennas that its tags need: HF ones before HF tags, the robot's own before all others.
+
+    Parameters are those of `sim.record.record`; the preset is that of either radio.
+
+    Raises
+    ------
+    SimError
+        When an argument makes no scan, or for a preset that is none.
+    """
+    if not has_hf(library):
+        return record(
+            library, out, passes=passes, speed_mps=speed_mps, preset=preset, seed=seed, progress=progress,
+            started_ns=started_ns,
+        )  # fmt: skip
+    uhf = not all(is_uid(epc) for epc in library.tags.epc)
+    if uhf:
+        library = replace(library, radio=named_preset(preset), radio_preset=preset)
+    return record_hf(
+        library, out, passes=passes, speed_mps=speed_mps, parameters=hf_preset(preset), seed=seed,
+        progress=progress, uhf=uhf, started_ns=started_ns,
+    )  # fmt: skip
 
 
 def hf_mounts(library: Library, parameters: HfParameters) -> tuple[AntennaMount, ...]:

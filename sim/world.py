@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sim.errors import SimError
+from sim.hf_radio import is_uid
 from sim.library import load_library
 from sim.model import Library
 from sim.presets import preset as named_preset
@@ -110,6 +111,10 @@ def serve_world(
         When the library cannot be read or an address not be listened on.
     """
     library = load_library(library_folder)
+    if any(is_uid(epc) for epc in library.tags.epc):
+        raise SimError(
+            f"{library_folder}: has HF tags, which its LLRP reader cannot hear; scan it with: nightstack sim record"
+        )
     if preset is not None:
         library = replace(library, radio=named_preset(preset), radio_preset=preset)
     for listen in (reader_listen, base_listen):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from localization.calibration import Calibration
 from localization.evaluation import Evaluation
 from localization.positions import Coverage, Positions
 from localization.registration import Registration
+from localization.steps import Progress
 from localization.uprights import Pinned
 from localization.views import honesty, maps
 from localization.views.choice import choose_shelves, choose_tags
@@ -28,8 +29,6 @@ from localization.views.tag_view import ViewError
 from recording import Recording, Truth
 from recording.files import replacing
 from stacks.plan import Plan
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, slots=True)

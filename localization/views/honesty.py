@@ -27,7 +27,7 @@ MOST_GROUPS, LEAST_IN_GROUP = 8, 15
 
 
 def shares_inside(error_m: Floats, sigma_m: Floats, stated: Floats = STATED) -> tuple[Floats, int]:
-    """Return the share of errors inside each stated interval, per cent, and of how many tags.
+    """Return the share of errors inside each stated interval, per cent, shape (stated,), and of how many tags.
 
     An interval of ``p`` per cent is taken as a normal distribution's: ``sigma`` times its ``(100 + p) / 2`` percentile.
     """

@@ -7,6 +7,8 @@ offset, near the place named.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +16,7 @@ from localization.ambiguity import find_ambiguity
 from localization.calibration import Calibration
 from localization.delays import find_delays
 from localization.faces import Candidates, Frames, find_candidates, frames_beside_track
+from localization.hf import is_hf
 from localization.loudness import CENTRE_SIGMA_M, CENTRE_WRONG, power_centre
 from localization.observations import Mounts, Observations, driven_m, observe
 from localization.placing import FEW_CELLS
@@ -35,6 +38,7 @@ STEP_M = 0.0005
 #: Points of a fitted curve.
 CURVE_POINTS = 400
 NO_PHASE = "No phase: it was placed by where it was heard, and how strongly."
+HF_ONLY = "HF tells no phase: it was placed by the rounds it answered and those it did not."
 TOO_LITTLE = "Heard over too little track for phases to tell: placed where it was loudest."
 
 
@@ -66,6 +70,7 @@ class TagLooker:
         self._mounts = Mounts.of(recording.info, self._calibration, BEAMWIDTH_DEG)
         self._poses = recording.poses
         self._way = driven_m(recording.poses)
+        self._hf = is_hf(recording.info)
         self._tags = {epc: index for index, epc in enumerate(recording.readings.tags)}
         usable = recording.poses.covers(recording.readings.t - self._latency_ns)
         usable &= np.isfinite(self._mounts.position_m[recording.readings.antenna, 0])
@@ -99,7 +104,8 @@ class TagLooker:
         row = int(at[0])
         if not positions.placed[row]:
             return _blank(positions, row, "It was heard, but could not be placed.")
-        observations = self._observe(np.flatnonzero(self._readings.tag == self._tags[epc]))
+        rows = np.flatnonzero(self._readings.tag == self._tags[epc])
+        observations = self._observe(rows)
         if len(observations) == 0:
             return _blank(positions, row, "No reading of it has both a pose and an antenna mount.")
         frames = self._frames or frames_beside_track(observations)
@@ -109,7 +115,8 @@ class TagLooker:
             return _blank(positions, row, "It was not heard from in front of the face it was placed on.")
         shift = self._calibration.face_shift_m.get(positions.face_id[row] or "", 0.0)
         depth = float(self._depth_m[candidates.face[chosen]]) if self._frames is not None else 0.0
-        return _view(positions, row, observations, candidates, frames, chosen, depth, shift, truth_xy)
+        view = _view(positions, row, observations, candidates, frames, chosen, depth, shift, truth_xy)
+        return replace(view, note=HF_ONLY) if self._hf[self._readings.antenna[rows]].all() else view
 
     def _observe(self, rows: Ints) -> Observations:
         return observe(

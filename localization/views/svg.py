@@ -142,7 +142,7 @@ class Canvas:
         self._parts.append(f'<path class="{cls}" d="M{_px(x1)} {_px(y1)}L{_px(x2)} {_px(y2)}"/>')
 
     def path(self, x: npt.ArrayLike, y: npt.ArrayLike, cls: str, *, closed: bool = False) -> None:
-        """Draw a line through points; it is broken where a value is NaN."""
+        """Draw a line through points, both of shape (n,); it is broken where a value is NaN."""
         parts: list[str] = []
         pen = "M"
         for px, py in zip(np.asarray(x).tolist(), np.asarray(y).tolist(), strict=True):
@@ -155,7 +155,7 @@ class Canvas:
             self._parts.append(f'<path class="{cls}" d="{"".join(parts)}{"Z" if closed else ""}"/>')
 
     def dots(self, x: npt.ArrayLike, y: npt.ArrayLike, radius: float, cls: str) -> None:
-        """Draw points, all in one element: a dot is a line of no length with a round end."""
+        """Draw points, both of shape (n,), in one element: a dot is a line of no length with a round end."""
         ends = "".join(
             f"M{_px(px)} {_px(py)}h0"
             for px, py in zip(np.asarray(x).tolist(), np.asarray(y).tolist(), strict=True)

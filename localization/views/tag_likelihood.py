@@ -51,7 +51,7 @@ class Heard:
     def log_likelihood(
         self, offset_m: Floats, out_m: Floats, up_m: Floats, scale: float
     ) -> tuple[Floats, Floats]:
-        """Return the Student-t log-likelihood (up to a constant) and the coherence at each place, two of (x,)."""
+        """Return the Student-t log-likelihood (up to a constant) and the coherence at each place, two of shape (x,)."""
         log_p, coherence = np.zeros(len(offset_m)), np.zeros(len(offset_m))
         step = max(_CHUNK // max(len(self.u), 1), 1)
         for first in range(0, len(offset_m), step):
@@ -70,7 +70,7 @@ class Heard:
 
 
 def residual_scale(residual: Floats, weight: Floats) -> float:
-    """Return the scale of Student-t residuals of those weights: fixed-point iterations of its likelihood equation."""
+    """Return the scale of Student-t residuals of those weights, shape (n,): fixed-point iterations of its equation."""
     scale = USUAL_RAD
     for _ in range(_SCALE_ROUNDS):
         robust = (STUDENT_NU + 1.0) / (STUDENT_NU + (residual / scale) ** 2)

@@ -18,8 +18,8 @@ from nightstack.commands.shared import (
     say_notes,
 )
 from nightstack.errors import InputError
+from nightstack.inputs import calibration_file, input_file, plan_file, recording_folder
 from nightstack.outputs import output_file
-from nightstack.provenance import strangers
 
 
 def evaluate(
@@ -53,12 +53,14 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Compare positions with the truth: errors, order, shelves, honesty of the error bars."""
-    from localization.evaluate import evaluate as measure
-    from localization.positions import read_coverage, read_positions
-    from nightstack import looking
-    from recording import read_recording, read_truth
-    from stacks.plan import read_plan
-
+    positions_file = input_file(
+        positions / "positions.parquet" if positions.is_dir() else positions,
+        "make it with: nightstack localize RECORDING",
+    )
+    truth_file = input_file(
+        truth / "truth.parquet" if truth.is_dir() else truth, "name a truth.parquet, or a folder that has one"
+    )
+    plan = plan_file(plan)
     if page is not None:
         output_file(page, "page", "--page")
         if page.suffix.lower() not in (".html", ".htm"):
@@ -67,17 +69,26 @@ def evaluate(
         raise InputError(
             "--recording, --calibration, --tag and --shelf are for the page: add --page FILE.html"
         )
-    truth_file = truth / "truth.parquet" if truth.is_dir() else truth
+    if recording is not None:
+        recording_folder(recording)
+    calibration_file(calibration)
+    left_out = tuple(epc_of(text, "--exclude") for text in exclude or ())
+    shown = [epc_of(text, "--tag") for text in tag or ()]
+    # What costs a second to import comes after everything that can be wrong with the arguments.
+    from localization.evaluate import evaluate as measure
+    from localization.positions import read_coverage, read_positions
+    from nightstack import looking
+    from nightstack.provenance import strangers
+    from recording import read_recording, read_truth
+    from stacks.plan import read_plan
+
     if plan is None and truth_file.with_name("plan.json").exists():
         plan = truth_file.with_name("plan.json")
-    positions_file = positions / "positions.parquet" if positions.is_dir() else positions
     places, true_places = read_positions(positions_file), read_truth(truth_file)
     the_plan = read_plan(plan) if plan is not None else None
     if (strange := strangers(places, true_places, positions_file)) is not None:
         say_notes((strange,), as_json)
-    result = measure(
-        places, true_places, the_plan, exclude=tuple(epc_of(text, "--exclude") for text in exclude or ())
-    )
+    result = measure(places, true_places, the_plan, exclude=left_out)
     if page is not None:
         folder = recording
         if folder is None and truth_file.with_name("readings.parquet").exists():
@@ -89,7 +100,7 @@ def evaluate(
             f"Evaluation of {name}", places, plan=the_plan, evaluation=result, truth=true_places, recording=heard,
             coverage=read_coverage(coverage_file) if coverage_file.exists() else None,
             calibration=calibration_of(calibration), registration=None, labels=looking.labels_of(heard),
-            notes=result.notes, tags=[epc_of(text, "--tag") for text in tag or ()], shelves=shelf or (), quiet=as_json,
+            notes=result.notes, tags=shown, shelves=shelf or (), quiet=as_json,
         )  # fmt: skip
         page.parent.mkdir(parents=True, exist_ok=True)
         album.write_page(page)

@@ -22,6 +22,7 @@ from nightstack.commands.shared import (
     say_notes,
 )
 from nightstack.errors import InputError
+from nightstack.inputs import calibration_file, plan_file, recording_folder
 from nightstack.outputs import is_coverage, output_file, output_folder
 from nightstack.progress import progress
 
@@ -79,35 +80,39 @@ def localize(
     as_json: AsJson = False,
 ) -> None:
     """Work out where each tag of a recording stands; writes positions.parquet and coverage.parquet."""
-    from localization import Localizer
-    from localization.positions import write_coverage, write_positions
-    from nightstack import looking
-    from recording import read_recording
-    from recording.words import counted
-
+    recording_folder(recording)
+    plan = plan_file(plan)
+    calibration_file(calibration)
+    if joint and not fast:
+        raise InputError(
+            "--joint goes with --fast: add it, or leave it out: then shelves are fitted jointly anyway"
+        )
     positions_file = _positions_file(out if out is not None else recording)
     folder = plot_out if plot_out is not None else positions_file.parent / "looking" if plot else None
     if folder is not None:
         output_folder(folder, "--plot-out")
     elif tag or shelf:
         raise InputError("--tag and --shelf choose pictures: add --plot")
+    shown = [epc_of(text, "--tag") for text in tag or ()]
+    # What costs a second and more to import comes after everything that can be wrong with the arguments.
+    from localization import Localizer
+    from localization.positions import write_coverage, write_positions
+    from nightstack import looking
+    from recording import read_recording
+    from recording.words import counted
+
     streamed = None if folder is not None else _too_long(recording)
     heard = read_recording(recording, truth=False) if streamed is None else streamed.recording
     the_plan = plan_of(heard, plan)
     if fast and the_plan is None:
         raise InputError("--fast needs a plan: name one with --plan, or leave --fast out")
-    if joint and not fast:
-        raise InputError(
-            "--joint goes with --fast: add it, or leave it out: then shelves are fitted jointly anyway"
-        )
-    shown = [epc_of(text, "--tag") for text in tag or ()]
     looking.check(shown, shelf or (), heard.readings.tags, the_plan)
     truth = looking.truth_beside(recording) if folder is not None else None
     labels = looking.labels_of(heard) if folder is not None else {}
     say_notes(heard.notes, as_json)
     known = calibration_of(calibration)
     if known is not None:
-        say_notes((f"{calibration}: learnt from {len(known.run_ids) or 'no'} runs, applied",), as_json)
+        say_notes((f"{calibration}: learnt from {counted(len(known.run_ids), 'run')}, applied",), as_json)
     estimator = Localizer(the_plan, calibration=known, jobs=cores(jobs), fast=fast, joint=joint)
     fitted = None
     if streamed is not None:

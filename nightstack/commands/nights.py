@@ -10,6 +10,7 @@ import typer
 
 from nightstack.commands.shared import AsJson, Jobs, calibration_of, cores, say_notes
 from nightstack.errors import InputError
+from nightstack.inputs import calibration_file, holdings_file, plan_file
 from nightstack.outputs import output_folder
 from nightstack.progress import ProgressCallback, progress
 
@@ -59,28 +60,30 @@ def combine(
     as_json: AsJson = False,
 ) -> None:
     """Combine nights of one site: places, what was moved, what is gone; a folder for `exceptions` and `report`."""
-    from localization.nights import combine as join
-    from nightstack.combined import read_info, write_combined
-    from recording.words import counted
-    from stacks.plan import read_plan
-
-    output_folder(out)
     folders = [_recording(folder) for folder in nights]
+    output_folder(out)
+    plan = plan_file(plan)
+    holdings_file(holdings)
+    calibration_file(calibration)
     if out.resolve() in {folder.resolve() for folder, _ in folders}:
         raise InputError(f"{out}: is one of the nights; name another folder with --out")
     if (out / "readings.parquet").exists():
         raise InputError(
             f"{out}: is a recording, whose files would be lost; name a folder of its own with --out"
         )
+    # What costs a second to import comes after everything that can be wrong with the arguments.
+    from localization.nights import combine as join
+    from nightstack.combined import read_info, write_combined
+    from recording.words import counted
+    from stacks.plan import read_plan
+
     infos = [read_info(folder) for folder, _ in folders]
     newest = max(range(len(infos)), key=lambda n: (infos[n].started_at, infos[n].run_id))
-    plan_file = plan if plan is not None else folders[newest][0] / "plan.json"
-    if not plan_file.is_file():
+    shelving = plan if plan is not None else folders[newest][0] / "plan.json"
+    if plan is None and not shelving.is_file():
         raise InputError(f"{folders[newest][0]}: no plan.json in the folder; name one with --plan FILE")
-    the_plan = read_plan(plan_file)
+    the_plan = read_plan(shelving)
     books = holdings if holdings is not None else folders[newest][0] / "holdings.csv"
-    if holdings is not None and not holdings.is_file():
-        raise InputError(f"{holdings}: no such file; name the catalogue with --holdings FILE")
     known = calibration_of(calibration)
     found: list[Night] = []
     with progress("combine", quiet=as_json, computing=True) as tell:
@@ -94,7 +97,7 @@ def combine(
         tell(0.95, "putting the nights together")
         combined = join(found, the_plan)
         tell(1.0, "done")
-    write_combined(out, found, combined, plan_file, books if books.is_file() else None)
+    write_combined(out, found, combined, shelving, books if books.is_file() else None)
     moved, gone = (sum(move.kind == kind for move in combined.moves) for kind in ("moved", "gone"))
     if as_json:
         summary = {

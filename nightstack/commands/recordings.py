@@ -12,9 +12,9 @@ from nightstack.commands.evaluation import evaluate
 from nightstack.commands.localize import localize
 from nightstack.commands.shared import AsJson, PlanFile, RecordingFolder, plan_of, say_notes
 from nightstack.errors import InputError
+from nightstack.inputs import holdings_file, input_file, plan_file, recording_folder, recording_or_combined
 from nightstack.outputs import output_file
 from nightstack.progress import progress
-from nightstack.provenance import check_same_run
 
 if TYPE_CHECKING:
     from localization.positions import Coverage, Positions
@@ -51,13 +51,19 @@ def exceptions(
     as_json: AsJson = False,
 ) -> None:
     """List what is misshelved, missing or not scanned; writes exceptions.csv."""
+    recording_or_combined(recording)
+    plan = plan_file(plan)
+    holdings_file(holdings)
+    if positions is not None:
+        input_file(positions, f"`nightstack localize {recording}` makes it")
+    target = output_file(out if out is not None else recording / "exceptions.csv", "exceptions")
+    # What costs a second to import comes after everything that can be wrong with the paths.
     from nightstack.combined import open_run
     from recording.words import counted
     from reports import find_exceptions, write_exceptions
     from stacks.holdings import read_holdings
 
     heard = open_run(recording)
-    target = output_file(out if out is not None else recording / "exceptions.csv", "exceptions")
     say_notes(heard.notes, as_json)
     the_plan = plan_of(heard, plan)
     if the_plan is None:
@@ -97,6 +103,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Play a recording into a broker as a robot would, until the ingest has confirmed every batch."""
+    recording_folder(recording)
     from nightstack.replay import replay_recording
     from recording import read_recording
     from recording.words import counted
@@ -119,6 +126,7 @@ def _positions_of(
 ) -> tuple[Positions, Coverage | None]:
     from localization import localize as place_all
     from localization.positions import read_coverage, read_positions
+    from nightstack.provenance import check_same_run
 
     file = positions if positions is not None else folder / "positions.parquet"
     if positions is None and not file.exists() and heard.recording is not None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nightstack.errors import FAILED, CommandError
+from nightstack.inputs import input_file
 from nightstack.progress import progress
 
 _app = typer.Typer(no_args_is_help=True, help="The on-robot agent.", rich_markup_mode=None)
@@ -26,6 +27,7 @@ def run(
     ] = Path("robot.toml"),
 ) -> int:
     """Drive the shelves, read, and stream to the ingest; resumes an unfinished run by itself."""
+    input_file(settings, "name the robot's settings file; docs/robot.md shows one")
     from robot.agent import Agent
     from robot.settings import RobotSettings
 

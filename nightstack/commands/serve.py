@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from nightstack.inputs import input_file
+from nightstack.outputs import output_folder
+
 SettingsFile = Annotated[
     Path | None,
     typer.Option("--settings", help="serve.toml (docs/cloud_ingest.md lists the settings).", metavar="FILE"),
@@ -46,6 +49,10 @@ def serve(
     ] = "all",
 ) -> None:
     """Take in what robots send, work runs out, report and mail; until it is stopped (SIGTERM, Ctrl-C)."""
+    if settings is not None:
+        input_file(settings, "docs/cloud_ingest.md shows one")
+    if data is not None:
+        output_folder(data, "--data")
     from cloud_ingest import Serving
     from cloud_ingest import serve as run
     from nightstack.settings import read_serve_settings
@@ -90,6 +97,7 @@ def report(
     from nightstack.rereport import find_run, report_again
 
     place = find_run(run, data or Path("nightstack-data"))
+    output_folder(out or place.folder)
     with progress("report", computing=True) as tell:
         made = report_again(place, out or place.folder, time_zone=time_zone, progress=tell)
     for file in (made.html, made.pdf, made.xlsx, made.csv):

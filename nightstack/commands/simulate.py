@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nightstack.errors import InputError
+from nightstack.inputs import library_folder
 from nightstack.outputs import output_folder
 from nightstack.progress import progress
 
@@ -43,17 +44,30 @@ def library(
         int, typer.Option(help="Book trolleys pushed about in the aisles.", min=0, max=50)
     ] = 0,
     on_robot: Annotated[int, typer.Option(help="Tags that ride on the robot.", min=0, max=50)] = 0,
+    hf: Annotated[
+        float,
+        typer.Option(
+            help="Share of books with an HF tag (ISO 15693) instead of a UHF one; 1: all. `sim record` then scans them "
+            "with HF antennas.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.0,
 ) -> None:
     """Make a library: plan, holdings, truth, and planted trouble."""
+    if hf and (lying or trolleys or on_robot):
+        raise InputError("--hf: the HF radio knows no --lying, --trolleys or --on-robot; leave them out")
+    _refuse_full(out)
     from recording.words import counted
+    from sim.hf_record import hf_library
     from sim.library import make_library, save_library
     from sim.oddities import OddityRates
 
-    _refuse_full(out)
     odd = OddityRates(
         lying=lying, pushed_back=pushed_back, double=second_tags, trolleys=trolleys, on_robot=on_robot
     )
-    save_library(make_library(books, seed, labels=labels, oddities=odd), out)
+    made = make_library(books, seed, labels=labels, oddities=odd)
+    save_library(hf_library(made, hf) if hf else made, out)
     typer.echo(f"{counted(books, 'book')}: {out}")
 
 
@@ -67,14 +81,19 @@ def record(
     seed: Annotated[int, typer.Option(help="Seed of the radio and the drive.")] = 1,
     night: Annotated[int, typer.Option(help="How many nights after the first one.", min=0)] = 0,
 ) -> None:
-    """Scan a simulated library straight into a recording folder with its truth."""
+    """Scan a simulated library straight into a recording folder with its truth.
+
+    The tags decide by what: UHF tags are read by the robot's three UHF antennas, HF tags (`sim library --hf`) by an HF
+    antenna before each level, and a library with both by both.
+    """
+    library_folder(library)
+    _refuse_full(out)
+    from sim.hf_record import scan_by_tags
     from sim.library import load_library
     from sim.record import START_NS
-    from sim.record import record as scan
 
-    _refuse_full(out)
     with progress("scan") as tell:
-        scan(
+        scan_by_tags(
             load_library(library),
             out,
             passes=passes,
@@ -103,6 +122,7 @@ def world(
     ] = False,
 ) -> None:
     """Serve a simulated library: an LLRP reader and a robot base on TCP, for an agent to drive."""
+    library_folder(library)
     from sim.world import serve_world
 
     serve_world(library, reader, base, preset=preset, seed=seed, real_time=real_time)

@@ -79,6 +79,7 @@ def run_demo(options: DemoOptions, *, progress: ProgressCallback) -> DemoResult:
         A program failed; its log is named.
     """
     began = time.monotonic()
+    _refuse_strange(options.out)
     _check_preset(options.preset)  # before an earlier demo is thrown away
     out = _fresh_folder(options.out)
     logs = out / "logs"
@@ -120,22 +121,23 @@ def run_demo(options: DemoOptions, *, progress: ProgressCallback) -> DemoResult:
     return DemoResult(board, files, _next_steps(out))
 
 
+def _refuse_strange(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; name a folder with --out")
+    if out.exists() and any(out.iterdir()) and not (out / _MARK).exists():
+        raise InputError(f"{out}: holds something that is no earlier demo; name another folder with --out")
+    output_folder(out)
+
+
 def _fresh_folder(out: Path) -> Path:
     if out.exists():
-        if not out.is_dir():
-            raise InputError(f"{out}: is a file; name a folder with --out")
-        if any(out.iterdir()) and not (out / _MARK).exists():
-            raise InputError(
-                f"{out}: holds something that is no earlier demo; name another folder with --out"
-            )
-        for (
-            entry
-        ) in out.iterdir():  # emptied, not removed: it may be a link, a mount or where the user stands
+        # Emptied, not removed: it may be a link, a mount or where the user stands.
+        for entry in out.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
-    output_folder(out).mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     (out / _MARK).write_text("made by `nightstack demo`; replaced by the next one\n", encoding="utf-8")
     return out.resolve()
 

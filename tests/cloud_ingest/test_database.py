@@ -1,4 +1,5 @@
 import sqlite3
+import sys
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -68,3 +69,13 @@ def test_a_database_that_cannot_be_reached_is_one_line_without_the_password(tmp_
     assert "\n" not in line
     assert "geheim" not in line
     assert "127.0.0.1" in line
+
+
+def test_a_driver_that_is_not_installed_is_told_with_the_command_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    settings = ServeSettings(tmp_path / "data", database="postgresql+psycopg://user:secret@127.0.0.1:1/none")
+    with pytest.raises(ServeError) as caught:
+        Database(settings)
+    said = str(caught.value)
+    assert "psycopg is not installed" in said and said.endswith("-m pip install 'psycopg[binary]'")
+    assert "secret" not in said and "\n" not in said

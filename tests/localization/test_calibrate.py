@@ -9,7 +9,8 @@ import pytest
 from localization import Calibration, CalibrationError, localize, read_calibration, write_calibration
 from localization.calibrate import calibrate, learn
 from localization.calibrate_left_out import LeftOut, unseen_sigma
-from localization.calibrate_model import References, Site, solve, weigh_references
+from localization.calibrate_model import References, Site, weigh_references
+from localization.calibrate_solve import solve
 from localization.evaluate import evaluate
 from localization.witness import reference_tags, witness
 from recording import Truth
@@ -187,6 +188,19 @@ def test_another_run_comes_out_where_it_is(world, plan, spoiled):
     seen = np.mean(list(centres.values())) - learnt.calibration.face_shift_m["A"]
     assert seen == pytest.approx(0.04 - 0.2 * 0.1, abs=0.006)
     assert any("cannot be told apart" in note for note in learnt.notes)
+
+
+def test_every_step_is_told_until_it_is_done(world, plan):
+    one, told = scan(world, 1), []
+    calibrate([one], plan, one.truth, progress=lambda share, text: told.append((share, text)))
+    shares, texts = [share for share, _ in told], [text for _, text in told]
+    assert shares == sorted(shares)
+    assert [text for text in texts if "done" in text] == ["done"]
+    assert told[-1] == (1.0, "done")
+    halves = texts.index("run-1: registering both halves of the tags")
+    assert (
+        texts.index("putting them together") > halves > texts.index("run-1: registering faces and antennas")
+    )
 
 
 def test_two_speeds_give_latency_and_hold_at_a_third(world, plan, spoiled):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from localization.calibrate import learn
-from localization.calibrate_nights import evidence_of
+from localization.calibrate_nights import evidence_of, places_of
 from localization.calibrate_update import MOST_NIGHTS, update
 from localization.calibration import Calibration, CalibrationError
 from localization.witness import Witness
@@ -178,7 +178,7 @@ def test_of_many_references_every_face_keeps_some_along_all_of_it():
 
 def test_a_plan_of_hundreds_of_faces_loses_none_of_them():
     plan, heard, known = crowd({f"F{n:03d}": 9 for n in range(350)})
-    told = Calibration(nights=(evidence_of(heard, known, plan),)).references_of("night-0")
+    told = Calibration(nights=(evidence_of(heard, places_of(known, plan), plan),)).references_of("night-0")
     assert {face for epc, face in zip(known.epc, known.face, strict=True) if epc in told} == set(known.face)
 
 

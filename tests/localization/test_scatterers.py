@@ -195,7 +195,7 @@ def test_kernel_equals_its_reference():
 
 def test_three_lines_are_placed_better_than_tag_by_tag():
     errors, right, notes = {(): [], ("scatterers",): []}, {(): 0, ("scatterers",): 0}, []
-    for seed in (701, 703):
+    for seed in range(701, 707):  # single seeds range from a fifth of the error to four fifths
         recording, plan = to_recording(three_lines(0.57, seed), one_face=True)
         for without in errors:
             made = Localizer(plan, without=without).fit(recording).localization_
@@ -204,8 +204,8 @@ def test_three_lines_are_placed_better_than_tag_by_tag():
             right[without] += judged.order.right
             notes += made.notes
     assert any("heights found from the scan" in note for note in notes)
-    assert np.mean(errors[()]) < 0.6 * np.mean(errors[("scatterers",)])
-    assert right[()] > right[("scatterers",)]
+    assert np.mean(errors[()]) < 0.65 * np.mean(errors[("scatterers",)])
+    assert right[()] > 1.3 * right[("scatterers",)]
 
 
 def test_one_line_needs_no_heights():

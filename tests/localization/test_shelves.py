@@ -49,6 +49,7 @@ def make_scan(
         phase=np.zeros(n),
         weight=np.full(n, 0.6),
         group=owner * 2 + antenna,
+        antenna=antenna,
         from_m=FROM_M,
         to_m=TO_M,
         height_m=1.0,

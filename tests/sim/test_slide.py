@@ -111,12 +111,20 @@ def test_a_hologram_does_as_badly_as_on_the_measured_rows(
 
 
 def test_a_hologram_does_as_badly_as_on_the_measured_three_lines() -> None:
-    """Published for twenty tags 4 cm apart on three lines: 6.3 cm and .63 in order; sets scatter by half and more."""
-    found, in_order = _hologram(
-        [sl.three_lines(depth, n) for n, depth in enumerate((0.5, 0.6, 0.7, 0.8) * 2)]
+    """Published for twenty tags 4 cm apart on three lines: 6.3 cm and .63 in order, of one laboratory.
+
+    The mean over 24 laboratories is known to half a centimetre (9.2 cm); that of eight scans scatters by 1.4 cm.
+    """
+    sets = np.array(
+        [
+            _hologram([sl.three_lines(depth, n, laboratory=(n,)) for depth in (0.5, 0.6, 0.7, 0.8)])
+            for n in range(24)
+        ]
     )
-    assert 0.045 < found < 0.095
-    assert 0.55 < in_order < 0.80
+    found, in_order = sets.mean(axis=0)
+    least, least_in_order = np.quantile(sets, 0.05, axis=0)
+    assert least < 0.063 < found < 0.095  # the measured set is one of the better ones, none out of the way
+    assert least_in_order < 0.63 < in_order < 0.78
 
 
 def test_three_lines_hang_one_above_the_other() -> None:

@@ -1,0 +1,91 @@
+"""doctor: what it finds, what mends it, and the status a script goes by."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nightstack
+from nightstack.cli import main
+
+
+def found(capsys, *options):
+    """Run doctor for a program; return its status and its checks by name."""
+    capsys.readouterr()
+    status = main(["doctor", "--json", *map(str, options)])
+    said = json.loads(capsys.readouterr().out)
+    assert said["good"] is (status == 0)
+    return status, {check["what"]: check for check in said["checks"]}
+
+
+def test_this_machine_is_in_order(capsys):
+    status, checks = found(capsys)
+    assert status == 0
+    assert checks["Python"]["found"] == ".".join(map(str, sys.version_info[:3]))
+    assert {check["state"] for check in checks.values()} <= {"good", "absent"}
+    assert all(check["mend"] for check in checks.values() if check["state"] == "absent")
+
+
+def test_a_shell_that_does_not_find_the_command_is_told_what_to_type(tmp_path):
+    """The line that mends it is typed into a shell, which then finds the interpreter that doctor ran with."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "nightstack", "doctor", "--json"], capture_output=True, text=True, check=True,
+        env={**os.environ, "PATH": str(tmp_path), "PYTHONPATH": str(Path(nightstack.__file__).parents[1])},
+    )  # fmt: skip
+    (check,) = (c for c in json.loads(ran.stdout)["checks"] if c["what"] == "nightstack on the PATH")
+    assert check["state"] == "absent"
+    if check["mend"].startswith(". "):
+        shell = subprocess.run(
+            ["/bin/sh", "-c", f"{check['mend']} && command -v python"], capture_output=True, text=True, check=True,
+            env={"PATH": "/usr/bin:/bin"},
+        )  # fmt: skip
+        assert Path(shell.stdout.strip()).parent == Path(sys.prefix, "bin")
+    else:
+        assert str(Path(sys.executable).parent) in check["mend"]
+
+
+def test_the_kernels_are_kept_beside_their_source_or_where_one_says(capsys, monkeypatch, tmp_path):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    _, checks = found(capsys)
+    assert str(Path(nightstack.__file__).parents[1] / "localization") in checks["compiled kernels"]["found"]
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kept"))
+    _, checks = found(capsys)
+    assert str(tmp_path / "kept") in checks["compiled kernels"]["found"]
+
+
+def test_a_service_with_plan_catalogue_and_no_mail_server(library, tmp_path, capsys):
+    settings = tmp_path / "serve.toml"
+    settings.write_text(
+        "data = 'data'\nrecipients = [{address = 'desk@library.example'}]\n"
+        f"[site.north]\nplan = '{library / 'plan.json'}'\nholdings = '{tmp_path / 'nosuch.csv'}'\n"
+    )
+    status, checks = found(capsys, "--settings", settings)
+    assert status == 1
+    assert checks["site north: plan"]["state"] == "good"
+    assert (
+        checks["site north: holdings"]["state"] == "bad"
+        and "nosuch.csv" in checks["site north: holdings"]["found"]
+    )
+    assert checks["mail server"]["state"] == "bad" and "[smtp]" in checks["mail server"]["mend"]
+    assert checks["database"]["state"] == checks["data folder"]["state"] == "good"
+    assert not (tmp_path / "data").exists()
+
+
+def test_settings_that_are_not_there(tmp_path, capsys):
+    for option, name in (("--settings", "settings"), ("--robot", "robot settings")):
+        status, checks = found(capsys, option, tmp_path / "nosuch.toml")
+        assert status == 1
+        assert "nosuch.toml" in checks[name]["found"] and option in checks[name]["mend"]
+
+
+def test_a_database_without_its_driver(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    settings = tmp_path / "serve.toml"
+    settings.write_text(
+        f"data = '{tmp_path}'\ndatabase = 'postgresql+psycopg://user:secret@127.0.0.1:1/none'\n"
+    )
+    _, checks = found(capsys, "--settings", settings)
+    assert checks["database"]["state"] == "bad" and "psycopg is not installed" in checks["database"]["found"]
+    assert "secret" not in checks["database"]["found"]
+    assert checks["database"]["mend"].endswith("-m pip install 'psycopg[binary]'")
