@@ -8,12 +8,13 @@ import shutil
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nightstack.demo.follow import ROBOT_FROM, SCORE_FROM, SILENT_S, follow
 from nightstack.demo.mailbox import Mailbox
-from nightstack.demo.processes import Program, ending_on_signals
+from nightstack.demo.processes import Program, Signals, stopped_together
 from nightstack.demo.scoreboard import Scoreboard, score_kinds
 from nightstack.demo.typed import command, shown
 from nightstack.errors import CommandError, InputError
@@ -84,29 +85,27 @@ def run_demo(options: DemoOptions, *, progress: ProgressCallback) -> DemoResult:
     out = _fresh_folder(options.out)
     logs = out / "logs"
     logs.mkdir()
-    with ExitStack() as stack:
-        stack.enter_context(ending_on_signals())
+    with stopped_together() as (stack, signals):
         progress(0.0, "building the library")
         _make_library(options, out / "library")
-        stack.callback(Program("kernels", [], logs / "kernels.log", "nightstack.demo.kernels").stop)
+        start = partial(_start, stack, signals, logs)
+        start("kernels", [], module="nightstack.demo.kernels")
         mailbox = stack.enter_context(Mailbox(out / "mail"))
         _write_site(out)
         serve_file = _write_serve_settings(out, mailbox.port)
 
         progress(0.04, "starting ingest and broker")
-        ingest = _start(stack, "ingest", ["serve", "--settings", str(serve_file)], logs)
-        world = _start(
-            stack,
+        ingest = start("ingest", ["serve", "--settings", str(serve_file)])
+        world = start(
             "world",
             ["sim", "world", str(out / "library"), "--seed", str(options.seed), "--preset", options.preset],
-            logs,
         )
         served = ingest.wait_for("serving", _START_S)
         listening = world.wait_for("listening", _START_S)
         robot_file = _write_robot_settings(out, served["broker"], listening)
 
         progress(ROBOT_FROM, "the robot sets out")
-        robot = _start(stack, "robot", ["robot", "run", str(robot_file)], logs)
+        robot = start("robot", ["robot", "run", str(robot_file)])
         run = follow(served["http"], robot, ingest, out / "cloud", progress)
         mail = mailbox.wait(SILENT_S)
         if mail is None:
@@ -224,9 +223,17 @@ url = "llrp://{listening["reader"]}"
     return file
 
 
-def _start(stack: ExitStack, name: str, arguments: list[str], logs: Path) -> Program:
-    program = Program(name, arguments, logs / f"{name}.log")
-    stack.callback(program.stop)
+def _start(
+    stack: ExitStack,
+    signals: Signals,
+    logs: Path,
+    name: str,
+    arguments: list[str],
+    module: str = "nightstack",
+) -> Program:
+    with signals.held():
+        program = Program(name, arguments, logs / f"{name}.log", module)
+        stack.callback(program.stop)
     return program
 
 

@@ -8,29 +8,85 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
 from nightstack.errors import CommandError
 
 
+class Signals:
+    """What SIGINT, SIGTERM and SIGHUP do to the demo: the first one unwinds the stack, later ones wait for that."""
+
+    def __init__(self) -> None:
+        self._held = False
+        self._came: int | None = None
+        self._ending = False
+
+    def come(self, number: int, _frame: FrameType | None) -> None:
+        """Take a signal (called by Python)."""
+        if self._ending:
+            return
+        if self._held:
+            self._came = number
+            return
+        self._ending = True
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Let a signal wait until the block is through: a program just begun must be known to whoever stops it."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._came is not None:
+            self.come(self._came, None)
+
+
 @contextmanager
-def ending_on_signals() -> Generator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that no program of the demo outlives it."""
+def ending_on_signals() -> Generator[Signals]:
+    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that no program of the demo outlives it.
+
+    Yields
+    ------
+    Signals
+        For blocks that no signal may cut in two.
+    """
+    signals = Signals()
     if threading.current_thread() is not threading.main_thread():  # Python handles signals there only
-        yield
+        yield signals
         return
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {}
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup`, or a shell's background job
+            before[number] = signal.signal(number, signals.come)
     try:
-        yield
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stopped_together() -> Generator[tuple[ExitStack, Signals]]:
+    """Undo what the block put on a stack, whatever ends it; no signal cuts the undoing short.
+
+    Yields
+    ------
+    ExitStack
+        Takes what is to be stopped.
+    Signals
+        For blocks that no signal may cut in two.
+    """
+    with ending_on_signals() as signals:
+        stack = ExitStack()
+        try:
+            yield stack, signals
+        finally:
+            with signals.held():
+                stack.close()
 
 
 class Program:

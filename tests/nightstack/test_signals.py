@@ -62,6 +62,46 @@ def test_a_demo_that_is_stopped_leaves_no_program_behind(tmp_path, number, statu
             os.kill(left, signal.SIGKILL)
 
 
+# Runs the demo and signals it in the moment its n-th program exists and nothing knows of that program yet.
+_AT_THE_WORST_MOMENT = """
+import os, subprocess, sys
+from nightstack.cli import main
+
+number, nth, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+execute, begun = subprocess.Popen._execute_child, []
+
+def execute_and_signal(self, *arguments):
+    execute(self, *arguments)
+    begun.append(self.pid)
+    if len(begun) == nth:
+        os.kill(os.getpid(), number)
+
+subprocess.Popen._execute_child = execute_and_signal
+sys.exit(main(["demo", "--out", folder, "--books", "60"]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for programs in /proc")
+@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_program_begun_in_the_moment_of_the_signal_is_stopped_too(tmp_path, number, status, nth):
+    demo = subprocess.Popen(
+        [sys.executable, "-c", _AT_THE_WORST_MOMENT, str(int(number)), str(nth), str(tmp_path / "demo")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        _, err = demo.communicate(timeout=60)
+        assert demo.returncode == status, err
+        assert "Traceback" not in err
+        assert members(demo.pid) == []
+    finally:
+        for left in members(demo.pid):
+            os.kill(left, signal.SIGKILL)
+
+
 def test_a_robot_that_is_stopped_before_its_base_answers_says_just_that(tmp_path, library):
     file = tmp_path / "robot.toml"
     file.write_text(
