@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from unittest import mock
 
 import numpy as np
@@ -37,16 +37,9 @@ SEED: Final = 5000
 ROWS_EACH: Final = 12
 READINGS: Final = (None, 200, 50, 20, 10)
 """A tag; None: all."""
-TRIED: Final[Mapping[str, tuple[float, ...]]] = {
-    "tag_m": (0.003, 0.004, 0.005, 0.006, 0.007, 0.0085, 0.01),
-    "wider": (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8),
-    "wider_with_heights": (1.0, 1.5, 2.0, 2.5, 3.5, 5.0, 7.0, 10.0, 14.0),
-    "misfit_m": (0.0, 0.3, 0.6, 1.2, 2.0, 3.0, 4.5),
-    "temper": (2.0, 5.0, 10.0, 20.0, 40.0, 80.0),
-    "temper_with_heights": (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0),
-    "curve_share": (0.2, 0.3, 0.4, 0.5, 0.7, 0.9),
-}
-ROUNDS: Final = 3
+#: Tries of a random walk over all figures, the first steps by half as much again, the last by a tenth of that.
+TRIES: Final = 240
+FIRST_STEP, LAST_STEP = 0.5, 0.05
 OUTSIDE: Final = 20.0  # 2 / (1 - 0.9)
 #: Of how far places are off, the share that counts for nothing.
 NO_WORSE: Final = 0.001
@@ -146,20 +139,21 @@ def judged(taught: Sequence[Lesson], widths: Widths) -> dict[str, tuple[float, f
     return found
 
 
-def learn(taught: Sequence[Lesson], start: Widths = WIDTHS) -> Widths:
-    """Try each figure in turn, the others staying as they are, some rounds."""
+def learn(taught: Sequence[Lesson], start: Widths = WIDTHS, tries: int = TRIES) -> Widths:
+    """Walk at random from the figures in force, each step some of them by some factor, and keep what is better."""
+    random = np.random.default_rng(SEED)
+    names = [of.name for of in fields(Widths)]
     best, least = start, _mean(taught, start)
     short, error = _short(taught, start), _error(taught, start)
-    for _ in range(ROUNDS):
-        for name, values in TRIED.items():
-            for value in values:
-                changed: dict[str, Any] = {name: value}
-                widths = replace(best, **changed)
-                now = _mean(taught, widths)
-                if now >= least or _short(taught, widths) > short:
-                    continue
-                if _error(taught, widths) <= error * (1.0 + NO_WORSE):
-                    best, least = widths, now
+    for step in np.geomspace(FIRST_STEP, LAST_STEP, tries).tolist():
+        factor = np.exp(random.normal(0.0, step, len(names)) * (random.random(len(names)) < 0.5))
+        changed = {name: getattr(best, name) * float(f) for name, f in zip(names, factor, strict=True)}
+        widths = Widths(**changed)
+        now = _mean(taught, widths)
+        if now >= least or _short(taught, widths) > short:
+            continue
+        if _error(taught, widths) <= error * (1.0 + NO_WORSE):
+            best, least = widths, now
     return best
 
 

@@ -50,26 +50,32 @@ class Widths:
 
     Attributes
     ----------
-    temper, temper_with_heights : float
+    temper : float
         Costs are of correlated data and a model that is not quite true: a solution counts by exp(-cost / so much).
     tag_m : float
         What stays in a tag's offset whatever the fit says: its own phase centre.
+    stretch : float
+        Strong metal at a row's ends, tags that answer one another and a wrong depth stretch a row more than anything
+        else: so much of a tag's distance from the row's middle.
+    slopes : float
+        And so many times what solutions differ by in how far they stretch it, beside what they differ by anyhow.
     wider : float
         Factor on the bars that curvature gives, which count beside the spread of solutions.
-    wider_with_heights : float
-        And once more where heights are free, which trade against offsets by more than curvature tells.
     misfit_m : float
         A tag that the model explains badly may sit on a wrong peak: this times the square of the share it leaves.
+    curve_m : float
+        What stays in the offset of a tag of a row too short for the joint fit.
     curve_share : float
-        Share of its log posterior that a tag of a row too short for the joint fit is believed.
+        Share of its log posterior that such a tag is believed.
     """
 
     temper: float = 20.0
-    temper_with_heights: float = 20.0
-    tag_m: float = 0.007
-    wider: float = 0.7
-    wider_with_heights: float = 3.5
-    misfit_m: float = 1.2
+    tag_m: float = 0.005
+    stretch: float = 0.038
+    slopes: float = 0.75
+    wider: float = 0.65
+    misfit_m: float = 0.36
+    curve_m: float = 0.007
     curve_share: float = 0.5
 
 
@@ -101,12 +107,16 @@ def combine(found: Sequence[Solution], widths: Widths = WIDTHS) -> Combined:
     """Let all solutions of a scan count by their posterior."""
     cost = np.array([s.cost for s in found])
     best = found[int(cost.argmin())]
-    weight = np.exp(-(cost - cost.min()) / (widths.temper_with_heights if best.z_m.any() else widths.temper))
+    weight = np.exp(-(cost - cost.min()) / widths.temper)
     weight /= weight.sum()
     x = np.array([s.x_m for s in found])
     offset = _weighted_median(x, weight)
     away = np.clip(x - offset, -FARTHEST_M, FARTHEST_M)
-    spread = np.array([_spread(s, widths) for s in found])
+    from_middle = offset - np.median(offset)
+    slope = x @ from_middle / max(float(from_middle @ from_middle), 1e-9)
+    slopes = float(np.sqrt(weight @ (slope - weight @ slope) ** 2))
+    stretched = float(np.hypot(widths.stretch, widths.slopes * slopes)) * from_middle
+    spread = np.array([np.hypot(_spread(s, widths), stretched) for s in found])
     # A row that is moved along with its scatterers explains nearly as much: that part of what solutions differ by all
     # its tags share.
     own = _mixture_sigma(weight, away - np.median(away, axis=1, keepdims=True), spread)
@@ -127,14 +137,14 @@ def curve_sigma(x_m: Floats, log_posterior: Floats, offset_m: Floats, widths: Wi
     posterior = np.exp(widths.curve_share * (log_posterior - log_posterior.max(axis=1, keepdims=True)))
     away = np.minimum(np.abs(x_m - offset_m[:, None]), FARTHEST_M)
     spread = (posterior * away**2).sum(axis=1) / posterior.sum(axis=1)
-    return np.asarray(np.sqrt(spread + widths.tag_m**2), np.float64)
+    stretched = widths.stretch * (offset_m - np.median(offset_m))
+    return np.asarray(np.sqrt(spread + widths.curve_m**2 + stretched**2), np.float64)
 
 
 def _spread(solution: Solution, widths: Widths) -> Floats:
     """Return the deviation of each tag's offset about a solution, shape (i,)."""
-    wider = widths.wider * (widths.wider_with_heights if solution.z_m.any() else 1.0)
     misfit = np.minimum(widths.misfit_m * solution.unexplained**2, FARTHEST_M)
-    return np.sqrt((wider * solution.sigma_m) ** 2 + misfit**2 + widths.tag_m**2)
+    return np.sqrt((widths.wider * solution.sigma_m) ** 2 + misfit**2 + widths.tag_m**2)
 
 
 def _mixture_sigma(weight: Floats, away_m: Floats, spread_m: Floats) -> Floats:

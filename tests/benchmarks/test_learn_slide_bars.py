@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.learn_slide_bars import TRIED, Lesson, judged, learn, lesson, main
+from benchmarks.learn_slide_bars import Lesson, judged, learn, lesson, main
 from localization import localize
 from localization.scatterer_bars import WIDTHS, Solution, combine
 from sim.slide import slide, to_recording
+
+EVEN = replace(WIDTHS, stretch=0.0, slopes=0.0)
+"""Bars that do not grow towards a row's ends."""
 
 
 def taught(error_m, rows=60, tags=8, kind="rows"):
@@ -31,11 +34,13 @@ def taught(error_m, rows=60, tags=8, kind="rows"):
 
 
 @pytest.mark.parametrize("error_m", [0.004, 0.007])
-def test_what_tags_err_by_is_learnt(error_m):
+@pytest.mark.parametrize("from_m", [0.002, 0.02])
+def test_what_tags_err_by_is_learnt(error_m, from_m):
     found = taught(error_m)
-    best = learn(found)
-    near = min(TRIED["tag_m"], key=lambda value: abs(value - error_m))
-    assert best.tag_m == pytest.approx(near, abs=0.0011)  # an error less the row's median is a little smaller
+    best = learn(found, replace(EVEN, tag_m=from_m))
+    assert best.tag_m == pytest.approx(
+        error_m, abs=0.0011
+    )  # an error less the row's median is a little smaller
     held, _, score = judged(found, best)["rows"]
     assert held == pytest.approx(0.9, abs=0.04)
     assert score < judged(found, replace(best, tag_m=2 * best.tag_m))["rows"][2]
@@ -46,7 +51,7 @@ def test_narrow_bars_of_many_kinds_are_not_paid_for_by_one_that_no_longer_holds(
     found = taught(0.01, kind="loose")
     for number in range(9):
         found += taught(0.003, rows=8, kind=f"tight {number}")
-    start = replace(WIDTHS, tag_m=0.01)
+    start = replace(EVEN, tag_m=0.01)
     best = learn(found, start)
     narrow = replace(start, tag_m=0.005)
     mean = [np.mean([score for _, _, score in judged(found, one).values()]) for one in (start, best, narrow)]
@@ -55,9 +60,16 @@ def test_narrow_bars_of_many_kinds_are_not_paid_for_by_one_that_no_longer_holds(
     assert judged(found, best)["loose"][0] >= 0.85
 
 
-def test_no_figure_is_at_the_edge_of_what_was_tried():
-    for name, values in TRIED.items():
-        assert min(values) < getattr(WIDTHS, name) < max(values), name
+def test_rows_that_are_stretched_are_learnt_to_be():
+    """Tags far from the middle err by more, in proportion."""
+    rng = np.random.default_rng(5)
+    found = []
+    for one in taught(0.001):
+        slope = 0.04 * rng.standard_normal()
+        found.append(replace(one, true_m=one.true_m + slope * (one.true_m - one.true_m.mean())))
+    best = learn(found, replace(EVEN, tag_m=0.004, stretch=0.01))
+    assert best.stretch == pytest.approx(0.04, rel=0.2)
+    assert best.tag_m < 0.002
 
 
 @pytest.mark.parametrize("pitch_m", [0.2, 0.08])
