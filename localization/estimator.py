@@ -46,7 +46,8 @@ from localization.sorting import in_order, one_ahead
 from localization.source import InMemory, Source, Usable, heard_in, ranges_of
 from localization.spill import Spill
 from localization.steps import Progress, halving, side_by_side, steady, within
-from localization.uprights import Pinned, pin_rest, words_of
+from localization.upright_posterior import Pinned
+from localization.uprights import pin_rest, words_of
 from localization.work import Work
 from recording import Recording, RecordingStream, StreamError
 from stacks.plan import Plan

@@ -28,7 +28,8 @@ from localization.shelf_scan import Block
 from localization.shelves import refine_shelves
 from localization.sorting import in_order
 from localization.source import Source, ranges_of
-from localization.uprights import CONTRADICTED, Pinned, Prior, calibrated_prior, expected_shift, pin
+from localization.upright_posterior import CONTRADICTED, Pinned, Prior
+from localization.uprights import calibrated_prior, expected_shift, pin
 from recording import Poses
 from stacks.plan import Shelf
 

@@ -29,7 +29,7 @@ from localization.signal_model import wavenumber
 from localization.source import Source, heard_in, ranges_of, readings_of, thinned
 from localization.stated import pinned_faces, stated_m
 from localization.steps import Progress
-from localization.uprights import Pinned
+from localization.upright_posterior import Pinned
 from recording import Recording
 from stacks.plan import Plan
 

@@ -11,7 +11,7 @@ from localization.calibration import Calibration
 from localization.positions import Positions
 from localization.registration import Registration
 from localization.signal_model import RANGE_M
-from localization.uprights import CONTRADICTED, Pinned
+from localization.upright_posterior import CONTRADICTED, Pinned
 from recording import Poses, Recording
 from recording.words import counted
 from stacks.plan import Plan

@@ -13,14 +13,16 @@ from recording import Poses
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-#: What every offset of a run shares without a calibration: the antenna's phase centre and mount,
-CENTRE_SIGMA_M = 0.015
+#: What every offset of a run shares without a calibration: the antenna's phase centre and mount (three measured slide
+#: sets are off by 1.4, 0.0 and 0.3 cm as a whole, and each scan of them by 0.3 to 0.9 besides),
+CENTRE_SIGMA_M = 0.012
 #: the reader's clock against the base's,
 CLOCK_SIGMA_S = 0.15
 #: and, where poses state no error, map against survey: a hundredth of the way from the run's start, at most this.
 POSE_SIGMA_SHARE, POSE_SIGMA_MOST_M = 0.01, 0.05
-#: of which this share differs from one stretch of the way to the next, and so between neighbours.
-POSE_LOCAL_SHARE = 0.5
+#: of which this share differs from one stretch of the way to the next, and so between neighbours: poses that wander
+#: do so slowly, and a shelf is passed within seconds.
+POSE_LOCAL_SHARE = 0.25
 
 
 def shared_sigma(

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.calibration import Calibration
-from localization.uprights import Pinned
+from localization.upright_posterior import Pinned
 
 Floats = npt.NDArray[np.float64]
 

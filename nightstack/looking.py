@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from localization.evaluation import Evaluation
     from localization.positions import Coverage, Positions
     from localization.registration import Registration
-    from localization.uprights import Pinned
+    from localization.upright_posterior import Pinned
     from localization.views import Album
     from recording import Recording, Truth
     from stacks.plan import Plan

@@ -18,7 +18,7 @@ from localization.evaluation import Evaluation
 from localization.positions import Coverage, Positions
 from localization.registration import Registration
 from localization.steps import Progress
-from localization.uprights import Pinned
+from localization.upright_posterior import Pinned
 from localization.views import honesty, maps
 from localization.views.choice import choose_shelves, choose_tags
 from localization.views.one_tag import TagLooker

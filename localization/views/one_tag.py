@@ -24,7 +24,7 @@ from localization.positions import Positions
 from localization.profile import SLACK_M, weigh
 from localization.registration import Registration, register, sample
 from localization.signal_model import BEAMWIDTH_DEG, CORRELATION_M
-from localization.uprights import Pinned
+from localization.upright_posterior import Pinned
 from localization.views.tag_likelihood import Heard, residual_scale, wrapped
 from localization.views.tag_view import Pass, TagView, ViewError
 from recording import Recording

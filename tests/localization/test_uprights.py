@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from localization.calibration import Calibration
-from localization.uprights import CONTRADICTED, Pinned, Prior, calibrated_prior, weigh_words
+from localization.upright_posterior import CONTRADICTED, Pinned, Prior, weigh_words
+from localization.uprights import calibrated_prior
 
 FACES = 2
 
@@ -44,11 +45,13 @@ def test_it_is_the_posterior_of_two_normals():
     shelves, sigma = 10_000, 0.006
     word = 0.008 + 0.02 * np.random.default_rng(3).standard_normal(shelves)
     told = np.zeros(shelves, np.int64), word - word.mean() + 0.008, np.ones(shelves)
-    found = weigh_words(*told, Prior.calibrated(np.array([sigma]), np.zeros(1)))
-    # So many words are as sure as uprights can be: 4 mm.
-    share = sigma**2 / (sigma**2 + 0.004**2)
-    assert found.shift_m(0, 1.0) == pytest.approx(share * 0.008, abs=0.0003)
-    assert found.sigma_m[0] == pytest.approx(sigma * 0.004 / np.hypot(sigma, 0.004), rel=0.03)
+    calibrated = Prior.calibrated(np.array([sigma]), np.zeros(1))
+    # So many words are as sure as uprights can be: 1 mm; and those of one bay no surer than its two uprights.
+    one_bay = weigh_words(*told, calibrated, bay=np.zeros(shelves, np.int64))
+    for found, floor in ((weigh_words(*told, calibrated), 0.001), (one_bay, np.hypot(0.003, 0.001))):
+        share = sigma**2 / (sigma**2 + floor**2)
+        assert found.shift_m(0, 1.0) == pytest.approx(share * 0.008, abs=0.0003)
+        assert found.sigma_m[0] == pytest.approx(sigma * floor / np.hypot(sigma, floor), rel=0.03)
 
 
 def test_a_calibration_that_uprights_contradict_hardly_counts():
