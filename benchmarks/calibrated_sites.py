@@ -20,6 +20,7 @@ from rich.table import Table
 
 from localization.calibrate import learn
 from localization.calibration import OTHER_NIGHT_M
+from localization.normal import Z90
 from localization.witness import Witness
 from recording import AntennaMount, RunInfo, Truth
 from stacks.plan import Face, Floor, Plan
@@ -30,7 +31,6 @@ DRAWS: Final = 100
 LENGTH_M: Final = 4.0
 CENTRE_M, KEPT, SPEED_MPS = 0.02, 0.7, 0.1
 STARTED: Final = datetime(2026, 3, 1, 22, tzinfo=UTC)
-Z90: Final = 1.645
 MOUNT: Final = AntennaMount(
     id=1, reader="r", port=1, air="gen2", position_m=(0.0, -0.2, 1.0), boresight_deg=(-90.0, 0.0)
 )

@@ -41,6 +41,7 @@ from localization.bars import (
 from localization.estimator import Localizer
 from localization.evaluate import evaluate
 from localization.faces import Frames
+from localization.normal import Z90
 from localization.placing import FEW_CELLS, Places, left_alone, taken_cells, wavenumbers
 from localization.profile import Fits
 from localization.shelf_scan import Block
@@ -256,7 +257,7 @@ def learn_shared(lessons: Sequence[Lesson], learnt: dict[str, Any]) -> dict[floa
                     known = np.isfinite(one.error_m)
                     if one.together is not None and known.any():
                         sigma, _ = bars.together_sigma(one.together, TAG_SIGMA_M)
-                        held.append(float(np.mean(np.abs(one.error_m[known]) <= bars.Z90 * sigma[known])))
+                        held.append(float(np.mean(np.abs(one.error_m[known]) <= Z90 * sigma[known])))
             below, above = int(np.sum(np.array(held) < HELD[0])), int(np.sum(np.array(held) > HELD[1]))
             counts[factor] = below, len(held) - below - above, above
     return counts

@@ -26,7 +26,7 @@ from benchmarks.honesty import HELD
 from benchmarks.honesty_worlds import ROWS, record_rows
 from benchmarks.robustness import thinned
 from localization import localize, scatterers
-from localization.bars import Z90
+from localization.normal import Z90
 from localization.scatterer_bars import WIDTHS, Combined, Solution, Widths, combine, curve_sigma
 from recording import Recording, read_recording
 from stacks.plan import Plan, read_plan

@@ -19,14 +19,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, ndtr
 
+from localization.normal import Z90
 from localization.order import AHEAD, FEWEST_STEPS, MOST_PAIRS, THIN_SHARE, pair_correlation
 from localization.swing import Swings
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-#: Half width of a 90 % interval, in standard deviations.
-Z90 = 1.645
 #: Chance that a tag placed by itself is astray: constant, log of its run's usual residual (cm, for the freedom that
 #: fits took), log of its other peaks' share of the likelihood, and the product of both: a peak's lead says little where
 #: phases are explained badly.

@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit as t_quantile
 
-from localization.calibrate_model import NORMAL_90, Cells, Site, Weighed
+from localization.calibrate_model import Cells, Site, Weighed
 from localization.calibrate_solve import Model, foretold_by_others, solve
+from localization.normal import Z90
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 #: Degrees of freedom of left-out errors, and the scale that gives their 90 % interval a normal deviation's width.
-STUDENT_NU, STUDENT_SCALE = 4.0, NORMAL_90 / 2.132
+STUDENT_NU, STUDENT_SCALE = 4.0, Z90 / 2.132
 LEAST_SEARCHED_M, LEAST_SHARED_M = 0.02, 0.001
 #: That a solution is as sure as it says is believed as if so many faces had shown it; a face shows no more than so many
 #: deviations.
@@ -126,7 +127,7 @@ def halves_factor(weighed: Weighed, site: Site, model: Model) -> float:
     birge = math.sqrt(max((BELIEVED + total) / (BELIEVED + int((halves > 0).sum())), 1.0))
     # How far tags scatter is known from these very references: 90 % of a Student-t's, told by a normal deviation.
     degrees = len(refs) - len(weighed.cells().run)
-    return birge * float(t_quantile(degrees, 0.95)) / NORMAL_90 if degrees else birge
+    return birge * float(t_quantile(degrees, 0.95)) / Z90 if degrees else birge
 
 
 def _foretold(

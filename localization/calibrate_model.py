@@ -19,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from localization.normal import Z90
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -29,7 +31,6 @@ GROSS, GROSS_LEAST_M, FEWEST_TO_JUDGE = 6.0, 0.1, 3
 #: Huber's constant: 95 % efficient if errors were normal.
 HUBER, HUBER_LOSS = 1.345, 1.05
 SCALE_LEAST_M = 0.002
-NORMAL_90 = 1.645
 MAD = 1.4826
 
 
@@ -248,7 +249,7 @@ def weigh_references(references: References, forgotten_m2: Floats | None = None)
     clipped = np.clip(residual / scale, -HUBER, HUBER)
     stated = 1.0
     if several.any():
-        stated = min(float(np.quantile(np.abs(residual[several]), 0.9)) / NORMAL_90, 1.0)
+        stated = min(float(np.quantile(np.abs(residual[several]), 0.9)) / Z90, 1.0)
     unused = (1.0 - stated**2) * float(np.median(sigma**2))
     return Weighed(references, cell, weight, scale * sigma, _repeat(references, clipped, several), unused,
         np.zeros(int(references.run.max()) + 1) if forgotten_m2 is None else forgotten_m2,

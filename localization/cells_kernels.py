@@ -8,7 +8,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from localization.faces import LOOKS_AT, OVERHANG_M, PASS_M, SAME_ROW_M
+from localization.faces import PASS_M
+from localization.faces_in_view import LOOKS_AT, OVERHANG_M, SAME_ROW_M
 from localization.fast_math import exp2_single, sine_cosine
 from localization.signal_model import RANGE_M
 

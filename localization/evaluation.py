@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from localization.normal import Z90
+
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Texts = npt.NDArray[np.object_]
 
-Z90 = 1.645  # half width of a 90 % interval of a normal distribution, in standard deviations
 GAP_CLASSES = (("under 1.5 cm", 0.0, 0.015), ("1.5-3 cm", 0.015, 0.03), ("over 3 cm", 0.03, np.inf))
 
 

@@ -51,7 +51,7 @@ def beyond_end(centre_m: Floats, length_m: float, noise_m: float) -> float:
     if shift <= SHIFT_M + chance or over <= BEYOND_M + chance:
         return 0.0
     inward = length_m - centre_m if over_right > over_left else centre_m
-    return shift if _stand_out(inward, min(NEAR_M, 0.5 * length_m), noise_m) else 0.0
+    return shift if _stand_out(inward, min(NEAR_M, max(0.5 * length_m, 1e-3)), noise_m) else 0.0
 
 
 def _stand_out(inward_m: Floats, near_m: float, noise_m: float) -> bool:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from localization.faces import LOOKS_AT, Frames
+from localization.faces import Frames
+from localization.faces_in_view import LOOKS_AT
 from localization.observations import Mounts
 from recording import Recording
 

@@ -15,7 +15,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from localization.faces import LOOKS_AT, OVERHANG_M, SAME_ROW_M, Frames
+from localization.faces import Frames
+from localization.faces_in_view import LOOKS_AT, OVERHANG_M, SAME_ROW_M
 from localization.fast_math import arccos_single, log2_single
 from localization.hearing import Hearing, edges_of, less_crowded, listened_s
 from localization.kernels import AS_WRITTEN, LANES

@@ -16,10 +16,10 @@ import numpy.typing as npt
 from localization.night_coverage import Hearing
 from localization.night_shifts import Shifts
 from localization.night_table import NightTable
+from localization.normal import Z90
 
 Floats = npt.NDArray[np.float64]
 
-NORMAL_90 = 1.645
 #: What bars are taken to hold that is new every night, before pairs of tags tell; worth so many pairs.
 USUAL_SHARE, USUAL_PAIRS = 0.3, 20.0
 #: However alike nights are, so much is new; and however much they differ, so much of a bar comes back.
@@ -92,6 +92,6 @@ def learn_errors(table: NightTable, shifts: Shifts, hearing: Hearing) -> Errors:
 
     gross = (float((z > GROSS).sum()) + GROSS_PAIRS * GROSS_USUAL) / (len(z) + GROSS_PAIRS)
     return Errors(
-        shrunk(float(np.quantile(z, 0.9) / NORMAL_90) ** 2), shrunk(float(np.median(z) / 0.6745) ** 2), len(z),
+        shrunk(float(np.quantile(z, 0.9) / Z90) ** 2), shrunk(float(np.median(z) / 0.6745) ** 2), len(z),
         min(gross, GROSS_MOST),
     )  # fmt: skip

@@ -89,6 +89,12 @@ class Registration:
         own = (usual_m**2 + self.spread_m2) / max(len(self.antennas), 1)
         return math.sqrt(own / max(self.hearing, 1.0))
 
+    def with_across(self, across_m: Floats) -> Registration:
+        """Return the same with antennas known, to a millimetre or two, to be so far to the left, m, shape (256,)."""
+        antennas = self.antennas if len(self.antennas) else np.flatnonzero(across_m)
+        spread = float((across_m[antennas] ** 2).sum())
+        return dataclasses.replace(self, across_m=across_m, antennas=antennas, spread_m2=spread)
+
     def mounts(self, mounts: Mounts) -> Mounts:
         """Return the mounts with their phase centres where the run saw them."""
         return mounts.shifted(self.across_m, self.ahead_m)

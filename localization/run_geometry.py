@@ -189,7 +189,19 @@ class RunGeometry:
         if not across_m.any():
             return
         found = self.localizer.registration_ or nothing_registered(len(self.ids))
-        self.localizer.registration_ = dataclasses.replace(found, across_m=found.across_m + across_m)
+        self._take_antennas(found.with_across(found.across_m + across_m), across_m)
+
+    def put_antennas_back(self, told: Registration | None) -> None:
+        """Take antennas to be where an earlier registration had them; faces stay where they are."""
+        told = told or nothing_registered(len(self.ids))
+        now = self.localizer.registration_ or told
+        across = told.across_m - now.across_m
+        if across.any():
+            self._take_antennas(dataclasses.replace(told, depth_m=now.depth_m), across)
+
+    def _take_antennas(self, found: Registration, across_m: Floats) -> None:
+        self.localizer.registration_ = found
+        self.centre_sigma_m = found.centre_sigma(CENTRE_SIGMA_M)
         self.mounts = self.mounts.shifted(across_m, np.zeros(256))
         self._listen()
 

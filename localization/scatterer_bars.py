@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from scipy.special import ndtr
 
-from localization.bars import Z90
+from localization.normal import Z90
 from localization.scatterer_row import Floats
 
 #: Solutions and peaks farther off than this widen a bar no more.
@@ -112,10 +112,10 @@ def combine(found: Sequence[Solution], widths: Widths = WIDTHS) -> Combined:
     x = np.array([s.x_m for s in found])
     offset = _weighted_median(x, weight)
     away = np.clip(x - offset, -FARTHEST_M, FARTHEST_M)
-    from_middle = offset - np.median(offset)
-    slope = x @ from_middle / max(float(from_middle @ from_middle), 1e-9)
+    centred = offset - offset.mean()
+    slope = x @ centred / max(float(centred @ centred), 1e-9)
     slopes = float(np.sqrt(weight @ (slope - weight @ slope) ** 2))
-    stretched = float(np.hypot(widths.stretch, widths.slopes * slopes)) * from_middle
+    stretched = float(np.hypot(widths.stretch, widths.slopes * slopes)) * (offset - np.median(offset))
     spread = np.array([np.hypot(_spread(s, widths), stretched) for s in found])
     # A row that is moved along with its scatterers explains nearly as much: that part of what solutions differ by all
     # its tags share.

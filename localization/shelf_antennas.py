@@ -109,4 +109,4 @@ def left_of_all(groups: tuple[ShelfGroup, ...]) -> float:
 
 
 def _teachers(group: ShelfGroup) -> Ints:
-    return group.members[:: max(len(group.members) // MOST_OF_SHELF, 1)]
+    return group.members[:: max(-(-len(group.members) // MOST_OF_SHELF), 1)]

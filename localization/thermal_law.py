@@ -132,30 +132,6 @@ class ThermalRows:
             own=np.ones(len(chosen), np.bool_),
         )
 
-    def pick(self, tags: Ints) -> ThermalRows:
-        """Return the rows of some of the tags, shape (k,), in that order, as often as they are named."""
-        rows = rows_of(self.start, tags)
-        size = np.diff(self.start)[tags]
-        return ThermalRows(
-            start=np.concatenate([[0], np.cumsum(size)]).astype(np.int64),
-            owner=np.repeat(np.arange(len(tags)), size),
-            u=self.u[rows],
-            h=self.h[rows],
-            z=self.z[rows],
-            k=self.k[rows],
-            phase=self.phase[rows],
-            variance=self.variance[rows],
-            group=self.group[rows],
-            antenna=self.antenna[rows],
-            middle_k=self.middle_k,
-            middle_depth=self.middle_depth[tags],
-            middle_height=self.middle_height[tags],
-            height_sigma=self.height_sigma[tags],
-            depth_sigma=self.depth_sigma[tags],
-            board=self.board[tags],
-            own=self.own[tags],
-        )
-
     def fit(self, law: ThermalLaw, begin: Floats) -> ThermalFit:
         """Fit every tag from ``begin``: offset, depth and height, shape (tags, 3)."""
         result = np.zeros((len(self.start) - 1, 10))

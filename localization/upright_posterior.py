@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from localization.bars import Z90
 from localization.faces import Frames
+from localization.normal import Z90
 from localization.observations import Mounts
 
 Floats = npt.NDArray[np.float64]
@@ -27,7 +27,7 @@ AGAIN_M = 0.03
 #: is 0.7 to 1.9 cm).
 SHELF_SIGMA_M, SUPPOSED = 0.01, 4.0
 #: A bay's uprights are the same for all its levels, which hence err together by this; and all bays by that.
-BAY_SIGMA_M, FLOOR_M = 0.003, 0.001
+BAY_SIGMA_M, FLOOR_M = 0.003, 0.003
 #: Words that are off by more are strays, however little the others scatter by.
 STRAY_M = 0.06
 #: Words that scatter by more than so many times the median of all count as if they did not.
@@ -177,7 +177,7 @@ def weigh_words(
     """
     number = len(prior.face_m)
     bays = 0 if bay is None else int(bay.max()) + 1
-    sigma = _scatter(word_m - coarse_m * way)
+    sigma = _scatter(word_m - _common(word_m, way) * way)
     # What antennas and clock may be off by is not what they are off by once uprights are seen elsewhere.
     ahead_sigma = max(prior.ahead_sigma_m, abs(coarse_m))
     # What uprights all err by, no number of them tells apart from what the run is off by, and what those of a bay err
@@ -244,11 +244,16 @@ def _tails(away: Floats) -> Floats:
 
 def _alone(face: Ints, word_m: Floats, way: Floats, number: int) -> Floats:
     """Return what words say by themselves: along the way what they have in common, and what each face has besides."""
-    ahead = float(np.median(word_m * np.sign(way)))
+    ahead = _common(word_m, way)
     left = word_m - ahead * way
     return np.array(
         [ahead, *(np.median(left[face == f]) if (face == f).any() else 0.0 for f in range(number))]
     )
+
+
+def _common(word_m: Floats, way: Floats) -> float:
+    """Return what words have in common along the robot's way, which is no scatter where it passed both ways."""
+    return float(np.median(word_m * np.sign(way)))
 
 
 def _scatter(word_m: Floats) -> float:

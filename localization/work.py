@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -44,9 +43,6 @@ from localization.steps import Progress, halving, silent, within
 from localization.thermal import elsewhere, refine_thermal
 from localization.thermal_peaks import StrengthLaw
 
-if TYPE_CHECKING:
-    pass
-
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -68,28 +64,34 @@ class Work(RunGeometry):
                 return part
             return self.block(tags, law=part.law, starts=starts_of(part.groups), jobs=jobs, tell=following())
         # The first block: both are asked of the same fits.
-        moved = np.zeros(256)
+        told, first = self.localizer.registration_, part
+        moved, deepened = np.zeros(256), False
         for _ in range(SETTLE_ROUNDS):
             farther, across = self.deepen(part, jobs), self.antennas_off(part)
+            deepened |= farther
             back = bool(np.abs(moved + across).max() > FARTHEST_M)
             if back:
                 across = -moved
             if not farther and not across.any():
                 break
-            before, starts = part, moved_starts(part.groups, across)
-            self.move_antennas(across)
+            earlier, before = self.localizer.registration_, part
+            starts = moved_starts(part.groups, across)
+            if back:
+                self.put_antennas_back(told)
+                if not deepened:
+                    return first
+            else:
+                self.move_antennas(across)
             part = self.block(tags, law=part.law, starts=starts, jobs=jobs, tell=following())
             moved += across
             if back or not across.any():
                 break
             if left_of_all(part.groups) > left_of_all(before.groups) + WORSE_RAD:
-                self.move_antennas(-across)
+                self.put_antennas_back(earlier)
+                if not farther:
+                    return before
                 starts = moved_starts(part.groups, -across)
-                return (
-                    self.block(tags, law=part.law, starts=starts, jobs=jobs, tell=following())
-                    if farther
-                    else before
-                )
+                return self.block(tags, law=part.law, starts=starts, jobs=jobs, tell=following())
         return part
 
     def block(

@@ -164,7 +164,7 @@ def _cjk_font() -> Check:
 
 def check_service(file: Path) -> list[Check]:
     """Look at the service's settings, and at everything they point to."""
-    if not file.is_file():
+    if not file.exists() or file.is_dir():  # a pipe is as good as a file
         return [Check("settings", "bad", f"{file}: no such settings file", _WRITE_SETTINGS)]
     from nightstack.settings import read_serve_settings
 
@@ -232,7 +232,7 @@ def _site_files(name: str, plan: Path, holdings: Path) -> list[Check]:
 
 def check_robot(file: Path) -> list[Check]:
     """Look at a robot's settings, and at everything they point to."""
-    if not file.is_file():
+    if not file.exists() or file.is_dir():
         return [Check("robot settings", "bad", f"{file}: no such settings file", _WRITE_ROBOT_SETTINGS)]
     from robot.settings import RobotSettings
     from stacks.plan import read_plan

@@ -152,6 +152,6 @@ def _is_folder(path: Path) -> bool:
 
 def _is_there(path: Path) -> bool:
     try:
-        return path.exists() or path.is_symlink()
+        return path.exists()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({one_line(OSError(error.strerror))})") from None

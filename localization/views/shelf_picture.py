@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from localization.evaluation import Z90, Evaluation
+from localization.evaluation import Evaluation
+from localization.normal import Z90
 from localization.positions import Positions
 from localization.views.svg import Canvas, Scale
 from stacks.plan import Plan

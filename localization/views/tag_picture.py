@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from localization.evaluation import Z90
+from localization.normal import Z90
 from localization.views.svg import Canvas, Scale, number
 from localization.views.tag_view import Pass, TagView
 

@@ -16,21 +16,26 @@ from nightstack.errors import CommandError
 
 
 class Signals:
-    """What SIGINT, SIGTERM and SIGHUP do to the demo: the first one unwinds the stack, later ones wait for that."""
+    """What SIGINT, SIGTERM and SIGHUP do to the demo: they unwind the stack, and wait where that may not be cut short.
+
+    Attributes
+    ----------
+    ending : bool
+        Programs are being stopped: what comes now waits until that is through.
+    """
 
     def __init__(self) -> None:
+        self.ending = False
         self._held = False
+        self._raised = False
         self._came: int | None = None
-        self._ending = False
 
     def come(self, number: int, _frame: FrameType | None) -> None:
         """Take a signal (called by Python)."""
-        if self._ending:
-            return
-        if self._held:
+        if self._held or self.ending:
             self._came = number
             return
-        self._ending = True
+        self._raised = True
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     @contextmanager
@@ -42,6 +47,12 @@ class Signals:
         finally:
             self._held = False
         if self._came is not None:
+            self.come(self._came, None)
+
+    def ended(self) -> None:
+        """Let what came while programs were being stopped count now, unless an earlier one is what stopped them."""
+        self.ending = False
+        if self._came is not None and not self._raised:
             self.come(self._came, None)
 
 
@@ -83,10 +94,14 @@ def stopped_together() -> Generator[tuple[ExitStack, Signals]]:
     with ending_on_signals() as signals:
         stack = ExitStack()
         try:
-            yield stack, signals
+            try:
+                yield stack, signals
+            finally:
+                signals.ending = True
         finally:
-            with signals.held():
-                stack.close()
+            signals.ending = True  # a signal may have come just before it was
+            stack.close()
+            signals.ended()
 
 
 class Program:

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from localization.faces import LOOKS_AT, OVERHANG_M, SAME_ROW_M, _looked_at, _within_reach
+from localization import faces_in_view
+from localization.faces_in_view import LOOKS_AT, OVERHANG_M, SAME_ROW_M, within_reach
 from localization.signal_model import RANGE_M
 
 
@@ -41,9 +42,9 @@ def test_the_grid_leaves_out_no_face_within_reach(faces, slanted, nearest):
     position[0] = np.nan
     away = rng.uniform(0.0, 2.0 * np.pi, 3000)
     look = np.stack([np.cos(away), np.sin(away), np.zeros(3000)], axis=1)
-    found = _looked_at(
+    found = faces_in_view.looked_at(
         position, look, frames.origin_m, frames.direction, frames.normal, frames.length_m, frames.tag_depth_m,
-        nearest, RANGE_M, *_within_reach(frames, nearest),
+        nearest, RANGE_M, *within_reach(frames, nearest),
     )  # fmt: skip
     wanted = looked_at(position, look, frames, nearest)
     assert len(wanted[0]) > 50
@@ -60,6 +61,6 @@ def test_a_plan_spread_over_kilometres_takes_no_more_cells_than_it_may():
         length_m=np.full(2, 3.0),
         tag_depth_m=np.zeros(2),
     )
-    _, _, _, start, near = _within_reach(frames, 0.05)
+    _, _, _, start, near = within_reach(frames, 0.05)
     assert len(start) <= 1_010_000
     assert set(near.tolist()) == {0, 1}

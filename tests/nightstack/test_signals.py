@@ -102,6 +102,53 @@ def test_a_program_begun_in_the_moment_of_the_signal_is_stopped_too(tmp_path, nu
             os.kill(left, signal.SIGKILL)
 
 
+_STOPPING = """
+import os, signal
+from nightstack.demo import processes
+
+def kill():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+def first():
+    print("first stopped", flush=True)
+
+def second():
+    if when == "while stopping":
+        kill()
+    print("second stopped", flush=True)
+
+class Interrupted(processes.Signals):
+    sent = False
+
+    def __setattr__(self, name, value):
+        if (when, name, value, self.sent) == ("leaving", "ending", True, False):
+            Interrupted.sent = True
+            kill()
+        super().__setattr__(name, value)
+
+when = os.environ["WHEN"]
+processes.Signals = Interrupted
+with processes.stopped_together() as (stack, signals):
+    stack.callback(first)
+    stack.callback(second)
+print("not reached", flush=True)
+"""
+
+
+@pytest.mark.parametrize("when", ["leaving", "while stopping"])
+def test_a_signal_does_not_cut_the_stopping_of_programs_short(when):
+    """It comes as the demo is through and begins to stop its programs, or while it does."""
+    done = subprocess.run(
+        [sys.executable, "-c", _STOPPING],
+        env={**os.environ, "WHEN": when},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines() == ["second stopped", "first stopped"]
+    assert done.returncode == 143, done.stderr
+
+
 def test_a_robot_that_is_stopped_before_its_base_answers_says_just_that(tmp_path, library):
     file = tmp_path / "robot.toml"
     file.write_text(
