@@ -48,9 +48,9 @@ SWING, SWING_SPREAD = (0.497, 0.638, 0.596), 0.7
 #: add up. And how far that may be wrong for a run (log): the libraries it was learnt on scatter about it by 0.15,
 #: and one unlike all of them may be farther off, which its own steps then tell.
 PULL, PULL_SPREAD = (1.092, 1.273, 1.254), 0.45
-#: Factor on what pulls a tag: at 1 most of simulated libraries' 90 % intervals hold 85 to 95 %, but larger libraries
-#: and the fast paths hold a little less.
-SHARED = 1.03
+#: Factor on what pulls a tag: the least of those at which nearly as many simulated libraries' 90 % intervals as at any
+#: hold 85 to 95 %, and none of the larger ones less.
+SHARED = 0.95
 #: Tags differ in how much they are coupled: as many degrees of freedom has the Student-t of their swings, and so many
 #: tags' worth is the run's usual swing beside a tag's own. As neighbours' swings are one coupling's, each counts half.
 USUAL_TAGS, SWING_SHARE = 8.0, 0.5
@@ -60,8 +60,10 @@ SWING_FACTORS: Floats = np.exp(np.linspace(np.log(0.1), np.log(10.0), 61))
 FACTORS: Floats = np.exp(np.linspace(np.log(0.2), np.log(5.0), 41))
 LOST: Floats = np.array([0.002, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9])
 USUAL_LOST, LOST_SPREAD = 0.01, 1.0
-#: Pairs up to so many usual steps apart are looked at; as they share tags, each says a quarter of what it seems to.
-NEAR_SHARE, PAIR_SHARE = 2.5, 0.25
+#: Pairs up to so many usual steps apart are looked at; as they share tags, each says a quarter of what it seems to. And
+#: however many there are, they say no more than so many: books are not all as thin as the thinnest, so that pairs let
+#: tags seem pulled less than they are, a third on libraries of 2,000 books, where they alone had the word.
+NEAR_SHARE, PAIR_SHARE, PAIRS_WORTH = 2.5, 0.25, 500
 #: Shelves more likely astray than not say nothing of how far tags are pulled.
 LEAST_SURE = 0.5
 
@@ -263,6 +265,7 @@ def pull_factor(
             gaps.append(gap[(place[ahead:] == place[:-ahead]) & (gap < near)])
         gap = np.concatenate(gaps)
         gap = gap[:: max(len(gap) // MOST_PAIRS, 1)]
+        share = PAIR_SHARE * min(PAIRS_WORTH / max(len(gap), 1), 1.0)
         at = np.linspace(0.0, near, 64)
         spread = np.sqrt(2.0 * float(np.median(own)) + 2.0 * (FACTORS * float(np.median(pull_m))) ** 2)
         log_lost = -0.5 * ((np.log(LOST) - np.log(USUAL_LOST)) / LOST_SPREAD) ** 2
@@ -270,7 +273,7 @@ def pull_factor(
             here, mean = pair_correlation(gap, s, thin), float(pair_correlation(at, s, thin).mean())
             kept = (1.0 - LOST)[:, None]
             told = np.log(((1.0 - kept) + kept * here) / ((1.0 - kept) + kept * mean)).sum(axis=1)
-            log_p[i] += np.logaddexp.reduce(PAIR_SHARE * told + log_lost)
+            log_p[i] += np.logaddexp.reduce(share * told + log_lost)
     chance = np.exp(log_p - log_p.max())
     return float(np.sqrt((chance * FACTORS**2).sum() / chance.sum()))
 

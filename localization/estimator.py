@@ -327,17 +327,18 @@ class Localizer:
                 keep(part)
         notes += registration_notes(self.registration_, work.ids)
         late = np.zeros(len(work.ids), np.bool_)
-        if self.plan is not None and words and work.pins:
-            late = pin_rest(positions, words, self.plan, self.pinned_, work.off_m)
+        plan = self.plan if self.plan is not None and self.plan.faces else None
+        if plan is not None and words and work.pins:
+            late = pin_rest(positions, words, plan, self.pinned_, work.off_m)
         notes += pinned_notes(self.pinned_, int(late.sum()))
-        if self.plan is not None and told:
+        if plan is not None and told:
             self.label_fits_, said = use_labels(
-                positions, *work.labels(), work.frames(None), self.plan, self.calibration,
+                positions, *work.labels(), work.frames(None), plan, self.calibration,
                 recording.info.run_id, np.where(late, np.nan, work.off_m), shift=self.labels,
             )  # fmt: skip
             notes += said
         coverage = Coverage.empty()
-        if self.plan is not None and told:
+        if plan is not None and told:
             tell(0.9, "mapping what was covered")
             coverage = coverage_of(work.listening, work.frames(None), self.law_, told, self.jobs)
         return positions, coverage, notes, traits

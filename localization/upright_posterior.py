@@ -27,7 +27,7 @@ AGAIN_M = 0.03
 #: is 0.7 to 1.9 cm).
 SHELF_SIGMA_M, SUPPOSED = 0.01, 4.0
 #: A bay's uprights are the same for all its levels, which hence err together by this; and all bays by that.
-BAY_SIGMA_M, FLOOR_M = 0.003, 0.003
+BAY_SIGMA_M, FLOOR_M = 0.003, 0.004
 #: Words that are off by more are strays, however little the others scatter by.
 STRAY_M = 0.06
 #: Words that scatter by more than so many times the median of all count as if they did not.

@@ -154,6 +154,14 @@ def test_without_a_plan_tags_lie_beside_the_track(world, tags):
     assert (positions.rank == 0).all()
 
 
+def test_a_plan_without_faces_is_as_good_as_none(world, tags):
+    recording = world.make(tags)
+    empty = dataclasses.replace(world.plan(), floors=())
+    found, usual = localize(recording, empty), localize(recording, None)
+    np.testing.assert_array_equal(found.positions.x_m, usual.positions.x_m)
+    assert any("the plan has no faces" in note for note in found.notes)
+
+
 def test_no_phase_at_all_still_places_with_wide_bars(world, tags):
     recording = world.make(tags)
     silent = dataclasses.replace(
