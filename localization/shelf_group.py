@@ -42,7 +42,7 @@ START_LEFT_RAD = 0.35
 class ShelfGroup:
     """A shelf that was fitted: which, its tags (rows of the places, shape (i,)), the fit, and whether it is believed.
 
-    ``way`` is the mean direction of travel along the face: 1 the way offsets grow, -1 against it.
+    ``way`` is the robot's mean heading along the face, as a cosine: 1 the way offsets grow, -1 against it.
     """
 
     face: int
@@ -142,13 +142,19 @@ def _believed(fit: ShelfFit) -> bool:
 
 
 def _way(block: Block, chosen: Ints) -> float:
-    """Return the mean sign of the antennas' travel along the face while these candidates were heard."""
+    """Return the robot's mean heading along the face while these candidates were heard, as a cosine.
+
+    Not the direction of travel: phase centres are off by what they are ahead of their mounts, backwards or not. A
+    horizontal boresight at ``phi`` to the face's direction and ``beta`` to the robot's heading puts that at
+    ``phi - beta``; seen in the face's axes (along, out) it is ``(cos phi, -sin phi)``.
+    """
     rows = rows_of(block.candidates.start, chosen)
-    look, obs = block.observations, block.candidates.observation[rows]
-    order = np.lexsort((look.t[obs], look.antenna[obs]))
-    step, gone = np.diff(block.candidates.u[rows][order]), np.diff(look.way_m[obs][order])
-    near = (gone > 0.0) & (gone < 0.1) & (np.diff(look.antenna[obs][order]) == 0)
-    return float(np.clip(step[near].sum() / gone[near].sum(), -1.0, 1.0)) if near.any() else 0.0
+    look = block.candidates.look[rows, :2]
+    mount = block.mounts.boresight[block.observations.antenna[block.candidates.observation[rows]], :2]
+    along = look[:, 0] * mount[:, 0] - look[:, 1] * mount[:, 1]
+    level = np.hypot(look[:, 0], look[:, 1]) * np.hypot(mount[:, 0], mount[:, 1])
+    told = level > 1e-6
+    return float(np.clip(np.mean(along[told] / level[told]), -1.0, 1.0)) if told.any() else 0.0
 
 
 def log_prior(block: Block, chosen: Ints, scan: ShelfScan) -> Floats:
