@@ -38,6 +38,9 @@ from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
 
+#: Of references that are far off so large a share are no few that were surveyed wrongly.
+OTHER_LIBRARY = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -196,6 +199,11 @@ def _learn(
             + ", ".join(names[:5])
             + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         )
+        if np.mean(~good) > OTHER_LIBRARY:
+            notes.append(
+                f"{100 * float(np.mean(~good)):.0f} % of the references are far off: is one of the recordings, or the "
+                "plan, another library's? The calibration may be worth nothing"
+            )
         refs = refs.select(good)
     site = site_of(plan)
     weighed = weigh_references(refs, forgotten_m2)

@@ -281,6 +281,8 @@ def _notes(
         f"{counted(count, 'night')}: {', '.join(night.info.run_id for night in table.nights)}; "
         f"{int((heard == count).sum())} of {len(heard)} tags heard in all of them"
     ]
+    if count > 1 and not (heard > 1).any():
+        notes.append("no tag was heard on two of the nights: are they nights of one library?")
     if errors.pairs:
         notes.append(
             f"from night to night tags differ by {np.sqrt(errors.own_share):.0%} of what their bars say "

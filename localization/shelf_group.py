@@ -134,14 +134,14 @@ def _fitted(
         fit = kind.again(*given).run()
         believed = _believed(fit)
     fit.let_go()
-    return ShelfGroup(face, shelf, members, fit, believed, _way(block, chosen))
+    return ShelfGroup(face, shelf, members, fit, believed, heading_along(block, chosen))
 
 
 def _believed(fit: ShelfFit) -> bool:
     return not fit.doubtful and fit.left_rad < MOST_LEFT_RAD and held_out(fit)
 
 
-def _way(block: Block, chosen: Ints) -> float:
+def heading_along(block: Block, chosen: Ints) -> float:
     """Return the robot's mean heading along the face while these candidates were heard, as a cosine.
 
     Not the direction of travel: phase centres are off by what they are ahead of their mounts, backwards or not. A

@@ -78,6 +78,9 @@ def combine(
     from stacks.plan import read_plan
 
     infos = [read_info(folder) for folder, _ in folders]
+    named = [info.run_id for info in infos]
+    if twice := sorted({name for name in named if named.count(name) > 1}):
+        raise InputError(f"run {twice[0]} was named twice, which is no more evidence; name it once")
     newest = max(range(len(infos)), key=lambda n: (infos[n].started_at, infos[n].run_id))
     shelving = plan if plan is not None else folders[newest][0] / "plan.json"
     if plan is None and not shelving.is_file():

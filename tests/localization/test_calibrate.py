@@ -231,6 +231,16 @@ def test_a_tag_surveyed_wrong_is_left_out_and_named(world, plan, spoiled):
     assert bad.calibration.sigma_m == pytest.approx(good.calibration.sigma_m, abs=0.005)
 
 
+def test_many_references_far_off_are_asked_about(world, plan):
+    one = scan(world, 1)
+    few, many = (
+        replace(one.truth, x_m=np.where(np.isin(np.arange(30), wrong), one.truth.x_m + 0.5, one.truth.x_m))
+        for wrong in ([7], [2, 7, 11, 16, 20, 25])
+    )
+    assert not any("another library" in note for note in calibrate([one], plan, few).notes)
+    assert any("20 % of the references" in note for note in calibrate([one], plan, many).notes)
+
+
 def test_without_references_antennas_and_faces_are_still_learnt(world, plan):
     one = scan(world, 1, ahead_m=(0.02, 0.0, -0.02), behind_m=0.03)
     one = replace(one, poses=replace(one.poses, y_m=one.poses.y_m - 0.25))

@@ -208,6 +208,14 @@ def test_ranks_are_of_all_nights_together():
         assert np.isnan(found.p_order[by_rank[0]]) and (found.p_order[by_rank[1:]] >= 0.5).all()
 
 
+def test_nights_without_a_tag_in_common_are_asked_about():
+    ours, theirs = Shelves().night(0), Shelves().night(1)
+    asked = "are they nights of one library?"
+    assert not any(asked in note for note in combine([ours, theirs], PLAN).notes)
+    theirs.positions.epc[:] = [f"{n:024X}" for n in range(0xA000, 0xA000 + len(theirs.positions))]
+    assert any(asked in note for note in combine([ours, theirs], PLAN).notes)
+
+
 def test_only_combined_positions_have_the_columns_of_several_nights(tmp_path):
     night = Shelves().night(0)
     write_positions(tmp_path / "one.parquet", night.positions)

@@ -147,7 +147,8 @@ def test_wrong_arguments_are_said_in_one_line(nights, tmp_path, capsys, case):
     }[case]
     assert main(["combine", *arguments]) == 2
     said = capsys.readouterr().err.strip().splitlines()
-    assert said[-1].startswith("nightstack: ")
+    assert len(said) == 1, "before anything is localized"
+    assert said[0].startswith("nightstack: ")
     assert not (tmp_path / "out" / "positions.parquet").exists()
 
 
