@@ -70,6 +70,8 @@ class World:
         By how much the reader's stamps are late, at a trouble of 1; the estimator is not told.
     oddities : OddityRates
         Lying books and the like; none by default.
+    back_and_forth : bool
+        Whether every second pass is driven backward: what is late then comes out the other way.
     """
 
     trouble: float = 1.0
@@ -82,6 +84,7 @@ class World:
     drift_m: float = 0.01
     latency_s: float = 0.1
     oddities: OddityRates = field(default_factory=OddityRates)
+    back_and_forth: bool = False
 
 
 WORLDS: Final[Mapping[str, World]] = {
@@ -336,6 +339,7 @@ def _driven(library: Library, world: World, folder: Path, started_ns: int = STAR
             seed=world.seed + 1,
             listening=Listening(rf_mode=RF_MODE),
             started_ns=started_ns,
+            back_and_forth=world.back_and_forth,
         )
     )
 

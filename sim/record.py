@@ -47,6 +47,7 @@ def record(
     started_ns: int = START_NS,
     faces: tuple[str, ...] = (),
     run_id: str | None = None,
+    back_and_forth: bool = False,
 ) -> Path:
     """Scan a library into a recording folder.
 
@@ -77,6 +78,8 @@ def record(
     faces : tuple of str
         Faces to scan; empty: all.
     run_id : str, optional
+    back_and_forth : bool
+        Whether every second pass is driven backward, as the robot's own route has it; else all go the same way.
 
     Returns
     -------
@@ -104,15 +107,22 @@ def record(
     t_ns = started_ns
     poses: list[tuple[int, float, float, float, str]] = []
     reads: list[Reads] = []
-    tour = [(f, face) for _ in range(passes) for f, face in _tour(library) if not faces or face.id in faces]
-    for n, (floor, face) in enumerate(tour):
+    tour = [
+        (f, face, back_and_forth and number % 2 == 1)
+        for number in range(passes)
+        for f, face in _tour(library)
+        if not faces or face.id in faces
+    ]
+    for n, (floor, face, backward) in enumerate(tour):
         if progress:
             progress(n / len(tour), f"face {face.id}")
         floor_id = library.plan.floors[floor].id
         way = _path(path_rng, face, floor, speed_mps, standoff_m or library.robot.standoff_m, overrun_m)
+        if backward:
+            way.reverse()
+        behind_m = speed_mps * library.robot.pose_lag_s * (-1.0 if backward else 1.0)
         for step, pose in enumerate(way):
             error = drift.step(STEP_S)
-            behind_m = speed_mps * library.robot.pose_lag_s
             poses.append(
                 (
                     t_ns,

@@ -127,3 +127,24 @@ def test_wrong_arguments_are_named(library: Library, tmp_path: Path) -> None:
     with pytest.raises(SimError, match="no radio preset"):
         record(library, tmp_path / "x", preset="loud")
     assert not (tmp_path / "x").exists()
+
+
+def test_back_and_forth_every_second_pass_is_driven_backward(library, tmp_path):
+    night = read_recording(
+        record(library, tmp_path, passes=2, speed_mps=0.4, faces=("1-R01S",), back_and_forth=True)
+    )
+    poses = night.poses
+    step = np.diff(poses.t) * 1e-9
+    x, y = np.diff(poses.x_m) / step, np.diff(poses.y_m) / step
+    ahead = x * np.cos(poses.yaw_rad[:-1]) + y * np.sin(poses.yaw_rad[:-1])
+    moving = np.abs(ahead) > 0.2
+    first = poses.t[:-1] < poses.t[0] + (poses.t[-1] - poses.t[0]) // 2
+    assert np.median(ahead[moving & first]) == pytest.approx(0.4, rel=0.1)
+    assert np.median(ahead[moving & ~first]) == pytest.approx(-0.4, rel=0.1)
+    assert np.ptp(np.unwrap(poses.yaw_rad)) < 0.2
+    # Where it is told to be lags behind where it is, whichever way it drives: tags are heard on both.
+    heard = [
+        set(night.readings.tag[(night.readings.t < poses.t[-1] // 2 + poses.t[0] // 2) == half].tolist())
+        for half in (True, False)
+    ]
+    assert len(heard[0] & heard[1]) > 0.8 * len(heard[0] | heard[1])
