@@ -111,12 +111,12 @@ LIBRARIES: Final[Mapping[str, Kind]] = {
     "preset ordinary": Kind(World(speed_mps=0.1, passes=2), usual="ordinary"),
     "preset harsh": Kind(World(speed_mps=0.1, passes=2, trouble=1.0), usual="harsh"),
     "preset, strong metal": Kind(usual="ordinary", radio=STRONG, size=1.8),
-    "back and forth": Kind(World(back_and_forth=True)),
-    "back and forth, clock exact": Kind(World(back_and_forth=True, latency_s=0.0)),
     "large": Kind(size=7.0),
     "large, preset ordinary": Kind(World(speed_mps=0.1, passes=3), usual="ordinary", size=9.0),
     "far aisle": Kind(layout=LayoutSettings(aisle_m=2.4), standoff_m=1.5),
     "far aisle, easy": Kind(World(trouble=0.5), layout=LayoutSettings(aisle_m=2.4), standoff_m=1.5),
+    "back and forth": Kind(World(back_and_forth=True)),
+    "back and forth, clock exact": Kind(World(back_and_forth=True, latency_s=0.0)),
 }  # fmt: skip
 """The libraries by name."""
 

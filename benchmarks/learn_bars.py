@@ -65,7 +65,7 @@ STRENGTH: Final = 10.0
 #: anything beforehand then (log).
 MOST_NOISE, ANY_SWING = 0.7, 3.0
 #: Factors that ``bars.SHARED`` may be.
-SHARED_TRIED: Final = (0.8, 0.9, 1.0, 1.05, 1.1, 1.2)
+SHARED_TRIED: Final = (0.8, 0.9, 0.95, 1.0, 1.05, 1.1)
 #: A chance is the mean of scores this near.
 SCORE_REACH: Final = 0.5
 

@@ -48,8 +48,8 @@ SWING, SWING_SPREAD = (0.497, 0.638, 0.596), 0.7
 #: add up. And how far that may be wrong for a run (log): the libraries it was learnt on scatter about it by 0.15,
 #: and one unlike all of them may be farther off, which its own steps then tell.
 PULL, PULL_SPREAD = (1.092, 1.273, 1.254), 0.45
-#: Factor on what pulls a tag: the least of those at which nearly as many simulated libraries' 90 % intervals as at any
-#: hold 85 to 95 %, and none of the larger ones less.
+#: Factor on what pulls a tag: at 0.9 most of simulated libraries' 90 % intervals hold 85 to 95 %, but positions, in
+#: which tags of other shelves and blocks count, and the fast paths hold a little less.
 SHARED = 0.95
 #: Tags differ in how much they are coupled: as many degrees of freedom has the Student-t of their swings, and so many
 #: tags' worth is the run's usual swing beside a tag's own. As neighbours' swings are one coupling's, each counts half.
