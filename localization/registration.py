@@ -200,13 +200,23 @@ def register(
     across[antennas] -= across[antennas].mean()
     ahead[antennas] -= ahead[antennas].mean()
     depth[faces] = believed_shift(state.depth_m[faces], sigma[2 * number :])
+    across, ahead, depth = to_micrometre(across), to_micrometre(ahead), to_micrometre(depth)
     spread = float((state.across_m[antennas] ** 2 - sigma[:number] ** 2).sum())
     heard = np.unique(
         np.repeat(np.arange(len(part.tag)), np.diff(part.start)) * 256
         + observations.antenna[part.observation]
     )
     hearing = float(np.median(np.bincount(heard // 256)))
-    return Registration(across, ahead, depth, len(chosen), antennas, max(spread, 0.0), hearing)
+    return Registration(across, ahead, depth, len(chosen), antennas, round(max(spread, 0.0), 9), hearing)
+
+
+def to_micrometre(values_m: Floats) -> Floats:
+    """Return lengths, any shape, to the micrometre.
+
+    Last bits of what linear algebra makes of an array hang on how that lies in memory, and a run's places are to be the
+    same every time.
+    """
+    return np.asarray(np.round(values_m, 6), np.float64)
 
 
 def _thinned(candidates: Candidates, weight: Floats) -> tuple[Candidates, Floats]:

@@ -15,7 +15,7 @@ from localization.faces import rows_of
 from localization.observations import Observations
 from localization.placing import Places
 from localization.profile import refine_all
-from localization.registration import believed_shift
+from localization.registration import believed_shift, to_micrometre
 from localization.registration_solve import State, moved, solve
 from localization.shelf_fit import Sites
 from localization.shelf_group import ShelfGroup, starts_of
@@ -89,7 +89,7 @@ def settle_antennas(
         if step < STEP_LEAST_M:
             break
     across = believed_shift(state.across_m[antennas], sigma[: len(antennas)], DOUBT) / (1.0 - TAKEN_UP)
-    across -= across.mean()
+    across = to_micrometre(across - across.mean())
     shift = none.copy()
     shift[antennas] = across if np.abs(across).max() >= WORTH_M else 0.0
     return shift

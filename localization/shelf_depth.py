@@ -76,7 +76,7 @@ def _move(groups: list[ShelfGroup]) -> float:
     error = float(gain.std()) * np.sqrt(len(gain))
     if abs(peak * STEP_M) < WORTH_M or rise < LEAST_GAIN + LEAST_ERRORS * error:
         return 0.0
-    return peak * STEP_M
+    return round(peak * STEP_M, 6)
 
 
 def _value(group: ShelfGroup, farther_m: float) -> float:

@@ -154,7 +154,7 @@ def heading_along(block: Block, chosen: Ints) -> float:
     along = look[:, 0] * mount[:, 0] - look[:, 1] * mount[:, 1]
     level = np.hypot(look[:, 0], look[:, 1]) * np.hypot(mount[:, 0], mount[:, 1])
     told = level > 1e-6
-    return float(np.clip(np.mean(along[told] / level[told]), -1.0, 1.0)) if told.any() else 0.0
+    return round(float(np.clip(np.mean(along[told] / level[told]), -1.0, 1.0)), 6) if told.any() else 0.0
 
 
 def log_prior(block: Block, chosen: Ints, scan: ShelfScan) -> Floats:

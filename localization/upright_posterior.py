@@ -17,6 +17,7 @@ from scipy.special import stdtrit
 from localization.faces import Frames
 from localization.normal import Z90
 from localization.observations import Mounts
+from localization.registration import to_micrometre
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -223,18 +224,13 @@ def weigh_words(
         seen[f] = np.sqrt(usual @ covariance @ usual)
         spread = float(np.sqrt(usual**2 @ foretold_sigma**2))
         against = max(against, abs(float(usual @ (mean - foretold))) / spread)
-    # To the micrometre: last bits may differ by how arrays lie in memory, and places are to be the same every time.
     return Pinned(
         round(float(mean[0]), 6),
-        _to_micrometre(mean[1 : number + 1]),
-        _to_micrometre(seen),
+        to_micrometre(mean[1 : number + 1]),
+        to_micrometre(seen),
         len(face),
         against if prior.told else 0.0,
     )
-
-
-def _to_micrometre(values_m: Floats) -> Floats:
-    return np.asarray(np.round(values_m, 6), np.float64)
 
 
 def _tails(away: Floats) -> Floats:
