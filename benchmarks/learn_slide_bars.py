@@ -101,9 +101,10 @@ def lesson(recording: Recording, plan: Plan, kind: str) -> Lesson | None:
     if len(told) != 1:
         return None
     offset, said = told[0]
-    # The fit numbers its tags by itself: they are known again by their places.
-    rows = np.array([np.flatnonzero(positions.offset_m == x)[:1].sum() for x in offset], np.int64)
-    if len(rows) == 0 or not np.array_equal(positions.offset_m[rows], offset):
+    # The fit numbers its tags by itself: they are known again by their places, which are told to the nanometre.
+    place = np.round(offset, 9)
+    rows = np.array([np.flatnonzero(positions.offset_m == x)[:1].sum() for x in place], np.int64)
+    if len(rows) == 0 or not np.array_equal(positions.offset_m[rows], place):
         return None
     return Lesson(kind, said, np.array([true[name] for name in positions.epc[rows].tolist()], np.float64))
 

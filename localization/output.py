@@ -120,6 +120,10 @@ def fill_positions(positions: Positions, part: Part, row_of: Ints, calibration: 
     positions.p_alt[rows[other]] = p_alt[other]
     if not named.all():
         positions.p_shelf[rows[~named]] = np.nan
+    # To the nanometre: last bits hang on how arrays lay in memory, and a run's places are to be the same every time.
+    for name in ("x_m", "y_m", "z_m", "offset_m", "alt_offset_m", "sigma_local_m", "sigma_along_m"):
+        column = getattr(positions, name)
+        column[rows] = np.round(column[rows], 9)
 
 
 def _believed(p: Floats, p_alt: Floats) -> tuple[Floats, Floats]:

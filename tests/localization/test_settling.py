@@ -51,7 +51,7 @@ def same(one, other):
     assert state(one) == state(other)
     for name in ("offset_m", "sigma_along_m", "sigma_local_m"):
         a, b = (getattr(each.localization_.positions, name) for each in (one, other))
-        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, b, rtol=0.0, atol=2e-9)
 
 
 def test_antennas_whose_move_explains_phases_worse_are_put_back(night, monkeypatch):
