@@ -23,7 +23,7 @@ from localization.calibrate_left_out import (
     less_spare,
     unseen_sigma,
 )
-from localization.calibrate_model import Site, Weighed, usable, weigh_references
+from localization.calibrate_model import Site, Weighed, left_out_notes, usable, weigh_references
 from localization.calibrate_nights import evidence_of, places_of
 from localization.calibrate_solve import Solution, solve
 from localization.calibration import OTHER_NIGHT_M, Calibration, CalibrationError
@@ -37,9 +37,6 @@ from recording.words import counted
 from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
-
-#: Of references that are far off so large a share are no few that were surveyed wrongly.
-OTHER_LIBRARY = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,17 +190,7 @@ def _learn(
         return _without(witnesses, antennas, geometry, notes)
     good = usable(refs)
     if not good.all():
-        names = sorted({epcs[tag] for tag in refs.tag[~good]})
-        notes.append(
-            "left out, as they are far off where the others of their face say (surveyed or placed wrong): "
-            + ", ".join(names[:5])
-            + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        )
-        if np.mean(~good) > OTHER_LIBRARY:
-            notes.append(
-                f"{100 * float(np.mean(~good)):.0f} % of the references are far off: is one of the recordings, or the "
-                "plan, another library's? The calibration may be worth nothing"
-            )
+        notes += left_out_notes(good, sorted({epcs[tag] for tag in refs.tag[~good]}))
         refs = refs.select(good)
     site = site_of(plan)
     weighed = weigh_references(refs, forgotten_m2)

@@ -14,6 +14,7 @@ come from the data by marginal likelihood (:mod:`localization.calibrate_solve`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,8 @@ Bools = npt.NDArray[np.bool_]
 #: A reference so many robust deviations from the others of its face stands elsewhere than it is said to; so many tags
 #: of a face tell which of them that is.
 GROSS, GROSS_LEAST_M, FEWEST_TO_JUDGE = 6.0, 0.1, 3
+#: Of references that are far off so large a share are no few that were surveyed wrongly.
+OTHER_LIBRARY = 0.1
 #: Huber's constant: 95 % efficient if errors were normal.
 HUBER, HUBER_LOSS = 1.345, 1.05
 SCALE_LEAST_M = 0.002
@@ -281,3 +284,18 @@ def _weighted_median(values: Floats, sigma: Floats) -> float:
     order = np.argsort(values)
     weight = np.cumsum(sigma[order] ** -2)
     return float(np.interp(0.5 * weight[-1], weight - 0.5 * sigma[order] ** -2, values[order]))
+
+
+def left_out_notes(good: Bools, names: Sequence[str]) -> list[str]:
+    """Return what is said of references, shape (n,), that are not ``good``, and of the tags that they are."""
+    notes = [
+        "left out, as they are far off where the others of their face say (surveyed or placed wrong): "
+        + ", ".join(names[:5])
+        + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    ]
+    if np.mean(~good) > OTHER_LIBRARY:
+        notes.append(
+            f"{100 * float(np.mean(~good)):.0f} % of the references are far off: is one of the recordings, or the "
+            "plan, another library's? The calibration may be worth nothing"
+        )
+    return notes

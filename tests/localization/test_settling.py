@@ -27,16 +27,16 @@ def fitted(night, monkeypatch, shifts_cm):
     taken = []
 
     def antennas_off(self, part):
-        if self.antenna_shift is None:
-            self.antenna_shift = self.mounts.position_m[1].copy()
-        taken.append(self.mounts.position_m[1] - self.antenna_shift)
+        if self.first_place is None:
+            self.first_place = self.mounts.position_m[1].copy()
+        taken.append(self.mounts.position_m[1] - self.first_place)
         across = np.zeros(256)
         across[1] = 0.01 * next(asked, 0.0)
         return across
 
     recording, plan = night
     with monkeypatch.context() as patch:
-        patch.setattr(Work, "antenna_shift", None, raising=False)
+        patch.setattr(Work, "first_place", None, raising=False)
         patch.setattr(Work, "antennas_off", antennas_off)
         return Localizer(plan).fit(recording), np.array(taken)
 
