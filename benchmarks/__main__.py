@@ -24,6 +24,7 @@ NAMES = (
     "hf",
     "order",
     "honesty",
+    "laboratories",
     "cut",
     "robustness",
     "oddities",

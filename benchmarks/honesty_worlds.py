@@ -121,6 +121,7 @@ LIBRARIES: Final[Mapping[str, Kind]] = {
 """The libraries by name."""
 
 FAR_METAL: Final = replace(SLIDE, end_metal=(0.2, 0.6), end_beyond_m=(0.2, 0.8))
+NEAR_METAL: Final = replace(SLIDE, end_metal=(0.5, 0.86), end_beyond_m=(0.04, 0.45), tag_answer_rad=-0.8)
 NOISY: Final = replace(SLIDE, noise_scale=4.0, channel_phase_sd_rad=0.05)
 WEAK_TAGS: Final = replace(SLIDE, tag_answer=(0.4, 0.8), tag_answer_sd_rad=0.6, tag_centre_sd_m=0.004)
 ROWS: Final[Mapping[str, Rows]] = {
@@ -133,6 +134,7 @@ ROWS: Final[Mapping[str, Rows]] = {
     "slide, 5 cm, 16 tags": Rows(0.05, 16),
     "slide, 12 cm, 8 tags": Rows(0.12, 8),
     "slide, 8 cm, metal far out": Rows(0.08, 10, FAR_METAL),
+    "slide, 6 cm, metal near": Rows(0.06, 8, NEAR_METAL),
     "slide, 8 cm, noise": Rows(0.08, 10, NOISY),
     "slide, 6 cm, weaker tags": Rows(0.06, 8, WEAK_TAGS),
 }

@@ -31,9 +31,11 @@ PARTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "as it is": {},
     "no wall": {"wall_reflection": (0.0, 0.0)},
     "end metal half as strong": {"end_metal": tuple(size / 2 for size in SLIDE.end_metal)},
-    "end metal 25 to 55 cm beyond": {"end_beyond_m": (0.25, 0.55)},
-    "the same, and stronger": {"end_beyond_m": (0.25, 0.55), "end_metal": (0.65, 0.95), "weak_metal": (0.04, 0.2)},
+    "end metal 4 to 45 cm beyond": {"end_beyond_m": (0.04, 0.45)},
+    "the same, and all metal weaker": {"end_beyond_m": (0.04, 0.45), "end_metal": (0.5, 0.86), "weak_metal": (0.03, 0.15)},
     "tags answer less": {"tag_answer": (0.65, 0.75), "tag_answer_rad": -0.26},
+    "tags answer later": {"tag_answer_rad": -1.0},
+    "antenna straight": {"tilt_sd_rad": 0.0},
     "no centres, no hanging": {"tag_centre_sd_m": 0.0, "hanging_sd_m": 0.0},
     "no noise, tilt or turned phase": {"noise_scale": 0.0, "tilt_sd_rad": 0.0, "am_pm_rad_per_db": 0.0},
 }  # fmt: skip

@@ -8,6 +8,7 @@ and room: simulated sets, each of a laboratory of its own, tell how far one set'
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,7 +89,10 @@ class Figure:
     @property
     def interval(self) -> tuple[float, float]:
         """The 90 % sampling interval."""
-        low, high = np.nanquantile(self.draws, (0.05, 0.95))
+        known = self.draws[np.isfinite(self.draws)]
+        if not known.size:  # rows too short for a joint fit have no figure of it
+            return math.nan, math.nan
+        low, high = np.quantile(known, (0.05, 0.95))
         return float(low), float(high)
 
     def scatter(self, about: float) -> tuple[float, float] | None:

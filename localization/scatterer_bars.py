@@ -71,12 +71,12 @@ class Widths:
 
     temper: float = 20.0
     tag_m: float = 0.005
-    stretch: float = 0.038
-    slopes: float = 0.75
-    wider: float = 0.65
+    stretch: float = 0.037
+    slopes: float = 0.54
+    wider: float = 0.66
     misfit_m: float = 0.36
-    curve_m: float = 0.007
-    curve_share: float = 0.5
+    curve_m: float = 0.009
+    curve_share: float = 0.53
 
 
 WIDTHS: Final = Widths()

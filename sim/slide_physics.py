@@ -114,14 +114,14 @@ class SlideParameters:
     """
 
     tag_answer: tuple[float, float] = (0.85, 0.95)
-    tag_answer_rad: float = -0.8
-    tag_answer_sd_rad: float = 0.1
+    tag_answer_rad: float = -0.74
+    tag_answer_sd_rad: float = 0.3
     tag_length_m: float = 0.16
-    tag_size_m: float = 0.04
-    end_metal: tuple[float, float] = (0.5, 0.86)
-    weak_metal: tuple[float, float] = (0.03, 0.15)
+    tag_size_m: float = 0.06
+    end_metal: tuple[float, float] = (0.65, 0.95)
+    weak_metal: tuple[float, float] = (0.06, 0.3)
     weak_count: tuple[int, int] = (2, 6)
-    end_beyond_m: tuple[float, float] = (0.04, 0.45)
+    end_beyond_m: tuple[float, float] = (0.25, 0.55)
     metal_depth_m: float = 0.1
     wall_m: tuple[float, float] = (1.05, 1.7)
     wall_reflection: tuple[float, float] = (0.38, 0.72)
@@ -131,8 +131,8 @@ class SlideParameters:
     depth_sd_m: float = 0.008
     hanging_sd_m: float = 0.003
     metal_moved_sd_m: float = 0.018
-    antenna_exponent: float = 0.52
-    tilt_sd_rad: float = 0.1
+    antenna_exponent: float = 0.7
+    tilt_sd_rad: float = 0.25
     margin_db: float = 20.9
     margin_sd_db: float = 1.0
     compression: float = 1.37
