@@ -37,7 +37,7 @@ Floats = npt.NDArray[np.float64]
 
 LEVELS: Final = (0.50, 0.68, 0.90)
 HELD: Final = (0.85, 0.95)
-SEEDS: Final = (901, 902, 903, 904)
+SEEDS: Final = (901, 902, 903, 904, 905, 906, 907, 908)
 ROWS_EACH: Final = 48
 COLUMNS: Final = (
     "mean", "bar", "in 50 %", "68 %", "90 %", "score", "best same bar", "local mean", "bar", "in 50 %", "68 %", "90 %",

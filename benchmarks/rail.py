@@ -16,7 +16,7 @@ PITCHES_M: Final = (0.20, 0.08, 0.04)
 THREE_LINES: Final = "simulated slide, 4 cm, 3 lines"
 ROW_GROUPS: Final = (*(f"simulated slide, {100 * pitch:.0f} cm" for pitch in PITCHES_M), THREE_LINES)
 LINES_DEPTHS_M: Final = (0.47, 0.57, 0.67, 0.77)
-ROWS: Final = 24
+ROWS: Final = 48
 NEAREST_M, FARTHEST_M = 0.45, 0.9  # from the rail to the row, as in the measured sets
 SEED: Final = 500
 

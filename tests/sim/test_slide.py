@@ -113,7 +113,7 @@ def test_a_hologram_does_as_badly_as_on_the_measured_rows(
 def test_a_hologram_does_as_badly_as_on_the_measured_three_lines() -> None:
     """Published for twenty tags 4 cm apart on three lines: 6.3 cm and .63 in order, of one laboratory.
 
-    The mean over 24 laboratories is known to half a centimetre (9.2 cm); that of eight scans scatters by 1.4 cm.
+    The mean over 24 laboratories is known to half a centimetre (9.4 cm); that of eight scans scatters by 1.4 cm.
     """
     sets = np.array(
         [
