@@ -121,6 +121,7 @@ LIBRARIES: Final[Mapping[str, Kind]] = {
 """The libraries by name."""
 
 FAR_METAL: Final = replace(SLIDE, end_metal=(0.2, 0.6), end_beyond_m=(0.2, 0.8))
+#: End metal where, and as strong as, `SLIDE` had it formerly; all else is as it is now.
 NEAR_METAL: Final = replace(SLIDE, end_metal=(0.5, 0.86), end_beyond_m=(0.04, 0.45), tag_answer_rad=-0.8)
 NOISY: Final = replace(SLIDE, noise_scale=4.0, channel_phase_sd_rad=0.05)
 WEAK_TAGS: Final = replace(SLIDE, tag_answer=(0.4, 0.8), tag_answer_sd_rad=0.6, tag_centre_sd_m=0.004)

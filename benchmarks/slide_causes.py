@@ -32,7 +32,11 @@ PARTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "no wall": {"wall_reflection": (0.0, 0.0)},
     "end metal half as strong": {"end_metal": tuple(size / 2 for size in SLIDE.end_metal)},
     "end metal 4 to 45 cm beyond": {"end_beyond_m": (0.04, 0.45)},
-    "the same, and all metal weaker": {"end_beyond_m": (0.04, 0.45), "end_metal": (0.5, 0.86), "weak_metal": (0.03, 0.15)},
+    "the same, and all metal weaker": {
+        "end_beyond_m": (0.04, 0.45), "end_metal": (0.5, 0.86), "weak_metal": (0.03, 0.15)
+    },
+    "weak metal half as strong": {"weak_metal": tuple(size / 2 for size in SLIDE.weak_metal)},
+    "tags answer more alike": {"tag_answer_sd_rad": 0.1},
     "tags answer less": {"tag_answer": (0.65, 0.75), "tag_answer_rad": -0.26},
     "tags answer later": {"tag_answer_rad": -1.0},
     "antenna straight": {"tilt_sd_rad": 0.0},
