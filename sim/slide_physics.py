@@ -26,7 +26,8 @@ of one another's field, tags 4 cm apart hardly anything else.
 ``G`` holds what a wall behind the row throws back, an image of the antenna at ``2 W - d``. The wall stays where it is
 while the row is moved, so that residuals come again with every half wavelength of depth (stretched a little, as the
 waves meet aslant): on the measured slide scans of the same tags 18 and 36 cm apart in depth are alike by .7 to .8,
-those 9 and 27 cm apart by .3. Tags and metal belong to a laboratory and are the same in all of its scans (`Laboratory`).
+those 9 and 27 cm apart by .3. Tags and metal belong to a laboratory and are the same in all of its scans
+(`Laboratory`).
 """
 
 from __future__ import annotations
