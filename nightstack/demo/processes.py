@@ -11,8 +11,12 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from nightstack.errors import CommandError
+
+AGAIN_S = 3.0
+"""A signal whose exception was lost on the way, as one raised within a destructor is, comes again after so long."""
 
 
 class Signals:
@@ -28,6 +32,7 @@ class Signals:
         self.ending = False
         self._held = False
         self._raised = False
+        self._through = False
         self._came: int | None = None
 
     def come(self, number: int, _frame: FrameType | None) -> None:
@@ -36,7 +41,18 @@ class Signals:
             self._came = number
             return
         self._raised = True
+        self._came = number
+        again = threading.Timer(AGAIN_S, self._again, (number,))
+        again.daemon = True
+        again.start()
+        self._raise(number)
+
+    def _raise(self, number: int) -> NoReturn:
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    def _again(self, number: int) -> None:
+        if not (self.ending or self._through):
+            os.kill(os.getpid(), number)
 
     @contextmanager
     def held(self) -> Generator[None]:
@@ -49,11 +65,17 @@ class Signals:
         if self._came is not None:
             self.come(self._came, None)
 
-    def ended(self) -> None:
-        """Let what came while programs were being stopped count now, unless an earlier one is what stopped them."""
-        self.ending = False
-        if self._came is not None and not self._raised:
-            self.come(self._came, None)
+    def ended(self, *, unwound: bool) -> None:
+        """Let what came while programs were being stopped count now, unless an earlier one is what stopped them.
+
+        Parameters
+        ----------
+        unwound : bool
+            An exception ended the block. Without one, that of an earlier signal was lost, and counts now.
+        """
+        self._through, self.ending = True, False
+        if self._came is not None and not (unwound and self._raised):
+            self._raise(self._came)
 
 
 @contextmanager
@@ -92,16 +114,17 @@ def stopped_together() -> Generator[tuple[ExitStack, Signals]]:
         For blocks that no signal may cut in two.
     """
     with ending_on_signals() as signals:
-        stack = ExitStack()
+        stack, unwound = ExitStack(), True
         try:
             try:
                 yield stack, signals
+                unwound = False
             finally:
                 signals.ending = True
         finally:
             signals.ending = True  # a signal may have come just before it was
             stack.close()
-            signals.ended()
+            signals.ended(unwound=unwound)
 
 
 class Program:

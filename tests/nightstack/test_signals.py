@@ -149,6 +149,34 @@ def test_a_signal_does_not_cut_the_stopping_of_programs_short(when):
     assert done.returncode == 143, done.stderr
 
 
+# A signal that comes while a destructor runs raises there, where Python prints the exception and goes on.
+_LOST = """
+import os, signal, sys, time
+from nightstack.demo import processes
+
+class Gone:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)  # the handler runs here
+
+processes.AGAIN_S = 0.2
+with processes.stopped_together() as (stack, signals):
+    stack.callback(print, "stopped", flush=True)
+    Gone()
+    print("lost", flush=True)
+    if sys.argv[1] == "goes on":
+        time.sleep(60)
+        print("not reached", flush=True)
+"""
+
+
+@pytest.mark.parametrize("then", ["goes on", "is through"])
+def test_a_signal_whose_exception_is_lost_ends_the_demo_all_the_same(then):
+    done = subprocess.run([sys.executable, "-c", _LOST, then], capture_output=True, text=True, timeout=30)
+    assert done.stdout.splitlines() == ["lost", "stopped"]
+    assert done.returncode == 143, done.stderr
+
+
 def test_a_robot_that_is_stopped_before_its_base_answers_says_just_that(tmp_path, library):
     file = tmp_path / "robot.toml"
     file.write_text(
