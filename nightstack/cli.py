@@ -13,7 +13,18 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from nightstack import __version__
-from nightstack.commands import calibrate, demo, doctor, nights, readers, recordings, robot, serve, simulate
+from nightstack.commands import (
+    calibrate,
+    demo,
+    doctor,
+    nights,
+    readers,
+    recordings,
+    robot,
+    serve,
+    simulate,
+    stacks,
+)
 from nightstack.errors import BAD_INPUT, DONE, FAILED, STOPPED, InputError, exit_status, one_line
 
 #: What the parser says of values, and how a reader would.
@@ -62,6 +73,7 @@ calibrate.register(app)
 nights.register(app)
 simulate.register(app)
 readers.register(app)
+stacks.register(app)
 doctor.register(app)
 
 

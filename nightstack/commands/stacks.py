@@ -1,0 +1,17 @@
+"""``nightstack stacks ...``: what should be where; each command is a module of its own beside this one."""
+
+from __future__ import annotations
+
+import typer
+
+_app = typer.Typer(
+    no_args_is_help=True,
+    help="What should be where: holdings and plan from files or a library system, call numbers sorted.",
+    rich_markup_mode=None,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    if _app.registered_commands:  # an empty group has no help to show
+        app.add_typer(_app, name="stacks")
