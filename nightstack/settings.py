@@ -48,6 +48,7 @@ class SiteTable(_Table):
     plan: Path | None = None
     holdings: Path | None = None
     calibration: Path | None = None
+    ils: dict[str, Any] | None = None  # checked by stacks.ils when it is opened
 
 
 class ServeFile(BaseSettings):
