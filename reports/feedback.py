@@ -1,9 +1,10 @@
 """What staff find teaches how sure to be: chances said again, and from which chance on a line is worth mailing.
 
-Each kind has a logistic correction of its own, ``logit q = a + b logit p``, fitted to the outcomes with a strong prior
-that ``a`` is 0 and ``b`` is 1 (maximum a posteriori; J. Platt's scaling with a Gaussian prior, Advances in Large Margin
-Classifiers, 1999). Ten outcomes move it little, hundreds move it to where they are. From the corrected chances
-follows the least stated chance at which the lines mailed are still right as often as wanted.
+Each kind has a logistic correction of its own, ``logit q = c + a + b (logit p - c)``, fitted to the outcomes with a
+strong prior that ``a`` is 0 and ``b`` is 1 (maximum a posteriori; J. Platt's scaling with a Gaussian prior, Advances
+in Large Margin Classifiers, 1999); ``c`` is the log odds of .95, about what is mailed. Ten outcomes move it little,
+hundreds move it to where they are. From the corrected chances follows the least stated chance at which the lines
+mailed are still right as often as wanted.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from reports.policy import Policy
 
 Floats = npt.NDArray[np.float64]
 
-_SHIFT_SD, _SLOPE_SD = 0.35, 0.15
+CENTRE = 3.0
+_SHIFT_SD, _SLOPE_SD = 0.4, 0.4
 _LEAST = 1e-4
 _GRID = np.arange(0.5, 0.9951, 0.005)
 
@@ -31,7 +33,7 @@ class Correction:
     Attributes
     ----------
     shift, slope : float
-        ``logit q = shift + slope * logit p``.
+        ``logit q = CENTRE + shift + slope * (logit p - CENTRE)``.
     looked, true : int
         Lines that somebody looked at, and those of them that were true.
     """
@@ -44,7 +46,7 @@ class Correction:
     def __call__(self, p: Floats | float) -> Floats:
         """Return the corrected chances."""
         q = np.clip(np.asarray(p, np.float64), _LEAST, 1.0 - _LEAST)
-        return 1.0 / (1.0 + np.exp(-(self.shift + self.slope * np.log(q / (1.0 - q)))))
+        return 1.0 / (1.0 + np.exp(-(CENTRE + self.shift + self.slope * (np.log(q / (1.0 - q)) - CENTRE))))
 
 
 @dataclass(frozen=True)
@@ -108,16 +110,16 @@ def learn(outcomes: Iterable[Outcome]) -> Feedback:
 def _fit(p: Floats, true: npt.NDArray[np.bool_]) -> Correction:
     """Fit one kind's correction by Newton's method; the posterior is concave, halved steps never overshoot."""
     q = np.clip(p, _LEAST, 1.0 - _LEAST)
-    x = np.stack([np.ones(len(q)), np.log(q / (1.0 - q))], axis=1)
+    x = np.stack([np.ones(len(q)), np.log(q / (1.0 - q)) - CENTRE], axis=1)
     prior, weight = np.array([0.0, 1.0]), np.array([_SHIFT_SD**-2, _SLOPE_SD**-2])
 
     def loss(w: Floats) -> float:
-        z = x @ w
+        z = CENTRE + x @ w
         return float(np.sum(np.logaddexp(0.0, z) - true * z) + 0.5 * np.sum(weight * (w - prior) ** 2))
 
     w = prior.copy()
     for _ in range(50):
-        r = 1.0 / (1.0 + np.exp(-(x @ w)))
+        r = 1.0 / (1.0 + np.exp(-(CENTRE + x @ w)))
         slope = x.T @ (r - true) + weight * (w - prior)
         step = np.linalg.solve((x.T * (r * (1.0 - r))) @ x + np.diag(weight), slope)
         size = 1.0
