@@ -44,6 +44,8 @@ _INPUT_ERRORS = frozenset(
         "PositionsError",
         "CalibrationError",
         "NightsError",
+        "LedgerError",
+        "MemoryFileError",
     }
 )
 
