@@ -1,9 +1,9 @@
 """The first morning of a neglected library: 30,000 open cases, and the list for the minutes there are.
 
-``python -m benchmarks.morning_list`` prints, for 30, 60 and 240 minutes and without a limit, the lines, the minutes they
-take, the worth they put right an hour, that of a plain list in call-number order, and the seconds to make the list.
-The plain list begins with the first call number (books stand in that order, so it is one walk along the shelves, timed
-by the same rules) and ends where the minutes do.
+``python -m benchmarks.morning_list`` prints, for 30, 60 and 240 minutes and without a limit, the lines, the minutes
+they take, the worth they put right an hour, that of a plain list in call-number order, and the seconds to make it. The
+plain list begins with the first call number (one walk along the shelves, timed by the same rules) and ends where the
+minutes do.
 """
 
 from __future__ import annotations
