@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from nightstack.commands import stacks_import, stacks_ranges
+
 _app = typer.Typer(
     no_args_is_help=True,
     help="What should be where: holdings and plan from files or a library system, call numbers sorted.",
@@ -13,5 +15,7 @@ _app = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
+    stacks_import.register(_app)
+    stacks_ranges.register(_app)
     if _app.registered_commands:  # an empty group has no help to show
         app.add_typer(_app, name="stacks")
