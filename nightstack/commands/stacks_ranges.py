@@ -175,17 +175,17 @@ def learn(
         output_file(out, None)
     from localization.positions import read_positions
     from stacks.holdings import read_holdings
-    from stacks.imports import learn_ranges
+    from stacks.imports import Heard, learn_ranges
     from stacks.plan import read_plan, write_plan
 
     with progress("learn", quiet=as_json) as tell:
         tell(0.0, "reading")
         the_plan, copies, heard = read_plan(plan_at), read_holdings(holdings_at), read_positions(positions_at)
         tell(0.5, "finding the order")
+        where = Heard(heard.epc, heard.shelf_id, heard.face_id, heard.offset_m, heard.z_m)
         found = learn_ranges(
-            the_plan, copies, heard.epc, heard.shelf_id, heard.p_shelf,
-            scheme=_scheme(scheme, copies, the_plan), location=location,
-        )  # fmt: skip
+            the_plan, copies, where, scheme=_scheme(scheme, copies, the_plan), location=location
+        )
     if not any(shelf.start for shelf in found.shelves):
         raise InputError(
             f"{positions_at}: no book of scheme {found.scheme} stands on a shelf of the plan; is it this library's plan and "

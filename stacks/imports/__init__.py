@@ -5,10 +5,11 @@ from stacks.imports.importer import Imported, import_holdings
 from stacks.imports.mapping import Mapped, mapping_of, read_mapping
 from stacks.imports.range_check import RangeCheck, check_ranges
 from stacks.imports.range_file import RangeRows, apply_ranges, read_ranges
-from stacks.imports.range_learn import Learned, learn_ranges
+from stacks.imports.range_learn import Heard, Learned, learn_ranges
 
 __all__ = [
     "Difference",
+    "Heard",
     "Imported",
     "Learned",
     "Mapped",

@@ -8,9 +8,10 @@ misshelved book breaks that order and is not in the chain; a shelf's range start
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from stacks.holdings import Holdings
 from stacks.imports.keys import keys_of, policy_for
+from stacks.imports.range_ends import End, Standing, end_of, first_after
 from stacks.imports.range_file import with_shelves
 from stacks.plan import Plan, Shelf
 
@@ -25,7 +27,8 @@ FEW_BOOKS = 4
 """A shelf with fewer books in order than this is uncertain: one more misshelved one would move its start."""
 DISORDER = 0.7
 """So is one of whose books less than this share is in order."""
-_LIKELY = 0.5
+Texts = npt.NDArray[np.object_]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,8 @@ class ShelfLearned:
     books, in_order : int
         Readable books heard on the shelf, and those of them that are in the chain.
     between : int
-        Books of the holdings that were not heard on either shelf and whose call numbers lie between the last of the
-        shelf before and this start: either shelf may be theirs.
+        Books of the holdings that were not heard and stand, in order, right before this start: either shelf may be
+        theirs.
     doubts : tuple of str
         Why it is uncertain; empty: it is not.
     """
@@ -97,15 +100,39 @@ class Learned:
         return with_shelves(plan, made)
 
 
+@dataclass(frozen=True)
+class Heard:
+    """
+    What a scan heard; columns of one length.
+
+    Attributes
+    ----------
+    epc, shelf_id : object array, shape (n,)
+        Tags, and the shelf of each; None: no place.
+    face_id : object array, shape (n,), optional
+    offset_m, z_m : float64 array, shape (n,), optional
+        Where they stand. Without these three a book at the end of a shelf counts for the shelf it was taken to be on.
+    """
+
+    epc: Texts
+    shelf_id: Texts
+    face_id: Texts | None = None
+    offset_m: Floats | None = None
+    z_m: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """A book that was heard on a shelf of ours: the shelf's place in the order, its key, its copy, its row in Heard."""
+
+    shelf: int
+    key: bytes
+    copy: int
+    row: int
+
+
 def learn_ranges(
-    plan: Plan,
-    holdings: Holdings,
-    epc: npt.NDArray[np.object_],
-    shelf_id: npt.NDArray[np.object_],
-    p_shelf: npt.NDArray[np.float64] | None = None,
-    *,
-    scheme: str,
-    location: str | None = None,
+    plan: Plan, holdings: Holdings, heard: Heard, *, scheme: str, location: str | None = None
 ) -> Learned:
     """
     Propose where each shelf's range starts.
@@ -116,10 +143,8 @@ def learn_ranges(
         The shelving; shelves in the order of `sequence` where all have one, else in walking order, which is said.
     holdings : Holdings
         The call numbers.
-    epc, shelf_id : object array, shape (n,)
-        The tags that were heard, and the shelf of each (None: no place).
-    p_shelf : float64 array, shape (n,), optional
-        Posterior of that shelf; tags under 0.5 are left out.
+    heard : Heard
+        What the scan heard.
     scheme : str
         Whose ranges.
     location : str, optional
@@ -129,37 +154,36 @@ def learn_ranges(
     place = {shelf.id: i for i, shelf in enumerate(order)}
     policy = policy_for(plan)
     mine = np.flatnonzero(holdings.column("scheme") == scheme)
-    texts = holdings.column("call_number")[mine].tolist()
-    keys = keys_of(scheme, texts, policy)
+    keys = keys_of(scheme, holdings.column("call_number")[mine].tolist(), policy)
     tags = holdings.column("epc")[mine].tolist()
     known = dict(zip(reversed(tags), range(len(tags) - 1, -1, -1), strict=True))
     known.pop("", None)
-    sure = np.ones(len(epc), bool) if p_shelf is None else np.asarray(p_shelf) >= _LIKELY
-    heard: list[tuple[int, bytes, int]] = []
-    strangers = unread = 0
-    for tag, shelf, likely in zip(epc.tolist(), shelf_id.tolist(), sure.tolist(), strict=True):
+    books: list[_Book] = []
+    unread = 0
+    for row, (tag, shelf) in enumerate(zip(heard.epc.tolist(), heard.shelf_id.tolist(), strict=True)):
         copy = known.get(tag)
-        if copy is None or shelf not in place or not likely:
-            strangers += copy is None
+        if copy is None or shelf not in place:
             continue
         key = keys[copy]
         if key is None:
             unread += 1
-            continue
-        heard.append((place[shelf], key, copy))
-    heard.sort()
-    chain = _longest_chain([key for _, key, _ in heard])
-    notes.append(f"{len(heard):,} books of scheme {scheme} heard on shelves, {len(chain):,} of them in order")
+        else:
+            books.append(_Book(place[shelf], key, copy, row))
+    books.sort(key=lambda book: (book.shelf, book.key))
+    chain = _longest_chain([book.key for book in books])
+    notes.append(f"{len(books):,} books of scheme {scheme} heard on shelves, {len(chain):,} of them in order")
     if unread:
         notes.append(f"{unread:,} call numbers cannot be read and were left out")
-    if heard and len(chain) < DISORDER * len(heard):
+    if books and len(chain) < DISORDER * len(books):
         notes.append(
             "under seven books of ten are in one order: is this the plan of that scan, its sequence right, and the scheme?"
         )
-    learned = _shelves(
-        order, heard, chain, [k for k in keys if k is not None], keys, holdings, mine, texts, scheme, policy
-    )
-    return Learned(scheme, learned, tuple(notes))
+    starts = _starts(plan, order, books, chain, heard)
+    present = keys_of(scheme, [shelf.range_start or "" for shelf in order], policy)
+    every = sorted(key for key in keys if key is not None)
+    texts, barcodes = holdings.column("call_number")[mine], holdings.column("barcode")[mine]
+    made = _shelves(order, books, chain, starts, present, every, texts, barcodes)
+    return Learned(scheme, made, tuple(notes))
 
 
 def _in_order(plan: Plan, location: str | None) -> tuple[list[Shelf], list[str]]:
@@ -178,70 +202,96 @@ def _in_order(plan: Plan, location: str | None) -> tuple[list[Shelf], list[str]]
     ]
 
 
+def _starts(
+    plan: Plan, order: Sequence[Shelf], books: Sequence[_Book], chain: set[int], heard: Heard
+) -> dict[int, _Book]:
+    """Return the first book of each shelf: of those in the chain, and then as the books beside the boundary say."""
+    members: dict[int, list[_Book]] = {}
+    for i, book in enumerate(books):
+        if i in chain:
+            members.setdefault(book.shelf, []).append(book)
+    starts = {shelf: kept[0] for shelf, kept in members.items()}
+    if heard.face_id is None or heard.offset_m is None or heard.z_m is None:
+        return starts
+    faces, offsets, heights = heard.face_id, heard.offset_m, heard.z_m
+    by_key = sorted(books, key=lambda book: book.key)
+    rows = np.array([book.row for book in by_key], np.intp)
+    standing = Standing(
+        [book.key for book in by_key], faces[rows], offsets[rows], heights[rows]
+    )
+
+    def end(shelf: int, right: bool) -> End:
+        mine = [book.row for book in members[shelf]]
+        return end_of(plan.shelf(order[shelf].id)[0].id, offsets[mine].tolist(), heights[mine].tolist(), right=right)
+
+    in_order = sorted(members)
+    for left, right in pairwise(in_order):
+        if min(len(members[left]), len(members[right])) < FEW_BOOKS:
+            continue
+        found = first_after(standing, starts[right].key, end(left, True), end(right, False))
+        if found is not None:
+            book = by_key[found]
+            # Never past what stands in the middle of either shelf.
+            if members[left][len(members[left]) // 2].key < book.key < members[right][len(members[right]) // 2].key:
+                starts[right] = book
+    return starts
+
+
 def _shelves(
     order: Sequence[Shelf],
-    heard: Sequence[tuple[int, bytes, int]],
+    books: Sequence[_Book],
     chain: set[int],
-    every: list[bytes],
-    keys: Sequence[bytes | None],
-    holdings: Holdings,
-    mine: npt.NDArray[np.intp],
-    texts: Sequence[str],
-    scheme: str,
-    policy: Any,
+    starts: dict[int, _Book],
+    present: Sequence[bytes | None],
+    every: Sequence[bytes],
+    texts: Texts,
+    barcodes: Texts,
 ) -> tuple[ShelfLearned, ...]:
-    every.sort()
-    barcodes = holdings.column("barcode")
     on: dict[int, list[int]] = {}
-    for i, (shelf, _, _) in enumerate(heard):
-        on.setdefault(shelf, []).append(i)
-    present = keys_of(scheme, [shelf.range_start or "" for shelf in order], policy)
+    for i, book in enumerate(books):
+        on.setdefault(book.shelf, []).append(i)
+    heard = {book.copy for book in books}
+    unheard = len(every) - len(heard)
+    seen = sorted(book.key for book in books)
     made: list[ShelfLearned] = []
-    last: bytes | None = None
     for s, shelf in enumerate(order):
-        books = on.get(s, [])
-        kept = [i for i in books if i in chain]
-        if not books and present[s] is None:
+        mine = on.get(s, [])
+        if not mine and present[s] is None:
             continue
-        if not kept:
-            why = "no book of it was heard" if not books else f"none of its {len(books)} books is in order"
-            made.append(ShelfLearned(shelf.id, None, "", shelf.range_start, -1, len(books), 0, 0, (why,)))
+        kept = [i for i in mine if i in chain]
+        if s not in starts:
+            why = "no book of it was heard" if not mine else f"none of its {len(mine)} books is in order"
+            made.append(ShelfLearned(shelf.id, None, "", shelf.range_start, -1, len(mine), 0, 0, (why,)))
             continue
-        _, key, copy = heard[kept[0]]
-        between = 0
-        if last is not None:
-            between = max(0, bisect_right(every, key) - bisect_right(every, last) - _equal(every, key))
+        start = starts[s]
+        between = _missing_before(start.key, every, seen) if unheard else 0
         doubts: list[str] = []
         if len(kept) < FEW_BOOKS:
             doubts.append(f"only {len(kept)} of its books in order")
-        if len(kept) < DISORDER * len(books):
-            doubts.append(f"{len(books) - len(kept)} of {len(books)} books out of order")
+        if len(kept) < DISORDER * len(mine):
+            doubts.append(f"{len(mine) - len(kept)} of {len(mine)} books out of order")
         now = present[s]
-        apart = -1 if now is None else _apart(every, now, key)
+        apart = -1 if now is None else _apart(every, now, start.key)
+        text, barcode = str(texts[start.copy]), str(barcodes[start.copy])
         made.append(
             ShelfLearned(
-                shelf.id, texts[copy], str(barcodes[mine[copy]]), shelf.range_start, apart, len(books), len(kept), between,
-                tuple(doubts),
+                shelf.id, text, barcode, shelf.range_start, apart, len(mine), len(kept), between, tuple(doubts)
             )
-        )  # fmt: skip
-        last = heard[kept[-1]][1]
+        )
     return tuple(made)
 
 
-def _equal(every: Sequence[bytes], key: bytes) -> int:
-    end = bisect_right(every, key)
-    start = end
-    while start and every[start - 1] == key:
-        start -= 1
-    return end - start
+def _missing_before(key: bytes, every: Sequence[bytes], seen: Sequence[bytes]) -> int:
+    """How many books of the holdings stand between a book and the one heard before it in order."""
+    at = bisect_left(seen, key)
+    if at == 0:
+        return 0
+    return max(0, bisect_left(every, key) - bisect_right(every, seen[at - 1]))
 
 
 def _apart(every: Sequence[bytes], one: bytes, other: bytes) -> int:
     """How many books a start moves from one shelf to the next when it moves from one key to the other."""
-    low, high = min(one, other), max(one, other)
-    if low == high:
-        return 0
-    return bisect_right(every, high) - _equal(every, high) - (bisect_right(every, low) - _equal(every, low))
+    return abs(bisect_left(every, other) - bisect_left(every, one))
 
 
 def _longest_chain(keys: Sequence[bytes]) -> set[int]:
