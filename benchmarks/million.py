@@ -1,4 +1,4 @@
-"""A million copies: the real commands in processes of their own, held to two cores; seconds, rows a second, peak memory.
+"""A million copies: the real commands in processes of their own, held to two cores; time, rows a second, memory.
 
 Each part is a function that works in a folder and returns the steps it measured; a part added to ``PARTS`` is run and
 printed like the others.

@@ -216,7 +216,8 @@ def _lines(made: Imported, difference: Difference | None) -> list[str]:
         if not found.ordered:
             said += "; this scheme has no shelving order here"
         elif found.unreadable:
-            said += f", {found.unreadable:,} call numbers cannot be read, such as {', '.join(map(repr, found.examples[:3]))}"
+            shown = ", ".join(map(repr, found.examples[:3]))
+            said += f", {found.unreadable:,} call numbers cannot be read, such as {shown}"
         lines.append(said)
     lines += made.holdings.notes[:5]
     if len(made.holdings.notes) > 5:

@@ -1,4 +1,4 @@
-"""``nightstack stacks ranges ...``: which call numbers belong on which shelf; checked, imported, learned from a scan."""
+"""``nightstack stacks ranges ...``: what belongs on which shelf; checked, imported, learned from a scan."""
 
 from __future__ import annotations
 
@@ -188,7 +188,8 @@ def learn(
         )
     if not any(shelf.start for shelf in found.shelves):
         raise InputError(
-            f"{positions_at}: no book of scheme {found.scheme} stands on a shelf of the plan; is it this library's plan and "
+            f"{positions_at}: no book of scheme {found.scheme} stands on a shelf of the plan; is it this "
+            f"library's plan and "
             "holdings? (--plan, --holdings, --scheme)"
         )
     after = found.apply(the_plan, uncertain=uncertain)

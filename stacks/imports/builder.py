@@ -172,12 +172,14 @@ class Builder:
             "number": "barcodes are numbers in the workbook: zeros at their beginning, if they had any, are lost "
             "(format the column as text before exporting, or --barcode-width)",
             "call number": "call numbers are numbers in the workbook: zeros at their ends, if they had any, are lost",
-            "ddc": "Dewey numbers had lost zeros at their beginning in the workbook; they are filled to three digits again",
+            "ddc": "Dewey numbers had lost zeros at their beginning in the workbook; they are filled to "
+            "three digits again",
             "date": "call numbers became dates in the workbook and cannot be told any more; they are left empty",
             "filled": "barcodes were filled with zeros",
             "requests": "values of requests are no whole numbers and are left empty",
             "loans": "values of loans are no whole numbers and are left empty",
-            "last_activity": "values of last_activity are no dates with the year first (or 31.12.2026) and are left empty",
+            "last_activity": "values of last_activity are no dates with the year first (or 31.12.2026) "
+            "and are left empty",
             "tagged": "values of tagged are neither yes nor no and are left empty",
             "kept": "texts look as if read in a wrong encoding and were kept as they are",
         }
@@ -200,7 +202,8 @@ class Builder:
         if not short or not any(b.startswith("0") for b in barcodes if len(b) == usual):
             return []
         return [
-            f"{len(short):,} barcodes are shorter than the usual {usual} digits, such as {short[0]!r}, and some of full "
+            f"{len(short):,} barcodes are shorter than the usual {usual} digits, such as {short[0]!r}, "
+            f"and some of full "
             f"length begin with zero: theirs may be lost (--barcode-width {usual})"
         ]
 

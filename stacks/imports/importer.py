@@ -197,7 +197,8 @@ def _table_batches(table: Table, mapped: Mapped) -> tuple[list[str], Iterator[Ba
     if missing:
         shown = ", ".join(name for name in table.header if name)[:300] or "no names at all"
         raise HoldingsError(
-            f"{table.source}: no column looks like {' or '.join(missing)}; name it with --map {missing[0]}=HEADER; it has "
+            f"{table.source}: no column looks like {' or '.join(missing)}; name it with --map "
+            f"{missing[0]}=HEADER; it has "
             f"{shown}"
         )
     return [*table.notes, *notes], _batches(table, places)
@@ -232,6 +233,7 @@ def _not_too_many(builder: Builder, file: Path, most: float, marc: MarcSource | 
     if builder.left_out_count > max(most * everything, 0 if most == 0 else 1):
         share = builder.left_out_count / everything
         raise HoldingsError(
-            f"{file}: {builder.left_out_count:,} of {everything:,} rows or records ({share:.1%}) cannot be used, the first: "
+            f"{file}: {builder.left_out_count:,} of {everything:,} rows or records ({share:.1%}) cannot "
+            f"be used, the first: "
             f"{builder.left_out[0]}; mend the export, or allow more with --most-bad {min(1.0, share + 0.01):.2f}"
         )

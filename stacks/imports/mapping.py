@@ -184,7 +184,7 @@ def resolve(
     used = {place for places in made.values() for place in places}
     notes: list[str] = []
     looked: list[str] = []
-    ours_known = {name for name in known.values()}
+    ours_known = set(known.values())
     for test in (EXACT, known):
         for place, name in enumerate(header):
             ours = test.get(plain(name) if test is known else name.strip())

@@ -51,7 +51,8 @@ def choose_profile(path: str | Path, encoding: str | None = None) -> tuple[str, 
         tags = sorted({field.tag for record in records for field in record.fields if field.tag >= "800"})
         raise HoldingsError(
             f"{path}: none of {', '.join(PROFILES)} has barcodes in its first {len(records)} records (they have "
-            f"{', '.join(tags)[:200] or 'no fields from 800 on'}); name the field with --profile and its subfields in a "
+            f"{', '.join(tags)[:200] or 'no fields from 800 on'}); name the field with --profile and its "
+            f"subfields in a "
             "mapping file"
         )
     return (

@@ -110,7 +110,8 @@ PROFILES: Mapping[str, MarcProfile] = {
             ),
         ),
         MarcProfile(
-            "949", "949", barcode="i", call_number="a", home_location="l", scheme="w", status="s", plain_status="available"
+            "949", "949", barcode="i", call_number="a", home_location="l", scheme="w", status="s",
+            plain_status="available",
         ),
         MarcProfile(
             "905", "905", barcode="b", call_number="de", home_location="fa", plain_status="available",

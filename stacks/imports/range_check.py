@@ -102,20 +102,21 @@ def check_ranges(
         )
     for location in locations or [None]:
         ranges = ShelfRanges(plan, scheme, location)
-        for shelf in ranges.unreadable:
-            problems.append(
-                RangeProblem(
-                    "unreadable_start",
-                    shelf.id,
-                    f"shelf {shelf.id!r}: {shelf.range_start!r} is no {scheme} number",
-                )
+        problems += [
+            RangeProblem(
+                "unreadable_start",
+                shelf.id,
+                f"shelf {shelf.id!r}: {shelf.range_start!r} is no {scheme} number",
             )
+            for shelf in ranges.unreadable
+        ]
         problems += [RangeProblem("sequence", _quoted(said), said) for said in ranges.problems]
         problems += _neighbours(ranges, ends, loose, policy_for(plan))
     in_order = [shelf.sequence is not None for shelf in with_start]
     if with_start and not all(in_order):
         notes.append(
-            f"{in_order.count(False)} of {len(with_start)} shelves with a start have no sequence: shelving order is that of "
+            f"{in_order.count(False)} of {len(with_start)} shelves with a start have no sequence: "
+            f"shelving order is that of "
             "the call numbers, and a start in the wrong place cannot be seen"
         )
     if holdings is not None and with_start:
@@ -143,7 +144,8 @@ def _neighbours(ranges: ShelfRanges, ends: dict[str, str], loose: bool, policy: 
             made.append(
                 RangeProblem(
                     "touch", right.id,
-                    f"shelves {left.id!r} and {right.id!r} both start at {right.range_start!r}: all books of that number "
+                    f"shelves {left.id!r} and {right.id!r} both start at {right.range_start!r}: all "
+                    f"books of that number "
                     f"belong on {right.id!r} (--loose allows it)",
                 )
             )  # fmt: skip
@@ -255,7 +257,8 @@ def _books(
                 problems.append(
                     RangeProblem(
                         "too_full", shelf.id,
-                        f"shelf {shelf.id!r}: {n:,} books have its range, {1000 * length / n:.1f} mm each on {length:.2f} m: a "
+                        f"shelf {shelf.id!r}: {n:,} books have its range, {1000 * length / n:.1f} mm "
+                        f"each on {length:.2f} m: a "
                         "start behind it is missing or wrong",
                     )
                 )  # fmt: skip

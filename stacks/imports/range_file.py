@@ -55,8 +55,10 @@ def read_ranges(
     sheet: str | None = None,
 ) -> RangeRows:
     """
-    Read a table of ranges, CSV, TSV or a workbook, with the columns shelf_id, range_start and, where there, sequence,
-    location and range_end (the last call number of a shelf, as the sign at its end says).
+    Read a table of ranges, CSV, TSV or a workbook.
+
+    Its columns are shelf_id and range_start, and may be sequence, location and range_end (the last call number of a
+    shelf, as the sign at its end says).
 
     Raises
     ------
@@ -149,7 +151,8 @@ def apply_ranges(plan: Plan, rows: RangeRows, *, most_unknown: float = 0.0) -> t
     if len(unknown) > most_unknown * len(rows.rows):
         raise PlanError(
             f"{unknown[0].where}: shelf {unknown[0].shelf_id!r} is not in the plan of {plan.site} ({len(unknown)} of "
-            f"{len(rows.rows)} rows name such); the plan's are like {plan.shelves[0].id if plan.shelves else 'none'!r}; "
+            f"{len(rows.rows)} rows name such); the plan's are like "
+            f"{plan.shelves[0].id if plan.shelves else 'none'!r}; "
             "--most-unknown leaves some out"
         )
     notes = [f"{row.where}: shelf {row.shelf_id!r} is not in the plan; left out" for row in unknown[:10]]

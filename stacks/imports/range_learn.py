@@ -176,7 +176,8 @@ def learn_ranges(
         notes.append(f"{unread:,} call numbers cannot be read and were left out")
     if books and len(chain) < DISORDER * len(books):
         notes.append(
-            "under seven books of ten are in one order: is this the plan of that scan, its sequence right, and the scheme?"
+            "under seven books of ten are in one order: is this the plan of that scan, its sequence "
+            "right, and the scheme?"
         )
     starts = _starts(plan, order, books, chain, heard)
     present = keys_of(scheme, [shelf.range_start or "" for shelf in order], policy)
@@ -193,11 +194,13 @@ def _in_order(plan: Plan, location: str | None) -> tuple[list[Shelf], list[str]]
         return sorted(shelves, key=lambda s: s.sequence or 0), ["shelves in the plan's sequence"]
     if numbered:
         return shelves, [
-            f"only {len(numbered)} of {len(shelves)} shelves have a sequence, so it was left aside: shelves are taken in "
+            f"only {len(numbered)} of {len(shelves)} shelves have a sequence, so it was left aside: "
+            f"shelves are taken in "
             "walking order (faces as in the plan, bays left to right, boards top down), which is a guess"
         ]
     return shelves, [
-        "the plan has no sequence: shelves are taken in walking order (faces as in the plan, bays left to right, boards "
+        "the plan has no sequence: shelves are taken in walking order (faces as in the plan, bays left "
+        "to right, boards "
         "top down), which is a guess; `ranges import` can set another"
     ]
 
@@ -216,13 +219,13 @@ def _starts(
     faces, offsets, heights = heard.face_id, heard.offset_m, heard.z_m
     by_key = sorted(books, key=lambda book: book.key)
     rows = np.array([book.row for book in by_key], np.intp)
-    standing = Standing(
-        [book.key for book in by_key], faces[rows], offsets[rows], heights[rows]
-    )
+    standing = Standing([book.key for book in by_key], faces[rows], offsets[rows], heights[rows])
 
     def end(shelf: int, right: bool) -> End:
         mine = [book.row for book in members[shelf]]
-        return end_of(plan.shelf(order[shelf].id)[0].id, offsets[mine].tolist(), heights[mine].tolist(), right=right)
+        return end_of(
+            plan.shelf(order[shelf].id)[0].id, offsets[mine].tolist(), heights[mine].tolist(), right=right
+        )
 
     in_order = sorted(members)
     for left, right in pairwise(in_order):
@@ -232,7 +235,11 @@ def _starts(
         if found is not None:
             book = by_key[found]
             # Never past what stands in the middle of either shelf.
-            if members[left][len(members[left]) // 2].key < book.key < members[right][len(members[right]) // 2].key:
+            if (
+                members[left][len(members[left]) // 2].key
+                < book.key
+                < members[right][len(members[right]) // 2].key
+            ):
                 starts[right] = book
     return starts
 
@@ -275,7 +282,15 @@ def _shelves(
         text, barcode = str(texts[start.copy]), str(barcodes[start.copy])
         made.append(
             ShelfLearned(
-                shelf.id, text, barcode, shelf.range_start, apart, len(mine), len(kept), between, tuple(doubts)
+                shelf.id,
+                text,
+                barcode,
+                shelf.range_start,
+                apart,
+                len(mine),
+                len(kept),
+                between,
+                tuple(doubts),
             )
         )
     return tuple(made)

@@ -144,7 +144,7 @@ def test_949_and_a_profile_of_ones_own(tmp_path):
     assert import_holdings(file, read_mapping(toml), profile="949").holdings.rows[0].status == "in_process"
     other = tmp_path / "y.mrc"
     other.write_bytes(record(1, TITLE, field("999", ("a", "QA1 .A1"), ("b", "3001"))).as_marc())
-    with pytest.raises(HoldingsError, match="none of 852.*they have 999.*--profile"):
+    with pytest.raises(HoldingsError, match=r"none of 852.*they have 999.*--profile"):
         import_holdings(other)
     with pytest.raises(HoldingsError, match="which subfield is the barcode"):
         import_holdings(other, profile="999")
@@ -239,7 +239,7 @@ def test_broken_records_are_named_and_skipped(tmp_path):
         "record 300",
     ]
     assert "cut off after 50 bytes; the file ends there" in made.left_out[-1]
-    with pytest.raises(HoldingsError, match="4 of 300 .*--most-bad"):
+    with pytest.raises(HoldingsError, match=r"4 of 300 .*--most-bad"):
         import_holdings(file)
 
 

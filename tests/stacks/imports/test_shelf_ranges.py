@@ -1,7 +1,7 @@
 """Shelf ranges from tables, what is wrong with them, and what a scan says of them."""
 
-import openpyxl
 import numpy as np
+import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -174,7 +174,7 @@ def test_misshelved_books_do_not_move_a_learned_range():
 
 
 def test_few_books_and_disorder_are_uncertain_and_not_written_unasked():
-    holdings, heard = scan(3, 10, wrong={i: 2 for i in range(5)}, gone=set(range(12, 20)))
+    holdings, heard = scan(3, 10, wrong=dict.fromkeys(range(5), 2), gone=set(range(12, 20)))
     found = learn_ranges(plan(3, numbered=True), holdings, heard, scheme="lcc")
     by = {s.shelf_id: s for s in found.shelves}
     assert by["s1"].doubts == ("only 2 of its books in order",)

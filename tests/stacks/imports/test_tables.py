@@ -19,7 +19,11 @@ GERMAN = (
     '31001;"QA 76.9 .D3";"Bücher; über Käfer";Lesesaal;verfügbar\r\n'
     "31002;QA 77 .A1;Spaß mit Straßen;Magazin;ausgeliehen\r\n"
 )
-CHINESE = "条码号\t索书号\t题名\t馆藏地\t状态\n31001\tTP312/123\t程序设计语言基础教程\t中文书库\t在馆\n31002\tI247.57/9\t红楼梦研究与欣赏\t文学阅览室\t借出\n"
+CHINESE = (
+    "条码号\t索书号\t题名\t馆藏地\t状态\n"
+    "31001\tTP312/123\t程序设计语言基础教程\t中文书库\t在馆\n"
+    "31002\tI247.57/9\t红楼梦研究与欣赏\t文学阅览室\t借出\n"
+)
 
 
 def imported(path: Path, *options: str, **more):
@@ -173,7 +177,7 @@ def test_mapping_by_options_and_by_file(tmp_path):
         tmp_path / "x.csv",
         "Item Barcode,Class,Mark,Cond,Kind,Colour\n0012,QA 1,.A5,fine,L of C,red\n0013,QA 2,.B5,gone,L of C,blue\n",
     )
-    with pytest.raises(HoldingsError, match="no column looks like call_number.*Item Barcode, Class"):
+    with pytest.raises(HoldingsError, match=r"no column looks like call_number.*Item Barcode, Class"):
         imported(file)
     columns = ("columns:call_number=Class+Mark", "columns:status=Cond", "columns:scheme=Kind")
     with pytest.raises(
@@ -225,7 +229,7 @@ def test_rows_that_cannot_be_used_are_counted_and_named_and_too_many_refused(tmp
         "row 302 (line 303): has 2 fields where the header has 4",
         "row 303 (line 304): epc 'XYZ' is no hexadecimal of whole bytes",
     ]
-    with pytest.raises(HoldingsError, match="3 of 303 rows.*--most-bad"):
+    with pytest.raises(HoldingsError, match=r"3 of 303 rows.*--most-bad"):
         imported(file, "constants:scheme=lcc", most_bad=0.0)
 
 
@@ -299,7 +303,8 @@ def test_tags_from_a_table_beside(tmp_path):
 def test_unreadable_call_numbers_are_counted_by_scheme(tmp_path):
     file = write(
         tmp_path / "x.csv",
-        "barcode,call_number,status,scheme\n1,QA 1,available,lcc\n2,???,available,lcc\n3,,available,lcc\n4,813 A,available,ddc\n",
+        "barcode,call_number,status,scheme\n1,QA 1,available,lcc\n2,???,available,lcc\n3,,available,lcc\n"
+        "4,813 A,available,ddc\n",
     )
     found = imported(file).unreadable
     assert (found["lcc"].copies, found["lcc"].empty, found["lcc"].unreadable, found["lcc"].examples) == (
