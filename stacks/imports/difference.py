@@ -110,7 +110,7 @@ def compare(present: Holdings, new: Holdings) -> Difference:
         any_changed |= differ
         changed[name] = len(places)
         examples[name] = tuple(
-            f"{both[i]}: {_cut(old[i])} -> {_cut(now[i])}" for i in places[:_SHOWN].tolist()
+            f"{both[i]}: {_cut(str(old[i]))} -> {_cut(str(now[i]))}" for i in places[:_SHOWN].tolist()
         )
         if name == "status":
             moves.update(f"{a} -> {b}" for a, b in zip(old[places], now[places], strict=True))

@@ -215,7 +215,9 @@ def _scheme(field: Any, linked: Any, profile: MarcProfile) -> str:
 
 
 def _first(field: Any, codes: str) -> str:
-    for code in codes if field is not None else "":
+    if field is None:
+        return ""
+    for code in codes:
         for value in field.get_subfields(code):
             if value.strip():
                 return value.strip()

@@ -9,7 +9,8 @@ each entry can be replaced by ``[marc]`` of a mapping file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
+from dataclasses import field as made_by
 from typing import Any
 
 from stacks.errors import HoldingsError
@@ -81,7 +82,7 @@ class MarcProfile:
     rules: tuple[StatusRule, ...] = ()
     plain_status: str = ""
     default_scheme: str = ""
-    indicator_schemes: Mapping[str, str] = field(default_factory=dict[str, str])
+    indicator_schemes: Mapping[str, str] = made_by(default_factory=dict[str, str])
     linked: str = ""
     linked_location: str = ""
     class_fields: tuple[tuple[str, str], ...] = ()

@@ -12,6 +12,7 @@ import logging
 import unicodedata
 import warnings
 import xml.sax
+import xml.sax.handler
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -142,7 +143,7 @@ def _text_blocks(file: Path, codec: str, dialect: Dialect, size: int) -> Iterato
     row = 0
     limit = csv.field_size_limit(_MAX_FIELD)
     try:
-        with file.open(encoding=codec, newline="") as opened:
+        with file.open("rb") as raw, io.TextIOWrapper(raw, codec, newline="") as opened:
             for _ in range(dialect.skip):
                 opened.readline()
             reader = csv.reader(
@@ -165,7 +166,7 @@ def _text_blocks(file: Path, codec: str, dialect: Dialect, size: int) -> Iterato
                     lines.append(reader.line_num)
                 if not took:
                     return
-                made.share = min(1.0, opened.buffer.tell() / size) if size else 1.0
+                made.share = min(1.0, raw.tell() / size) if size else 1.0
                 if all(len(fields) == width for fields in took):
                     made.fields, made.line = took, lines
                     made.number = list(range(row + 1, row + 1 + len(took)))
