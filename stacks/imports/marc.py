@@ -95,7 +95,7 @@ class MarcSource:
         places: list[str] = []
         broken: list[str] = []
         share = 0.0
-        for found in read_records(self._path, self._encoding):
+        for found in read_records(self._path, self._encoding, self._profile.tags):
             self.records += 1
             share = found.share
             if found.record is None:

@@ -88,6 +88,12 @@ class MarcProfile:
     class_fields: tuple[tuple[str, str], ...] = ()
     join: str = " "
 
+    @property
+    def tags(self) -> frozenset[bytes]:
+        """The fields that are looked at; those of titles and numbers, which tell kinds of records apart, among them."""
+        mine = {"001", "200", "245", self.field, *(tag for tag, _ in self.class_fields)}
+        return frozenset(tag.encode() for tag in mine | ({self.linked} if self.linked else set()))
+
 
 PROFILES: Mapping[str, MarcProfile] = {
     profile.name: profile

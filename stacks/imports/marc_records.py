@@ -66,7 +66,9 @@ def is_iso2709(head: bytes) -> bool:
     return len(start) >= 24 and start[:5].isdigit() and start[12:17].isdigit() and start[20:22].isdigit()
 
 
-def read_records(path: str | Path, encoding: str | None = None) -> Iterator[Found]:
+def read_records(
+    path: str | Path, encoding: str | None = None, tags: frozenset[bytes] | None = None
+) -> Iterator[Found]:
     """
     Yield the records of a file.
 
@@ -76,6 +78,8 @@ def read_records(path: str | Path, encoding: str | None = None) -> Iterator[Foun
         ISO 2709 or MARCXML.
     encoding : str, optional
         Of all records, instead of what they look like.
+    tags : frozenset of bytes, optional
+        Of ISO 2709 only these fields are parsed, which is most of the time that reading takes.
 
     Raises
     ------
@@ -91,7 +95,7 @@ def read_records(path: str | Path, encoding: str | None = None) -> Iterator[Foun
     if is_marcxml(head):
         yield from _xml(file)
     elif is_iso2709(head):
-        yield from _iso2709(file, encoding)
+        yield from _iso2709(file, encoding, tags)
     else:
         raise HoldingsError(f"{file}: is neither MARC (ISO 2709) nor MARCXML; --format says what else it is")
 
@@ -112,7 +116,7 @@ def _chunks(file: Path) -> Iterator[tuple[bytes, bool, float]]:
         yield kept, False, 1.0
 
 
-def _iso2709(file: Path, encoding: str | None) -> Iterator[Found]:
+def _iso2709(file: Path, encoding: str | None, tags: frozenset[bytes] | None) -> Iterator[Found]:
     from pymarc import Record
 
     number = 0
@@ -126,7 +130,7 @@ def _iso2709(file: Path, encoding: str | None) -> Iterator[Found]:
             whole, mended = _whole(data)
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                record = Record(whole, to_unicode=False)
+                record = Record(whole if tags is None else _only(whole, tags), to_unicode=False)
             said = _decode(record, whole, encoding)
         except HoldingsError as e:
             yield Found(number, None, str(e), share=share)
@@ -165,6 +169,19 @@ def _whole(data: bytes) -> tuple[bytes, bool]:
     base = 24 + len(made) + 1
     total = min(base + len(body), 99_999)
     return b"%05d" % total + data[5:12] + b"%05d" % base + data[17:24] + made + _END_OF_FIELD + body, True
+
+
+def _only(data: bytes, tags: frozenset[bytes]) -> bytes:
+    """Return a record whose directory names some of its fields only; their places behind it stay what they are."""
+    base = int(data[12:17])
+    entries = (data[i : i + 12] for i in range(24, base - 1, 12))
+    directory = b"".join(entry for entry in entries if entry[:3] in tags)
+    if not directory:
+        return data
+    made = (
+        data[5:12] + b"%05d" % (25 + len(directory)) + data[17:24] + directory + _END_OF_FIELD + data[base:]
+    )
+    return b"%05d" % min(len(made) + 5, 99_999) + made
 
 
 def _decode(record: Any, raw: bytes, named: str | None) -> str:
