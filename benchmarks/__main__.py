@@ -33,6 +33,7 @@ NAMES = (
     "payload",
     "llrp_decode",
     "ils",
+    "million",
 )
 WITH_PLOTS = ("thinned", "free_space")
 SELECTED = ("accuracy", "ablation", "calibrated", "honesty", "oddities")

@@ -5,6 +5,9 @@ One row a copy, UTF-8 with or without a byte order mark, columns in any order, f
 wrong row is refused with its number; a barcode or EPC that stands twice is the library's trouble and not
 the file's: both rows stay, `Holdings.notes` and the `duplicate_` mappings say so, and `by_barcode` and
 `by_epc` give the first.
+
+Holdings are columns; their rows are objects made when somebody asks for one. A million copies are read in
+seconds, and who works on all of them takes `Holdings.column` and numpy rather than the rows.
 """
 
 from __future__ import annotations
@@ -13,27 +16,17 @@ import csv
 import io
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from operator import itemgetter
 from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
 
 from stacks.errors import HoldingsError
-
-COLUMNS = ("barcode", "epc", "call_number", "scheme", "title", "home_location", "status")
-STATUSES = (
-    "available",
-    "loaned",
-    "on_hold",
-    "in_transit",
-    "in_process",
-    "missing",
-    "lost",
-    "claimed_returned",
-    "withdrawn",
-)
-SCHEMES = ("lcc", "ddc", "clc", "sudoc", "nlm", "local")
+from stacks.holding import COLUMNS, SCHEMES, STATUSES, Holding
+from stacks.holdings_csv import Columns, check_columns, columns_of, rows_of
 
 __all__ = [
     "COLUMNS",
@@ -47,125 +40,192 @@ __all__ = [
     "write_holdings",
 ]
 
-_MAX_FIELD = 1 << 16
-_HEX = frozenset("0123456789abcdefABCDEF")
+Texts = npt.NDArray[np.object_]
 _NOTHING: Mapping[str, str] = {}
+_MOST_NOTES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """
-    One copy.
-
-    Attributes
-    ----------
-    barcode : str
-        Its item number.
-    epc : str
-        EPC or UID of its tag, upper-case hexadecimal; empty where it has none.
-    call_number : str
-        As on the label; may be empty.
-    scheme : str
-        One of `SCHEMES`.
-    title : str
-        For people.
-    home_location : str
-        A shelf id where the library keeps one, else a location code; may be empty.
-    status : str
-        One of `STATUSES`.
-    extra : mapping
-        Further columns of the file.
-    """
-
-    barcode: str
-    epc: str
-    call_number: str
-    scheme: str
-    title: str
-    home_location: str
-    status: str
-    extra: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-@dataclass(frozen=True)
 class Holdings:
     """
     All copies of a site.
 
+    Parameters
+    ----------
+    rows : iterable of Holding
+        In the order of the file.
+    notes : sequence of str
+        What is odd about them, one sentence each.
+
     Attributes
     ----------
-    rows : tuple of Holding
-        In the order of the file.
     notes : tuple of str
         What is odd about them, one sentence each.
     """
 
-    rows: tuple[Holding, ...]
-    notes: tuple[str, ...] = ()
+    def __init__(self, rows: Iterable[Holding] = (), notes: Sequence[str] = ()) -> None:
+        self.notes = tuple(notes)
+        self._rows: tuple[Holding, ...] | None = tuple(rows)
+        self._length = len(self._rows)
+        self._extra = tuple(dict.fromkeys(name for row in self._rows for name in row.extra))
+        self._columns: dict[str, Texts] = {}
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return self._length
 
     def __iter__(self) -> Iterator[Holding]:
         return iter(self.rows)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Holdings) and self.notes == other.notes and self.rows == other.rows
+
+    def __hash__(self) -> int:
+        return hash((self.notes, self._length))
+
+    def __repr__(self) -> str:
+        return f"Holdings({self._length} copies)"
+
+    @property
+    def rows(self) -> tuple[Holding, ...]:
+        """The copies in the order of the file; made when first asked for."""
+        if self._rows is None:
+            plain = [self._columns[name].tolist() for name in COLUMNS]
+            if self._extra:
+                others = zip(*(self._columns[name].tolist() for name in self._extra), strict=True)
+                extras: Iterable[Mapping[str, str]] = (
+                    dict(zip(self._extra, values, strict=True)) for values in others
+                )
+            else:
+                extras = (_NOTHING for _ in range(self._length))
+            self._rows = tuple(map(Holding, *plain, extras))
+        return self._rows
+
+    @property
+    def extra_columns(self) -> tuple[str, ...]:
+        """Names of the further columns."""
+        return self._extra
+
+    def column(self, name: str) -> Texts:
+        """
+        Return one column of all copies; the same array every time, not to be written to.
+
+        Parameters
+        ----------
+        name : str
+            One of `COLUMNS`, or a further column. One that the file lacks is empty in every row.
+
+        Returns
+        -------
+        object array of str, shape (n,)
+        """
+        made = self._columns.get(name)
+        if made is None:
+            if self._rows is None or (name not in COLUMNS and name not in self._extra):
+                values: Sequence[str] = [""] * self._length
+            elif name in COLUMNS:
+                values = [getattr(row, name) for row in self._rows]
+            else:
+                values = [row.extra.get(name, "") for row in self._rows]
+            made = self._columns[name] = _array(values)
+        return made
+
+    @cached_property
+    def index_of_epc(self) -> Mapping[str, int]:
+        """The place in `rows` of the first copy of each EPC; copies without a tag are left out."""
+        made = _first(self.column("epc").tolist())
+        made.pop("", None)
+        return made
+
+    @cached_property
+    def index_of_barcode(self) -> Mapping[str, int]:
+        """The place in `rows` of the first copy of each barcode."""
+        return _first(self.column("barcode").tolist())
+
     @cached_property
     def by_epc(self) -> Mapping[str, Holding]:
         """The first copy of each EPC; copies without a tag are left out."""
-        return {epc: copies[0] for epc, copies in self._epcs.items()}
+        rows = self.rows
+        return {epc: rows[i] for epc, i in self.index_of_epc.items()}
 
     @cached_property
     def by_barcode(self) -> Mapping[str, Holding]:
         """The first copy of each barcode."""
-        return {barcode: copies[0] for barcode, copies in self._barcodes.items()}
+        rows = self.rows
+        return {barcode: rows[i] for barcode, i in self.index_of_barcode.items()}
 
     @cached_property
     def duplicate_epcs(self) -> Mapping[str, tuple[Holding, ...]]:
         """All copies of each EPC that stands more than once."""
-        return {epc: tuple(copies) for epc, copies in self._epcs.items() if len(copies) > 1}
+        groups = _repeated(self.column("epc").tolist(), self.index_of_epc)
+        return {epc: tuple(self.rows[i] for i in copies) for epc, copies in groups.items()}
 
     @cached_property
     def duplicate_barcodes(self) -> Mapping[str, tuple[Holding, ...]]:
         """All copies of each barcode that stands more than once."""
-        return {barcode: tuple(copies) for barcode, copies in self._barcodes.items() if len(copies) > 1}
-
-    @cached_property
-    def _epcs(self) -> dict[str, list[Holding]]:
-        groups: dict[str, list[Holding]] = {}
-        for row in self.rows:
-            if row.epc:
-                groups.setdefault(row.epc, []).append(row)
-        return groups
-
-    @cached_property
-    def _barcodes(self) -> dict[str, list[Holding]]:
-        groups: dict[str, list[Holding]] = {}
-        for row in self.rows:
-            groups.setdefault(row.barcode, []).append(row)
-        return groups
+        groups = _repeated(self.column("barcode").tolist(), self.index_of_barcode)
+        return {barcode: tuple(self.rows[i] for i in copies) for barcode, copies in groups.items()}
 
     @classmethod
     def of(cls, rows: Iterable[Holding]) -> Holdings:
         """Return holdings of some copies, with the notes that reading them from a file would have made."""
-        made = cls(tuple(rows))
+        made = cls(rows)
+        made.notes = made._duplicates_said()
+        return made
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, Sequence[str]], source: str = "holdings") -> Holdings:
+        """
+        Return holdings of whole columns, with the same checks and notes as a file.
+
+        Parameters
+        ----------
+        columns : mapping of str to sequence of str
+            Each of `COLUMNS`, and further ones; all of one length.
+        source : str
+            What to call them in an error.
+
+        Raises
+        ------
+        HoldingsError
+            A column is missing or of another length, or a row is wrong: its number and what is wrong.
+        """
+        check_columns(columns, source)
+        return cls._trusted({name: _array(values) for name, values in columns.items()})
+
+    @classmethod
+    def _trusted(cls, columns: Mapping[str, Texts]) -> Holdings:
+        made = cls()
+        made._rows = None
+        made._length = len(columns["barcode"])
+        made._extra = tuple(name for name in columns if name not in COLUMNS)
+        made._columns = dict(columns)
+        made.notes = made._duplicates_said()
+        return made
+
+    def _duplicates_said(self) -> tuple[str, ...]:
         notes = [
-            f"{what} {name} stands {len(copies)} times"
-            for what, groups in (("barcode", made.duplicate_barcodes), ("EPC", made.duplicate_epcs))
-            for name, copies in groups.items()
+            f"{what} {name} stands {len(places)} times"
+            for what, column, index in (
+                ("barcode", "barcode", self.index_of_barcode),
+                ("EPC", "epc", self.index_of_epc),
+            )
+            for name, places in _repeated(self.column(column).tolist(), index).items()
         ]
-        if len(notes) > 20:
-            notes = [*notes[:20], f"and {len(notes) - 20} more barcodes and EPCs that stand more than once"]
-        return cls(made.rows, tuple(notes))
+        if len(notes) > _MOST_NOTES:
+            more = len(notes) - _MOST_NOTES
+            notes = [*notes[:_MOST_NOTES], f"and {more} more barcodes and EPCs that stand more than once"]
+        return tuple(notes)
 
     def to_csv(self) -> str:
         """Return the text of ``holdings.csv``."""
-        extra = list(dict.fromkeys(name for row in self.rows for name in row.extra))
         out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([*COLUMNS, *extra])
-        for row in self.rows:
-            writer.writerow([getattr(row, c) for c in COLUMNS] + [row.extra.get(name, "") for name in extra])
+        self._write(out)
         return out.getvalue()
+
+    def _write(self, out: IO[str]) -> None:
+        names = [*COLUMNS, *self._extra]
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(zip(*(self.column(name).tolist() for name in names), strict=True))
 
 
 def read_holdings(path: str | Path) -> Holdings:
@@ -180,6 +240,14 @@ def read_holdings(path: str | Path) -> Holdings:
     file = Path(path)
     try:
         file = file / "holdings.csv" if file.is_dir() else file
+        try:
+            with file.open(encoding="utf-8-sig", newline="") as handle:
+                columns = columns_of(handle)
+            if columns is not None:
+                return _of(columns)
+        except UnicodeDecodeError:
+            pass
+        # Something is wrong with it: read again, row by row, for the first culprit.
         text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise HoldingsError(f"{file}: is missing") from None
@@ -187,34 +255,13 @@ def read_holdings(path: str | Path) -> Holdings:
         raise HoldingsError(f"{file}: byte {e.start} is not UTF-8; export it as UTF-8") from None
     except OSError as e:
         raise HoldingsError(f"{file}: cannot be read ({e.strerror or e})") from None
-    return parse_holdings(text, str(file))
+    return Holdings.of(rows_of(text, str(file)))
 
 
 def parse_holdings(text: str, source: str = "holdings.csv") -> Holdings:
     """Return holdings from the text of the file; raises HoldingsError as `read_holdings` does."""
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-    row = 0
-    limit = csv.field_size_limit(_MAX_FIELD)
-    try:
-        header = [name.strip() for name in next(lines, [])]
-        take = _taker(header, source)
-        others = [(i, name) for i, name in enumerate(header) if name not in COLUMNS and name]
-        rows: list[Holding] = []
-        for fields in lines:
-            if not any(fields):
-                continue
-            row += 1
-            where = f"{source}: row {row} (line {lines.line_num})"
-            if len(fields) != len(header):
-                raise HoldingsError(f"{where}: has {len(fields)} fields where the header has {len(header)}")
-            rows.append(_holding(fields, take, others, where))
-    except csv.Error as e:
-        raise HoldingsError(
-            f"{source}: row {row + 1} (line {lines.line_num}): is no usable CSV ({e})"
-        ) from None
-    finally:
-        csv.field_size_limit(limit)
-    return Holdings.of(rows)
+    columns = columns_of(io.StringIO(text, newline=""))
+    return Holdings.of(rows_of(text, source)) if columns is None else _of(columns)
 
 
 def write_holdings(path: str | Path, holdings: Holdings) -> None:
@@ -222,8 +269,8 @@ def write_holdings(path: str | Path, holdings: Holdings) -> None:
     file = Path(path)
     temp = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
-        with temp.open("wb") as handle:
-            handle.write(holdings.to_csv().encode())
+        with temp.open("w", encoding="utf-8", newline="") as handle:
+            holdings._write(handle)
             handle.flush()
             os.fsync(handle.fileno())
         temp.replace(file)
@@ -232,35 +279,29 @@ def write_holdings(path: str | Path, holdings: Holdings) -> None:
         raise HoldingsError(f"{file}: cannot be written ({e.strerror or e})") from e
 
 
-def _taker(header: Sequence[str], source: str) -> Callable[[Sequence[str]], tuple[str, ...]]:
-    if not any(header):
-        raise HoldingsError(f"{source}: is empty; its first line must name the columns {','.join(COLUMNS)}")
-    missing = [name for name in COLUMNS if name not in header]
-    if missing:
-        found = " ".join(", ".join(header).split())[:200]
-        raise HoldingsError(f"{source}: column {', '.join(missing)} is missing; it has {found}")
-    twice = next((name for name in header if name and header.count(name) > 1), None)
-    if twice is not None:
-        raise HoldingsError(f"{source}: column {twice[:40]!r} is there twice")
-    return itemgetter(*(header.index(name) for name in COLUMNS))
+def _of(columns: Columns) -> Holdings:
+    return Holdings._trusted({name: _array(values) for name, values in columns.items()})
 
 
-def _holding(
-    fields: Sequence[str],
-    take: Callable[[Sequence[str]], tuple[str, ...]],
-    others: Sequence[tuple[int, str]],
-    where: str,
-) -> Holding:
-    barcode, epc, call_number, scheme, title, home_location, status = map(str.strip, take(fields))
-    if not barcode:
-        raise HoldingsError(f"{where}: barcode is empty; each copy needs one")
-    if len(epc) % 2 or not _HEX.issuperset(epc):
-        raise HoldingsError(
-            f"{where}: epc {epc[:40]!r} is no hexadecimal of whole bytes; leave it empty for no tag"
-        )
-    if scheme not in SCHEMES:
-        raise HoldingsError(f"{where}: scheme {scheme[:40]!r} is none of {', '.join(SCHEMES)}")
-    if status not in STATUSES:
-        raise HoldingsError(f"{where}: status {status[:40]!r} is none of {', '.join(STATUSES)}")
-    extra = {name: fields[i] for i, name in others} if others else _NOTHING
-    return Holding(barcode, epc.upper(), call_number, scheme, title, home_location, status, extra)
+def _array(values: Sequence[str]) -> Texts:
+    made = np.empty(len(values), object)
+    made[:] = values
+    return made
+
+
+def _first(values: Sequence[str]) -> dict[str, int]:
+    """Return each value's first place, in the order of the file."""
+    made: dict[str, int] = dict.fromkeys(values, 0)
+    made.update(zip(reversed(values), range(len(values) - 1, -1, -1), strict=True))
+    return made
+
+
+def _repeated(values: Sequence[str], first: Mapping[str, int]) -> dict[str, list[int]]:
+    """Return the places of each value that stands more than once."""
+    if len(first) == len(values):
+        return {}
+    found: dict[str, list[int]] = {}
+    for i, value in enumerate(values):
+        if value and first[value] != i:
+            found.setdefault(value, [first[value]]).append(i)
+    return dict(sorted(found.items(), key=lambda item: item[1][0]))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from nightstack.commands import stacks_ils
+from nightstack.commands import stacks_ils, stacks_import, stacks_ranges, stacks_sort
 
 _app = typer.Typer(
     no_args_is_help=True,
     help="What should be where: holdings and plan from files or a library system, call numbers sorted.",
     rich_markup_mode=None,
 )
-stacks_ils.add_to(_app)
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    if _app.registered_commands:  # an empty group has no help to show
-        app.add_typer(_app, name="stacks")
+    stacks_import.register(_app)
+    stacks_ils.add_to(_app)
+    stacks_ranges.register(_app)
+    stacks_sort.register(_app)
+    app.add_typer(_app, name="stacks")

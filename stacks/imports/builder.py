@@ -1,0 +1,330 @@
+"""From blocks of raw values to holdings, and what was odd on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from stacks.errors import HoldingsError
+from stacks.holding import COLUMNS, SCHEMES, STATUSES
+from stacks.imports import values
+from stacks.imports.encodings import first_bad
+from stacks.imports.mapping import Mapped
+from stacks.imports.names import EXTRA, SCHEME_WORDS, STATUS_WORDS, plain
+
+SHOWN = 10
+BAD_TEXT = ("refuse", "skip", "keep")
+_CHECKED = ("barcode", "call_number", "title", "home_location")
+_ONCE = ("scheme", "status", "home_location", *EXTRA)
+
+
+@dataclass(slots=True)
+class Batch:
+    """
+    Some copies as a file has them.
+
+    Attributes
+    ----------
+    columns : mapping of str to list of str
+        Our columns, raw, all of one length; those the file lacks are not there.
+    where : callable
+        Says where the i-th of them is: ``row 3 (line 4)``, ``record 7``.
+    odd : mapping of str to mapping of int to str
+        By column and place: what a spreadsheet did to it (`stacks.imports.table.Block.odd`).
+    broken : sequence of str
+        Rows or records that could not be read at all, a sentence each.
+    share : float
+        How much of the file has been read.
+    """
+
+    columns: dict[str, list[str]]
+    where: Callable[[int], str]
+    odd: Mapping[str, Mapping[int, str]] = field(default_factory=dict[str, Mapping[int, str]])
+    broken: Sequence[str] = ()
+    share: float = 0.0
+
+
+class Builder:
+    """
+    Gathers batches into columns of holdings.
+
+    Parameters
+    ----------
+    source : str
+        The file, for errors.
+    mapped : Mapped
+        The site's words.
+    bad_text : {"refuse", "skip", "keep"}
+        What becomes of a text that was once read in a wrong encoding.
+    barcode_width : int, optional
+        Barcodes of digits alone are filled with zeros to this width.
+
+    Attributes
+    ----------
+    columns : dict of str to list of str
+    rows : int
+        Rows or items seen, whether taken or left out.
+    left_out : list of str
+        The first of those left out, and why.
+    left_out_count : int
+    """
+
+    def __init__(
+        self, source: str, mapped: Mapped, *, bad_text: str = "refuse", barcode_width: int | None = None
+    ) -> None:
+        self.source, self.mapped, self.bad_text, self.width = source, mapped, bad_text, barcode_width
+        self.columns: dict[str, list[str]] = {}
+        self.rows = self.left_out_count = 0
+        self.left_out: list[str] = []
+        self.unknown: dict[str, Counter[str]] = {"status": Counter(), "scheme": Counter()}
+        self.odd: Counter[str] = Counter()
+        self.examples: dict[str, list[str]] = {}
+        self._words = {
+            "status": _lookup(mapped.statuses, STATUS_WORDS, STATUSES),
+            "scheme": _lookup(mapped.schemes, SCHEME_WORDS, SCHEMES),
+        }
+        self._seen: dict[str, dict[str, str]] = {name: {} for name in _ONCE}
+
+    def add(self, batch: Batch) -> None:
+        """
+        Take some copies.
+
+        Raises
+        ------
+        HoldingsError
+            A text was once read in a wrong encoding, and `bad_text` says to refuse it.
+        """
+        for what in batch.broken:
+            self._leave_out(what)
+        columns = {name: list(map(values.tidy, raw)) for name, raw in batch.columns.items()}
+        n = len(next(iter(columns.values()), ()))
+        self.rows += n + len(batch.broken)
+        for name, value in self.mapped.constants.items():
+            columns[name] = [value] * n
+        bad: dict[int, str] = {}
+        self._spreadsheet(columns, batch, bad)
+        self._barcodes(columns["barcode"], bad)
+        self._tags(columns, bad)
+        self._texts(columns, batch, bad)
+        for name, read in (
+            ("requests", values.count), ("loans", values.count), ("last_activity", values.moment),
+            ("tagged", values.tagged),
+        ):  # fmt: skip
+            if name in columns:
+                self._read(name, columns[name], read)
+        for i in sorted(bad):
+            self._leave_out(f"{batch.where(i)}: {bad[i]}")
+        if bad:
+            kept = [i for i in range(n) if i not in bad]
+            columns = {name: [column[i] for i in kept] for name, column in columns.items()}
+        for name in ("status", "scheme"):
+            if name in columns:
+                columns[name] = self._ours(name, columns[name])
+        have = len(self.columns.get("barcode", ()))
+        for name, column in columns.items():
+            if name in self._seen:
+                once = self._seen[name]
+                column = [once.setdefault(value, value) for value in column]
+            self.columns.setdefault(name, [""] * have).extend(column)
+        now = len(self.columns["barcode"])
+        for column in self.columns.values():
+            column.extend([""] * (now - len(column)))
+
+    def finished(self) -> dict[str, list[str]]:
+        """
+        Return the columns, those that no file had empty.
+
+        Raises
+        ------
+        HoldingsError
+            Words for statuses or schemes are not known; each once, and how to map it.
+        """
+        for name, option in (("status", "--status"), ("scheme", "--scheme")):
+            words = self.unknown[name]
+            if words:
+                said = ", ".join(f"{word!r} ({n} times)" for word, n in words.most_common(12))
+                more = f" and {len(words) - 12} more" if len(words) > 12 else ""
+                first = words.most_common(1)[0][0]
+                ours = STATUSES if name == "status" else SCHEMES
+                raise HoldingsError(
+                    f"{self.source}: no {name} of ours is known for {said}{more}; map each, as "
+                    f"{option} '{first}={ours[0]}', to one of {', '.join(ours)}"
+                )
+        n = len(self.columns.get("barcode", ()))
+        if "status" not in self.columns and n:
+            raise HoldingsError(
+                f"{self.source}: has no status; name its column with --map status=HEADER, or say that all copies have "
+                "one with --set status=available"
+            )
+        if "scheme" not in self.columns and n:
+            raise HoldingsError(
+                f"{self.source}: does not say the scheme of its call numbers; name it with --set scheme=lcc (one of "
+                f"{', '.join(SCHEMES)}), or its column with --map scheme=HEADER"
+            )
+        return {name: self.columns.get(name, [""] * n) for name in COLUMNS} | {
+            name: column for name, column in self.columns.items() if name not in COLUMNS
+        }
+
+    def notes(self) -> list[str]:
+        """Return what was odd about single values, a sentence each, with examples."""
+        said = {
+            "number": "barcodes are numbers in the workbook: zeros at their beginning, if they had any, are lost "
+            "(format the column as text before exporting, or --barcode-width)",
+            "call number": "call numbers are numbers in the workbook: zeros at their ends, if they had any, are lost",
+            "ddc": "Dewey numbers had lost zeros at their beginning in the workbook; they are filled to "
+            "three digits again",
+            "date": "call numbers became dates in the workbook and cannot be told any more; they are left empty",
+            "filled": "barcodes were filled with zeros",
+            "requests": "values of requests are no whole numbers and are left empty",
+            "loans": "values of loans are no whole numbers and are left empty",
+            "last_activity": "values of last_activity are no dates with the year first (or 31.12.2026) "
+            "and are left empty",
+            "tagged": "values of tagged are neither yes nor no and are left empty",
+            "kept": "texts look as if read in a wrong encoding and were kept as they are",
+        }
+        made: list[str] = []
+        for what, count in self.odd.items():
+            examples = self.examples.get(what, [])
+            shown = f", such as {', '.join(map(repr, examples[:3]))}" if examples else ""
+            made.append(f"{count:,} {said[what]}{shown}")
+        return made + self._lengths()
+
+    def _lengths(self) -> list[str]:
+        barcodes = self.columns.get("barcode", [])
+        lengths = Counter(map(len, barcodes))
+        if len(lengths) < 2 or len(barcodes) < 20:
+            return []
+        usual, n = lengths.most_common(1)[0]
+        if n < 0.9 * len(barcodes):
+            return []
+        short = [b for b in barcodes if usual - 4 <= len(b) < usual and b.isdigit()]
+        if not short or not any(b.startswith("0") for b in barcodes if len(b) == usual):
+            return []
+        return [
+            f"{len(short):,} barcodes are shorter than the usual {usual} digits, such as {short[0]!r}, "
+            f"and some of full "
+            f"length begin with zero: theirs may be lost (--barcode-width {usual})"
+        ]
+
+    def _count(self, what: str, example: str = "", n: int = 1) -> None:
+        self.odd[what] += n
+        seen = self.examples.setdefault(what, [])
+        if example and len(seen) < 3 and example not in seen:
+            seen.append(example)
+
+    def _leave_out(self, what: str) -> None:
+        self.left_out_count += 1
+        if len(self.left_out) < SHOWN:
+            self.left_out.append(what)
+
+    def _spreadsheet(self, columns: dict[str, list[str]], batch: Batch, bad: dict[int, str]) -> None:
+        for name in ("barcode", "epc"):
+            for i, what in batch.odd.get(name, {}).items():
+                value = columns[name][i]
+                if what == "rounded":
+                    bad.setdefault(
+                        i,
+                        f"{name} {value} is a number of more than 15 digits, which the workbook has rounded",
+                    )
+                elif what == "date":
+                    bad.setdefault(i, f"{name} became a date in the workbook ({value})")
+                elif name == "barcode":
+                    self._count("number")
+        for i, what in batch.odd.get("call_number", {}).items():
+            value = columns["call_number"][i]
+            if what == "date":
+                columns["call_number"][i] = ""
+                self._count("date", value)
+            elif (
+                self._words["scheme"].get(columns.get("scheme", [""] * (i + 1))[i]) == "ddc"
+                and value.find(".") < 3
+            ):
+                whole, point, rest = value.partition(".")
+                if len(whole) < 3:
+                    columns["call_number"][i] = whole.zfill(3) + point + rest
+                    self._count("ddc", value)
+            else:
+                self._count("call number", value)
+
+    def _barcodes(self, barcodes: list[str], bad: dict[int, str]) -> None:
+        if "" in barcodes:
+            for i, barcode in enumerate(barcodes):
+                if not barcode:
+                    bad.setdefault(i, "has no barcode")
+        if any("+" in b or "." in b or "," in b for b in barcodes):
+            for i, barcode in enumerate(barcodes):
+                if values.SHORTENED.fullmatch(barcode):
+                    bad.setdefault(
+                        i, f"barcode {barcode} was shortened by a spreadsheet; export the column as text"
+                    )
+        if self.width is not None:
+            for i, barcode in enumerate(barcodes):
+                if barcode.isdigit() and len(barcode) < self.width:
+                    barcodes[i] = barcode.zfill(self.width)
+                    self._count("filled", barcode)
+
+    def _tags(self, columns: dict[str, list[str]], bad: dict[int, str]) -> None:
+        if "epc" not in columns:
+            return
+        epcs = columns["epc"]
+        made = columns["epc"] = list(map(str.upper, epcs))
+        if not "".join(epcs).strip("0123456789abcdefABCDEF") and not any(k % 2 for k in set(map(len, epcs))):
+            return
+        for i, text in enumerate(epcs):
+            found = values.epc(text)
+            if found is None:
+                bad.setdefault(i, f"epc {text[:40]!r} is no hexadecimal of whole bytes")
+            made[i] = found or ""
+
+    def _texts(self, columns: dict[str, list[str]], batch: Batch, bad: dict[int, str]) -> None:
+        for name in _CHECKED:
+            start = 0
+            while name in columns and (found := first_bad(columns[name][start:])) is not None:
+                i, what = start + found[0], found[1]
+                said = f"{name} has {what!r}, a text once read in a wrong encoding"
+                if self.bad_text == "refuse":
+                    raise HoldingsError(
+                        f"{self.source}: {batch.where(i)}: {said}; export it anew or name its encoding with --encoding "
+                        "(or --bad-text skip, or keep)"
+                    )
+                if self.bad_text == "skip":
+                    bad.setdefault(i, said)
+                else:
+                    self._count("kept", columns[name][i][:40])
+                start = i + 1
+
+    def _read(self, name: str, column: list[str], read: Callable[[str], str | None]) -> None:
+        known: dict[str, str] = {"": ""}
+        for i, text in enumerate(column):
+            made = known.get(text)
+            if made is None:
+                found = read(text)
+                if found is None:
+                    self._count(name, text)
+                made = known[text] = found or ""
+            column[i] = made
+
+    def _ours(self, name: str, column: list[str]) -> list[str]:
+        table, unknown = self._words[name], self.unknown[name]
+        made: list[str] = []
+        for word in column:
+            ours = table.get(word)
+            if ours is None:
+                ours = table.get(plain(word))
+                if ours is None:
+                    unknown[word] += 1
+                    ours = ""
+                else:
+                    table[word] = ours
+            made.append(ours)
+        return made
+
+
+def _lookup(site: Mapping[str, str], usual: Mapping[str, str], ours: Sequence[str]) -> dict[str, str]:
+    return {
+        **usual,
+        **{word: word for word in ours},
+        **{plain(word): value for word, value in site.items()},
+        **site,
+    }

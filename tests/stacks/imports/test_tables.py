@@ -1,0 +1,341 @@
+"""Tables as other systems write them, made by other hands where there are such: csv, openpyxl, Excel's forms."""
+
+import csv
+import datetime as dt
+import io
+from pathlib import Path
+
+import openpyxl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stacks.holdings import HoldingsError
+from stacks.imports import Mapped, import_holdings, mapping_of, read_mapping
+from stacks.imports.encodings import bad_text, sniff_encoding
+
+GERMAN = (
+    "Barcode;Signatur;Titel;Standort;Ausleihstatus\r\n"
+    '31001;"QA 76.9 .D3";"Bücher; über Käfer";Lesesaal;verfügbar\r\n'
+    "31002;QA 77 .A1;Spaß mit Straßen;Magazin;ausgeliehen\r\n"
+)
+CHINESE = (
+    "条码号\t索书号\t题名\t馆藏地\t状态\n"
+    "31001\tTP312/123\t程序设计语言基础教程\t中文书库\t在馆\n"
+    "31002\tI247.57/9\t红楼梦研究与欣赏\t文学阅览室\t借出\n"
+)
+
+
+def imported(path: Path, *options: str, **more):
+    words = {"columns": [], "statuses": [], "schemes": [], "constants": [], "keep": []}
+    for option in options:
+        kind, _, value = option.partition(":")
+        words[kind].append(value)
+    return import_holdings(path, mapping_of(**words), **more)
+
+
+def write(path: Path, data: bytes | str) -> Path:
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("utf-8", "UTF-8"),
+        ("utf-8-sig", "byte order mark"),
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "without a mark"),
+        ("cp1252", "Windows-1252"),
+    ],
+)
+def test_a_german_export_with_semicolons(tmp_path, encoding, said):
+    made = imported(write(tmp_path / "export.csv", GERMAN.encode(encoding)), "constants:scheme=lcc")
+    assert [(h.barcode, h.call_number, h.title, h.home_location, h.status) for h in made.holdings] == [
+        ("31001", "QA 76.9 .D3", "Bücher; über Käfer", "Lesesaal", "available"),
+        ("31002", "QA 77 .A1", "Spaß mit Straßen", "Magazin", "loaned"),
+    ]
+    notes = "\n".join(made.notes)
+    assert said in notes and "semicolons" in notes and "call_number = 'Signatur'" in notes
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
+def test_a_chinese_export_with_tabs(tmp_path, encoding):
+    made = imported(write(tmp_path / "export.txt", CHINESE.encode(encoding)), "constants:scheme=clc")
+    assert [(h.call_number, h.title, h.status) for h in made.holdings] == [
+        ("TP312/123", "程序设计语言基础教程", "available"),
+        ("I247.57/9", "红楼梦研究与欣赏", "loaned"),
+    ]
+    if encoding == "gb18030":
+        assert any("GB18030" in note for note in made.notes)
+
+
+def test_an_encoding_that_cannot_be_told_is_not_guessed(tmp_path):
+    file = write(tmp_path / "x.csv", b"barcode,call_number,status\n1,QA 1 \x81\x8d,available\n")
+    with pytest.raises(HoldingsError, match="--encoding"):
+        imported(file, "constants:scheme=lcc")
+    assert (
+        imported(file, "constants:scheme=lcc", encoding="latin-1", bad_text="keep").holdings.rows[0].barcode
+        == "1"
+    )
+    with pytest.raises(HoldingsError, match="is no encoding"):
+        imported(file, encoding="klingon")
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "BÃ¼cher",
+        "Itâ€™s",
+        "ÐŸÑ€Ð¸Ð²ÐµÑ‚",
+        "å›¾ä¹¦",
+        "lost \ufffd here",
+        "锟斤拷",
+        "程序设计语言基础".encode().decode("gb18030", "ignore"),
+    ],
+)
+def test_text_once_read_wrong_is_refused_with_its_row(tmp_path, title):
+    file = write(
+        tmp_path / "x.csv",
+        f"barcode,call_number,title,status\n1,QA 1,Good,available\n2,QA 2,{title},available\n",
+    )
+    with pytest.raises(HoldingsError, match=r"row 2 \(line 3\): title .*wrong encoding"):
+        imported(file, "constants:scheme=lcc")
+    skipped = imported(file, "constants:scheme=lcc", bad_text="skip", most_bad=0.6)
+    assert [h.barcode for h in skipped.holdings] == ["1"] and skipped.left_out_count == 1
+    assert len(imported(file, "constants:scheme=lcc", bad_text="keep").holdings) == 2
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        "Viel Spaß“",
+        "À la recherche…",
+        "CAFÉ»",
+        "passé…”",
+        "São Paulo",
+        "ÄÖÜ – ßàéî",
+        "naïve",
+        "Œuvres",
+        "程序设计",
+        "红楼梦研究",
+        "Преступление и наказание",
+        "Ὀδύσσεια",
+        "日本語の本",
+        "한국어",
+        "Việt Nam",
+        "ÃO",
+    ],
+)
+def test_good_texts_are_not_suspected(good):
+    assert bad_text(good) is None
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=3))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_utf8_read_as_windows_1252_is_seen(text):
+    # Words of letters beyond ASCII, as they come out when UTF-8 is taken for Latin-1.
+    umlauts = "".join("äöüéèñçßøåæ"[ord(c) % 11] for c in text)
+    assert bad_text(umlauts.encode().decode("latin-1")) is not None
+
+
+def test_any_bytes_are_sniffed_or_refused(tmp_path):
+    @given(st.binary(max_size=300))
+    @settings(max_examples=200, deadline=None, derandomize=True)
+    def check(data):
+        file = write(tmp_path / "any.csv", b"barcode,call_number,status,scheme\n" + data)
+        try:
+            sniff_encoding(file)
+            import_holdings(file)
+        except HoldingsError as e:
+            assert "\n" not in str(e)
+
+    check()
+
+
+def test_a_koha_csv_export(tmp_path):
+    file = write(
+        tmp_path / "koha.csv",
+        "biblio.title|items.barcode|items.itemcallnumber|items.cn_source|items.location|items.issues|items.datelastborrowed|status|borrower\n"
+        '"A ""B"" C"|31001|813.54 ROW|ddc|GEN|12|2026-10-01|Available|Some Name\n'
+        "D|31002|QA76.9 .D3|lcc|REF||24.12.2025|Checked out|Another Name\n",
+    )
+    made = imported(file)
+    first, second = made.holdings
+    assert (first.title, first.scheme, first.extra) == (
+        'A "B" C',
+        "ddc",
+        {"loans": "12", "last_activity": "2026-10-01T00:00:00Z"},
+    )
+    assert (second.status, second.extra["last_activity"]) == ("loaned", "2025-12-24T00:00:00Z")
+    assert "Some Name" not in made.holdings.to_csv()
+    assert any("borrower" in note and "left out" in note for note in made.notes)
+
+
+def test_mapping_by_options_and_by_file(tmp_path):
+    file = write(
+        tmp_path / "x.csv",
+        "Item Barcode,Class,Mark,Cond,Kind,Colour\n0012,QA 1,.A5,fine,L of C,red\n0013,QA 2,.B5,gone,L of C,blue\n",
+    )
+    with pytest.raises(HoldingsError, match=r"no column looks like call_number.*Item Barcode, Class"):
+        imported(file)
+    columns = ("columns:call_number=Class+Mark", "columns:status=Cond", "columns:scheme=Kind")
+    with pytest.raises(
+        HoldingsError,
+        match=r"no status of ours is known for 'fine' \(1 times\), 'gone' \(1 times\).*--status 'fine=available'",
+    ):
+        imported(file, *columns)
+    words = ("statuses:fine=available", "statuses:gone=missing")
+    with pytest.raises(HoldingsError, match="no scheme of ours is known for 'L of C'"):
+        imported(file, *columns, *words)
+    by_options = imported(file, *columns, *words, "schemes:L of C=lcc", "keep:Colour").holdings
+    toml = write(
+        tmp_path / "site.toml",
+        'keep = ["Colour"]\n[columns]\ncall_number = ["Class", "Mark"]\nstatus = "Cond"\nscheme = "Kind"\n'
+        '[statuses]\nfine = "available"\ngone = "missing"\n[schemes]\n"L of C" = "lcc"\n',
+    )
+    assert import_holdings(file, read_mapping(toml)).holdings == by_options
+    assert by_options.rows[0].call_number == "QA 1 .A5"
+    assert by_options.rows[1].status == "missing"
+    assert by_options.rows[0].extra == {"Colour": "red"}
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("what = 1", "'what' is none of"),
+        ("[columns]\nbarcode = 3", "columns.barcode"),
+        ("[columns]\nbar = 'x'", "'bar' is no column of ours"),
+        ("[statuses]\nx = 'fine'", "none of available"),
+        ("[set]\nscheme = 'dewey'", "none of lcc"),
+        ("not toml", "no usable TOML"),
+    ],
+)
+def test_a_wrong_mapping_file_is_refused(tmp_path, text, what):
+    with pytest.raises(HoldingsError, match=what):
+        read_mapping(write(tmp_path / "m.toml", text))
+
+
+def test_rows_that_cannot_be_used_are_counted_and_named_and_too_many_refused(tmp_path):
+    good = "".join(f"{i:05d},QA {i + 1},available,E2{i:04X}\n" for i in range(300))
+    file = write(
+        tmp_path / "x.csv",
+        "barcode,call_number,status,epc\n" + good + ",QA 7,available,\n9,QA 8\n10,QA 9,available,XYZ\n",
+    )
+    made = imported(file, "constants:scheme=lcc", most_bad=0.02)
+    assert len(made.holdings) == 300 and made.left_out_count == 3 and made.rows == 303
+    assert sorted(made.left_out) == [
+        "row 301 (line 302): has no barcode",
+        "row 302 (line 303): has 2 fields where the header has 4",
+        "row 303 (line 304): epc 'XYZ' is no hexadecimal of whole bytes",
+    ]
+    with pytest.raises(HoldingsError, match=r"3 of 303 rows.*--most-bad"):
+        imported(file, "constants:scheme=lcc", most_bad=0.0)
+
+
+def test_a_spreadsheets_csv_forms(tmp_path):
+    file = write(
+        tmp_path / "x.csv",
+        'sep=;\r\nbarcode;call_number;status;;\r\n="0012";QA 1;available;;\r\n3.1001E+13;QA 2;available;;\r\n'
+        "0014;QA 3;available;;\r\n",
+    )
+    made = imported(file, "constants:scheme=lcc", most_bad=0.5)
+    assert [h.barcode for h in made.holdings] == ["0012", "0014"]
+    assert "shortened by a spreadsheet" in made.left_out[0]
+    assert "row 2 (line 4)" in made.left_out[0]
+
+
+def workbook(path: Path, rows, number_formats=()):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in rows:
+        sheet.append(row)
+    book.create_sheet("Notes").append(["nothing"])
+    book.save(path)
+    return path
+
+
+def test_a_workbook_and_what_it_did_to_its_cells(tmp_path):
+    rows = [["Item Barcode", "Call number", "Title", "Status", "Last borrowed", "Checkouts"]]
+    rows += [[f"{i:08d}", f"{100 + i}.5 ABC", "T", "Available", dt.date(2026, 3, 4), 7] for i in range(400)]
+    rows[10][0] = 31001
+    rows[11][0] = 31001_0000_0000_1234
+    rows[12][1] = dt.date(2026, 10, 12)
+    rows[13][1] = 5.133
+    file = workbook(tmp_path / "x.xlsx", rows)
+    made = imported(file, "constants:scheme=ddc", "constants:title=x")
+    notes = "\n".join(made.notes)
+    assert len(made.holdings) == 399
+    assert "rounded" in made.left_out[0] and "row 11 (line 12)" in made.left_out[0]
+    by = made.holdings.by_barcode
+    assert by["31001"].extra == {"last_activity": "2026-03-04T00:00:00Z", "loans": "7"}
+    assert by["00000011"].call_number == ""
+    assert by["00000012"].call_number == "005.133"
+    assert "1 barcodes are numbers" in notes and "became dates" in notes and "three digits" in notes
+    assert "--barcode-width 8" in notes and "Notes" in notes
+    assert made.unreadable["ddc"].empty == 1
+    wide = imported(file, "constants:scheme=ddc", barcode_width=8)
+    assert "00031001" in wide.holdings.by_barcode
+
+
+def test_a_workbook_that_is_none_and_a_sheet_that_is_not_there(tmp_path):
+    with pytest.raises(HoldingsError, match="no readable workbook"):
+        imported(write(tmp_path / "x.xlsx", b"PK\x03\x04 no zip"))
+    file = workbook(tmp_path / "y.xlsx", [["barcode", "call_number", "status"], ["1", "QA 1", "available"]])
+    with pytest.raises(HoldingsError, match="has no sheet 'Z'; it has Sheet, Notes"):
+        imported(file, sheet="Z")
+    assert len(imported(file, "constants:scheme=lcc", sheet="Sheet").holdings) == 1
+
+
+def test_tags_from_a_table_beside(tmp_path):
+    file = write(tmp_path / "x.csv", "barcode,call_number,status\n0012,QA 1,available\n0013,QA 2,available\n")
+    tags = write(tmp_path / "tags.csv", "Barcode;RFID\n0012;e2 80 11\n12;E29999\n999;E28888\n")
+    made = imported(file, "constants:scheme=lcc", tags=tags)
+    assert [h.epc for h in made.holdings] == ["E28011", ""]
+    notes = "\n".join(made.notes)
+    assert (
+        "1 of 2 copies" in notes and "2 barcodes" in notes and "1 of those would be, but for zeros" in notes
+    )
+    with pytest.raises(HoldingsError, match=r"row 1 \(line 2\): epc 'zz'"):
+        imported(file, "constants:scheme=lcc", tags=write(tmp_path / "bad.csv", "barcode,epc\n1,zz\n"))
+
+
+def test_unreadable_call_numbers_are_counted_by_scheme(tmp_path):
+    file = write(
+        tmp_path / "x.csv",
+        "barcode,call_number,status,scheme\n1,QA 1,available,lcc\n2,???,available,lcc\n3,,available,lcc\n"
+        "4,813 A,available,ddc\n",
+    )
+    found = imported(file).unreadable
+    assert (found["lcc"].copies, found["lcc"].empty, found["lcc"].unreadable, found["lcc"].examples) == (
+        3,
+        1,
+        1,
+        ("???",),
+    )
+    assert (found["ddc"].copies, found["ddc"].unreadable) == (1, 0)
+
+
+_CELL = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Co", "Zl", "Zp", "Zs", "Cf"]), max_size=12
+)
+
+
+@given(
+    rows=st.lists(st.tuples(_CELL, _CELL), min_size=1, max_size=20),
+    delimiter=st.sampled_from(",;\t|"),
+    ending=st.sampled_from(["\n", "\r\n"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_what_any_writer_of_csv_writes_is_read(tmp_path_factory, rows, delimiter, ending, encoding):
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter, lineterminator=ending)
+    writer.writerow(["barcode", "call_number", "title", "status", "scheme"])
+    writer.writerows([f"b{i}", call, title, "available", "lcc"] for i, (call, title) in enumerate(rows))
+    file = tmp_path_factory.mktemp("csv") / "x.csv"
+    file.write_bytes(out.getvalue().encode(encoding))
+    made = import_holdings(file, Mapped(), bad_text="keep")
+    from stacks.imports.values import tidy
+
+    assert [(h.call_number, h.title) for h in made.holdings] == [(tidy(c), tidy(t)) for c, t in rows]
