@@ -34,6 +34,7 @@ NAMES = (
     "llrp_decode",
     "ils",
     "million",
+    "call_numbers",
 )
 WITH_PLOTS = ("thinned", "free_space")
 SELECTED = ("accuracy", "ablation", "calibrated", "honesty", "oddities")

@@ -12,13 +12,18 @@ the like may stand without a class number.
 """
 
 import re
+from collections.abc import Callable
 
+from stacks.call_numbers.policy import DEFAULT, CallNumberPolicy
+from stacks.call_numbers.prefixes import SIZES, Prefixes
 from stacks.call_numbers.text import (
     CUTTER,
     DATE,
+    LENGTHS,
+    MONTHS,
     TEXT,
     VOLUME_WORDS,
-    WORK,
+    chronology,
     fraction,
     normalize,
     number,
@@ -27,11 +32,15 @@ from stacks.call_numbers.text import (
     word,
 )
 
-_SEGMENTS = re.compile(r"(?<=[\d.])\s*['/]+\s*(?=[\d.])|(?<=\d)['/]+(?=\s|$)")
-_CLASS = re.compile(r"(\d{1,3})(?:\.(\d+))?(?![\d])\.?")
+_CLASS = re.compile(
+    r"(\d{1,3})(?!\d)\s?['/]*(?:\s?\.['/]*(\d[\d'/]*(?:\s['/]+\s?\d+|\s?['/]+\s\d+)*))?['/]*\.?"
+)
+_SPLIT = re.compile(r"[^\d]+")
 _PREFIX = re.compile(r"\[?([A-Za-z]{1,12}|[+*]{1,3})\]?(?:\.?(?:\s+|$)|(\.?)(?=\d))")
 _PARTS = re.compile(
-    r"(?P<date>\d+)(?P<suffix>[A-Za-z]*)"
+    r"(?P<copyright>c(?=1[4-9]\d\d(?!\d)|20\d\d(?!\d)))"
+    r"|(?P<date>\d+)(?P<suffix>[A-Za-z]*)"
+    r"|:\s*(?P<translation>[A-Za-z]+)(?!\d)"
     r"|(?P<word>[^\W\d_]+)(?P<stop>\.?\s*)(?P<number>\d+)(?P<work>[A-Za-z]*)"
     r"|(?P<plain>[^\W\d_]+)"
 )
@@ -47,6 +56,81 @@ WITHOUT_NUMBER = re.compile(r"FIC|FICTION|F|E|EASY|B|BIO|BIOG|BIOGRAPHY|SC|STORY
 """Classes that are a word: fiction, picture books, biography."""
 
 
+_FAST = re.compile(
+    r"(\d{3})(?:\.(\d+))?"
+    r"(?: (?:\.?([A-Z][A-Za-z]{0,2})(\d+)([a-z]*)|([A-Z]{2,12})))?(?: ([A-Z])(\d+)([a-z]*))?"
+    r"(?: (\d{4})([a-z]?))?(?: (v|no|pt|c)\. ?0*(\d+))?(?: (v|no|pt|c)\. ?0*(\d+))?"
+)
+"""The common shape; whatever differs takes the plain path, and a test holds the two equal."""
+
+
+def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[[str], bytes | None]:
+    """Return the function from a call number to its key under a policy; `fast` False: the plain path alone."""
+    prefixes = Prefixes(policy, policy.ddc_prefixes, SIZES)
+    work_kind = "1" if policy.work_letters == "before_rest" else "5"
+    cased = policy.ddc_work_case == "lower_first"
+
+    def work_letters(text: str) -> str:
+        letters = "".join(word(c) + ("0" if c.islower() else "1") for c in text) if cased else word(text)
+        return part(work_kind, letters) if text else ""
+
+    def plain(text: str) -> bytes | None:
+        label = normalize(text)
+        if label is None:
+            return None
+        if not any(c.isupper() for c in label):
+            # Small letters mark volumes only where others are capitals.
+            label = label.upper()
+        words, rest, named = _split_prefix(label, prefixes.names)
+        if named:
+            # The class is a word; it counts even where collections are interfiled.
+            made = f"{prefixes.tag(words) or words[-1]}  "
+        else:
+            head = _CLASS.match(rest)
+            if head is None:
+                return None
+            made = f"{prefixes.tag(words)} {head[1].zfill(3)}{fraction(_SPLIT.sub('', head[2] or ''))} "
+            rest = rest[head.end() :]
+        dated = False
+        for match in _PARTS.finditer(ordinals(chronology(rest))):
+            made += _part(match, work_letters, dated)
+            dated = dated or match["date"] is not None or match["number"] is not None
+        return made.encode("ascii")
+
+    if not fast:
+        return plain
+    match_fast = _FAST.fullmatch
+    tag = prefixes.tag([])
+
+    def key(text: str) -> bytes | None:
+        match = match_fast(text) if len(text) <= 80 and text.isascii() else None
+        if match is None:
+            return plain(text)
+        (whole, dec, name, digits, work, letters, c2, d2, w2, year, mark, v1, n1, v2, n2) = match.groups()
+        if name and name.upper() in VOLUME_WORDS:
+            return plain(text)
+        made = f"{tag} {whole}{dec.rstrip('0') if dec else ''} "
+        if name:
+            made += f"4{name.upper()}!{digits.rstrip('0')} {work_letters(work) if work else ''}"
+        elif letters:
+            made += f"4{letters} "
+        if c2:
+            if c2 in "CTV":
+                return plain(text)
+            made += f"4{c2}!{d2.rstrip('0')} {work_letters(w2) if w2 else ''}"
+        if year:
+            if letters in VOLUME_WORDS or letters in MONTHS:
+                return plain(text)
+            made += f"3{number(year)} {work_letters(mark) if mark else ''}"
+        if v1:
+            made += f"2{v1.upper()} {LENGTHS[len(n1)]}{n1} "
+            if v2:
+                made += f"2{v2.upper()} {LENGTHS[len(n2)]}{n2} "
+        return made.encode()
+
+    return key
+
+
 def sort_key(text: str) -> bytes | None:
     """
     Key of a Dewey call number; see `stacks.call_numbers.sort_key`.
@@ -56,54 +140,47 @@ def sort_key(text: str) -> bytes | None:
     bytes or None
         None where there is neither a class number of one to three digits nor a word that stands for one.
     """
-    label = normalize(text)
-    if label is None:
-        return None
-    if not any(c.isupper() for c in label):
-        # Small letters mark volumes only where others are capitals.
-        label = label.upper()
-    words, rest, named = _split_prefix(_SEGMENTS.sub("", label))
-    prefix = "_".join(words)
-    if named:
-        made = [f"{prefix}  "]
-    else:
-        head = _CLASS.match(rest)
-        if head is None:
-            return None
-        made = [f"{prefix} {head[1].zfill(3)}{fraction(head[2] or '')} "]
-        rest = rest[head.end() :]
-    for match in _PARTS.finditer(ordinals(rest)):
-        made.extend(_parts(match))
-    return "".join(made).encode("ascii")
+    return _default(text)
 
 
-def _split_prefix(label: str) -> tuple[list[str], str, bool]:
+def _split_prefix(label: str, more: dict[str, str]) -> tuple[list[str], str, bool]:
     """Return the words in front, the rest, and whether the last word is the class itself."""
     words: list[str] = []
     while len(words) < 4:
         match = _PREFIX.match(label)
         if match is None or (match[2] and match[1].upper() in VOLUME_WORDS):
             break
-        if not (PREFIX.fullmatch(match[1].upper()) or WITHOUT_NUMBER.fullmatch(match[1].upper())):
+        name = match[1].upper()
+        if not (name in more or PREFIX.fullmatch(name) or WITHOUT_NUMBER.fullmatch(name)):
             break
-        words.append(match[1].upper())
+        words.append(name)
         label = label[match.end() :]
-        if WITHOUT_NUMBER.fullmatch(words[-1]) and not _CLASS.match(label):
+        if WITHOUT_NUMBER.fullmatch(name) and not _CLASS.match(label):
             return words, label, True
     return words, label, False
 
 
-def _parts(match: re.Match[str]) -> list[str]:
+def _part(match: re.Match[str], work_letters: Callable[[str], str], dated: bool) -> str:
+    if match["copyright"] is not None:
+        return ""
+    if match["translation"] is not None:
+        return part("0", word(match["translation"]))
     if match["date"] is not None:
-        made = [part(DATE, number(match["date"]))]
-        return [*made, part(WORK, word(match["suffix"]))] if match["suffix"] else made
+        return part(DATE, number(match["date"])) + work_letters(match["suffix"])
     if match["plain"] is not None:
-        return [part(CUTTER, word(match["plain"]))]
+        name = word(match["plain"])
+        if dated and name in MONTHS:
+            return part(TEXT, "!" + MONTHS[name])
+        return part(CUTTER, name)
     name, stop, digits, work = word(match["word"]), match["stop"], match["number"], match["work"]
     if name in VOLUME_WORDS and (stop or match["word"].islower()):
-        made = [part(TEXT, VOLUME_WORDS[name] + " " + number(digits))]
-    elif not stop:
-        made = [part(CUTTER, name + " " + fraction(digits))]
-    else:
-        made = [part(CUTTER, name), part(DATE, number(digits))]
-    return [*made, part(WORK, word(work))] if work else made
+        return part(TEXT, VOLUME_WORDS[name] + " " + number(digits)) + work_letters(work)
+    if dated and name in MONTHS:
+        return part(TEXT, "!" + MONTHS[name]) + part(DATE, number(digits)) + work_letters(work)
+    if not stop:
+        # Digits behind letters are a decimal; the mark between them stands behind the end of the letters.
+        return part(CUTTER, name + "!" + fraction(digits)) + work_letters(work)
+    return part(CUTTER, name) + part(DATE, number(digits)) + work_letters(work)
+
+
+_default = maker()

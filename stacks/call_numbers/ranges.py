@@ -5,6 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+from stacks.call_numbers.policy import policy_of
 from stacks.call_numbers.schemes import sort_key
 from stacks.plan import Plan, Shelf
 
@@ -34,17 +38,20 @@ class ShelfRanges:
         Starts that contradict `sequence` and were left out, one sentence each.
     unreadable : tuple of Shelf
         Shelves whose start cannot be read in this scheme.
+    policy : CallNumberPolicy
+        That of the plan; keys handed in must be made under it.
     """
 
     def __init__(self, plan: Plan, scheme: str, location: str | None = None) -> None:
         self.scheme = scheme
+        self.policy = policy_of(plan)
         mine = [s for s in plan.shelves if location is None or s.extra.get("location") == location]
         keyed: list[tuple[bytes, Shelf]] = []
         unreadable: list[Shelf] = []
         for shelf in mine:
             if shelf.range_start is None:
                 continue
-            key = sort_key(scheme, shelf.range_start)
+            key = sort_key(scheme, shelf.range_start, self.policy)
             if key is None:
                 unreadable.append(shelf)
             else:
@@ -68,13 +75,35 @@ class ShelfRanges:
 
     def home(self, call_number: str) -> Shelf | None:
         """Return the shelf whose range holds a call number; None before the first start or where it cannot be read."""
-        key = sort_key(self.scheme, call_number)
+        key = sort_key(self.scheme, call_number, self.policy)
         return None if key is None else self.home_of_key(key)
 
     def home_of_key(self, key: bytes) -> Shelf | None:
         """Return the shelf whose range holds a key of `sort_key`."""
         place = bisect_right(self._keys, key) - 1
         return self.shelves[place] if place >= 0 else None
+
+    def homes_of_keys(self, keys: Sequence[bytes | None]) -> NDArray[np.int64]:
+        """
+        Find the home shelves of many keys at once.
+
+        Parameters
+        ----------
+        keys : sequence of bytes or None, length n
+            As `sort_keys` makes them under `policy`.
+
+        Returns
+        -------
+        int64 array, shape (n,)
+            Index into `shelves`; -1 before the first start, or where there is no key.
+        """
+        starts = self._keys
+        if not starts:
+            return np.full(len(keys), -1, np.int64)
+        # Bisection over the few starts: keys of any length, and no array of the longest one's width.
+        return np.fromiter(
+            (-1 if key is None else bisect_right(starts, key) - 1 for key in keys), np.int64, len(keys)
+        )
 
     def homes(self, call_number: str) -> tuple[Shelf, ...]:
         """Return the home shelf and those after it that carry its range on; empty where there is none."""

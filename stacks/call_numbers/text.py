@@ -6,10 +6,20 @@ import unicodedata
 MAX_LENGTH = 500
 """Longer texts are no call numbers."""
 
-_PRIMES = str.maketrans(dict.fromkeys("\u2032\u02b9\u2019\u2018\u00b4`\u02bc\u2033\u2035", "'"))
-_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
-_STOPS = str.maketrans({"\u3002": ".", "\u00b7": ".", "\u30fb": ".", "\uff61": "."})
-_ORDINAL = re.compile(r"(?<![A-Za-z\d.])(\d+)(?:ST|ND|RD|TH|D)(?![A-Za-z])", re.IGNORECASE)
+_SAME = str.maketrans(
+    dict.fromkeys("\u2032\u02b9\u2019\u2018`\u02bc\u2035", "'")
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2500\u2501", "-")
+    | dict.fromkeys("\u3002\u00b7\u30fb\uff61\u2022\u22c5\u2027", ".")
+    | dict.fromkeys("\u201c\u201d\u201e\u301d\u301e\u301f", '"')
+    | dict.fromkeys("\u3008\u300a\u2039\u00ab\u2329\u27e8", "<")
+    | dict.fromkeys("\u3009\u300b\u203a\u00bb\u232a\u27e9", ">")
+    | dict.fromkeys("\u3010\u3014\u3016", "[")
+    | dict.fromkeys("\u3011\u3015\u3017", "]")
+    | {"\u2044": "/", "\u2215": "/", "\u2236": ":", "\u3001": ",", "\u301c": "~"}
+)
+"""Typographic marks and those of other scripts, as the plain ones that labels are printed with."""
+_ASCII = str.maketrans({**{chr(c): " " for c in (*range(32), 127)}, "`": "'"})
+_ORDINAL = re.compile(r"(?<![A-Za-z\d.])(?:(\d+)(?:ST|ND|RD|TH)|(\d{1,3})D)(?![A-Za-z\d])", re.IGNORECASE)
 
 VOLUME_WORDS = {
     **dict.fromkeys(("V", "VOL", "VOLS", "VOLUME", "VOLUMES", "BD", "BAND", "T", "TOM", "TOME"), "V"),
@@ -24,9 +34,17 @@ VOLUME_WORDS = {
     **dict.fromkeys(("OP", "OPUS"), "OP"),
 }
 """Words before a number, which is then compared as a number: ``v.2`` before ``v.10``."""
+_YEAR = (
+    "WINTER JAN|JANUARY FEB|FEBRUARY MAR|MARCH SPRING APR|APRIL MAY JUN|JUNE SUMMER JUL|JULY AUG|AUGUST "
+    "SEP|SEPT|SEPTEMBER FALL|AUTUMN OCT|OCTOBER NOV|NOVEMBER DEC|DECEMBER"
+)
+MONTHS = {name: f"{place:02d}" for place, names in enumerate(_YEAR.split()) for name in names.split("|")}
+"""Months and seasons of an issue in the order of the year; they count behind a volume or a date only."""
 
-END, WORK, TEXT, DATE, CUTTER = "", "1", "2", "3", "4"
-"""What may stand in one place of a call number, in shelving order: nothing before something."""
+TEXT, DATE, CUTTER = "2", "3", "4"
+"""What may stand in one place of a call number, in shelving order; work letters (1) before them by default."""
+LENGTHS = tuple(str(n) if n < 10 else f":{n:04d}" for n in range(MAX_LENGTH + 1))
+"""How many digits a whole number has, so that text comparison of number is numeric; ``:`` stands behind 9."""
 
 
 def normalize(text: str) -> str | None:
@@ -34,15 +52,19 @@ def normalize(text: str) -> str | None:
     Text in the compatibility form (full-width digits become plain ones), without accents, in one line.
 
     Case is kept, since a small ``v`` before a number is a volume where a capital is a Cutter letter. None
-    where there is nothing, or far too much for a label.
+    where there is nothing, or far too much for a label. Texts of one compatibility form (NFKC) give one result.
     """
     if len(text) > MAX_LENGTH:
         return None
-    # Before NFKC, which takes a spacing acute accent apart into a space and a combining one.
-    plain = unicodedata.normalize("NFKC", text.translate(_PRIMES))
-    plain = plain.translate(_PRIMES).translate(_DASHES).translate(_STOPS)
+    if text.isascii():
+        if not text.isprintable() or "`" in text:
+            text = text.translate(_ASCII)
+        return " ".join(text.split()) or None
+    # A spacing acute accent, which stands for a prime, is a blank and a combining one in this form.
+    plain = unicodedata.normalize("NFKC", text).replace(" \u0301", "'").translate(_SAME)
     bare = (c for c in unicodedata.normalize("NFKD", plain) if unicodedata.category(c) not in ("Mn", "Cf"))
-    return " ".join("".join(_plain(c) for c in bare).split()) or None
+    made = " ".join("".join(_plain(c) for c in bare).translate(_SAME).split())
+    return made if 0 < len(made) <= MAX_LENGTH else None
 
 
 def _plain(character: str) -> str:
@@ -55,7 +77,7 @@ def _plain(character: str) -> str:
 def number(digits: str) -> str:
     """Return a whole number so that text comparison is numeric: how many digits, then the digits."""
     plain = digits.lstrip("0") or "0"
-    return f"{len(plain):03d}{plain}"
+    return LENGTHS[len(plain)] + plain
 
 
 def fraction(digits: str) -> str:
@@ -75,5 +97,15 @@ def part(kind: str, content: str) -> str:
 
 
 def ordinals(text: str) -> str:
-    """``2nd`` and ``20th`` as 2 and 20, so that they compare as numbers."""
-    return _ORDINAL.sub(r"\1 ", text)
+    """``2nd`` and ``20th`` as 2 and 20, so that they compare as numbers; ``1990d`` stays a date."""
+    return _ORDINAL.sub(lambda m: (m[1] or m[2]) + " ", text)
+
+
+_MONTH_FIRST = re.compile(
+    rf"\b({'|'.join(sorted(MONTHS, key=len, reverse=True))})\b\.?,? +(\d{{4}})(?!\d)", re.I
+)
+
+
+def chronology(text: str) -> str:
+    """``Dec. 1995`` as 1995 Dec., so that January of 1996 comes behind it."""
+    return _MONTH_FIRST.sub(r"\2 \1", text)

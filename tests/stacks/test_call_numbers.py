@@ -1,4 +1,4 @@
-"""Call numbers sort as books stand; the lists are written from the rules named beside them."""
+"""Call numbers sort as books stand; the lists are in benchmarks/call_number_lists.py with their sources."""
 
 from itertools import pairwise
 
@@ -6,89 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.call_number_lists import LISTS as ALL
 from stacks.call_numbers import SCHEMES, sort_key
 
-# Library of Congress, Classification and Shelflisting Manual, G 60 and G 63, and what libraries teach of
-# them: letters by the alphabet, class number whole, decimals and Cutters digit by digit, nothing before
-# something; dates and ordinals as numbers.
-LCC = {
-    "class letters": ["D 5", "DA 1", "E 9", "Q 175", "QA 7", "QB 1", "Z 1", "ZA 1"],
-    "class number is a whole number": ["QA 7", "QA 76", "QA 101", "QA 760", "QA 1000"],
-    "decimals digit by digit": [
-        "QA 76",
-        "QA 76.15",
-        "QA 76.5",
-        "QA 76.55",
-        "QA 76.6",
-        "QA 76.73",
-        "QA 76.9",
-        "QA 77",
-    ],
-    "cutters digit by digit": ["QA76 .A1", "QA76 .A101", "QA76 .A11", "QA76 .A2", "QA76 .B12", "QA76 .B2"],
-    "nothing before something": ["QA76", "QA76 .A5", "QA76 .A5 B3", "QA76 .A5 B3 1990"],
-    "one place after the other": [
-        "PS3545 .E6",
-        "PS3545 .E6a",
-        "PS3545 .E6 v.1",
-        "PS3545 .E6 1951",
-        "PS3545 .E6 Z5",
-        "PS3545 .E61",
-    ],
-    "work letters": ["HF5549 .A101", "HF5549 .A101m", "HF5549 .A101 B2", "HF5549 .A1012"],
-    "years": ["TK5105 .T36 1989", "TK5105 .T36 1996", "TK5105 .T36 1996b", "TK5105 .T36 2003"],
-    "ordinals": ["KF 26 .A5 2nd", "KF 26 .A5 4th", "KF 26 .A5 20th", "KF 26 .A5 101st"],
-    "years before cutters in the class": [
-        "KF 26",
-        "KF 26 1990",
-        "KF 26 1990 .A34",
-        "KF 26 1991",
-        "KF 26 .A5",
-    ],
-    "cutter behind a date": ["KF 26 1990 .I31", "KF 26 1990 .I4"],
-    "volumes": [
-        "AP2 .C5 v.1",
-        "AP2 .C5 v.2",
-        "AP2 .C5 v.10",
-        "AP2 .C5 v.10 c.2",
-        "AP2 .C5 v.10 c.11",
-        "AP2 .C5 v.11",
-    ],
-    "volumes spelt otherwise": ["AP2 .C5 v.1", "AP2 .C5 vol. 2", "AP2 .C5 v3", "AP2 .C5 Volume 10"],
-    "words": ["BF 1999", "BF 1999 Aarons", "BF 1999 Zukav", "BF 1999 1985", "BF 1999 .A63"],
-    "opus numbers are no cutters": ["M 1010 .M9 K.173", "M 1010 .M9 K.173D", "M 1010 .M9 K.504"],
-    "cutter without digits": ["M 5 .L", "M 5 .L3", "M 5 .M"],
-    "collections behind the plain sequence": ["ZA 4000", "+N 6490", "OVERSIZE N 40", "REF AE 5", "REF QA 76"],
-}
-# Dewey Decimal Classification, Introduction: numbers file as decimals; author marks: Cutter-Sanborn numbers
-# are decimals, too.
-DDC = {
-    "decimals digit by digit": ["331", "331.1", "331.11", "331.12", "331.2", "332"],
-    "leading zeros": ["001.42", "004", "023", "150", "813"],
-    "cutters digit by digit": ["813.54 A11", "813.54 A2", "813.54 A21", "813.54 B1"],
-    "work letters": ["813.54 S643", "813.54 S643a", "813.54 S643h", "813.54 S6431"],
-    "author letters": ["813.54 ROW", "813.54 ROWE", "813.54 ROY", "813.54 SAL", "813.54 TOM", "813.54 VAN"],
-    "nothing before something": ["813.54", "813.54 ROW", "813.54 ROW v.1", "813.54 ROW 1999"],
-    "volumes and copies": [
-        "720 FLE v.1",
-        "720 FLE v.2",
-        "720 FLE v.2 c.2",
-        "720 FLE v.2 c.10",
-        "720 FLE v.10",
-    ],
-    "years": ["338 WOR 1999", "338 WOR 2008", "338 WOR 2019"],
-    "editions": ["616 HAR 2nd ed.", "616 HAR 9th ed.", "616 HAR 20th ed."],
-    "collections and classes that are words": [
-        "999",
-        "B LIN",
-        "DVD 800.1",
-        "FIC ROW",
-        "FIC ROW v.2",
-        "J 398.2",
-        "REF 030",
-    ],
-}
-LISTS = [("lcc", name, entries) for name, entries in LCC.items()]
-LISTS += [("ddc", name, entries) for name, entries in DDC.items()]
+LISTS = [(scheme, name, entries) for scheme, group in ALL.items() for name, entries in group.items()]
 
 
 @pytest.mark.parametrize(("scheme", "name", "entries"), LISTS, ids=[f"{s}: {n}" for s, n, _ in LISTS])
@@ -123,6 +44,21 @@ def test_lists_written_from_the_rules_come_out_in_their_order(
         ("ddc", "８１３．５４　ＲＯＷ", "813.54 ROW"),
         ("ddc", "[Fic] ROW", "FIC ROW"),
         ("ddc", "R 030", "R030"),
+        ("clc", "TP391.45/L123", "ＴＰ３９１．４５／Ｌ１２３"),
+        ("clc", "TP391.45/L123", "TP391.45\nL123"),
+        ("clc", "TP391.45/L123", "a TP391.45/L123"),
+        ("clc", "TP391.45/L123", "{ns}TP391.45/L123"),
+        ("clc", "TP391.45/L123", "(ns) TP391.45/L123"),
+        ("clc", "TP391.45/L123", "tp391.45/l123"),
+        ("clc", "R711（711）＝535", "R711(711)=535"),
+        ("clc", "R711〈326〉", "R711<326>"),
+        ("clc", "R711“3”", 'R711"3"'),
+        ("clc", "D0—0/12：2", "D0-0/12:2"),
+        ("clc", "[D035]/5", "D035/5"),
+        ("sudoc", "Y 10.2: B 85 / 10", "Y10.2:B85/10"),
+        ("sudoc", "PREX 3.10/4:AF 8", "PrEx 3.10/4:Af 8"),
+        ("nlm", "WB 115", "WB115"),
+        ("nlm", "W 1 AM123", "W1 AM123"),
     ],
 )
 def test_ways_of_writing_one_call_number_have_one_key(scheme: str, one: str, other: str) -> None:
@@ -144,7 +80,12 @@ def test_ways_of_writing_one_call_number_have_one_key(scheme: str, one: str, oth
         ("ddc", "8135.4"),
         ("ddc", "in process"),
         ("ddc", "???"),
-        ("clc", "I247.57/23"),
+        ("clc", "QA76.9 .D3"),
+        ("clc", "813.54 ROW"),
+        ("clc", "L123"),
+        ("sudoc", "QA 11 .GA1 E53 2005"),
+        ("sudoc", "A 1"),
+        ("nlm", "616.5 A1"),
         ("local", "A 1"),
         ("nonsense", "QA76"),
     ],
@@ -157,7 +98,14 @@ def test_what_cannot_be_read_has_no_key(scheme: str, text: str) -> None:
 @given(text=st.text(max_size=60))
 @settings(max_examples=300, deadline=None, derandomize=True)
 def test_any_text_gives_a_plain_key_or_none(scheme: str, text: str) -> None:
-    for candidate in (text, "QA76.9 " + text, "REF 813.54 " + text):
+    for candidate in (
+        text,
+        "QA76.9 " + text,
+        "REF 813.54 " + text,
+        "TP312/" + text,
+        "A 1.2:" + text,
+        "TP1" + text,
+    ):
         key = sort_key(scheme, candidate)
         if key is not None:
             assert key.isascii()

@@ -1,0 +1,149 @@
+"""``nightstack stacks sort SCHEME``: call numbers, a line each, in shelving order."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from nightstack.errors import FAILED, InputError
+from stacks.call_numbers import CallNumberPolicy, LocalRules, RulesError, sort_keys
+from stacks.errors import PlanError
+
+_SCHEMES = ("lcc", "ddc", "clc", "sudoc", "nlm", "local")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("sort")(sort)
+
+
+def sort(
+    scheme: Annotated[str, typer.Argument(help=f"Which scheme: {', '.join(_SCHEMES)}.")],
+    file: Annotated[Path | None, typer.Argument(help="Lines to sort; standard input by default.")] = None,
+    keys: Annotated[
+        bool, typer.Option("--keys", help="Show each line's key in front of it, a tab between.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say the first two lines out of order.")
+    ] = False,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--policy", metavar="NAME=VALUE", help="A policy as in the plan's `call_numbers`; again for more."
+        ),
+    ] = None,
+    rules: Annotated[
+        Path | None, typer.Option("--rules", help="TOML file of rules for scheme local.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object instead of lines.")] = False,
+) -> None:
+    """
+    Sort call numbers, one a line, as the books stand.
+
+    Equal ones stay as they came. Lines that cannot be read go to standard error with their numbers, and the
+    exit status is then 1; so it is where --check finds a line out of order. Empty lines are left out.
+    """
+    if scheme not in _SCHEMES:
+        raise InputError(f"{scheme!r} is no scheme; there are {', '.join(_SCHEMES)}")
+    decided = _policy(policy or [], rules)
+    if scheme == "local" and decided.local is None:
+        raise InputError("scheme local needs the library's rules; name them: --rules FILE")
+    rows = list(_lines(file))
+    made = sort_keys(scheme, [text for _, text in rows], decided)
+    bad = [row for row, key in zip(rows, made, strict=True) if key is None]
+    good = [(key, row) for row, key in zip(rows, made, strict=True) if key is not None]
+    wrong = (
+        next(((a, b) for a, b in zip(good, good[1:], strict=False) if b[0] < a[0]), None) if check else None
+    )
+    if not check:
+        good.sort(key=lambda pair: pair[0])
+    if as_json:
+        print(json.dumps(_report(good, bad, wrong, check, keys), ensure_ascii=False))
+    elif check:
+        if wrong is not None:
+            (_, (i, before)), (_, (j, after)) = wrong
+            print(f"line {j}: {after!r} belongs before line {i}: {before!r}")
+    else:
+        sys.stdout.flush()
+        out = sys.stdout.buffer
+        out.writelines(
+            (f"{key.decode('ascii')}\t{text}\n" if keys else f"{text}\n").encode() for key, (_, text) in good
+        )
+        out.flush()
+    if not as_json:
+        for number, text in bad:
+            print(f"line {number}: cannot be read as {scheme}: {text[:200]!r}", file=sys.stderr)
+    if bad or wrong is not None:
+        raise typer.Exit(FAILED)
+
+
+def _report(
+    good: list[tuple[bytes, tuple[int, str]]],
+    bad: list[tuple[int, str]],
+    wrong: object,
+    check: bool,
+    keys: bool,
+) -> dict[str, Any]:
+    made: dict[str, Any] = {"unreadable": [{"line": n, "text": t} for n, t in bad]}
+    if check:
+        made["in_order"] = wrong is None
+        if isinstance(wrong, tuple):
+            made["out_of_order"] = [{"line": n, "text": t} for _, (n, t) in wrong]
+        return made
+    made["sorted"] = [
+        {"line": n, "text": t} | ({"key": key.decode("ascii")} if keys else {}) for key, (n, t) in good
+    ]
+    return made
+
+
+def _policy(given: list[str], rules: Path | None) -> CallNumberPolicy:
+    obj: dict[str, Any] = {}
+    for entry in given:
+        name, equals, value = entry.partition("=")
+        if not equals:
+            raise InputError(f"--policy {entry!r} has no value; write NAME=VALUE")
+        # Lists and tables are written as JSON, all else as it stands.
+        obj[name] = _value(value) if value[:1] in ("[", "{") else value
+    try:
+        if rules is not None:
+            obj["local"] = LocalRules.read(rules).to_json()
+        return CallNumberPolicy.from_json(obj, "--policy")
+    except (PlanError, RulesError) as error:
+        raise InputError(str(error)) from None
+
+
+def _value(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _lines(file: Path | None) -> Iterator[tuple[int, str]]:
+    """Lines that are not empty, with their numbers; raises InputError where one is not UTF-8."""
+    if file is None:
+        yield from _decoded(sys.stdin.buffer, "standard input")
+        return
+    try:
+        with file.open("rb") as handle:
+            yield from _decoded(handle, str(file))
+    except OSError as e:
+        raise InputError(f"{file}: cannot be read ({e.strerror or e}); name a file of call numbers") from None
+
+
+def _decoded(handle: BinaryIO, source: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(handle, 1):
+        try:
+            text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).decode("utf-8")
+        except UnicodeDecodeError:
+            raise InputError(
+                f"{source}: line {number} is not UTF-8; convert it, for example: iconv -f GB18030 -t UTF-8"
+            ) from None
+        text = text.rstrip("\r\n")
+        if text.strip():
+            yield number, text

@@ -1,0 +1,163 @@
+"""
+What a library decides about its call numbers where sources disagree.
+
+A plan says it in its optional object `call_numbers`; whatever is not named there is as below.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, cast
+
+from stacks.call_numbers.rules import LocalRules, RulesError
+from stacks.errors import PlanError
+from stacks.plan import Plan
+
+_CHOICES = {
+    "prefixes": ("apart", "interfiled"),
+    "oversize": ("apart", "interfiled"),
+    "work_letters": ("before_rest", "after_rest"),
+    "lcc_bare_word": ("before_cutter", "after_cutter"),
+    "ddc_work_case": ("ignore", "lower_first"),
+    "clc_alpha_suffix": ("letterwise", "shortfirst"),
+    "clc_book_suffix": ("shortfirst", "letterwise"),
+    "clc_book_number": ("any", "种次号", "著者号"),
+    "clc_author_digits": ("whole", "decimal"),
+    "sudoc_three_digit_years": ("before_letters", "before_numbers", "as_numbers"),
+    "sudoc_marks": ("ranked", "separators"),
+}
+_MARKS = {"clc_aux_order": '-("=<:+', "clc_book_aux_order": '(:=-"<+'}
+
+
+@dataclass(frozen=True)
+class CallNumberPolicy:
+    """
+    How one library shelves; see docs/stacks.md for what each value means and whose practice it is.
+
+    Attributes
+    ----------
+    prefixes, oversize : {"apart", "interfiled"}
+        Collections (``REF``) and sizes (``FOLIO``, ``+``): a sequence of their own, or among the others.
+    prefix_order : tuple of str
+        Collections in shelving order, ``""`` for the plain sequence; those not named follow by the alphabet.
+    location_prefixes, ddc_prefixes : tuple of (str, str)
+        Further words in front of a call number, and the collection each stands for (``""``: none of its own).
+    work_letters : {"before_rest", "after_rest"}
+        Whether ``.A5a`` stands before or behind ``.A5 1990`` (LCC, NLM, Dewey).
+    lcc_bare_word : {"before_cutter", "after_cutter"}
+    ddc_work_case : {"ignore", "lower_first"}
+    clc_alpha_suffix, clc_book_suffix : {"letterwise", "shortfirst"}
+        ``TP312AL`` before ``TP312X``, or shorter ones first; the same behind a book number.
+    clc_aux_order, clc_book_aux_order : str
+        The seven auxiliary marks of a class, and of a book number, in order; closing ones left out.
+    clc_book_number : {"any", "种次号", "著者号"}
+        Which book numbers can be read: both, whole numbers alone, or those that begin with letters alone.
+    clc_author_digits : {"whole", "decimal"}
+    clc_marks : tuple of str
+        Marks in front of a class that say nothing about its place.
+    sudoc_three_digit_years : {"before_letters", "before_numbers", "as_numbers"}
+    sudoc_marks : {"ranked", "separators"}
+        Whether ``-`` stands before ``/``, or both only part numbers.
+    local : LocalRules or None
+        The rules of scheme ``local``.
+    """
+
+    prefixes: str = "apart"
+    oversize: str = "apart"
+    prefix_order: tuple[str, ...] = ()
+    location_prefixes: tuple[tuple[str, str], ...] = ()
+    ddc_prefixes: tuple[tuple[str, str], ...] = ()
+    work_letters: str = "before_rest"
+    lcc_bare_word: str = "before_cutter"
+    ddc_work_case: str = "ignore"
+    clc_alpha_suffix: str = "letterwise"
+    clc_aux_order: str = '-("=<:+'
+    clc_book_aux_order: str = '(:=-"<+'
+    clc_book_suffix: str = "shortfirst"
+    clc_book_number: str = "any"
+    clc_author_digits: str = "whole"
+    clc_marks: tuple[str, ...] = ("a", "+", "*")
+    sudoc_three_digit_years: str = "before_letters"
+    sudoc_marks: str = "ranked"
+    local: LocalRules | None = None
+
+    @classmethod
+    def from_json(cls, obj: object, source: str = "call_numbers") -> CallNumberPolicy:
+        """
+        Return the policy of a plan's object `call_numbers`.
+
+        Raises
+        ------
+        PlanError
+            One line naming `source` and the name or value that is not known.
+        """
+        if not isinstance(obj, Mapping):
+            _fail(source, 'must be an object of policies, such as {"prefixes": "interfiled"}')
+        made: dict[str, Any] = {}
+        names = {f.name for f in dataclasses.fields(cls)}
+        for name, value in cast(Mapping[str, object], obj).items():
+            if name not in names:
+                _fail(source, f"{name!r} is no policy; there are {', '.join(sorted(names))}")
+            made[name] = _checked(name, value, f"{source}.{name}")
+        return cls(**made)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `from_json` reads, without what is as by default."""
+        made: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value == field.default:
+                continue
+            if field.name == "local":
+                value = value.to_json()
+            elif field.name.endswith("_prefixes"):
+                value = dict(value)
+            made[field.name] = list(value) if isinstance(value, tuple) else value
+        return made
+
+
+DEFAULT = CallNumberPolicy()
+"""The policy of a library that names none."""
+
+
+def policy_of(plan: Plan | None) -> CallNumberPolicy:
+    """Return the policy a plan names in `call_numbers`; raises PlanError where it is wrong."""
+    obj = None if plan is None else plan.extra.get("call_numbers")
+    if obj is None:
+        return DEFAULT
+    return CallNumberPolicy.from_json(obj)
+
+
+def _checked(name: str, value: object, where: str) -> object:
+    if name in _CHOICES:
+        if value not in _CHOICES[name]:
+            _fail(where, f"is {value!r} and must be one of {', '.join(_CHOICES[name])}")
+        return value
+    if name in _MARKS:
+        if not isinstance(value, str) or sorted(value) != sorted(_MARKS[name]):
+            _fail(where, f"is {value!r} and must have each of {' '.join(_MARKS[name])} once")
+        return value
+    if name.endswith("_prefixes"):
+        if not isinstance(value, Mapping) or not all(
+            isinstance(v, str) for pair in cast(Mapping[object, object], value).items() for v in pair
+        ):
+            _fail(where, "must be an object of words and the collection each stands for")
+        pairs = cast(Mapping[str, str], value).items()
+        return tuple(sorted((word.strip().upper(), of.strip().upper()) for word, of in pairs if word.strip()))
+    if name == "local":
+        try:
+            return LocalRules.from_json(value, where)
+        except RulesError as error:
+            raise PlanError(str(error)) from None
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        _fail(where, "must be a list of texts")
+    texts = cast(Sequence[object], value)
+    if not all(isinstance(v, str) for v in texts):
+        _fail(where, "must be a list of texts")
+    return tuple(cast(str, v).strip().upper() if name == "prefix_order" else cast(str, v) for v in texts)
+
+
+def _fail(where: str, what: str) -> NoReturn:
+    raise PlanError(f"{where} {what}")

@@ -1,0 +1,94 @@
+"""
+Shelving order of Superintendent of Documents call numbers.
+
+GPO's guidance for depository libraries: numbers are whole numbers and never decimals (A 1.2 before A 1.11);
+the stem, up to the colon, counts first; a dash stands before a slash; in each place nothing stands before
+something, and then years, letters, numbers. A year is of three digits before 2000 (``/989``) and of four
+since. Other guides put letters first, or take years as any number: `sudoc_three_digit_years`.
+"""
+
+import re
+from collections.abc import Callable
+
+from stacks.call_numbers.policy import DEFAULT, CallNumberPolicy
+from stacks.call_numbers.prefixes import SIZES, Prefixes
+from stacks.call_numbers.text import normalize, number
+
+_STEM = re.compile(
+    r"(?:[A-Z]{1,5}(?:\s?/\s?A)?\s*\d*\s*\.\s*(?=[A-Z0-9])(?:[A-Z]+\s*)?\d*(?:\s*[/-]\s*[A-Z0-9]+(?:\s+\d+)?)*|XJ[HS]"
+    r"|X/A)\s*",
+)
+_TOKEN = re.compile(r"([^A-Z0-9]*)(?:(\d+)|([A-Z]+))")
+_FAST = re.compile(
+    r"([A-Z][A-Za-z]{0,4}) ?(\d+)\.(?:(\d+)|([A-Z][A-Za-z]{0,4}) ?(\d+))(?:/(\d+)(?:-(\d+))?)?:"
+    r"(?:([A-Z][A-Za-z]{0,6}) ?(\d+)|(\d+))?(?:([/-])(\d+))?(?:([/-])(\d+))?"
+)
+"""The common shape; whatever differs takes the plain path, and a test holds the two equal."""
+
+
+def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[[str], bytes | None]:
+    """Return the function from a call number to its key under a policy; `fast` False: the plain path alone."""
+    prefixes = Prefixes(policy, policy.location_prefixes, SIZES)
+    year_kind = {"before_letters": "1", "before_numbers": "3", "as_numbers": ""}[
+        policy.sudoc_three_digit_years
+    ]
+    dash, slash = ("#", "$") if policy.sudoc_marks == "ranked" else ("!", "!")
+
+    def figure(digits: str) -> str:
+        if year_kind and len(digits) in (3, 4):
+            if len(digits) == 3 and digits[0] in "89":
+                return f"{year_kind}1{digits}"
+            if len(digits) == 4 and digits[:2] == "20":
+                return f"{year_kind}{digits}"
+        return "4" + number(digits)
+
+    def tokens(text: str, years: bool) -> str:
+        made = ""
+        for mark, digits, letters in _TOKEN.findall(text):
+            made += slash if "/" in mark else dash if "-" in mark else "!"
+            if digits:
+                made += figure(digits) if years else "4" + number(digits)
+            else:
+                made += f"2{letters} "
+        return made
+
+    def plain(text: str) -> bytes | None:
+        label = normalize(text)
+        if label is None:
+            return None
+        words, rest = prefixes.split(label.upper())
+        stem, colon, book = rest.partition(":")
+        # Without a colon it is a stem alone; other schemes look like one only with more behind it.
+        if _STEM.fullmatch(stem) is None or not (colon or "." in stem):
+            return None
+        book = "".join(c if c.isascii() else " " for c in book)
+        return f"{prefixes.tag(words)} {tokens(stem, False)} {tokens(book, True)}".encode("ascii")
+
+    if not fast:
+        return plain
+    match_fast = _FAST.fullmatch
+    tag = prefixes.tag([])
+
+    def key(text: str) -> bytes | None:
+        match = match_fast(text) if len(text) <= 80 and text.isascii() else None
+        if match is None:
+            return plain(text)
+        agency, office, series, name, place, related, sub, letters, n1, alone, m2, n2, m3, n3 = match.groups()
+        made = f"{tag} !2{agency.upper()} !4{number(office)}!"
+        made += f"4{number(series)}" if series else f"2{name.upper()} !4{number(place)}"
+        if related:
+            made += f"{slash}4{number(related)}"
+            if sub:
+                made += f"{dash}4{number(sub)}"
+        made += " "
+        if letters:
+            made += f"!2{letters.upper()} !{figure(n1)}"
+        elif alone:
+            made += "!" + figure(alone)
+        if m2:
+            made += (slash if m2 == "/" else dash) + figure(n2)
+            if m3:
+                made += (slash if m3 == "/" else dash) + figure(n3)
+        return made.encode()
+
+    return key
