@@ -89,6 +89,7 @@ class X:
         say("Belongs"),
         say("Move"),
         say("Sure"),
+        say("Known since"),
         say("Evidence"),
         say("Tag"),
         say("Finding"),
@@ -109,6 +110,7 @@ class X:
     TAGS, READINGS = say("Tags heard"), say("Readings")
     SCANNED = say("Share of the shelves scanned")
     TROUBLE, NOTE = say("Trouble"), say("Note")
+    DROPPED, PLAN = say("Taken off the list"), say("This morning")
 
 
 class P:
@@ -119,15 +121,13 @@ class P:
     DOUBTS = say("Doubtful")
     DOUBTS_NOTE = say("Not sure enough to send anybody; the next run will tell, or a look in passing.")
     NOTES = say("Notes")
-    PICK_LIST = say("Pick list")
     DROPPED = say("Taken off the list")
     NEW = say("new")
     WAITING = say("waiting")
     TODAY = say("on this list")
-    KIND, TO_DO = say("Finding"), say("To do")
+    KIND = say("What")
     TITLE, CALL_NUMBER, BARCODE = say("Title"), say("Call number"), say("Barcode")
     FROM_LEFT = say("cm")
-    CONTINUED = say("continued")
     NOTHING = say("Nothing to put right was found.")
     NOTHING_KNOWN = say("Nothing is known about the shelves from this run.")
     COLUMNS = (say("No."), say("What"), say("Book"), say("Stands"), say("Belongs"), say("Sure"))
@@ -190,8 +190,32 @@ class P:
         return say("{day}, {start} to {end} {zone}", day=day, start=start, end=end, zone=zone)
 
     @staticmethod
-    def gap_at(gap_m: float) -> Said:
-        return say("at {n} cm", n=round(gap_m * 100))
+    def with_gap(belongs: str, gap_m: float) -> Said:
+        return say("{belongs}, at {n}\u00a0cm", belongs=belongs, n=round(gap_m * 100))
+
+    @staticmethod
+    def pick_list(site: str) -> Said:
+        return say("Pick list, {site}", site=site)
+
+    @staticmethod
+    def and_more(count: int) -> Said:
+        return say_n("and {n} more, in the spreadsheet", "and {n} more, in the spreadsheet", count)
+
+    @staticmethod
+    def waiting(count: int) -> Said:
+        return say_n("{n} more waits", "{n} more wait", count)
+
+    @staticmethod
+    def waits(kind: str) -> Said:
+        return say("{kind}, waiting", kind=kind)
+
+    @staticmethod
+    def beside(name: str, other: str) -> Said:
+        return say("{name} ({other})", name=name, other=other)
+
+    @staticmethod
+    def to_do(kind: str, action: str, sure: str) -> Said:
+        return say("{kind}: {action} ({sure})", kind=kind, action=action, sure=sure)
 
     @staticmethod
     def findings(count: int) -> Said:

@@ -65,9 +65,7 @@ def neighbours(gap_m: float, books_m: Sequence[float]) -> tuple[float | None, fl
     return left, books_m[at] if at < len(books_m) else None
 
 
-def gap_labels(
-    strip: Strip, width_m: Callable[[str], float], lines: int = 2
-) -> tuple[GapLabel, ...]:
+def gap_labels(strip: Strip, width_m: Callable[[str], float], lines: int = 2) -> tuple[GapLabel, ...]:
     """Place the names beside each gap so that none overlaps another; those that find no room are left out.
 
     Parameters

@@ -306,6 +306,7 @@ class T:
             "moves": say("misplaced"),
             "missing": say("missing"),
             "other": say("other to resolve"),
+            "new": say("new tonight"),
             "scanned": say("of the shelves scanned"),
         }[name]
 
