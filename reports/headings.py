@@ -130,7 +130,7 @@ class P:
     TODAY = say("on this list")
     KIND = say("What")
     TITLE, CALL_NUMBER, BARCODE = say("Title"), say("Call number"), say("Barcode")
-    FROM_LEFT = say("cm")
+    CENTIMETRES = say("cm")
     NOTHING = say("Nothing to put right was found.")
     NOTHING_KNOWN = say("Nothing is known about the shelves from this run.")
     COLUMNS = (say("No."), say("What"), say("Book"), say("Stands"), say("Belongs"), say("Sure"))
@@ -194,7 +194,7 @@ class P:
 
     @staticmethod
     def with_gap(belongs: str, gap_m: float) -> Said:
-        return say("{belongs}, at {n}\u00a0cm", belongs=belongs, n=round(gap_m * 100))
+        return say("{belongs}, at\u00a0{n}\u00a0cm", belongs=belongs, n=round(gap_m * 100))
 
     @staticmethod
     def pick_list(site: str) -> Said:

@@ -99,13 +99,13 @@ def strip_svg(strip: Strip, lang: Language) -> Markup:
             )
     labels = gap_labels(strip, lambda name: (_type_width(name) + 8) / 1000)
     for gap in labels:
-        to, y = _at(gap.to_m, strip), top + 148 + 28 * gap.line
+        to, y = _at(gap.to_m, strip), top + 118 + 28 * gap.line
         parts.append(
             f'<line class="{gap.tone}" x1="{to:.0f}" y1="{top + 93}" x2="{to:.0f}" y2="{y}"/>'
             f'<text class="name" text-anchor="end" x="{to - 8:.0f}" y="{y}">{escape(gap.left)}</text>'
             f'<text class="name" text-anchor="start" x="{to + 8:.0f}" y="{y}">{escape(gap.right)}</text>'
         )
-    tall = top + 124 + (28 * (1 + max(g.line for g in labels)) + 4 if labels else 0)
+    tall = top + 124 + 28 * max((g.line for g in labels), default=0)
     label = lang(T.strip_label(centimetres(strip.length_m), len(strip.marks)))
     # Numbers, our own words and escaped call numbers only; the label is escaped, too.
     return Markup(  # noqa: S704 (see above)

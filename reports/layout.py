@@ -50,7 +50,7 @@ class Line:
     since : str
         "new", or the day it was first found; empty where nobody keeps that.
     target : Strip or None
-        The other shelf it is to be carried to, with the gap there.
+        The shelf it belongs on, with the gap there; of a book that moves on its shelf, with the book, too.
     """
 
     number: int
@@ -310,10 +310,9 @@ class _Lines:
         since = lang(P.NEW) if new else lang(P.since(lang.day(first))) if first is not None else ""
         belongs, target = lang(f.belongs), None
         goal = self.place(f.belongs_shelf_id)
-        if f.kind in _MOVED and goal is not None and goal.id != f.shelf_id and f.belongs_m is not None:
+        if f.kind in _MOVED and goal is not None and goal.shelf is not None and f.belongs_m is not None:
+            belongs = lang(P.with_gap(f.belongs, f.belongs_m - goal.from_m))
             target = self._target(f, goal)
-            if target is not None:
-                belongs = lang(P.with_gap(f.belongs, f.belongs_m - goal.from_m))
         self.made += 1
         return Line(
             number=self.made,
@@ -335,12 +334,11 @@ class _Lines:
             target=target,
         )
 
-    def _target(self, f: Finding, goal: Place) -> Strip | None:
-        if goal.shelf is None or f.belongs_m is None:
-            return None
+    def _target(self, f: Finding, goal: Place) -> Strip:
         books = self.books.get(goal.id, ())
-        mark = _mark(self.made + 1, TONES[f.kind], f, goal, None, books)
-        taken = {mark.left_m, mark.right_m}
+        here = f.offset_m - goal.from_m if goal.id == f.shelf_id and f.offset_m is not None else None
+        mark = _mark(self.made + 1, TONES[f.kind], f, goal, here, books)
+        taken = {mark.left_m, mark.right_m, mark.at_m}
         others = tuple(b - goal.from_m for b in books if b - goal.from_m not in taken)
         return Strip(goal.to_m - goal.from_m, others, (mark,))
 

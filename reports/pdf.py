@@ -39,6 +39,7 @@ from reports.pdf_style import (
     RULE,
     SHELF,
     SMALL,
+    SMALL_RIGHT,
     TITLE,
     TOP,
     WARN,
@@ -153,7 +154,7 @@ def _counts(layout: Layout) -> list[Flowable]:
     lang, rows = layout.lang, list[list[Any]]()
     bold = ParagraphStyle("n", RIGHT, fontName=fonts.BOLD)
     if layout.waiting:
-        rows.append(["", "", "", text(lang(P.TODAY), SMALL), text(lang(P.WAITING), SMALL)])
+        rows.append(["", "", "", text(lang(P.TODAY), SMALL_RIGHT), text(lang(P.WAITING), SMALL_RIGHT)])
     for c in layout.counts:
         row = [Pill("", COLOURS[c.tone]), text(c.title, BODY), text(c.action, SMALL)]
         row.append(text(lang.number(c.here), bold, bold=True))
@@ -166,10 +167,11 @@ def _counts(layout: Layout) -> list[Flowable]:
             ("TOPPADDING", (0, 0), (-1, -1), 1.2),
             ("BOTTOMPADDING", (0, 0), (-1, -1), 1.4),
             ("LEFTPADDING", (0, 0), (0, -1), 0),
-            ("ALIGN", (3, 0), (4, -1), "RIGHT"),
         ]
     )
-    widths = tuple(w * mm for w in (6, 76, 56, 20, 20))
+    widths = [w * mm for w in (6, 82, 60, 18, 18)]
+    if not layout.waiting:
+        rows, widths = [row[:4] for row in rows], [*widths[:2], widths[2] + widths[4], widths[3]]
     return [Table(rows, colWidths=widths, style=style, hAlign="LEFT")]
 
 

@@ -29,17 +29,18 @@ from reports.pdf_style import (
     flowing,
     text,
 )
+from reports.text import centimetres
 
-_COLUMNS = tuple(w * mm for w in (5.5, 7.5, 25, 69, 20.5, 44, 12.5))
-_PICK_COLUMNS = tuple(w * mm for w in (6, 7.5, 10, 38, 48, 24, 19, 31.5))
+_COLUMNS = tuple(w * mm for w in (5.5, 7.5, 25.5, 63, 12.5, 56, 14))
+_PICK_COLUMNS = tuple(w * mm for w in (6, 7.5, 8, 36, 36, 25, 18, 47.5))
+_PLACE = ParagraphStyle("place", BODY, fontSize=7.8, leading=9.6)
 _GUTTER = 3 * mm  # between columns of running text, which would else be read as one line
 _STYLE = [
     ("VALIGN", (0, 0), (-1, -1), "TOP"),
     ("LEFTPADDING", (0, 0), (-1, -1), 1.5),
     ("RIGHTPADDING", (0, 0), (-1, -1), 2),
     ("TOPPADDING", (0, 0), (-1, -1), 2),
-    ("BOTTOMPADDING", (0, 0), (-1, -1), 2.4),
-    ("LINEBELOW", (0, 0), (-1, -1), 0.4, RULE),
+    ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
 ]
 
 
@@ -48,10 +49,11 @@ def stretch_table(stretch: Stretch, layout: Layout) -> Flowable:
     table = _Rows(stretch.heading, _heads(layout), layout.lang(P.findings(stretch.count)))
     for stop in stretch.stops:
         table.shelf(stop)
-        if stop.strip is not None and stop.strip.helps:
+        drawn = stop.strip is not None and stop.strip.helps
+        if stop.strip is not None and drawn:
             table.strip(ShelfStrip(stop.strip, WIDTH - 3 * mm, layout.lang))
         for line in stop.lines:
-            table.line(_row(line, layout))
+            table.line(*_row(line, layout, drawn=drawn))
     return table.made(_COLUMNS, (3, 5))
 
 
@@ -59,15 +61,16 @@ def lines_table(lines: Sequence[Line], layout: Layout) -> Flowable:
     """Set lines that stand under no shelf."""
     table = _Rows("", _heads(layout), "")
     for line in lines:
-        table.line(_row(line, layout))
+        table.line(*_row(line, layout, on_shelf=True))
     return table.made(_COLUMNS, (3, 5))
 
 
 def pick_table(stretch: Stretch, layout: Layout) -> Flowable:
     """Set one face of the pick list: what to take and where it goes, without the reasons."""
     lang = layout.lang
-    names = (P.FROM_LEFT, P.CALL_NUMBER, P.TITLE, P.BARCODE, P.KIND, P.COLUMNS[4])
-    heads = ["", text("", HEAD), *[text(lang(name), HEAD, bold=True) for name in names]]
+    names = (P.CENTIMETRES, P.CALL_NUMBER, P.TITLE, P.BARCODE, P.KIND, P.COLUMNS[4])
+    heads: list[Any] = ["", text("", HEAD), text(lang(names[0]), HEAD_RIGHT, bold=True)]
+    heads += [text(lang(name), HEAD, bold=True) for name in names[1:]]
     table = _Rows(stretch.heading, heads, lang(P.findings(stretch.count)))
     for stop in stretch.stops:
         table.shelf(stop)
@@ -76,7 +79,10 @@ def pick_table(stretch: Stretch, layout: Layout) -> Flowable:
                 [
                     CheckBox(),
                     text(str(line.number), SMALL),
-                    text("" if line.stands_m is None else f"{line.stands_m * 100:.0f}", RIGHT),
+                    text(
+                        "" if line.stands_m is None or not line.stands else f"{line.stands_m * 100:.0f}",
+                        RIGHT,
+                    ),
                     text(line.call_number, BODY, bold=True, limit=70),
                     text(line.title, BODY, limit=62),
                     text(line.barcode, SMALL, limit=60),
@@ -120,13 +126,26 @@ class _Rows:
     def strip(self, drawing: Flowable) -> None:
         """Add a drawing of the whole width, which stays with what follows it."""
         at = self._spanning(drawing)
+        self.style += [("TOPPADDING", (0, at), (-1, at), 1), ("BOTTOMPADDING", (0, at), (-1, at), 0)]
         self.kept_from = self.kept_from if self.kept_from >= 0 else at
 
-    def line(self, cells: list[Any]) -> None:
-        """Add a line."""
+    def line(self, cells: list[Any], below: Any = None) -> None:
+        """Add a line; `below` stands under it, as wide as its columns of words."""
+        first = len(self.rows)
         self.rows.append(cells)
-        if self.kept_from >= 0:
-            self.style.append(("NOSPLIT", (0, self.kept_from), (-1, len(self.rows) - 1)))
+        if below is not None:
+            at = len(self.rows)
+            self.rows.append(["", "", "", below, *[""] * (self.columns - 4)])
+            self.style += [
+                ("SPAN", (3, at), (-1, at)),
+                ("TOPPADDING", (0, at), (-1, at), 0),
+                ("BOTTOMPADDING", (0, first), (-1, first), 0.6),
+            ]
+        last = len(self.rows) - 1
+        self.style.append(("LINEBELOW", (0, last), (-1, last), 0.4, RULE))
+        start = first if self.kept_from < 0 else self.kept_from
+        if start < last:
+            self.style.append(("NOSPLIT", (0, start), (-1, last)))
         self.kept_from = -1
 
     def _spanning(self, content: Any) -> int:
@@ -154,7 +173,20 @@ def _shelf_heading(stop: Stop) -> Paragraph:
     return Paragraph(words, flowing(SHELF, stop.heading + stop.shelf_id))
 
 
-def _row(line: Line, layout: Layout) -> list[Any]:
+def _row(
+    line: Line, layout: Layout, *, drawn: bool = False, on_shelf: bool = False
+) -> tuple[list[Any], Paragraph | None]:
+    """Set a line, and the words under it.
+
+    Parameters
+    ----------
+    line, layout
+        The line, and the whole it is of.
+    drawn
+        Its shelf is drawn above it.
+    on_shelf
+        It stands under no shelf's heading, and names its place itself.
+    """
     what: list[Any] = [Pill(line.kind, COLOURS[line.tone]), text(line.action, SMALL, limit=80)]
     if line.block:
         what.append(text(line.block, SMALL))
@@ -162,14 +194,20 @@ def _row(line: Line, layout: Layout) -> list[Any]:
     details = "\u00a0\u00a0\u00a0 ".join(t for t in (line.call_number, line.barcode) if t)
     if details:
         book.append(text(details, BODY, limit=110))
-    if line.evidence:
-        book.append(text(line.evidence, SMALL, limit=260))
-    belongs: list[Any] = [text(line.belongs, BODY, limit=120)] if line.belongs else []
-    if line.target is not None:
-        belongs.append(TargetStrip(line.target, layout.lang))
+    if on_shelf:
+        book.append(text(line.stands, SMALL))
+    belongs: list[Any] = [text(line.belongs, _PLACE, limit=130)] if line.belongs else []
+    small = line.target is not None and not (drawn and line.target.marks[0].at_m is not None)
+    if line.target is not None and small:
+        belongs.append(TargetStrip(line.target))
+    why = text(line.evidence, SMALL, limit=300) if line.evidence else None
+    if why is not None and small:  # beside the drawing there is room
+        book.append(why)
+        why = None
     confidence: list[Any] = [text(line.sure, RIGHT)]
     if line.since:
         style = ParagraphStyle("new", SMALL_RIGHT, textColor=INK) if line.new else SMALL_RIGHT
         confidence.append(text(line.since, style, bold=line.new))
     number = text(str(line.number), SMALL)
-    return [CheckBox(), number, what, book, text(line.stands, BODY), belongs or "", confidence]
+    stands = "" if line.stands_m is None or not line.stands else layout.lang(centimetres(line.stands_m))
+    return [CheckBox(), number, what, book, text(stands, BODY), belongs or "", confidence], why

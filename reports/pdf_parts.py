@@ -68,7 +68,7 @@ class ShelfStrip(Flowable):
     call numbers stand below.
     """
 
-    _TALL, _LABEL, _ARC, _NAMES = 5.2 * mm, 2.9 * mm, 3 * mm, 2.7 * mm
+    _TALL, _LABEL, _ARC, _NAMES = 4.6 * mm, 2.9 * mm, 2.6 * mm, 2.7 * mm
     _TYPE = 6.2
 
     def __init__(self, strip: Strip, across: float, lang: Language) -> None:
@@ -77,7 +77,7 @@ class ShelfStrip(Flowable):
         self.scale = (across - 14 * mm) / strip.length_m
         self.arcs = any(m.to_m is not None and m.at_m is not None for m in strip.marks)
         self.labels = gap_labels(strip, lambda name: (fonts.width(name, self._TYPE) + 3) / self.scale)
-        self.foot = self._LABEL + self._NAMES * (1 + max((g.line for g in self.labels), default=-1))
+        self.foot = self._LABEL + self._NAMES * max((g.line for g in self.labels), default=0)
 
     def wrap(self, aW: float, aH: float) -> tuple[float, float]:  # noqa: ARG002 (reportlab's names)
         """Return the size: room for arrows and names only where a book moves on this shelf."""
@@ -126,7 +126,7 @@ class ShelfStrip(Flowable):
     def _names(self, base: float) -> None:
         c = self.canv
         for gap in self.labels:
-            x, y = self._x(gap.to_m), base - self._LABEL - self._NAMES * (gap.line + 1) + 2.2
+            x, y = self._x(gap.to_m), base - 6.6 - self._NAMES * gap.line
             c.setStrokeColor(HexColor(COLOURS[gap.tone]))
             c.setLineWidth(0.5)
             c.line(x, y - 0.5, x, base - 1)
@@ -153,23 +153,22 @@ class ShelfStrip(Flowable):
 
 
 class TargetStrip(Flowable):
-    """The shelf a book is carried to, as wide as its column, to scale: the gap, and the two books beside it."""
+    """The shelf a book belongs on, as wide as its column, to scale: the gap, the two books beside it, and itself."""
 
-    _TALL = 3 * mm
+    _TALL, _ROOM = 2.5 * mm, 2 * mm
 
-    def __init__(self, strip: Strip, lang: Language) -> None:
+    def __init__(self, strip: Strip) -> None:
         super().__init__()
-        self.strip, self.lang, self.across = strip, lang, 0.0
+        self.strip, self.across = strip, 0.0
 
     def wrap(self, aW: float, aH: float) -> tuple[float, float]:  # noqa: ARG002 (reportlab's names)
         """Return the size."""
         self.across = aW
-        return aW, self._TALL + 3.4 * mm
+        return aW, self._TALL + self._ROOM + 0.4 * mm
 
     def draw(self) -> None:
         """Draw the board, its books and the gap."""
-        c, base, mark = self.canv, 0.5 * mm, self.strip.marks[0]
-        scale = self.across / self.strip.length_m
+        c, base, mark = self.canv, 0.4 * mm, self.strip.marks[0]
         c.setFillColor(_BOOK)
         for book in self.strip.books_m:
             c.rect(self._x(book) - 0.35, base, 0.7, self._TALL * 0.85, stroke=0, fill=1)
@@ -178,13 +177,19 @@ class TargetStrip(Flowable):
             if book is not None:
                 c.rect(self._x(book) - 0.6, base, 1.2, self._TALL * 0.85, stroke=0, fill=1)
         c.setFillColor(_BOARD)
-        c.rect(0, base - 0.8, self.strip.length_m * scale, 0.8, stroke=0, fill=1)
+        c.rect(0, base - 0.8, self.across, 0.8, stroke=0, fill=1)
         c.setFillColor(HexColor(COLOURS[mark.tone]))
+        c.setStrokeColor(HexColor(COLOURS[mark.tone]))
         x, y = self._x(mark.to_m or 0.0), base + self._TALL
+        if mark.at_m is not None:
+            at = self._x(mark.at_m)
+            c.rect(at - 0.75, base, 1.5, self._TALL, stroke=0, fill=1)
+            c.setLineWidth(0.7)
+            c.lines([(at, y, at, y + 4), (at, y + 4, x, y + 4), (x, y + 4, x, y + 3)])
         head = c.beginPath()
-        head.moveTo(x - 1.9, y + 3.4)
-        head.lineTo(x, y + 0.2)
-        head.lineTo(x + 1.9, y + 3.4)
+        head.moveTo(x - 1.8, y + 3.2)
+        head.lineTo(x, y + 0.1)
+        head.lineTo(x + 1.8, y + 3.2)
         head.close()
         c.drawPath(head, stroke=0, fill=1)
 

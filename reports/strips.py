@@ -43,8 +43,9 @@ class Strip:
 
     @property
     def helps(self) -> bool:
-        """Whether a book is to be put into a gap of this shelf: then a picture says more than the words."""
-        return any(m.to_m is not None for m in self.marks)
+        """Whether it shows more than a small drawing of each move: several books move, or one among others."""
+        moves = sum(m.to_m is not None for m in self.marks)
+        return moves >= 2 or (moves == 1 and len(self.marks) >= 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def neighbours(gap_m: float, books_m: Sequence[float]) -> tuple[float | None, fl
     return left, books_m[at] if at < len(books_m) else None
 
 
-def gap_labels(strip: Strip, width_m: Callable[[str], float], lines: int = 2) -> tuple[GapLabel, ...]:
+def gap_labels(strip: Strip, width_m: Callable[[str], float], lines: int = 3) -> tuple[GapLabel, ...]:
     """Place the names beside each gap so that none overlaps another; those that find no room are left out.
 
     Parameters
@@ -75,11 +76,15 @@ def gap_labels(strip: Strip, width_m: Callable[[str], float], lines: int = 2) ->
     width_m
         How wide a text is set, in metres of the shelf.
     lines
-        How many lines of text there may be.
+        How many lines of text there may be; the marks' numbers are on the first.
     """
     placed: list[GapLabel] = []
     taken: list[list[tuple[float, float]]] = [[] for _ in range(lines)]
     space = width_m("n")
+    for mark in strip.marks:  # whose numbers stand on the first line
+        if mark.at_m is not None:
+            half = width_m(str(mark.number)) / 2
+            taken[0].append((mark.at_m - half, mark.at_m + half))
     seen: set[tuple[str, str]] = set()
     for mark in sorted(strip.marks, key=lambda m: -1.0 if m.to_m is None else m.to_m):
         if mark.to_m is None or not (mark.left or mark.right) or (mark.left, mark.right) in seen:
