@@ -205,7 +205,7 @@ def test_nothing_english_is_left_in_chinese_documents(everything, tmp_path):
         "盘点报告",
         "约需 43 分钟",
         "另有 1,234 条",
-        "23:00 已与图书馆系统核对",
+        "07:00 已与图书馆系统核对",
         "架面 A",
         "索书号",
     ):
