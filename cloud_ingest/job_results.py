@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from cloud_ingest import outbox
 from cloud_ingest.expected import HOLDINGS, PLAN
+from cloud_ingest.mail_text import M
 from cloud_ingest.mails import MAIL_POLICY, failed_mail
 from cloud_ingest.models import CLOSING, FAILED, REPORTED, Batch, DocumentRow, FindingRow, Job, Run, RunEvent
 from cloud_ingest.paths import run_folder, snapshot_folder
@@ -133,10 +134,10 @@ def fail_run(
         _post(session, settings, run, result, work, kind, now)
     for who in settings.site(run.site).recipients:
         facts = [
-            f"It ended so: {run_end(session, run)}.",
+            M.ended(run_end(session, run)),
             *(f"{line}." for line in stored_facts(session, run)),
         ]
-        mail = failed_mail(run.site, run.run_id, line, facts, url, who.address, settings.sender)
+        mail = failed_mail(run.site, run.run_id, line, facts, url, who.address, settings.sender, who.language)
         _put(session, settings, run, kind, who.address, mail, now)  # nothing, where the worker wrote one
     enter(session, run, FAILED, line, now)
 

@@ -17,17 +17,20 @@ from xml.sax.saxutils import escape
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFError, TTFont
+from reportlab.pdfgen.canvas import Canvas
+
+from reports.right_to_left import visual
 
 REGULAR, BOLD, MONO = "Helvetica", "Helvetica-Bold", "Courier"
 
 # reportlab reads TrueType outlines only; Noto CJK has PostScript ones and cannot be used.
 _CJK_FILES = (
+    "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc",
+    "/usr/share/fonts/wqy-microhei/wqy-microhei.ttc",
     "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",
     "/usr/share/fonts/truetype/droid/DroidSansFallback.ttf",
     "/usr/share/fonts/google-droid-sans-fonts/DroidSansFallbackFull.ttf",
     "/usr/share/fonts/droid/DroidSansFallbackFull.ttf",
-    "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc",
-    "/usr/share/fonts/wqy-microhei/wqy-microhei.ttc",
     "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc",
     "/System/Library/Fonts/Supplemental/Arial Unicode.ttf",
     "/Library/Fonts/Arial Unicode.ttf",
@@ -50,6 +53,9 @@ _STANDARD_CJK = (
     ("HYSMyeongJo-Medium", "euc_kr"),
     ("MSung-Light", "big5"),
 )
+
+_CJK = "NightstackCJK"
+_SHARED = "“”‘’…—·"  # in every Latin font, and of another width in Chinese
 
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff\ufffe\uffff]"
@@ -78,10 +84,13 @@ def runs(text: str, *, bold: bool = False) -> list[tuple[str, str]]:
     """
     clean = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
     clean = _UNPRINTABLE.sub(lambda m: " " if m.group() in "\t\n\r\x0b\x0c\x85\u2028\u2029" else "", clean)
+    clean = visual(clean)
     cut: list[tuple[str, str]] = []
     latin = BOLD if bold else REGULAR
     for character in clean:
         font = _font_of(character) or latin
+        if character in _SHARED and cut and cut[-1][0] == _CJK and _has_cjk(character):
+            font = _CJK  # quotation marks and dashes of a Chinese sentence are as wide as its characters
         shown = character if font != "?" else "?"
         font = latin if font == "?" else font
         if cut and cut[-1][0] == font:
@@ -101,6 +110,14 @@ def width(text: str, size: float, *, bold: bool = False) -> float:
     return sum(pdfmetrics.stringWidth(part, font, size) for font, part in runs(text, bold=bold))
 
 
+def draw(canvas: Canvas, x: float, y: float, text: str, size: float, *, bold: bool = False) -> None:
+    """Draw a text from a point on, every character in a font that has it."""
+    for font, part in runs(text, bold=bold):
+        canvas.setFont(font, size)
+        canvas.drawString(x, y, part)
+        x += canvas.stringWidth(part, font, size)
+
+
 @lru_cache(maxsize=65536)
 def _font_of(character: str) -> str:
     """Return the font of a character: empty for the Latin one, "?" for none."""
@@ -115,10 +132,15 @@ def _font_of(character: str) -> str:
     return "?"
 
 
+@lru_cache(maxsize=64)
+def _has_cjk(character: str) -> bool:
+    return any(name == _CJK and has(character) for name, has in _fallbacks())
+
+
 @cache
 def _fallbacks() -> tuple[tuple[str, Callable[[str], bool]], ...]:
     fonts: list[tuple[str, Callable[[str], bool]]] = []
-    for name, files in (("NightstackWide", _WIDE_FILES), ("NightstackCJK", _CJK_FILES)):
+    for name, files in (("NightstackWide", _WIDE_FILES), (_CJK, _CJK_FILES)):
         path = _first_usable(files)
         if path is not None:
             font = _load(name, str(path))
