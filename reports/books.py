@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_right
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from localization.positions import Positions
 from reports.places import Places
-from stacks import call_numbers as call_number_rules
-from stacks.call_numbers import SCHEMES, ShelfRanges, sort_key
+from stacks.call_numbers import SCHEMES, ShelfRanges, policy_of, sort_keys
 from stacks.holdings import Holding, Holdings
 from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Texts = npt.NDArray[np.object_]
 
 EXPECTED = frozenset({"available"})
 """Statuses with which a copy should stand on its shelf."""
 LOST = frozenset({"missing", "lost"})
 """Statuses with which a copy on a shelf has been found."""
 _NO = frozenset({"no", "n", "false", "0"})
+
+
+class CopyRows(Sequence[Holding]):
+    """The catalogue's copies, each made when it is asked for: findings name few of a million."""
+
+    def __init__(self, holdings: Holdings) -> None:
+        self._holdings = holdings
+
+    def __len__(self) -> int:
+        return len(self._holdings)
+
+    @overload
+    def __getitem__(self, index: int) -> Holding: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Holding, ...]: ...
+    def __getitem__(self, index: int | slice) -> Holding | tuple[Holding, ...]:
+        if isinstance(index, slice):
+            return tuple(self._holdings.row(i) for i in range(*index.indices(len(self))))
+        return self._holdings.row(index)
 
 
 @dataclass(frozen=True)
@@ -63,7 +82,7 @@ class Catalogue:
         The place whose range a shelf without a start of its own carries on; else the place itself.
     """
 
-    rows: tuple[Holding, ...]
+    rows: CopyRows
     rank: Ints
     scheme: Ints
     home: Ints
@@ -87,43 +106,47 @@ class Catalogue:
     @classmethod
     def of(cls, holdings: Holdings | None, places: Places) -> Catalogue:
         """Join the holdings with the plan's places."""
-        rows: tuple[Holding, ...] = () if holdings is None else tuple(holdings.rows)
-        n = len(rows)
-        schemes = sorted({h.scheme for h in rows})
+        known = Holdings() if holdings is None else holdings
+        n = len(known)
+        column = known.column
+        scheme_of, status = column("scheme"), column("status")
+        schemes = sorted(set(scheme_of.tolist()))
         number = {s: i for i, s in enumerate(schemes)}
-        scheme = np.fromiter((number[h.scheme] for h in rows), np.int64, n)
-        keys = _sort_keys(places.plan, schemes, scheme, [h.call_number for h in rows])
+        scheme = np.fromiter((number[s] for s in scheme_of.tolist()), np.int64, n)
+        keys = _sort_keys(places.plan, schemes, scheme, column("call_number"))
         rank = _ranks(keys, scheme)
         index = places.index
-        home = np.fromiter((index.get(h.home_location, -1) for h in rows), np.int64, n)
+        home_of = column("home_location")
+        home = np.fromiter((index.get(h, -1) for h in home_of.tolist()), np.int64, n)
         by_range = (home < 0) & (rank >= 0)
-        before, after, range_of = _homes_by_range(places, rows, keys, home, by_range)
+        before, after, range_of = _homes_by_range(places, schemes, scheme, home_of, keys, home, by_range)
         by_range &= home >= 0
-        sortable = np.array([s in SCHEMES for s in schemes], bool)[scheme] if n else np.zeros(0, bool)
-        epc = _texts([h.epc.upper() for h in rows])
+        # A library's own scheme can be judged once its plan has rules for it.
+        ordered = policy_of(places.plan).local is not None if places.plan is not None else False
+        sortable = np.array([s in SCHEMES or (s == "local" and ordered) for s in schemes], bool)
+        epc = _texts([e.upper() for e in column("epc").tolist()])
         by_epc, shared = _by_epc(epc)
-        status = _texts([h.status for h in rows])
-        codes = {s: i for i, s in enumerate({h.status for h in rows})}
-        code = np.fromiter((codes[s] for s in status), np.int64, n)
+        codes = {s: i for i, s in enumerate(set(status.tolist()))}
+        code = np.fromiter((codes[s] for s in status.tolist()), np.int64, n)
         available = np.array([s in EXPECTED for s in codes], bool)[code] if n else np.zeros(0, bool)
         lost = np.array([s in LOST for s in codes], bool)[code] if n else np.zeros(0, bool)
-        untagged = (
-            not h.epc or (h.extra.get("tagged", "").strip().lower() in _NO if h.extra else False)
-            for h in rows
-        )
+        tagged = epc != ""
+        if "tagged" in known.extra_columns:
+            words = column("tagged").tolist()
+            tagged &= ~np.fromiter((w.strip().lower() in _NO for w in words), bool, n)
         return cls(
-            rows=rows,
+            rows=CopyRows(known),
             rank=rank,
             scheme=scheme,
             home=home,
             by_range=by_range,
-            unsortable=(rank < 0) & sortable,
+            unsortable=(rank < 0) & (sortable[scheme] if n else False),
             status=status,
-            barcode=_texts([h.barcode for h in rows]),
+            barcode=column("barcode"),
             epc=epc,
             available=available,
             staying=available | lost,
-            tagged=~np.fromiter(untagged, bool, n),
+            tagged=tagged.astype(bool),
             by_epc=by_epc,
             shared_epc=shared,
             before=before,
@@ -224,22 +247,13 @@ def _of_copy(column: Ints, copy: Ints) -> Ints:
     return np.where(copy >= 0, column[copy], -1)
 
 
-def _sort_keys(
-    plan: Plan | None, schemes: list[str], scheme: Ints, call_numbers: list[str]
-) -> npt.NDArray[np.object_]:
-    """Return every copy's key in its scheme; None where it cannot be sorted."""
+def _sort_keys(plan: Plan | None, schemes: list[str], scheme: Ints, call_numbers: Texts) -> Texts:
+    """Return every copy's key in its scheme, by the plan's own rules; None where it cannot be sorted."""
     keys = np.empty(len(call_numbers), object)
-    # A library's own rules for its call numbers, and keys made in bulk, where `stacks` offers them.
-    bulk, policy_of = (
-        getattr(call_number_rules, "sort_keys", None),
-        getattr(call_number_rules, "policy_of", None),
-    )
-    more = (policy_of(plan),) if policy_of is not None and plan is not None else ()
+    policy = None if plan is None else policy_of(plan)
     for number, name in enumerate(schemes):
         mine = np.flatnonzero(scheme == number)
-        texts = [call_numbers[i] for i in mine.tolist()]
-        made = bulk(name, texts, *more) if bulk else [sort_key(name, text) for text in texts]
-        keys[mine] = _texts(list(made))
+        keys[mine] = _texts(sort_keys(name, call_numbers[mine].tolist(), policy))
     return keys
 
 
@@ -273,7 +287,13 @@ def _by_epc(epc: npt.NDArray[np.object_]) -> tuple[dict[str, int], dict[str, int
 
 
 def _homes_by_range(
-    places: Places, rows: tuple[Holding, ...], keys: npt.NDArray[np.object_], home: Ints, wanted: Bools
+    places: Places,
+    schemes: list[str],
+    scheme_of: Ints,
+    home_of: Texts,
+    keys: Texts,
+    home: Ints,
+    wanted: Bools,
 ) -> tuple[Ints, Ints, Ints]:
     """Fill in the homes that the shelves' ranges decide; return each place's neighbours in shelving order."""
     before, after = np.full(len(places), -1, np.int64), np.full(len(places), -1, np.int64)
@@ -283,15 +303,14 @@ def _homes_by_range(
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
     known = set(places.location)
     for i in np.flatnonzero(wanted).tolist():
-        groups[rows[i].scheme, rows[i].home_location if rows[i].home_location in known else ""].append(i)
+        groups[schemes[scheme_of[i]], home_of[i] if home_of[i] in known else ""].append(i)
     for (scheme, location), members in groups.items():
         ranges = ShelfRanges(places.plan, scheme, location or None)
         chain = np.array([places.index[s.id] for s in ranges.shelves], np.int64)
         if not len(chain):
             continue
         after[chain[:-1]], before[chain[1:]] = chain[1:], chain[:-1]
-        starts = [ranges.range_of(s.id)[0] for s in ranges.shelves]
-        at = np.fromiter((bisect_right(starts, keys[i]) for i in members), np.int64, len(members)) - 1
+        at = ranges.homes_of_keys(keys[members].tolist())
         home[members] = np.where(at >= 0, chain[np.maximum(at, 0)], -1)
         for k in np.unique(at[at >= 0]).tolist():
             shelves = ranges.homes(ranges.shelves[k].range_start or "")

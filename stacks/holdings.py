@@ -99,6 +99,14 @@ class Holdings:
             self._rows = tuple(map(Holding, *plain, extras))
         return self._rows
 
+    def row(self, index: int) -> Holding:
+        """Return one copy by its place, without making all the others."""
+        if self._rows is not None:
+            return self._rows[index]
+        plain = [str(self._columns[name][index]) for name in COLUMNS]
+        extra = {name: str(self._columns[name][index]) for name in self._extra} if self._extra else _NOTHING
+        return Holding(*plain, extra)
+
     @property
     def extra_columns(self) -> tuple[str, ...]:
         """Names of the further columns."""
