@@ -110,7 +110,7 @@ def test_ranges_are_imported_checked_and_written(tmp_path, capsys, library):
                 shelf.pop("range_start", None)
     bare.write_text(json.dumps(obj))
     out = tmp_path / "plan.json"
-    assert run("stacks", "ranges", "import", table, "--plan", bare, "--out", out) == 0
+    assert run("stacks", "ranges", "import", table, "--plan", bare, "--out", out, "--scheme", "lcc") == 0
     assert "nothing wrong" in capsys.readouterr().out
     made = read_plan(out)
     assert made.version == next_version(plan.version) != plan.version
@@ -121,9 +121,9 @@ def test_ranges_are_imported_checked_and_written(tmp_path, capsys, library):
     table.write_text(
         "shelf_id,range_start\n" + "".join(f'{a.id},"{b.range_start}"\n' for a, b in rows), encoding="utf-8"
     )
-    assert run("stacks", "ranges", "import", table, "--plan", bare, "--out", out) == 0
+    assert run("stacks", "ranges", "import", table, "--plan", bare, "--out", out, "--scheme", "lcc") == 0
     assert "sequence:" in capsys.readouterr().out
-    assert run("stacks", "ranges", "check", "--plan", out) == 1
+    assert run("stacks", "ranges", "check", "--plan", out, "--scheme", "lcc") == 1
 
 
 def test_ranges_learned_from_a_scan_are_the_true_ones(tmp_path, capsys, scanned, library):
