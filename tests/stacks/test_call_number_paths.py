@@ -40,8 +40,12 @@ POLICIES = [
 ]  # fmt: skip
 ENTRIES = [(s, e) for s, group in LISTS.items() for entries in group.values() for e in entries]
 PIECES = st.sampled_from(
-    ["QA", "QA76", "76.9", ".D3", "C67", "D3a", ".D3C67", "1985", "1985b", "v.2", "c.3", "no.04", "pt.1", "813", "813.54", "R884h", "ROW", "S6", "TP", "TP312", "TP391.45", "-43", "=2", "(2)", "/", "/L123", "/45", "L123A", ":2", "A", "1.2", "1.2:", ":C", "73", "/7", "/990", "/2003", "-2", "W1", "JO456N", "WB115", "V", "T", "vol.1", "C", "D5", "May", "JAN", "ed", ".", "c1985"]
-)  # fmt: skip
+    (
+        "QA QA76 76.9 .D3 C67 D3a .D3C67 1985 1985b v.2 c.3 no.04 pt.1 813 813.54 R884h ROW S6 TP TP312 TP391.45 "
+        "-43 =2 (2) / /L123 /45 L123A :2 A 1.2 1.2: :C 73 /7 /990 /2003 -2 W1 JO456N WB115 V T vol.1 C D5 May JAN "
+        "ed . c1985 REF J"
+    ).split()
+)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
