@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -58,7 +58,7 @@ def sort(
     made = sort_keys(scheme, [text for _, text in rows], decided)
     bad = [row for row, key in zip(rows, made, strict=True) if key is None]
     good = [(key, row) for row, key in zip(rows, made, strict=True) if key is not None]
-    wrong = next(((a, b) for a, b in itertools.pairwise(good) if b[0] < a[0]), None) if check else None
+    wrong = next(((a, b) for a, b in pairwise(good) if b[0] < a[0]), None) if check else None
     if not check:
         good.sort(key=lambda pair: pair[0])
     if as_json:

@@ -29,8 +29,8 @@ _PARTS = {"上": "1", "中": "2", "下": "3"}
 _NUMERALS = {c: i for i, c in enumerate("〇一二三四五六七八九")}
 _NUMERAL = re.compile(r"[〇一二三四五六七八九]?十[一二三四五六七八九]?|[〇一二三四五六七八九]")
 _FAST = re.compile(
-    r"(T[BDEFGHJKLMNPQSUV]|DF|[A-HIJKN-VXZ])(\d[\d.]*)(?:([-=:])(\d+))?(?:/([A-Z]{0,2})0*(\d+)([A-Z]?)"
-    r"(?:([:=-])0*(\d+)|\(0*(\d+)(\)))?)?"
+    r"(T[BDEFGHJKLMNPQSUV]|DF|[A-HIJKN-VXZ])(\d[\d.]*)(?:([-=:])(\d+)|(\()(\d+)\))?(?:/([A-Z]{0,2})0*(\d+)([A-Z]?)"
+    r"(?:([:=-])0*(\d+)|\(0*(\d+)(\))| v\.0*(\d+))?)?"
 )
 """The common shape; whatever differs takes the plain path, and a test holds the two equal."""
 
@@ -122,10 +122,14 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
         match = match_fast(text) if either and len(text) <= 80 and text.isascii() else None
         if match is None:
             return plain(text)
-        main, digits, mark, aux, letters, n1, work, m2, n2, n3, closing = match.groups()
+        main, digits, mark, aux, bracket, inner, letters, n1, work, m2, n2, n3, closing, volume = (
+            match.groups()
+        )
         made = f"{tag} {main} {digits.replace('.', '')}"
         if mark:
             made += ranks[mark] + aux
+        elif bracket:
+            made += ranks["("] + inner + " "
         if not n1:
             return (made + " ").encode()
         made += f" !{'A' + letters + ' ' if letters else ''}{LENGTHS[len(n1)]}{n1}"
@@ -135,6 +139,8 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
             made += f"{book_codes[m2]}{LENGTHS[len(n2)]}{n2}"
         elif closing:
             made += f"{opening}{LENGTHS[len(n3)]}{n3} "
+        elif volume:
+            made += f"!AV {LENGTHS[len(volume)]}{volume}"
         return made.encode()
 
     return key

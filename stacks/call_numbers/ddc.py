@@ -56,8 +56,28 @@ WITHOUT_NUMBER = re.compile(r"FIC|FICTION|F|E|EASY|B|BIO|BIOG|BIOGRAPHY|SC|STORY
 """Classes that are a word: fiction, picture books, biography."""
 
 
+_OFTEN = (
+    "R",
+    "REF",
+    "J",
+    "JUV",
+    "Y",
+    "YA",
+    "E",
+    "F",
+    "FIC",
+    "B",
+    "DVD",
+    "CD",
+    "Q",
+    "FOL",
+    "K",
+    "T",
+    "A",
+    "X",
+)
 _FAST = re.compile(
-    r"(\d{3})(?:\.(\d+))?"
+    r"(?:([A-Z]{1,6}) )?(\d{3})(?:\.(\d+))?"
     r"(?: (?:\.?([A-Z][A-Za-z]{0,2})(\d+)([a-z]*)|([A-Z]{2,12})))?(?: ([A-Z])(\d+)([a-z]*))?"
     r"(?: (\d{4})([a-z]?))?(?: (v|no|pt|c)\. ?0*(\d+))?(?: (v|no|pt|c)\. ?0*(\d+))?"
 )
@@ -100,16 +120,18 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
     if not fast:
         return plain
     match_fast = _FAST.fullmatch
-    tag = prefixes.tag([])
+    tags: dict[str | None, str] = {name: prefixes.tag([name]) for name in _OFTEN} | {None: prefixes.tag([])}
 
     def key(text: str) -> bytes | None:
         match = match_fast(text) if len(text) <= 80 and text.isascii() else None
         if match is None:
             return plain(text)
-        (whole, dec, name, digits, work, letters, c2, d2, w2, year, mark, v1, n1, v2, n2) = match.groups()
-        if name and name.upper() in VOLUME_WORDS:
+        (prefix, whole, dec, name, digits, work, letters, c2, d2, w2, year, mark, v1, n1, v2, n2) = (
+            match.groups()
+        )
+        if prefix not in tags or (name and name.upper() in VOLUME_WORDS):
             return plain(text)
-        made = f"{tag} {whole}{dec.rstrip('0') if dec else ''} "
+        made = f"{tags[prefix]} {whole}{dec.rstrip('0') if dec else ''} "
         if name:
             made += f"4{name.upper()}!{digits.rstrip('0')} {work_letters(work) if work else ''}"
         elif letters:

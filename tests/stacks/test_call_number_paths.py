@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.call_number_lists import LISTS
-from benchmarks.call_numbers import draw
+from benchmarks.call_numbers import draw, peer
 from stacks.call_numbers import (
     SCHEMES,
     CallNumberPolicy,
@@ -40,8 +40,62 @@ POLICIES = [
 ]  # fmt: skip
 ENTRIES = [(s, e) for s, group in LISTS.items() for entries in group.values() for e in entries]
 PIECES = st.sampled_from(
-    ["QA", "QA76", "76.9", ".D3", "C67", "D3a", ".D3C67", "1985", "1985b", "v.2", "c.3", "no.04", "pt.1", "813", "813.54", "R884h", "ROW", "S6", "TP", "TP312", "TP391.45", "-43", "=2", "(2)", "/", "/L123", "/45", "L123A", ":2", "A", "1.2", "1.2:", ":C", "73", "/7", "/990", "/2003", "-2", "W1", "JO456N", "WB115", "V", "T", "vol.1", "C", "D5", "May", "JAN", "ed", ".", "c1985"]
-)  # fmt: skip
+    [
+        "QA",
+        "QA76",
+        "76.9",
+        ".D3",
+        "C67",
+        "D3a",
+        ".D3C67",
+        "1985",
+        "1985b",
+        "v.2",
+        "c.3",
+        "no.04",
+        "pt.1",
+        "813",
+        "813.54",
+        "R884h",
+        "ROW",
+        "S6",
+        "TP",
+        "TP312",
+        "TP391.45",
+        "-43",
+        "=2",
+        "(2)",
+        "/",
+        "/L123",
+        "/45",
+        "L123A",
+        ":2",
+        "A",
+        "1.2",
+        "1.2:",
+        ":C",
+        "73",
+        "/7",
+        "/990",
+        "/2003",
+        "-2",
+        "W1",
+        "JO456N",
+        "WB115",
+        "V",
+        "T",
+        "vol.1",
+        "C",
+        "D5",
+        "May",
+        "JAN",
+        "ed",
+        ".",
+        "c1985",
+        "REF",
+        "J",
+    ]
+)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -215,3 +269,20 @@ def test_ranges_use_the_policy_of_their_plan_and_take_many_keys_at_once() -> Non
     assert [s.id for s in ranges.shelves] == ["s0", "s1", "s2"]
     texts = ["TP312Z", "TP312BA/3", "TP4", "A1", "???"]
     assert ranges.homes_of_keys(sort_keys("clc", texts, ranges.policy)).tolist() == [0, 1, 2, -1, -1]
+
+
+def test_a_peer_sorts_the_lists_on_which_sources_agree_alike() -> None:
+    agreed = ["class letters", "class number is a whole number", "decimals digit by digit", "double cutters"]
+    for name in agreed:
+        entries = LISTS["lcc"][name]
+        ran = peer("Perl", entries)
+        if ran is None:
+            pytest.skip(
+                "Perl's Library::CallNumber::LC is not installed (Debian: liblibrary-callnumber-lc-perl)"
+            )
+        theirs = sorted(range(len(entries)), key=lambda i, keys=ran[1]: keys[i] or "")
+        assert theirs == list(range(len(entries)))
+    sudoc = LISTS["sudoc"]["related series"]
+    ran = peer("pycallnumber", sudoc)
+    assert ran is not None
+    assert sorted(ran[1], key=lambda k: k or "") == ran[1]
