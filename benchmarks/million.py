@@ -22,6 +22,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import million_exceptions
 from benchmarks.accuracy import wide_console
 from sim.call_numbers import draw_call_numbers
 from sim.words import draw_titles
@@ -108,7 +109,21 @@ def imported(folder: Path, count: int = COPIES) -> list[Step]:
     ]
 
 
-PARTS: Final[dict[str, Callable[[Path], list[Step]]]] = {"import": imported}
+def judged(folder: Path, count: int = COPIES) -> list[Step]:
+    """List a night's exceptions from its files; then those of a night and of the next, with what the first taught."""
+    million_exceptions.make(folder, count)
+    script = (
+        "import sys; from pathlib import Path; from benchmarks.million_exceptions import child; "
+        "print(child(Path(sys.argv[1]), bool(sys.argv[2])))"
+    )
+    return [
+        run("exceptions", count, [script, str(folder), ""]),
+        run("a first night, which learns", count, [script, str(folder), "memory"]),
+        run("the next night", count, [script, str(folder), "memory"]),
+    ]
+
+
+PARTS: Final[dict[str, Callable[[Path], list[Step]]]] = {"import": imported, "exceptions": judged}
 """Each part by name; a new one is a function of a folder and a line here."""
 
 

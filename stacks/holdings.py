@@ -103,9 +103,8 @@ class Holdings:
         """Return one copy by its place, without making all the others."""
         if self._rows is not None:
             return self._rows[index]
-        plain = [str(self._columns[name][index]) for name in COLUMNS]
-        extra = {name: str(self._columns[name][index]) for name in self._extra} if self._extra else _NOTHING
-        return Holding(*plain, extra)
+        extra = {name: self._columns[name][index] for name in self._extra} if self._extra else _NOTHING
+        return Holding(**{name: self._columns[name][index] for name in COLUMNS}, extra=extra)
 
     @property
     def extra_columns(self) -> tuple[str, ...]:

@@ -210,9 +210,9 @@ def learn(
 
 def _scheme(named: str | None, holdings: object, plan: Plan) -> str:
     """Return the scheme that was named, or the one that most books have, or the one that reads the most starts."""
+    from stacks.call_numbers import sort_keys
     from stacks.holding import SCHEMES
     from stacks.holdings import Holdings
-    from stacks.imports.keys import keys_of
 
     if named is not None:
         if named not in SCHEMES:
@@ -223,7 +223,7 @@ def _scheme(named: str | None, holdings: object, plan: Plan) -> str:
         return max(SCHEMES, key=column.count)
     starts = [shelf.range_start for shelf in plan.shelves if shelf.range_start]
     reads = {
-        scheme: sum(key is not None for key in keys_of(scheme, starts))
+        scheme: sum(key is not None for key in sort_keys(scheme, starts))
         for scheme in SCHEMES
         if scheme != "local"
     }

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from stacks import call_numbers
-from stacks.call_numbers.schemes import SCHEMES as ORDERED
-from stacks.plan import Plan
+from stacks.call_numbers import SCHEMES as ORDERED
+from stacks.call_numbers import sort_keys
 
 _BLOCK = 50_000
-Keys = list[bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +37,6 @@ class Unreadable:
     ordered: bool
 
 
-def policy_for(plan: Plan | None) -> Any:
-    """Return the plan's own rules for call numbers; None where it has none to say."""
-    read: Callable[[Plan], Any] | None = getattr(call_numbers, "policy_of", None)
-    return None if read is None or plan is None else read(plan)
-
-
-def keys_of(scheme: str, texts: Sequence[str], policy: Any = None) -> Keys:
-    """
-    Return the sort key of each call number, by the fast path for many where there is one.
-
-    Keys compare with others made under the same policy only, such as those of `ShelfRanges` of a plan and
-    those made with `policy_for` of that plan.
-    """
-    more: tuple[Any, ...] = () if policy is None else (policy,)
-    many: Callable[..., Keys] | None = getattr(call_numbers, "sort_keys", None)
-    if many is not None:
-        return many(scheme, texts, *more)
-    one: Callable[..., bytes | None] = call_numbers.sort_key
-    return [one(scheme, text, *more) for text in texts]
-
-
 def unreadable(
     schemes: Sequence[str], texts: Sequence[str], tell: Callable[[float], None] | None = None
 ) -> dict[str, Unreadable]:
@@ -87,7 +63,7 @@ def unreadable(
         bad: list[str] = []
         done = 0
         for block in _blocks(list(count)):
-            bad += [text for text, key in zip(block, keys_of(scheme, block), strict=True) if key is None]
+            bad += [text for text, key in zip(block, sort_keys(scheme, block), strict=True) if key is None]
             done += len(block)
             if tell is not None:
                 tell(done / len(count))

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from stacks.call_numbers import ShelfRanges
+from stacks.call_numbers import ShelfRanges, policy_of, sort_keys
 from stacks.holdings import Holdings
-from stacks.imports.keys import keys_of, policy_for
 from stacks.imports.range_file import RangeRows
 from stacks.plan import Plan, Shelf
 
@@ -111,7 +110,7 @@ def check_ranges(
             for shelf in ranges.unreadable
         ]
         problems += [RangeProblem("sequence", _quoted(said), said) for said in ranges.problems]
-        problems += _neighbours(ranges, ends, loose, policy_for(plan))
+        problems += _neighbours(ranges, ends, loose, policy_of(plan))
     in_order = [shelf.sequence is not None for shelf in with_start]
     if with_start and not all(in_order):
         notes.append(
@@ -152,7 +151,7 @@ def _neighbours(ranges: ShelfRanges, ends: dict[str, str], loose: bool, policy: 
     for i, shelf in enumerate(ranges.shelves):
         if shelf.id not in ends:
             continue
-        end = keys_of(ranges.scheme, [ends[shelf.id]], policy)[0]
+        end = sort_keys(ranges.scheme, [ends[shelf.id]], policy)[0]
         if end is None:
             made.append(
                 RangeProblem(
@@ -191,7 +190,7 @@ def _books(
     notes: list[str] = []
     mine = [i for i, its in enumerate(holdings.column("scheme").tolist()) if its == scheme]
     texts = holdings.column("call_number")
-    keys = keys_of(scheme, [texts[i] for i in mine], policy_for(plan))
+    keys = sort_keys(scheme, [texts[i] for i in mine], policy_of(plan))
     homes, statuses = holdings.column("home_location"), holdings.column("status")
     shelf_ids = {shelf.id: shelf for shelf in plan.shelves}
     by_location = {place: ShelfRanges(plan, scheme, place) for place in (locations or [None])}

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stacks.call_numbers import policy_of, sort_keys
 from stacks.holdings import Holdings
-from stacks.imports.keys import keys_of, policy_for
 from stacks.imports.range_ends import End, Standing, end_of, first_after
 from stacks.imports.range_file import with_shelves
 from stacks.plan import Plan, Shelf
@@ -152,9 +152,9 @@ def learn_ranges(
     """
     order, notes = _in_order(plan, location)
     place = {shelf.id: i for i, shelf in enumerate(order)}
-    policy = policy_for(plan)
+    policy = policy_of(plan)
     mine = np.flatnonzero(holdings.column("scheme") == scheme)
-    keys = keys_of(scheme, holdings.column("call_number")[mine].tolist(), policy)
+    keys = sort_keys(scheme, holdings.column("call_number")[mine].tolist(), policy)
     tags = holdings.column("epc")[mine].tolist()
     known = dict(zip(reversed(tags), range(len(tags) - 1, -1, -1), strict=True))
     known.pop("", None)
@@ -180,7 +180,7 @@ def learn_ranges(
             "right, and the scheme?"
         )
     starts = _starts(plan, order, books, chain, heard)
-    present = keys_of(scheme, [shelf.range_start or "" for shelf in order], policy)
+    present = sort_keys(scheme, [shelf.range_start or "" for shelf in order], policy)
     every = sorted(key for key in keys if key is not None)
     texts, barcodes = holdings.column("call_number")[mine], holdings.column("barcode")[mine]
     made = _shelves(order, books, chain, starts, present, every, texts, barcodes)
