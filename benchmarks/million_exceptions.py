@@ -197,7 +197,8 @@ def child(folder: Path, memory: bool) -> dict[str, Any]:
 
         file = folder / "memory.parquet"
         at = datetime(2026, 1, 2 if file.exists() else 1, tzinfo=UTC)
-        night = judge_night("r", at, positions, coverage, plan, holdings, memory=Memory.read(file))
+        known = Memory.read(file).sharing(holdings.column("barcode"), holdings.column("epc"))
+        night = judge_night("r", at, positions, coverage, plan, holdings, memory=known)
         findings = night.findings
         night.memory.to_parquet(file)
     else:

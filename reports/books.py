@@ -124,7 +124,9 @@ class Catalogue:
         # A library's own scheme can be judged once its plan has rules for it.
         ordered = policy_of(places.plan).local is not None if places.plan is not None else False
         sortable = np.array([s in SCHEMES or (s == "local" and ordered) for s in schemes], bool)
-        epc = _texts([e.upper() for e in column("epc").tolist()])
+        epc = column("epc")
+        if not all(e == e.upper() for e in epc.tolist()):
+            epc = _texts([e.upper() for e in epc.tolist()])
         by_epc, shared = _by_epc(epc)
         codes = {s: i for i, s in enumerate(set(status.tolist()))}
         code = np.fromiter((codes[s] for s in status.tolist()), np.int64, n)

@@ -28,6 +28,7 @@ MEMORY_FORMAT = "nightstack-memory/1"
 HERE, DEAD, AWAY, GONE = range(4)
 """Columns of `Memory.states`."""
 
+_BLOCK = 100_000
 _TEXT, _SHARE, _TIME = pa.string(), pa.float32(), pa.int64()
 _TYPES: dict[str, Any] = {
     "barcode": _TEXT,
@@ -122,6 +123,11 @@ class Memory:
         rows = np.asarray(index)
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
+    def sharing(self, barcode: Texts, epc: Texts) -> Memory:
+        """Return the same memory with the holdings' own strings, where its copies are theirs: a million weigh 150 MB."""
+        same = len(self) == len(barcode) and bool(np.all(self.barcode == barcode))
+        return replace(self, barcode=barcode, epc=epc) if same and bool(np.all(self.epc == epc)) else self
+
     def rows_of(self, barcode: Texts, epc: Texts) -> Ints:
         """Return the row of each copy, shape (m,); -1 where nothing is known of that copy with that tag."""
         if not len(self) or not len(barcode):
@@ -136,12 +142,19 @@ class Memory:
 
     def to_bytes(self) -> bytes:
         """Return the table as a Parquet file's bytes."""
-        arrays = [pa.array(getattr(self, name), kind) for name, kind in _TYPES.items()]
+        out = io.BytesIO()
+        self._write(out)
+        return out.getvalue()
+
+    def _write(self, out: Any) -> None:
         metadata = {"format": MEMORY_FORMAT, "maker": "nightstack reports"}
         schema = pa.schema(list(_TYPES.items()), metadata=metadata)
-        out = io.BytesIO()
-        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), out, compression="zstd")
-        return out.getvalue()
+        with pq.ParquetWriter(out, schema, compression="zstd") as file:
+            # Block by block: a table of millions is not held twice.
+            for first in range(0, max(len(self), 1), _BLOCK):
+                rows = slice(first, first + _BLOCK)
+                arrays = [pa.array(getattr(self, name)[rows], kind) for name, kind in _TYPES.items()]
+                file.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
     @classmethod
     def from_bytes(cls, data: bytes, source: str = "memory") -> Memory:
@@ -168,9 +181,8 @@ class Memory:
     def to_parquet(self, path: str | Path) -> Path:
         """Write the table; the file appears whole or not at all."""
         path = Path(path)
-        data = self.to_bytes()
         with replacing(path) as partial:
-            partial.write_bytes(data)
+            self._write(partial)
         return path
 
     @classmethod
