@@ -1,8 +1,8 @@
-"""A library that lives: books lent, returned, used in the house, misplaced and stolen from day to day, and staff's moves.
+"""A library that lives: books lent, returned, used in the house, misplaced and stolen from day to day, and put right.
 
-A day goes from one night's scan to the next: staff put books right before opening (`look`, `put_right` and the others),
-then `pass_day` lets readers in. What the library's own system knows of it lags as it does in life: a book that is used in
-the house leaves no trace, a returned one is ``available`` while it waits on the trolley, and a few are put back without
+A day goes from one night's scan to the next: staff put books right before opening (`look`, `put_right` and others),
+then `pass_day` lets readers in. What the library's own system knows of it lags as it does in life: a book that is used
+in the house leaves no trace, a returned one is ``available`` while it waits on the trolley, and a few are put back without
 having been checked in. `LibraryLife.library` is the library as it stands, for `sim.record.record`.
 
 How much of what happens a day is assumed; only the misplaced and missing shares are counted ones (Purdue University,
@@ -258,20 +258,20 @@ class LibraryLife:
         return set(np.flatnonzero((shelf >= 0) & (shelf != self.home)).tolist())
 
     def wrong_order(self) -> set[int]:
-        """Return the copies on their own shelf whose moving puts it in order: the fewest, those moved rather than others."""
+        """Return the copies on their own shelf whose moving puts it in order: the fewest, and rather those moved."""
         out: set[int] = set()
-        for s, row in enumerate(self.rows):
-            own = [c for c in row if c < self.books and self.home[c] == s]
-            stays = standing(own, [0.9 if c in self.moved else 1.0 for c in own])
-            out.update(c for c, stay in zip(own, stays, strict=True) if not stay)
+        for s in range(len(self.rows)):
+            own = self._own_books(s)
+            out.update(set(own).difference(self._stays(own)))
         return out
 
     def may_be_moved(self) -> set[int]:
         """Return the copies on their own shelf that some fewest moves would move: of two exchanged books, both."""
-        out: set[int] = set()
-        for s, row in enumerate(self.rows):
-            out.update(movable([c for c in row if c < self.books and self.home[c] == s]))
-        return out
+        return {c for s in range(len(self.rows)) for c in movable(self._own_books(s))}
+
+    def really_gone(self, c: int) -> bool:
+        """Say whether a copy has left the library without being lent."""
+        return bool(self.where[c] == GONE)
 
     def planted(self) -> tuple[Planted, ...]:
         """Return what is wrong, as a made library has it."""
@@ -315,8 +315,8 @@ class LibraryLife:
 
     def put_right(self, c: int) -> bool:
         """Put a copy where it belongs; False where it stands right already."""
-        shelf = self.shelf_of()
-        if shelf[c] == self.home[c] and c not in self.moved and c not in self.may_be_moved():
+        s = int(self.home[c])
+        if c in self.rows[s] and c not in movable(self._own_books(s)):
             return False
         self._take(c)
         self._shelve(c)
@@ -496,19 +496,25 @@ class LibraryLife:
                 break
         self.moved.discard(c)
 
+    def _own_books(self, s: int) -> list[int]:
+        return [c for c in self.rows[s] if c < self.books and self.home[c] == s]
+
+    def _stays(self, own: list[int]) -> list[int]:
+        stays = standing(own, [0.9 if c in self.moved else 1.0 for c in own])
+        return [c for c, stay in zip(own, stays, strict=True) if stay]
+
     def _gap(self, c: int, s: int) -> int:
         """Return where in its shelf's row a copy belongs among the books that stand right there."""
         row = self.rows[s]
-        at = 0
-        for n, other in enumerate(row):
-            right = other < self.books and self.home[other] == s and other not in self.moved
-            if right and other < c:
-                at = n + 1
-            elif right and other > c:
-                break
-        return at
+        lower = [other for other in self._stays(self._own_books(s)) if other < c]
+        if lower:
+            return row.index(lower[-1]) + 1
+        higher = [other for other in self._stays(self._own_books(s)) if other > c]
+        return row.index(higher[0]) if higher else 0
 
     def _shelve(self, c: int) -> None:
         s = int(self.home[c])
         self.rows[s].insert(self._gap(c, s), c)
         self.where[c] = SHELF
+        # A book that others were moved away from may stand in order by now.
+        self.moved.difference_update(self._stays(self._own_books(s)))

@@ -1,4 +1,4 @@
-"""Which numbers of a row stand in rising order, and which would some fewest moves move; for rows of a shelf's length."""
+"""Which numbers of a row stand in rising order, and which would some fewest moves move; for rows as long as a shelf."""
 
 from __future__ import annotations
 
