@@ -1,11 +1,11 @@
 """A month of nights in one library: what is found, what is mailed, and what staff put right with it.
 
-A library of 5,000 books (`sim.library_life`) begins neglected, 11 % misplaced and 5 % missing, and lives on: books are
-lent, returned, used in the house, and 0.1 % a night are misplaced or stolen. Each night it is scanned with the simulated
-radio as the demo's robot does, localized, judged with the memory of the nights before, taken into the ledger; the best
-list for the minutes there are is checked against the library's system, and simulated staff work it
-(`benchmarks.month_staff`). Beside it the same library from the same days is worked by a list in call-number order of the
-same open cases; and the same nights are judged alone, without memory, and by a naive rule.
+A library of 5,000 books (`sim.library_life`) begins neglected, 11 % misplaced and 5 % missing, and lives on: books
+are lent, returned, used in the house, and 0.1 % a night are misplaced or stolen. Each night it is scanned with the
+simulated radio as the demo's robot does, localized, judged with the memory of the nights before, taken into the ledger;
+the best list for the minutes there are is checked against the library's system, and simulated staff work it
+(`benchmarks.month_staff`). Beside it the same library, from the same first night on, is worked by a list in call-number
+order of the same open cases; and the same nights are judged alone, without memory, and by a naive rule.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic, process_time
@@ -47,7 +48,7 @@ from stacks.plan import read_plan
 PASSES, SPEED_MPS = 3, 0.1
 """The demo's robot."""
 QUIET_FROM: Final = 10
-"""Nights from this one on are quiet ones: what the first nights found has been worked, in a library of the full size."""
+"""Nights from this one on are called quiet: what the first nights found has been worked."""
 PLAIN_KINDS: Final = (
     "wrong_shelf", "wrong_order", "wrong_location", "found", "on_shelf_loaned", "on_shelf_status", "missing",
     "unknown_tag",
@@ -239,7 +240,7 @@ class _State:
         rows = [i for i in told.tolist() if looks.barcode[i] in expected]
         self.stated.many(
             "book stands wrong", [float(looks.p_wrong[i]) for i in rows],
-            [looks.barcode[i] in wrong or looks.p_wrong[i] >= 0.5 and looks.barcode[i] in truth.order for i in rows],
+            [looks.barcode[i] in wrong or (looks.p_wrong[i] >= 0.5 and looks.barcode[i] in truth.order) for i in rows],
         )  # fmt: skip
         silent = np.flatnonzero((looks.what == SILENT) & np.isfinite(looks.p_missing)).tolist()
         self.stated.many(
@@ -326,7 +327,7 @@ def naive(positions: Positions, holdings: Holdings) -> list[Finding]:
             rows.setdefault(shelf, []).append((float(positions.offset_m[i]), rank, h.barcode))
     for shelf, row in rows.items():
         row.sort()
-        for (_, a, barcode), (_, b, _) in zip(row, row[1:], strict=False):
+        for (_, a, barcode), (_, b, _) in pairwise(row):
             if a > b:
                 found.append(Finding("wrong_order", "", barcode=barcode, shelf_id=shelf, confidence=1.0))
     return found

@@ -1,9 +1,9 @@
 """Simulated staff: they walk a list, look what is really there, put it right and say what they found.
 
-The seconds are assumed, not measured: `FIND_S` to find a line's book at its place, `LOOK_S` to read along the whole shelf
-when it is not at once seen, `SEARCH_S` for a missing book (its shelf, the boards around it, behind the row), `PUT_S` to
-put a book at its place, `DESK_S` to set a record right at the cart's computer; walking `WALK_MPS` with a cart. They find
-every book that stands on the shelf they look at. Books taken off are put away in a second walk.
+The seconds are assumed, not measured: `FIND_S` to find a line's book at its place, `LOOK_S` to read along the whole
+shelf when it is not at once seen, `SEARCH_S` for a missing book (its shelf, the boards around it, behind the row),
+`PUT_S` to put a book at its place, `DESK_S` to set a record right at the cart's computer; walking `WALK_MPS` with a
+cart. They find every book that stands on the shelf they look at. Books taken off are put away in a second walk.
 """
 
 from __future__ import annotations

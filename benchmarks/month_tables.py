@@ -142,7 +142,7 @@ def _missing(console: Console, figures: Mapping[str, Any]) -> None:
     for name, one in figures.items():
         m = one["missing"]
         console.print(
-            f"{name}: {m['gone']} books gone for three nights or more: confirmed by their third night {m['by_third']:.3f}"
+            f"{name}: {m['gone']} books gone for three nights or more: confirmed by their third {m['by_third']:.3f}"
             f" (by night {m['confirmed_by_night']}, never {m['never']}); {m['confirmed']} confirmed by the radio, right"
             f" {m['precision']:.3f}, the wrong ones being {m['confirmed_wrong'] or 'none'}",
             soft_wrap=True,

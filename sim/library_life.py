@@ -2,8 +2,8 @@
 
 A day goes from one night's scan to the next: staff put books right before opening (`look`, `put_right` and others),
 then `pass_day` lets readers in. What the library's own system knows of it lags as it does in life: a book that is used
-in the house leaves no trace, a returned one is ``available`` while it waits on the trolley, and a few are put back without
-having been checked in. `LibraryLife.library` is the library as it stands, for `sim.record.record`.
+in the house leaves no trace, a returned one is ``available`` while it waits on the trolley, and a few are put back
+without having been checked in. `LibraryLife.library` is the library as it stands, for `sim.record.record`.
 
 How much of what happens a day is assumed; only the misplaced and missing shares are counted ones (Purdue University,
 Collection Management 34, 2009: 11 % misplaced and 5 % missing in stacks never inventoried).
