@@ -9,19 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.positions import Coverage, Positions
+from reports import evidence_text as say_why
 from reports.behind import heard_from_behind, misled
-from reports.books import EXPECTED, LOST, Catalogue, Shelved
+from reports.books import LOST, Catalogue, Shelved
 from reports.deaf import doubt_silence
 from reports.exceptions_csv import number_findings
 from reports.findings import KINDS, Finding, finding_id
+from reports.former import Lesson, with_former
 from reports.gaps import Gap, Gaps
 from reports.gone import split_gone, weigh_gone
+from reports.memory import AWAY, DEAD
 from reports.misplaced import Judgement, judge
 from reports.missing import Silent, expected_copies, find_silent, silent_in_zones
 from reports.odd import is_odd, odd_findings, old_tags, on_the_move
 from reports.places import Places
 from reports.policy import Policy
 from reports.settle import settle
+from reports.silence import Past
 from reports.text import T
 from reports.zones import Heard, zone_finding
 from stacks.holdings import Holdings
@@ -31,6 +35,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+_SAID_FROM = 0.05  # a chance below this is not worth a sentence
 _NOT_HERE = 0.2  # from this chance on that a tag stands on an unscanned shelf nearby, that is said
 
 
@@ -90,6 +95,10 @@ class Judged:
         Rows of the copies that were due on the shelves the run was to scan.
     silent : Silent
         Those of them that were not heard.
+    lesson : Lesson
+        What the memory is to learn.
+    past : Past
+        What was expected of every copy.
     """
 
     findings: list[Finding]
@@ -99,6 +108,8 @@ class Judged:
     behind: Floats
     expected: Ints
     silent: Silent
+    lesson: Lesson
+    past: Past
 
 
 def find_in(
@@ -122,8 +133,14 @@ def judge_in(
     scanned: Collection[str] | None,
     locations: Collection[str] | None,
     chosen: Policy,
+    *,
+    past: Past | None = None,
+    retag: Collection[str] = frozenset(),
 ) -> Judged:
     """Judge one night, and keep what its findings were made of."""
+    past = past or Past.of(None, catalogue, places, None, chosen)
+    dead = _copies_of(retag, catalogue)
+    past = past.with_dead(dead) if len(dead) else past
     positions, gone = split_gone(positions)
     shelved = Shelved.of(positions, catalogue, places)
     heard = Heard(coverage, places, scanned, chosen.scanned_from)
@@ -133,10 +150,11 @@ def judge_in(
     elsewhere = _elsewhere(shelved, catalogue, places, locations) & ~likely_behind
     # In a pile left and right say nothing of the order.
     unordered = elsewhere | likely_behind | is_odd(shelved, "lying", chosen.doubt_from)
-    verdict = judge(shelved, catalogue, places, chosen, wrong_shelf, doubt, unordered)
+    tonight = judge(shelved, catalogue, places, chosen, wrong_shelf, doubt, unordered)
+    verdict = with_former(tonight, shelved, past, chosen)
     gaps = Gaps(shelved, catalogue, places, verdict.right)
     expected = expected_copies(catalogue, heard.asked)
-    silent = find_silent(expected, shelved, catalogue, places, heard, gaps, chosen, likely_behind)
+    silent = find_silent(expected, shelved, catalogue, places, heard, gaps, chosen, likely_behind, past)
     silent = weigh_gone(silent, gone, catalogue)
     silent, doubted = doubt_silence(silent, expected, catalogue, places, chosen)
 
@@ -149,13 +167,15 @@ def judge_in(
     if len(catalogue):
         findings.extend(_status_findings(shelved, catalogue, places, gaps, elsewhere, behind, chosen))
         findings.extend(_moves(shelved, catalogue, places, gaps, verdict, chosen, elsewhere, behind))
-        findings.extend(_missing_findings(silent, catalogue, gaps, chosen))
+        findings.extend(_missing_findings(silent, catalogue, gaps, past, chosen))
+        findings.extend(_dead_findings(silent, dead, catalogue, gaps))
         findings.extend(_tag_findings(shelved, catalogue, places, behind, chosen))
         findings.extend(_doubts(shelved, catalogue, places, verdict, chosen, elsewhere))
         findings.extend(odd_findings(shelved, catalogue, places, verdict, elsewhere, chosen))
         findings.extend(_bad_call_numbers(shelved, catalogue, places))
     findings = number_findings(sort_walking(findings, places))
-    return Judged(findings, shelved, verdict, elsewhere, behind, expected, silent)
+    lesson = Lesson(shelved, tonight, silent, gaps)
+    return Judged(findings, shelved, verdict, elsewhere, behind, expected, silent, lesson, past)
 
 
 def sort_walking(findings: list[Finding], places: Places) -> list[Finding]:
@@ -227,7 +247,7 @@ def _status_findings(
     s: Shelved, c: Catalogue, places: Places, gaps: Gaps, elsewhere: Bools, behind: Floats, policy: Policy
 ) -> Iterator[Finding]:
     rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0) & ~elsewhere)
-    rows = rows[~np.isin(c.status[s.copy[rows]], list(EXPECTED))] if len(rows) else rows
+    rows = rows[~c.available[s.copy[rows]]]
     described = gaps.describe(s.home[rows], s.copy[rows])
     for row, gap in zip(rows.tolist(), described, strict=True):
         copy = int(s.copy[row])
@@ -258,7 +278,7 @@ def _moves(
 ) -> Iterator[Finding]:
     available = np.zeros(len(s), bool)
     known = s.copy >= 0
-    available[known] = np.isin(c.status[s.copy[known]], list(EXPECTED))
+    available[known] = c.available[s.copy[known]]
     wrong_shelf = available & (v.wrong_shelf >= policy.accuse_from) & ~elsewhere
     wrong_order = available & (v.wrong_order >= policy.accuse_from) & ~wrong_shelf & ~elsewhere
     rows = np.flatnonzero(wrong_shelf | wrong_order | (elsewhere & available))
@@ -304,7 +324,9 @@ def _moves(
         yield _book(c, copy, kind, **more)
 
 
-def _missing_findings(silent: Silent, c: Catalogue, gaps: Gaps, policy: Policy) -> Iterator[Finding]:
+def _missing_findings(
+    silent: Silent, c: Catalogue, gaps: Gaps, past: Past, policy: Policy
+) -> Iterator[Finding]:
     rows = np.flatnonzero(silent.missing >= policy.missing_from)
     described = gaps.describe(c.home[silent.copy[rows]], silent.copy[rows])
     for row, gap in zip(rows.tolist(), described, strict=True):
@@ -314,6 +336,7 @@ def _missing_findings(silent: Silent, c: Catalogue, gaps: Gaps, policy: Policy) 
             float(silent.p_heard[row]), None if np.isnan(near) else near, T.missing_place(left, right)
         )
         evidence += T.heard_earlier() if silent.earlier[row] else ""
+        evidence += _of_nights(silent, past, row)
         offset = float(silent.offset_m[row])
         yield _book(
             c,
@@ -325,6 +348,38 @@ def _missing_findings(silent: Silent, c: Catalogue, gaps: Gaps, policy: Policy) 
             confidence=float(silent.missing[row]),
             evidence=evidence,
         )
+
+
+def _of_nights(silent: Silent, past: Past, row: int) -> str:
+    """Say what former nights know of a silent copy."""
+    copy = int(silent.copy[row])
+    if past.row[copy] < 0:
+        return ""
+    said = say_why.nights_silent(round(float(past.silent[copy])) + 1)
+    heard, dead, away = past.nights[copy], float(silent.states[row, DEAD]), float(silent.states[row, AWAY])
+    said += (
+        say_why.heard_before(round(float(heard)), float(silent.unheard[row]))
+        if heard
+        else say_why.never_heard(dead)
+    )
+    return said + (say_why.perhaps_in_use(away) if away >= _SAID_FROM else "")
+
+
+def _dead_findings(silent: Silent, dead: Ints, c: Catalogue, gaps: Gaps) -> Iterator[Finding]:
+    rows = np.flatnonzero(np.isin(silent.copy, dead))
+    described = gaps.describe(c.home[silent.copy[rows]], silent.copy[rows])
+    for row, gap in zip(rows.tolist(), described, strict=True):
+        offset = float(silent.offset_m[row])
+        where = {"shelf_id": gap.shelf_id, "offset_m": None if np.isnan(offset) else offset}
+        more = {**_belongs(gap), **where, "confidence": 0.95, "evidence": say_why.dead_tag()}
+        yield _book(c, int(silent.copy[row]), "dead_tag", **more)
+
+
+def _copies_of(barcodes: Collection[str], c: Catalogue) -> Ints:
+    wanted = frozenset(barcodes)
+    if not wanted:
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(np.fromiter((b in wanted for b in c.barcode.tolist()), bool, len(c)))
 
 
 def _tag_findings(
@@ -376,7 +431,7 @@ def _doubts(
 ) -> Iterator[Finding]:
     known = s.copy >= 0
     available = np.zeros(len(s), bool)
-    available[known] = np.isin(c.status[s.copy[known]], list(EXPECTED))
+    available[known] = c.available[s.copy[known]]
     available &= ~elsewhere
     moves = on_the_move(s, policy)
     if len(places):
@@ -401,7 +456,7 @@ def _bad_call_numbers(s: Shelved, c: Catalogue, places: Places) -> Iterator[Find
     for copy in np.flatnonzero(c.unsortable).tolist():
         h = c.rows[copy]
         row = at.get(copy)
-        if row is None and h.status not in EXPECTED:
+        if row is None and not c.available[copy]:
             continue
         where = {} if row is None else _where(s, row, places)
         evidence = T.bad_call_number(h.call_number, h.scheme)
