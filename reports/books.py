@@ -199,6 +199,8 @@ class Shelved:
         order : int64 array, shape (n,)
             The former row of each new row.
         """
+        if not rows.any():
+            return self, np.arange(len(self))
         new_place, new_offset = np.where(rows, place, self.place), np.where(rows, offset_m, self.offset_m)
         order = np.lexsort((np.arange(len(self)), new_offset, new_place))
         return (

@@ -94,23 +94,19 @@ def security_off() -> Said:
     )
 
 
-def range_moved(first: str, last: str, count: int, here: str, home: str, start: str) -> Said:
-    """Say that a run of books stands in order across a shelf's end."""
+def range_moved(first: str, last: str, count: int, here: str, home: str) -> Said:
+    """Say that a run of books stands in order on a shelf next to their own."""
     return say_n(
-        "{n} book, {first} to {last}, stands on {here} in order, at the end next to {home}. "
-        "Let {shelf} start at {start}.",
-        "{n} books, {first} to {last}, stand on {here} in order, at the end next to {home}. "
-        "Let {shelf} start at {start}.",
+        "{n} book, {first} to {last}, stands on {here} in order; by the record it belongs on {home}.",
+        "{n} books, {first} to {last}, stand on {here} in order; by the record they belong on {home}.",
         count,
         first=first,
         last=last,
         here=here,
         home=home,
-        shelf=here,
-        start=start,
     )
 
 
 def range_to(shelf: str, start: str) -> Said:
     """Say where a shelf's range should start."""
-    return say("{shelf}: start at {start}", shelf=shelf, start=start)
+    return say("Let the range of {shelf} start at {start}", shelf=shelf, start=start)

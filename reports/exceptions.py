@@ -21,6 +21,7 @@ from reports.gone import split_gone, weigh_gone
 from reports.memory import AWAY, DEAD
 from reports.misplaced import Judgement, judge
 from reports.missing import Silent, expected_copies, find_silent, silent_in_zones
+from reports.moved_ranges import at_home, find_runs, range_findings
 from reports.odd import is_odd, odd_findings, old_tags, on_the_move
 from reports.places import Places
 from reports.policy import Policy
@@ -145,6 +146,9 @@ def judge_in(
     shelved = Shelved.of(positions, catalogue, places)
     heard = Heard(coverage, places, scanned, chosen.scanned_from)
     behind = heard_from_behind(shelved, catalogue, places, heard, chosen)
+    runs = find_runs(shelved, catalogue, places, chosen, behind)
+    range_lines = list(range_findings(runs, shelved, catalogue, places))
+    shelved = at_home(shelved, runs)
     shelved, wrong_shelf, doubt, behind = settle(shelved, places, chosen, behind)
     likely_behind = behind >= chosen.doubt_from
     elsewhere = _elsewhere(shelved, catalogue, places, locations) & ~likely_behind
@@ -164,6 +168,7 @@ def judge_in(
         for z, n in zip(zones, silent_in_zones(zones, silent, catalogue, places), strict=True)
     ]
     findings.extend(doubted)
+    findings.extend(range_lines)
     if len(catalogue):
         findings.extend(_status_findings(shelved, catalogue, places, gaps, elsewhere, behind, chosen))
         findings.extend(_moves(shelved, catalogue, places, gaps, verdict, chosen, elsewhere, behind))
@@ -197,24 +202,32 @@ def _elsewhere(s: Shelved, c: Catalogue, places: Places, locations: Collection[s
     if not len(rows):
         return out
     homes = [c.rows[i].home_location for i in s.copy[rows].tolist()]
-    named = sum(1 for h in homes if h in places.index)
-    infer = named >= 0.9 * sum(1 for h in homes if h)
+    number: dict[str, int] = {}
+    code = np.fromiter((number.setdefault(h, len(number)) for h in homes), np.int64, len(homes))
+    counts = np.bincount(code)
+    named = sum(int(counts[i]) for h, i in number.items() if h in places.index)
+    infer = named >= 0.9 * sum(int(counts[i]) for h, i in number.items() if h)
     told = None if locations is None else frozenset(locations)
-    floors, faces = {p.floor_id for p in places.rows}, {p.face.id for p in places.rows}
     codes = set(places.location) - {""}
-    for row, home in zip(rows.tolist(), homes, strict=True):
+    here = {
+        "face": np.array([p.face.id for p in places.rows], object),
+        "floor": np.array([p.floor_id for p in places.rows], object),
+        "location": np.array(places.location, object),
+    }
+    faces, floors = frozenset(here["face"]), frozenset(here["floor"])
+    for home, i in number.items():
         if not home or home in places.index:
             continue
-        at = int(s.place[row])
-        here = places.rows[at]
+        mine = rows[code == i]
+        at = s.place[mine]
         if home in faces:
-            out[row] = home != here.face.id
+            out[mine] = here["face"][at] != home
         elif home in floors:
-            out[row] = home != here.floor_id
+            out[mine] = here["floor"][at] != home
         elif home in codes:
-            out[row] = places.location[at] not in ("", home)
+            out[mine] = (here["location"][at] != home) & (here["location"][at] != "")
         else:
-            out[row] = infer if told is None else home not in told
+            out[mine] = infer if told is None else home not in told
     return out
 
 
@@ -400,30 +413,38 @@ def _tag_findings(
             Finding("unknown_tag", "", epc=epc, confidence=confidence, evidence=evidence),
             **_where(s, row, places),
         )
-    heard: dict[str, list[int]] = {}
-    for row in np.flatnonzero(s.copy >= 0).tolist():
-        heard.setdefault(c.rows[int(s.copy[row])].barcode, []).append(row)
-    for barcode, rows in heard.items():
-        if barcode and len(rows) > 1:
-            for row in rows:
-                more = {
-                    "confidence": 0.99,
-                    "evidence": T.duplicate_barcode(len(rows)),
-                    **_where(s, row, places),
-                }
-                yield _book(c, int(s.copy[row]), "duplicate_tag", **more)
+    known = np.flatnonzero(s.copy >= 0)
+    for barcode, rows in _heard_twice(c, s, known).items():
+        for row in rows if barcode else ():
+            more = {"confidence": 0.99, "evidence": T.duplicate_barcode(len(rows)), **_where(s, row, places)}
+            yield _book(c, int(s.copy[row]), "duplicate_tag", **more)
     if not c.shared_epc:
         return
+    shared = np.fromiter((e in c.shared_epc for e in c.epc.tolist()), bool, len(c))
     sharing: dict[str, list[str]] = {}
-    for h in c.rows:
-        if h.epc and h.epc.upper() in c.shared_epc:
-            sharing.setdefault(h.epc.upper(), []).append(h.barcode)
-    for row in np.flatnonzero(s.copy >= 0).tolist():
-        barcodes = sharing.get(str(epcs[row]).upper())
-        if barcodes:
-            evidence = T.duplicate_epc(len(barcodes), ", ".join(barcodes[:5]))
-            more = {"confidence": 0.99, "evidence": evidence, **_where(s, row, places)}
-            yield _book(c, int(s.copy[row]), "duplicate_tag", **more)
+    for i in np.flatnonzero(shared).tolist():
+        sharing.setdefault(c.epc[i], []).append(c.barcode[i])
+    for row in known[shared[s.copy[known]]].tolist():
+        barcodes = sharing[c.epc[int(s.copy[row])]]
+        evidence = T.duplicate_epc(len(barcodes), ", ".join(barcodes[:5]))
+        more = {"confidence": 0.99, "evidence": evidence, **_where(s, row, places)}
+        yield _book(c, int(s.copy[row]), "duplicate_tag", **more)
+
+
+def _heard_twice(c: Catalogue, s: Shelved, known: Ints) -> dict[str, list[int]]:
+    """Return the rows of every barcode that several heard tags have."""
+    once, times = set[str](), dict[str, list[int]]()
+    named = c.barcode[s.copy[known]].tolist() if len(known) else []
+    if len(set(named)) == len(named):
+        return {}
+    for barcode in named:
+        if barcode in once:
+            times[barcode] = []
+        once.add(barcode)
+    for row, barcode in zip(known.tolist(), named, strict=True):
+        if barcode in times:
+            times[barcode].append(row)
+    return times
 
 
 def _doubts(
@@ -452,10 +473,15 @@ def _doubts(
 
 
 def _bad_call_numbers(s: Shelved, c: Catalogue, places: Places) -> Iterator[Finding]:
-    at = {int(copy): row for row, copy in enumerate(s.copy.tolist()) if copy >= 0}
-    for copy in np.flatnonzero(c.unsortable).tolist():
+    bad = np.flatnonzero(c.unsortable)
+    if not len(bad):
+        return
+    at = np.full(len(c), -1, np.int64)
+    heard = np.flatnonzero(s.copy >= 0)
+    at[s.copy[heard]] = heard
+    for copy in bad.tolist():
         h = c.rows[copy]
-        row = at.get(copy)
+        row = None if at[copy] < 0 else int(at[copy])
         if row is None and not c.available[copy]:
             continue
         where = {} if row is None else _where(s, row, places)

@@ -21,6 +21,8 @@ def split_gone(positions: Positions) -> tuple[Positions, Positions]:
     Positions of one night have no ``p_present``: all of its tags are there.
     """
     gone = positions.p_present < GONE_BELOW
+    if not gone.any():
+        return positions, Positions.empty()
     return positions.select(~gone), positions.select(gone)
 
 
