@@ -33,11 +33,15 @@ from benchmarks.month_staff import Morning, Ways, work
 from benchmarks.month_tables import print_month
 from localization import Positions, localize
 from recording import read_recording
+from reports.base_rates import fit_shares
+from reports.books import Catalogue
 from reports.exceptions import find_exceptions
 from reports.findings import Finding
 from reports.ledger import Ledger, act, confirmed, mailed, update
 from reports.memory import Memory
 from reports.night import SILENT, Night, judge_night
+from reports.places import Places
+from reports.policy import Policy
 from reports.recheck import recheck
 from reports.worklist import make_worklist
 from sim.library_life import GONE, LibraryLife
@@ -138,8 +142,9 @@ class _State:
         self.stated = Stated()
         self.ways: Ways | None = None
         self.gone_since: dict[str, int] = {}
-        self.confirmed: dict[str, tuple[int, str]] = {}
+        self.confirmed: dict[str, tuple[int, str, bool]] = {}
         self.marked: dict[str, int] = {}
+        self.heard: set[str] = set()
         self.rng = np.random.default_rng([month.seed, 0x57AF])
 
     def night(self, folder: Path) -> dict[str, Any]:
@@ -160,20 +165,30 @@ class _State:
         self.ways = self.ways or Ways(plan)
         placed = localize(replace(read_recording(folder), truth=None), plan)
         localized = process_time()
+        policy = fit_shares(
+            placed.positions,
+            placed.coverage,
+            places := Places.of(plan),
+            Catalogue.of(holdings, places),
+            Policy(),
+        )
         night = judge_night(
             f"month-{n:02d}", life.evening, placed.positions, placed.coverage, plan, holdings,
-            memory=self.memory, retag=self.ledger.retag,
+            memory=self.memory, retag=self.ledger.retag, policy=policy,
         )  # fmt: skip
+        set_of_epcs = set(placed.positions.epc.tolist())
         alone = find_exceptions(placed.positions, placed.coverage, plan, holdings)
         self.memory = night.memory
         life.check_in_early()
         now = life.holdings()
-        self.ledger = update(self.ledger, night, now)
+        self.ledger = update(self.ledger, night, now, policy)
         self._state_chances(night, truth, holdings)
         self._confirm(n, truth)
+        self.heard.update(h.barcode for h in holdings.rows if h.epc in set_of_epcs)
         judged = process_time()
         figures: dict[str, Any] = {
             "night": n,
+            "shares": {"misshelved": policy.misshelved_share, "disorder": policy.disorder_share},
             "findings": score(night.findings, truth),
             "alone": score(alone, truth),
             "naive": score(naive(placed.positions, holdings), truth),
@@ -254,7 +269,11 @@ class _State:
             barcode = case.finding.barcode
             if case.finding.kind == "missing" and barcode not in self.confirmed and confirmed(case):
                 so = barcode in truth.of["missing"]
-                self.confirmed[barcode] = n, "" if so else truth.why_wrong(case.finding)
+                self.confirmed[barcode] = (
+                    n,
+                    "" if so else truth.why_wrong(case.finding),
+                    barcode in self.heard,
+                )
         for c in range(self.life.books):
             barcode = self.life.barcodes[c]
             if self.life.status[c] == "missing" and self.life.where[c] == GONE:
@@ -275,7 +294,8 @@ class _State:
                 waited.append(max(min(nights) - since, 0) + 1)
             else:
                 never += 1
-        wrong = Counter(why for _, why in self.confirmed.values() if why)
+        wrong = Counter(why for _, why, _ in self.confirmed.values() if why)
+        before = [why for _, why, heard in self.confirmed.values() if heard]
         return {
             "gone": len(waited) + never,
             "confirmed_by_night": {str(k): v for k, v in sorted(Counter(waited).items())},
@@ -283,6 +303,8 @@ class _State:
             "by_third": share(sum(w <= 3 for w in waited), len(waited) + never),
             "confirmed": len(self.confirmed),
             "confirmed_wrong": dict(wrong),
+            "heard_before": len(before),
+            "heard_before_right": sum(not why for why in before),
             "precision": share(len(self.confirmed) - sum(wrong.values()), len(self.confirmed)),
         }
 

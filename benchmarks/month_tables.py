@@ -141,10 +141,12 @@ def _work(console: Console, figures: Mapping[str, Any]) -> None:
 def _missing(console: Console, figures: Mapping[str, Any]) -> None:
     for name, one in figures.items():
         m = one["missing"]
+        wrong = ", ".join(f"{n} {why}" for why, n in m["confirmed_wrong"].items()) or "none"
+        nights = ", ".join(f"{n} on night {k}" for k, n in m["confirmed_by_night"].items())
         console.print(
-            f"{name}: {m['gone']} books gone for three nights or more: confirmed by their third {m['by_third']:.3f}"
-            f" (by night {m['confirmed_by_night']}, never {m['never']}); {m['confirmed']} confirmed by the radio, right"
-            f" {m['precision']:.3f}, the wrong ones being {m['confirmed_wrong'] or 'none'}",
+            f"{name}: of {m['gone']} books gone for three nights or more {m['by_third']:.3f} were confirmed by their third"
+            f" ({nights}, never {m['never']}). {m['confirmed']} were confirmed by the radio, {m['precision']:.3f} rightly"
+            f" (wrong: {wrong}); of those once heard {m['heard_before_right']}/{m['heard_before']}.",
             soft_wrap=True,
         )
 
