@@ -144,9 +144,9 @@ def _missing(console: Console, figures: Mapping[str, Any]) -> None:
         wrong = ", ".join(f"{n} {why}" for why, n in m["confirmed_wrong"].items()) or "none"
         nights = ", ".join(f"{n} on night {k}" for k, n in m["confirmed_by_night"].items())
         console.print(
-            f"{name}: of {m['gone']} books gone for three nights or more {m['by_third']:.3f} were confirmed by their third"
-            f" ({nights}, never {m['never']}). {m['confirmed']} were confirmed by the radio, {m['precision']:.3f} rightly"
-            f" (wrong: {wrong}); of those once heard {m['heard_before_right']}/{m['heard_before']}.",
+            f"{name}: of {m['gone']} books gone for three nights or more {m['by_third']:.3f} were confirmed by their"
+            f" third ({nights}, never {m['never']}). {m['confirmed']} were confirmed by the radio, {m['precision']:.3f}"
+            f" rightly (wrong: {wrong}); of those once heard {m['heard_before_right']}/{m['heard_before']}.",
             soft_wrap=True,
         )
 
