@@ -77,7 +77,7 @@ class Month:
     books: int = 5000
     nights: int = 20
     seed: int = 1
-    minutes: float = 60.0
+    minutes: float = 90.0
     preset: str = "ordinary"
     ranked: bool = True
 
@@ -105,7 +105,7 @@ def _options(options: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--books", type=int, default=5000)
     parser.add_argument("--nights", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--minutes", type=float, default=90.0)
     parser.add_argument("--preset", default="ordinary", choices=("easy", "ordinary", "harsh"))
     parser.add_argument("--jobs", type=int, default=2, help="processes: one a list")
     parser.add_argument("--alone", action="store_true", help="our list only")
