@@ -1,11 +1,12 @@
 """How much of a library stands wrong, as the run's own books tell: the base rates its accusations are made with.
 
-A neglected library has a tenth of its books misplaced, one that is worked every morning one in two hundred. With the
-share of the other kind of library either hundreds of misplaced books are taken for slips of localization (their number
-is more than readers are thought ever to misplace), or slips are taken for misplaced books. The shares are found by
-expectation maximization over all books heard (A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39, 1977).
-It starts from many misplaced books and comes down: from few it would not find its way up, as then each of many
-misplaced books looks like a slip among many.
+A neglected library has a tenth of its books misplaced. Judged by the share of a better kept one, hundreds of them are
+taken for slips of localization, as their number is more than readers are thought ever to misplace. The shares are
+found
+by expectation maximization over all books heard (A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39,
+1977).
+It starts from many misplaced books and comes down to the policy's own shares and no further: from few it would not
+find its way up, as then each of many misplaced books looks like a slip among many.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from reports.zones import Heard
 
 START = 0.12
 """Of the books of the worst library that was counted."""
-_LEAST = 0.001
 _PRIOR_BOOKS = 100.0  # how many books the policy's own share is worth
 _ROUNDS = 6
 
@@ -49,7 +49,7 @@ def fit_shares(
     positions, coverage, places, catalogue
         As `reports.exceptions.judge_in` has them.
     policy : Policy
-        Its own shares are worth `_PRIOR_BOOKS` books.
+        Its own shares are worth `_PRIOR_BOOKS` books, and are the least.
     scanned : collection of str, optional
         Faces the run set out to scan.
     """
@@ -74,7 +74,7 @@ def fit_shares(
             ("disorder_share", verdict.wrong_order, policy.disorder_share),
         ):
             told = (float(chance[asked].sum()) + _PRIOR_BOOKS * own) / (n + _PRIOR_BOOKS)
-            shares[name] = float(np.clip(told, _LEAST, START))
+            shares[name] = float(np.clip(told, min(own, START), START))
         before = chosen
         chosen = replace(policy, **shares)
         if all(abs(getattr(before, k) - v) < 0.02 * v for k, v in shares.items()):
