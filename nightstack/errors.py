@@ -45,6 +45,8 @@ _INPUT_ERRORS = frozenset(
         "CalibrationError",
         "NightsError",
         "AuditError",
+        "LedgerError",
+        "MemoryFileError",
     }
 )
 

@@ -2,11 +2,9 @@
 
 A neglected library has a tenth of its books misplaced. Judged by the share of a better kept one, hundreds of them are
 taken for slips of localization, as their number is more than readers are thought ever to misplace. The shares are
-found
-by expectation maximization over all books heard (A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39,
-1977).
-It starts from many misplaced books and comes down to the policy's own shares and no further: from few it would not
-find its way up, as then each of many misplaced books looks like a slip among many.
+found by expectation maximization over all books heard (A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39,
+1977). It starts from many misplaced books and comes down to the policy's own shares and no further: from few it would
+not find its way up, as then each of many misplaced books looks like a slip among many.
 """
 
 from __future__ import annotations
