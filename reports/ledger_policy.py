@@ -26,6 +26,10 @@ class Life:
     sure_missing, nights_missing
         A missing book is confirmed from this chance on, after so many silent nights: one silent night is as
         often a bad night for that tag as a book that is gone, and a book in use comes back within a day or two.
+    likely_missing, nights_told
+        Or from this chance on, after so many: of a tag that was never heard more silence does not tell whether it is
+        dead or its book gone, and in a library with three dead tags a thousand the chance stays below `sure_missing`.
+        A person's look tells.
     same_place_m : float
         A claim within so much of an earlier one is the same claim: a false alarm keeps it quiet.
     false_alarm_days : float
@@ -42,17 +46,19 @@ class Life:
     spoiled: float = 0.002
     sure_missing: float = 0.95
     nights_missing: int = 2
+    likely_missing: float = 0.8
+    nights_told: int = 3
     same_place_m: float = 0.3
     false_alarm_days: float = 60.0
     absent_nights: int = 2
 
     def __post_init__(self) -> None:
         chances = ("close_below", "alike", "mended_if_mailed", "mended_alone", "spoiled")
-        for name in (*chances, "sure_missing"):
+        for name in (*chances, "sure_missing", "likely_missing"):
             value = getattr(self, name)
             if not 0.0 < value < 1.0:
                 raise ValueError(f"life: {name} is {value}, it must be a probability between 0 and 1")
-        for name in ("nights_missing", "absent_nights"):
+        for name in ("nights_missing", "nights_told", "absent_nights"):
             if getattr(self, name) < 1:
                 raise ValueError(f"life: {name} is {getattr(self, name)}, it must be at least 1")
 
@@ -66,6 +72,8 @@ def confirmed(case: Case, life: Life | None = None) -> bool:
     """Whether a missing book has been silent surely and often enough to be searched for; other kinds always are."""
     chosen = life or Life()
     if case.finding.kind != "missing":
+        return True
+    if case.nights >= chosen.nights_told and case.confidence >= chosen.likely_missing:
         return True
     return case.nights >= chosen.nights_missing and case.confidence >= chosen.sure_missing
 
