@@ -29,7 +29,7 @@ HERE, DEAD, AWAY, GONE = range(4)
 """Columns of `Memory.states`."""
 
 _TEXT, _SHARE, _TIME = pa.string(), pa.float32(), pa.int64()
-_TYPES: dict[str, pa.DataType] = {
+_TYPES: dict[str, Any] = {
     "barcode": _TEXT,
     "epc": _TEXT,
     "at": _TIME,
@@ -185,13 +185,13 @@ class Memory:
         return cls.from_bytes(data, str(path))
 
 
-def _blank(kind: pa.DataType) -> npt.NDArray[Any]:
+def _blank(kind: Any) -> npt.NDArray[Any]:
     if kind == _TEXT:
         return np.empty(0, object)
     return np.zeros(0, np.float32) if kind == _SHARE else np.zeros(0, np.int64)
 
 
-def _column(column: Any, kind: pa.DataType) -> npt.NDArray[Any]:
+def _column(column: Any, kind: Any) -> npt.NDArray[Any]:
     if kind == _TEXT:
         coded = column.cast(pa.large_string()).combine_chunks().dictionary_encode()
         # Shelves' names recur: one string each.

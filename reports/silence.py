@@ -90,7 +90,8 @@ class Past:
             )  # fmt: skip
         row = memory.rows_of(catalogue.barcode, catalogue.epc)
         known = row >= 0
-        then = memory.select(np.maximum(row, 0))
+        same = len(row) == len(memory) and bool(np.array_equal(row, np.arange(len(row))))
+        then = memory if same else memory.select(np.maximum(row, 0))
         states, stayed = np.tile(start, (n, 1)), np.ones(n)
         now = in_ns(at) if at is not None else int(memory.at.max())
         days = np.clip((now - then.at) / DAY_NS, 0.0, _LONGEST_DAYS)
@@ -139,7 +140,7 @@ def _chance_weak(share: float, heard: Floats, missed: Floats, silent: Floats | f
     a, b = _NIGHTS * np.asarray(silent), _NIGHTS * (1.0 - np.asarray(silent))
     usual = betaln(a + missed, b + heard) - betaln(a, b)
     poor = betaln(_WEAK[0] + missed, _WEAK[1] + heard) - betaln(*_WEAK)
-    return np.asarray(expit(np.log(share / (1.0 - share)) + poor - usual))
+    return np.asarray(expit(np.log(share / (1.0 - share)) + poor - usual), np.float64)
 
 
 def _share_weak(heard: Floats, missed: Floats, policy: Policy) -> float:
