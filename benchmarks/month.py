@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -121,7 +122,10 @@ def simulate(month: Month) -> dict[str, Any]:
     begun, cpu = monotonic(), process_time()
     state = _State(month)
     with tempfile.TemporaryDirectory() as place:
-        nights = [state.night(Path(place) / "night") for _ in range(month.nights)]
+        nights: list[dict[str, Any]] = []
+        for _ in range(month.nights):
+            nights.append(state.night(Path(place) / "night"))
+            print(_line(month, nights[-1]), file=sys.stderr, flush=True)
     return {
         "month": {name: getattr(month, name) for name in Month.__dataclass_fields__},
         "nights": nights,
@@ -130,6 +134,19 @@ def simulate(month: Month) -> dict[str, Any]:
         "seconds": monotonic() - begun,
         "cpu_s": process_time() - cpu,
     }
+
+
+def _line(month: Month, night: dict[str, Any]) -> str:
+    """Return a night in a line: a month is long to wait for."""
+    kinds = ", ".join(
+        f"{kind} {one['found']}/{one['due']} {one['right']}/{one['said']}"
+        for kind, one in night["findings"].items()
+    )
+    return (
+        f"{'ranked' if month.ranked else 'call-number order'} night {night['night']}: {kinds}; mailed"
+        f" {night['mailed_right']}/{night['mailed']}, new {night['new_right']}/{night['new']}, put right"
+        f" {night['put_right']} in {night['staff_s'] / 60:.0f} min"
+    )
 
 
 class _State:

@@ -49,7 +49,11 @@ def test_without_a_catalogue_nothing_is_fitted():
     life = LibraryLife(100, seed=1)
     truth = truth_of(life.library())
     positions = positions_of(
-        truth.select(np.flatnonzero(truth.present)), life.plan, np.random.default_rng(1), sigma=0.004, slips=0.0
+        truth.select(np.flatnonzero(truth.present)),
+        life.plan,
+        np.random.default_rng(1),
+        sigma=0.004,
+        slips=0.0,
     )
     places = Places.of(life.plan)
     assert fit_shares(positions, None, places, Catalogue.of(None, places), Policy()) == Policy()
