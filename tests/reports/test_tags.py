@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from reports import find_exceptions
 from reports.night import judge_night
 from reports.tags import blank
 
@@ -97,3 +98,15 @@ def test_two_tags_with_one_barcode_are_said_at_both_places(library):
     assert sorted(f.epc for f in twice) == sorted([one, other])
     assert {f.shelf_id for f in twice} == {"A-01-1", "A-03-1"}
     assert len({f.finding_id for f in twice}) == 2
+
+
+def test_one_number_heard_at_two_places_is_said_at_both(library):
+    epc = library.on("A-01-1")[3]
+    twin = "30" + "0" * 21 + "9"
+    library.strangers[twin] = ("A-03-2", 2.2)
+    positions = library.positions()
+    positions.epc[positions.epc.tolist().index(twin)] = epc
+    found = find_exceptions(positions, library.coverage(), library.plan, library.holdings())
+    twice = [f for f in found if f.kind == "duplicate_tag"]
+    assert [f.shelf_id for f in twice] == ["A-01-1", "A-03-2"]
+    assert all(f.epc == epc and "two places 2." in f.evidence for f in twice)
