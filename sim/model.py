@@ -73,7 +73,7 @@ class Library:
         What carries tags about.
     own : int64[n]
         Number of each tag in the register of all the tags the library ever has: what differs from tag to tag then stays
-        the tag's own, wherever its book stands. Empty: it is drawn as the tags stand. A saved folder does not keep them.
+        the tag's own, wherever its book stands. Empty: it is drawn as the tags stand. Saved folders do not keep it.
     register : int
         How many tags the register has.
     """
