@@ -35,8 +35,10 @@ NAMES = (
     "ils",
     "million",
     "call_numbers",
+    "month",
 )
-WITH_PLOTS = ("thinned", "free_space")
+WITH_PLOTS = ("thinned", "free_space", "month")
+WITH_OPTIONS = ("month",)
 SELECTED = ("accuracy", "ablation", "calibrated", "honesty", "oddities")
 
 
@@ -52,7 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--only", action="append", default=[], metavar="TEXT",
         help=f"of {', '.join(SELECTED)}: the groups whose names contain TEXT; may be given again",
     )  # fmt: skip
-    options = parser.parse_args(arguments)
+    options, own = parser.parse_known_args(arguments)
+    if own and options.name not in WITH_OPTIONS:
+        parser.error(f"unrecognized arguments: {' '.join(own)}")
     if options.only and options.name not in SELECTED:
         parser.error(f"--only chooses groups of {', '.join(SELECTED)}: name one of them")
     try:
@@ -69,6 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
         more: dict[str, Any] = {"out": options.out} if name in WITH_PLOTS else {}
         if name in SELECTED:
             more["only"] = options.only
+        if name in WITH_OPTIONS:
+            more["options"] = own
         figures[name] = importlib.import_module(f"benchmarks.{name}").main(**more)
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from typer.exceptions import Abort, TyperException
 
 from nightstack import __version__
 from nightstack.commands import (
+    audit,
     calibrate,
     demo,
     doctor,
@@ -71,6 +72,7 @@ robot.register(app)
 recordings.register(app)
 calibrate.register(app)
 nights.register(app)
+audit.register(app)
 simulate.register(app)
 readers.register(app)
 stacks.register(app)

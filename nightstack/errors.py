@@ -45,6 +45,7 @@ _INPUT_ERRORS = frozenset(
         "CalibrationError",
         "NightsError",
         "IlsSettingsError",
+        "AuditError",
         "LedgerError",
         "MemoryFileError",
     }

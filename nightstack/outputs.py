@@ -48,8 +48,8 @@ def output_file(file: Path, kind: str | None, option: str = "--out") -> Path:
     file
         What the option named.
     kind
-        ``positions``, ``calibration``, ``exceptions`` or ``page``: what will be written. Anything else there is kept,
-        lest a mistyped name cost a night's readings or a plan. None: whatever is there may go.
+        ``positions``, ``calibration``, ``exceptions``, ``page`` or ``surveyed``: what will be written. Anything else
+        there is kept, lest a mistyped name cost a night's readings or a plan. None: whatever is there may go.
     option
         The option that names another.
 
@@ -73,6 +73,10 @@ def output_file(file: Path, kind: str | None, option: str = "--out") -> Path:
 
 def _is_positions(file: Path) -> bool:
     return _parquet_format(file).startswith("nightstack-positions/")
+
+
+def _is_surveyed(file: Path) -> bool:
+    return _parquet_format(file).startswith("nightstack-surveyed/")
 
 
 def is_coverage(file: Path) -> bool:
@@ -116,4 +120,5 @@ def _begins(file: Path, text: bytes) -> bool:
 
 _KINDS: dict[str, Callable[[Path], bool]] = {
     "positions": _is_positions, "calibration": _is_calibration, "exceptions": _is_exceptions, "page": _is_page,
+    "surveyed": _is_surveyed,
 }  # fmt: skip

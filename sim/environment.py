@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from sim.presets import RadioParameters
 from sim.propagation import Complexes, Floats, Ints
 
+Ints64 = NDArray[np.int64]
+
 NEIGHBOURS = 6
 """Coupled tags kept per tag: three on either side."""
 
@@ -65,6 +67,29 @@ def draw_tags(rng: np.random.Generator, parameters: RadioParameters, upright_m: 
     )
 
 
+def own_tags(
+    rng: np.random.Generator, parameters: RadioParameters, upright_m: Floats, own: Ints64, register: int
+) -> TagRadio:
+    """Draw the tags as `draw_tags` does, each by its number in a register, so that a tag stays what it is.
+
+    Parameters
+    ----------
+    rng : Generator
+    parameters : RadioParameters
+    upright_m : float64[n]
+        Distance from each tag to the nearest upright.
+    own : int64[n]
+        Number of each tag.
+    register : int
+        How many there ever are.
+    """
+    drawn = draw_tags(rng, parameters, np.full(register, np.inf))
+    edge = parameters.metal_edge_loss_db * np.exp(-upright_m / 0.02)
+    return TagRadio(
+        drawn.loss_db[own] + edge, drawn.sensitivity_dbm[own], drawn.phase_rad[own], drawn.flip_share[own]
+    )
+
+
 def coupling(
     rng: np.random.Generator,
     along_m: Floats,
@@ -72,6 +97,8 @@ def coupling(
     parameters: RadioParameters,
     width: int = NEIGHBOURS,
     heights_m: Floats | None = None,
+    own: Ints64 | None = None,
+    register: int = 0,
 ) -> tuple[Ints, Complexes]:
     """Couple each tag with the nearest ones of its group; reciprocal, with random phases.
 
@@ -87,6 +114,9 @@ def coupling(
         Neighbours kept.
     heights_m : float64[n], optional
         Heights, where tags of one group stand on several lines.
+    own : int64[n], optional
+        Number of each tag in a register of ``register`` tags: two neighbours are then coupled the same every night.
+    register : int
 
     Returns
     -------
@@ -100,6 +130,10 @@ def coupling(
         return neighbour, kappa
     order = np.lexsort((along_m, group))
     filled = np.zeros(n, np.int32)
+    drawn = None
+    if own is not None and len(own):
+        shape = (register, max(width // 2, 1))
+        drawn = rng.uniform(0.5, 1.5, shape)[own], rng.standard_normal(shape)[own]
     for step in range(1, max(width // 2, 1) + 1):
         left, right = order[:-step], order[step:]
         same = group[left] == group[right]
@@ -108,8 +142,10 @@ def coupling(
         if heights_m is not None:
             gap = np.hypot(gap, heights_m[right] - heights_m[left])
         amplitude = parameters.coupling * np.exp(-gap / parameters.coupling_reach_m) + parameters.coupling_far
-        amplitude = np.minimum(amplitude * rng.uniform(0.5, 1.5, gap.size), parameters.coupling_most)
-        value = -amplitude * np.exp(1j * parameters.coupling_phase_sd_rad * rng.standard_normal(gap.size))
+        strength = rng.uniform(0.5, 1.5, gap.size) if drawn is None else drawn[0][left, step - 1]
+        turn = rng.standard_normal(gap.size) if drawn is None else drawn[1][left, step - 1]
+        amplitude = np.minimum(amplitude * strength, parameters.coupling_most)
+        value = -amplitude * np.exp(1j * parameters.coupling_phase_sd_rad * turn)
         near = amplitude > 0.005
         for a, b in ((left, right), (right, left)):
             # Every tag appears once in `left` and once in `right` of one step, so plain indexing does not collide.

@@ -71,6 +71,11 @@ class Library:
         What is unusual about some of the tags; ordinary ones by default.
     movers : tuple of Mover
         What carries tags about.
+    own : int64[n]
+        Number of each tag in the register of all the tags the library ever has: what differs from tag to tag then stays
+        the tag's own, wherever its book stands. Empty: it is drawn as the tags stand. Saved folders do not keep it.
+    register : int
+        How many tags the register has.
     """
 
     plan: Plan
@@ -83,6 +88,8 @@ class Library:
     seed: int
     odd: TagOddities = field(default_factory=lambda: TagOddities.none(0))
     movers: tuple[Mover, ...] = ()
+    own: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    register: int = 0
 
     def __post_init__(self) -> None:
         if not len(self.odd.twist):

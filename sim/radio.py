@@ -99,7 +99,12 @@ class Radio:
         metal, scatter, couples, lines = (np.random.default_rng(s) for s in world.spawn(4))
         self._rng = np.random.default_rng([library.seed if seed is None else seed, 0xA1])
         self.scene, self._floor_of_tag = build_scene(library, self.parameters, metal, couples)
-        shelved = environment.draw_tags(scatter, self.parameters, to_upright(library))
+        upright = to_upright(library)
+        shelved = (
+            environment.own_tags(scatter, self.parameters, upright, library.own, library.register)
+            if library.register
+            else environment.draw_tags(scatter, self.parameters, upright)
+        )
         own = np.random.default_rng([library.seed, 0x60])
         self._carried = None
         if library.movers:

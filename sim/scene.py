@@ -41,10 +41,12 @@ def build_scene(
     # A shelf label on the board's edge lies apart from the books and is coupled with none of them.
     group = np.where(tags.label, len(shelves) + np.arange(len(tags)), tags.shelf).astype(np.int32)
     neighbour, kappa = environment.coupling(
-        couples, tags.offset_m, group, parameters, heights_m=library.odd.pile_m if library.odd.pile_m.any() else None
+        couples, tags.offset_m, group, parameters, heights_m=library.odd.pile_m if library.odd.pile_m.any() else None,
+        own=library.own if library.register else None, register=library.register,
     )  # fmt: skip
     directions = np.radians([face.direction_deg for face in faces])
-    slip = parameters.phase_centre_sd_m * couples.standard_normal(len(tags))
+    slips = couples.standard_normal(library.register or len(tags))
+    slip = parameters.phase_centre_sd_m * (slips[library.own] if library.register else slips)
     tag_m = tags.place_m.copy()
     tag_m[:, 0] += slip * np.cos(directions)[tags.face]
     tag_m[:, 1] += slip * np.sin(directions)[tags.face]

@@ -26,7 +26,13 @@ def evaluate(
     positions: Annotated[
         Path, typer.Argument(help="positions.parquet, or a folder that has one.", metavar="POSITIONS")
     ],
-    truth: Annotated[Path, typer.Argument(help="truth.parquet, or a folder that has one.", metavar="TRUTH")],
+    truth: Annotated[
+        Path,
+        typer.Argument(
+            help="truth.parquet, or a folder that has one; or a surveyed-DATE.parquet that `audit` kept.",
+            metavar="TRUTH",
+        ),
+    ],
     plan: PlanFile = None,
     exclude: Annotated[
         list[str] | None, typer.Option(help="EPC to leave out (may be given again).", metavar="EPC")
@@ -80,8 +86,19 @@ def evaluate(
     from nightstack import looking
     from nightstack.provenance import strangers
     from recording import read_recording, read_truth
+    from recording.surveyed import is_surveyed, read_surveyed
     from stacks.plan import read_plan
 
+    if is_surveyed(truth_file):
+        from localization.surveyed import evaluate_surveyed
+
+        if page is not None or left_out:
+            raise InputError(
+                f"{truth_file}: a hand scan knows shelves and order alone; leave out --page and --exclude"
+            )
+        figures = evaluate_surveyed(read_positions(positions_file), read_surveyed(truth_file))
+        typer.echo(json.dumps(figures.to_json(), indent=2) if as_json else figures.table())
+        return
     if plan is None and truth_file.with_name("plan.json").exists():
         plan = truth_file.with_name("plan.json")
     places, true_places = read_positions(positions_file), read_truth(truth_file)

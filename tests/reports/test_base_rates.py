@@ -1,0 +1,58 @@
+"""Base rates of a neglected library are found from its own books; a well kept one keeps the policy's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reports import find_exceptions
+from reports.base_rates import fit_shares
+from reports.books import Catalogue
+from reports.places import Places
+from reports.policy import Policy
+from sim.library_folder import truth_of
+from sim.library_life import Habits, LibraryLife
+from tests.reports.test_planted_library import coverage_of, positions_of
+
+
+def fitted(life):
+    """Return exceptions with the policy's own shares and with the fitted ones, and the fitted policy."""
+    truth = truth_of(life.library())
+    there = truth.select(np.flatnonzero(truth.present))
+    positions = positions_of(there, life.plan, np.random.default_rng(1), sigma=0.004, slips=0.0)
+    coverage, holdings, places = coverage_of(life.plan), life.holdings(), Places.of(life.plan)
+    policy = fit_shares(positions, coverage, places, Catalogue.of(holdings, places), Policy())
+    made = [find_exceptions(positions, coverage, life.plan, holdings, policy=p) for p in (Policy(), policy)]
+    plain, with_shares = ({f.barcode for f in found if f.kind == "wrong_order"} for found in made)
+    return plain, with_shares, policy
+
+
+def test_a_neglected_librarys_books_are_found_out_of_order():
+    life = LibraryLife(3000, seed=6)
+    plain, with_shares, policy = fitted(life)
+    due = {life.barcodes[c] for c in life.wrong_order()}
+    may = {life.barcodes[c] for c in life.may_be_moved()}
+    assert policy.disorder_share == pytest.approx(len(due) / 2600, rel=0.25)
+    assert policy.misshelved_share == pytest.approx(len(life.wrong_shelf()) / 2600, rel=0.35)
+    assert len(with_shares & due) > 0.95 * len(due) and with_shares <= may
+    assert len(with_shares & due) > len(plain & due)
+
+
+def test_a_well_kept_library_keeps_the_policys_own():
+    life = LibraryLife(1000, seed=6, habits=Habits(misplaced_near=0.002, misplaced_far=0.002))
+    plain, with_shares, policy = fitted(life)
+    assert policy == Policy() and plain == with_shares
+
+
+def test_without_a_catalogue_nothing_is_fitted():
+    life = LibraryLife(100, seed=1)
+    truth = truth_of(life.library())
+    positions = positions_of(
+        truth.select(np.flatnonzero(truth.present)),
+        life.plan,
+        np.random.default_rng(1),
+        sigma=0.004,
+        slips=0.0,
+    )
+    places = Places.of(life.plan)
+    assert fit_shares(positions, None, places, Catalogue.of(None, places), Policy()) == Policy()
