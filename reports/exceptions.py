@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,35 @@ def find_exceptions(
     return find_in(positions, coverage, places, catalogue, scanned, locations, policy or Policy())
 
 
+@dataclass(frozen=True)
+class Judged:
+    """All that one night's exceptions were made of.
+
+    Attributes
+    ----------
+    findings : list of Finding
+    shelved : Shelved
+        Every tag heard, where it was settled; the arrays below have its rows.
+    verdict : Judgement
+    elsewhere : bool array
+        Belongs to another location.
+    behind : float64 array
+        Chance that it stands at home, where nobody scanned.
+    expected : int64 array
+        Rows of the copies that were due on the shelves the run was to scan.
+    silent : Silent
+        Those of them that were not heard.
+    """
+
+    findings: list[Finding]
+    shelved: Shelved
+    verdict: Judgement
+    elsewhere: Bools
+    behind: Floats
+    expected: Ints
+    silent: Silent
+
+
 def find_in(
     positions: Positions,
     coverage: Coverage | None,
@@ -82,6 +111,19 @@ def find_in(
     chosen: Policy,
 ) -> list[Finding]:
     """Do the work of `find_exceptions` on a catalogue already joined with its plan."""
+    return judge_in(positions, coverage, places, catalogue, scanned, locations, chosen).findings
+
+
+def judge_in(
+    positions: Positions,
+    coverage: Coverage | None,
+    places: Places,
+    catalogue: Catalogue,
+    scanned: Collection[str] | None,
+    locations: Collection[str] | None,
+    chosen: Policy,
+) -> Judged:
+    """Judge one night, and keep what its findings were made of."""
     positions, gone = split_gone(positions)
     shelved = Shelved.of(positions, catalogue, places)
     heard = Heard(coverage, places, scanned, chosen.scanned_from)
@@ -112,7 +154,8 @@ def find_in(
         findings.extend(_doubts(shelved, catalogue, places, verdict, chosen, elsewhere))
         findings.extend(odd_findings(shelved, catalogue, places, verdict, elsewhere, chosen))
         findings.extend(_bad_call_numbers(shelved, catalogue, places))
-    return number_findings(sort_walking(findings, places))
+    findings = number_findings(sort_walking(findings, places))
+    return Judged(findings, shelved, verdict, elsewhere, behind, expected, silent)
 
 
 def sort_walking(findings: list[Finding], places: Places) -> list[Finding]:

@@ -14,6 +14,7 @@ KINDS: tuple[str, ...] = (
     "on_shelf_loaned",
     "on_shelf_status",
     "missing",
+    "dead_tag",
     "unknown_tag",
     "blank_tag",
     "duplicate_tag",

@@ -1,0 +1,77 @@
+"""How stubborn cases are: when a missing book is confirmed, and how far belief must fall before a case closes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from reports.case import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What decides over the life of a case. Chances are 0..1.
+
+    Attributes
+    ----------
+    close_below : float
+        An open case closes as seen right once its chance has fallen to this. It opens at `Policy.accuse_from`
+        (0.8); the wide gap between the two is what keeps a book near either from coming and going.
+    alike : float
+        How much of one night's error comes back the next, where the book has not moved: nights of one library
+        err alike by .6 to .9 (docs/nights.md), so that a second night is much less than a second opinion.
+    mended_if_mailed, mended_if_done, mended_alone, spoiled : float
+        Chance that a misplaced book stands right the next night after its line was mailed, after staff said they
+        had put it right, without either (patrons and shelvers in passing); and that one that stood right does
+        not any more.
+    sure_missing, nights_missing
+        A missing book is confirmed from this chance on, after so many silent nights: one silent night is as
+        often a bad night for that tag as a book that is gone, and a book in use comes back within a day or two.
+    same_place_m : float
+        A claim within so much of an earlier one is the same claim: a false alarm keeps it quiet.
+    false_alarm_days : float
+        After so long the same claim may be made again: books are moved without our hearing of it.
+    absent_nights : int
+        A trouble that can only be seen, never seen right (an unknown tag), is over after so many nights that
+        looked there and did not see it.
+    """
+
+    close_below: float = 0.2
+    alike: float = 0.7
+    mended_if_mailed: float = 0.3
+    mended_if_done: float = 0.9
+    mended_alone: float = 0.02
+    spoiled: float = 0.001
+    sure_missing: float = 0.95
+    nights_missing: int = 2
+    same_place_m: float = 0.3
+    false_alarm_days: float = 60.0
+    absent_nights: int = 2
+
+    def __post_init__(self) -> None:
+        chances = ("close_below", "alike", "mended_if_mailed", "mended_if_done", "mended_alone", "spoiled")
+        for name in (*chances, "sure_missing"):
+            value = getattr(self, name)
+            if not 0.0 < value < 1.0:
+                raise ValueError(f"life: {name} is {value}, it must be a probability between 0 and 1")
+        for name in ("nights_missing", "absent_nights"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"life: {name} is {getattr(self, name)}, it must be at least 1")
+
+    @property
+    def false_alarm_for(self) -> timedelta:
+        """How long a false alarm keeps its claim quiet."""
+        return timedelta(days=self.false_alarm_days)
+
+
+def confirmed(case: Case, life: Life | None = None) -> bool:
+    """Whether a missing book has been silent surely and often enough to be searched for; other kinds always are."""
+    chosen = life or Life()
+    if case.finding.kind != "missing":
+        return True
+    return case.nights >= chosen.nights_missing and case.confidence >= chosen.sure_missing
+
+
+def waiting(case: Case, life: Life | None = None) -> bool:
+    """Whether the case is perhaps missing: better to wait for another night, unless a reader waits for the book."""
+    return case.state != "resolved" and not confirmed(case, life)

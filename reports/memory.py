@@ -1,0 +1,198 @@
+"""What nights have taught of each copy's tag: whether it is likely there, how well it is heard, what was doubted.
+
+One night's silence says little: the tag may be weak, its book on a reading table, its chip dead. Memory keeps, a row
+a copy, what makes *missing* a probability over several nights (`reports.silence`) and lets two nights of doubt make
+an accusation (`reports.former`). It is a table: it can be written as Parquet, and a night gives the next one.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recording.files import replacing
+
+Texts = npt.NDArray[np.object_]
+Singles = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+MEMORY_FORMAT = "nightstack-memory/1"
+
+HERE, DEAD, AWAY, GONE = range(4)
+"""Columns of `Memory.states`."""
+
+_TEXT, _SHARE, _TIME = pa.string(), pa.float32(), pa.int64()
+_TYPES: dict[str, pa.DataType] = {
+    "barcode": _TEXT,
+    "epc": _TEXT,
+    "at": _TIME,
+    "p_here": _SHARE,
+    "p_dead": _SHARE,
+    "p_away": _SHARE,
+    "p_gone": _SHARE,
+    "heard": _SHARE,
+    "missed": _SHARE,
+    "silent": _SHARE,
+    "strength": _SHARE,
+    "heard_at": _TIME,
+    "heard_shelf": _TEXT,
+    "heard_m": _SHARE,
+    "wrong": _SHARE,
+}
+
+
+class MemoryFileError(ValueError):
+    """A memory file that cannot be used: what is wrong, what to do."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The nights' word on every copy that has been due or heard; all columns have one length ``n``.
+
+    Attributes
+    ----------
+    barcode, epc : object array of str, shape (n,)
+        The copy and its tag: a copy with a new tag starts anew.
+    at : int64 array, shape (n,)
+        The last night that said something of it, ns UTC.
+    p_here, p_dead, p_away, p_gone : float32 array, shape (n,)
+        After that night: it is on its shelf and can be heard; it is there and its tag is dead, shielded or none; it is
+        in use in the house for a day or so; it is gone. They sum to 1.
+    heard : float32 array, shape (n,)
+        Nights on which it was heard.
+    missed : float32 array, shape (n,)
+        Nights on which it was silent although, as it turned out later, it most likely was there; fractions of nights.
+    silent : float32 array, shape (n,)
+        Nights of silence in a row, on scanned shelves, up to `at`.
+    strength : float32 array, shape (n,)
+        Mean logarithm of its readings over its neighbours' (0: as loud as they; NaN: never heard).
+    heard_at : int64 array, shape (n,)
+        When it was last heard, ns UTC; 0: never.
+    heard_shelf : object array of str, shape (n,)
+        Where it was last heard; empty: never, or without a place.
+    heard_m : float32 array, shape (n,)
+        At which offset along the face; NaN: none.
+    wrong : float32 array, shape (n,)
+        Log-odds that former nights' word adds to the chance that it stands wrong where it was last heard.
+    """
+
+    barcode: Texts
+    epc: Texts
+    at: Ints
+    p_here: Singles
+    p_dead: Singles
+    p_away: Singles
+    p_gone: Singles
+    heard: Singles
+    missed: Singles
+    silent: Singles
+    strength: Singles
+    heard_at: Ints
+    heard_shelf: Texts
+    heard_m: Singles
+    wrong: Singles
+
+    def __post_init__(self) -> None:
+        lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)}
+        if len(set(lengths.values())) > 1:
+            raise MemoryFileError(f"memory: columns differ in length: {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.barcode)
+
+    @property
+    def states(self) -> npt.NDArray[np.float64]:
+        """The four chances as one array, shape (n, 4), in the order HERE, DEAD, AWAY, GONE."""
+        return np.stack([self.p_here, self.p_dead, self.p_away, self.p_gone], axis=1).astype(np.float64)
+
+    @classmethod
+    def empty(cls) -> Memory:
+        """Return a memory of no night."""
+        return cls(**{name: _blank(kind) for name, kind in _TYPES.items()})
+
+    def select(self, index: npt.ArrayLike) -> Memory:
+        """Return the rows of a mask, shape (rows,), or of indices, in that order."""
+        rows = np.asarray(index)
+        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def rows_of(self, barcode: Texts, epc: Texts) -> Ints:
+        """Return the row of each copy, shape (m,); -1 where nothing is known of that copy with that tag."""
+        if not len(self) or not len(barcode):
+            return np.full(len(barcode), -1, np.int64)
+        if len(self) == len(barcode) and bool(np.all(self.barcode == barcode)):
+            row = np.arange(len(self), dtype=np.int64)
+        else:
+            index = {b: i for i, b in enumerate(self.barcode.tolist())}
+            row = np.fromiter((index.get(b, -1) for b in barcode.tolist()), np.int64, len(barcode))
+        same = self.epc[np.maximum(row, 0)] == epc
+        return np.where((row >= 0) & same.astype(bool), row, -1)
+
+    def to_bytes(self) -> bytes:
+        """Return the table as a Parquet file's bytes."""
+        arrays = [pa.array(getattr(self, name), kind) for name, kind in _TYPES.items()]
+        metadata = {"format": MEMORY_FORMAT, "maker": "nightstack reports"}
+        schema = pa.schema(list(_TYPES.items()), metadata=metadata)
+        out = io.BytesIO()
+        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), out, compression="zstd")
+        return out.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, source: str = "memory") -> Memory:
+        """Return what `to_bytes` was called on; raises MemoryFileError in one line."""
+        try:
+            table = pq.read_table(pa.BufferReader(data))
+        except (pa.ArrowInvalid, OSError) as error:
+            raise MemoryFileError(
+                f"{source}: no readable Parquet ({error}); remove it to begin a new memory"
+            ) from None
+        said = (table.schema.metadata or {}).get(b"format", b"").decode("utf-8", "replace")
+        if said != MEMORY_FORMAT:
+            raise MemoryFileError(
+                f"{source}: format is {said!r}, this reads {MEMORY_FORMAT!r}; begin a new one"
+            )
+        missing = [name for name in _TYPES if name not in table.column_names]
+        if missing:
+            raise MemoryFileError(f"{source}: column {missing[0]!r} is missing; begin a new memory")
+        return cls(**{name: _column(table.column(name), kind) for name, kind in _TYPES.items()})
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write the table; the file appears whole or not at all."""
+        path = Path(path)
+        data = self.to_bytes()
+        with replacing(path) as partial:
+            partial.write_bytes(data)
+        return path
+
+    @classmethod
+    def read(cls, path: str | Path) -> Memory:
+        """Read the table, an empty one where there is no file yet; raises MemoryFileError in one line."""
+        try:
+            data = Path(path).read_bytes()
+        except FileNotFoundError:
+            return cls.empty()
+        except OSError as error:
+            raise MemoryFileError(f"{path}: cannot be read ({error.strerror or error})") from None
+        return cls.from_bytes(data, str(path))
+
+
+def _blank(kind: pa.DataType) -> npt.NDArray[Any]:
+    if kind == _TEXT:
+        return np.empty(0, object)
+    return np.zeros(0, np.float32) if kind == _SHARE else np.zeros(0, np.int64)
+
+
+def _column(column: Any, kind: pa.DataType) -> npt.NDArray[Any]:
+    if kind == _TEXT:
+        texts = column.cast(pa.large_string()).to_pylist()
+        out = np.empty(len(texts), object)
+        out[:] = texts
+        return out
+    wanted = np.float32 if kind == _SHARE else np.int64
+    return column.to_numpy().astype(wanted, copy=True)

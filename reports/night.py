@@ -1,0 +1,174 @@
+"""One night judged: the findings, and what was seen of every copy the catalogue knows.
+
+Findings say only what is wrong. Who keeps cases from night to night also needs to know which books were seen to
+stand right, which were not looked at, and how surely a silent one would have been heard: that are the looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from localization.positions import Coverage, Positions
+from reports.books import Catalogue
+from reports.exceptions import Judged, judge_in
+from reports.findings import Finding
+from reports.memory import Memory
+from reports.places import Places
+from reports.policy import Policy
+from stacks.holdings import Holdings
+from stacks.plan import Plan
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Texts = npt.NDArray[np.object_]
+
+NOT_LOOKED, RIGHT, WRONG, SILENT, UNSURE = range(5)
+"""What a night saw of a copy (`Looks.what`).
+
+``NOT_LOOKED``: not heard, and not due or its shelf was not scanned: nothing is known. ``RIGHT``: heard, and stands
+where it should. ``WRONG``: heard, and most likely stands wrong. ``SILENT``: due on a scanned shelf, and not heard.
+``UNSURE``: heard, but where it stands, or whether that is right, cannot be told.
+"""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What one night saw of each copy: one row for every copy of the catalogue, in its order; ``n`` rows.
+
+    Attributes
+    ----------
+    barcode, epc : object array of str, shape (n,)
+    what : uint8 array, shape (n,)
+        `NOT_LOOKED`, `RIGHT`, `WRONG`, `SILENT` or `UNSURE`.
+    p_wrong : float64 array, shape (n,)
+        Chance that it stands wrong, on another shelf or out of order, with what former nights said of it; NaN unless
+        heard at a place that can be judged.
+    p_missing : float64 array, shape (n,)
+        Chance that it is gone from its shelf, all nights together; NaN where it was heard, was not due, or its zone
+        was not scanned.
+    p_heard : float64 array, shape (n,)
+        Chance that this tag would have been heard tonight on its shelf, had it been there; NaN where it was not due.
+    shelf_id : object array of str, shape (n,)
+        Where it was heard; empty if it was not, or has no place.
+    """
+
+    barcode: Texts
+    epc: Texts
+    what: npt.NDArray[np.uint8]
+    p_wrong: Floats
+    p_missing: Floats
+    p_heard: Floats
+    shelf_id: Texts
+
+    def __post_init__(self) -> None:
+        lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"Looks: columns differ in length: {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.barcode)
+
+
+@dataclass(frozen=True)
+class Night:
+    """What one run makes of the library.
+
+    Attributes
+    ----------
+    run_id : str
+    at : datetime
+        When the night was, with a time zone.
+    findings : list of Finding
+        What staff may act on, in walking order.
+    looks : Looks
+    memory : Memory
+        What the next night is to be given.
+    """
+
+    run_id: str
+    at: datetime
+    findings: list[Finding]
+    looks: Looks
+    memory: Memory
+
+
+def judge_night(
+    run_id: str,
+    at: datetime,
+    positions: Positions,
+    coverage: Coverage | None,
+    plan: Plan | None,
+    holdings: Holdings | None,
+    *,
+    memory: Memory | None = None,
+    retag: Collection[str] = frozenset(),  # noqa: ARG001
+    scanned: Collection[str] | None = None,
+    locations: Collection[str] | None = None,
+    policy: Policy | None = None,
+) -> Night:
+    """Judge one night with all that earlier nights taught.
+
+    Parameters
+    ----------
+    run_id, at
+        The run, and when it was (with a time zone).
+    positions, coverage, plan, holdings, scanned, locations, policy
+        As for `reports.exceptions.find_exceptions`.
+    memory : Memory, optional
+        That of the night before; None: this is the first.
+    retag : collection of str, optional
+        Barcodes of copies that staff found on their shelf although silent: their tag is dead. While silent they are
+        ``dead_tag`` and never missing.
+
+    Returns
+    -------
+    Night
+    """
+    places = Places.of(plan)
+    catalogue = Catalogue.of(holdings, places)
+    chosen = policy or Policy()
+    judged = judge_in(positions, coverage, places, catalogue, scanned, locations, chosen)
+    looks = look(judged, catalogue, places, chosen)
+    return Night(run_id, at, judged.findings, looks, memory or Memory.empty())
+
+
+def look(judged: Judged, catalogue: Catalogue, places: Places, policy: Policy) -> Looks:
+    """Say of every copy what the night saw of it."""
+    n, s, v, silent = len(catalogue), judged.shelved, judged.verdict, judged.silent
+    what = np.full(n, NOT_LOOKED, np.uint8)
+    p_wrong, p_missing, p_heard = (np.full(n, np.nan) for _ in range(3))
+    shelf = np.full(n, "", object)
+    rows = np.flatnonzero(s.copy >= 0)
+    copy, place = s.copy[rows], s.place[rows]
+    chance = np.maximum(v.wrong_shelf[rows], v.wrong_order[rows])
+    chance = np.where(judged.elsewhere[rows], 0.95, chance)
+    told = (place >= 0) & (judged.behind[rows] < policy.doubt_from)
+    sure = v.right[rows] | (s.home[rows] == place)
+    wrong, right = chance >= policy.accuse_from, sure & (chance < policy.doubt_from)
+    what[copy] = np.select([told & wrong, told & right], [WRONG, RIGHT], UNSURE)
+    p_wrong[copy] = np.where(told, chance, np.nan)
+    ids = np.array([*(p.id for p in places.rows), ""], object)
+    shelf[copy] = ids[place]
+    p_heard[judged.expected] = 1.0
+    p_heard[silent.copy] = silent.p_heard
+    asked = silent.copy[silent.p_heard >= policy.scanned_from]
+    what[asked] = SILENT
+    p_missing[silent.copy] = np.where(silent.p_heard >= policy.scanned_from, silent.missing, np.nan)
+    return Looks(*columns_of(catalogue), what, p_wrong, p_missing, p_heard, shelf)
+
+
+def columns_of(catalogue: Catalogue) -> tuple[Texts, Texts]:
+    """Return the copies' barcodes and EPCs."""
+    return _texts([h.barcode for h in catalogue.rows]), _texts([h.epc for h in catalogue.rows])
+
+
+def _texts(values: list[Any]) -> Texts:
+    out = np.empty(len(values), object)
+    out[:] = values
+    return out
