@@ -32,3 +32,17 @@ def morning_mail(
     said = [f"There is no stocktake report of {site} for the night to {date}.", *lines, url]
     subject = f"no stocktake report this morning ({date})"
     return build_notice(site, subject, said, recipient, sender, about=f"morning {date}")
+
+
+def plain_mail(
+    site: str, run_id: str, error: str, outcome: str, url: str, recipient: str, sender: str
+) -> EmailMessage:
+    """Tell that a report is done where the mail that should carry it could not be written."""
+    lines = [
+        f"The report of the stocktake {run_id} of {site} is done: {outcome}.",
+        f"This mail could not be written in full: {error or 'for a reason the log knows'}.",
+        f"The report and its documents: {url}",
+    ]
+    return build_notice(
+        site, f"stocktake {run_id} is done", lines, recipient, sender, about=f"short {run_id}"
+    )

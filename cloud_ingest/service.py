@@ -12,6 +12,7 @@ from typing import Any
 
 from cloud_ingest.bounces import Bounces, return_address
 from cloud_ingest.broker import EmbeddedBroker
+from cloud_ingest.composer import Composer
 from cloud_ingest.consumer import Consumer
 from cloud_ingest.database import Database, exclusive
 from cloud_ingest.errors import ServeError
@@ -166,6 +167,9 @@ class _Service:
         outbox.recover()
         if settings.bounces is not None:
             self._loop(stack, "bounces", 5.0, Bounces(self._database, settings.bounces).tick)
+        composer = Composer(self._database, settings, self._base_url)
+        self._loop(stack, "letters", 0.5, composer.tick)
+        stack.callback(composer.stop)  # before its loop is waited for
         mornings = Mornings(self._database, settings, self._base_url)
         mornings.meet()
         self._loop(stack, "outbox", 0.5, outbox.tick)

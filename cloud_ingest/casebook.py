@@ -1,0 +1,206 @@
+"""A site's ledger in the database: a row a case, and the steps that staff and mails took, in order.
+
+The ledger itself (`reports.ledger_book`) knows no database; what is here loads it, stores what changed, and writes
+down each step, so that a night that is worked out again is followed by the same steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from cloud_ingest.models import Casebook, CaseRow, CaseStep
+from cloud_ingest.run_life import remember_site
+from cloud_ingest.texts import storable
+from reports.case import Case
+from reports.ledger_acts import act as act_on
+from reports.ledger_acts import mailed
+from reports.ledger_book import Ledger, LedgerError
+
+MAILED = "mailed"
+"""What a step that a mail did is called."""
+
+_NS = 1_000_000_000
+_MANY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One step of staff or of a mail."""
+
+    finding_id: str
+    did: str
+    who: str
+    why: str
+    at: int
+
+
+def load(session: Session, site: str) -> Ledger:
+    """Return the ledger of a site; an empty one where there is none."""
+    book = session.get(Casebook, site)
+    if book is None:
+        return Ledger(site=site)
+    stored = session.execute(
+        select(CaseRow.finding_id, CaseRow.data)
+        .where(CaseRow.site == site)
+        .order_by(CaseRow.opened_at, CaseRow.finding_id)
+    )
+    rows = stored.tuples().all()
+    head: dict[str, Any] = dict(book.head)
+    # Whether cases are a list or a mapping is the ledger's own affair.
+    head["cases"] = dict(rows) if isinstance(head["cases"], dict) else [data for _, data in rows]
+    return Ledger.from_json(head, f"the cases of {site}")
+
+
+def save(session: Session, site: str, ledger: Ledger, now: int) -> None:
+    """Store a ledger; rows that did not change are left alone."""
+    book = _locked(session, site, now)
+    made = ledger.to_json()
+    cases: Any = made["cases"]
+    datas: Iterable[Any] = cases.values() if isinstance(cases, dict) else cases
+    wanted = dict(zip(ledger.cases, (_clean(data) for data in datas), strict=True))
+    stored = session.execute(select(CaseRow.finding_id, CaseRow.data).where(CaseRow.site == site))
+    known: dict[str, Any] = dict(stored.tuples().all())
+    rows = [
+        _row(site, ledger.cases[name], name, data) for name, data in wanted.items() if known.get(name) != data
+    ]
+    new = [row for row in rows if row["finding_id"] not in known]
+    changed = [row for row in rows if row["finding_id"] in known]
+    if new:
+        session.execute(insert(CaseRow), new)
+    if changed:
+        session.execute(update(CaseRow), changed)
+    gone = [name for name in known if name not in wanted]
+    for first in range(0, len(gone), _MANY):
+        session.execute(
+            delete(CaseRow).where(CaseRow.site == site, CaseRow.finding_id.in_(gone[first : first + _MANY]))
+        )
+    book.head = {**made, "cases": {} if isinstance(cases, dict) else []}
+    book.version += 1
+    session.flush()
+
+
+def act(session: Session, site: str, finding_id: str, did: str, *, who: str, why: str = "", at: int) -> Case:
+    """Do something with a case in the caller's transaction; return it as it is then.
+
+    Raises
+    ------
+    LedgerError
+        It cannot be done: one line.
+    """
+    _locked(session, site, at)
+    ledger = load(session, site)
+    after = act_on(ledger, finding_id, did, who=storable(who), why=storable(why), at=_time(at))
+    case = after.find(finding_id)
+    assert case is not None, "the ledger has acted on it"
+    save(session, site, after, at)
+    session.add(CaseStep(site=site, finding_id=case.id, at=at, who=storable(who), did=did, why=storable(why)))
+    return case
+
+
+def mark_mailed(session: Session, site: str, finding_ids: Collection[str], at: int) -> None:
+    """Write down which cases a mail has shown, in the transaction that puts it into the outbox."""
+    _locked(session, site, at)
+    ledger = load(session, site)
+    shown = sorted({case.id for name in finding_ids if (case := ledger.find(name)) is not None})
+    if not shown:
+        return
+    save(session, site, mailed(ledger, shown, _time(at)), at)
+    session.execute(
+        insert(CaseStep),
+        [{"site": site, "finding_id": name, "at": at, "who": "", "did": MAILED, "why": ""} for name in shown],
+    )
+
+
+def last_step(session: Session, site: str) -> int:
+    """Return the number of the last step; 0 where there is none."""
+    return session.scalar(select(func.max(CaseStep.id)).where(CaseStep.site == site)) or 0
+
+
+def steps_since(session: Session, site: str, step: int) -> list[Done]:
+    """Return the steps after one of them, oldest first."""
+    rows = session.scalars(
+        select(CaseStep).where(CaseStep.site == site, CaseStep.id > step).order_by(CaseStep.id)
+    )
+    return [Done(row.finding_id, row.did, row.who, row.why, row.at) for row in rows]
+
+
+def again(ledger: Ledger, steps: Iterable[Done]) -> tuple[Ledger, list[str]]:
+    """Take steps into a ledger that was made without them.
+
+    Returns
+    -------
+    tuple of Ledger and list of str
+        The ledger, and one sentence for each step that no longer makes sense (its case is not there any more).
+    """
+    lost: list[str] = []
+    for step in steps:
+        try:
+            if step.did == MAILED:
+                ledger = mailed(ledger, [step.finding_id], _time(step.at))
+            else:
+                ledger = act_on(
+                    ledger, step.finding_id, step.did, who=step.who, why=step.why, at=_time(step.at)
+                )
+        except LedgerError as err:
+            lost.append(f"What {step.who} did ({step.did}) is not taken over: {err}.")
+    return ledger, lost
+
+
+def _locked(session: Session, site: str, now: int) -> Casebook:
+    """Return a site's book, held until the transaction ends; an empty one is begun where there is none."""
+    book = session.get(Casebook, site, with_for_update=True)
+    if book is None:
+        remember_site(session, site, now)
+        empty = Ledger(site=site).to_json()
+        book = Casebook(site=site, version=0, head=cast("dict[str, object]", empty))
+        session.add(book)
+        session.flush()
+    return book
+
+
+def _row(site: str, case: Case, name: str, data: Any) -> dict[str, Any]:
+    of = case.finding
+    return {
+        "site": site,
+        "finding_id": name,
+        "kind": of.kind,
+        "state": case.state,
+        "resolution": case.resolution,
+        "quiet": case.quiet,
+        "assigned_to": storable(case.assigned_to),
+        "barcode": storable(of.barcode),
+        "call_number": storable(of.call_number),
+        "title": storable(of.title),
+        "shelf_id": storable(of.shelf_id),
+        "confidence": float(case.confidence),
+        "nights": case.nights,
+        "opened_at": _ns(case.opened_at),
+        "seen_at": _ns(case.seen_at),
+        "mailed_at": None if case.mailed_at is None else _ns(case.mailed_at),
+        "data": data,
+    }
+
+
+def _clean(value: Any) -> Any:
+    """Make every text one that each database can hold: titles are the catalogue's, whatever it holds."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(str(key)): _clean(inner) for key, inner in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_clean(inner) for inner in cast("list[Any]", value)]
+    return value
+
+
+def _time(at: int) -> datetime:
+    return datetime.fromtimestamp(at / _NS, UTC)
+
+
+def _ns(at: datetime) -> int:
+    return int(at.timestamp()) * _NS
