@@ -21,6 +21,7 @@ from reports.case import Case
 from reports.ledger_acts import act as act_on
 from reports.ledger_acts import mailed
 from reports.ledger_book import Ledger, LedgerError
+from reports.ledger_json import case_from_json, case_to_json
 
 MAILED = "mailed"
 """What a step that a mail did is called."""
@@ -50,37 +51,27 @@ def load(session: Session, site: str) -> Ledger:
         .where(CaseRow.site == site)
         .order_by(CaseRow.opened_at, CaseRow.finding_id)
     )
-    rows = stored.tuples().all()
-    head: dict[str, Any] = dict(book.head)
-    # Whether cases are a list or a mapping is the ledger's own affair.
-    head["cases"] = dict(rows) if isinstance(head["cases"], dict) else [data for _, data in rows]
-    return Ledger.from_json(head, f"the cases of {site}")
+    cases = {name: case_from_json(data, f"case {name} of {site}") for name, data in stored.tuples()}
+    runs = cast("list[str]", book.head.get("runs", []))
+    return Ledger(cases, site, tuple(runs))
 
 
-def save(session: Session, site: str, ledger: Ledger, now: int) -> None:
-    """Store a ledger; rows that did not change are left alone."""
+def save(session: Session, site: str, ledger: Ledger, now: int, *, before: Ledger) -> None:
+    """Store a ledger; `before` is what is stored, and rows that did not change are left alone."""
     book = _locked(session, site, now)
-    made = ledger.to_json()
-    cases: Any = made["cases"]
-    datas: Iterable[Any] = cases.values() if isinstance(cases, dict) else cases
-    wanted = dict(zip(ledger.cases, (_clean(data) for data in datas), strict=True))
-    stored = session.execute(select(CaseRow.finding_id, CaseRow.data).where(CaseRow.site == site))
-    known: dict[str, Any] = dict(stored.tuples().all())
-    rows = [
-        _row(site, ledger.cases[name], name, data) for name, data in wanted.items() if known.get(name) != data
-    ]
-    new = [row for row in rows if row["finding_id"] not in known]
-    changed = [row for row in rows if row["finding_id"] in known]
+    rows = [_row(site, name, case) for name, case in ledger.cases.items() if before.cases.get(name) != case]
+    new = [row for row in rows if row["finding_id"] not in before.cases]
+    changed = [row for row in rows if row["finding_id"] in before.cases]
     if new:
         session.execute(insert(CaseRow), new)
     if changed:
         session.execute(update(CaseRow), changed)
-    gone = [name for name in known if name not in wanted]
+    gone = [name for name in before.cases if name not in ledger.cases]
     for first in range(0, len(gone), _MANY):
         session.execute(
             delete(CaseRow).where(CaseRow.site == site, CaseRow.finding_id.in_(gone[first : first + _MANY]))
         )
-    book.head = {**made, "cases": {} if isinstance(cases, dict) else []}
+    book.head = {"runs": list(ledger.runs)}
     book.version += 1
     session.flush()
 
@@ -98,7 +89,7 @@ def act(session: Session, site: str, finding_id: str, did: str, *, who: str, why
     after = act_on(ledger, finding_id, did, who=storable(who), why=storable(why), at=_time(at))
     case = after.find(finding_id)
     assert case is not None, "the ledger has acted on it"
-    save(session, site, after, at)
+    save(session, site, after, at, before=ledger)
     session.add(CaseStep(site=site, finding_id=case.id, at=at, who=storable(who), did=did, why=storable(why)))
     return case
 
@@ -110,7 +101,7 @@ def mark_mailed(session: Session, site: str, finding_ids: Collection[str], at: i
     shown = sorted({case.id for name in finding_ids if (case := ledger.find(name)) is not None})
     if not shown:
         return
-    save(session, site, mailed(ledger, shown, _time(at)), at)
+    save(session, site, mailed(ledger, shown, _time(at)), at, before=ledger)
     session.execute(
         insert(CaseStep),
         [{"site": site, "finding_id": name, "at": at, "who": "", "did": MAILED, "why": ""} for name in shown],
@@ -157,14 +148,13 @@ def _locked(session: Session, site: str, now: int) -> Casebook:
     book = session.get(Casebook, site, with_for_update=True)
     if book is None:
         remember_site(session, site, now)
-        empty = Ledger(site=site).to_json()
-        book = Casebook(site=site, version=0, head=cast("dict[str, object]", empty))
+        book = Casebook(site=site, version=0, head={})
         session.add(book)
         session.flush()
     return book
 
 
-def _row(site: str, case: Case, name: str, data: Any) -> dict[str, Any]:
+def _row(site: str, name: str, case: Case) -> dict[str, Any]:
     of = case.finding
     return {
         "site": site,
@@ -183,7 +173,7 @@ def _row(site: str, case: Case, name: str, data: Any) -> dict[str, Any]:
         "opened_at": _ns(case.opened_at),
         "seen_at": _ns(case.seen_at),
         "mailed_at": None if case.mailed_at is None else _ns(case.mailed_at),
-        "data": data,
+        "data": _clean(case_to_json(case)),
     }
 
 

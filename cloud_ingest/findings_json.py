@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cloud_ingest.paths import write_durably
 
@@ -16,31 +15,20 @@ if TYPE_CHECKING:
 FINDINGS = "findings.json"
 """In the run's folder."""
 
-_TEXTS = ("belongs", "evidence")
-
 
 def write_findings(folder: Path, findings: Sequence[Finding]) -> None:
     """Write the findings of a run."""
-    from reports.phrases import to_json
+    from reports.ledger_json import finding_to_json
 
-    made: list[dict[str, Any]] = []
-    for finding in findings:
-        row: dict[str, Any] = {f.name: getattr(finding, f.name) for f in fields(finding)}
-        made.append({**row, **{name: to_json(row[name]) for name in _TEXTS}})
-    write_durably(folder / FINDINGS, json.dumps(made).encode())
+    write_durably(folder / FINDINGS, json.dumps([finding_to_json(f) for f in findings]).encode())
 
 
 def read_findings(folder: Path) -> list[Finding]:
     """Read them back; a run of before that has none gives none."""
-    from reports import Finding
-    from reports.phrases import from_json
+    from reports.ledger_json import finding_from_json
 
     file = folder / FINDINGS
     if not file.is_file():
         return []
-    known = {f.name for f in fields(Finding)}
-    made: list[Finding] = []
-    for row in json.loads(file.read_bytes()):
-        texts = {name: from_json(row[name]) for name in _TEXTS}
-        made.append(Finding(**{**{k: v for k, v in row.items() if k in known}, **texts}))
-    return made
+    rows = json.loads(file.read_bytes())
+    return [finding_from_json(row, f"{file}[{i}]") for i, row in enumerate(rows)]

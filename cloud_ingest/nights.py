@@ -88,7 +88,7 @@ def take_night(
         file = _files(settings.data, run.site) / f"{_stem(run, job)}.memory.parquet"
         write_durably(file, (work / MEMORY).read_bytes())
         memory = file.relative_to(settings.data).as_posix()
-    casebook.save(session, run.site, after, now)
+    casebook.save(session, run.site, after, now, before=casebook.load(session, run.site))
     row = session.get(NightRow, run.run_id)
     if row is None:
         row = NightRow(run_id=run.run_id, site=run.site)
