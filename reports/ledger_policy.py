@@ -20,10 +20,9 @@ class Life:
     alike : float
         How much of one night's error comes back the next, where the book has not moved: nights of one library
         err alike by .6 to .9 (docs/nights.md), so that a second night is much less than a second opinion.
-    mended_if_mailed, mended_if_done, mended_alone, spoiled : float
-        Chance that a misplaced book stands right the next night after its line was mailed, after staff said they
-        had put it right, without either (patrons and shelvers in passing); and that one that stood right does
-        not any more.
+    mended_if_mailed, mended_alone, spoiled : float
+        Chance that a misplaced book stands right the next night after its line was mailed, and without that
+        (patrons and shelvers in passing); and that one that stood right does not any more.
     sure_missing, nights_missing
         A missing book is confirmed from this chance on, after so many silent nights: one silent night is as
         often a bad night for that tag as a book that is gone, and a book in use comes back within a day or two.
@@ -39,9 +38,8 @@ class Life:
     close_below: float = 0.2
     alike: float = 0.7
     mended_if_mailed: float = 0.3
-    mended_if_done: float = 0.9
     mended_alone: float = 0.02
-    spoiled: float = 0.001
+    spoiled: float = 0.002
     sure_missing: float = 0.95
     nights_missing: int = 2
     same_place_m: float = 0.3
@@ -49,7 +47,7 @@ class Life:
     absent_nights: int = 2
 
     def __post_init__(self) -> None:
-        chances = ("close_below", "alike", "mended_if_mailed", "mended_if_done", "mended_alone", "spoiled")
+        chances = ("close_below", "alike", "mended_if_mailed", "mended_alone", "spoiled")
         for name in (*chances, "sure_missing"):
             value = getattr(self, name)
             if not 0.0 < value < 1.0:
