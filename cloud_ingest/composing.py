@@ -146,11 +146,9 @@ def _list(
     task: ComposeTask, letter: LetterTask, night: _Night, asking: Asking, now: datetime
 ) -> tuple[Worklist, list[str], int, str]:
     """Return the list, what the library system took off it, how many items it was asked for, and why not for all."""
-    cases = list(night.cases)
-    dropped: list[str] = []
-    asked, failed = 0, ""
-    for _ in range(_ROUNDS):
-        listed = make_worklist(
+
+    def choose(cases: list[Case]) -> Worklist:
+        return make_worklist(
             cases,
             night.plan,
             night.holdings,
@@ -160,16 +158,20 @@ def _list(
             zones=night.zones,
             new_run=task.run_id,
         )
-        if not task.ils:
-            return listed, dropped, 0, ""
+
+    cases, dropped = list(night.cases), list[str]()
+    listed = choose(cases)
+    if not task.ils:
+        return listed, dropped, 0, ""
+    for _ in range(_ROUNDS):
         checked = recheck(listed.findings, asking, now=now, seen=night.at)
-        asked, failed = checked.asked, checked.failed
         dropped += [why for _, why in checked.dropped]
         gone = {f.finding_id for f, _ in checked.dropped}
-        if not gone or failed:
-            break
         cases = [case for case in cases if case.id not in gone]
-    return replace(listed, findings=tuple(checked.kept)), dropped, asked, failed
+        if not gone or checked.failed:
+            break
+        listed = choose(cases)
+    return replace(listed, findings=tuple(checked.kept)), dropped, checked.asked, checked.failed
 
 
 def _read_night(task: ComposeTask) -> _Night:

@@ -62,7 +62,7 @@ class SiteTable(_Table):
     holdings: Path | None = None
     calibration: Path | None = None
     time_zone: str | None = None
-    ils: dict[str, Any] = Field(default_factory=dict[str, Any])
+    ils: dict[str, Any] | None = None  # checked by stacks.ils when it is opened
     policy: dict[str, float] = Field(default_factory=dict[str, float])
 
 
@@ -179,7 +179,7 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
             _from(folder, site.holdings),
             _from(folder, site.calibration),
             site.time_zone,
-            site.ils,
+            site.ils or {},
             site.policy,
         )
         for name, site in read.site.items()

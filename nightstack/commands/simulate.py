@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nightstack.commands import simulate_ils
 from nightstack.errors import InputError
 from nightstack.inputs import library_folder
 from nightstack.outputs import output_folder
@@ -25,6 +26,9 @@ Preset = Annotated[str, typer.Option(help="How hard the radio is: easy, ordinary
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.add_typer(_app, name="sim")
+
+
+_app.command("ils")(simulate_ils.ils)
 
 
 @_app.command("library")

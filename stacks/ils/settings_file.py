@@ -1,0 +1,78 @@
+"""Where a connection's settings stand: ``ils.toml``, or ``[site.NAME.ils]`` of ``serve.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stacks.ils.errors import IlsSettingsError
+
+_PATHS = (
+    "journal",
+    "ca_file",
+    "inventory_file",
+    "password_file",
+    "client_secret_file",
+    "api_key_file",
+    "terminal_password_file",
+)
+
+
+def read_ils_settings(file: str | Path, site: str | None = None) -> dict[str, Any]:
+    """
+    Return the settings of one connection, its paths meant from the file's folder.
+
+    Parameters
+    ----------
+    file : path
+        A TOML file with the settings themselves, or one with tables ``[site.NAME.ils]``.
+    site : str, optional
+        Which site's; needed where the file has several.
+
+    Raises
+    ------
+    IlsSettingsError
+        One line naming the file.
+    """
+    path = Path(file)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise IlsSettingsError(f"{path}: no such settings file; docs/ils.md shows one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise IlsSettingsError(f"{path}: cannot be read ({error})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise IlsSettingsError(f"{path}: is no TOML: {error}") from None
+    return anchored(_table(content, path, site), path.parent)
+
+
+def anchored(table: Mapping[str, Any], folder: str | Path) -> dict[str, Any]:
+    """Return settings whose paths are meant from a folder, as whole paths; the journal has its place there, too."""
+    base = Path(folder)
+    values = {"journal": "ils-journal.sqlite", **table}
+    return {k: str(base / v) if k in _PATHS and isinstance(v, str) else v for k, v in values.items()}
+
+
+def _table(content: dict[str, Any], path: Path, site: str | None) -> dict[str, Any]:
+    if "kind" in content and "site" not in content:
+        if site is not None:
+            raise IlsSettingsError(f"{path}: has the settings of one library and no sites; leave --site out")
+        return content
+    sites: Any = content.get("site")
+    tables = {
+        name: value["ils"]
+        for name, value in (sites.items() if isinstance(sites, dict) else ())
+        if isinstance(value, dict) and isinstance(value.get("ils"), dict)
+    }
+    if site is None and len(tables) == 1:
+        return next(iter(tables.values()))
+    if site is not None and site in tables:
+        return tables[site]
+    if not tables:
+        raise IlsSettingsError(
+            f"{path}: has neither kind = ... nor a table [site.NAME.ils]; docs/ils.md shows one"
+        )
+    which = f"no [site.{site}.ils]" if site is not None else "several sites"
+    raise IlsSettingsError(f"{path}: {which}; name one with --site: {', '.join(sorted(tables))}")
