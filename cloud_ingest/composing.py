@@ -163,14 +163,15 @@ def _list(
     listed = choose(cases)
     if not task.ils:
         return listed, dropped, 0, ""
+    checked = recheck(listed.findings, asking, now=now, seen=night.at)
     for _ in range(_ROUNDS):
-        checked = recheck(listed.findings, asking, now=now, seen=night.at)
         dropped += [why for _, why in checked.dropped]
         gone = {f.finding_id for f, _ in checked.dropped}
         cases = [case for case in cases if case.id not in gone]
         if not gone or checked.failed:
             break
         listed = choose(cases)
+        checked = recheck(listed.findings, asking, now=now, seen=night.at)
     return replace(listed, findings=tuple(checked.kept)), dropped, checked.asked, checked.failed
 
 

@@ -15,6 +15,7 @@ from typer.exceptions import Abort, TyperException
 from nightstack import __version__
 from nightstack.commands import (
     calibrate,
+    cases,
     demo,
     doctor,
     nights,
@@ -67,6 +68,7 @@ def _root(
 
 demo.register(app)
 serve.register(app)
+cases.register(app)
 robot.register(app)
 recordings.register(app)
 calibrate.register(app)

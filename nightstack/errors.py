@@ -44,6 +44,7 @@ _INPUT_ERRORS = frozenset(
         "PositionsError",
         "CalibrationError",
         "NightsError",
+        "LedgerError",
         "IlsSettingsError",
     }
 )

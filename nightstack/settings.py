@@ -147,6 +147,7 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
     from cloud_ingest.settings import ServeSettings
     from cloud_ingest.sites import SiteSettings
     from reports import SmtpSettings
+    from stacks.ils.settings_file import anchored
 
     read = _read_file(file)
     folder = file.parent if file is not None else Path()
@@ -179,7 +180,7 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
             _from(folder, site.holdings),
             _from(folder, site.calibration),
             site.time_zone,
-            site.ils or {},
+            anchored(site.ils, folder) if site.ils else {},
             site.policy,
         )
         for name, site in read.site.items()
