@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import numpy as np
+
 from reports.case import Case
-from reports.findings import Finding
+from reports.exceptions import sort_walking
+from reports.findings import KINDS, Finding
+from reports.ledger_policy import Life, waiting
+from reports.ledger_text import L
 from reports.pace import Pace
-from stacks.holdings import Holdings
+from reports.places import Places
+from reports.tour import Jobs, choose, total_s
+from reports.walk import NOWHERE, Walk
+from reports.worth import requests, worth
+from stacks.holdings import Holding, Holdings
 from stacks.plan import Plan
+
+_TO_DESK = frozenset(("wrong_location", "found", "on_shelf_loaned", "on_shelf_status"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +36,13 @@ class Worklist:
     minutes : float
         How long it will take: walking and handling.
     backlog : mapping of str to int
-        By kind, open cases of this recipient that did not fit.
+        By kind, open cases of this recipient that are not listed.
     first_seen : mapping of str to datetime
         By finding id, since when a trouble is known; those that are new tonight are not in it.
     waiting : tuple of Finding
         Perhaps missing: silent too few nights to be searched for; counted in `backlog` where they are not listed.
     quiet : mapping of str to int
-        By kind, known troubles that are no longer shown line by line (dead tags, false alarms, doubts).
+        By kind, known troubles that are no longer shown line by line (dead tags, doubts).
     """
 
     findings: tuple[Finding, ...]
@@ -52,6 +64,8 @@ def make_worklist(
     pace: Pace | None = None,
     zones: Sequence[Finding] = (),
     new_run: str = "",
+    mail_from: Mapping[str, float] | None = None,
+    life: Life | None = None,
 ) -> Worklist:
     """Choose the cases that put the most wanted books right in the minutes there are.
 
@@ -62,7 +76,8 @@ def make_worklist(
     plan, holdings
         For distances and for how wanted a book is (`requests`, `loans`, `last_activity`).
     minutes
-        There are this morning; None: everything, in walking order.
+        There are this morning; None: everything, in walking order, the perhaps missing among it and said to be.
+        With minutes, those are left for another night unless a reader waits for the book.
     kinds, floors
         What this recipient wants; None: all. A case without a place is on every floor.
     pace
@@ -70,6 +85,91 @@ def make_worklist(
     zones
         ``zone_not_scanned`` findings of the night, shown with the list; they take no time.
     new_run
-        The night the mail is about: cases it opened are new and not in `first_seen`.
+        The night the mail is about: cases it opened are new and not in `first_seen`; empty: the newest.
+    mail_from
+        By kind, the chance below which a line is not worth a walk (`Feedback.mail_from`).
+    life
+        When a missing book is confirmed.
     """
-    raise NotImplementedError
+    places = Places.of(plan)
+    walk = Walk(places, pace or Pace())
+    mine = [c for c in cases if not c.resolved and _wanted_by(c.finding, places, kinds, floors)]
+    loud = [c for c in mine if not c.quiet]
+    books = _books(loud, holdings)
+    perhaps = [c for c in loud if waiting(c, life)]
+    put_off = {c.id for c in perhaps if minutes is not None and requests(books.get(c.finding.barcode)) < 1.0}
+    sure = mail_from or {}
+    ready = [c for c in loud if c.id not in put_off and c.confidence >= sure.get(c.finding.kind, 0.0)]
+    chosen, seconds = _chosen(ready, books, places, walk, minutes)
+    unsure = {c.id for c in perhaps}
+    lines = [_line(c.finding, c.id in unsure) for c in chosen]
+    shown = [z for z in zones if _wanted_by(z, places, kinds, floors)]
+    taken = {c.id for c in chosen}
+    left = Counter(c.finding.kind for c in loud if c.id not in taken)
+    newest = new_run or (max(cases, key=lambda c: c.seen_at).seen_run if cases else "")
+    return Worklist(
+        findings=tuple(sort_walking([*lines, *shown], places)),
+        minutes=seconds / 60.0,
+        backlog={kind: left[kind] for kind in KINDS if left[kind]},
+        first_seen={c.id: c.opened_at for c in chosen if c.opened_run != newest},
+        waiting=tuple(sort_walking([_line(c.finding, True) for c in perhaps if c.id not in taken], places)),
+        quiet=dict(Counter(c.finding.kind for c in mine if c.quiet)),
+    )
+
+
+def _line(finding: Finding, perhaps: bool) -> Finding:
+    return replace(finding, evidence=finding.evidence + L.perhaps_missing()) if perhaps else finding
+
+
+def _wanted_by(
+    f: Finding, places: Places, kinds: Collection[str] | None, floors: Collection[str] | None
+) -> bool:
+    if kinds is not None and f.kind not in kinds:
+        return False
+    at = places.index.get(f.shelf_id)
+    return floors is None or at is None or places.rows[at].floor_id in floors
+
+
+def _books(cases: Sequence[Case], holdings: Holdings | None) -> dict[str, Holding]:
+    about = {c.finding.barcode for c in cases}
+    return {h.barcode: h for h in holdings if h.barcode in about} if holdings is not None else {}
+
+
+def _chosen(
+    cases: Sequence[Case], books: Mapping[str, Holding], places: Places, walk: Walk, minutes: float | None
+) -> tuple[list[Case], float]:
+    if not cases:
+        return [], 0.0
+    blocks: dict[tuple[str, str], list[Case]] = {}
+    for c in cases:
+        f = c.finding
+        blocks.setdefault((f.shelf_id, f.move_id) if f.move_id else ("", c.id), []).append(c)
+    groups = list(blocks.values())
+    now = max(c.seen_at for c in cases)
+    jobs = _jobs(groups, books, places, walk, now)
+    rows = np.arange(len(groups)) if minutes is None else choose(jobs, walk, 60.0 * minutes)
+    return [c for i in rows.tolist() for c in groups[i]], total_s(jobs, rows, walk)
+
+
+def _jobs(
+    groups: Sequence[Sequence[Case]],
+    books: Mapping[str, Holding],
+    places: Places,
+    walk: Walk,
+    now: datetime,
+) -> Jobs:
+    pace = walk.pace
+    n = len(groups)
+    pick, put = np.full(n, NOWHERE, np.int64), np.full(n, NOWHERE, np.int64)
+    gain, seconds = np.zeros(n), np.zeros(n)
+    for i, group in enumerate(groups):
+        f = group[0].finding
+        pick[i] = walk.pick(f)
+        carried = f.kind in _TO_DESK
+        if f.kind == "wrong_shelf" and f.belongs_shelf_id:
+            put[i] = walk.stop(f.belongs_shelf_id, f.belongs_m)
+            carried = True
+        gain[i] = sum(worth(c, books.get(c.finding.barcode), places, now) for c in group)
+        load = pace.trip_s / pace.cart_books if carried else 0.0
+        seconds[i] = pace.handling(f.kind) + pace.block_s * (len(group) - 1) + load * len(group)
+    return Jobs(pick, put, gain, seconds)
