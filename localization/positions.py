@@ -306,8 +306,10 @@ def _read(path: Path, cls: type[Table], required: tuple[str, ...], format_name: 
 def _from_arrow(path: Path, name: str, kind: Any, column: Any) -> npt.NDArray[Any]:
     try:
         if kind == _TEXT:
-            text = column.cast(pa.large_string())
-            return np.array(text.to_pylist(), object) if len(text) else np.empty(0, object)
+            coded = column.cast(pa.large_string()).combine_chunks().dictionary_encode()
+            # Shelves' names recur: one string each, however many tags.
+            names = np.array([*coded.dictionary.to_pylist(), None], object)
+            return names[coded.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)]
         if kind in (_FLOAT, _SHARE):
             return column.cast(_FLOAT).to_numpy(zero_copy_only=False).astype(np.float64, copy=True)
         whole = column.cast(_TIME).cast(pa.int64()) if kind == _TIME else column.cast(pa.int64())

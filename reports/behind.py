@@ -11,7 +11,7 @@ from collections import defaultdict
 import numpy as np
 import numpy.typing as npt
 
-from reports.books import EXPECTED, Catalogue, Shelved
+from reports.books import Catalogue, Shelved
 from reports.places import Places
 from reports.policy import Policy
 from reports.zones import Heard
@@ -59,7 +59,7 @@ def heard_from_behind(
     reach_m = np.maximum(_NEAR_M, 3.0 * np.nan_to_num(p.sigma_along_m, nan=0.1))
     near = asked & ~(away_m > reach_m)
     across = asked & ~near & (away_m <= _ACROSS_M)
-    due_rows = np.isin(catalogue.status, list(EXPECTED)) & (catalogue.home >= 0)
+    due_rows = catalogue.available & (catalogue.home >= 0)
     due = np.bincount(catalogue.home[due_rows], minlength=len(places)).astype(np.float64)
     for group, usual, sure in ((near, _HEARD, 0.0), (across, 0.0, 1.5)):
         seen = np.bincount(home[group], minlength=len(places)).astype(np.float64)

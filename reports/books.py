@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +13,10 @@ import numpy.typing as npt
 
 from localization.positions import Positions
 from reports.places import Places
+from stacks import call_numbers as call_number_rules
 from stacks.call_numbers import SCHEMES, ShelfRanges, sort_key
 from stacks.holdings import Holding, Holdings
+from stacks.plan import Plan
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -22,6 +26,7 @@ EXPECTED = frozenset({"available"})
 """Statuses with which a copy should stand on its shelf."""
 LOST = frozenset({"missing", "lost"})
 """Statuses with which a copy on a shelf has been found."""
+_NO = frozenset({"no", "n", "false", "0"})
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,12 @@ class Catalogue:
     unsortable : bool array, shape (n,)
         The scheme is one we sort, and this call number does not follow it.
     status : object array of str, shape (n,)
+    barcode, epc : object array of str, shape (n,)
+        EPCs in upper case; empty where the copy has no tag.
+    available, staying : bool array, shape (n,)
+        Its status is one of `EXPECTED`; of `EXPECTED` or `LOST`.
+    tagged : bool array, shape (n,)
+        It has a tag that can be heard: an EPC, and no word to the contrary in the column ``tagged``.
     by_epc : dict
         EPC to row; of several copies with one EPC the first.
     shared_epc : dict
@@ -59,6 +70,11 @@ class Catalogue:
     by_range: Bools
     unsortable: Bools
     status: npt.NDArray[np.object_]
+    barcode: npt.NDArray[np.object_]
+    epc: npt.NDArray[np.object_]
+    available: Bools
+    staying: Bools
+    tagged: Bools
     by_epc: dict[str, int]
     shared_epc: dict[str, int]
     before: Ints
@@ -72,25 +88,29 @@ class Catalogue:
     def of(cls, holdings: Holdings | None, places: Places) -> Catalogue:
         """Join the holdings with the plan's places."""
         rows: tuple[Holding, ...] = () if holdings is None else tuple(holdings.rows)
-        keys = [sort_key(h.scheme, h.call_number) for h in rows]
+        n = len(rows)
         schemes = sorted({h.scheme for h in rows})
         number = {s: i for i, s in enumerate(schemes)}
-        scheme = np.array([number[h.scheme] for h in rows], np.int64)
-        labels = [(h.scheme, k) for h, k in zip(rows, keys, strict=True) if k is not None]
-        ranks = {label: i for i, label in enumerate(sorted(set(labels)))}
-        rank = np.array(
-            [-1 if k is None else ranks[h.scheme, k] for h, k in zip(rows, keys, strict=True)], np.int64
-        )
-        home = np.array([places.index.get(h.home_location, -1) for h in rows], np.int64)
+        scheme = np.fromiter((number[h.scheme] for h in rows), np.int64, n)
+        keys = _sort_keys(places.plan, schemes, scheme, [h.call_number for h in rows])
+        rank = _ranks(keys, scheme)
+        index = places.index
+        home = np.fromiter((index.get(h.home_location, -1) for h in rows), np.int64, n)
         by_range = (home < 0) & (rank >= 0)
-        before, after, range_of = _homes_by_range(places, rows, home, by_range)
+        before, after, range_of = _homes_by_range(places, rows, keys, home, by_range)
         by_range &= home >= 0
-        sortable = np.array([h.scheme in SCHEMES for h in rows], bool)
-        epcs = Counter(h.epc.upper() for h in rows if h.epc)
-        by_epc: dict[str, int] = {}
-        for i, h in enumerate(rows):
-            if h.epc:
-                by_epc.setdefault(h.epc.upper(), i)
+        sortable = np.array([s in SCHEMES for s in schemes], bool)[scheme] if n else np.zeros(0, bool)
+        epc = _texts([h.epc.upper() for h in rows])
+        by_epc, shared = _by_epc(epc)
+        status = _texts([h.status for h in rows])
+        codes = {s: i for i, s in enumerate({h.status for h in rows})}
+        code = np.fromiter((codes[s] for s in status), np.int64, n)
+        available = np.array([s in EXPECTED for s in codes], bool)[code] if n else np.zeros(0, bool)
+        lost = np.array([s in LOST for s in codes], bool)[code] if n else np.zeros(0, bool)
+        untagged = (
+            not h.epc or (h.extra.get("tagged", "").strip().lower() in _NO if h.extra else False)
+            for h in rows
+        )
         return cls(
             rows=rows,
             rank=rank,
@@ -98,9 +118,14 @@ class Catalogue:
             home=home,
             by_range=by_range,
             unsortable=(rank < 0) & sortable,
-            status=_texts([h.status for h in rows]),
+            status=status,
+            barcode=_texts([h.barcode for h in rows]),
+            epc=epc,
+            available=available,
+            staying=available | lost,
+            tagged=~np.fromiter(untagged, bool, n),
             by_epc=by_epc,
-            shared_epc={epc: n for epc, n in epcs.items() if n > 1},
+            shared_epc=shared,
             before=before,
             after=after,
             range_of=range_of,
@@ -174,6 +199,8 @@ class Shelved:
         order : int64 array, shape (n,)
             The former row of each new row.
         """
+        if not rows.any():
+            return self, np.arange(len(self))
         new_place, new_offset = np.where(rows, place, self.place), np.where(rows, offset_m, self.offset_m)
         order = np.lexsort((np.arange(len(self)), new_offset, new_place))
         return (
@@ -197,8 +224,56 @@ def _of_copy(column: Ints, copy: Ints) -> Ints:
     return np.where(copy >= 0, column[copy], -1)
 
 
+def _sort_keys(
+    plan: Plan | None, schemes: list[str], scheme: Ints, call_numbers: list[str]
+) -> npt.NDArray[np.object_]:
+    """Return every copy's key in its scheme; None where it cannot be sorted."""
+    keys = np.empty(len(call_numbers), object)
+    # A library's own rules for its call numbers, and keys made in bulk, where `stacks` offers them.
+    bulk, policy_of = (
+        getattr(call_number_rules, "sort_keys", None),
+        getattr(call_number_rules, "policy_of", None),
+    )
+    more = (policy_of(plan),) if policy_of is not None and plan is not None else ()
+    for number, name in enumerate(schemes):
+        mine = np.flatnonzero(scheme == number)
+        texts = [call_numbers[i] for i in mine.tolist()]
+        made = bulk(name, texts, *more) if bulk else [sort_key(name, text) for text in texts]
+        keys[mine] = _texts(list(made))
+    return keys
+
+
+def _ranks(keys: npt.NDArray[np.object_], scheme: Ints) -> Ints:
+    """Give each copy its number in shelving order, scheme by scheme; equal keys share one, None is -1."""
+    rank = np.full(len(keys), -1, np.int64)
+    start = 0
+    for number in range(int(scheme.max(initial=-1)) + 1):
+        mine = np.flatnonzero(scheme == number)
+        mine = mine[np.fromiter((keys[i] is not None for i in mine.tolist()), bool, len(mine))]
+        if not len(mine):
+            continue
+        found = keys[mine].tolist()
+        # A catalogue is often in shelving order already, which this sort knows how to use.
+        order = np.array(sorted(range(len(found)), key=found.__getitem__), np.int64)
+        changes = (found[a] != found[b] for a, b in itertools.pairwise(order.tolist()))
+        step = np.concatenate([[0], np.cumsum(np.fromiter(changes, np.int64, len(found) - 1))])
+        rank[mine[order]] = start + step
+        start += int(step[-1]) + 1
+    return rank
+
+
+def _by_epc(epc: npt.NDArray[np.object_]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the first row of each EPC, and how many rows share it where several do."""
+    last = len(epc) - 1
+    first = {e: last - i for i, e in enumerate(epc[::-1].tolist())}
+    first.pop("", None)
+    if len(first) == np.count_nonzero(epc != ""):
+        return first, {}
+    return first, {e: n for e, n in Counter(epc.tolist()).items() if e and n > 1}
+
+
 def _homes_by_range(
-    places: Places, rows: tuple[Holding, ...], home: Ints, wanted: Bools
+    places: Places, rows: tuple[Holding, ...], keys: npt.NDArray[np.object_], home: Ints, wanted: Bools
 ) -> tuple[Ints, Ints, Ints]:
     """Fill in the homes that the shelves' ranges decide; return each place's neighbours in shelving order."""
     before, after = np.full(len(places), -1, np.int64), np.full(len(places), -1, np.int64)
@@ -212,16 +287,19 @@ def _homes_by_range(
     for (scheme, location), members in groups.items():
         ranges = ShelfRanges(places.plan, scheme, location or None)
         chain = np.array([places.index[s.id] for s in ranges.shelves], np.int64)
+        if not len(chain):
+            continue
         after[chain[:-1]], before[chain[1:]] = chain[1:], chain[:-1]
-        for i in members:
-            shelves = ranges.homes(rows[i].call_number)
-            if shelves:
-                home[i] = places.index[shelves[0].id]
-                range_of[[places.index[s.id] for s in shelves[1:]]] = home[i]
+        starts = [ranges.range_of(s.id)[0] for s in ranges.shelves]
+        at = np.fromiter((bisect_right(starts, keys[i]) for i in members), np.int64, len(members)) - 1
+        home[members] = np.where(at >= 0, chain[np.maximum(at, 0)], -1)
+        for k in np.unique(at[at >= 0]).tolist():
+            shelves = ranges.homes(ranges.shelves[k].range_start or "")
+            range_of[[places.index[s.id] for s in shelves[1:]]] = chain[k]
     return before, after, range_of
 
 
-def _texts(values: list[str]) -> npt.NDArray[Any]:
+def _texts(values: list[Any]) -> npt.NDArray[Any]:
     out = np.empty(len(values), object)
     out[:] = values
     return out

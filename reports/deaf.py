@@ -14,9 +14,11 @@ from scipy.special import betaln, expit
 
 from reports.books import Catalogue
 from reports.findings import Finding
+from reports.memory import AWAY, GONE, HERE
 from reports.missing import Silent
 from reports.places import Places
 from reports.policy import Policy
+from reports.silence import after_silence, first_night
 from reports.text import T
 from reports.zones import blocks, zone_name
 
@@ -69,20 +71,31 @@ def doubt_silence(
     if not len(silent.copy):
         return silent, []
     count = len(places)
-    home, covered = c.home[silent.copy], silent.p_heard >= policy.scanned_from
+    home, covered = c.home[silent.copy], silent.looked
     every = np.bincount(c.home[expected], minlength=count)
+    # What former nights already knew to be gone or dead is no news tonight.
+    news = _news(silent, policy)
     gone = np.bincount(home[covered], minlength=count)
-    due = every - np.bincount(home[~covered], minlength=count)
-    unexplained = np.bincount(home, weights=silent.missing, minlength=count).astype(np.float64)
+    known = np.bincount(home, weights=1.0 - news, minlength=count)
+    due = (every - np.bincount(home[~covered], minlength=count)).astype(np.float64) - known
+    new_gone = np.bincount(home[covered], weights=news[covered], minlength=count)
+    not_there = np.where(covered, silent.states[:, AWAY] + silent.states[:, GONE], 0.0)
+    unexplained = np.bincount(home, weights=not_there * news, minlength=count).astype(np.float64)
+    due = np.maximum(due, 0.0)
     run_due, run_silent = np.array([float(due.sum())]), np.array([float(unexplained.sum())])
     run_deaf = chance_deaf(run_silent, run_due, policy.missing_share)
-    shelf_deaf = chance_deaf(
-        unexplained, due.astype(np.float64), policy.missing_share, spread=_SHELVES_DIFFER
-    )
-    missing = _lowered(silent.missing, run_deaf, run_silent, run_due, policy)
-    missing = _lowered(missing, shelf_deaf[home], unexplained[home], due[home].astype(np.float64), policy)
-    doubted = (every >= _FEW_BOOKS) & ((2 * gone > every) | (shelf_deaf >= 0.5))
+    shelf_deaf = chance_deaf(unexplained, due, policy.missing_share, spread=_SHELVES_DIFFER)
+    states = silent.states
+    for deaf, quiet, of in (
+        (run_deaf, run_silent, run_due),
+        (shelf_deaf[home], unexplained[home], due[home]),
+    ):
+        there = _if_deaf(silent, quiet, of, policy)
+        states = (1.0 - deaf)[:, None] * states + deaf[:, None] * there
+    doubted = (every - known >= _FEW_BOOKS) & ((2 * new_gone > every - known) | (shelf_deaf >= 0.5))
     doubted |= (run_deaf[0] >= 0.5) & (gone > 0)
+    looked = covered & ~doubted[home]
+    missing = np.where(looked, np.minimum(states[:, GONE], 0.995), 0.0)
     findings: list[Finding] = []
     for zone in blocks(places, doubted):
         at = list(zone.places)
@@ -92,12 +105,22 @@ def doubt_silence(
             Finding("zone_not_scanned", "", shelf_id=places.rows[at[0]].id, offset_m=zone.from_m, confidence=0.9,
                     evidence=sentence, extent_m=zone.to_m - zone.from_m)
         )  # fmt: skip
-    return replace(silent, missing=np.where(doubted[home], 0.0, missing)), findings
+    return replace(silent, states=states, missing=missing, looked=looked), findings
 
 
-def _lowered(missing: Floats, deaf: Floats, silent: Floats, due: Floats, policy: Policy) -> Floats:
-    """Mix the chance to be missing with that in a deaf scan, where all but the usual share are there."""
+def _news(silent: Silent, policy: Policy) -> Floats:
+    """Return how much of each silence is new tonight: 1 for a copy as likely there as any copy of a first night."""
+    usual = float(first_night(policy, policy.missing_share)[HERE])
+    return np.clip(silent.prior[:, HERE] / usual, 0.0, 1.0)
+
+
+def _if_deaf(silent: Silent, quiet: Floats, due: Floats, policy: Policy) -> Floats:
+    """Return the four chances in a deaf scan, where all but the usual share of the silent ones are there."""
     usual = policy.missing_share
-    unheard = np.maximum(silent / np.maximum(due, 1.0) - usual, 0.0)
-    there = np.minimum(missing, usual / (usual + (1.0 - usual) * unheard))
-    return (1.0 - deaf) * missing + deaf * there
+    share = np.maximum(quiet / np.maximum(due, 1.0) - usual, 0.0)
+    start = first_night(policy, usual)
+    # A run's own share of missing books is no prior where the run is deaf.
+    prior = np.where(
+        (silent.prior[:, HERE] < start[HERE])[:, None] & silent.fresh[:, None], start, silent.prior
+    )
+    return after_silence(prior, np.maximum(silent.unheard, share))

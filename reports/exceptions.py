@@ -9,19 +9,24 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.positions import Coverage, Positions
+from reports import evidence_text as say_why
 from reports.behind import heard_from_behind, misled
-from reports.books import EXPECTED, LOST, Catalogue, Shelved
+from reports.books import LOST, Catalogue, Shelved
 from reports.deaf import doubt_silence
 from reports.exceptions_csv import number_findings
 from reports.findings import KINDS, Finding, finding_id
+from reports.former import Lesson, with_former
 from reports.gaps import Gap, Gaps
 from reports.gone import split_gone, weigh_gone
+from reports.memory import AWAY, DEAD
 from reports.misplaced import Judgement, judge
 from reports.missing import Silent, expected_copies, find_silent, silent_in_zones
+from reports.moved_ranges import at_home, find_runs, range_findings
 from reports.odd import is_odd, odd_findings, old_tags, on_the_move
 from reports.places import Places
 from reports.policy import Policy
 from reports.settle import settle
+from reports.silence import Past
 from reports.text import T
 from reports.zones import Heard, zone_finding
 from stacks.holdings import Holdings
@@ -31,6 +36,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+_SAID_FROM = 0.05  # a chance below this is not worth a sentence
 _NOT_HERE = 0.2  # from this chance on that a tag stands on an unscanned shelf nearby, that is said
 
 
@@ -90,6 +96,10 @@ class Judged:
         Rows of the copies that were due on the shelves the run was to scan.
     silent : Silent
         Those of them that were not heard.
+    lesson : Lesson
+        What the memory is to learn.
+    past : Past
+        What was expected of every copy.
     """
 
     findings: list[Finding]
@@ -99,6 +109,8 @@ class Judged:
     behind: Floats
     expected: Ints
     silent: Silent
+    lesson: Lesson
+    past: Past
 
 
 def find_in(
@@ -122,21 +134,31 @@ def judge_in(
     scanned: Collection[str] | None,
     locations: Collection[str] | None,
     chosen: Policy,
+    *,
+    past: Past | None = None,
+    retag: Collection[str] = frozenset(),
 ) -> Judged:
     """Judge one night, and keep what its findings were made of."""
+    past = past or Past.of(None, catalogue, places, None, chosen)
+    dead = _copies_of(retag, catalogue)
+    past = past.with_dead(dead) if len(dead) else past
     positions, gone = split_gone(positions)
     shelved = Shelved.of(positions, catalogue, places)
     heard = Heard(coverage, places, scanned, chosen.scanned_from)
     behind = heard_from_behind(shelved, catalogue, places, heard, chosen)
+    runs = find_runs(shelved, catalogue, places, chosen, behind)
+    range_lines = list(range_findings(runs, shelved, catalogue, places))
+    shelved = at_home(shelved, runs)
     shelved, wrong_shelf, doubt, behind = settle(shelved, places, chosen, behind)
     likely_behind = behind >= chosen.doubt_from
     elsewhere = _elsewhere(shelved, catalogue, places, locations) & ~likely_behind
     # In a pile left and right say nothing of the order.
     unordered = elsewhere | likely_behind | is_odd(shelved, "lying", chosen.doubt_from)
-    verdict = judge(shelved, catalogue, places, chosen, wrong_shelf, doubt, unordered)
+    tonight = judge(shelved, catalogue, places, chosen, wrong_shelf, doubt, unordered)
+    verdict = with_former(tonight, shelved, past, chosen)
     gaps = Gaps(shelved, catalogue, places, verdict.right)
     expected = expected_copies(catalogue, heard.asked)
-    silent = find_silent(expected, shelved, catalogue, places, heard, gaps, chosen, likely_behind)
+    silent = find_silent(expected, shelved, catalogue, places, heard, gaps, chosen, likely_behind, past)
     silent = weigh_gone(silent, gone, catalogue)
     silent, doubted = doubt_silence(silent, expected, catalogue, places, chosen)
 
@@ -146,16 +168,19 @@ def judge_in(
         for z, n in zip(zones, silent_in_zones(zones, silent, catalogue, places), strict=True)
     ]
     findings.extend(doubted)
+    findings.extend(range_lines)
     if len(catalogue):
         findings.extend(_status_findings(shelved, catalogue, places, gaps, elsewhere, behind, chosen))
         findings.extend(_moves(shelved, catalogue, places, gaps, verdict, chosen, elsewhere, behind))
-        findings.extend(_missing_findings(silent, catalogue, gaps, chosen))
+        findings.extend(_missing_findings(silent, catalogue, gaps, past, chosen))
+        findings.extend(_dead_findings(silent, dead, catalogue, gaps))
         findings.extend(_tag_findings(shelved, catalogue, places, behind, chosen))
         findings.extend(_doubts(shelved, catalogue, places, verdict, chosen, elsewhere))
         findings.extend(odd_findings(shelved, catalogue, places, verdict, elsewhere, chosen))
         findings.extend(_bad_call_numbers(shelved, catalogue, places))
     findings = number_findings(sort_walking(findings, places))
-    return Judged(findings, shelved, verdict, elsewhere, behind, expected, silent)
+    lesson = Lesson(shelved, tonight, silent, gaps)
+    return Judged(findings, shelved, verdict, elsewhere, behind, expected, silent, lesson, past)
 
 
 def sort_walking(findings: list[Finding], places: Places) -> list[Finding]:
@@ -177,24 +202,32 @@ def _elsewhere(s: Shelved, c: Catalogue, places: Places, locations: Collection[s
     if not len(rows):
         return out
     homes = [c.rows[i].home_location for i in s.copy[rows].tolist()]
-    named = sum(1 for h in homes if h in places.index)
-    infer = named >= 0.9 * sum(1 for h in homes if h)
+    number: dict[str, int] = {}
+    code = np.fromiter((number.setdefault(h, len(number)) for h in homes), np.int64, len(homes))
+    counts = np.bincount(code)
+    named = sum(int(counts[i]) for h, i in number.items() if h in places.index)
+    infer = named >= 0.9 * sum(int(counts[i]) for h, i in number.items() if h)
     told = None if locations is None else frozenset(locations)
-    floors, faces = {p.floor_id for p in places.rows}, {p.face.id for p in places.rows}
     codes = set(places.location) - {""}
-    for row, home in zip(rows.tolist(), homes, strict=True):
+    here = {
+        "face": np.array([p.face.id for p in places.rows], object),
+        "floor": np.array([p.floor_id for p in places.rows], object),
+        "location": np.array(places.location, object),
+    }
+    faces, floors = frozenset(here["face"]), frozenset(here["floor"])
+    for home, i in number.items():
         if not home or home in places.index:
             continue
-        at = int(s.place[row])
-        here = places.rows[at]
+        mine = rows[code == i]
+        at = s.place[mine]
         if home in faces:
-            out[row] = home != here.face.id
+            out[mine] = here["face"][at] != home
         elif home in floors:
-            out[row] = home != here.floor_id
+            out[mine] = here["floor"][at] != home
         elif home in codes:
-            out[row] = places.location[at] not in ("", home)
+            out[mine] = (here["location"][at] != home) & (here["location"][at] != "")
         else:
-            out[row] = infer if told is None else home not in told
+            out[mine] = infer if told is None else home not in told
     return out
 
 
@@ -227,7 +260,7 @@ def _status_findings(
     s: Shelved, c: Catalogue, places: Places, gaps: Gaps, elsewhere: Bools, behind: Floats, policy: Policy
 ) -> Iterator[Finding]:
     rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0) & ~elsewhere)
-    rows = rows[~np.isin(c.status[s.copy[rows]], list(EXPECTED))] if len(rows) else rows
+    rows = rows[~c.available[s.copy[rows]]]
     described = gaps.describe(s.home[rows], s.copy[rows])
     for row, gap in zip(rows.tolist(), described, strict=True):
         copy = int(s.copy[row])
@@ -258,7 +291,7 @@ def _moves(
 ) -> Iterator[Finding]:
     available = np.zeros(len(s), bool)
     known = s.copy >= 0
-    available[known] = np.isin(c.status[s.copy[known]], list(EXPECTED))
+    available[known] = c.available[s.copy[known]]
     wrong_shelf = available & (v.wrong_shelf >= policy.accuse_from) & ~elsewhere
     wrong_order = available & (v.wrong_order >= policy.accuse_from) & ~wrong_shelf & ~elsewhere
     rows = np.flatnonzero(wrong_shelf | wrong_order | (elsewhere & available))
@@ -304,7 +337,9 @@ def _moves(
         yield _book(c, copy, kind, **more)
 
 
-def _missing_findings(silent: Silent, c: Catalogue, gaps: Gaps, policy: Policy) -> Iterator[Finding]:
+def _missing_findings(
+    silent: Silent, c: Catalogue, gaps: Gaps, past: Past, policy: Policy
+) -> Iterator[Finding]:
     rows = np.flatnonzero(silent.missing >= policy.missing_from)
     described = gaps.describe(c.home[silent.copy[rows]], silent.copy[rows])
     for row, gap in zip(rows.tolist(), described, strict=True):
@@ -314,6 +349,7 @@ def _missing_findings(silent: Silent, c: Catalogue, gaps: Gaps, policy: Policy) 
             float(silent.p_heard[row]), None if np.isnan(near) else near, T.missing_place(left, right)
         )
         evidence += T.heard_earlier() if silent.earlier[row] else ""
+        evidence += _of_nights(silent, past, row)
         offset = float(silent.offset_m[row])
         yield _book(
             c,
@@ -325,6 +361,38 @@ def _missing_findings(silent: Silent, c: Catalogue, gaps: Gaps, policy: Policy) 
             confidence=float(silent.missing[row]),
             evidence=evidence,
         )
+
+
+def _of_nights(silent: Silent, past: Past, row: int) -> str:
+    """Say what former nights know of a silent copy."""
+    copy = int(silent.copy[row])
+    if past.row[copy] < 0:
+        return ""
+    said = say_why.nights_silent(round(float(past.silent[copy])) + 1)
+    heard, dead, away = past.nights[copy], float(silent.states[row, DEAD]), float(silent.states[row, AWAY])
+    said += (
+        say_why.heard_before(round(float(heard)), float(silent.unheard[row]))
+        if heard
+        else say_why.never_heard(dead)
+    )
+    return said + (say_why.perhaps_in_use(away) if away >= _SAID_FROM else "")
+
+
+def _dead_findings(silent: Silent, dead: Ints, c: Catalogue, gaps: Gaps) -> Iterator[Finding]:
+    rows = np.flatnonzero(np.isin(silent.copy, dead))
+    described = gaps.describe(c.home[silent.copy[rows]], silent.copy[rows])
+    for row, gap in zip(rows.tolist(), described, strict=True):
+        offset = float(silent.offset_m[row])
+        where = {"shelf_id": gap.shelf_id, "offset_m": None if np.isnan(offset) else offset}
+        more = {**_belongs(gap), **where, "confidence": 0.95, "evidence": say_why.dead_tag()}
+        yield _book(c, int(silent.copy[row]), "dead_tag", **more)
+
+
+def _copies_of(barcodes: Collection[str], c: Catalogue) -> Ints:
+    wanted = frozenset(barcodes)
+    if not wanted:
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(np.fromiter((b in wanted for b in c.barcode.tolist()), bool, len(c)))
 
 
 def _tag_findings(
@@ -345,30 +413,38 @@ def _tag_findings(
             Finding("unknown_tag", "", epc=epc, confidence=confidence, evidence=evidence),
             **_where(s, row, places),
         )
-    heard: dict[str, list[int]] = {}
-    for row in np.flatnonzero(s.copy >= 0).tolist():
-        heard.setdefault(c.rows[int(s.copy[row])].barcode, []).append(row)
-    for barcode, rows in heard.items():
-        if barcode and len(rows) > 1:
-            for row in rows:
-                more = {
-                    "confidence": 0.99,
-                    "evidence": T.duplicate_barcode(len(rows)),
-                    **_where(s, row, places),
-                }
-                yield _book(c, int(s.copy[row]), "duplicate_tag", **more)
+    known = np.flatnonzero(s.copy >= 0)
+    for barcode, rows in _heard_twice(c, s, known).items():
+        for row in rows if barcode else ():
+            more = {"confidence": 0.99, "evidence": T.duplicate_barcode(len(rows)), **_where(s, row, places)}
+            yield _book(c, int(s.copy[row]), "duplicate_tag", **more)
     if not c.shared_epc:
         return
+    shared = np.fromiter((e in c.shared_epc for e in c.epc.tolist()), bool, len(c))
     sharing: dict[str, list[str]] = {}
-    for h in c.rows:
-        if h.epc and h.epc.upper() in c.shared_epc:
-            sharing.setdefault(h.epc.upper(), []).append(h.barcode)
-    for row in np.flatnonzero(s.copy >= 0).tolist():
-        barcodes = sharing.get(str(epcs[row]).upper())
-        if barcodes:
-            evidence = T.duplicate_epc(len(barcodes), ", ".join(barcodes[:5]))
-            more = {"confidence": 0.99, "evidence": evidence, **_where(s, row, places)}
-            yield _book(c, int(s.copy[row]), "duplicate_tag", **more)
+    for i in np.flatnonzero(shared).tolist():
+        sharing.setdefault(c.epc[i], []).append(c.barcode[i])
+    for row in known[shared[s.copy[known]]].tolist():
+        barcodes = sharing[c.epc[int(s.copy[row])]]
+        evidence = T.duplicate_epc(len(barcodes), ", ".join(barcodes[:5]))
+        more = {"confidence": 0.99, "evidence": evidence, **_where(s, row, places)}
+        yield _book(c, int(s.copy[row]), "duplicate_tag", **more)
+
+
+def _heard_twice(c: Catalogue, s: Shelved, known: Ints) -> dict[str, list[int]]:
+    """Return the rows of every barcode that several heard tags have."""
+    once, times = set[str](), dict[str, list[int]]()
+    named = c.barcode[s.copy[known]].tolist() if len(known) else []
+    if len(set(named)) == len(named):
+        return {}
+    for barcode in named:
+        if barcode in once:
+            times[barcode] = []
+        once.add(barcode)
+    for row, barcode in zip(known.tolist(), named, strict=True):
+        if barcode in times:
+            times[barcode].append(row)
+    return times
 
 
 def _doubts(
@@ -376,7 +452,7 @@ def _doubts(
 ) -> Iterator[Finding]:
     known = s.copy >= 0
     available = np.zeros(len(s), bool)
-    available[known] = np.isin(c.status[s.copy[known]], list(EXPECTED))
+    available[known] = c.available[s.copy[known]]
     available &= ~elsewhere
     moves = on_the_move(s, policy)
     if len(places):
@@ -397,11 +473,16 @@ def _doubts(
 
 
 def _bad_call_numbers(s: Shelved, c: Catalogue, places: Places) -> Iterator[Finding]:
-    at = {int(copy): row for row, copy in enumerate(s.copy.tolist()) if copy >= 0}
-    for copy in np.flatnonzero(c.unsortable).tolist():
+    bad = np.flatnonzero(c.unsortable)
+    if not len(bad):
+        return
+    at = np.full(len(c), -1, np.int64)
+    heard = np.flatnonzero(s.copy >= 0)
+    at[s.copy[heard]] = heard
+    for copy in bad.tolist():
         h = c.rows[copy]
-        row = at.get(copy)
-        if row is None and h.status not in EXPECTED:
+        row = None if at[copy] < 0 else int(at[copy])
+        if row is None and not c.available[copy]:
             continue
         where = {} if row is None else _where(s, row, places)
         evidence = T.bad_call_number(h.call_number, h.scheme)

@@ -8,6 +8,7 @@ import numpy as np
 
 from localization.positions import Positions
 from reports.books import Catalogue
+from reports.memory import GONE, HERE
 from reports.missing import Silent
 
 GONE_BELOW = 0.5
@@ -20,6 +21,8 @@ def split_gone(positions: Positions) -> tuple[Positions, Positions]:
     Positions of one night have no ``p_present``: all of its tags are there.
     """
     gone = positions.p_present < GONE_BELOW
+    if not gone.any():
+        return positions, Positions.empty()
     return positions.select(~gone), positions.select(gone)
 
 
@@ -32,9 +35,10 @@ def weigh_gone(silent: Silent, gone: Positions, catalogue: Catalogue) -> Silent:
     if not len(gone) or not len(silent.copy):
         return silent
     row_of = {epc.upper(): row for row, epc in enumerate(gone.epc.tolist())}
-    row = np.array([row_of.get(catalogue.rows[i].epc.upper(), -1) for i in silent.copy.tolist()], np.int64)
+    row = np.fromiter((row_of.get(e, -1) for e in catalogue.epc[silent.copy]), np.int64, len(silent.copy))
     known = row >= 0
-    missing, earlier = silent.missing.copy(), silent.earlier.copy()
+    missing, earlier, states = silent.missing.copy(), silent.earlier | known, silent.states.copy()
     missing[known] = np.minimum(1.0 - gone.p_present[row[known]], 0.995)
-    earlier[known] = True
-    return replace(silent, missing=missing, earlier=earlier)
+    states[known] = 0.0
+    states[known, HERE], states[known, GONE] = 1.0 - missing[known], missing[known]
+    return replace(silent, missing=missing, earlier=earlier, states=states, looked=silent.looked | known)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reports.books import EXPECTED, LOST, Catalogue, Shelved
+from reports.books import Catalogue, Shelved
 from reports.places import Places
 from reports.policy import Policy
 from reports.shelf_order import group_starts, heaviest_order, order_confidence, right_gap
@@ -75,7 +75,7 @@ def judge(
     staying = np.zeros(n, bool)
     known = shelved.copy >= 0
     if known.any():
-        staying[known] = np.isin(catalogue.status[shelved.copy[known]], list(EXPECTED | LOST))
+        staying[known] = catalogue.staying[shelved.copy[known]]
     sortable = staying & ~excluded & (shelved.place >= 0) & (shelved.rank >= 0)
     at_home = (shelved.home == shelved.place) | (shelved.home < 0)
     spilled, leading = _spilled(shelved, catalogue, places, sortable)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reports.books import EXPECTED, Catalogue, Shelved
+from reports.books import Catalogue, Shelved
 from reports.gaps import Gaps
+from reports.memory import GONE
 from reports.places import Places
 from reports.policy import Policy
+from reports.silence import Past, after_silence, first_night
 from reports.zones import Heard, Zone
 
 Floats = npt.NDArray[np.float64]
@@ -35,28 +37,40 @@ class Silent:
         Chance that it would have been heard between its neighbours, from coverage alone.
     near_readings : float64 array, shape (n,)
         Mean readings its neighbours gave; NaN without any.
+    unheard : float64 array, shape (n,)
+        Chance that its tag, if it works, is silent at its place: coverage, neighbours and its own history.
+    prior, states : float64 array, shape (n, 4)
+        Chances of HERE, DEAD, AWAY and GONE (`reports.silence`) before and after tonight.
     missing : float64 array, shape (n,)
-        Probability that it is not on its shelf; 0 where the shelf was not scanned.
+        Probability that it is gone from its shelf; 0 where the shelf was not scanned.
     offset_m : float64 array, shape (n,)
         Middle of the place where it should stand; NaN where only the shelf is known.
     earlier : bool array, shape (n,)
         Heard on an earlier night of several (`reports.gone`).
+    looked : bool array, shape (n,)
+        Its place was scanned, so that its silence says something.
+    fresh : bool array, shape (n,)
+        No former night has judged it.
     """
 
     copy: Ints
     p_heard: Floats
     near_readings: Floats
+    unheard: Floats
+    prior: Floats
+    states: Floats
     missing: Floats
     offset_m: Floats
     earlier: Bools
+    looked: Bools
+    fresh: Bools
 
 
 def expected_copies(catalogue: Catalogue, asked: Bools) -> Ints:
     """Return the rows of the copies that should stand on a shelf of the plan that the run was to scan."""
     if not len(catalogue):
         return np.zeros(0, np.int64)
-    wanted = np.isin(catalogue.status, list(EXPECTED)) & (catalogue.home >= 0)
-    wanted &= np.fromiter((bool(h.epc) for h in catalogue.rows), bool, len(catalogue))
+    wanted = catalogue.available & (catalogue.home >= 0) & catalogue.tagged
     wanted[wanted] &= asked[catalogue.home[wanted]]
     return np.flatnonzero(wanted)
 
@@ -70,23 +84,25 @@ def find_silent(
     gaps: Gaps,
     policy: Policy,
     behind: Bools,
+    past: Past,
 ) -> Silent:
-    """Weigh, for every silent copy, that it is gone against that it was only not heard.
+    """Weigh, for every silent copy, that it is gone against that it was only not heard, or cannot be.
 
     A copy on its shelf is silent with probability ``1 - p_heard``, and never less than what its neighbours' own
-    readings suggest for a tag half as strong, ``exp(-readings / 2)``, plus the share of dead tags. Where coverage
-    calls silence unlikely anyway, how unlikely is taken from how many tags were heard once and twice. Bayes' rule
-    sets all that against the share of missing books, which the run's own books tell (expectation maximization
-    over all expected copies, A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39, 1977). Tags `behind`
+    readings suggest for a tag half as strong, ``exp(-readings / 2)``; a tag heard on former nights is as strong as it
+    was beside its neighbours then. Where coverage calls silence unlikely anyway, how unlikely is taken from how many
+    tags were heard once and twice. Bayes' rule sets all that against the share of missing books, which the run's own
+    books tell (expectation maximization over all expected copies, A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat.
+    Soc. B 39, 1977), or against what former nights made of this copy. Tags `behind`
     were heard from afar and say nothing about how well the scanned shelves were heard.
     """
     present = np.zeros(len(catalogue), bool)
     present[shelved.copy[shelved.copy >= 0]] = True
-    # Of two copies with one EPC neither can be called missing while that tag is heard.
-    for i in expected[~present[expected]].tolist():
-        first = catalogue.by_epc.get(catalogue.rows[i].epc.upper(), i)
-        present[i] = present[first]
     copy = expected[~present[expected]]
+    if catalogue.shared_epc and len(copy):
+        # Of two copies with one EPC neither can be called missing while that tag is heard.
+        first = np.fromiter((catalogue.by_epc.get(e, -1) for e in catalogue.epc[copy]), np.int64, len(copy))
+        copy = copy[~present[first]]
     home, rank, scheme = catalogue.home[copy], catalogue.rank[copy], catalogue.scheme[copy]
     left, right = gaps.neighbours(home, rank, scheme)
     left, right = np.where(rank >= 0, left, -1), np.where(rank >= 0, right, -1)
@@ -97,29 +113,49 @@ def find_silent(
         to_m = np.where(right >= 0, np.minimum(to_m, x[right] + _MARGIN_M), to_m)
     to_m = np.maximum(to_m, from_m + 0.02)
     p_heard = heard.p_heard(home, from_m, to_m)
+    p_heard = np.minimum(p_heard, _heard_where_last(copy, home, past, heard))
     near = np.where(rank >= 0, gaps.readings_nearby(home, rank), np.nan)
-    weaker = np.where(np.isfinite(near), np.exp(-0.5 * np.nan_to_num(near)), 0.0)
+    strength, nights = past.strength[copy], past.nights[copy]
+    # Half as strong as its neighbours, until its own nights have told.
+    by_history = np.exp(np.clip(np.nan_to_num(strength), -3.0, 1.0)) * (1.0 - 0.5 / (1.0 + nights))
+    loudness = np.where(np.isfinite(strength), by_history, 0.5)
+    weaker = np.where(np.isfinite(near), np.exp(-loudness * np.nan_to_num(near)), 0.0)
     unheard = 1.0 - p_heard
     scale = _silence_scale(shelved, heard, ~behind)
     unheard = scale * unheard + (1.0 - scale) * np.maximum(unheard - _SURE, 0.0)
-    silent = np.clip(np.maximum(unheard, weaker) + policy.silent_share, 0.0, 1.0)
-    missing = _posterior(silent, len(expected), policy)
-    missing = np.where(p_heard < policy.scanned_from, 0.0, missing)
+    unheard = past.unheard(copy, np.maximum(unheard, weaker))
+    looked = p_heard >= policy.scanned_from
+    new = ~past.known[copy]
+    share = _share_missing(unheard[new], int(np.count_nonzero(~past.known[expected])), policy)
+    prior = np.where(new[:, None], first_night(policy, share), past.states[copy])
+    states = after_silence(prior, unheard)
+    missing = np.where(looked, np.minimum(states[:, GONE], 0.995), 0.0)
     both = (left >= 0) & (right >= 0)
     offset = np.where(both, 0.5 * (x[left] + x[right]), np.nan) if len(x) else np.full(len(copy), np.nan)
-    return Silent(copy, p_heard, near, np.minimum(missing, 0.995), offset, np.zeros(len(copy), bool))
+    earlier = np.zeros(len(copy), bool)
+    return Silent(copy, p_heard, near, unheard, prior, states, missing, offset, earlier, looked, new)
 
 
-def _posterior(silent: Floats, expected: int, policy: Policy) -> Floats:
+def _heard_where_last(copy: Ints, home: Ints, past: Past, heard: Heard) -> Floats:
+    """Return the chance that each copy was heard where it was last heard, if that was not its own shelf; else 1."""
+    chance = np.ones(len(copy))
+    place, x = past.place[copy], past.heard_m[copy]
+    rows = np.flatnonzero((place >= 0) & (place != home) & np.isfinite(x))
+    chance[rows] = heard.p_heard(place[rows], x[rows] - _MARGIN_M, x[rows] + _MARGIN_M)
+    return chance
+
+
+def _share_missing(unheard: Floats, expected: int, policy: Policy) -> float:
+    """Return the share of the expected copies that are not on their shelves, of those no night has judged before."""
     share = policy.missing_share
-    missing = np.zeros(len(silent))
+    silent = np.clip(unheard + policy.silent_share, 0.0, 1.0)
     for _ in range(50):
         missing = share / (share + (1.0 - share) * silent)
         update = (float(missing.sum()) + _PRIOR_BOOKS * policy.missing_share) / (expected + _PRIOR_BOOKS)
         if abs(update - share) < 1e-9:
             break
         share = max(update, _LEAST_SHARE * policy.missing_share)
-    return missing
+    return share
 
 
 def _silence_scale(shelved: Shelved, heard: Heard, asked: Bools) -> float:

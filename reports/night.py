@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +17,11 @@ from localization.positions import Coverage, Positions
 from reports.books import Catalogue
 from reports.exceptions import Judged, judge_in
 from reports.findings import Finding
+from reports.former import learn
 from reports.memory import Memory
 from reports.places import Places
 from reports.policy import Policy
+from reports.silence import Past, in_ns
 from stacks.holdings import Holdings
 from stacks.plan import Plan
 
@@ -107,7 +108,7 @@ def judge_night(
     holdings: Holdings | None,
     *,
     memory: Memory | None = None,
-    retag: Collection[str] = frozenset(),  # noqa: ARG001
+    retag: Collection[str] = frozenset(),
     scanned: Collection[str] | None = None,
     locations: Collection[str] | None = None,
     policy: Policy | None = None,
@@ -133,9 +134,13 @@ def judge_night(
     places = Places.of(plan)
     catalogue = Catalogue.of(holdings, places)
     chosen = policy or Policy()
-    judged = judge_in(positions, coverage, places, catalogue, scanned, locations, chosen)
+    past = Past.of(memory, catalogue, places, at, chosen)
+    judged = judge_in(
+        positions, coverage, places, catalogue, scanned, locations, chosen, past=past, retag=retag
+    )
     looks = look(judged, catalogue, places, chosen)
-    return Night(run_id, at, judged.findings, looks, memory or Memory.empty())
+    learnt = learn(memory, judged.lesson, past, catalogue, places, in_ns(at), chosen)
+    return Night(run_id, at, judged.findings, looks, learnt)
 
 
 def look(judged: Judged, catalogue: Catalogue, places: Places, policy: Policy) -> Looks:
@@ -155,20 +160,8 @@ def look(judged: Judged, catalogue: Catalogue, places: Places, policy: Policy) -
     p_wrong[copy] = np.where(told, chance, np.nan)
     ids = np.array([*(p.id for p in places.rows), ""], object)
     shelf[copy] = ids[place]
-    p_heard[judged.expected] = 1.0
-    p_heard[silent.copy] = silent.p_heard
-    asked = silent.copy[silent.p_heard >= policy.scanned_from]
-    what[asked] = SILENT
-    p_missing[silent.copy] = np.where(silent.p_heard >= policy.scanned_from, silent.missing, np.nan)
-    return Looks(*columns_of(catalogue), what, p_wrong, p_missing, p_heard, shelf)
-
-
-def columns_of(catalogue: Catalogue) -> tuple[Texts, Texts]:
-    """Return the copies' barcodes and EPCs."""
-    return _texts([h.barcode for h in catalogue.rows]), _texts([h.epc for h in catalogue.rows])
-
-
-def _texts(values: list[Any]) -> Texts:
-    out = np.empty(len(values), object)
-    out[:] = values
-    return out
+    p_heard[judged.expected] = 1.0 - judged.past.unheard(judged.expected, np.zeros(len(judged.expected)))
+    p_heard[silent.copy] = 1.0 - silent.unheard
+    what[silent.copy[silent.looked]] = SILENT
+    p_missing[silent.copy] = np.where(silent.looked, silent.missing, np.nan)
+    return Looks(catalogue.barcode, catalogue.epc, what, p_wrong, p_missing, p_heard, shelf)

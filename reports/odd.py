@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from reports.books import EXPECTED, Catalogue, Shelved
+from reports.books import Catalogue, Shelved
 from reports.findings import Finding
 from reports.misplaced import Judgement
 from reports.places import Places
@@ -33,7 +33,7 @@ def odd_findings(
     A book that is to be carried to another shelf anyway is not said to lie as well.
     """
     stays = (s.copy >= 0) & (s.place >= 0) & ~elsewhere & (verdict.wrong_shelf < policy.accuse_from)
-    stays[s.copy >= 0] &= np.isin(c.status[s.copy[s.copy >= 0]], list(EXPECTED))
+    stays[s.copy >= 0] &= c.available[s.copy[s.copy >= 0]]
     lying = is_odd(s, "lying", policy.doubt_from)
     for row in np.flatnonzero(lying & stays).tolist():
         p = float(s.positions.p_oddity[row])

@@ -27,6 +27,17 @@ class Policy:
         Share of expected books that are not there; the run's own share takes its place as books are counted.
     silent_share : float
         Share of books whose tag is not heard however well the shelf is scanned (broken, shielded, none).
+    used_share : float
+        Share of books that are in use in the house overnight (on a table, on a trolley) and will be back.
+    back_per_day : float
+        Chance that such a book is back on its shelf a day later.
+    lost_per_day : float
+        Chance that a book that stood on its shelf is gone for good a day later: two in a thousand a year are lost in
+        quiet stacks, several in a hundred in busy ones.
+    found_per_day : float
+        Chance that a book that was gone is back a day later.
+    dies_per_day : float
+        Chance that a tag dies in a day; three in a thousand in three years.
     """
 
     accuse_from: float = 0.8
@@ -37,6 +48,11 @@ class Policy:
     disorder_share: float = 0.03
     missing_share: float = 0.02
     silent_share: float = 0.002
+    used_share: float = 0.0005
+    back_per_day: float = 0.6
+    lost_per_day: float = 1e-4
+    found_per_day: float = 0.01
+    dies_per_day: float = 3e-6
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:

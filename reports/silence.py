@@ -1,0 +1,153 @@
+"""What silence means, night after night: a hidden state for every copy, and how it moves.
+
+A copy is on its shelf and can be heard (HERE), on its shelf with a tag that cannot (DEAD), in use in the house for a
+day or so (AWAY), or gone (GONE). Between nights the states move at the policy's rates; a night's silence multiplies
+HERE by the chance that this tag is silent there, and the others by one; being heard ends all doubt. This is the forward
+recursion of a hidden Markov model (L. R. Rabiner, Proc. IEEE 77, 1989, section III).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import expm
+
+from reports.books import Catalogue
+from reports.memory import AWAY, DEAD, GONE, HERE, Memory
+from reports.places import Places
+from reports.policy import Policy
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+DAY_NS = 86_400 * 10**9
+_NIGHTS = 6.0  # how many nights tonight's coverage is worth against a tag's own history
+_LONGEST_DAYS = 400.0
+_DEAD = (0.0, 0.99, 0.0, 0.01)  # what staff saw; the book may have gone since
+
+
+@dataclass(frozen=True)
+class Past:
+    """What is expected of every copy before tonight's readings; one row a copy of the catalogue.
+
+    Attributes
+    ----------
+    row : int64 array, shape (n,)
+        Row of the memory; -1: none.
+    known : bool array, shape (n,)
+        A former night, or staff, have judged it.
+    states : float64 array, shape (n, 4)
+        Chances of HERE, DEAD, AWAY and GONE tonight; those of copies not known yet are the policy's.
+    stayed : float64 array, shape (n,)
+        Of the chance to be HERE tonight the part of having been there on the last night, too.
+    nights, missed, silent, strength : float64 array, shape (n,)
+        As in `Memory` (`nights` is its ``heard``); 0, 0, 0 and NaN for copies not known yet.
+    place : int64 array, shape (n,)
+        Where it was last heard; -1: never.
+    heard_m : float64 array, shape (n,)
+        At which offset.
+    wrong : float64 array, shape (n,)
+        Log-odds that former nights add to its standing wrong there.
+    """
+
+    row: Ints
+    known: Bools
+    states: Floats
+    stayed: Floats
+    nights: Floats
+    missed: Floats
+    silent: Floats
+    strength: Floats
+    place: Ints
+    heard_m: Floats
+    wrong: Floats
+
+    @classmethod
+    def of(
+        cls, memory: Memory | None, catalogue: Catalogue, places: Places, at: datetime | None, policy: Policy
+    ) -> Past:
+        """Bring the memory to tonight."""
+        n = len(catalogue)
+        start = first_night(policy, policy.missing_share)
+        if memory is None or not len(memory):
+            return cls(
+                np.full(n, -1, np.int64), np.zeros(n, bool), np.tile(start, (n, 1)), np.ones(n),
+                *(np.zeros(n) for _ in range(3)), np.full(n, np.nan),
+                np.full(n, -1, np.int64), np.full(n, np.nan), np.zeros(n),
+            )  # fmt: skip
+        row = memory.rows_of(catalogue.barcode, catalogue.epc)
+        known = row >= 0
+        then = memory.select(np.maximum(row, 0))
+        states, stayed = np.tile(start, (n, 1)), np.ones(n)
+        now = in_ns(at) if at is not None else int(memory.at.max())
+        days = np.clip((now - then.at) / DAY_NS, 0.0, _LONGEST_DAYS)
+        before = then.states
+        # A night has one time: few spans occur.
+        for span in np.unique(days[known]).tolist():
+            mine = known & (days == span)
+            moved = _moves(policy, float(span))
+            states[mine] = before[mine] @ moved
+            stayed[mine] = before[mine, HERE] * moved[HERE, HERE] / np.maximum(states[mine, HERE], 1e-12)
+
+        def told(column: npt.NDArray[np.float32], otherwise: float) -> Floats:
+            return np.where(known, column, otherwise).astype(np.float64)
+
+        return cls(
+            row, known, states, stayed, told(then.heard, 0.0), told(then.missed, 0.0), told(then.silent, 0.0),
+            told(then.strength, np.nan), np.where(known, places.number(then.heard_shelf), -1),
+            told(then.heard_m, np.nan), told(then.wrong, 0.0),
+        )  # fmt: skip
+
+    def with_dead(self, copies: Ints) -> Past:
+        """Take staff's word that these copies are on their shelves with dead tags."""
+        known, states = self.known.copy(), self.states.copy()
+        known[copies], states[copies] = True, _DEAD
+        return replace(self, known=known, states=states)
+
+    def unheard(self, copy: Ints, tonight: Floats) -> Floats:
+        """Return the chance that each copy's tag is silent at its place, from coverage and from its own history.
+
+        Coverage and neighbours count as `_NIGHTS` nights (the mean of a beta law with that many); every night on which
+        the tag was heard, or was silent although it was there, counts as one.
+        """
+        silent = np.clip(tonight, 1e-6, 1.0)
+        nights = self.nights[copy] + self.missed[copy]
+        return (_NIGHTS * silent + self.missed[copy]) / (_NIGHTS + nights)
+
+
+def first_night(policy: Policy, not_there: float) -> Floats:
+    """Return the four chances of a copy nobody has looked for yet, where a share `not_there` is not on its shelf."""
+    away = min(policy.used_share, 0.5 * not_there)
+    dead = (1.0 - not_there) * policy.silent_share
+    return np.array([1.0 - not_there - dead, dead, away, not_there - away])
+
+
+def after_silence(states: Floats, unheard: Floats) -> Floats:
+    """Return the four chances after a silence that has the chance `unheard` where the copy is HERE, shape (n, 4)."""
+    made = states.copy()
+    made[:, HERE] *= unheard
+    return made / made.sum(axis=1, keepdims=True)
+
+
+def _moves(policy: Policy, days: float) -> Floats:
+    """Return the chances to move between the states in some days: the exponential of the rates."""
+    back, found = -np.log1p(-policy.back_per_day), -np.log1p(-policy.found_per_day)
+    rates = np.zeros((4, 4))
+    rates[HERE, AWAY] = policy.used_share * back
+    rates[HERE, GONE] = rates[DEAD, GONE] = policy.lost_per_day
+    rates[HERE, DEAD] = policy.dies_per_day
+    rates[AWAY, HERE] = back
+    rates[GONE, HERE] = found
+    # A tag shielded by its neighbour is heard again when the neighbour moves.
+    rates[DEAD, HERE] = found
+    np.fill_diagonal(rates, -rates.sum(axis=1))
+    return np.asarray(expm(rates * days))
+
+
+def in_ns(at: datetime) -> int:
+    """Return a time as nanoseconds UTC since 1970."""
+    return int(at.timestamp() * 1e6) * 1000
