@@ -10,6 +10,7 @@ from reports.exceptions_csv import exceptions_csv
 from reports.html import page_html
 from reports.layout import lay_out
 from reports.pdf import pdf_bytes
+from reports.pdf_picklist import picklist_bytes
 from reports.report import RunReport
 from reports.spreadsheet import xlsx_bytes
 
@@ -22,6 +23,7 @@ class Documents:
     pdf: Path
     csv: Path
     xlsx: Path
+    picklist: Path | None = None
 
     @property
     def folder(self) -> Path:
@@ -30,10 +32,10 @@ class Documents:
 
 
 def write_documents(report: RunReport, out_dir: str | Path) -> Documents:
-    """Write ``report.html``, ``report.pdf``, ``report.xlsx`` and ``exceptions.csv``.
+    """Write ``report.html``, ``report.pdf``, ``exceptions.csv``, ``report.xlsx`` and ``picklist.pdf``.
 
-    The same report gives the same bytes. All are made before the first is written, and each appears whole or
-    not at all.
+    They are in the report's language, but for ``exceptions.csv``, which programs read. The same report gives the
+    same bytes. All are made before the first is written, and each appears whole or not at all.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ def write_documents(report: RunReport, out_dir: str | Path) -> Documents:
         "report.pdf": pdf_bytes(report, layout),
         "exceptions.csv": exceptions_csv(report.findings),
         "report.xlsx": xlsx_bytes(report, layout),
+        "picklist.pdf": picklist_bytes(report, layout),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    html, pdf, csv, xlsx = (write_atomically(folder / name, data) for name, data in made.items())
-    return Documents(html, pdf, csv, xlsx)
+    return Documents(*(write_atomically(folder / name, data) for name, data in made.items()))

@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFError, TTFont
+from reportlab.pdfgen.canvas import Canvas
 
 REGULAR, BOLD, MONO = "Helvetica", "Helvetica-Bold", "Courier"
 
@@ -99,6 +100,14 @@ def markup(text: str, *, bold: bool = False) -> str:
 def width(text: str, size: float, *, bold: bool = False) -> float:
     """Return how wide a text is set, in points."""
     return sum(pdfmetrics.stringWidth(part, font, size) for font, part in runs(text, bold=bold))
+
+
+def draw(canvas: Canvas, x: float, y: float, text: str, size: float, *, bold: bool = False) -> None:
+    """Draw a text from a point on, every character in a font that has it."""
+    for font, part in runs(text, bold=bold):
+        canvas.setFont(font, size)
+        canvas.drawString(x, y, part)
+        x += canvas.stringWidth(part, font, size)
 
 
 @lru_cache(maxsize=65536)

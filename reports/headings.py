@@ -1,71 +1,71 @@
-"""Names staff read: kinds, sheets, columns and headings, ready for gettext; the sentences are in `text`."""
+"""Names staff read: kinds, sheets, columns and headings, each in any language; the sentences are in `text`."""
 
 # ruff: noqa: D102 (each sentence is its own description)
 
 from __future__ import annotations
 
-from reports.text import _, plural
+from reports.phrases import Said, say, say_n
 
-KIND_TITLES: dict[str, str] = {
-    "wrong_shelf": _("On the wrong shelf"),
-    "wrong_order": _("Out of order on its shelf"),
-    "wrong_location": _("From another location"),
-    "range_moved": _("Range has moved"),
-    "found": _("Found: recorded as missing or lost"),
-    "on_shelf_loaned": _("On the shelf, but on loan"),
-    "on_shelf_status": _("On the shelf with a status that says otherwise"),
-    "missing": _("Missing"),
-    "dead_tag": _("On the shelf, tag dead"),
-    "unknown_tag": _("Tag unknown to the catalogue"),
-    "blank_tag": _("Blank tag"),
-    "duplicate_tag": _("Duplicate tag"),
-    "security_off": _("Security is off"),
-    "lying": _("Lying or turned"),
-    "bad_call_number": _("Call number cannot be sorted"),
-    "low_confidence": _("Doubtful: look again"),
-    "zone_not_scanned": _("Not scanned"),
+KIND_TITLES: dict[str, Said] = {
+    "wrong_shelf": say("On the wrong shelf"),
+    "wrong_order": say("Out of order on its shelf"),
+    "wrong_location": say("From another location"),
+    "range_moved": say("Range has moved"),
+    "found": say("Found: recorded as missing or lost"),
+    "on_shelf_loaned": say("On the shelf, but on loan"),
+    "on_shelf_status": say("On the shelf with a status that says otherwise"),
+    "missing": say("Missing"),
+    "dead_tag": say("On the shelf, tag dead"),
+    "unknown_tag": say("Tag unknown to the catalogue"),
+    "blank_tag": say("Blank tag"),
+    "duplicate_tag": say("Duplicate tag"),
+    "security_off": say("Security is off"),
+    "lying": say("Lying or turned"),
+    "bad_call_number": say("Call number cannot be sorted"),
+    "low_confidence": say("Doubtful: look again"),
+    "zone_not_scanned": say("Not scanned"),
 }
 """What each kind is called in headings."""
 
-KIND_ACTIONS: dict[str, str] = {
-    "wrong_shelf": _("carry to its shelf"),
-    "wrong_order": _("move on this shelf"),
-    "wrong_location": _("send to its location"),
-    "range_moved": _("correct the shelf's range"),
-    "found": _("check in, correct the record"),
-    "on_shelf_loaned": _("check in"),
-    "on_shelf_status": _("pull and resolve"),
-    "missing": _("search"),
-    "dead_tag": _("retag"),
-    "unknown_tag": _("pull and identify"),
-    "blank_tag": _("program the tag"),
-    "duplicate_tag": _("retag"),
-    "security_off": _("switch security on"),
-    "lying": _("set upright"),
-    "bad_call_number": _("correct the record"),
-    "low_confidence": _("look, or wait for the next run"),
-    "zone_not_scanned": _("scan again"),
+KIND_ACTIONS: dict[str, Said] = {
+    "wrong_shelf": say("carry to its shelf"),
+    "wrong_order": say("move on this shelf"),
+    "wrong_location": say("send to its location"),
+    "range_moved": say("correct the shelf's range"),
+    "found": say("check in, correct the record"),
+    "on_shelf_loaned": say("check in"),
+    "on_shelf_status": say("pull and resolve"),
+    "missing": say("search"),
+    "dead_tag": say("retag"),
+    "unknown_tag": say("pull and identify"),
+    "blank_tag": say("program the tag"),
+    "duplicate_tag": say("retag"),
+    "security_off": say("switch security on"),
+    "lying": say("set upright"),
+    "bad_call_number": say("correct the record"),
+    "low_confidence": say("look, or wait for the next run"),
+    "zone_not_scanned": say("scan again"),
 }
 """What there is to do about each kind, in a few words."""
 
-KIND_SHORT: dict[str, str] = {
-    "wrong_shelf": _("Wrong shelf"),
-    "wrong_order": _("Out of order"),
-    "wrong_location": _("Other location"),
-    "range_moved": _("Range moved"),
-    "found": _("Found"),
-    "on_shelf_loaned": _("On loan"),
-    "on_shelf_status": _("Status"),
-    "missing": _("Missing"),
-    "dead_tag": _("Dead tag"),
-    "unknown_tag": _("Unknown tag"),
-    "blank_tag": _("Blank tag"),
-    "duplicate_tag": _("Duplicate tag"),
-    "security_off": _("Security off"),
-    "lying": _("Lying"),
-    "bad_call_number": _("Call number"),
-    "low_confidence": _("Doubtful"),
-    "zone_not_scanned": _("Not scanned"),
+KIND_SHORT: dict[str, Said] = {
+    "wrong_shelf": say("Wrong shelf"),
+    "wrong_order": say("Out of order"),
+    "wrong_location": say("Other location"),
+    "range_moved": say("Range moved"),
+    "found": say("Found"),
+    "on_shelf_loaned": say("On loan"),
+    "on_shelf_status": say("Status"),
+    "missing": say("Missing"),
+    "dead_tag": say("Dead tag"),
+    "unknown_tag": say("Unknown tag"),
+    "blank_tag": say("Blank tag"),
+    "duplicate_tag": say("Duplicate tag"),
+    "security_off": say("Security off"),
+    "lying": say("Lying"),
+    "bad_call_number": say("Call number"),
+    "low_confidence": say("Doubtful"),
+    "zone_not_scanned": say("Not scanned"),
 }
 """Each kind in one or two words, for labels."""
 
@@ -73,76 +73,161 @@ KIND_SHORT: dict[str, str] = {
 class X:
     """Names of sheets and columns of the spreadsheet."""
 
-    FINDINGS = _("Findings")
-    SHELVES = _("Shelves")
-    RUN_SHEET = _("Run")
+    FINDINGS = say("Findings")
+    SHELVES = say("Shelves")
+    RUN_SHEET = say("Run")
     FINDING_COLUMNS = (
-        _("No."),
-        _("What"),
-        _("To do"),
-        _("Title"),
-        _("Call number"),
-        _("Barcode"),
-        _("Floor"),
-        _("Face"),
-        _("Bay"),
-        _("Level"),
-        _("Shelf"),
-        _("cm from left"),
-        _("Belongs"),
-        _("Move"),
-        _("Sure"),
-        _("Evidence"),
-        _("Tag"),
-        _("Finding"),
+        say("No."),
+        say("What"),
+        say("To do"),
+        say("Title"),
+        say("Call number"),
+        say("Barcode"),
+        say("Floor"),
+        say("Face"),
+        say("Bay"),
+        say("Level"),
+        say("Shelf"),
+        say("cm from left"),
+        say("Belongs"),
+        say("Move"),
+        say("Sure"),
+        say("Known since"),
+        say("Evidence"),
+        say("Tag"),
+        say("Finding"),
     )
     SHELF_COLUMNS = (
-        _("Floor"),
-        _("Face"),
-        _("Bay"),
-        _("Level"),
-        _("Shelf"),
-        _("Expected"),
-        _("Heard"),
-        _("Read rate"),
+        say("Floor"),
+        say("Face"),
+        say("Bay"),
+        say("Level"),
+        say("Shelf"),
+        say("Expected"),
+        say("Heard"),
+        say("Read rate"),
     )
-    SITE, RUN, ROBOT, WHEN, STATE = _("Site"), _("Run"), _("Robot"), _("When"), _("State")
-    COPIES = _("Copies in the catalogue")
-    EXPECTED, HEARD = _("Copies expected on the shelves"), _("Expected copies heard")
-    TAGS, READINGS = _("Tags heard"), _("Readings")
-    SCANNED = _("Share of the shelves scanned")
-    TROUBLE, NOTE = _("Trouble"), _("Note")
+    SITE, RUN, ROBOT, WHEN, STATE = say("Site"), say("Run"), say("Robot"), say("When"), say("State")
+    COPIES = say("Copies in the catalogue")
+    EXPECTED, HEARD = say("Copies expected on the shelves"), say("Expected copies heard")
+    TAGS, READINGS = say("Tags heard"), say("Readings")
+    SCANNED = say("Share of the shelves scanned")
+    TROUBLE, NOTE = say("Trouble"), say("Note")
+    DROPPED, PLAN = say("Taken off the list"), say("This morning")
 
 
 class P:
     """Headings and column names of the printed page and the mail."""
 
-    TROUBLES = _("How the run went")
-    ZONES = _("Not scanned")
-    DOUBTS = _("Doubtful")
-    DOUBTS_NOTE = _("Not sure enough to send anybody; the next run will tell, or a look in passing.")
-    NOTES = _("Notes")
-    NOTHING = _("Nothing to put right was found.")
-    NOTHING_KNOWN = _("Nothing is known about the shelves from this run.")
-    COLUMNS = (_("No."), _("What"), _("Book"), _("Stands"), _("Belongs"), _("Sure"))
-    FONT_NOTE = _(
+    TROUBLES = say("How the run went")
+    ZONES = say("Not scanned")
+    DOUBTS = say("Doubtful")
+    DOUBTS_NOTE = say("Not sure enough to send anybody; the next run will tell, or a look in passing.")
+    NOTES = say("Notes")
+    DROPPED = say("Taken off the list")
+    NEW = say("new")
+    WAITING = say("waiting")
+    TODAY = say("on this list")
+    KIND = say("What")
+    TITLE, CALL_NUMBER, BARCODE = say("Title"), say("Call number"), say("Barcode")
+    CENTIMETRES = say("cm")
+    NOTHING = say("Nothing to put right was found.")
+    NOTHING_KNOWN = say("Nothing is known about the shelves from this run.")
+    COLUMNS = (say("No."), say("What"), say("Book"), say("Stands"), say("Belongs"), say("Sure"))
+    FONT_NOTE = say(
         "Some titles are set in a font of your PDF reader, because the machine that made this report has none for them."
     )
 
     @staticmethod
-    def run(when: str, run_id: str, robot_id: str) -> str:
-        return _("{when}   ·   run {run}   ·   robot {robot}").format(when=when, run=run_id, robot=robot_id)
+    def run(when: str, run_id: str, robot_id: str) -> Said:
+        return say("{when}   ·   run {run}   ·   robot {robot}", when=when, run=run_id, robot=robot_id)
 
     @staticmethod
-    def findings(count: int) -> str:
-        return plural(count, _("{n} finding"), _("{n} findings"))
+    def planned(lines: int, minutes: float | None, waiting: int) -> Said:
+        todo = say_n("{n} line", "{n} lines", lines)
+        time = None if minutes is None else say_n("{n} minute", "{n} minutes", max(1, round(minutes)))
+        if waiting:
+            rest = say_n("{n} more waits", "{n} more wait", waiting)
+            if time is None:
+                return say("{lines}; {rest}.", lines=todo, rest=rest)
+            return say("{lines}, about {time}; {rest}.", lines=todo, time=time, rest=rest)
+        if time is None:
+            return say("{lines}.", lines=todo)
+        return say("{lines}, about {time}.", lines=todo, time=time)
 
     @staticmethod
-    def page(number: int, count: int) -> str:
-        return _("Page {n} of {count}").format(n=number, count=count)
-
-    @staticmethod
-    def more(count: int) -> str:
-        return plural(
-            count, _("{n} more is in the attached report."), _("{n} more are in the attached report.")
+    def made_for(minutes: float) -> Said:
+        return say_n(
+            "Chosen for the {n} minute there is this morning, in walking order.",
+            "Chosen for the {n} minutes there are this morning, in walking order.",
+            round(minutes),
         )
+
+    @staticmethod
+    def checked(time: str, dropped: int) -> Said:
+        if not dropped:
+            return say("Checked against the library system at {time}: every line still holds.", time=time)
+        return say_n(
+            "Checked against the library system at {time}: {n} line was taken off.",
+            "Checked against the library system at {time}: {n} lines were taken off.",
+            dropped,
+            time=time,
+        )
+
+    @staticmethod
+    def new_lines(new: int, known: int) -> Said:
+        return say("{new:,} new tonight, {known:,} known before", new=new, known=known)
+
+    @staticmethod
+    def since(day: str) -> Said:
+        return say("since {day}", day=day)
+
+    @staticmethod
+    def at(shelf: str, centimetres: str) -> Said:
+        return say("{shelf}: {cm}", shelf=shelf, cm=centimetres)
+
+    @staticmethod
+    def span(day: str, start: str, end: str, zone: str) -> Said:
+        if not end:
+            return say("{day}, {start} {zone}", day=day, start=start, zone=zone)
+        return say("{day}, {start} to {end} {zone}", day=day, start=start, end=end, zone=zone)
+
+    @staticmethod
+    def with_gap(belongs: str, gap_m: float) -> Said:
+        return say("{belongs}, at\u00a0{n}\u00a0cm", belongs=belongs, n=round(gap_m * 100))
+
+    @staticmethod
+    def pick_list(site: str) -> Said:
+        return say("Pick list, {site}", site=site)
+
+    @staticmethod
+    def and_more(count: int) -> Said:
+        return say_n("and {n} more, in the spreadsheet", "and {n} more, in the spreadsheet", count)
+
+    @staticmethod
+    def waiting(count: int) -> Said:
+        return say_n("{n} more waits", "{n} more wait", count)
+
+    @staticmethod
+    def waits(kind: str) -> Said:
+        return say("{kind}, waiting", kind=kind)
+
+    @staticmethod
+    def beside(name: str, other: str) -> Said:
+        return say("{name} ({other})", name=name, other=other)
+
+    @staticmethod
+    def to_do(kind: str, action: str, sure: str) -> Said:
+        return say("{kind}: {action} ({sure})", kind=kind, action=action, sure=sure)
+
+    @staticmethod
+    def findings(count: int) -> Said:
+        return say_n("{n} finding", "{n} findings", count)
+
+    @staticmethod
+    def page(number: int, count: int) -> Said:
+        return say("Page {n} of {count}", n=number, count=count)
+
+    @staticmethod
+    def more(count: int) -> Said:
+        return say_n("{n} more is in the attached report.", "{n} more are in the attached report.", count)

@@ -9,8 +9,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports.headings import P
-from reports.layout import COLOURS, Layout, Strip, lay_out
+from reports.languages import Language
+from reports.layout import COLOURS, Layout, lay_out
 from reports.report import RunReport
+from reports.strips import Strip, gap_labels
 from reports.text import T, centimetres
 
 MAIL_LINES = 60
@@ -19,7 +21,7 @@ MAIL_LINES = 60
 
 def page_html(report: RunReport, layout: Layout) -> str:
     """Return the self-contained page: no script, no address it loads from."""
-    return _rendered("report.html", **_common(report, layout), strip_svg=strip_svg)
+    return _rendered("report.html", **_common(report, layout), strip_svg=lambda s: strip_svg(s, layout.lang))
 
 
 def mail_html(report: RunReport, left_behind: str = "", layout: Layout | None = None) -> str:
@@ -51,10 +53,12 @@ def mail_html(report: RunReport, left_behind: str = "", layout: Layout | None = 
         "mail.html",
         **_common(report, chosen),
         shown=stretches,
-        more=P.more(more) if more else "",
+        more=chosen.lang(P.more(more)) if more else "",
         left_behind=left_behind,
         zones_shown=chosen.zones[:12],
-        zones_more=P.more(len(chosen.zones) - 12) if len(chosen.zones) > 12 else "",
+        zones_more=chosen.lang(P.more(len(chosen.zones) - 12)) if len(chosen.zones) > 12 else "",
+        dropped_shown=chosen.dropped[:12],
+        dropped_more=chosen.lang(P.more(len(chosen.dropped) - 12)) if len(chosen.dropped) > 12 else "",
     )
 
 
@@ -63,16 +67,18 @@ def _rendered(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(**values).encode("utf-8", "replace").decode()
 
 
-def strip_svg(strip: Strip) -> Markup:
-    """Draw a shelf to scale: 1 m is 1000 units; numbers only, so nothing is to be escaped."""
+def strip_svg(strip: Strip, lang: Language) -> Markup:
+    """Draw a shelf to scale: 1 m is 1000 units. A moved book has an arrow to its gap, and the gap its neighbours."""
     length = strip.length_m * 1000
     arcs = any(m.to_m is not None and m.at_m is not None for m in strip.marks)
     top = 46 if arcs else 4
     parts = [f'<rect class="board" x="0" y="{top + 86}" width="{length:.0f}" height="7"/>']
-    parts += [
-        f'<rect class="book" x="{_at(book, strip) - 4:.0f}" y="{top + 14}" width="8" height="72"/>'
-        for book in strip.books_m
-    ]
+    dark = {m for mark in strip.marks for m in (mark.left_m, mark.right_m) if m is not None}
+    for books, name in ((strip.books_m, "book"), (sorted(dark), "beside")):
+        parts += [
+            f'<rect class="{name}" x="{_at(book, strip) - 4:.0f}" y="{top + 14}" width="8" height="72"/>'
+            for book in books
+        ]
     last = -1e9
     for mark in sorted(strip.marks, key=lambda m: -1.0 if m.at_m is None else m.at_m):
         if mark.at_m is None:
@@ -91,13 +97,26 @@ def strip_svg(strip: Strip) -> Markup:
                 f'<polygon class="{mark.tone}" '
                 f'points="{to - 9:.0f},{top - 6} {to + 9:.0f},{top - 6} {to:.0f},{top + 12}"/>'
             )
-    box = f"-8 0 {length + 16:.0f} {top + 124}"
-    label = T.strip_label(centimetres(strip.length_m), len(strip.marks))
-    # Numbers and our own words only; the label is escaped all the same.
+    labels = gap_labels(strip, lambda name: (_type_width(name) + 8) / 1000)
+    for gap in labels:
+        to, y = _at(gap.to_m, strip), top + 118 + 28 * gap.line
+        parts.append(
+            f'<line class="{gap.tone}" x1="{to:.0f}" y1="{top + 93}" x2="{to:.0f}" y2="{y}"/>'
+            f'<text class="name" text-anchor="end" x="{to - 8:.0f}" y="{y}">{escape(gap.left)}</text>'
+            f'<text class="name" text-anchor="start" x="{to + 8:.0f}" y="{y}">{escape(gap.right)}</text>'
+        )
+    tall = top + 124 + 28 * max((g.line for g in labels), default=0)
+    label = lang(T.strip_label(centimetres(strip.length_m), len(strip.marks)))
+    # Numbers, our own words and escaped call numbers only; the label is escaped, too.
     return Markup(  # noqa: S704 (see above)
-        f'<svg viewBox="{box}" preserveAspectRatio="xMinYMid meet" role="img" aria-label="{escape(label)}">'
-        f"{''.join(parts)}</svg>"
+        f'<svg viewBox="-8 0 {length + 16:.0f} {tall}" preserveAspectRatio="xMinYMid meet" role="img" '
+        f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )
+
+
+def _type_width(text: str) -> float:
+    """Return about how wide a call number is set at 22 units: wide characters count full."""
+    return sum(22.0 if c > "\u2e7f" else 12.5 for c in text)
 
 
 def _at(at_m: float, strip: Strip) -> float:
@@ -108,12 +127,11 @@ def _common(report: RunReport, layout: Layout) -> dict[str, Any]:
     return {
         "report": report,
         "layout": layout,
-        "title": T.title(report.info.site),
-        "run_line": P.run(layout.when, report.info.run_id, report.info.robot_id),
+        "lang": layout.lang,
         "colours": COLOURS,
         "P": P,
-        "nothing": P.NOTHING if report.state != "failed" else P.NOTHING_KNOWN,
-        "signature": T.signature(report.info.site),
+        "columns": [layout.lang(name) for name in P.COLUMNS],
+        "moved": layout.lang(P.COLUMNS[4]),
     }
 
 

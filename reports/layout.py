@@ -1,21 +1,24 @@
-"""What every document shows, in what order: numbered lines under their shelves under their faces."""
+"""What every document shows, in what order: numbered lines under their shelves under their faces, in one language."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import groupby
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from reports.findings import Finding
-from reports.headings import KIND_ACTIONS, KIND_SHORT, KIND_TITLES
+from reports.headings import KIND_ACTIONS, KIND_SHORT, KIND_TITLES, P
+from reports.languages import Language, language_or_english
+from reports.phrases import Said, blanks_of
 from reports.places import Place, Places
 from reports.report import RunReport
+from reports.strips import Mark, Strip, neighbours
 from reports.text import T, percent, sure
 
 TONES: dict[str, str] = {
@@ -32,10 +35,23 @@ TONES: dict[str, str] = {
 COLOURS = {"move": "#b45309", "missing": "#a61e34", "status": "#1d5f8a", "data": "#5b6673"}
 """Dark enough on white for small type (WCAG 2.2, contrast of 4.5 to 1)."""
 
+_MOVED = ("wrong_shelf", "wrong_order", "wrong_location")
+_UNWALKED = ("zone_not_scanned", "low_confidence")
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One finding as people read it."""
+    """One finding as people read it.
+
+    Attributes
+    ----------
+    stands_m : float or None
+        Metres from the left end of its shelf.
+    since : str
+        "new", or the day it was first found; empty where nobody keeps that.
+    target : Strip or None
+        The shelf it belongs on, with the gap there; of a book that moves on its shelf, with the book, too.
+    """
 
     number: int
     finding: Finding
@@ -50,25 +66,10 @@ class Line:
     sure: str
     evidence: str
     block: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """One finding on a shelf strip: where it stands, and where on the same shelf it belongs (None: elsewhere)."""
-
-    number: int
-    tone: str
-    at_m: float | None
-    to_m: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Strip:
-    """A shelf drawn to scale: metres from its left end."""
-
-    length_m: float
-    books_m: tuple[float, ...]
-    marks: tuple[Mark, ...]
+    stands_m: float | None = None
+    since: str = ""
+    new: bool = False
+    target: Strip | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Stretch:
 
     heading: str
     stops: tuple[Stop, ...]
+    floor_id: str = ""
 
     @property
     def count(self) -> int:
@@ -95,28 +97,54 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """How many findings of a kind are on this list, and how many wait for another morning."""
+
+    tone: str
+    title: str
+    action: str
+    here: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
-    """The whole report, ready to be drawn.
+    """The whole report, ready to be drawn; every text is in the reader's language.
 
     Attributes
     ----------
+    lang : Language
+    title : str
     when : str
         When the run started and ended, in the site's time.
+    run : str
+        Which run, when, by which robot.
+    plan : tuple of str
+        How much there is to do this morning, and what was looked up since; nothing where nobody planned.
     figures : tuple of (value, label)
         The few figures that come first.
-    counts : tuple of (kind's tone, title, action, count)
-    zones : tuple of str
-        What was not scanned, one sentence each.
+    counts : tuple of Count
+    troubles, zones, dropped, notes : tuple of str
+        How the run went, what was not scanned, what was taken off the list, what was forgiven; a sentence each.
     stretches : tuple of Stretch
         What there is to do, in walking order.
     doubts : tuple of Line
         What may be wrong and needs no walk of its own.
     """
 
+    lang: Language
+    title: str
     when: str
+    run: str
+    plan: tuple[str, ...]
     figures: tuple[tuple[str, str], ...]
-    counts: tuple[tuple[str, str, str, int], ...]
+    counts: tuple[Count, ...]
+    troubles: tuple[str, ...]
     zones: tuple[str, ...]
+    dropped: tuple[str, ...]
+    notes: tuple[str, ...]
+    nothing: str
+    signature: str
     stretches: tuple[Stretch, ...]
     doubts: tuple[Line, ...]
 
@@ -126,22 +154,49 @@ class Layout:
         walked = (line for stretch in self.stretches for stop in stretch.stops for line in stop.lines)
         return (*walked, *self.doubts)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether some findings wait for another morning."""
+        return any(c.waiting for c in self.counts)
+
 
 def lay_out(report: RunReport) -> Layout:
-    """Lay a report out."""
-    places = Places.of(report.plan)
-    blocks = Counter(f.move_id for f in report.findings if f.move_id)
-    zones = tuple(f.evidence for f in report.findings if f.kind == "zone_not_scanned")
-    doubtful = [f for f in report.findings if f.kind == "low_confidence"]
-    walked = [f for f in report.findings if f.kind not in ("zone_not_scanned", "low_confidence")]
-    number = iter(range(1, len(report.findings) + 1))
-    stretches = tuple(_stretches(walked, places, number, blocks, report))
-    doubts = tuple(_line(f, places, next(number), blocks, on_shelf=True) for f in doubtful)
+    """Lay a report out in its language."""
+    lang = language_or_english(report.language)
+    maker = _Lines(report, lang)
+    zones = tuple(lang(f.evidence) for f in report.findings if f.kind == "zone_not_scanned")
+    stretches = tuple(maker.stretches(f for f in report.findings if f.kind not in _UNWALKED))
+    doubts = tuple(maker.line(f, on_shelf=True) for f in report.findings if f.kind == "low_confidence")
+    counted = Counter(f.kind for f in report.findings)
     counts = tuple(
-        (TONES.get(kind, "data"), KIND_TITLES[kind], KIND_ACTIONS[kind], n)
-        for kind, n in report.summary.counts.items()
+        Count(
+            TONES.get(kind, "data"),
+            lang(KIND_TITLES[kind]),
+            lang(KIND_ACTIONS[kind]),
+            counted[kind],
+            report.backlog.get(kind, 0),
+        )
+        for kind in KIND_TITLES
+        if counted[kind] or report.backlog.get(kind, 0)
     )
-    return Layout(_when(report), _figures(report), counts, zones, stretches, doubts)
+    when = _when(report, lang)
+    return Layout(
+        lang=lang,
+        title=lang(T.title(report.info.site)),
+        when=when,
+        run=lang(P.run(when, report.info.run_id, report.info.robot_id)),
+        plan=tuple(lang(text) for text in _plan(report, sum(s.count for s in stretches), lang)),
+        figures=tuple((value, lang(label)) for value, label in _figures(report, counted, lang)),
+        counts=counts,
+        troubles=tuple(lang(text) for text in report.troubles),
+        zones=zones,
+        dropped=tuple(lang(text) for text in report.dropped),
+        notes=tuple(lang(text) for text in report.notes),
+        nothing=lang(P.NOTHING if report.state != "failed" else P.NOTHING_KNOWN),
+        signature=lang(T.signature(report.info.site)),
+        stretches=stretches,
+        doubts=doubts,
+    )
 
 
 _CUTTER = re.compile(r" (?=\.[A-Za-z][0-9])")  # a class number and its cutter stay on one line
@@ -159,89 +214,141 @@ def local(moment: datetime, time_zone: str) -> datetime:
         return moment.astimezone(ZoneInfo("UTC"))
 
 
-def _when(report: RunReport) -> str:
+def _when(report: RunReport, lang: Language) -> str:
     start = local(report.info.started_at, report.time_zone)
-    text = f"{start:%A} {start.day} {start:%B %Y, %H:%M}"
+    until = ""
     if report.ended_at is not None:
         end = local(report.ended_at, report.time_zone)
-        text += f" to {end:%H:%M}" if end.date() == start.date() else f" to {end:%A %H:%M}"
-    return f"{text} {start.tzname() or 'UTC'}"
+        until = lang.time(end)
+        if end.date() != start.date():
+            until = f"{lang.weekday(end.date())} {until}"
+    return lang(P.span(lang.long_day(start.date()), lang.time(start), until, start.tzname() or "UTC"))
 
 
-def _figures(report: RunReport) -> tuple[tuple[str, str], ...]:
+def _plan(report: RunReport, lines: int, lang: Language) -> Iterator[Said]:
+    waiting = sum(report.backlog.values())
+    if report.minutes is not None or waiting:
+        yield P.planned(lines, report.minutes, waiting)
+    if report.minutes_asked is not None:
+        yield P.made_for(report.minutes_asked)
+    if report.checked_at is not None:
+        yield P.checked(lang.time(local(report.checked_at, report.time_zone)), len(report.dropped))
+
+
+def _figures(report: RunReport, counted: Mapping[str, int], lang: Language) -> Iterator[tuple[str, Said]]:
     s = report.summary
-    moves = sum(s.counts.get(k, 0) for k in ("wrong_shelf", "wrong_order", "wrong_location"))
-    heard = percent(s.expected_heard / s.expected) if s.expected else "–"
-    scanned = percent(s.coverage_share) if np.isfinite(s.coverage_share) else "–"
-    return (
-        (f"{moves:,}", T.figure("moves")),
-        (f"{s.counts.get('missing', 0):,}", T.figure("missing")),
-        (f"{s.to_act_on - moves - s.counts.get('missing', 0):,}", T.figure("other")),
-        (heard, T.figure_heard(s.expected_heard, s.expected)),
-        (scanned, T.figure("scanned")),
-    )
+    moves, missing = sum(counted.get(k, 0) for k in _MOVED), counted.get("missing", 0)
+    other = sum(n for kind, n in counted.items() if kind not in _UNWALKED) - moves - missing
+    yield lang.number(moves), T.figure("moves")
+    yield lang.number(missing), T.figure("missing")
+    yield lang.number(other), T.figure("other")
+    if report.first_seen is not None:
+        fresh = sum(_first(report, f) is None for f in report.findings if f.kind not in _UNWALKED)
+        yield lang.number(fresh), T.figure("new")
+    heard = lang(percent(s.expected_heard / s.expected)) if s.expected else "–"
+    scanned = lang(percent(s.coverage_share)) if np.isfinite(s.coverage_share) else "–"
+    yield heard, T.figure_heard(s.expected_heard, s.expected)
+    yield scanned, T.figure("scanned")
 
 
-def _stretches(
-    findings: Iterable[Finding],
-    places: Places,
-    number: Iterator[int],
-    blocks: Counter[str],
-    report: RunReport,
-) -> Iterator[Stretch]:
-    books = _book_offsets(report)
-
-    def place(f: Finding) -> Place | None:
-        at = places.index.get(f.shelf_id)
-        return None if at is None else places.rows[at]
-
-    def face(f: Finding) -> tuple[str, str]:
-        p = place(f)
-        return ("", "") if p is None else (p.floor_id, p.face.id)
-
-    for (floor_id, face_id), on_face in groupby(findings, key=face):
-        stops: list[Stop] = []
-        for shelf_id, on_shelf in groupby(on_face, key=lambda f: f.shelf_id):
-            lines = tuple(_line(f, places, next(number), blocks) for f in on_shelf)
-            at = place(lines[0].finding)
-            heading = T.no_shelf() if at is None else T.bay_level(at.bay, at.level) if at.shelf else ""
-            strip = _strip(at, lines, books.get(shelf_id, ())) if at is not None else None
-            stops.append(Stop(heading, shelf_id if at is not None else "", strip, lines))
-        yield Stretch(T.floor_face(floor_id, face_id) if face_id else T.no_place(), tuple(stops))
+def _first(report: RunReport, f: Finding) -> date | None:
+    """Return the day a finding was first made, as the library counts days; None: tonight."""
+    at = (report.first_seen or {}).get(f.finding_id)
+    if at is None:
+        return None
+    if isinstance(at, datetime):
+        if at >= report.info.started_at:
+            return None
+        return local(at, report.time_zone).date()
+    return at if at < local(report.info.started_at, report.time_zone).date() else None
 
 
-def _line(f: Finding, places: Places, number: int, blocks: Counter[str], *, on_shelf: bool = False) -> Line:
-    """Lay out a finding; ``on_shelf`` names its shelf with it, for lines that stand under no shelf's heading."""
-    at = places.index.get(f.shelf_id)
-    stands = ""
-    if at is not None and f.offset_m is not None and f.kind != "missing":
-        stands = T.stands(max(0.0, f.offset_m - places.rows[at].from_m))
-    if on_shelf and at is not None:
-        stands = f"{f.shelf_id}: {stands}" if stands else f.shelf_id
-    together = blocks[f.move_id] if f.move_id else 0
-    return Line(
-        number=number,
-        finding=f,
-        tone=TONES.get(f.kind, "data"),
-        kind=KIND_SHORT[f.kind],
-        action=KIND_ACTIONS[f.kind],
-        title=f.title or (T.no_title() if f.barcode else T.tag(f.epc)),
-        call_number=_unbroken(f.call_number),
-        barcode=f.barcode,
-        stands=stands,
-        belongs=_CUTTER.sub("\u00a0", f.belongs),
-        sure=sure(f.confidence),
-        evidence=f.evidence,
-        block=T.block(together) if together > 1 else "",
-    )
+class _Lines:
+    """Makes the lines of one report, numbered as they are made."""
+
+    def __init__(self, report: RunReport, lang: Language) -> None:
+        self.report, self.lang = report, lang
+        self.places = Places.of(report.plan)
+        self.blocks = Counter(f.move_id for f in report.findings if f.move_id)
+        self.books = _book_offsets(report)
+        self.made = 0
+
+    def place(self, shelf_id: str) -> Place | None:
+        at = self.places.index.get(shelf_id)
+        return None if at is None else self.places.rows[at]
+
+    def stretches(self, findings: Iterable[Finding]) -> Iterator[Stretch]:
+        def face(f: Finding) -> tuple[str, str]:
+            p = self.place(f.shelf_id)
+            return ("", "") if p is None else (p.floor_id, p.face.id)
+
+        lang = self.lang
+        for (floor_id, face_id), on_face in groupby(findings, key=face):
+            stops: list[Stop] = []
+            for shelf_id, on_shelf in groupby(on_face, key=lambda f: f.shelf_id):
+                lines = tuple(self.line(f) for f in on_shelf)
+                at = self.place(lines[0].finding.shelf_id)
+                heading = T.no_shelf() if at is None else T.bay_level(at.bay, at.level) if at.shelf else ""
+                strip = _strip(at, lines, self.books.get(shelf_id, ())) if at is not None else None
+                stops.append(Stop(lang(heading), shelf_id if at is not None else "", strip, lines))
+            title = T.floor_face(floor_id, face_id) if face_id else T.no_place()
+            yield Stretch(lang(title), tuple(stops), floor_id)
+
+    def line(self, f: Finding, *, on_shelf: bool = False) -> Line:
+        """Lay out a finding; ``on_shelf`` names its shelf with it, for lines that stand under no shelf's heading."""
+        at, lang = self.place(f.shelf_id), self.lang
+        stands, stands_m = "", None
+        if at is not None and f.offset_m is not None:
+            stands_m = max(0.0, f.offset_m - at.from_m)
+            if f.kind != "missing":
+                stands = lang(T.stands(stands_m))
+        if on_shelf and at is not None:
+            stands = lang(P.at(f.shelf_id, stands)) if stands else f.shelf_id
+        together = self.blocks[f.move_id] if f.move_id else 0
+        first = None if self.report.first_seen is None else _first(self.report, f)
+        new = self.report.first_seen is not None and first is None
+        since = lang(P.NEW) if new else lang(P.since(lang.day(first))) if first is not None else ""
+        belongs, target = lang(f.belongs), None
+        goal = self.place(f.belongs_shelf_id)
+        if f.kind in _MOVED and goal is not None and goal.shelf is not None and f.belongs_m is not None:
+            belongs = lang(P.with_gap(f.belongs, f.belongs_m - goal.from_m))
+            target = self._target(f, goal)
+        self.made += 1
+        return Line(
+            number=self.made,
+            finding=f,
+            tone=TONES.get(f.kind, "data"),
+            kind=lang(KIND_SHORT[f.kind]),
+            action=lang(KIND_ACTIONS[f.kind]),
+            title=f.title or lang(T.no_title() if f.barcode else T.tag(f.epc)),
+            call_number=_unbroken(f.call_number),
+            barcode=f.barcode,
+            stands=stands,
+            belongs=_CUTTER.sub("\u00a0", belongs),
+            sure=lang(sure(f.confidence)),
+            evidence=lang(f.evidence),
+            block=lang(T.block(together)) if together > 1 else "",
+            stands_m=stands_m,
+            since=since,
+            new=new,
+            target=target,
+        )
+
+    def _target(self, f: Finding, goal: Place) -> Strip:
+        books = self.books.get(goal.id, ())
+        here = f.offset_m - goal.from_m if goal.id == f.shelf_id and f.offset_m is not None else None
+        mark = _mark(self.made + 1, TONES[f.kind], f, goal, here, books)
+        taken = {mark.left_m, mark.right_m, mark.at_m}
+        others = tuple(b - goal.from_m for b in books if b - goal.from_m not in taken)
+        return Strip(goal.to_m - goal.from_m, others, (mark,))
 
 
 def _book_offsets(report: RunReport) -> dict[str, tuple[float, ...]]:
-    """Return the offsets of all tags on the shelves that have a finding."""
+    """Return the offsets of all tags on the shelves that have a finding, or that a book is to be carried to."""
     p = report.positions
     if p is None or not len(p):
         return {}
-    wanted = {f.shelf_id for f in report.findings}
+    wanted = {f.shelf_id for f in report.findings} | {f.belongs_shelf_id for f in report.findings}
     on: dict[str, list[float]] = {}
     for shelf, face, offset in zip(p.shelf_id, p.face_id, p.offset_m, strict=True):
         key = str(shelf if shelf is not None else face)
@@ -250,17 +357,38 @@ def _book_offsets(report: RunReport) -> dict[str, tuple[float, ...]]:
     return {shelf: tuple(sorted(offsets)) for shelf, offsets in on.items()}
 
 
+def _mark(number: int, tone: str, f: Finding, at: Place, here: float | None, books: Sequence[float]) -> Mark:
+    """Mark a book that belongs into a gap of this shelf, between the two that stand there."""
+    assert f.belongs_m is not None
+    words = blanks_of(f.belongs)
+    left, right = neighbours(f.belongs_m, [b for b in books if f.offset_m is None or b != f.offset_m])
+    return Mark(
+        number,
+        tone,
+        here,
+        f.belongs_m - at.from_m,
+        None if left is None else left - at.from_m,
+        None if right is None else right - at.from_m,
+        words.get("left", ""),
+        words.get("right", ""),
+    )
+
+
 def _strip(at: Place, lines: tuple[Line, ...], books: tuple[float, ...]) -> Strip | None:
     if at.shelf is None:
         return None
+    accused = {round(line.finding.offset_m, 6) for line in lines if line.finding.offset_m is not None}
+    steady = [b for b in books if round(b, 6) not in accused]
     marks: list[Mark] = []
     for line in lines:
         f = line.finding
         here = None if f.offset_m is None else f.offset_m - at.from_m
-        to = f.belongs_m - at.from_m if f.belongs_m is not None and f.belongs_shelf_id == at.id else None
-        marks.append(Mark(line.number, line.tone, here, to if f.kind == "wrong_order" else None))
-    marked = {round(m.at_m + at.from_m, 6) for m in marks if m.at_m is not None}
-    others = tuple(b - at.from_m for b in books if round(b, 6) not in marked)
+        if f.kind == "wrong_order" and f.belongs_m is not None and f.belongs_shelf_id == at.id:
+            marks.append(_mark(line.number, line.tone, f, at, here, steady))
+        else:
+            marks.append(Mark(line.number, line.tone, here))
     if not any(m.at_m is not None for m in marks):
         return None
+    drawn = {round(m + at.from_m, 6) for mark in marks for m in (mark.left_m, mark.right_m) if m is not None}
+    others = tuple(b - at.from_m for b in steady if round(b, 6) not in drawn)
     return Strip(at.to_m - at.from_m, others, tuple(marks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -62,12 +63,16 @@ def build_mail(
     """
     attached, left = _attachments(documents, attachment_cap)
     where = documents_at or report.link or (str(documents.folder) if documents else "")
-    left_behind = T.left_behind([a.name for a in left], where) if left else ""
-    subject = T.subject(report.info.site, report.state, report.summary.counts, report.summary.to_act_on)
+    layout = lay_out(report)
+    lang = layout.lang
+    left_behind = lang(T.left_behind([a.name for a in left], where)) if left else ""
+    counts = Counter(f.kind for f in report.findings)
+    to_act_on = sum(n for kind, n in counts.items() if kind not in ("zone_not_scanned", "low_confidence"))
+    subject = lang(T.subject(report.info.site, report.state, counts, to_act_on))
     message = new_message(
         subject, recipient, sender, report.info.site, date, message_id, f"run {report.info.run_id}"
     )
-    layout = lay_out(report)
+    message["Content-Language"] = lang.tag
     message.set_content(plain_text(report, left_behind, layout), cte="quoted-printable")
     message.add_alternative(mail_html(report, left_behind, layout), subtype="html", cte="quoted-printable")
     for a in attached:
@@ -78,11 +83,13 @@ def build_mail(
 def _attachments(documents: Documents | None, cap: int) -> tuple[list[_Attachment], list[_Attachment]]:
     if documents is None:
         return [], []
-    kinds = (
+    kinds = [
         (documents.pdf, "application", "pdf"),
         (documents.xlsx, "application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         (documents.csv, "text", "csv"),
-    )
+    ]
+    if documents.picklist is not None:
+        kinds.insert(1, (documents.picklist, "application", "pdf"))
     kept = [_Attachment(Path(p).name, subtype, main, Path(p).read_bytes()) for p, main, subtype in kinds]
     left: list[_Attachment] = []
     while kept and sum(len(a.data) for a in kept) > cap:

@@ -12,6 +12,7 @@ from email.message import EmailMessage
 from email.policy import SMTP, Policy
 from email.utils import format_datetime, parseaddr
 
+from reports.languages import language_or_english
 from reports.text import T
 
 
@@ -56,6 +57,7 @@ def build_notice(
     about: str = "",
     message_id: str | None = None,
     date: datetime | None = None,
+    language: str = "en",
 ) -> EmailMessage:
     """Build a plain mail: no run came, a run failed, a robot is lost.
 
@@ -69,11 +71,16 @@ def build_notice(
         What makes this notice the same one when it is sent again (a run, a date); empty: its subject and lines.
     recipient, sender, message_id, date
         As for `build_mail`.
+    language
+        What texts made with `phrases.say` are said in; the others stay as they are.
     """
+    lang = language_or_english(language)
     unique = about or "\n".join((subject, *lines))
-    message = new_message(f"{site}: {subject}", recipient, sender, site, date, message_id, f"notice {unique}")
-    body = "\n\n".join(" ".join(line.split()) for line in lines)
-    message.set_content(f"{body}\n\n-- \n{T.signature(site)}\n", cte="quoted-printable")
+    message = new_message(
+        f"{site}: {lang(subject)}", recipient, sender, site, date, message_id, f"notice {unique}"
+    )
+    body = "\n\n".join(" ".join(lang(line).split()) for line in lines)
+    message.set_content(f"{body}\n\n-- \n{lang(T.signature(site))}\n", cte="quoted-printable")
     return message
 
 

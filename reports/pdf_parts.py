@@ -7,11 +7,13 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Flowable
 
 from reports import fonts
-from reports.layout import COLOURS, Strip
+from reports.languages import Language
+from reports.layout import COLOURS
+from reports.strips import Strip, gap_labels
 from reports.text import centimetres
 
-_RULE, _BOARD, _BOOK, _QUIET = (
-    HexColor("#d5dbe1"),
+_DARK, _BOARD, _BOOK, _QUIET = (
+    HexColor("#1d2733"),
     HexColor("#8b96a2"),
     HexColor("#c3ccd5"),
     HexColor("#5b6673"),
@@ -45,7 +47,7 @@ class Pill(Flowable):
             return 2.6 * mm, 2.6 * mm
         while self.size > 4.5 and fonts.width(self.text, self.size, bold=True) > aW - 3 * mm:
             self.size -= 0.25
-        return min(aW, fonts.width(self.text, self.size, bold=True) + 3 * mm), 4.4 * mm
+        return min(aW, fonts.width(self.text, self.size, bold=True) + 3 * mm), 4 * mm
 
     def draw(self) -> None:
         """Draw the label."""
@@ -54,46 +56,56 @@ class Pill(Flowable):
             self.canv.circle(1.3 * mm, 1.3 * mm, 1.2 * mm, stroke=0, fill=1)
             return
         across = fonts.width(self.text, self.size, bold=True) + 3 * mm
-        self.canv.roundRect(0, 0.4 * mm, across, 3.8 * mm, 1 * mm, stroke=0, fill=1)
+        self.canv.roundRect(0, 0.3 * mm, across, 3.5 * mm, 1 * mm, stroke=0, fill=1)
         self.canv.setFillColor(white)
-        x = 1.5 * mm
-        for font, part in fonts.runs(self.text, bold=True):
-            self.canv.setFont(font, self.size)
-            self.canv.drawString(x, 1.45 * mm, part)
-            x += self.canv.stringWidth(part, font, self.size)
+        fonts.draw(self.canv, 1.5 * mm, 1.25 * mm, self.text, self.size, bold=True)
 
 
 class ShelfStrip(Flowable):
-    """A shelf from its left to its right end, every book heard a bar, findings in colour with their numbers."""
+    """A shelf from its left to its right end, every book heard a bar, findings in colour with their numbers.
 
-    _TALL, _LABEL, _ARC = 6.5 * mm, 3.4 * mm, 4.2 * mm
+    A book that moves on this shelf has an arrow to its gap; the two books it belongs between are dark, and their
+    call numbers stand below.
+    """
 
-    def __init__(self, strip: Strip, across: float) -> None:
+    _TALL, _LABEL, _ARC, _NAMES = 4.6 * mm, 2.9 * mm, 2.6 * mm, 2.7 * mm
+    _TYPE = 6.2
+
+    def __init__(self, strip: Strip, across: float, lang: Language) -> None:
         super().__init__()
-        self.strip, self.across = strip, across
+        self.strip, self.across, self.lang = strip, across, lang
+        self.scale = (across - 14 * mm) / strip.length_m
         self.arcs = any(m.to_m is not None and m.at_m is not None for m in strip.marks)
+        self.labels = gap_labels(strip, lambda name: (fonts.width(name, self._TYPE) + 3) / self.scale)
+        self.foot = self._LABEL + self._NAMES * max((g.line for g in self.labels), default=0)
 
     def wrap(self, aW: float, aH: float) -> tuple[float, float]:  # noqa: ARG002 (reportlab's names)
-        """Return the size: room for arrows only where a book moves on this shelf."""
-        return self.across, self._TALL + self._LABEL + (self._ARC if self.arcs else 0.0) + 1.5 * mm
+        """Return the size: room for arrows and names only where a book moves on this shelf."""
+        return self.across, self._TALL + self.foot + (self._ARC if self.arcs else 0.0) + 0.5 * mm
 
     def draw(self) -> None:
         """Draw board, books, marks, arrows and the scale."""
-        c, base = self.canv, self._LABEL
-        scale = (self.across - 14 * mm) / self.strip.length_m
+        c, base, scale = self.canv, self.foot, self.scale
         c.setFillColor(_BOOK)
         for book in self.strip.books_m:
-            c.rect(self._x(book, scale) - 0.45, base, 0.9, self._TALL * 0.82, stroke=0, fill=1)
+            c.rect(self._x(book) - 0.45, base, 0.9, self._TALL * 0.82, stroke=0, fill=1)
+        c.setFillColor(_DARK)
+        for book in {m for mark in self.strip.marks for m in (mark.left_m, mark.right_m) if m is not None}:
+            c.rect(self._x(book) - 0.8, base, 1.6, self._TALL * 0.82, stroke=0, fill=1)
         c.setFillColor(_BOARD)
         c.rect(0, base - 0.9, self.strip.length_m * scale, 0.9, stroke=0, fill=1)
-        c.setFont(fonts.REGULAR, 6)
         c.setFillColor(_QUIET)
-        c.drawString(self.strip.length_m * scale + 1.5 * mm, base - 0.6, centimetres(self.strip.length_m))
-        last = -1e9
+        length = self.lang(centimetres(self.strip.length_m))
+        fonts.draw(c, self.strip.length_m * scale + 1.5 * mm, base - 0.6, length, 6)
+        self._marks(base)
+        self._names(base)
+
+    def _marks(self, base: float) -> None:
+        c, last = self.canv, -1e9
         for mark in sorted(self.strip.marks, key=lambda m: -1.0 if m.at_m is None else m.at_m):
             if mark.at_m is None:
                 continue
-            x = self._x(mark.at_m, scale)
+            x = self._x(mark.at_m)
             c.setFillColor(HexColor(COLOURS[mark.tone]))
             c.setStrokeColor(HexColor(COLOURS[mark.tone]))
             if mark.tone == "missing":
@@ -106,16 +118,27 @@ class ShelfStrip(Flowable):
             label = str(mark.number)
             if x - last > c.stringWidth(label, fonts.BOLD, 6) + 2:
                 c.setFont(fonts.BOLD, 6)
-                c.drawCentredString(x, base - 7.2, label)
+                c.drawCentredString(x, base - 6.6, label)
                 last = x
             if mark.to_m is not None:
-                self._arrow(x, self._x(mark.to_m, scale), base + self._TALL)
+                self._arrow(x, self._x(mark.to_m), base + self._TALL)
 
-    def _x(self, at_m: float, scale: float) -> float:
-        return min(max(at_m, 0.0), self.strip.length_m) * scale
+    def _names(self, base: float) -> None:
+        c = self.canv
+        for gap in self.labels:
+            x, y = self._x(gap.to_m), base - 6.6 - self._NAMES * gap.line
+            c.setStrokeColor(HexColor(COLOURS[gap.tone]))
+            c.setLineWidth(0.5)
+            c.line(x, y - 0.5, x, base - 1)
+            c.setFillColor(_DARK)
+            fonts.draw(c, x - 2.5 - fonts.width(gap.left, self._TYPE), y, gap.left, self._TYPE)
+            fonts.draw(c, x + 2.5, y, gap.right, self._TYPE)
+
+    def _x(self, at_m: float) -> float:
+        return min(max(at_m, 0.0), self.strip.length_m) * self.scale
 
     def _arrow(self, x: float, to: float, y: float) -> None:
-        c, top = self.canv, y + self._ARC * 0.9
+        c, top = self.canv, y + self._ARC * 0.95
         path = c.beginPath()
         path.moveTo(x, y + 0.6)
         path.curveTo(x, top, to, top, to, y + 1.2)
@@ -127,3 +150,49 @@ class ShelfStrip(Flowable):
         head.lineTo(to + 1.6, y + 2.2)
         head.close()
         c.drawPath(head, stroke=0, fill=1)
+
+
+class TargetStrip(Flowable):
+    """The shelf a book belongs on, as wide as its column, to scale: the gap, the two books beside it, and itself."""
+
+    _TALL, _ROOM = 2.5 * mm, 2 * mm
+
+    def __init__(self, strip: Strip) -> None:
+        super().__init__()
+        self.strip, self.across = strip, 0.0
+
+    def wrap(self, aW: float, aH: float) -> tuple[float, float]:  # noqa: ARG002 (reportlab's names)
+        """Return the size."""
+        self.across = aW
+        return aW, self._TALL + self._ROOM + 0.4 * mm
+
+    def draw(self) -> None:
+        """Draw the board, its books and the gap."""
+        c, base, mark = self.canv, 0.4 * mm, self.strip.marks[0]
+        c.setFillColor(_BOOK)
+        for book in self.strip.books_m:
+            c.rect(self._x(book) - 0.35, base, 0.7, self._TALL * 0.85, stroke=0, fill=1)
+        c.setFillColor(_DARK)
+        for book in (mark.left_m, mark.right_m):
+            if book is not None:
+                c.rect(self._x(book) - 0.6, base, 1.2, self._TALL * 0.85, stroke=0, fill=1)
+        c.setFillColor(_BOARD)
+        c.rect(0, base - 0.8, self.across, 0.8, stroke=0, fill=1)
+        c.setFillColor(HexColor(COLOURS[mark.tone]))
+        c.setStrokeColor(HexColor(COLOURS[mark.tone]))
+        x, y = self._x(mark.to_m or 0.0), base + self._TALL
+        if mark.at_m is not None:
+            at = self._x(mark.at_m)
+            c.rect(at - 0.75, base, 1.5, self._TALL, stroke=0, fill=1)
+            c.setLineWidth(0.7)
+            c.lines([(at, y, at, y + 4), (at, y + 4, x, y + 4), (x, y + 4, x, y + 3)])
+        head = c.beginPath()
+        head.moveTo(x - 1.8, y + 3.2)
+        head.lineTo(x, y + 0.1)
+        head.lineTo(x + 1.8, y + 3.2)
+        head.close()
+        c.drawPath(head, stroke=0, fill=1)
+
+    def _x(self, at_m: float) -> float:
+        length = self.strip.length_m
+        return min(max(at_m, 0.0), length) / length * self.across

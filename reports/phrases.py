@@ -2,7 +2,8 @@
 
 A finding is made once and read by people of several languages, on several mornings. Its evidence is therefore kept
 as templates and values: as a string it reads in English (what ``exceptions.csv`` holds), and `in_language` says
-it again in another language.
+it again in another language. What is no word goes into a template by its format: ``{n:,}`` is a whole number with
+its thousands apart, ``{x:.1f}`` one with a decimal; each language writes them its own way.
 """
 
 from __future__ import annotations
@@ -58,18 +59,34 @@ class Said(str):
 
 def say(template: str, /, **values: Any) -> Said:
     """Return a sentence: ``str.format`` of the template; values may themselves be `Said`."""
-    return Said((Phrase(template, values),))
+    return Said((Phrase(template, _plain(values)),))
 
 
 def say_n(one: str, many: str, count: int, /, **values: Any) -> Said:
     """Return the sentence of a count, which its templates know as ``{n}``."""
-    return Said((Phrase(one, {"n": f"{count:,}", **values}, many, count),))
+    return Said((Phrase(one, {"n": f"{count:,}", **_plain(values)}, many, int(count)),))
+
+
+def blanks_of(text: str) -> dict[str, str]:
+    """Return the texts a sentence was filled with, by their blanks; of the first phrase where several share one."""
+    found: dict[str, str] = {}
+    for phrase in text.phrases if isinstance(text, Said) else ():
+        if isinstance(phrase, Phrase):
+            for name, value in phrase.values.items():
+                if isinstance(value, str):
+                    found.setdefault(name, value)
+    return found
 
 
 def in_language(text: str, to: Translations) -> str:
-    """Say a text in another language; a text that knows no phrases stays as it is."""
+    """Say a text in another language; a text that knows no phrases stays as it is.
+
+    A translation with wrong blanks (a site's own file may hold one) is not used: English is better than no mail.
+    Numbers are written by ``to.number(value, format)`` where `to` has it.
+    """
     if not isinstance(text, Said):
         return text
+    number: Callable[[float, str], str] | None = getattr(to, "number", None)
 
     def one(phrase: Phrase) -> str:
         template = (
@@ -77,7 +94,20 @@ def in_language(text: str, to: Translations) -> str:
             if phrase.many
             else to.gettext(phrase.template)
         )
-        return _filled(template, phrase, lambda value: in_language(value, to))
+        values: dict[str, Any] = {}
+        for name, value in phrase.values.items():
+            if isinstance(value, str):
+                values[name] = in_language(value, to)
+            elif number is None or isinstance(value, bool):
+                values[name] = value
+            else:
+                values[name] = _Number(value, number)
+        if phrase.many and number is not None:
+            values["n"] = number(phrase.count, ",")
+        try:
+            return template.format(**values)
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError):
+            return _english(phrase)
 
     return "".join(p if isinstance(p, str) else one(p) for p in text.phrases)
 
@@ -114,12 +144,24 @@ def _phrases(text: str) -> tuple[Phrase | str, ...]:
     return text.phrases if isinstance(text, Said) else (str(text),) if text else ()
 
 
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn numpy's numbers into Python's, which JSON and every format know."""
+    return {k: v.item() if hasattr(v, "item") and not isinstance(v, str) else v for k, v in values.items()}
+
+
 def _english(phrase: Phrase | str) -> str:
     if isinstance(phrase, str):
         return phrase
     template = phrase.many if phrase.many and phrase.count != 1 else phrase.template
-    return _filled(template, phrase, str)
+    return template.format(**{k: str(v) if isinstance(v, str) else v for k, v in phrase.values.items()})
 
 
-def _filled(template: str, phrase: Phrase, of: Callable[[str], str]) -> str:
-    return template.format(**{k: of(v) if isinstance(v, str) else v for k, v in phrase.values.items()})
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A number that ``str.format`` writes as a language does."""
+
+    value: float
+    write: Callable[[float, str], str]
+
+    def __format__(self, spec: str) -> str:
+        return self.write(self.value, spec)

@@ -6,45 +6,54 @@ from reports.headings import P
 from reports.html import MAIL_LINES
 from reports.layout import Layout, lay_out
 from reports.report import RunReport
-from reports.text import T
 
 
 def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None = None) -> str:
     """Return the report as text, one block a finding; long ones end with how many more there are."""
     chosen = layout or lay_out(report)
-    out = [T.title(report.info.site), P.run(chosen.when, report.info.run_id, report.info.robot_id), ""]
+    lang = chosen.lang
+    out = [chosen.title, chosen.run, ""]
+    out += [*chosen.plan, ""] if chosen.plan else []
     out += [f"{value}  {label}" for value, label in chosen.figures]
     if left_behind:
         out += ["", left_behind]
-    for heading, texts in ((P.TROUBLES, report.troubles), (P.ZONES, chosen.zones[:12])):
+    blocks = ((P.TROUBLES, chosen.troubles), (P.ZONES, chosen.zones), (P.DROPPED, chosen.dropped))
+    for heading, texts in blocks:
         if texts:
-            out += ["", heading, *[f"  * {text}" for text in texts]]
-    if len(chosen.zones) > 12:
-        out.append(f"  {P.more(len(chosen.zones) - 12)}")
-    if chosen.counts:
-        out += ["", *[f"{count:>7,}  {title} ({action})" for _, title, action, count in chosen.counts]]
+            out += ["", lang(heading), *[f"  * {text}" for text in texts[:12]]]
+        if len(texts) > 12:
+            out.append(f"  {lang(P.more(len(texts) - 12))}")
+    out += [""] if chosen.counts else []
+    for c in chosen.counts:
+        waits = f"; {lang(P.waiting(c.waiting))}" if c.waiting else ""
+        out.append(f"{lang.number(c.here):>7}  {lang(P.beside(c.title, c.action))}{waits}")
     if not chosen.stretches:
-        out += ["", P.NOTHING if report.state != "failed" else P.NOTHING_KNOWN]
+        out += ["", chosen.nothing]
     shown = 0
     for stretch in chosen.stretches:
         if shown >= MAIL_LINES:
             break
-        out += ["", "", stretch.heading, "=" * min(len(stretch.heading), 70)]
+        out += ["", "", stretch.heading, "=" * min(_columns(stretch.heading), 70)]
         for stop in stretch.stops:
             lines = stop.lines[: max(0, MAIL_LINES - shown)]
             shown += len(lines)
             if lines and stop.heading:
-                out += ["", f"{stop.heading} ({stop.shelf_id})" if stop.shelf_id else stop.heading]
+                out += ["", lang(P.beside(stop.heading, stop.shelf_id)) if stop.shelf_id else stop.heading]
             for line in lines:
-                out += ["", f"[ ] {line.number}. {line.kind}: {line.action} ({line.sure})"]
+                sure = f"{line.sure}, {line.since}" if line.since else line.sure
+                out += ["", f"[ ] {line.number}. {lang(P.to_do(line.kind, line.action, sure))}"]
                 out.append(f"    {line.title}")
                 out += [f"    {t}" for t in (f"{line.call_number}   {line.barcode}".strip(), line.block) if t]
-                out += [f"    {P.COLUMNS[3]} {line.stands}"] if line.stands else []
-                out += [f"    {P.COLUMNS[4]} {line.belongs}"] if line.belongs else []
+                out += [f"    {lang(P.COLUMNS[3])} {line.stands}"] if line.stands else []
+                out += [f"    {lang(P.COLUMNS[4])} {line.belongs}"] if line.belongs else []
     more = sum(s.count for s in chosen.stretches) - shown
     if more:
-        out += ["", P.more(more)]
+        out += ["", lang(P.more(more))]
     if report.link:
         out += ["", report.link]
-    text = "\n".join([*out, "", "-- ", T.signature(report.info.site), ""])
+    text = "\n".join([*out, "", "-- ", chosen.signature, ""])
     return text.encode("utf-8", "replace").decode().replace("\r", " ")
+
+
+def _columns(text: str) -> int:
+    return sum(2 if c > "\u2e7f" else 1 for c in text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 import numpy as np
@@ -99,6 +99,23 @@ class RunReport:
         IANA zone the times are written in.
     link : str
         Where the documents can be found on the web; empty: nowhere.
+    language : str
+        What its documents and mail are written in: a name as ``en``, ``zh``, ``zh_CN`` (`languages.languages`).
+    minutes : float or None
+        How long working this list is thought to take; None: nobody planned.
+    minutes_asked : float or None
+        How many minutes its reader has this morning.
+    backlog : mapping of str to int
+        Findings of each kind that did not fit into those minutes and wait.
+    first_seen : mapping of str to date
+        By `finding_id`, the day (or moment) a finding was first made; one that is not in it is new tonight.
+        None: nobody keeps them, and neither "new" nor "since" is said.
+    dropped : tuple of str
+        Lines the last look into the library system took off the list, a sentence each.
+    checked_at : datetime or None
+        When the statuses were asked again; None: they were not.
+
+    The last seven belong to one reader: `dataclasses.replace` makes the report of another from it.
     """
 
     info: RunInfo
@@ -112,6 +129,13 @@ class RunReport:
     ended_at: datetime | None = None
     time_zone: str = "UTC"
     link: str = ""
+    language: str = "en"
+    minutes: float | None = None
+    minutes_asked: float | None = None
+    backlog: Mapping[str, int] = field(default_factory=dict[str, int])
+    first_seen: Mapping[str, date] | None = None
+    dropped: tuple[str, ...] = ()
+    checked_at: datetime | None = None
 
 
 def make_report(
@@ -132,6 +156,7 @@ def make_report(
     ended_at: datetime | None = None,
     time_zone: str = "UTC",
     link: str = "",
+    language: str = "en",
     policy: Policy | None = None,
 ) -> RunReport:
     """Make the report of a run from whatever there is of it.
@@ -150,7 +175,7 @@ def make_report(
         What happened on the way.
     notes
         What was forgiven, as `Recording.notes` and `Localization.notes` say it.
-    readings, ended_at, time_zone, link
+    readings, ended_at, time_zone, link, language
         See `Summary` and `RunReport`.
     """
     heard = Positions.empty() if positions is None else positions
@@ -174,6 +199,7 @@ def make_report(
         ended_at=ended_at,
         time_zone=time_zone,
         link=link,
+        language=language,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import xlsxwriter
 
-from reports.headings import KIND_ACTIONS, KIND_TITLES, X
+from reports.headings import KIND_ACTIONS, KIND_TITLES, P, X
 from reports.layout import Layout
 from reports.places import Places
 from reports.report import RunReport
@@ -31,7 +31,7 @@ def xlsx_bytes(report: RunReport, layout: Layout) -> bytes:
     }
     book = xlsxwriter.Workbook(out, options)
     moment = (report.ended_at or report.info.started_at).astimezone(UTC).replace(tzinfo=None, microsecond=0)
-    book.set_properties({"title": T.title(report.info.site), "author": "Nightstack", "created": moment})
+    book.set_properties({"title": layout.title, "author": "Nightstack", "created": moment})
     style = {
         "head": book.add_format(
             {
@@ -50,17 +50,18 @@ def xlsx_bytes(report: RunReport, layout: Layout) -> bytes:
         "count": book.add_format({"valign": "top", "num_format": "#,##0"}),
     }
     _findings(book, style, report, layout)
-    _shelves(book, style, report)
+    _shelves(book, style, report, layout)
     _run(book, style, report, layout)
     book.close()
     return out.getvalue()
 
 
 def _findings(book: Any, style: dict[str, Any], report: RunReport, layout: Layout) -> None:
-    places = Places.of(report.plan)
+    places, lang = Places.of(report.plan), layout.lang
     rows: list[Sequence[object]] = []
     # Numbered, and in the order, as the mail and the other documents have them; zones have no number and come last.
-    numbers = {id(line.finding): line.number for line in layout.lines}
+    lines = {id(line.finding): line for line in layout.lines}
+    numbers = {key: line.number for key, line in lines.items()}
     last = len(report.findings) + 1
     for f in sorted(report.findings, key=lambda f: numbers.get(id(f), last)):
         at = places.index.get(f.shelf_id)
@@ -69,8 +70,8 @@ def _findings(book: Any, style: dict[str, Any], report: RunReport, layout: Layou
         rows.append(
             (
                 numbers.get(id(f), ""),
-                KIND_TITLES[f.kind],
-                KIND_ACTIONS[f.kind],
+                lang(KIND_TITLES[f.kind]),
+                lang(KIND_ACTIONS[f.kind]),
                 f.title,
                 f.call_number,
                 f.barcode,
@@ -80,15 +81,16 @@ def _findings(book: Any, style: dict[str, Any], report: RunReport, layout: Layou
                 place.level if place and place.level else "",
                 f.shelf_id,
                 stands,
-                f.belongs,
+                lang(f.belongs),
                 f.move_id,
                 f.confidence,
-                f.evidence,
+                lines[id(f)].since if id(f) in lines else "",
+                lang(f.evidence),
                 f.epc,
                 f.finding_id,
             )
         )
-    widths = (6, 26, 20, 42, 24, 16, 8, 8, 8, 8, 14, 12, 44, 12, 8, 60, 28, 20)
+    widths = (6, 26, 20, 42, 24, 16, 8, 8, 8, 8, 14, 12, 44, 12, 8, 14, 60, 28, 20)
     formats = [
         "count",
         *["text"] * 3,
@@ -97,14 +99,15 @@ def _findings(book: Any, style: dict[str, Any], report: RunReport, layout: Layou
         "text",
         "plain",
         "share",
+        "plain",
         "text",
         "plain",
         "plain",
     ]
     _sheet(
         book,
-        X.FINDINGS,
-        X.FINDING_COLUMNS,
+        lang(X.FINDINGS),
+        [lang(name) for name in X.FINDING_COLUMNS],
         widths,
         rows,
         [style[f] for f in formats],
@@ -113,7 +116,7 @@ def _findings(book: Any, style: dict[str, Any], report: RunReport, layout: Layou
     )
 
 
-def _shelves(book: Any, style: dict[str, Any], report: RunReport) -> None:
+def _shelves(book: Any, style: dict[str, Any], report: RunReport, layout: Layout) -> None:
     places = Places.of(report.plan)
     rows: list[Sequence[object]] = []
     for tally in report.summary.shelves:
@@ -124,7 +127,14 @@ def _shelves(book: Any, style: dict[str, Any], report: RunReport) -> None:
     formats = [*["plain"] * 5, "count", "count", "share"]
     widths = (8, 8, 8, 8, 14, 12, 12, 12)
     _sheet(
-        book, X.SHELVES, X.SHELF_COLUMNS, widths, rows, [style[f] for f in formats], style["head"], frozen=0
+        book,
+        layout.lang(X.SHELVES),
+        [layout.lang(n) for n in X.SHELF_COLUMNS],
+        widths,
+        rows,
+        [style[f] for f in formats],
+        style["head"],
+        frozen=0,
     )
 
 
@@ -135,23 +145,27 @@ def _run(book: Any, style: dict[str, Any], report: RunReport, layout: Layout) ->
         (X.RUN, report.info.run_id),
         (X.ROBOT, report.info.robot_id),
         (X.WHEN, layout.when),
-        (X.STATE, T.state(report.state)),
+        (X.STATE, layout.lang(T.state(report.state))),
         (X.COPIES, s.copies),
         (X.EXPECTED, s.expected),
         (X.HEARD, s.expected_heard),
         (X.TAGS, s.tags_heard),
         (X.READINGS, s.readings),
         (X.SCANNED, s.coverage_share),
-        *((X.TROUBLE, text) for text in report.troubles),
-        *((X.NOTE, text) for text in report.notes),
-        *((title, count) for _, title, _, count in layout.counts),
+        *((X.TROUBLE, text) for text in layout.troubles),
+        *((X.NOTE, text) for text in layout.notes),
+        *((P.ZONES, text) for text in layout.zones),
+        *((X.DROPPED, text) for text in layout.dropped),
+        *((X.PLAN, text) for text in layout.plan),
+        *((c.title, c.here) for c in layout.counts),
+        *((layout.lang(P.waits(c.title)), c.waiting) for c in layout.counts if c.waiting),
     ]
-    sheet = book.add_worksheet(X.RUN_SHEET)
+    sheet = book.add_worksheet(layout.lang(X.RUN_SHEET)[:31])
     sheet.set_column(0, 0, 46, style["plain"])
     sheet.set_column(1, 1, 90, style["text"])
     for i, (label, value) in enumerate(rows):
-        _cell(sheet, i, 0, label, style["plain"])
-        _cell(sheet, i, 1, value, style["share"] if label == X.SCANNED else style["text"])
+        _cell(sheet, i, 0, layout.lang(label), style["plain"])
+        _cell(sheet, i, 1, value, style["share"] if label is X.SCANNED else style["text"])
 
 
 def _sheet(
@@ -165,7 +179,7 @@ def _sheet(
     *,
     frozen: int,
 ) -> None:
-    sheet = book.add_worksheet(name)
+    sheet = book.add_worksheet(name[:31])
     for j, (title, width) in enumerate(zip(columns, widths, strict=True)):
         sheet.set_column(j, j, width, formats[j])
         sheet.write_string(0, j, title, head)

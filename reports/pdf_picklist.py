@@ -1,0 +1,33 @@
+"""``picklist.pdf``: the walk alone, each floor on sheets of its own, so that several people can share it."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from reportlab.lib.units import mm
+from reportlab.platypus import CondPageBreak, Flowable, PageBreak, Spacer
+
+from reports.headings import P
+from reports.layout import Layout
+from reports.pdf import build_pdf
+from reports.pdf_list import pick_table
+from reports.pdf_style import BODY, LEAD, SMALL, text
+from reports.report import RunReport
+
+
+def picklist_bytes(report: RunReport, layout: Layout) -> bytes:
+    """Return the document; the same report gives the same bytes."""
+    lang = layout.lang
+    title = lang(P.pick_list(report.info.site))
+    story: list[Flowable] = []
+    for _, on_floor in groupby(layout.stretches, key=lambda s: s.floor_id):
+        if story:
+            story.append(PageBreak())
+        story += [text(title, LEAD, bold=True), text(layout.run, SMALL)]
+        story += [text(line, SMALL) for line in layout.plan[:1]]
+        for stretch in on_floor:
+            story += [Spacer(0, 3 * mm), CondPageBreak(30 * mm), pick_table(stretch, layout)]
+    if not story:
+        story = [text(title, LEAD, bold=True), text(layout.run, SMALL), Spacer(0, 5 * mm)]
+        story.append(text(layout.nothing, BODY))
+    return build_pdf(layout, title, f"{title}, {layout.when}", story)
