@@ -51,7 +51,7 @@ def load(session: Session, site: str) -> Ledger:
         .where(CaseRow.site == site)
         .order_by(CaseRow.opened_at, CaseRow.finding_id)
     )
-    cases = {name: case_from_json(data, f"case {name} of {site}") for name, data in stored.tuples()}
+    cases = {name: case_from_json(data, f"case {name} of {site}") for name, data in stored}
     runs = cast("list[str]", book.head.get("runs", []))
     return Ledger(cases, site, tuple(runs))
 
