@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +27,7 @@ from reports.places import Places
 from reports.policy import Policy
 from reports.settle import settle
 from reports.silence import Past
+from reports.tags import blank
 from reports.text import T
 from reports.zones import Heard, zone_finding
 from stacks.holdings import Holdings
@@ -137,6 +138,7 @@ def judge_in(
     *,
     past: Past | None = None,
     retag: Collection[str] = frozenset(),
+    security: Mapping[str, bool] | None = None,
 ) -> Judged:
     """Judge one night, and keep what its findings were made of."""
     past = past or Past.of(None, catalogue, places, None, chosen)
@@ -175,6 +177,7 @@ def judge_in(
         findings.extend(_missing_findings(silent, catalogue, gaps, past, chosen))
         findings.extend(_dead_findings(silent, dead, catalogue, gaps))
         findings.extend(_tag_findings(shelved, catalogue, places, behind, chosen))
+        findings.extend(_insecure(shelved, catalogue, places, security))
         findings.extend(_doubts(shelved, catalogue, places, verdict, chosen, elsewhere))
         findings.extend(odd_findings(shelved, catalogue, places, verdict, elsewhere, chosen))
         findings.extend(_bad_call_numbers(shelved, catalogue, places))
@@ -274,6 +277,7 @@ def _status_findings(
             confidence = _presence(s, row) * at_home
         else:
             where, evidence = _where(s, row, places), T.status(status, readings)
+            evidence += say_why.what_to_do(status)
             confidence = _presence(s, row) * (1.0 - at_home)
         more = {**where, **_belongs(gap), "confidence": confidence, "evidence": evidence}
         yield _book(c, copy, kind, **more)
@@ -406,11 +410,14 @@ def _tag_findings(
         # What rides on the robot or a trolley is nothing to look for on a shelf.
         if epc.upper() in places.label_tags or moves[row]:
             continue
-        evidence = T.unknown_tag(int(s.positions.readings[row])) + (T.perhaps_old() if old[row] else "")
+        readings, why = int(s.positions.readings[row]), blank(epc.upper())
+        kind = "blank_tag" if why else "unknown_tag"
+        evidence = say_why.blank_tag(why, readings) if why else T.unknown_tag(readings)
+        evidence += T.perhaps_old() if old[row] else ""
         evidence += T.perhaps_behind() if not_here[row] >= _NOT_HERE else ""
         confidence = _presence(s, row) * (1.0 - float(not_here[row]))
         yield replace(
-            Finding("unknown_tag", "", epc=epc, confidence=confidence, evidence=evidence),
+            Finding(kind, "", epc=epc, confidence=confidence, evidence=evidence),
             **_where(s, row, places),
         )
     known = np.flatnonzero(s.copy >= 0)
@@ -429,6 +436,19 @@ def _tag_findings(
         evidence = T.duplicate_epc(len(barcodes), ", ".join(barcodes[:5]))
         more = {"confidence": 0.99, "evidence": evidence, **_where(s, row, places)}
         yield _book(c, int(s.copy[row]), "duplicate_tag", **more)
+
+
+def _insecure(
+    s: Shelved, c: Catalogue, places: Places, security: Mapping[str, bool] | None
+) -> Iterator[Finding]:
+    """List the books on the shelves whose security bit is known to be off; nothing where nobody read the bits."""
+    off = frozenset(epc.upper() for epc, on in (security or {}).items() if not on)
+    rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0)) if off else ()
+    for row in rows:
+        copy = int(s.copy[row])
+        if c.epc[copy] in off and c.available[copy]:
+            more = {"confidence": _presence(s, int(row)), "evidence": say_why.security_off()}
+            yield _book(c, copy, "security_off", **more, **_where(s, int(row), places))
 
 
 def _heard_twice(c: Catalogue, s: Shelved, known: Ints) -> dict[str, list[int]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from reports.phrases import Said, say, say_n
+from reports.recheck_text import R
 
 
 class L:
@@ -43,7 +42,7 @@ class L:
     @staticmethod
     def status_now(status: str) -> Said:
         """Return why it closed: the catalogue does not expect it any more."""
-        return say("The catalogue now says {status}.", status=say(status.replace("_", " ")))
+        return say("The catalogue now says {status}.", status=R.status(status))
 
     @staticmethod
     def not_in_catalogue() -> Said:
@@ -59,11 +58,6 @@ class L:
     def found_again() -> Said:
         """Return why a book that was marked missing is a case again."""
         return say("It was marked missing and is heard again.")
-
-    @staticmethod
-    def known_since(day: date) -> Said:
-        """Return what a line says that was known before."""
-        return say("known since {day}", day=day.isoformat())
 
     @staticmethod
     def perhaps_missing() -> Said:

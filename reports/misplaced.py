@@ -99,15 +99,15 @@ def _order(s: Shelved, policy: Policy, rows_in: Bools) -> tuple[Floats, Floats, 
     rows = rows[np.lexsort((s.scheme[rows], s.place[rows]))]
     if not len(rows):
         return confidence, wrong_by, passed
-    p = s.positions.select(rows)
+    p = s.positions
     x = s.offset_m[rows]
-    sigma = np.where(np.isfinite(p.sigma_local_m), p.sigma_local_m, p.sigma_along_m)
+    sigma = np.where(np.isfinite(p.sigma_local_m), p.sigma_local_m, p.sigma_along_m)[rows]
     sigma = np.maximum(np.nan_to_num(sigma, nan=0.1), 1e-4)
     starts = group_starts(s.place[rows] * (int(s.scheme.max()) + 1) + s.scheme[rows])
     spacing, span = _spacing(x, starts)
     ranks = s.rank[rows]
     sigma, stray = _errors_seen(ranks, x, sigma, starts, policy)
-    weights = np.clip(np.nan_to_num(p.p_shelf, nan=0.5), 0.05, 1.0) / (1.0 + (sigma / spacing) ** 2)
+    weights = np.clip(np.nan_to_num(p.p_shelf[rows], nan=0.5), 0.05, 1.0) / (1.0 + (sigma / spacing) ** 2)
     keep = heaviest_order(ranks, weights, starts)
     left, right, past = right_gap(ranks, keep, starts)
     at = np.arange(len(rows))
@@ -117,8 +117,10 @@ def _order(s: Shelved, policy: Policy, rows_in: Bools) -> tuple[Floats, Floats, 
     share = policy.disorder_share
     found = order_confidence(by, np.hypot(sigma, sigma[other]), spacing, span, prior=share, stray=stray)
     # Where the two stand side by side localization has compared them directly.
-    adjacent = (beside >= 0) & (np.abs(p.rank[other] - p.rank) == 1) & (p.shelf_id[other] == p.shelf_id)
-    told = np.where(p.rank[other] > p.rank, p.p_order[other], p.p_order)
+    heard_rank, heard_shelf, p_order = p.rank[rows], p.shelf_id[rows], p.p_order[rows]
+    adjacent = (beside >= 0) & (np.abs(heard_rank[other] - heard_rank) == 1)
+    adjacent[adjacent] = heard_shelf[other[adjacent]] == heard_shelf[adjacent]
+    told = np.where(heard_rank[other] > heard_rank, p_order[other], p_order)
     by_pair = told * share / (told * share + (1.0 - told) * (1.0 - share))
     found = np.where(adjacent & np.isfinite(told), np.minimum(found, by_pair), found)
     confidence[rows], wrong_by[rows], passed[rows] = np.minimum(found, 0.995), by, past

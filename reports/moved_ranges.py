@@ -24,10 +24,12 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-LEAST = 6
-"""Books from which on a run is said; simulated nights make no run of five by error (`tests/reports`)."""
+LEAST = 4
+"""Books from which on a run is said; no simulated night has made a run even of three by error."""
 _WHOLE = 0.8  # share of a home's books that stand on one other shelf when the whole shelf was shifted
-_DENSE = 0.8  # share of a run's stretch that must be its own books, in order
+_ORDERED = 0.7  # share of a group that must stand in order
+_LEAST_M = 0.03  # a book that changed places with its neighbour is no matter of the range
+_DENSE = 0.8  # share of a run's stretch that must be its own books
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,9 @@ def find_runs(
         if run is None:
             continue
         on_shelf = rows[starts[place] : starts[place + 1]]
+        if step[place] < 0 and abs(place - home) == 1:
+            # No book is at home there: its turn is that of the walk.
+            step[place] = step[home] + place - home
         whole = len(run) >= max(_WHOLE * stood[home], least + 2)
         over = abs(int(step[place]) - int(step[home])) == 1 and _beyond(s, rows, run, step, place, home)
         if not (_dense(run, on_shelf, 0 if whole else int(step[place] - step[home])) and (whole or over)):
@@ -132,11 +137,20 @@ def _steps(c: Catalogue, count: int) -> Ints:
 
 
 def _in_order(s: Shelved, rows: Ints, least: int) -> Ints | None:
-    """Return those of a group of books that stand in call-number order, if that is most of them."""
-    starts = np.array([0, len(rows)], np.int64)
-    keep = heaviest_order(s.rank[rows], np.ones(len(rows)), starts)
-    kept = rows[keep]
-    return kept if len(kept) >= max(least, _DENSE * len(rows)) else None
+    """Return those of a group of books that stand in call-number order as far as can be told, if that is most of them.
+
+    Sorted by call number they would take the same places; a book is in order if it is within its error of the one it
+    would take, and within a quarter of the run.
+    """
+    x, rank = s.offset_m[rows], s.rank[rows]
+    sorted_x = np.empty(len(rows))
+    sorted_x[np.lexsort((x, rank))] = np.sort(x)
+    sigma = np.nan_to_num(s.positions.sigma_local_m[rows], nan=_LEAST_M)
+    slack = np.clip(3.0 * sigma, _LEAST_M, max(0.25 * float(x.max() - x.min()), _LEAST_M))
+    whole = np.array([0, len(rows)], np.int64)
+    # One book far out of order shifts all the places: those in a longest rising sequence count as well.
+    kept = rows[(np.abs(x - sorted_x) <= slack) | heaviest_order(rank, np.ones(len(rows)), whole)]
+    return kept if len(kept) >= max(least, _ORDERED * len(rows)) else None
 
 
 def _dense(run: Ints, on_shelf: Ints, side: int) -> bool:
@@ -157,7 +171,7 @@ def _beyond(s: Shelved, rows: Ints, run: Ints, step: Ints, place: int, home: int
         wrong = np.count_nonzero(rank > s.rank[run].min())
     else:
         wrong = np.count_nonzero(rank < s.rank[run].max())
-    return wrong <= 0.1 * len(run)
+    return wrong <= max(1.0, 0.1 * len(run))
 
 
 def _new_start(s: Shelved, rows: Ints, run: Ints, step: Ints, place: int, home: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ stand right, which were not looked at, and how surely a silent one would have be
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 
@@ -112,6 +112,7 @@ def judge_night(
     scanned: Collection[str] | None = None,
     locations: Collection[str] | None = None,
     policy: Policy | None = None,
+    security: Mapping[str, bool] | None = None,
 ) -> Night:
     """Judge one night with all that earlier nights taught.
 
@@ -126,6 +127,8 @@ def judge_night(
     retag : collection of str, optional
         Barcodes of copies that staff found on their shelf although silent: their tag is dead. While silent they are
         ``dead_tag`` and never missing.
+    security : mapping of str to bool, optional
+        Of EPCs whose security bit somebody read: whether it is on. None: nobody did, and nothing is said of it.
 
     Returns
     -------
@@ -136,7 +139,16 @@ def judge_night(
     chosen = policy or Policy()
     past = Past.of(memory, catalogue, places, at, chosen)
     judged = judge_in(
-        positions, coverage, places, catalogue, scanned, locations, chosen, past=past, retag=retag
+        positions,
+        coverage,
+        places,
+        catalogue,
+        scanned,
+        locations,
+        chosen,
+        past=past,
+        retag=retag,
+        security=security,
     )
     looks = look(judged, catalogue, places, chosen)
     learnt = learn(memory, judged.lesson, past, catalogue, places, in_ns(at), chosen)

@@ -32,8 +32,8 @@ class Policy:
     back_per_day : float
         Chance that such a book is back on its shelf a day later.
     lost_per_day : float
-        Chance that a book that stood on its shelf is gone for good a day later: two in a thousand a year are lost in
-        quiet stacks, several in a hundred in busy ones.
+        Chance that a book that stood on its shelf is gone for good a day later; one in ten thousand are a few in a
+        hundred a year.
     found_per_day : float
         Chance that a book that was gone is back a day later.
     dies_per_day : float

@@ -22,8 +22,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-_KEPT = 2500  # jobs looked at, the best for their handling time
-_ROUNDS = 80  # greedy steps at most; longer mornings take several jobs a step
+_KEPT = 1200  # jobs looked at, the best for their handling time
+_ROUNDS = 60  # greedy steps at most; longer mornings take several jobs a step
 _WINDOWS, _NEAR = 4, 3
 _TRIES, _TRIES_OF_MANY = 6, 2  # rounds of improvement
 _SHORT, _TRIED, _TRIED_OF_MANY = 200, 48, 3

@@ -106,7 +106,7 @@ def test_a_book_lent_since_is_no_longer_expected_and_comes_back():
     m.night(found("missing", 1, shelf="A-01-1"))
     m.set_status(1, "loaned")
     m.night()
-    assert m.case(1).resolution == "no_longer_expected" and "loaned" in m.case(1).history[-1].why
+    assert m.case(1).resolution == "no_longer_expected" and "on loan" in m.case(1).history[-1].why
     m.set_status(1, "available")
     m.night(found("missing", 1, shelf="A-01-1"))
     assert m.case(1).state == "open" and m.case(1).nights == 1

@@ -1,0 +1,42 @@
+"""What a tag's number alone says: never programmed, or carried by two tags."""
+
+from __future__ import annotations
+
+import re
+
+# The EPC as chips leave the factory is often their TID: class E2, the maker's number (with or without the bit that
+# announces more), the model. GS1 EPC Tag Data Standard, section 16; models as read from common labels.
+_FACTORY = re.compile(
+    "E2(?:"
+    "80(?:11(?:05|0C|14|30|50|60|70|71|90|91|A0|A1|B0|B1)|68(?:10|90|94|95)|69(?:15|95))"
+    "|00(?:34(?:11|12|13|14|15)|38(?:11|21)|60(?:01|02|03|04|05|06)|10(?:01|93)|11(?:05|0C|30))"
+    ")[0-9A-F]*"
+)
+_SHORTEST = 8
+_LONGEST_UNIT = 8
+
+
+def blank(epc: str) -> str:
+    """Say why a tag's EPC was never programmed, or return an empty text.
+
+    Parameters
+    ----------
+    epc : str
+        Upper-case hexadecimal.
+
+    Returns
+    -------
+    str
+        ``zeros``, ``ones``, ``repeats`` (one pattern of up to four bytes three times and more) or ``factory`` (the
+        chip's own number); empty where the number looks like one somebody gave it.
+    """
+    if len(epc) < _SHORTEST:
+        return ""
+    if not epc.strip("0"):
+        return "zeros"
+    if not epc.strip("F"):
+        return "ones"
+    for unit in (1, 2, 4, _LONGEST_UNIT):
+        if len(epc) >= 3 * unit and epc == (epc[:unit] * (len(epc) // unit + 1))[: len(epc)]:
+            return "repeats"
+    return "factory" if _FACTORY.fullmatch(epc) else ""
