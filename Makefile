@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --require-virtualenv
 UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --generate-hashes --universal --python-version 3.11 --no-header --no-annotate --quiet
 
-.PHONY: demo test check bench lock clean help
+.PHONY: demo test check bench translations pictures lock clean help
 
 help:
 	@echo "make demo    a whole simulated night, end to end, into ./demo"
 	@echo "make test    the test suite"
 	@echo "make check   ruff, types, import table, documented commands"
 	@echo "make bench   speed and accuracy figures (BENCH=name for one of them)"
+	@echo "make translations  sentences of the code into reports/locale, and the catalogues compiled"
+	@echo "make pictures      the pages and the mail of docs/reports.md, drawn anew (needs Chromium)"
 	@echo "make lock    write the lock files anew"
 
 .stamp/python:
@@ -45,6 +47,19 @@ check: .stamp/dev
 
 bench: .stamp/dev
 	$(BIN)/python -m benchmarks $(BENCH)
+
+LOCALE := reports/locale
+PYBABEL := $(BIN)/pybabel --quiet
+
+translations: .stamp/dev
+	$(PYBABEL) extract --mapping babel.cfg --no-default-keywords --keywords say:1 --keywords say_n:1,2 --keywords _:1 \
+	  --add-location file --sort-by-file --project nightstack --copyright-holder Nightstack --output $(LOCALE)/nightstack.pot .
+	$(PYBABEL) update --domain nightstack --input-file $(LOCALE)/nightstack.pot --output-dir $(LOCALE) \
+	  --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --omit-header --width 110
+	$(PYBABEL) compile --domain nightstack --directory $(LOCALE) --statistics
+
+pictures: .stamp/dev
+	$(BIN)/python docs/pictures.py
 
 lock: .stamp/python
 	$(PIP) install --quiet uv

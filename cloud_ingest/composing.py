@@ -19,7 +19,7 @@ from cloud_ingest.tasks import ENDED
 from recording.run_info import RunInfo
 from reports import RunReport, build_mail, make_report, write_documents
 from reports.case import Case
-from reports.delivery_text import no_such_floor, not_asked, not_delivered
+from reports.delivery_text import no_such_floor, not_delivered
 from reports.findings import Finding
 from reports.ledger_book import Ledger
 from reports.phrases import from_json
@@ -31,12 +31,13 @@ from stacks.plan import Plan
 
 _NS = 1_000_000_000
 _ROUNDS = 4  # lines that went make room for others, which are asked for in their turn
+_IN_A_ROW = 3  # failures after which a library system counts as down
 _ZONE = "zone_not_scanned"
 
 
 @dataclass
 class Asking:
-    """The library system, asked once for each item and no longer than there is time.
+    """The library system, asked once for each item, no longer than there is time, and not at all once it is down.
 
     Parameters
     ----------
@@ -54,26 +55,38 @@ class Asking:
     _ils: Ils | None = None
     _known: dict[str, IlsItem | None] = field(default_factory=dict[str, "IlsItem | None"])
     _until: float | None = None
-    _broken: IlsError | None = None
+    _down: IlsError | None = None
+    _failures: int = 0  # in a row
 
     def __call__(self, barcode: str) -> IlsItem | None:
         """Return an item as it is now; raises `IlsError` where it cannot be known."""
         if barcode in self._known:
             return self._known[barcode]
-        if self._broken is not None:  # a system that is down is not tried again for every letter
-            raise self._broken
+        if self._down is not None:
+            raise self._down
+        if self._until is None:
+            self._until = self.clock() + self.seconds
         try:
-            if self._until is None:
-                self._until = self.clock() + self.seconds
             if self.clock() > self._until:
                 raise IlsError(f"it took longer than recheck_s ({self.seconds:.0f} s)", temporary=True)
             if self._ils is None:
-                self._ils = open_ils(self.settings)
+                self._ils = open_ils(self._patient())
             self._known[barcode] = self._ils.item(barcode)
         except IlsError as err:
-            self._broken = err
+            self._failures += 1
+            if self._ils is None or self._failures >= _IN_A_ROW or self.clock() > self._until:
+                self._down = err
             raise
+        self._failures = 0
         return self._known[barcode]
+
+    def _patient(self) -> dict[str, Any]:
+        """Return the settings with no more patience than there is time: whoever reads the mail waits for it."""
+        wanted = dict(self.settings)
+        for name, most in (("timeout_s", max(self.seconds / 6, 0.5)), ("longest_wait_s", 2.0), ("backoff_s", 0.5)):
+            wanted[name] = min(float(wanted.get(name, most)), most)
+        wanted["retries"] = min(int(wanted.get("retries", 1)), 1)
+        return wanted
 
     def close(self) -> None:
         """End the connection."""
@@ -110,7 +123,7 @@ def _compose_one(task: ComposeTask, letter: LetterTask, night: _Night, asking: A
     known = [] if night.plan is None else [floor.id for floor in night.plan.floors]
     troubles += [no_such_floor(f, ", ".join(known)) for f in letter.floors if known and f not in known]
     if failed:
-        troubles.append(not_asked(failed))
+        troubles.append(failed)
     shown = Counter(f.kind for f in listed.findings)
     zone = ZoneInfo(task.time_zone)
     report = replace(
@@ -124,7 +137,7 @@ def _compose_one(task: ComposeTask, letter: LetterTask, night: _Night, asking: A
         backlog=listed.backlog,
         first_seen={name: at.astimezone(zone).date() for name, at in listed.first_seen.items()},
         dropped=tuple(dropped),
-        checked_at=now if task.ils and not failed else None,
+        checked_at=now if asked else None,
     )
     documents = write_documents(report, letter.folder)
     mail = build_mail(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from email import policy
 from email.message import EmailMessage
 
+from cloud_ingest.mail_text import M
 from reports import build_notice
 
 MAIL_POLICY = policy.SMTP
@@ -12,37 +13,60 @@ MAIL_POLICY = policy.SMTP
 
 
 def failed_mail(
-    site: str, run_id: str, reason: str, facts: list[str], url: str, recipient: str, sender: str
+    site: str,
+    run_id: str,
+    reason: str,
+    facts: list[str],
+    url: str,
+    recipient: str,
+    sender: str,
+    language: str = "en",
 ) -> EmailMessage:
     """Tell that a run could not be worked out, why, and what is there all the same."""
-    lines = [
-        f"The stocktake {run_id} of {site} could not be worked out: {reason}",
-        *facts,
-        f"What the robot sent is stored and stays stored. The run's state and data: {url}",
-    ]
+    lines = [M.failed(site, run_id, reason), *facts, M.stored(url)]
     return build_notice(
-        site, f"stocktake {run_id} failed", lines, recipient, sender, about=f"failed {run_id}"
+        site,
+        M.failed_subject(run_id),
+        lines,
+        recipient,
+        sender,
+        about=f"failed {run_id}",
+        language=language,
     )
 
 
 def morning_mail(
-    site: str, date: str, lines: list[str], url: str, recipient: str, sender: str
+    site: str, date: str, lines: list[str], url: str, recipient: str, sender: str, language: str = "en"
 ) -> EmailMessage:
     """Tell by the morning hour why there is no report."""
-    said = [f"There is no stocktake report of {site} for the night to {date}.", *lines, url]
-    subject = f"no stocktake report this morning ({date})"
-    return build_notice(site, subject, said, recipient, sender, about=f"morning {date}")
+    return build_notice(
+        site,
+        M.morning_subject(date),
+        [M.no_report(site, date), *lines, url],
+        recipient,
+        sender,
+        about=f"morning {date}",
+        language=language,
+    )
 
 
 def plain_mail(
-    site: str, run_id: str, error: str, outcome: str, url: str, recipient: str, sender: str
+    site: str,
+    run_id: str,
+    error: str,
+    outcome: str,
+    url: str,
+    recipient: str,
+    sender: str,
+    language: str = "en",
 ) -> EmailMessage:
     """Tell that a report is done where the mail that should carry it could not be written."""
-    lines = [
-        f"The report of the stocktake {run_id} of {site} is done: {outcome}.",
-        f"This mail could not be written in full: {error or 'for a reason the log knows'}.",
-        f"The report and its documents: {url}",
-    ]
     return build_notice(
-        site, f"stocktake {run_id} is done", lines, recipient, sender, about=f"short {run_id}"
+        site,
+        M.done_subject(run_id),
+        [M.done(site, run_id, outcome), M.unwritten(error), M.documents_at(url)],
+        recipient,
+        sender,
+        about=f"short {run_id}",
+        language=language,
     )

@@ -25,21 +25,5 @@ def no_such_floor(floor: str, known: str) -> Said:
     )
 
 
-def not_asked(error: str) -> Said:
-    """Say that the library system could not be asked before this mail was sent."""
-    return say(
-        "The library system could not be asked before this mail was written ({error}): some of these books may have "
-        "been lent or returned since.",
-        error=_bare(error),
-    )
-
-
-def plain_only(error: str) -> Said:
-    """Say that a mail is short because the long one could not be written."""
-    return say(
-        "The report is done, but this mail could not be written in full ({error}).", error=_bare(error)
-    )
-
-
 def _bare(error: str) -> str:
     return error.rstrip(". ")

@@ -23,12 +23,12 @@ REGULAR, BOLD, MONO = "Helvetica", "Helvetica-Bold", "Courier"
 
 # reportlab reads TrueType outlines only; Noto CJK has PostScript ones and cannot be used.
 _CJK_FILES = (
+    "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc",
+    "/usr/share/fonts/wqy-microhei/wqy-microhei.ttc",
     "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",
     "/usr/share/fonts/truetype/droid/DroidSansFallback.ttf",
     "/usr/share/fonts/google-droid-sans-fonts/DroidSansFallbackFull.ttf",
     "/usr/share/fonts/droid/DroidSansFallbackFull.ttf",
-    "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc",
-    "/usr/share/fonts/wqy-microhei/wqy-microhei.ttc",
     "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc",
     "/System/Library/Fonts/Supplemental/Arial Unicode.ttf",
     "/Library/Fonts/Arial Unicode.ttf",
@@ -51,6 +51,9 @@ _STANDARD_CJK = (
     ("HYSMyeongJo-Medium", "euc_kr"),
     ("MSung-Light", "big5"),
 )
+
+_CJK = "NightstackCJK"
+_SHARED = "“”‘’…—·"  # in every Latin font, and of another width in Chinese
 
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff\ufffe\uffff]"
@@ -83,6 +86,8 @@ def runs(text: str, *, bold: bool = False) -> list[tuple[str, str]]:
     latin = BOLD if bold else REGULAR
     for character in clean:
         font = _font_of(character) or latin
+        if character in _SHARED and cut and cut[-1][0] == _CJK and _has_cjk(character):
+            font = _CJK  # quotation marks and dashes of a Chinese sentence are as wide as its characters
         shown = character if font != "?" else "?"
         font = latin if font == "?" else font
         if cut and cut[-1][0] == font:
@@ -124,10 +129,15 @@ def _font_of(character: str) -> str:
     return "?"
 
 
+@lru_cache(maxsize=64)
+def _has_cjk(character: str) -> bool:
+    return any(name == _CJK and has(character) for name, has in _fallbacks())
+
+
 @cache
 def _fallbacks() -> tuple[tuple[str, Callable[[str], bool]], ...]:
     fonts: list[tuple[str, Callable[[str], bool]]] = []
-    for name, files in (("NightstackWide", _WIDE_FILES), ("NightstackCJK", _CJK_FILES)):
+    for name, files in (("NightstackWide", _WIDE_FILES), (_CJK, _CJK_FILES)):
         path = _first_usable(files)
         if path is not None:
             font = _load(name, str(path))

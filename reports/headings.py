@@ -175,10 +175,6 @@ class P:
         )
 
     @staticmethod
-    def new_lines(new: int, known: int) -> Said:
-        return say("{new:,} new tonight, {known:,} known before", new=new, known=known)
-
-    @staticmethod
     def since(day: str) -> Said:
         return say("since {day}", day=day)
 
@@ -199,6 +195,10 @@ class P:
     @staticmethod
     def pick_list(site: str) -> Said:
         return say("Pick list, {site}", site=site)
+
+    @staticmethod
+    def footer(what: str, when: str) -> Said:
+        return say("{what}, {when}", what=what, when=when)
 
     @staticmethod
     def and_more(count: int) -> Said:

@@ -57,7 +57,8 @@ _ZONES, _DROPPED = 12, 8
 
 def pdf_bytes(report: RunReport, layout: Layout) -> bytes:
     """Return the document; the same report gives the same bytes."""
-    return build_pdf(layout, layout.title, f"{report.info.site}, {layout.when}", _story(report, layout))
+    footer = layout.lang(P.footer(report.info.site, layout.when))
+    return build_pdf(layout, layout.title, footer, _story(report, layout))
 
 
 def build_pdf(layout: Layout, title: str, footer: str, story: list[Flowable]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from reportlab.lib.colors import HexColor
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, LongTable, Paragraph, TableStyle
@@ -27,13 +28,15 @@ from reports.pdf_style import (
     SMALL_RIGHT,
     WIDTH,
     flowing,
+    marked,
     text,
 )
 from reports.text import centimetres
 
-_COLUMNS = tuple(w * mm for w in (5.5, 7.5, 25.5, 63, 12.5, 56, 14))
+_COLUMNS = tuple(w * mm for w in (5.5, 7.5, 24.5, 60.5, 16, 53, 17))
 _PICK_COLUMNS = tuple(w * mm for w in (6, 7.5, 8, 36, 36, 25, 18, 47.5))
 _PLACE = ParagraphStyle("place", BODY, fontSize=7.8, leading=9.6)
+_NUMBERS = ParagraphStyle("numbers", BODY, fontSize=8, leading=10, textColor=HexColor("#3c4753"))
 _GUTTER = 3 * mm  # between columns of running text, which would else be read as one line
 _STYLE = [
     ("VALIGN", (0, 0), (-1, -1), "TOP"),
@@ -169,7 +172,7 @@ def _heads(layout: Layout) -> list[Any]:
 
 def _shelf_heading(stop: Stop) -> Paragraph:
     name = f'&nbsp;&nbsp;<font color="#5b6673" size="7.4">{fonts.markup(stop.shelf_id)}</font>'
-    words = fonts.markup(stop.heading, bold=True) + (name if stop.shelf_id else "")
+    words = marked(stop.heading, bold=True) + (name if stop.shelf_id else "")
     return Paragraph(words, flowing(SHELF, stop.heading + stop.shelf_id))
 
 
@@ -193,7 +196,7 @@ def _row(
     book: list[Any] = [text(line.title, BODY, bold=True, limit=96)]
     details = "\u00a0\u00a0\u00a0 ".join(t for t in (line.call_number, line.barcode) if t)
     if details:
-        book.append(text(details, BODY, limit=110))
+        book.append(text(details, _NUMBERS, limit=110))
     if on_shelf:
         book.append(text(line.stands, SMALL))
     belongs: list[Any] = [text(line.belongs, _PLACE, limit=130)] if line.belongs else []
@@ -201,7 +204,7 @@ def _row(
     if line.target is not None and small:
         belongs.append(TargetStrip(line.target))
     why = text(line.evidence, SMALL, limit=300) if line.evidence else None
-    if why is not None and small:  # beside the drawing there is room
+    if why is not None and (small or not details):  # beside the drawing there is room
         book.append(why)
         why = None
     confidence: list[Any] = [text(line.sure, RIGHT)]

@@ -46,14 +46,23 @@ def text(words: str, style: ParagraphStyle, *, bold: bool = False, limit: int = 
                 break
             keep += 1
         words = words[:keep].rstrip() + "…"
-    return Paragraph(fonts.markup(words, bold=bold) or "&nbsp;", flowing(style, words))
+    return Paragraph(marked(words, bold=bold) or "&nbsp;", flowing(style, words))
+
+
+def marked(words: str, *, bold: bool = False) -> str:
+    """Return a text as markup; where Chinese, Japanese or Korean prevails all of it has their one weight."""
+    return fonts.markup(words, bold=bold and not _mostly_wide(words))
 
 
 def flowing(style: ParagraphStyle, words: str) -> ParagraphStyle:
     """Return the style in which a text's lines break: Chinese, Japanese and Korean between any two characters."""
-    if sum(map(_is_wide, words)) * 4 <= len(words):
+    if not _mostly_wide(words):
         return style
     return ParagraphStyle(f"{style.name}-cjk", style, wordWrap="CJK")
+
+
+def _mostly_wide(words: str) -> bool:
+    return sum(map(_is_wide, words)) * 4 > len(words)
 
 
 def _is_wide(character: str) -> bool:

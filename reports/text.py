@@ -31,6 +31,9 @@ STATUS_WORDS: dict[str, Said] = {
     "withdrawn": say("withdrawn"),
 }
 
+# The catalogue's own words for a status, which the life of cases speaks of.
+_RAW_STATUSES = (_("loaned"), _("on hold"))
+
 
 def centimetres(metres: float) -> Said:
     """Write a length as staff measure it."""
@@ -86,6 +89,10 @@ class T:
         if len(bays) == 2:
             return say("bays {a} and {b}", a=bays[0], b=bays[1])
         return say("bays {a} to {b}", a=bays[0], b=bays[-1])
+
+    @staticmethod
+    def part_of_bays(face: str, bays: str, levels: str) -> Said:
+        return say("{face}, {bays}, {levels}", face=face, bays=bays, levels=levels)
 
     @staticmethod
     def levels(levels: Sequence[int]) -> Said:
@@ -304,7 +311,7 @@ class T:
     def figure(name: str) -> Said:
         return {
             "moves": say("misplaced"),
-            "missing": say("missing"),
+            "missing": say("missing books"),
             "other": say("other to resolve"),
             "new": say("new tonight"),
             "scanned": say("of the shelves scanned"),

@@ -191,7 +191,7 @@ def zone_name(rows: list[Place], zone: Zone) -> str:
         return T.part_of_face(face, zone.from_m, zone.to_m)
     bays = list(dict.fromkeys(r.bay for r in sorted(rows, key=lambda r: r.from_m)))
     levels = sorted({r.level for r in rows})
-    name = f"{face}, {T.bays(bays)}, {T.levels(levels)}"
+    name = T.part_of_bays(face, T.bays(bays), T.levels(levels))
     if zone.whole:
         return name
     # The cells of coverage are those of the face, and reach over the ends of its shelves.
