@@ -30,6 +30,7 @@ from cloud_ingest.database import Database
 from cloud_ingest.expected import HOLDINGS, PLAN
 from cloud_ingest.job_results import run_end, stored_facts
 from cloud_ingest.letters import PLANNED, POSTED, due_letters, is_failure, supersede
+from cloud_ingest.mail_text import M
 from cloud_ingest.mails import MAIL_POLICY, failed_mail, plain_mail
 from cloud_ingest.models import Letter, NightRow, Run
 from cloud_ingest.paths import letter_folder, run_folder, snapshot_folder
@@ -225,16 +226,13 @@ class Composer:
 
     def _short(self, session: Session, run: Run, letter: Letter) -> EmailMessage:
         """Build a mail without the report's rooms: why a run failed, or that its mail could not be written in full."""
-        link, sender = self._link(run), self._settings.sender
-        if is_failure(letter):
-            facts = [
-                f"It ended so: {run_end(session, run)}.",
-                *(f"{line}." for line in stored_facts(session, run)),
-            ]
-            return failed_mail(run.site, run.run_id, letter.reason, facts, link, letter.recipient, sender)
-        return plain_mail(
-            run.site, run.run_id, letter.error or "", run.reason, link, letter.recipient, sender
-        )
+        link, sender, to = self._link(run), self._settings.sender, letter.recipient
+        language = _who(self._settings, letter).language
+        if not is_failure(letter):
+            why = letter.error or ""
+            return plain_mail(run.site, run.run_id, why, run.reason, link, to, sender, language)
+        facts = [M.ended(run_end(session, run)), *(f"{line}." for line in stored_facts(session, run))]
+        return failed_mail(run.site, run.run_id, letter.reason, facts, link, to, sender, language)
 
     def _write(self, task: ComposeTask) -> str | None:
         """Run the child; return what went wrong."""

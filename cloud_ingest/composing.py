@@ -20,8 +20,10 @@ from recording.run_info import RunInfo
 from reports import RunReport, build_mail, make_report, write_documents
 from reports.case import Case
 from reports.delivery_text import no_such_floor, not_delivered
+from reports.feedback import learn
 from reports.findings import Finding
 from reports.ledger_book import Ledger
+from reports.outcomes import outcomes
 from reports.phrases import from_json
 from reports.recheck import recheck
 from reports.worklist import Worklist, make_worklist
@@ -83,7 +85,11 @@ class Asking:
     def _patient(self) -> dict[str, Any]:
         """Return the settings with no more patience than there is time: whoever reads the mail waits for it."""
         wanted = dict(self.settings)
-        for name, most in (("timeout_s", max(self.seconds / 6, 0.5)), ("longest_wait_s", 2.0), ("backoff_s", 0.5)):
+        for name, most in (
+            ("timeout_s", max(self.seconds / 6, 0.5)),
+            ("longest_wait_s", 2.0),
+            ("backoff_s", 0.5),
+        ):
             wanted[name] = min(float(wanted.get(name, most)), most)
         wanted["retries"] = min(int(wanted.get("retries", 1)), 1)
         return wanted
@@ -104,6 +110,7 @@ class _Night:
     cases: list[Case]
     zones: list[Finding]
     at: datetime
+    mail_from: Mapping[str, float]
 
 
 def compose(task: ComposeTask) -> list[Written]:
@@ -170,6 +177,7 @@ def _list(
             floors=letter.floors or None,
             zones=night.zones,
             new_run=task.run_id,
+            mail_from=night.mail_from,
         )
 
     cases, dropped = list(night.cases), list[str]()
@@ -217,13 +225,16 @@ def _read_night(task: ComposeTask) -> _Night:
     if "troubles" in ended:  # said by whoever had the recording's events, too
         report = replace(report, troubles=tuple(from_json(text) for text in ended["troubles"]))
     findings = read_findings(folder)
+    mail_from: dict[str, float] = {}
     if report.state == "failed":
         cases: list[Case] = []  # what is known of the books is in no mail about a run that saw none
     elif task.ledger is not None:
-        cases = Ledger.from_json(json.loads(Path(task.ledger).read_bytes()), task.ledger).open
+        ledger = Ledger.from_json(json.loads(Path(task.ledger).read_bytes()), task.ledger)
+        cases = ledger.open
+        mail_from = learn(outcomes(ledger.cases.values())).mail_from()
     else:
         cases = [_case_of(f, task.run_id, at) for f in findings if f.kind != _ZONE]
-    return _Night(report, plan, holdings, cases, [f for f in findings if f.kind == _ZONE], at)
+    return _Night(report, plan, holdings, cases, [f for f in findings if f.kind == _ZONE], at, mail_from)
 
 
 def _case_of(finding: Finding, run_id: str, at: datetime) -> Case:

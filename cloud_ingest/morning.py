@@ -14,6 +14,7 @@ from cloud_ingest import outbox
 from cloud_ingest.database import Database
 from cloud_ingest.letters import PLANNED
 from cloud_ingest.mail_days import wants_mail
+from cloud_ingest.mail_text import M
 from cloud_ingest.mails import morning_mail
 from cloud_ingest.models import FAILED, REPORTED, Letter, Morning, OutboxMail, Run, Site
 from cloud_ingest.run_life import remember_site
@@ -116,7 +117,9 @@ class Mornings:
                         run_id=None,
                         recipient=who.address,
                         sender=self._settings.sender,
-                        mail=morning_mail(site, date, lines, url, who.address, self._settings.sender),
+                        mail=morning_mail(
+                            site, date, lines, url, who.address, self._settings.sender, who.language
+                        ),
                         at=now,
                     )
             session.add(Morning(site=site, date=date, at=now, outcome=outcome))
@@ -125,32 +128,24 @@ class Mornings:
         of_site = select(Run).where(Run.site == site).order_by(Run.opened_at.desc())
         recent = or_(Run.state.not_in((REPORTED, FAILED)), Run.opened_at >= since)
         runs = session.scalars(of_site.where(recent)).all()
-        lines = [
-            f"Run {run.run_id} is {_STATES.get(run.state, run.state)} ({run.reason}); "
-            "its report follows by mail when it is done."
+        lines: list[str] = [
+            M.on_its_way(run.run_id, run.state, run.reason)
             for run in runs
             if run.state not in (REPORTED, FAILED)
         ]
         lines += [
-            f"Run {run.run_id} of {self._when(run.opened_at, hour)} has {run.state}: {run.reason}"
+            M.over(run.run_id, self._when(run.opened_at, hour), run.state, run.reason)
             for run in runs
             if run.state in (REPORTED, FAILED)
         ]
         if lines:
             return lines
         before = session.scalar(of_site.limit(1))
-        last = (
-            f" The last one was {before.run_id}, begun {self._when(before.opened_at, hour)}."
-            if before
-            else ""
-        )
-        return [f"No stocktake has begun since {self._when(since, hour)}.{last}"]
+        last = M.last_one(before.run_id, self._when(before.opened_at, hour)) if before else ""
+        return [M.none_since(self._when(since, hour)) + last]
 
     def _when(self, at: int, hour: datetime) -> str:
         return datetime.fromtimestamp(at // _NS, hour.tzinfo).strftime("%Y-%m-%d %H:%M %Z")
-
-
-_STATES = {"recording": "still being recorded", "closing": "being closed", "localizing": "being worked out"}
 
 
 def _ns(at: datetime) -> int:

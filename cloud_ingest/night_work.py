@@ -54,9 +54,11 @@ def judge(
     work
         The work folder.
     """
+    from reports.feedback import learn
     from reports.ledger import Ledger, update
     from reports.memory import Memory
     from reports.night import judge_night
+    from reports.outcomes import outcomes
 
     policy = policy_of(task)
     at = _when(task, ended_at, notes)
@@ -67,6 +69,8 @@ def judge(
     data = Path(task.data)
     before = data / task.night.ledger
     ledger = Ledger.from_json(json.loads(before.read_bytes()), str(before))
+    # What staff found when they looked moves the thresholds: false alarms make us ask for more.
+    policy = learn(outcomes(ledger.cases.values())).policy(policy)
     memory: Memory | None = None
     if task.night.memory is not None:
         try:
