@@ -32,6 +32,7 @@ NAMES = (
     "paths",
     "payload",
     "llrp_decode",
+    "ils",
 )
 WITH_PLOTS = ("thinned", "free_space")
 SELECTED = ("accuracy", "ablation", "calibrated", "honesty", "oddities")

@@ -8,6 +8,7 @@ does, a PUT empties what it does not name, and ignores what only Alma may say (p
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -129,7 +130,7 @@ _ITEM: dict[str, s.Types] = {
     "item_data": s.OBJECT,
     "link": s.TEXT,
 }
-_DATES = dict.fromkeys(
+_DATES: dict[str, re.Pattern[str]] = dict.fromkeys(
     ("inventory_date", "creation_date", "modification_date", "arrival_date", "weeding_date"), s.DATE
 )
 SET_ID = "7001"

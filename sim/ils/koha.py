@@ -234,7 +234,11 @@ class KohaEmulator(HttpEmulator):
             shown = [(row, show(row)) for row in found]
             if any(field not in ITEM_FIELDS and field not in _HOLD for field, _, _ in rest):
                 return JSONResponse({"error": "Invalid query", "error_code": "invalid_query"}, 400)
-            found = [row for row, v in shown if all(_OPERATORS[op](v.get(f), w) for f, op, w in rest)]
+            found = [
+                row
+                for row, v in shown
+                if all(_OPERATORS[op](_plain(f, v.get(f)), _plain(f, w)) for f, op, w in rest)
+            ]
         part = found[(page - 1) * per_page : page * per_page] if per_page != -1 else found
         headers = {"X-Total-Count": str(len(found)), "X-Base-Total-Count": str(len(rows))}
         body = json.dumps([show(row) for row in part], ensure_ascii=False)
@@ -306,6 +310,11 @@ def _tests(query: dict[str, Any]) -> list[tuple[str, str, Any]]:
                 raise ValueError(operator)
             made.append((name, operator, wanted))
     return made
+
+
+def _plain(field: str, value: Any) -> Any:
+    """Return a value as the database compares it: a time as text without its zone."""
+    return value.replace("T", " ")[:19] if field in _FORMATS and isinstance(value, str) else value
 
 
 def _bad(message: str) -> Response:

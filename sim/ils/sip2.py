@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import anyio
 import anyio.from_thread
+from anyio.abc import SocketAttribute
 from pysip2 import (
     ITEM_INFORMATION,
     ITEM_STATUS_UPDATE,
@@ -116,10 +117,17 @@ class Sip2Emulator:
     async def _serve(self) -> None:
         self._stop = anyio.Event()
         try:
-            async with self._server().start(self._host, self.port) as port:
-                self.port = port
+            server = self._server()
+            # Its own `start` leaves the listening socket open when it ends.
+            async with (
+                await server.listen(self._host, self.port) as listener,
+                anyio.create_task_group() as tasks,
+            ):
+                self.port = int(listener.extra(SocketAttribute.local_port))  # noqa: S610 (no database)
+                tasks.start_soon(listener.serve, server._handle_connection)
                 self._ready.set()
                 await self._stop.wait()
+                tasks.cancel_scope.cancel()
         except OSError as error:
             self._failed = error
             self._ready.set()

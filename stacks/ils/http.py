@@ -300,6 +300,7 @@ class Http:
         return IlsError(f"{self.name}: cannot be reached ({error})", temporary=True)
 
 
+_ERROR_KEYS = ("error", "errorList", "errors", "errorMessage", "message")
 _WORDS = {
     400: "refuses the request as wrong",
     401: "does not accept our name and password or key",
@@ -339,17 +340,16 @@ def _said(body: bytes) -> str:
     try:
         value: Any = json.loads(body)
     except (ValueError, RecursionError):
-        value = None if body.lstrip()[:1] in (b"<", b"") else body.decode("utf-8", "replace")
-    for key in ("error", "errorList", "errors", "message", "errorMessage"):
-        while isinstance(value, list) and value:
-            value = value[0]
-        if isinstance(value, dict) and key in value:
-            value = value[key]
-    while isinstance(value, list) and value:
-        value = value[0]
-    if isinstance(value, dict):
-        value = value.get("errorMessage") or value.get("message")
-    return " ".join(value.split())[:200] if isinstance(value, str) else ""
+        value = "" if body.lstrip()[:1] == b"<" else body.decode("utf-8", "replace")
+    for _ in range(8):  # they wrap their words in lists and objects, a few deep
+        if isinstance(value, str):
+            return " ".join(value.split())[:200]
+        if isinstance(value, list):
+            value = next(iter(value), None)  # pyright: ignore[reportUnknownVariableType]
+        elif isinstance(value, dict):
+            found: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
+            value = next((found[key] for key in _ERROR_KEYS if found.get(key)), None)
+    return ""
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -37,7 +37,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     secrets: ClassVar[tuple[str, ...]] = ()
 
-    kind: str
+    kind: Any  # each connection's own word
     writes: tuple[Write, ...] = ()
     journal: Path = Path("ils-journal.sqlite")
     timeout_s: Seconds = 30.0

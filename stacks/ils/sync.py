@@ -147,7 +147,7 @@ def sync(
     lost = len(merge.removed)
     if lost > max(_FEW, most_loss * len(old)):
         raise IlsError(
-            f"{file}: the pull knows {lost} of {len(old)} copies no more, more than {most_loss:.0%}: nothing was written; "
+            f"{file}: the pull knows {lost} of {len(old)} copies no more, over {most_loss:.0%}: nothing was written; "
             "if they are really gone, allow it with --allow-loss"
         )
     if old.rows and not pulled and everything:

@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 
 import httpx
@@ -22,6 +22,8 @@ from stacks.ils.koha.sign_in import ClientCredentials
 from stacks.ils.reading import Reader, as_instant, instant, record, rows
 from stacks.ils.settings import reveal
 
+#: The database compares times without a zone; this far east of UTC does its clock stand at most.
+_FARTHEST_ZONE = timedelta(hours=14)
 _EMBED = {"x-koha-embed": "biblio,+strings"}
 
 
@@ -55,7 +57,7 @@ class Koha(Ils):
             b: as_instant(datetime.fromisoformat(v))
             for b, v in self.journal.last_values("inventory_date").items()
         }
-        where: dict[str, Any] = {} if since is None else {"timestamp": {">=": _rfc3339(since)}}
+        where: dict[str, Any] = {} if since is None else {"timestamp": {">=": _local(since)}}
         reader = Reader()
         for found in self._pages("api/v1/items", "item_id", where, _EMBED):
             yield reader.page(found, lambda v: item_of(v, self._settings, waiting, ours), _barcode)
@@ -192,6 +194,11 @@ def _barcode(value: Any) -> Any:
 def _total(answer: Answer) -> int | None:
     text = answer.headers.get("x-total-count", "")
     return int(text) if text.isascii() and text.isdecimal() else None
+
+
+def _local(since: datetime) -> str:
+    """Return a time that is not after `since` on any server's clock: a little more is told, never less."""
+    return f"{since.astimezone(UTC) - _FARTHEST_ZONE:%Y-%m-%d %H:%M:%S}"
 
 
 def _rfc3339(when: datetime) -> str:

@@ -3,7 +3,7 @@
 import random
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sim.ils import AlmaEmulator, FolioEmulator, KohaEmulator, Sip2Emulator, Stock
 from sim.ils.folio import INVENTORY_NOTE_TYPE
@@ -113,13 +113,11 @@ class CuttingProxy:
         armed = threading.Event()
 
         def forth():
-            try:
+            with suppress(OSError):
                 while data := client.recv(65536):
                     if self.cut_at and self.cut_at in data:
                         armed.set()
                     server.sendall(data)
-            except OSError:
-                pass
 
         threading.Thread(target=forth, daemon=True).start()
         try:
@@ -131,8 +129,6 @@ class CuttingProxy:
         except OSError:
             pass
         for end in (client, server):
-            try:
+            with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             end.close()

@@ -1,0 +1,130 @@
+"""`stacks sync|status|journal` and `sim ils` as a terminal sees them: real processes, real sockets."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from stacks.holdings import Holdings, read_holdings, write_holdings
+from tests.stacks.ils.support import some_holdings
+
+ENV = {**os.environ, "COLUMNS": "200"}
+
+
+def run(*words, cwd, **env):
+    return subprocess.run(
+        [sys.executable, "-m", "nightstack", *words],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**ENV, **env},
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def koha(tmp_path):
+    """Run `sim ils koha` as a program, with its settings beside it."""
+    write_holdings(tmp_path / "there.csv", Holdings.of(some_holdings()))
+    command = [
+        sys.executable,
+        "-m",
+        "nightstack",
+        "sim",
+        "ils",
+        "koha",
+        "--holdings",
+        "there.csv",
+        "--listen",
+        "127.0.0.1:0",
+    ]
+    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=ENV)
+    line = server.stdout.readline()
+    assert line.startswith("listening 127.0.0.1:")
+    address = line.split()[1]
+    (tmp_path / "ils.toml").write_text(
+        f'kind = "koha"\nurl = "http://{address}"\nclient_id = "nightstack"\nwrites = ["missing"]\nretries = 0\n'
+    )
+    yield f"http://{address}"
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(30) == 0
+    server.stdout.close()
+
+
+SECRET = {"NIGHTSTACK_ILS_CLIENT_SECRET": "koha-client-secret"}
+
+
+def test_a_library_is_pulled_asked_and_written_to(koha, tmp_path):
+    dry = run("stacks", "sync", "holdings.csv", "--dry-run", cwd=tmp_path, **SECRET)
+    assert (dry.returncode, "would have 30 copies" in dry.stdout) == (0, True), dry.stderr
+    assert not (tmp_path / "holdings.csv").exists()
+    done = run("stacks", "sync", "holdings.csv", "--json", cwd=tmp_path, **SECRET)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["pulled"] == 30
+    assert len(read_holdings(tmp_path / "holdings.csv")) == 30
+    httpx.post(f"{koha}/_sim/lend", json={"barcode": "31822000000"})
+    told = run("stacks", "sync", "holdings.csv", cwd=tmp_path, **SECRET)
+    assert "changed: 31822000000: status 'available' -> 'loaned'" in told.stdout
+    asked = run("stacks", "status", "31822000000", "nope", cwd=tmp_path, **SECRET)
+    assert asked.stdout.splitlines()[0].startswith("31822000000  loaned (checked_out_date=")
+    assert asked.stdout.splitlines()[0].endswith("红楼梦 第一册")
+    assert asked.stdout.splitlines()[1] == "nope  unknown to the library's system"
+    shown = json.loads(
+        run("stacks", "status", "31822000003", "nope", "--json", cwd=tmp_path, **SECRET).stdout
+    )
+    assert (shown[0]["status"], shown[1]) == ("available", {"barcode": "nope", "known": False})
+
+
+def test_writes_are_listed_and_settled(koha, tmp_path):
+    from stacks.ils import IlsError, open_ils
+    from stacks.ils.settings_file import read_ils_settings
+
+    assert run("stacks", "journal", cwd=tmp_path).stdout == "nothing was written back\n"
+    given = {**read_ils_settings(tmp_path / "ils.toml"), "client_secret": "koha-client-secret"}
+    with open_ils(given) as ils:
+        ils.mark_missing("31822000000", "three nights")
+        httpx.post(f"{koha}/_sim/trouble", json={"what": "500", "method": "PUT"})
+        with pytest.raises(IlsError):
+            ils.mark_missing("31822000001", "")
+    listed = run("stacks", "journal", cwd=tmp_path).stdout.splitlines()
+    assert ["done" in listed[0], "unknown" in listed[1]] == [True, True]
+    unknown = json.loads(run("stacks", "journal", "--outcome", "unknown", "--json", cwd=tmp_path).stdout)
+    assert [e["barcode"] for e in unknown] == ["31822000001"]
+    number = str(unknown[0]["id"])
+    assert run("stacks", "journal", "--settle", number, "--as", "failed", cwd=tmp_path).returncode == 0
+    assert (
+        run("stacks", "journal", "--outcome", "unknown", cwd=tmp_path).stdout == "nothing was written back\n"
+    )
+    again = run("stacks", "journal", "--settle", number, "--as", "done", cwd=tmp_path)
+    assert (again.returncode, "its outcome is known" in again.stderr) == (2, True)
+
+
+def test_what_is_wrong_is_one_line_with_its_exit_status(koha, tmp_path):
+    for words, env, status, says in (
+        (["stacks", "sync", "holdings.csv", "--settings", "no.toml"], SECRET, 2, "no.toml"),
+        (["stacks", "status", "1"], {}, 2, "NIGHTSTACK_ILS_CLIENT_SECRET"),
+        (["stacks", "status", "1"], {"NIGHTSTACK_ILS_CLIENT_SECRET": "wr0ng"}, 1, "gives no token"),
+        (["stacks", "sync", "holdings.csv", "--keep", "colour"], SECRET, 2, "--keep: colour"),
+        (["stacks", "journal", "--settle", "3"], {}, 2, "go together"),
+        (["stacks", "journal", "--outcome", "perhaps"], {}, 2, "done, failed, unknown"),
+        (["sim", "ils", "sierra", "--holdings", "there.csv"], {}, 2, "koha, folio, alma, sip2"),
+        (["sim", "ils", "koha", "--holdings", "nothing.csv"], {}, 2, "nothing.csv"),
+    ):
+        made = run(*words, cwd=tmp_path, **env)
+        assert (made.returncode, len(made.stderr.strip().splitlines())) == (status, 1), (words, made.stderr)
+        assert says in made.stderr
+        assert "wr0ng" not in made.stderr
+
+
+def test_a_secret_in_a_file_that_is_wrong_is_not_shown(tmp_path):
+    (tmp_path / "ils.toml").write_text(
+        'kind = "alma"\nurl = "https://a.example"\napi_key = "s3cr3t"\nsett = 1\n'
+    )
+    made = run("stacks", "status", "1", cwd=tmp_path)
+    assert (made.returncode, made.stderr.count("\n")) == (2, 1)
+    assert "ils.sett: no such setting" in made.stderr
+    assert "s3cr3t" not in made.stderr
