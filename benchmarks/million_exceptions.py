@@ -218,11 +218,12 @@ def measure(books: int = 1_000_000, *, memory: bool = False, seed: int = 1) -> d
         folder = Path(made)
         planted = make(folder, books, seed)
         command = [sys.executable, "-m", "benchmarks.million_exceptions", "--child", str(folder)]
+        out = None
         for _ in range(2 if memory else 1):
             out = subprocess.run(
                 [*command, *(["--memory"] if memory else [])], check=True, capture_output=True, text=True
             )
-        result: dict[str, Any] = json.loads(out.stdout)
+        result: dict[str, Any] = json.loads(out.stdout if out else "{}")
         found = read_exceptions(folder / "exceptions.csv")
         told = Counter(f.kind for f in found)
         right = Counter(f.kind for f in found if f.epc in planted.get(f.kind, ()))

@@ -300,6 +300,8 @@ def _read(path: Path, cls: type[Table], required: tuple[str, ...], format_name: 
             columns[name] = _blank(kind, stored.num_rows)
             continue
         columns[name] = _from_arrow(path, name, kind, stored.column(name))
+    del stored
+    pa.default_memory_pool().release_unused()  # a table of millions is not held twice
     return cls(**columns)
 
 

@@ -423,7 +423,7 @@ def _tag_findings(
     known = np.flatnonzero(s.copy >= 0)
     for barcode, rows in _heard_twice(c, s, known).items():
         for row in rows if barcode else ():
-            more = {"confidence": 0.99, "evidence": T.duplicate_barcode(len(rows)), **_where(s, row, places)}
+            more = {"confidence": 0.99, "evidence": _twice(s, rows), **_where(s, row, places)}
             yield _book(c, int(s.copy[row]), "duplicate_tag", **more)
     if not c.shared_epc:
         return
@@ -449,6 +449,15 @@ def _insecure(
         if c.epc[copy] in off and c.available[copy]:
             more = {"confidence": _presence(s, int(row)), "evidence": say_why.security_off()}
             yield _book(c, copy, "security_off", **more, **_where(s, int(row), places))
+
+
+def _twice(s: Shelved, rows: list[int]) -> str:
+    """Say what is heard twice: one barcode with several tags, or one tag number at several places."""
+    p = s.positions
+    if len(set(p.epc[rows].tolist())) > 1:
+        return T.duplicate_barcode(len(rows))
+    apart = np.hypot(p.x_m[rows] - p.x_m[rows[0]], p.y_m[rows] - p.y_m[rows[0]])
+    return say_why.two_places(float(np.nanmax(apart)))
 
 
 def _heard_twice(c: Catalogue, s: Shelved, known: Ints) -> dict[str, list[int]]:

@@ -98,7 +98,8 @@ def learn(
         new[name] = states[:, i]
     new["at"][copy] = new["at"][named] = now
     made = Memory(catalogue.barcode, catalogue.epc, **_typed(new))
-    made = made.select(made.at > 0)
+    del new, states
+    made = made if bool(np.all(made.at > 0)) else made.select(made.at > 0)
     return _with_others(made, old, catalogue)
 
 

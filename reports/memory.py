@@ -29,7 +29,7 @@ HERE, DEAD, AWAY, GONE = range(4)
 """Columns of `Memory.states`."""
 
 _TEXT, _SHARE, _TIME = pa.string(), pa.float32(), pa.int64()
-_TYPES: dict[str, pa.DataType] = {
+_TYPES: dict[str, Any] = {
     "barcode": _TEXT,
     "epc": _TEXT,
     "at": _TIME,
@@ -160,7 +160,10 @@ class Memory:
         missing = [name for name in _TYPES if name not in table.column_names]
         if missing:
             raise MemoryFileError(f"{source}: column {missing[0]!r} is missing; begin a new memory")
-        return cls(**{name: _column(table.column(name), kind) for name, kind in _TYPES.items()})
+        columns = {name: _column(table.column(name), kind) for name, kind in _TYPES.items()}
+        del table
+        pa.default_memory_pool().release_unused()  # a table of millions is not held twice
+        return cls(**columns)
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write the table; the file appears whole or not at all."""
@@ -182,17 +185,17 @@ class Memory:
         return cls.from_bytes(data, str(path))
 
 
-def _blank(kind: pa.DataType) -> npt.NDArray[Any]:
+def _blank(kind: Any) -> npt.NDArray[Any]:
     if kind == _TEXT:
         return np.empty(0, object)
     return np.zeros(0, np.float32) if kind == _SHARE else np.zeros(0, np.int64)
 
 
-def _column(column: Any, kind: pa.DataType) -> npt.NDArray[Any]:
+def _column(column: Any, kind: Any) -> npt.NDArray[Any]:
     if kind == _TEXT:
-        texts = column.cast(pa.large_string()).to_pylist()
-        out = np.empty(len(texts), object)
-        out[:] = texts
-        return out
+        coded = column.cast(pa.large_string()).combine_chunks().dictionary_encode()
+        # Shelves' names recur: one string each.
+        names = np.array([*coded.dictionary.to_pylist(), ""], object)
+        return names[coded.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)]
     wanted = np.float32 if kind == _SHARE else np.int64
     return column.to_numpy().astype(wanted, copy=True)

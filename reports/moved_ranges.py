@@ -171,7 +171,7 @@ def _beyond(s: Shelved, rows: Ints, run: Ints, step: Ints, place: int, home: int
         wrong = np.count_nonzero(rank > s.rank[run].min())
     else:
         wrong = np.count_nonzero(rank < s.rank[run].max())
-    return wrong <= max(1.0, 0.1 * len(run))
+    return bool(wrong <= max(1.0, 0.1 * len(run)))
 
 
 def _new_start(s: Shelved, rows: Ints, run: Ints, step: Ints, place: int, home: int) -> tuple[int, int]:

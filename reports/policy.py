@@ -27,6 +27,9 @@ class Policy:
         Share of expected books that are not there; the run's own share takes its place as books are counted.
     silent_share : float
         Share of books whose tag is not heard however well the shelf is scanned (broken, shielded, none).
+    weak_share : float
+        Share of tags that are silent every third night on a well scanned shelf; once nights have told, their own
+        share takes its place.
     used_share : float
         Share of books that are in use in the house overnight (on a table, on a trolley) and will be back.
     back_per_day : float
@@ -48,6 +51,7 @@ class Policy:
     disorder_share: float = 0.03
     missing_share: float = 0.02
     silent_share: float = 0.002
+    weak_share: float = 0.001
     used_share: float = 0.0005
     back_per_day: float = 0.6
     lost_per_day: float = 1e-4

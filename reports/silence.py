@@ -14,6 +14,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import expm
+from scipy.special import betaln
 
 from reports.books import Catalogue
 from reports.memory import AWAY, DEAD, GONE, HERE, Memory
@@ -26,6 +27,9 @@ Bools = npt.NDArray[np.bool_]
 
 DAY_NS = 86_400 * 10**9
 _NIGHTS = 6.0  # how many nights tonight's coverage is worth against a tag's own history
+_USUAL = 0.003  # how often the usual tag is silent, where coverage is not asked
+_WEAK = (2.0, 4.0)  # beta law of a weak tag's chance to be silent
+_PRIOR_BOOKS = 200.0  # how many books the policy's share of weak tags is worth
 _LONGEST_DAYS = 400.0
 _DEAD = (0.0, 0.99, 0.0, 0.01)  # what staff saw; the book may have gone since
 
@@ -52,6 +56,8 @@ class Past:
         At which offset.
     wrong : float64 array, shape (n,)
         Log-odds that former nights add to its standing wrong there.
+    weak : float
+        Share of tags that are silent now and then however well their shelf is scanned.
     """
 
     row: Ints
@@ -65,6 +71,7 @@ class Past:
     place: Ints
     heard_m: Floats
     wrong: Floats
+    weak: float
 
     @classmethod
     def of(
@@ -74,14 +81,17 @@ class Past:
         n = len(catalogue)
         start = first_night(policy, policy.missing_share)
         if memory is None or not len(memory):
+            # One number each, seen as a column: a first night of a million copies needs no room for it.
+            none, nought, untold = (np.broadcast_to(np.float64(v), n) for v in (-1, 0.0, np.nan))
+            row = none.astype(np.int64)
             return cls(
-                np.full(n, -1, np.int64), np.zeros(n, bool), np.tile(start, (n, 1)), np.ones(n),
-                *(np.zeros(n) for _ in range(3)), np.full(n, np.nan),
-                np.full(n, -1, np.int64), np.full(n, np.nan), np.zeros(n),
+                row, np.zeros(n, bool), np.broadcast_to(start, (n, 4)), np.broadcast_to(np.float64(1.0), n),
+                nought, nought, nought, untold, row, untold, nought, policy.weak_share,
             )  # fmt: skip
         row = memory.rows_of(catalogue.barcode, catalogue.epc)
         known = row >= 0
-        then = memory.select(np.maximum(row, 0))
+        same = len(row) == len(memory) and bool(np.array_equal(row, np.arange(len(row))))
+        then = memory if same else memory.select(np.maximum(row, 0))
         states, stayed = np.tile(start, (n, 1)), np.ones(n)
         now = in_ns(at) if at is not None else int(memory.at.max())
         days = np.clip((now - then.at) / DAY_NS, 0.0, _LONGEST_DAYS)
@@ -100,6 +110,7 @@ class Past:
             row, known, states, stayed, told(then.heard, 0.0), told(then.missed, 0.0), told(then.silent, 0.0),
             told(then.strength, np.nan), np.where(known, places.number(then.heard_shelf), -1),
             told(then.heard_m, np.nan), told(then.wrong, 0.0),
+            _share_weak(then.heard[known].astype(np.float64), then.missed[known].astype(np.float64), policy),
         )  # fmt: skip
 
     def with_dead(self, copies: Ints) -> Past:
@@ -111,12 +122,36 @@ class Past:
     def unheard(self, copy: Ints, tonight: Floats) -> Floats:
         """Return the chance that each copy's tag is silent at its place, from coverage and from its own history.
 
-        Coverage and neighbours count as `_NIGHTS` nights (the mean of a beta law with that many); every night on which
-        the tag was heard, or was silent although it was there, counts as one.
+        Of the nights on which a copy was on its shelf it was silent on some: those that turned out so, and, if it is
+        there now, all of the present row of silence. Two beta laws say what that tells of tonight: most tags are as
+        coverage says, worth `_NIGHTS` nights of their own; a share `weak`, learnt from all copies, is silent every
+        third night.
         """
-        silent = np.clip(tonight, 1e-6, 1.0)
-        nights = self.nights[copy] + self.missed[copy]
-        return (_NIGHTS * silent + self.missed[copy]) / (_NIGHTS + nights)
+        silent = np.clip(tonight, 1e-6, 0.999)
+        heard, missed = self.nights[copy], self.missed[copy] + self.silent[copy]
+        usual = (_NIGHTS * silent + missed) / (_NIGHTS + heard + missed)
+        poor = (_WEAK[0] + missed) / (sum(_WEAK) + heard + missed)
+        weak = _chance_weak(self.weak, heard, missed, silent)
+        return (1.0 - weak) * usual + weak * np.maximum(poor, silent)
+
+
+def _chance_weak(share: float, heard: Floats, missed: Floats, silent: Floats | float) -> Floats:
+    """Return the chance that a tag is one of the weak ones, after nights heard and missed."""
+    a, b = _NIGHTS * np.asarray(silent), _NIGHTS * (1.0 - np.asarray(silent))
+    usual = betaln(a + missed, b + heard) - betaln(a, b)
+    poor = betaln(_WEAK[0] + missed, _WEAK[1] + heard) - betaln(*_WEAK)
+    odds: Floats = np.log(share / (1.0 - share)) + poor - usual
+    return 1.0 / (1.0 + np.exp(np.clip(-odds, -500.0, 500.0)))
+
+
+def _share_weak(heard: Floats, missed: Floats, policy: Policy) -> float:
+    """Return the share of weak tags among those heard before, by expectation maximization from the policy's."""
+    share = policy.weak_share
+    once = heard > 0.0
+    for _ in range(5 if once.any() else 0):
+        weak = float(_chance_weak(share, heard[once], missed[once], _USUAL).sum())
+        share = (weak + _PRIOR_BOOKS * policy.weak_share) / (np.count_nonzero(once) + _PRIOR_BOOKS)
+    return float(np.clip(share, 1e-6, 0.5))
 
 
 def first_night(policy: Policy, not_there: float) -> Floats:

@@ -58,7 +58,8 @@ def test_more_silence_makes_each_missing_book_less_sure(build):
         assert len(found) == others + 1
         return next(f.confidence for f in found if f.epc == order[3])
 
-    assert confidence(6) < confidence(2) - 0.02
+    # The run's own share of missing books rises with them; the doubt of the shelf outweighs that.
+    assert confidence(6) < confidence(2) - 0.01
 
 
 def test_a_library_known_to_miss_much_may_say_so(library):
