@@ -46,6 +46,7 @@ _INPUT_ERRORS = frozenset(
         "NightsError",
         "LedgerError",
         "IlsSettingsError",
+        "MemoryFileError",
     }
 )
 

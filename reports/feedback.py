@@ -117,15 +117,15 @@ def _fit(p: Floats, true: npt.NDArray[np.bool_]) -> Correction:
         z = CENTRE + x @ w
         return float(np.sum(np.logaddexp(0.0, z) - true * z) + 0.5 * np.sum(weight * (w - prior) ** 2))
 
-    w = prior.copy()
+    w: Floats = prior.copy()
     for _ in range(50):
         r = 1.0 / (1.0 + np.exp(-(CENTRE + x @ w)))
         slope = x.T @ (r - true) + weight * (w - prior)
-        step = np.linalg.solve((x.T * (r * (1.0 - r))) @ x + np.diag(weight), slope)
+        step = np.asarray(np.linalg.solve((x.T * (r * (1.0 - r))) @ x + np.diag(weight), slope), np.float64)
         size = 1.0
         while loss(w - size * step) > loss(w) and size > 1e-6:
             size /= 2.0
-        w = w - size * step
+        w = np.asarray(w - size * step, np.float64)
         if float(np.abs(step).max()) < 1e-9:
             break
     # A correction that turned the order of lines round would be noise.

@@ -26,6 +26,10 @@ class Life:
     sure_missing, nights_missing
         A missing book is confirmed from this chance on, after so many silent nights: one silent night is as
         often a bad night for that tag as a book that is gone, and a book in use comes back within a day or two.
+    likely_missing, nights_likely, nights_look
+        A tag that was never heard may be dead, and no further night tells that from a missing book: the chance stays
+        below `sure_missing`. So after `nights_likely` nights `likely_missing` is enough, and after `nights_look`
+        nights somebody is to look once, whatever the chance.
     same_place_m : float
         A claim within so much of an earlier one is the same claim: a false alarm keeps it quiet.
     false_alarm_days : float
@@ -42,17 +46,20 @@ class Life:
     spoiled: float = 0.002
     sure_missing: float = 0.95
     nights_missing: int = 2
+    likely_missing: float = 0.8
+    nights_likely: int = 3
+    nights_look: int = 5
     same_place_m: float = 0.3
     false_alarm_days: float = 60.0
     absent_nights: int = 2
 
     def __post_init__(self) -> None:
         chances = ("close_below", "alike", "mended_if_mailed", "mended_alone", "spoiled")
-        for name in (*chances, "sure_missing"):
+        for name in (*chances, "sure_missing", "likely_missing"):
             value = getattr(self, name)
             if not 0.0 < value < 1.0:
                 raise ValueError(f"life: {name} is {value}, it must be a probability between 0 and 1")
-        for name in ("nights_missing", "absent_nights"):
+        for name in ("nights_missing", "nights_likely", "nights_look", "absent_nights"):
             if getattr(self, name) < 1:
                 raise ValueError(f"life: {name} is {getattr(self, name)}, it must be at least 1")
 
@@ -67,7 +74,12 @@ def confirmed(case: Case, life: Life | None = None) -> bool:
     chosen = life or Life()
     if case.finding.kind != "missing":
         return True
-    return case.nights >= chosen.nights_missing and case.confidence >= chosen.sure_missing
+    sure, nights = case.confidence, case.nights
+    return (
+        (nights >= chosen.nights_missing and sure >= chosen.sure_missing)
+        or (nights >= chosen.nights_likely and sure >= chosen.likely_missing)
+        or nights >= chosen.nights_look
+    )
 
 
 def waiting(case: Case, life: Life | None = None) -> bool:

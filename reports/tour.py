@@ -216,7 +216,7 @@ class _Search:
             if row >= len(self._table):
                 self._table = np.concatenate([self._table, np.zeros_like(self._table)])
             if stop >= 0:
-                self._table[row, :-1] = self.walk.seconds(np.int64(stop), self.stops)
+                self._table[row, :-1] = self.walk.seconds(np.array([stop], np.int64), self.stops)
         return row
 
     def improved(self, chosen: Ints) -> Ints:

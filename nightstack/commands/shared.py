@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nightstack.errors import InputError
+from nightstack.progress import progress
 
 if TYPE_CHECKING:
     from localization import Calibration
+    from localization.positions import Coverage, Positions
     from nightstack.combined import Opened
     from recording import Recording
     from stacks.plan import Plan
@@ -72,3 +74,28 @@ def say_notes(notes: tuple[str, ...] | list[str], as_json: bool) -> None:
     if not as_json:
         for note in notes:
             typer.echo(f"note: {note}", err=True)
+
+
+def positions_of(
+    heard: Opened, plan: Plan, folder: Path, positions: Path | None, *, quiet: bool
+) -> tuple[Positions, Coverage | None]:
+    """Return a run's positions and coverage: the file's, the folder's, or worked out now."""
+    from localization import localize as place_all
+    from localization.positions import read_coverage, read_positions
+    from nightstack.provenance import check_same_run
+
+    file = positions if positions is not None else folder / "positions.parquet"
+    if positions is None and not file.exists() and heard.recording is not None:
+        with progress("localize", quiet=quiet, computing=True) as tell:
+            found = place_all(heard.recording, plan, progress=tell)
+        return found.positions, found.coverage
+    if not file.is_file():
+        raise InputError(f"{file}: no such file; `nightstack localize {folder}` makes it")
+    places = read_positions(file)
+    if heard.recording is not None:
+        check_same_run(places, heard.recording, file)
+    coverage_file = file.with_name("coverage.parquet")
+    if not coverage_file.exists():
+        say_notes((f"{coverage_file} is not there, so no book is called missing",), quiet)
+        return places, None
+    return places, read_coverage(coverage_file)

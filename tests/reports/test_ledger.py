@@ -84,6 +84,19 @@ def test_missing_is_confirmed_by_nights_and_chance():
     assert confirmed(m.case(1)) and not waiting(m.case(1))
 
 
+def test_what_no_night_can_tell_is_looked_at_once():
+    """A tag never heard is dead or its book is gone: waiting for .95 would be waiting for ever."""
+    m = Months()
+    told = []
+    for p in (0.85, 0.87, 0.87):
+        m.night(found("missing", 1, "A-01-1", p=p), found("missing", 2, "A-01-1", p=0.6))
+        told.append((confirmed(m.case(1)), confirmed(m.case(2))))
+    assert told == [(False, False), (False, False), (True, False)]
+    for _ in range(2):
+        m.night(found("missing", 2, "A-01-1", p=0.6))
+    assert confirmed(m.case(2))
+
+
 def test_a_silent_book_of_a_zone_not_scanned_is_left_alone():
     m = Months()
     m.night(found("missing", 1, shelf="A-01-1", p=0.97))

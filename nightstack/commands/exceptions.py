@@ -1,0 +1,167 @@
+"""``nightstack exceptions``: one night's findings, and with a ledger what became of those of the nights before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nightstack.commands.shared import AsJson, PlanFile, plan_of, positions_of, say_notes
+from nightstack.errors import InputError
+from nightstack.inputs import holdings_file, input_file, plan_file, recording_or_combined
+from nightstack.outputs import output_file
+
+if TYPE_CHECKING:
+    from reports.findings import Finding
+    from reports.ledger import Ledger
+    from reports.worklist import Worklist
+
+
+def exceptions(
+    recording: Annotated[
+        Path, typer.Argument(help="A recording folder, or one that `combine` wrote.", metavar="RECORDING")
+    ],
+    positions: Annotated[
+        Path | None,
+        typer.Option(
+            help="positions.parquet; default: the one in the folder, else it is worked out now.",
+            metavar="FILE",
+        ),
+    ] = None,
+    plan: PlanFile = None,
+    holdings: Annotated[
+        Path | None, typer.Option(help="holdings.csv; default: the one in the folder.", metavar="FILE")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Default: exceptions.csv in the recording folder.", metavar="FILE")
+    ] = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(
+            help="The site's cases from night to night (JSON, made if it is not there); this night is taken in.",
+            metavar="FILE",
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="Also write worklist.csv: the open cases worth most in so many minutes, on one walk.",
+            min=0.0,
+        ),
+    ] = None,
+    did: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What was done about a case, such as f1234=reshelved (may be given again); needs --ledger, --who.",
+            metavar="ID=WHAT",
+        ),
+    ] = None,
+    who: Annotated[str, typer.Option(help="Who did it.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List what is misshelved, missing or not scanned; writes exceptions.csv."""
+    recording_or_combined(recording)
+    plan = plan_file(plan)
+    holdings_file(holdings)
+    if positions is not None:
+        input_file(positions, f"`nightstack localize {recording}` makes it")
+    target = output_file(out if out is not None else recording / "exceptions.csv", "exceptions")
+    listed = output_file(target.with_name("worklist.csv"), "exceptions") if minutes is not None else None
+    if did and (ledger is None or not who.strip()):
+        raise InputError("--did: needs the ledger (--ledger FILE) and who did it (--who NAME)")
+    if ledger is not None:
+        output_file(ledger, None, "--ledger")
+    # What costs a second to import comes after everything that can be wrong with the paths.
+    from nightstack import ledger_file
+    from nightstack.combined import open_run
+    from recording.words import counted
+    from reports.exceptions_csv import write_exceptions
+    from reports.ledger import Ledger, mailed, update
+    from reports.night import judge_night
+    from reports.worklist import make_worklist
+    from stacks.holdings import read_holdings
+
+    heard = open_run(recording)
+    say_notes(heard.notes, as_json)
+    the_plan = plan_of(heard, plan)
+    if the_plan is None:
+        raise InputError(f"{recording}: no plan.json in the folder; name one with --plan FILE")
+    catalogue = holdings if holdings is not None else heard.holdings_path
+    if catalogue is None:
+        raise InputError(f"{recording}: no holdings.csv in the folder; name one with --holdings FILE")
+    info = heard.info
+    book = Ledger() if ledger is None else ledger_file.read_ledger(ledger, info.site)
+    if did:
+        book = ledger_file.record_acts(book, did, who)
+    books = read_holdings(catalogue)
+    say_notes(books.notes, as_json)
+    said: dict[str, Any] = {}
+    findings: list[Finding] = []
+    memory = None
+    new = info.run_id not in book.runs
+    if new:
+        before, note = (None, "") if ledger is None else ledger_file.read_memory(ledger, book)
+        say_notes([note] if note else [], as_json)
+        places, coverage = positions_of(heard, the_plan, recording, positions, quiet=as_json)
+        night = judge_night(
+            info.run_id, info.started_at, places, coverage, the_plan, books, memory=before, retag=book.retag
+        )
+        findings, memory = night.findings, night.memory
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_exceptions(target, findings)
+        said |= {"exceptions": str(target), "counts": _counts(findings)}
+        if ledger is not None or minutes is not None:
+            book = update(book, night, books)
+    elif not as_json:
+        typer.echo(f"{info.run_id} is in {ledger} already; its findings are not taken in again")
+    work = None
+    if listed is not None:
+        zones = [f for f in findings if f.kind == "zone_not_scanned"]
+        work = make_worklist(book.open, the_plan, books, minutes=minutes, zones=zones, new_run=info.run_id)
+        listed.parent.mkdir(parents=True, exist_ok=True)
+        write_exceptions(listed, work.findings)
+        if new:
+            book = mailed(book, [f.finding_id for f in work.findings], info.started_at)
+        said |= {"worklist": str(listed), "minutes": round(work.minutes, 1), "lines": len(work.findings)}
+        said |= {"backlog": dict(work.backlog), "quiet": dict(work.quiet)}
+    if ledger is not None:
+        ledger_file.save(ledger, book, memory)
+        said |= {"ledger": str(ledger), "open": len(book.open), "cases": len(book)}
+    if as_json:
+        typer.echo(json.dumps(said, indent=2))
+        return
+    for kind, n in _counts(findings).items():
+        typer.echo(f"{kind:18} {n}")
+    if new:
+        typer.echo(f"{counted(len(findings), 'finding')}: {target}")
+    if work is not None:
+        _say_work(work, listed)
+    if ledger is not None:
+        _say_cases(book, ledger)
+
+
+def _counts(findings: list[Finding]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for finding in findings:
+        counts[finding.kind] = counts.get(finding.kind, 0) + 1
+    return {kind: counts[kind] for kind in sorted(counts)}
+
+
+def _say_work(work: Worklist, listed: Path | None) -> None:
+    from recording.words import counted
+
+    for f in work.findings:
+        what = " ".join(t for t in (f.call_number, f.title) if t) or f.epc
+        typer.echo(f"{f.finding_id}  {f.shelf_id:10} {f.kind:16} {what}")
+    left = sum(work.backlog.values())
+    typer.echo(
+        f"{counted(len(work.findings), 'line')} for {work.minutes:.0f} minutes, {left} left for another day: {listed}"
+    )
+
+
+def _say_cases(book: Ledger, file: Path) -> None:
+    from recording.words import counted
+
+    typer.echo(f"{counted(len(book.open), 'open case')} of {len(book)}: {file}")

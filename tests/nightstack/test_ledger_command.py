@@ -1,0 +1,94 @@
+"""``exceptions --ledger``: cases kept in a file from night to night."""
+
+import json
+import shutil
+from datetime import datetime, timedelta
+
+import pytest
+
+from nightstack.cli import main
+from nightstack.ledger_file import memory_file, read_ledger
+from reports.exceptions_csv import read_exceptions
+from tests.nightstack.night import csv_rows
+
+
+@pytest.fixture
+def nights(recording, tmp_path):
+    """The same night three times, as three nights."""
+    assert main(["localize", str(recording)]) == 0
+    made = []
+    for n in range(3):
+        folder = shutil.copytree(recording, tmp_path / f"night{n}")
+        info = json.loads((folder / "run.json").read_text())
+        at = datetime.fromisoformat(info["started_at"]) + timedelta(days=n)
+        info |= {"run_id": f"night-{n}", "started_at": at.isoformat()}
+        (folder / "run.json").write_text(json.dumps(info))
+        made.append(folder)
+    return made
+
+
+def run(capsys, *args):
+    capsys.readouterr()
+    status = main(["exceptions", *map(str, args)])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_cases_live_in_a_file_from_night_to_night(nights, tmp_path, capsys):
+    file = tmp_path / "site" / "cases.json"
+    positions = [["--positions", n / "positions.parquet"] for n in nights]
+    status, out, _ = run(capsys, nights[0], *positions[0], "--ledger", file, "--minutes", 15, "--json")
+    assert status == 0
+    first = json.loads(out)
+    assert first["open"] > 0 and first["minutes"] <= 15.0 and first["lines"] > 0
+    listed = read_exceptions(nights[0] / "worklist.csv")
+    assert len(listed) == first["lines"] < sum(first["counts"].values())
+    assert not [f for f in listed if f.kind == "missing"], "one silent night is not yet missing"
+
+    status, out, _ = run(capsys, nights[1], *positions[1], "--ledger", file, "--minutes", 600, "--json")
+    second = json.loads(out)
+    site = json.loads((nights[1] / "run.json").read_text())["site"]
+    book = read_ledger(file, site)
+    assert book.runs == ("night-0", "night-1")
+    assert {c.nights for c in book.open if c.finding.kind == "wrong_shelf"} == {2}
+    assert [p.name for p in file.parent.glob("*.parquet")] == [memory_file(file, book).name]
+    planted = {r["epc"] for r in csv_rows(nights[1] / "worklist.csv")}
+    assert second["lines"] == len(planted) > 0
+
+    # What staff did is kept, and the same night again changes nothing else.
+    case = next(c for c in book.open if c.finding.kind == "wrong_shelf")
+    done = ["--did", f"{case.id}=false_alarm", "--who", "Desk"]
+    status, out, _ = run(capsys, nights[1], *positions[1], "--ledger", file, *done)
+    assert status == 0 and "already" in out
+    after = read_ledger(file, book.site)
+    assert after.cases[case.id].resolution == "false_alarm" and after.runs == book.runs
+    assert len(after.open) == len(book.open) - 1
+
+
+def test_what_is_wrong_is_said_in_a_line(nights, tmp_path, capsys):
+    night, positions = nights[0], ["--positions", nights[0] / "positions.parquet"]
+    wrong = tmp_path / "wrong.json"
+    for text, words in (
+        ("{", "cannot be read as a ledger"),
+        ("{}", "format is None"),
+        ('{"format": "nightstack-ledger/1", "site": "Elsewhere", "cases": []}', "is the ledger of Elsewhere"),
+    ):
+        wrong.write_text(text)
+        status, _, err = run(capsys, night, *positions, "--ledger", wrong)
+        assert status == 2 and words in err and len(err.strip().splitlines()) == 1, err
+        assert wrong.read_text() == text
+    file = tmp_path / "cases.json"
+    status, _, err = run(capsys, night, *positions, "--ledger", file, "--did", "f1=found")
+    assert status == 2 and "--who" in err
+    status, _, err = run(capsys, night, *positions, "--ledger", file, "--did", "f1=found", "--who", "x")
+    assert status == 2 and "no case 'f1'" in err and not file.exists()
+    assert run(capsys, night, "--ledger", tmp_path)[0] == 2
+
+
+def test_a_memory_that_is_gone_is_said(nights, tmp_path, capsys):
+    file = tmp_path / "cases.json"
+    assert run(capsys, nights[0], "--positions", nights[0] / "positions.parquet", "--ledger", file)[0] == 0
+    for old in tmp_path.glob("cases.memory-*.parquet"):
+        old.unlink()
+    status, _, err = run(capsys, nights[1], "--positions", nights[1] / "positions.parquet", "--ledger", file)
+    assert status == 0 and "begins anew" in err
