@@ -55,7 +55,7 @@ translations: .stamp/dev
 	$(PYBABEL) extract --mapping babel.cfg --no-default-keywords --keywords say:1 --keywords say_n:1,2 --keywords _:1 \
 	  --add-location file --sort-by-file --project nightstack --copyright-holder Nightstack --output $(LOCALE)/nightstack.pot .
 	$(PYBABEL) update --domain nightstack --input-file $(LOCALE)/nightstack.pot --output-dir $(LOCALE) \
-	  --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --omit-header --width 110
+	  --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 110
 	$(PYBABEL) compile --domain nightstack --directory $(LOCALE) --statistics
 
 pictures: .stamp/dev

@@ -13,7 +13,6 @@ import io
 import shutil
 import subprocess
 import tempfile
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -132,19 +131,16 @@ def chinese_night() -> RunReport:
 
 
 def english_night(demo: Path) -> RunReport:
-    """Return a demo's night, as one reader's list of this morning."""
+    """Return a demo's night."""
     night = read_recording(demo / "recording", truth=False)
-    report = make_report(
+    return make_report(
         night.info,
         positions=read_positions(demo / "positions.parquet"),
         coverage=read_coverage(demo / "coverage.parquet"),
         plan=read_plan(demo / "library"),
         holdings=read_holdings(demo / "library" / "holdings.csv"),
-        ended_at=night.info.started_at + timedelta(hours=5),
-        time_zone="Europe/Berlin",
+        ended_at=datetime.fromtimestamp(int(night.poses.t[-1]) / 1e9, UTC),
     )
-    known = {f.finding_id: night.info.started_at.date() - timedelta(days=3) for f in report.findings[::4]}
-    return replace(report, first_seen=known)
 
 
 def draw_pdf(pdf: Path, page: int, name: str, scale: float = 1.35) -> None:
@@ -193,18 +189,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         demo = chosen.demo or Path(folder) / "demo"
         if chosen.demo is None:
-            subprocess.run(["nightstack", "demo", "--books", "800", "--out", str(demo)], check=True)
+            subprocess.run(["nightstack", "demo", "--out", str(demo)], check=True)
         for language, report in (("en", english_night(demo)), ("zh", chinese_night())):
             made = write_documents(report, Path(folder) / language)
-            draw_pdf(made.pdf, 0, f"sheet-{language}.png")
-            draw_pdf(made.picklist, 0, f"picklist-{language}.png")
             if language == "en":
-                draw_pdf(made.pdf, 1, "sheet-en-2.png")
+                draw_pdf(made.pdf, 0, "report.png", 1.25)
+                draw_pdf(made.pdf, 1, "sheet-en.png")
+            else:
+                draw_pdf(made.pdf, 0, "sheet-zh.png")
+                draw_pdf(made.picklist, 0, "picklist-zh.png")
+                draw_html(chosen.chromium, made.html.read_text(), DESK, 1500, "page-zh.png", 1.2)
             mail = build_mail(report, None, "desk@library.example", "nightstack@library.example")
             body = mail.get_body(("html",))
             assert body is not None
             draw_html(chosen.chromium, body.get_content(), PHONE, 1500, f"mail-{language}.png")
-            draw_html(chosen.chromium, made.html.read_text(), DESK, 1100, f"page-{language}.png", 1.2)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def _kept(run: str, data: Path, known: list[str]) -> tuple[Path, ...]:
 
 
 def report_again(
-    place: RunPlace, out: Path, *, time_zone: str | None, progress: ProgressCallback
+    place: RunPlace, out: Path, *, time_zone: str | None, language: str = "en", progress: ProgressCallback
 ) -> Documents:
     """Make exceptions and documents again; positions are taken as they are, or worked out where there are none.
 
@@ -88,6 +88,8 @@ def report_again(
         Folder for the documents.
     time_zone
         IANA zone of the times in them; None: the service's own, else UTC.
+    language
+        What they are written in.
     progress
         Told the share done.
 
@@ -99,12 +101,14 @@ def report_again(
     Raises
     ------
     InputError
-        The zone is unknown.
+        The zone is unknown, or there is no catalogue for the language.
     """
     from localization import localize
     from localization.positions import read_coverage, read_positions, write_coverage, write_positions
     from nightstack.combined import open_run
     from reports import make_report, write_documents
+    from reports.languages import LanguageError
+    from reports.languages import language as spoken
     from stacks.holdings import read_holdings
     from stacks.plan import read_plan
 
@@ -116,6 +120,10 @@ def report_again(
         raise InputError(
             f"--time-zone: {time_zone!r} is no IANA zone; write for example Europe/Berlin"
         ) from None
+    try:
+        spoken(language)
+    except LanguageError as error:
+        raise InputError(f"--language: {error}") from None
     heard = open_run(place.recording)
     plan = read_plan(heard.plan_path) if heard.plan_path is not None else None
     holdings = read_holdings(heard.holdings_path) if heard.holdings_path is not None else None
@@ -148,6 +156,7 @@ def report_again(
         ],
         readings=heard.readings,
         time_zone=time_zone,
+        language=language,
     )
     return write_documents(report, out)
 

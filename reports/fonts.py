@@ -19,6 +19,8 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFError, TTFont
 from reportlab.pdfgen.canvas import Canvas
 
+from reports.right_to_left import visual
+
 REGULAR, BOLD, MONO = "Helvetica", "Helvetica-Bold", "Courier"
 
 # reportlab reads TrueType outlines only; Noto CJK has PostScript ones and cannot be used.
@@ -82,6 +84,7 @@ def runs(text: str, *, bold: bool = False) -> list[tuple[str, str]]:
     """
     clean = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
     clean = _UNPRINTABLE.sub(lambda m: " " if m.group() in "\t\n\r\x0b\x0c\x85\u2028\u2029" else "", clean)
+    clean = visual(clean)
     cut: list[tuple[str, str]] = []
     latin = BOLD if bold else REGULAR
     for character in clean:

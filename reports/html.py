@@ -21,7 +21,11 @@ MAIL_LINES = 60
 
 def page_html(report: RunReport, layout: Layout) -> str:
     """Return the self-contained page: no script, no address it loads from."""
-    return _rendered("report.html", **_common(report, layout), strip_svg=lambda s: strip_svg(s, layout.lang))
+
+    def strip(of: Strip) -> Markup:
+        return strip_svg(of, layout.lang)
+
+    return _rendered("report.html", **_common(report, layout), strip_svg=strip)
 
 
 def mail_html(report: RunReport, left_behind: str = "", layout: Layout | None = None) -> str:

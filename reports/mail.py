@@ -38,6 +38,7 @@ def build_mail(
     date: datetime | None = None,
     attachment_cap: int = ATTACHMENT_CAP,
     documents_at: str = "",
+    reply_to: str = "",
 ) -> EmailMessage:
     """Build the mail of a run for one recipient.
 
@@ -55,6 +56,8 @@ def build_mail(
         Attachments that are larger in all stay behind, the largest first, and the mail names where they are.
     documents_at
         That place: a link, or a folder. Empty: the report's own link, else the documents' folder.
+    reply_to
+        Where answers go, an address; empty: to the sender.
 
     Raises
     ------
@@ -69,14 +72,15 @@ def build_mail(
     counts = Counter(f.kind for f in report.findings)
     to_act_on = sum(n for kind, n in counts.items() if kind not in ("zone_not_scanned", "low_confidence"))
     subject = lang(T.subject(report.info.site, report.state, counts, to_act_on))
+    about = f"run {report.info.run_id}"
     message = new_message(
-        subject, recipient, sender, report.info.site, date, message_id, f"run {report.info.run_id}"
+        subject, recipient, sender, report.info.site, date, message_id, about, reply_to=reply_to
     )
-    message["Content-Language"] = lang.tag
     message.set_content(plain_text(report, left_behind, layout), cte="quoted-printable")
     message.add_alternative(mail_html(report, left_behind, layout), subtype="html", cte="quoted-printable")
     for a in attached:
         message.add_attachment(a.data, maintype=a.maintype, subtype=a.subtype, filename=a.name)
+    message["Content-Language"] = lang.tag  # last: set_content would carry it into the first part
     return message
 
 

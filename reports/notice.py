@@ -58,6 +58,7 @@ def build_notice(
     message_id: str | None = None,
     date: datetime | None = None,
     language: str = "en",
+    reply_to: str = "",
 ) -> EmailMessage:
     """Build a plain mail: no run came, a run failed, a robot is lost.
 
@@ -69,15 +70,16 @@ def build_notice(
         Paragraphs of the text, each as one line.
     about
         What makes this notice the same one when it is sent again (a run, a date); empty: its subject and lines.
-    recipient, sender, message_id, date
+    recipient, sender, message_id, date, reply_to
         As for `build_mail`.
     language
         What texts made with `phrases.say` are said in; the others stay as they are.
     """
     lang = language_or_english(language)
     unique = about or "\n".join((subject, *lines))
+    about = f"notice {unique}"
     message = new_message(
-        f"{site}: {lang(subject)}", recipient, sender, site, date, message_id, f"notice {unique}"
+        f"{site}: {lang(subject)}", recipient, sender, site, date, message_id, about, reply_to=reply_to
     )
     body = "\n\n".join(" ".join(lang(line).split()) for line in lines)
     message.set_content(f"{body}\n\n-- \n{lang(T.signature(site))}\n", cte="quoted-printable")
@@ -99,12 +101,14 @@ def new_message(
     date: datetime | None,
     message_id: str | None,
     about: str,
+    *,
+    reply_to: str = "",
 ) -> EmailMessage:
     """Start a mail: its headers, the same for every mail of ours; the content is the caller's.
 
     Parameters
     ----------
-    subject, recipient, sender, date, message_id
+    subject, recipient, sender, date, message_id, reply_to
         As for `build_notice`.
     site, about
         What `stable_message_id` is made of where `message_id` is None.
@@ -114,6 +118,8 @@ def new_message(
     message["Subject"] = _header("subject", " ".join(_clean(subject).split()))
     message["From"] = check_address("sender", sender)
     message["To"] = check_address("recipient", recipient)
+    if reply_to:
+        message["Reply-To"] = check_address("reply_to", reply_to)
     message["Date"] = format_datetime(when)
     identity = message_id or stable_message_id(site, about, recipient, sender)
     if not re.fullmatch(r"<[^<>\s@]+@[^<>\s@]+>", identity):

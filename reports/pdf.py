@@ -25,7 +25,7 @@ from reportlab.platypus import (
 from reports import fonts
 from reports.headings import P
 from reports.layout import COLOURS, Layout
-from reports.pdf_list import lines_table, stretch_table
+from reports.pdf_list import lines_table, stretch_parts, stretch_table
 from reports.pdf_parts import Pill
 from reports.pdf_style import (
     BODY,
@@ -104,8 +104,9 @@ def _story(report: RunReport, layout: Layout) -> list[Flowable]:
     if not layout.stretches:
         story += [Spacer(0, 6 * mm), text(layout.nothing, BODY)]
     for stretch in layout.stretches:
-        # Face, shelf and first line of a table stay together, so that much room must be left.
-        story += [Spacer(0, 4.5 * mm), CondPageBreak(38 * mm), stretch_table(stretch, layout)]
+        story.append(Spacer(0, 4.5 * mm))
+        for part, before in stretch_parts(stretch, 38 * mm):
+            story += [before, stretch_table(part, layout, stretch.count)]
     if layout.doubts:
         story += [CondPageBreak(45 * mm), Spacer(0, 6 * mm), text(lang(P.DOUBTS), FACE, bold=True)]
         story += [text(lang(P.DOUBTS_NOTE), SMALL), Spacer(0, 1 * mm), lines_table(layout.doubts, layout)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.platypus import Flowable, LongTable, Paragraph, TableStyle
+from reportlab.platypus import CondPageBreak, Flowable, LongTable, PageBreak, Paragraph, TableStyle
 
 from reports import fonts
 from reports.headings import P
@@ -37,6 +38,7 @@ _COLUMNS = tuple(w * mm for w in (5.5, 7.5, 24.5, 60.5, 16, 53, 17))
 _PICK_COLUMNS = tuple(w * mm for w in (6, 7.5, 8, 36, 36, 25, 18, 47.5))
 _PLACE = ParagraphStyle("place", BODY, fontSize=7.8, leading=9.6)
 _NUMBERS = ParagraphStyle("numbers", BODY, fontSize=8, leading=10, textColor=HexColor("#3c4753"))
+_MOST_LINES = 120
 _GUTTER = 3 * mm  # between columns of running text, which would else be read as one line
 _STYLE = [
     ("VALIGN", (0, 0), (-1, -1), "TOP"),
@@ -47,9 +49,38 @@ _STYLE = [
 ]
 
 
-def stretch_table(stretch: Stretch, layout: Layout) -> Flowable:
+def stretch_parts(stretch: Stretch, room: float) -> Iterator[tuple[Stretch, Flowable]]:
+    """Cut a face with very many lines, each part on pages of its own: a table's time grows with its square.
+
+    Parameters
+    ----------
+    stretch
+        The face.
+    room
+        How much of the page the first part needs at least: its heads, a shelf and a line.
+
+    Yields
+    ------
+    part : Stretch
+    before : Flowable
+        Goes before the part's table.
+    """
+    part: list[Stop] = []
+    count, before = 0, CondPageBreak(room)
+    for stop in stretch.stops:
+        for first in range(0, len(stop.lines), _MOST_LINES):
+            lines = stop.lines[first : first + _MOST_LINES]
+            if part and count + len(lines) > _MOST_LINES:
+                yield replace(stretch, stops=tuple(part)), before
+                part, count, before = [], 0, PageBreak()
+            part.append(replace(stop, lines=lines) if len(lines) < len(stop.lines) else stop)
+            count += len(lines)
+    yield replace(stretch, stops=tuple(part)), before
+
+
+def stretch_table(stretch: Stretch, layout: Layout, count: int) -> Flowable:
     """Set the lines of one face, a strip only where it shows more than the words."""
-    table = _Rows(stretch.heading, _heads(layout), layout.lang(P.findings(stretch.count)))
+    table = _Rows(stretch.heading, _heads(layout), layout.lang(P.findings(count)))
     for stop in stretch.stops:
         table.shelf(stop)
         drawn = stop.strip is not None and stop.strip.helps
@@ -68,13 +99,13 @@ def lines_table(lines: Sequence[Line], layout: Layout) -> Flowable:
     return table.made(_COLUMNS, (3, 5))
 
 
-def pick_table(stretch: Stretch, layout: Layout) -> Flowable:
+def pick_table(stretch: Stretch, layout: Layout, count: int) -> Flowable:
     """Set one face of the pick list: what to take and where it goes, without the reasons."""
     lang = layout.lang
     names = (P.CENTIMETRES, P.CALL_NUMBER, P.TITLE, P.BARCODE, P.KIND, P.COLUMNS[4])
     heads: list[Any] = ["", text("", HEAD), text(lang(names[0]), HEAD_RIGHT, bold=True)]
     heads += [text(lang(name), HEAD, bold=True) for name in names[1:]]
-    table = _Rows(stretch.heading, heads, lang(P.findings(stretch.count)))
+    table = _Rows(stretch.heading, heads, lang(P.findings(count)))
     for stop in stretch.stops:
         table.shelf(stop)
         for line in stop.lines:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import groupby
 
 from reportlab.lib.units import mm
-from reportlab.platypus import CondPageBreak, Flowable, PageBreak, Spacer
+from reportlab.platypus import Flowable, PageBreak, Spacer
 
 from reports.headings import P
 from reports.layout import Layout
 from reports.pdf import build_pdf
-from reports.pdf_list import pick_table
+from reports.pdf_list import pick_table, stretch_parts
 from reports.pdf_style import BODY, LEAD, SMALL, text
 from reports.report import RunReport
 
@@ -26,7 +26,9 @@ def picklist_bytes(report: RunReport, layout: Layout) -> bytes:
         story += [text(title, LEAD, bold=True), text(layout.run, SMALL)]
         story += [text(line, SMALL) for line in layout.plan[:1]]
         for stretch in on_floor:
-            story += [Spacer(0, 3 * mm), CondPageBreak(30 * mm), pick_table(stretch, layout)]
+            story.append(Spacer(0, 3 * mm))
+            for part, before in stretch_parts(stretch, 30 * mm):
+                story += [before, pick_table(part, layout, stretch.count)]
     if not story:
         story = [text(title, LEAD, bold=True), text(layout.run, SMALL), Spacer(0, 5 * mm)]
         story.append(text(layout.nothing, BODY))

@@ -140,7 +140,7 @@ def _shelves(book: Any, style: dict[str, Any], report: RunReport, layout: Layout
 
 def _run(book: Any, style: dict[str, Any], report: RunReport, layout: Layout) -> None:
     s = report.summary
-    rows: list[Sequence[object]] = [
+    rows: list[tuple[str, object]] = [
         (X.SITE, report.info.site),
         (X.RUN, report.info.run_id),
         (X.ROBOT, report.info.robot_id),

@@ -86,6 +86,9 @@ def report(
         str | None,
         typer.Option(help="IANA zone the times are written in. Default: the service's own, else UTC."),
     ] = None,
+    language: Annotated[
+        str, typer.Option(help="Language of the documents: en, zh, or one of a catalogue of yours.")
+    ] = "en",
 ) -> None:
     """Make the exceptions and documents of a run again: after a corrected plan, catalogue or threshold.
 
@@ -99,6 +102,8 @@ def report(
     place = find_run(run, data or Path("nightstack-data"))
     output_folder(out or place.folder)
     with progress("report", computing=True) as tell:
-        made = report_again(place, out or place.folder, time_zone=time_zone, progress=tell)
-    for file in (made.html, made.pdf, made.xlsx, made.csv):
+        made = report_again(
+            place, out or place.folder, time_zone=time_zone, language=language, progress=tell
+        )
+    for file in (made.html, made.pdf, made.picklist, made.xlsx, made.csv):
         typer.echo(str(file))

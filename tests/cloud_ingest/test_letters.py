@@ -196,7 +196,6 @@ def test_each_recipient_gets_the_own_floors_and_kinds_in_the_own_language(desk):
     office.run("run-1", "2026-03-02T05:00")
     assert office.tick() == 5
     texts = office.texts()
-    print(texts["og@lib.example"])
     assert lines_of(texts[MANY]) == {f.finding_id for f in FINDINGS}
     assert lines_of(texts["og@lib.example"]) == {"f1", "f3", "f5"}
     assert lines_of(texts["missing@lib.example"]) == {"f1", "f3"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -131,7 +132,7 @@ def test_every_document_says_what_there_is_to_do(troubled, tmp_path):
     report = report_of(troubled)
     d = write_documents(report, tmp_path / "run")
     assert sorted(p.name for p in d.folder.iterdir()) == [
-        "exceptions.csv", "report.html", "report.pdf", "report.xlsx",
+        "exceptions.csv", "picklist.pdf", "report.html", "report.pdf", "report.xlsx",
     ]  # fmt: skip
     page, paper = flat(" ".join(parsed(d.html.read_text()).text)), flat(pdf_text(d.pdf))
     text = flat(plain_text(report))
@@ -149,7 +150,7 @@ def test_every_document_says_what_there_is_to_do(troubled, tmp_path):
     # By the number that a line has in the mail and in the other documents; what has none comes last.
     lines = lay_out(report).lines
     numbered = [r for r in rows if r[0]]
-    assert [(r[0], r[5] or "", r[16] or "") for r in numbered] == [
+    assert [(r[0], r[5] or "", r[17] or "") for r in numbered] == [
         (x.number, x.finding.barcode, x.finding.epc) for x in lines
     ]
     for x in lines:
@@ -335,7 +336,7 @@ def test_a_clean_run_says_so(library, tmp_path):
 
 def test_times_are_the_library_s(library):
     assert (
-        "Friday 20 November 2026, 22:00 to Saturday 05:00 CET"
+        "Friday, 20 November 2026, 22:00 to Saturday 05:00 CET"
         in lay_out(report_of(library, time_zone="Europe/Berlin")).when
     )
     assert "21:00" in lay_out(report_of(library, time_zone="Nowhere/At all")).when
@@ -385,7 +386,9 @@ def test_columns_of_the_pdf_do_not_touch(library, tmp_path):
 
     for page in PdfReader(tmp_path / "report.pdf").pages:
         page.extract_text(visitor_text=visit)
-    stands = [(x, stringWidth(text, font, size)) for x, text, font, size in lines if "from the left" in text]
+    stands = [
+        (x, stringWidth(text, font, size)) for x, text, font, size in lines if re.fullmatch(r"\d+\s*cm", text)
+    ]
     belongs = {round(x, 1) for x, text, *_ in lines if text.startswith(("1-R01S", "MAIN-", "11111"))}
     assert len(stands) == 4
     assert len(belongs) == 1

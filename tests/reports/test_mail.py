@@ -198,7 +198,9 @@ def test_same_run_and_recipient_same_message_id(report, documents):
 
 
 def test_what_is_too_large_is_named_and_not_attached(report, documents):
-    sizes = {p.name: p.stat().st_size for p in (documents.pdf, documents.xlsx, documents.csv)}
+    sizes = {
+        p.name: p.stat().st_size for p in (documents.pdf, documents.picklist, documents.xlsx, documents.csv)
+    }
     largest = max(sizes, key=sizes.__getitem__)
     mail = build_mail(report, documents, DESK, SENDER, attachment_cap=sum(sizes.values()) - 1)
     assert {a.get_filename() for a in mail.iter_attachments()} == set(sizes) - {largest}
@@ -270,6 +272,7 @@ def test_delivered_over_smtp(report, documents, serve):
     assert mail["Subject"].startswith("Nordbücherei 北")
     assert {a.get_filename() for a in mail.iter_attachments()} == {
         "report.pdf",
+        "picklist.pdf",
         "report.xlsx",
         "exceptions.csv",
     }
