@@ -234,7 +234,7 @@ def _judge(run: _Run, work: Path, ended_at: int) -> tuple[list[Finding] | None, 
             run.notes,
             work,
         )
-    except ValueError as err:
+    except Exception as err:
         traceback.print_exc()
         run.notes.append(f"This night could not be taken into the site's ledger: {_one_line(err)}.")
         return None, None
