@@ -167,3 +167,17 @@ def test_a_run_that_cannot_be_worked_out_fails_with_its_reason_and_a_mail(life):
     robot.begin(make_info("no-info"))
     until(lambda: service.run("no-info")["revision"] == 1)
     assert "no poses" in service.wait_state("no-info", "failed")["reason"]
+
+
+def test_a_service_killed_before_its_letters_are_written_writes_them_after_the_restart_once(life):
+    service, robot, mails = life
+    send_scan(robot)
+    robot.end("run-1", readings=3, poses=1)
+    service.wait_state("run-1", REPORTED)
+    service.kill()
+    planned = mails.attempts
+    service.start()
+    mail_of(mails)
+    until(lambda: service.run("run-1")["mails"][0]["state"] == "sent")
+    assert [letter["state"] for letter in service.run("run-1")["letters"]] == ["posted"]
+    assert (planned, mails.attempts) == (0, 1), "it was killed while the letter was still to be written"
