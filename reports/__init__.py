@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from reports.exceptions_csv import ExceptionsError, read_exceptions, write_exceptions
     from reports.findings import KINDS, Finding, finding_id
     from reports.mail import build_mail
+    from reports.memory import Memory
+    from reports.night import Looks, Night, judge_night
     from reports.notice import AddressError, build_notice, check_address, stable_message_id
     from reports.policy import Policy
     from reports.report import RunReport, ShelfTally, Summary, make_report
@@ -20,7 +22,10 @@ __all__ = [
     "Documents",
     "ExceptionsError",
     "Finding",
+    "Looks",
     "MailError",
+    "Memory",
+    "Night",
     "Policy",
     "RunReport",
     "ShelfTally",
@@ -31,6 +36,7 @@ __all__ = [
     "check_address",
     "find_exceptions",
     "finding_id",
+    "judge_night",
     "make_report",
     "read_exceptions",
     "send_mail",
@@ -45,6 +51,8 @@ _MODULES = {
     "exceptions_csv": ("ExceptionsError", "read_exceptions", "write_exceptions"),
     "findings": ("KINDS", "Finding", "finding_id"),
     "mail": ("build_mail",),
+    "memory": ("Memory",),
+    "night": ("Looks", "Night", "judge_night"),
     "notice": ("AddressError", "build_notice", "check_address", "stable_message_id"),
     "policy": ("Policy",),
     "report": ("RunReport", "ShelfTally", "Summary", "make_report"),

@@ -180,7 +180,8 @@ def _moves(policy: Policy, days: float) -> Floats:
     # A tag shielded by its neighbour is heard again when the neighbour moves.
     rates[DEAD, HERE] = found
     np.fill_diagonal(rates, -rates.sum(axis=1))
-    return np.asarray(expm(rates * days))
+    chances: Floats = np.array(expm(rates * days), np.float64)
+    return chances
 
 
 def in_ns(at: datetime) -> int:
