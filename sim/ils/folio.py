@@ -18,53 +18,12 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
+from sim.ils import folio_schema
 from sim.ils import schema as s
 from sim.ils.serving import HttpEmulator
 from sim.ils.stock import Copy, Stock
 
 _SPACE = uuid.UUID("5f0d1c1e-8f5f-4c3c-9a57-27f5e07b6c11")
-STATUS_NAMES = frozenset(
-    [
-        "Aged to lost",
-        "Available",
-        "Awaiting pickup",
-        "Awaiting delivery",
-        "Checked out",
-        "Claimed returned",
-        "Declared lost",
-        "In process",
-        "In process (non-requestable)",
-        "In transit",
-        "Intellectual item",
-        "Long missing",
-        "Lost and paid",
-        "Missing",
-        "On order",
-        "Order closed",
-        "Paged",
-        "Restricted",
-        "Unavailable",
-        "Unknown",
-        "Withdrawn",
-    ]
-)
-_MAY_GO_MISSING = frozenset(
-    [
-        "Available",
-        "Awaiting delivery",
-        "Awaiting pickup",
-        "In transit",
-        "In process",
-        "In process (non-requestable)",
-        "Intellectual item",
-        "Long missing",
-        "Paged",
-        "Restricted",
-        "Unavailable",
-        "Unknown",
-        "Withdrawn",
-    ]
-)
 _SAYS = {
     "available": "Available",
     "loaned": "Checked out",
@@ -84,73 +43,6 @@ _TYPES = {
 }
 #: The one item note type there is, besides FOLIO's own.
 INVENTORY_NOTE_TYPE = "3f5f8a5e-44a5-4b5b-8b9e-6d7f21f1c0aa"
-_ITEM: dict[str, s.Types] = {
-    **dict.fromkeys(
-        [
-            "id",
-            "hrid",
-            "holdingsRecordId",
-            "title",
-            "callNumber",
-            "barcode",
-            "accessionNumber",
-            "itemLevelCallNumber",
-            "itemLevelCallNumberPrefix",
-            "itemLevelCallNumberSuffix",
-            "itemLevelCallNumberTypeId",
-            "volume",
-            "enumeration",
-            "chronology",
-            "itemIdentifier",
-            "copyNumber",
-            "numberOfPieces",
-            "descriptionOfPieces",
-            "numberOfMissingPieces",
-            "missingPieces",
-            "missingPiecesDate",
-            "itemDamagedStatusId",
-            "itemDamagedStatusDate",
-            "purchaseOrderLineIdentifier",
-            "effectiveShelvingOrder",
-            "inTransitDestinationServicePointId",
-        ],
-        s.TEXT,
-    ),
-    **dict.fromkeys(("discoverySuppress", "isBoundWith"), s.FLAG),
-    "_version": s.WHOLE,
-    **dict.fromkeys(
-        [
-            "formerIds",
-            "contributorNames",
-            "yearCaption",
-            "notes",
-            "circulationNotes",
-            "electronicAccess",
-            "statisticalCodeIds",
-        ],
-        s.LIST,
-    ),
-    **dict.fromkeys(
-        [
-            "effectiveCallNumberComponents",
-            "status",
-            "materialType",
-            "permanentLoanType",
-            "temporaryLoanType",
-            "permanentLocation",
-            "temporaryLocation",
-            "effectiveLocation",
-            "metadata",
-            "tags",
-            "lastCheckIn",
-            "inTransitDestinationServicePoint",
-            "links",
-        ],
-        s.OBJECT,
-    ),
-}
-_REQUIRED = ("materialType", "permanentLoanType", "holdingsRecordId", "status")
-_NOTE: dict[str, s.Types] = {"id": s.TEXT, "itemNoteTypeId": s.TEXT, "note": s.TEXT, "staffOnly": s.FLAG}
 _CLAUSE = re.compile(r'\s*([\w.]+)\s*(==|>=|>|=)\s*(?:"((?:[^"\\]|\\.)*)"|(\S+))\s*\Z')
 
 
@@ -256,8 +148,8 @@ class FolioEmulator(HttpEmulator):
             body: Any = json.loads(await request.body())
         except ValueError:
             return PlainTextResponse("Json content error", 400)
-        what = s.wrong(body, _ITEM, _REQUIRED) or self._notes_wrong(body)
-        if not what and body["status"].get("name") not in STATUS_NAMES:
+        what = s.wrong(body, folio_schema.ITEM, folio_schema.REQUIRED) or self._notes_wrong(body)
+        if not what and body["status"].get("name") not in folio_schema.STATUS_NAMES:
             what = f"status: Undefined status: {body['status'].get('name')}"
         if what:
             return _errors(what)
@@ -273,7 +165,7 @@ class FolioEmulator(HttpEmulator):
 
     def _notes_wrong(self, body: dict[str, Any]) -> str:
         for note in body.get("notes", []):
-            what = s.wrong(note, _NOTE)
+            what = s.wrong(note, folio_schema.NOTE)
             if not what and note.get("itemNoteTypeId") != INVENTORY_NOTE_TYPE:
                 what = "Cannot set item.notes.itemNoteTypeId: it does not exist in item_note_type.id."
             if what:
@@ -286,7 +178,7 @@ class FolioEmulator(HttpEmulator):
         copy = self._by_id.get(item_id)
         if copy is None:
             return PlainTextResponse("Not Found", 404)
-        if _SAYS[copy.state] not in _MAY_GO_MISSING:
+        if _SAYS[copy.state] not in folio_schema.MAY_GO_MISSING:
             return _errors(f'Item is not allowed to be marked as:"Missing"; status is {_SAYS[copy.state]}')
         copy.state = "missing"
         self.stock.touch(copy)

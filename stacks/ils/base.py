@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from stacks.ils.clock import Clock
-from stacks.ils.errors import IlsError
+from stacks.ils.errors import IlsError, IlsSettingsError
 from stacks.ils.items import IlsItem
 from stacks.ils.journal import DONE, FAILED, UNKNOWN, Journal
 from stacks.ils.settings import Settings
@@ -49,7 +49,7 @@ class Ils(ABC):
     def __init__(self, settings: Settings, clock: Clock) -> None:
         impossible = [what for what in settings.writes if what not in self.can_write]
         if impossible:
-            raise IlsError(
+            raise IlsSettingsError(
                 f"ils.writes: {self.kind} cannot be told {', '.join(impossible)}; take it out (docs/ils.md)"
             )
         self.notes: list[str] = []

@@ -136,9 +136,10 @@ class Journal:
         found = [e for e in self.entries(outcome=UNKNOWN, barcode=barcode) if e.what == what]
         return found[-1] if found else None
 
-    def last_values(self, what: str) -> dict[str, str]:
-        """Return for each item the last value that was, or may have been, written."""
-        return {e.barcode: e.value for e in self.entries() if e.what == what and e.outcome != FAILED}
+    def last_values(self, what: str, barcode: str | None = None) -> dict[str, str]:
+        """Return for each item, or for one, the last value that was, or may have been, written."""
+        found = self.entries(barcode=barcode)
+        return {e.barcode: e.value for e in found if e.what == what and e.outcome != FAILED}
 
     def _add(
         self, db: sqlite3.Connection, write_id: int | None, step: str, what: Iterable[str], detail: str

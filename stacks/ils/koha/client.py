@@ -53,10 +53,7 @@ class Koha(Ils):
         """List items page by page; see `Ils.items`."""
         self._begin_pull()
         waiting = self._waiting() if self._settings.holds else NOBODY
-        ours = {
-            b: as_instant(datetime.fromisoformat(v))
-            for b, v in self.journal.last_values("inventory_date").items()
-        }
+        ours = self._ours()
         where: dict[str, Any] = {} if since is None else {"timestamp": {">=": _local(since)}}
         reader = Reader()
         for found in self._pages("api/v1/items", "item_id", where, _EMBED):
@@ -68,15 +65,22 @@ class Koha(Ils):
     def item(self, barcode: str) -> IlsItem | None:
         """Return one item as it is now; see `Ils.item`."""
         found = self._find(barcode)
-        return (
-            None
-            if found is None
-            else item_of(found, self._settings, self._waiting(found) if self._settings.holds else NOBODY)
-        )
+        if found is None:
+            return None
+        waiting = self._waiting(found) if self._settings.holds else NOBODY
+        return item_of(found, self._settings, waiting, self._ours(barcode))
 
     def close(self) -> None:
         """End the connection."""
         self._http.close()
+
+    def _ours(self, barcode: str | None = None) -> dict[str, datetime]:
+        """Return the inventory dates that we wrote: Koha has them where it has readers' uses."""
+        values = self.journal.last_values("inventory_date", barcode)
+        return {
+            b: as_instant(date.fromisoformat(v) if len(v) == 10 else datetime.fromisoformat(v))
+            for b, v in values.items()
+        }
 
     def _find(self, barcode: str) -> Any | None:
         value, _ = self._http.get_json("api/v1/items", {"external_id": barcode, "_match": "exact"}, _EMBED)

@@ -1,7 +1,7 @@
 """Items come out of each system as its stock has them: all, those that changed, one, none."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -102,6 +102,11 @@ def test_an_inventory_date_of_ours_is_no_readers_doing(connect):
         ils.record_inventory(barcode, datetime(2026, 11, 21, 2, 30, tzinfo=UTC))
         assert emulator.stock.copies[0].last_seen == datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
         assert everything(ils, emulator)[barcode].last_activity is None
+        ils.record_inventory(barcode, date(2026, 11, 22))
+        assert emulator.stock.copies[0].last_seen.date() == date(2026, 11, 22)
+        assert ils.item(barcode).last_activity is None
+        emulator.stock.lend(barcode)
+        assert ils.item(barcode).last_activity == emulator.stock.copies[0].last_seen
 
 
 def test_sip2_says_that_it_has_no_lists(connect):
