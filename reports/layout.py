@@ -254,13 +254,9 @@ def _figures(report: RunReport, counted: Mapping[str, int], lang: Language) -> I
 def _first(report: RunReport, f: Finding) -> date | None:
     """Return the day a finding was first made, as the library counts days; None: tonight."""
     at = (report.first_seen or {}).get(f.finding_id)
-    if at is None:
-        return None
     if isinstance(at, datetime):
-        if at >= report.info.started_at:
-            return None
-        return local(at, report.time_zone).date()
-    return at if at < local(report.info.started_at, report.time_zone).date() else None
+        return None if at >= report.info.started_at else local(at, report.time_zone).date()
+    return at
 
 
 class _Lines:

@@ -108,7 +108,8 @@ class RunReport:
     backlog : mapping of str to int
         Findings of each kind that did not fit into those minutes and wait.
     first_seen : mapping of str to date
-        By `finding_id`, the day (or moment) a finding was first made; one that is not in it is new tonight.
+        By `finding_id`, the day (or moment) a finding was first made; one that is not in it, or whose moment lies
+        within this run, is new tonight.
         None: nobody keeps them, and neither "new" nor "since" is said.
     dropped : tuple of str
         Lines the last look into the library system took off the list, a sentence each.

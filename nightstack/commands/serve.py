@@ -102,8 +102,6 @@ def report(
     place = find_run(run, data or Path("nightstack-data"))
     output_folder(out or place.folder)
     with progress("report", computing=True) as tell:
-        made = report_again(
-            place, out or place.folder, time_zone=time_zone, language=language, progress=tell
-        )
+        made = report_again(place, out or place.folder, time_zone=time_zone, language=language, progress=tell)
     for file in (made.html, made.pdf, made.picklist, made.xlsx, made.csv):
         typer.echo(str(file))

@@ -84,10 +84,14 @@ def test_report_says_where_a_corrected_plan_goes(capsys):
 
 def test_report_makes_the_documents_again(recording, tmp_path, capsys):
     out = tmp_path / "documents"
-    assert main(["report", str(recording), "--out", str(out)]) == 0
+    assert main(["report", str(recording), "--out", str(out), "--language", "tlh"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--language" in line and "tlh" in line and "zh" in line
+    assert main(["report", str(recording), "--out", str(out), "--language", "zh-CN"]) == 0
     capsys.readouterr()
-    for name in ("report.html", "report.pdf", "report.xlsx", "exceptions.csv"):
+    for name in ("report.html", "report.pdf", "picklist.pdf", "report.xlsx", "exceptions.csv"):
         assert (out / name).stat().st_size > 0
+    assert 'lang="zh-CN"' in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_same_recording_gives_the_same_positions(recording, tmp_path, capsys):

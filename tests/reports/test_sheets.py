@@ -220,6 +220,26 @@ def test_the_morning_s_plan_comes_first(busy, tmp_path):
     assert [r[15] for r in rows].count("since 18 Nov") == 3
 
 
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (None, "new"),
+        (date(2026, 11, 20), "since 20 Nov"),  # the morning before this night
+        (INFO.started_at - timedelta(hours=17), "since 20 Nov"),
+        (INFO.started_at - timedelta(hours=22, minutes=30), "since 19 Nov"),
+        (INFO.started_at + timedelta(hours=7), "new"),
+    ],
+)
+def test_what_is_new_and_since_when_the_rest_is_known(library, seen, said):
+    library.set_status(library.on("A-01-3")[5], "loaned")
+    report = report_of(library)
+    (found,) = report.findings
+    assert lay_out(report).lines[0].since == "", "nobody keeps them"
+    kept = replace(report, first_seen={} if seen is None else {found.finding_id: seen})
+    line = lay_out(kept).lines[0]
+    assert (line.since, line.new) == (said, said == "new")
+
+
 def test_no_findings_no_pick_list_but_a_page(library, tmp_path):
     made = write_documents(report_of(library), tmp_path)
     assert len(pages(made.picklist)) == 1
