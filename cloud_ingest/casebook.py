@@ -77,21 +77,32 @@ def save(session: Session, site: str, ledger: Ledger, now: int, *, before: Ledge
 
 
 def act(session: Session, site: str, finding_id: str, did: str, *, who: str, why: str = "", at: int) -> Case:
-    """Do something with a case in the caller's transaction; return it as it is then.
+    """Do something with one case in the caller's transaction, as `act_on_all` does."""
+    return act_on_all(session, site, [finding_id], did, who=who, why=why, at=at)[0]
+
+
+def act_on_all(
+    session: Session, site: str, finding_ids: Iterable[str], did: str, *, who: str, why: str = "", at: int
+) -> list[Case]:
+    """Do one thing with cases in the caller's transaction; return them as they are then.
 
     Raises
     ------
     LedgerError
-        It cannot be done: one line.
+        It cannot be done with one of them: one line. The caller's transaction is to be given up.
     """
     _locked(session, site, at)
-    ledger = load(session, site)
-    after = act_on(ledger, finding_id, did, who=storable(who), why=storable(why), at=_time(at))
-    case = after.find(finding_id)
-    assert case is not None, "the ledger has acted on it"
-    save(session, site, after, at, before=ledger)
-    session.add(CaseStep(site=site, finding_id=case.id, at=at, who=storable(who), did=did, why=storable(why)))
-    return case
+    before = ledger = load(session, site)
+    who, why = storable(who), storable(why)
+    done: list[Case] = []
+    for finding_id in finding_ids:
+        ledger = act_on(ledger, finding_id, did, who=who, why=why, at=_time(at))
+        case = ledger.find(finding_id)
+        assert case is not None, "the ledger has acted on it"
+        done.append(case)
+        session.add(CaseStep(site=site, finding_id=case.id, at=at, who=who, did=did, why=why))
+    save(session, site, ledger, at, before=before)
+    return done
 
 
 def mark_mailed(session: Session, site: str, finding_ids: Collection[str], at: int) -> None:

@@ -191,9 +191,9 @@ def _do(
         with database.write() as session:
             of = _site(session, site)
             at = time.time_ns()
+            named = dict.fromkeys(cases)
             done = [
-                casebook.act(session, of, case, did, who=person, why=why, at=at).id
-                for case in dict.fromkeys(cases)
+                case.id for case in casebook.act_on_all(session, of, named, did, who=person, why=why, at=at)
             ]
             after = [show_case(session, of, case) for case in done]
     if as_json:
