@@ -147,7 +147,6 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
     from cloud_ingest.settings import ServeSettings
     from cloud_ingest.sites import SiteSettings
     from reports import SmtpSettings
-    from stacks.ils.settings_file import anchored
 
     read = _read_file(file)
     folder = file.parent if file is not None else Path()
@@ -180,12 +179,33 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
             _from(folder, site.holdings),
             _from(folder, site.calibration),
             site.time_zone,
-            anchored(site.ils, folder) if site.ils else {},
+            _ils(name, site.ils, folder) if site.ils else {},
             site.policy,
         )
         for name, site in read.site.items()
     )
     return ServeSettings(**values)
+
+
+def _ils(site: str, table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the settings of a site's library system; what is wrong with them is said now and not at the first mail."""
+    from importlib import import_module
+
+    from stacks.ils import KINDS, IlsSettingsError
+    from stacks.ils.settings import check
+    from stacks.ils.settings_file import anchored
+
+    given = anchored(table, folder)
+    kind = str(given.get("kind"))
+    try:
+        if kind not in KINDS:
+            raise IlsSettingsError(
+                f"ils.kind: {kind[:40]!r} is none of {', '.join(KINDS)}; docs/ils.md lists the settings"
+            )
+        check(getattr(import_module(f"stacks.ils.{kind}"), f"{kind.capitalize()}Settings"), given)
+    except IlsSettingsError as error:
+        raise SettingsError(f"site.{site}.{error}") from None
+    return given
 
 
 def _recipient(table: RecipientTable) -> Recipient:

@@ -175,7 +175,7 @@ client_id = "x"
 
 
 def test_the_settings_file_says_all_of_it(tmp_path, monkeypatch):
-    from nightstack.settings import read_serve_settings
+    from nightstack.settings import SettingsError, read_serve_settings
 
     file = tmp_path / "serve.toml"
     file.write_text(SERVE)
@@ -193,6 +193,12 @@ def test_the_settings_file_says_all_of_it(tmp_path, monkeypatch):
     assert north.recipients == settings.recipients
     assert settings.bounces == tmp_path / "Maildir"
     assert "geheim" not in repr(settings)
+    monkeypatch.delenv("NIGHTSTACK_SITE__NORTH__ILS__CLIENT_SECRET")
+    for wrong, named in (("koha", "client_secret"), ("aleph", "ils.kind")):
+        file.write_text(SERVE.replace('kind = "koha"', f'kind = "{wrong}"'))
+        with pytest.raises(SettingsError, match=named) as caught:
+            read_serve_settings(file)
+        assert "site.north" in str(caught.value)
     file.write_text(SERVE.replace('"mon", "thu"', '"monday"'))
     with pytest.raises(ServeError, match=r"a@lib\.example: schedule: days: 'monday'"):
         read_serve_settings(file)
