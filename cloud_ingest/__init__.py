@@ -5,15 +5,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cloud_ingest.errors import RunNotFoundError, ServeError
+    from cloud_ingest.mail_days import Schedule
     from cloud_ingest.service import Serving, serve
-    from cloud_ingest.settings import Recipient, ServeSettings, SiteSettings
+    from cloud_ingest.settings import ServeSettings
+    from cloud_ingest.sites import Recipient, SiteSettings
 
-__all__ = ["Recipient", "RunNotFoundError", "ServeError", "ServeSettings", "Serving", "SiteSettings", "serve"]
+__all__ = [
+    "Recipient",
+    "RunNotFoundError",
+    "Schedule",
+    "ServeError",
+    "ServeSettings",
+    "Serving",
+    "SiteSettings",
+    "serve",
+]
 
 _MODULES = {
     "errors": ("RunNotFoundError", "ServeError"),
     "service": ("Serving", "serve"),
-    "settings": ("Recipient", "ServeSettings", "SiteSettings"),
+    "mail_days": ("Schedule",),
+    "settings": ("ServeSettings",),
+    "sites": ("Recipient", "SiteSettings"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -18,22 +18,22 @@ import threading
 import traceback
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.message import EmailMessage
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloud_ingest.assemble import assemble
 from cloud_ingest.errors import ServeError
-from cloud_ingest.mails import MAIL_POLICY
-from cloud_ingest.paths import safe_name, write_durably
+from cloud_ingest.findings_json import write_findings
+from cloud_ingest.night_work import MEMORY, judge, policy_of
+from cloud_ingest.paths import write_durably
 from cloud_ingest.pulse import Pulse
-from cloud_ingest.tasks import ENDED, Document, Result, Task
+from cloud_ingest.tasks import ENDED, Document, NightResult, Result, Task
 from recording.run_info import RunInfo
 
 if TYPE_CHECKING:
     from localization import Coverage, Positions
     from recording.records import Recording
-    from reports import RunReport
+    from reports import Finding, RunReport
     from stacks.holdings import Holdings
     from stacks.plan import Plan
 
@@ -169,44 +169,75 @@ def _localize(run: _Run, pulse: Pulse) -> None:
 
 
 def _report(run: _Run, work: Path, failure: str | None) -> Result:
-    from reports import build_mail, make_report, write_documents
+    from reports import make_report, write_documents
+    from reports.phrases import to_json
 
     task = run.task
-    facts: dict[str, Any] = {**task.facts, "ended_at": _last_heard(run)}
-    write_durably(Path(task.folder) / ENDED, json.dumps(facts, indent=1).encode())
+    ended_at = _last_heard(run)
+    facts: dict[str, Any] = {**task.facts, "ended_at": ended_at}
     state, reason = ("failed", failure) if failure else ("done", "")
     if failure is None and not facts["complete"]:
         state, reason = "aborted", str(facts["reason"])
+    findings, night = _judge(run, work, ended_at) if failure is None else (None, None)
+    readings = None if run.recording is None else len(run.recording.readings)
     report = make_report(
         run.info,
         positions=run.positions,
         coverage=run.coverage,
         plan=run.plan,
         holdings=run.holdings,
+        findings=findings,
         state=state,
         reason=reason or "",
         events=None if run.recording is None else run.recording.events,
         notes=[*facts["notes"], *run.notes],
-        readings=None if run.recording is None else len(run.recording.readings),
-        ended_at=datetime.fromtimestamp(facts["ended_at"] / 1e9, UTC),
+        readings=readings,
+        ended_at=datetime.fromtimestamp(ended_at / 1e9, UTC),
         time_zone=facts["time_zone"],
         link=task.base_url,
+        policy=policy_of(task),
     )
-    documents = write_documents(report, work)
-    mails: list[tuple[str, str]] = []
-    for address, _language in task.recipients:
-        mail: EmailMessage = build_mail(report, documents, address, task.sender)
-        name = f"{safe_name(address)}.eml"
-        (work / "mail").mkdir(exist_ok=True)
-        (work / "mail" / name).write_bytes(mail.as_bytes(policy=MAIL_POLICY))
-        mails.append((address, name))
+    # Letters are written later, of what is in the run's folder: what only this process knows must be there, too.
+    facts |= {
+        "revision": task.revision,
+        "state": state,
+        "end": reason or "",
+        "said": [to_json(text) for text in report.notes],
+        "troubles": [to_json(text) for text in report.troubles],
+        "readings": readings,
+    }
+    write_findings(Path(task.folder), report.findings)
+    write_durably(Path(task.folder) / ENDED, json.dumps(facts, indent=1).encode())
+    write_documents(report, work)
     return Result(
         documents=_publish(task, work),
         findings=_findings(report),
-        mails=mails,
         notes=list(report.notes),
         positions=0 if run.positions is None else int(run.positions.placed.sum()),
+        night=night,
     )
+
+
+def _judge(run: _Run, work: Path, ended_at: int) -> tuple[list[Finding] | None, NightResult | None]:
+    """Judge the run as a night of its site; what is wrong with ledger or memory costs neither findings nor report."""
+    if run.positions is None:
+        return None, None
+    try:
+        return judge(
+            run.task,
+            run.info.run_id,
+            ended_at,
+            run.positions,
+            run.coverage,
+            run.plan,
+            run.holdings,
+            run.notes,
+            work,
+        )
+    except Exception as err:
+        traceback.print_exc()
+        run.notes.append(f"This night could not be taken into the site's ledger: {_one_line(err)}.")
+        return None, None
 
 
 def _last_heard(run: _Run) -> int:
@@ -228,7 +259,7 @@ def _publish(task: Task, work: Path) -> list[Document]:
     folder = Path(task.folder)
     made: list[Document] = []
     for path in sorted(work.iterdir()):
-        if path.suffix not in _MEDIA or not path.is_file():
+        if path.suffix not in _MEDIA or not path.is_file() or path.name == MEMORY:
             continue
         content = path.read_bytes()
         with path.open("rb") as file:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import email
-from email.message import EmailMessage
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from cloud_ingest import outbox
+from cloud_ingest import letters
 from cloud_ingest.expected import HOLDINGS, PLAN
-from cloud_ingest.mail_text import M
-from cloud_ingest.mails import MAIL_POLICY, failed_mail
 from cloud_ingest.models import CLOSING, FAILED, REPORTED, Batch, DocumentRow, FindingRow, Job, Run, RunEvent
+from cloud_ingest.nights import take_night
 from cloud_ingest.paths import run_folder, snapshot_folder
 from cloud_ingest.run_life import enter
 from cloud_ingest.settings import ServeSettings
@@ -51,15 +49,15 @@ def make_task(session: Session, settings: ServeSettings, run: Run, job: Job, url
         holdings=_if_there(expected / HOLDINGS),
         calibration=None if site.calibration is None else str(site.calibration.absolute()),
         jobs=settings.jobs,
-        recipients=[(who.address, who.language) for who in site.recipients],
-        sender=settings.sender,
+        data=str(settings.data.absolute()),
         base_url=url,
+        holdings_now=None if site.holdings is None else _if_there(site.holdings.absolute()),
         facts={
             "complete": run.complete and run.end_reason in (None, "done"),
             "reason": "; ".join([run_end(session, run), *stored]),
             "notes": [*run.notes, *(f"Stored: {line}." for line in stored), *_again(run)],
             "ended_at": run.heard_at,
-            "time_zone": settings.time_zone,
+            "time_zone": site.time_zone,
         },
     )
 
@@ -102,12 +100,15 @@ def run_end(session: Session, run: Run) -> str:
 
 
 def store_result(
-    session: Session, settings: ServeSettings, job: Job, run: Run, result: Result, work: Path, now: int
+    session: Session, settings: ServeSettings, job: Job, run: Run, result: Result, task: Task, now: int
 ) -> None:
-    """Write a report into the database, its mails into the outbox, and the run into its last state."""
-    _replace(session, settings, run, result)
+    """Write a report into the database, its night into the site's ledger, its letters, and the run's last state."""
+    notes: list[str] = []
+    if result.night is not None and task.night is not None:
+        notes = take_night(session, settings, run, job, task.night, result.night, Path(task.work), now)
+    _replace(session, settings, run, replace(result, notes=[*result.notes, *notes]))
     kind = "report" if run.revision == 0 else f"update-{run.revision}"
-    _post(session, settings, run, result, work, kind, now)
+    letters.plan(session, settings, run, kind, "", now)
     job.state, job.finished_at, job.error, job.progress = "done", now, None, "100 %"
     placed, found = result.positions, len(result.findings)
     how = "complete" if run.complete else "incomplete"
@@ -120,25 +121,16 @@ def fail_run(
     job: Job,
     run: Run,
     reason: str,
-    url: str,
     now: int,
     result: Result | None = None,
-    work: Path | None = None,
 ) -> None:
-    """Give a run up, and tell everybody who waits for its report."""
+    """Give a run up, and plan the letters to everybody who waits for its report."""
     line = one_line(reason)
     job.state, job.finished_at, job.error = "failed", now, line
-    kind = "failed" if run.revision == 0 else f"failed-{run.revision}"
-    if result is not None and work is not None:
+    if result is not None:
         _replace(session, settings, run, result)
-        _post(session, settings, run, result, work, kind, now)
-    for who in settings.site(run.site).recipients:
-        facts = [
-            M.ended(run_end(session, run)),
-            *(f"{line}." for line in stored_facts(session, run)),
-        ]
-        mail = failed_mail(run.site, run.run_id, line, facts, url, who.address, settings.sender, who.language)
-        _put(session, settings, run, kind, who.address, mail, now)  # nothing, where the worker wrote one
+    kind = "failed" if run.revision == 0 else f"failed-{run.revision}"
+    letters.plan(session, settings, run, kind, line, now)
     enter(session, run, FAILED, line, now)
 
 
@@ -169,37 +161,6 @@ def _replace(session: Session, settings: ServeSettings, run: Run, result: Result
 def _storable(finding: dict[str, Any]) -> dict[str, Any]:
     """Clean a finding's texts: titles and call numbers are the catalogue's, whatever it holds."""
     return {name: storable(value) if isinstance(value, str) else value for name, value in finding.items()}
-
-
-def _post(
-    session: Session, settings: ServeSettings, run: Run, result: Result, work: Path, kind: str, now: int
-) -> None:
-    for recipient, name in result.mails:
-        content = (work / "mail" / name).read_bytes()
-        mail = email.message_from_bytes(content, policy=MAIL_POLICY)
-        _put(session, settings, run, kind, recipient, mail, now)
-
-
-def _put(
-    session: Session,
-    settings: ServeSettings,
-    run: Run,
-    kind: str,
-    recipient: str,
-    mail: EmailMessage,
-    now: int,
-) -> None:
-    outbox.put(
-        session,
-        about=f"run:{run.run_id}",
-        report_kind=kind,
-        site=run.site,
-        run_id=run.run_id,
-        recipient=recipient,
-        sender=settings.sender,
-        mail=mail,
-        at=now,
-    )
 
 
 def _if_there(path: Path) -> str | None:

@@ -19,15 +19,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from cloud_ingest.database import Database
 from cloud_ingest.job_results import fail_run, make_task, store_result
 from cloud_ingest.models import LOCALIZING, REPORTING, Job, Run
+from cloud_ingest.nights import make_night_task, sweep
 from cloud_ingest.paths import run_folder
 from cloud_ingest.pulse import is_pulse
 from cloud_ingest.run_life import enter
@@ -66,6 +68,7 @@ class JobRunner:
         self._base_url = base_url
         self._clock = clock
         self._stop = threading.Event()
+        self._claiming = threading.Lock()
         self.children: dict[int, subprocess.Popen[str]] = {}
 
     def stop(self) -> None:
@@ -97,28 +100,33 @@ class JobRunner:
                 self._stop.wait(1.0)
 
     def claim(self, worker: str) -> Job | None:
-        """Take the next job that is free, or whose holder has gone."""
+        """Take the next job that is free, or whose holder has gone: of each site one at a time, in order of time."""
+        with self._claiming:
+            return self._claim(worker)
+
+    def _claim(self, worker: str) -> Job | None:
         now = self._clock()
         free = (Job.state == "queued") & (Job.not_before <= now)
         orphaned = (Job.state == "running") & (Job.lease_until < now)
+        wanted = (
+            select(Job)
+            .join(Run, Run.run_id == Job.run_id)
+            .where(or_(free, orphaned), ~_blocked(now))
+            .order_by(Job.id)
+            .limit(1)
+        )
         with self._database.read() as session:
             # Looking takes no write lock, so that an idle worker never holds up the ingest.
-            if session.scalar(select(Job.id).where(or_(free, orphaned)).limit(1)) is None:
+            if session.scalar(wanted) is None:
                 return None
         with self._database.write() as session:
-            job = session.scalar(
-                select(Job)
-                .where(or_(free, orphaned))
-                .order_by(Job.id)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            )
+            job = session.scalar(wanted.with_for_update(skip_locked=True, of=Job))
             if job is None:
                 return None
             run = session.get_one(Run, job.run_id, with_for_update=True)
             taken_over = job.state == "running"
             if job.attempts >= self._settings.job_attempts:
-                fail_run(session, self._settings, job, run, "its worker died every time", self._url(run), now)
+                fail_run(session, self._settings, job, run, "its worker died every time", now)
                 return None
             job.state, job.worker = "running", worker
             job.attempts += 1
@@ -132,6 +140,8 @@ class JobRunner:
         with self._database.read() as session:
             run = session.get_one(Run, job.run_id)
             task = make_task(session, self._settings, run, job, self._url(run))
+            sweep(session, self._settings, run.site)
+            task = replace(task, night=make_night_task(session, self._settings, run, job))
         _LOG.info("run %s: working it out, attempt %d", run.run_id, job.attempts)
         outcome = self._run_child(job, task, worker)
         if outcome is None:  # stopped, or somebody else has the job now
@@ -144,12 +154,10 @@ class JobRunner:
             run = session.get_one(Run, job.run_id, with_for_update=True)
             result = _read_result(Path(task.work)) if outcome.get("done") or outcome.get("result") else None
             if outcome.get("done") and result is not None:
-                store_result(session, self._settings, held, run, result, Path(task.work), now)
+                store_result(session, self._settings, held, run, result, task, now)
             elif outcome.get("final") or held.attempts >= self._settings.job_attempts:
                 reason = str(outcome.get("failed"))
-                fail_run(
-                    session, self._settings, held, run, reason, self._url(run), now, result, Path(task.work)
-                )
+                fail_run(session, self._settings, held, run, reason, now, result)
             else:
                 held.state, held.worker, held.lease_until = "queued", None, None
                 held.error = one_line(str(outcome.get("failed")))
@@ -253,6 +261,26 @@ class JobRunner:
 
     def _url(self, run: Run) -> str:
         return f"{self._base_url()}/runs/{run.run_id}"
+
+
+def _blocked(now: int) -> ColumnElement[bool]:
+    """Whether a job must wait for another one of its site: each night is judged on what the one before has taught."""
+    other, others_run = aliased(Job), aliased(Run)
+    held = (other.state == "running") & (other.lease_until >= now)
+    earlier = or_(
+        others_run.heard_at < Run.heard_at, (others_run.heard_at == Run.heard_at) & (other.id < Job.id)
+    )
+    return exists(
+        select(other.id)
+        .join(others_run, others_run.run_id == other.run_id)
+        .where(
+            others_run.site == Run.site,
+            other.id != Job.id,
+            other.state.in_(("queued", "running")),
+            or_(held, earlier),
+        )
+        .correlate(Job, Run)
+    )
 
 
 def _read_lines(stream: Any, said: queue.Queue[str | None]) -> None:

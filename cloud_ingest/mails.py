@@ -48,3 +48,25 @@ def morning_mail(
         about=f"morning {date}",
         language=language,
     )
+
+
+def plain_mail(
+    site: str,
+    run_id: str,
+    error: str,
+    outcome: str,
+    url: str,
+    recipient: str,
+    sender: str,
+    language: str = "en",
+) -> EmailMessage:
+    """Tell that a report is done where the mail that should carry it could not be written."""
+    return build_notice(
+        site,
+        M.done_subject(run_id),
+        [M.done(site, run_id, outcome), M.unwritten(error), M.documents_at(url)],
+        recipient,
+        sender,
+        about=f"short {run_id}",
+        language=language,
+    )

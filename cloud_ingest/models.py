@@ -178,7 +178,7 @@ class OutboxMail(Base):
     run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.run_id"))
     message_id: Mapped[str] = mapped_column(String(320), unique=True)
     message: Mapped[bytes] = mapped_column(LargeBinary)
-    state: Mapped[str] = mapped_column(String(16), index=True)  # pending, sending, sent, failed
+    state: Mapped[str] = mapped_column(String(16), index=True)  # pending, sending, sent, failed, bounced
     attempts: Mapped[int] = mapped_column(Integer)
     not_before: Mapped[int] = mapped_column(BigInteger)
     error: Mapped[str | None] = mapped_column(Text)
@@ -186,6 +186,107 @@ class OutboxMail(Base):
     sent_at: Mapped[int | None] = mapped_column(BigInteger)
 
     __table_args__ = (UniqueConstraint("about", "report_kind", "recipient"),)
+
+
+class Letter(Base):
+    """A mail that is to be written when it is due: one a run, kind and recipient; the outbox has it from then on."""
+
+    __tablename__ = "letters"
+    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"))
+    kind: Mapped[str] = mapped_column(String(32))  # report, update-1 ..., failed, failed-1 ...
+    recipient: Mapped[str] = mapped_column(String(320))
+    site: Mapped[str] = mapped_column(ForeignKey("sites.site"))
+    state: Mapped[str] = mapped_column(String(16), index=True)  # planned, posted, superseded
+    due_at: Mapped[int] = mapped_column(BigInteger)
+    attempts: Mapped[int] = mapped_column(Integer)
+    not_before: Mapped[int] = mapped_column(BigInteger)
+    error: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)  # of a failed run: why
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    done_at: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = (UniqueConstraint("run_id", "kind", "recipient"), Index("ix_letters_site", "site"))
+
+
+class Bounce(Base):
+    """A notice that came back for a mail, or something else that lay in the Maildir."""
+
+    __tablename__ = "bounces"
+    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    fingerprint: Mapped[str] = mapped_column(String(64), unique=True)  # SHA-256 of the notice, recipient
+    at: Mapped[int] = mapped_column(BigInteger)
+    mail_id: Mapped[int | None] = mapped_column(ForeignKey("outbox.id"))  # null: no mail of ours
+    recipient: Mapped[str] = mapped_column(String(320))
+    action: Mapped[str] = mapped_column(
+        String(16)
+    )  # RFC 3464, 2.3.3: failed, delayed ...; other: no such notice
+    status: Mapped[str] = mapped_column(String(32))
+    diagnostic: Mapped[str] = mapped_column(Text)
+    file: Mapped[str] = mapped_column(String(512))  # its name in the Maildir
+
+
+class Casebook(Base):
+    """What a site's ledger holds beside its cases."""
+
+    __tablename__ = "casebooks"
+    site: Mapped[str] = mapped_column(ForeignKey("sites.site"), primary_key=True)
+    version: Mapped[int] = mapped_column(BigInteger)  # one more with every change
+    head: Mapped[dict[str, object]] = mapped_column(JSON)
+
+
+class CaseRow(Base):
+    """One case of a site's ledger: an exception with its life. `data` is the case, the columns are to look by."""
+
+    __tablename__ = "cases"
+    site: Mapped[str] = mapped_column(ForeignKey("sites.site"), primary_key=True)
+    finding_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
+    resolution: Mapped[str] = mapped_column(String(32))
+    quiet: Mapped[bool] = mapped_column(Boolean)
+    assigned_to: Mapped[str] = mapped_column(Text)
+    barcode: Mapped[str] = mapped_column(Text)
+    call_number: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    shelf_id: Mapped[str] = mapped_column(Text)
+    confidence: Mapped[float] = mapped_column(Double)
+    nights: Mapped[int] = mapped_column(Integer)
+    opened_at: Mapped[int] = mapped_column(BigInteger)
+    seen_at: Mapped[int] = mapped_column(BigInteger)
+    mailed_at: Mapped[int | None] = mapped_column(BigInteger)
+    data: Mapped[dict[str, object]] = mapped_column(JSON)
+
+    __table_args__ = (Index("ix_cases_state", "site", "state"),)
+
+
+class CaseStep(Base):
+    """What staff or a mail did to a case: kept in order, so that a night worked out again is followed by it."""
+
+    __tablename__ = "case_steps"
+    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    site: Mapped[str] = mapped_column(ForeignKey("sites.site"))
+    finding_id: Mapped[str] = mapped_column(String(64))
+    at: Mapped[int] = mapped_column(BigInteger)
+    who: Mapped[str] = mapped_column(Text)
+    did: Mapped[str] = mapped_column(String(32))
+    why: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (Index("ix_case_steps_site", "site", "id"),)
+
+
+class NightRow(Base):
+    """What a run has added to its site's ledger and memory, and what both were before: files in the data folder."""
+
+    __tablename__ = "nights"
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"), primary_key=True)
+    site: Mapped[str] = mapped_column(ForeignKey("sites.site"), index=True)
+    at: Mapped[int] = mapped_column(BigInteger)
+    revision: Mapped[int] = mapped_column(Integer)
+    memory: Mapped[str | None] = mapped_column(String(512))
+    memory_before: Mapped[str | None] = mapped_column(String(512))
+    ledger_before: Mapped[str | None] = mapped_column(String(512))
+    step_before: Mapped[int] = mapped_column(BigInteger)  # the last of the steps that ledger_before has
 
 
 class Morning(Base):
@@ -220,10 +321,16 @@ class QuarantineRow(Base):
 __all__ = [
     "Base",
     "Batch",
+    "Bounce",
+    "CaseRow",
+    "CaseStep",
+    "Casebook",
     "DocumentRow",
     "FindingRow",
     "Job",
+    "Letter",
     "Morning",
+    "NightRow",
     "OutboxMail",
     "QuarantineRow",
     "Run",

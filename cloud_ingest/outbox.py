@@ -210,8 +210,9 @@ class Outbox:
         """Write what became of mails; what the database does not take stays in memory until it does."""
         for mail_id, outcome in list(self._outcomes.items()):
             with self._database.write() as session:
-                row = session.get_one(OutboxMail, mail_id)
-                row.state, row.error, row.not_before = outcome.state, outcome.error, outcome.not_before
+                row = session.get_one(OutboxMail, mail_id, with_for_update=True)
+                if row.state != "bounced":  # else it came back before we had written down that it was gone
+                    row.state, row.error, row.not_before = outcome.state, outcome.error, outcome.not_before
                 row.sent_at = outcome.at if outcome.state == "sent" else None
             del self._outcomes[mail_id]
 

@@ -44,6 +44,11 @@ def snapshot_folder(data: Path, run_id: str) -> Path:
     return run_folder(data, run_id) / "expected"
 
 
+def letter_folder(data: Path, run_id: str, kind: str, recipient: str) -> Path:
+    """``DATA/runs/<run_id>/mail/<kind>-<recipient>``: the documents of one letter."""
+    return run_folder(data, run_id) / "mail" / f"{safe_name(kind)}-{safe_name(recipient)}"
+
+
 def raw_folder(data: Path, site: str, run_id: str, kind: str) -> Path:
     """``DATA/raw/site=<site>/run=<run_id>/<kind>``: the Parquet segments of one kind of batch."""
     return data / "raw" / f"site={safe_name(site)}" / f"run={safe_name(run_id)}" / safe_name(kind)

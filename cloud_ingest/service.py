@@ -10,7 +10,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from cloud_ingest.bounces import Bounces, return_address
 from cloud_ingest.broker import EmbeddedBroker
+from cloud_ingest.composer import Composer
 from cloud_ingest.consumer import Consumer
 from cloud_ingest.database import Database, exclusive
 from cloud_ingest.errors import ServeError
@@ -163,6 +165,11 @@ class _Service:
             self._loops[thread.name] = thread
         outbox = Outbox(self._database, settings, _sender(settings))
         outbox.recover()
+        if settings.bounces is not None:
+            self._loop(stack, "bounces", 5.0, Bounces(self._database, settings.bounces).tick)
+        composer = Composer(self._database, settings, self._base_url)
+        self._loop(stack, "letters", 0.5, composer.tick)
+        stack.callback(composer.stop)  # before its loop is waited for
         mornings = Mornings(self._database, settings, self._base_url)
         mornings.meet()
         self._loop(stack, "outbox", 0.5, outbox.tick)
@@ -252,6 +259,7 @@ def _sender(settings: ServeSettings) -> Callable[[Any], None] | None:
         # The module alone: the rest of the room brings compilers and PDF writers with it.
         from reports.smtp import send_mail
 
-        send_mail(mail, smtp)
+        back_to = settings.bounce_address
+        send_mail(mail, smtp, envelope_from=back_to and return_address(back_to, mail["Message-ID"]))
 
     return send

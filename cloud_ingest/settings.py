@@ -7,63 +7,17 @@ from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from cloud_ingest.errors import ServeError
 from cloud_ingest.paths import site_folder
-from reports import AddressError, check_address
+from cloud_ingest.sites import Recipient, SiteSettings, check_mail_address, check_zone
 
 if TYPE_CHECKING:
     from reports import SmtpSettings
 
 Role = Literal["all", "ingest", "jobs", "web"]
 LOOPBACK = "127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """Somebody who gets the mail of a site.
-
-    Attributes
-    ----------
-    address
-        Mail address.
-    language
-        Language of the mail and its documents, as an IETF tag (``en``, ``de``, ``zh`` ...).
-    """
-
-    address: str
-    language: str = "en"
-
-    def __post_init__(self) -> None:
-        _check_address("recipients", self.address)
-        if "<" in self.address:
-            raise ServeError(
-                f"recipients: '{self.address}' has a name beside it; write the address alone, name@host"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class SiteSettings:
-    """One library.
-
-    Attributes
-    ----------
-    site
-        Its name in topics and in ``run.json``.
-    recipients
-        Who gets its mail; empty: those of `ServeSettings.recipients`.
-    plan, holdings
-        Where its plan and holdings are; None: ``DATA/sites/<site>/plan.json`` and ``holdings.csv``.
-    calibration
-        A calibration file for its robots; None: calibrated from each recording itself.
-    """
-
-    site: str
-    recipients: tuple[Recipient, ...] = ()
-    plan: Path | None = None
-    holdings: Path | None = None
-    calibration: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +55,7 @@ class ServeSettings:
     base_url
         What links to documents begin with; None: the address HTTP is bound to.
     morning, time_zone
-        Hour by which every site gets a mail, and the IANA zone it is meant in.
+        Hour by which every site gets a mail, and the IANA zone it is meant in where a site has none of its own.
     silence_s
         A run whose robot was silent for so long closes by itself.
     offline_s
@@ -124,6 +78,17 @@ class ServeSettings:
         A job that takes longer is stopped and counts as a failed attempt.
     quarantine_files, quarantine_bytes
         Bounds of the quarantine; the oldest goes first.
+    bounces
+        A Maildir into which the mail server delivers what comes back; None: nobody looks.
+    bounce_address
+        Where mail that cannot be delivered comes back to (the envelope's sender), without its part after the plus sign:
+        each mail has one of its own, ``name+token@host``. None: to `sender`.
+    attachment_bytes
+        Documents of a mail that are larger in all are linked instead of attached.
+    compose_timeout_s
+        Time to ask the library system and write the documents of the mails that are due together.
+    recheck_s
+        Of these, time for the library system.
     mail_attempts, mail_retry_s
         Tries of one mail, and the first pause between them (doubled each time, at most a quarter of an hour). The
         default keeps trying for five days, as RFC 5321, section 4.5.4.1 asks.
@@ -156,33 +121,41 @@ class ServeSettings:
     job_timeout_s: float = 6 * 3600.0
     quarantine_files: int = 10_000
     quarantine_bytes: int = 256 << 20
+    bounces: Path | None = None
+    bounce_address: str | None = None
+    attachment_bytes: int = 8_000_000
+    compose_timeout_s: float = 600.0
+    recheck_s: float = 120.0
     mail_attempts: int = 500
     mail_retry_s: float = 30.0
     _sites: dict[str, SiteSettings] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         names = [site.site for site in self.sites]
+        addresses = [who.address for who in self.recipients]
+        if len(set(addresses)) != len(addresses):
+            raise ServeError("recipients: an address stands there twice; name it once")
         if len(set(names)) != len(names):
             raise ServeError(f"sites: {sorted(names)} names a site twice; keep one entry a site")
         object.__setattr__(self, "_sites", {site.site: site for site in self.sites})
-        for name in ("silence_s", "offline_s", "ack_s", "lease_s", "job_timeout_s", "mail_retry_s"):
+        for name in (
+            *("silence_s", "offline_s", "ack_s", "lease_s", "job_timeout_s", "mail_retry_s"),
+            *("compose_timeout_s", "recheck_s"),
+        ):
             if not getattr(self, name) > 0:
                 raise ServeError(f"{name}: {getattr(self, name)} must be a number of seconds above 0")
         for name in (
             *("segment_rows", "group_messages", "jobs", "parallel_jobs", "job_attempts"),
-            *("quarantine_files", "quarantine_bytes", "mail_attempts"),
+            *("quarantine_files", "quarantine_bytes", "mail_attempts", "attachment_bytes"),
         ):
             if getattr(self, name) < 1:
                 raise ServeError(f"{name}: {getattr(self, name)} must be 1 or more")
         if self.role not in ("all", "ingest", "jobs", "web"):
             raise ServeError(f"role: '{self.role}' is none of all, ingest, jobs, web")
-        try:
-            ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError) as err:
-            raise ServeError(
-                f"time_zone: '{self.time_zone}' is no IANA zone; write e.g. Europe/Berlin"
-            ) from err
-        _check_address("sender", self.sender)
+        check_zone("time_zone", self.time_zone)
+        check_mail_address("sender", self.sender)
+        if self.bounce_address is not None:
+            check_mail_address("bounce_address", self.bounce_address)
         split_host_port(self.http, "http")
         split_host_port(self.broker_listen, "broker_listen")
         if self.broker is not None:
@@ -208,6 +181,9 @@ class ServeSettings:
             own.plan or folder / "plan.json",
             own.holdings or folder / "holdings.csv",
             own.calibration,
+            own.time_zone or self.time_zone,
+            own.ils,
+            own.policy,
         )
 
 
@@ -250,16 +226,6 @@ def split_host_port(text: str, setting: str) -> tuple[str, int]:
     if not parts.hostname or port is None or parts.path or parts.username:
         raise ServeError(f"{setting}: '{text}' is no host:port; write e.g. {LOOPBACK}:8080")
     return parts.hostname, port
-
-
-def _check_address(setting: str, text: str) -> None:
-    """Refuse now what would fail only when the night's first mail is built."""
-    try:
-        address = check_address(setting, text)
-    except AddressError as err:
-        raise ServeError(str(err)) from err
-    if not address.addr_spec.isascii():
-        raise ServeError(f"{setting}: '{text}' has letters beyond ASCII, which many mail servers refuse")
 
 
 def _without_password(url: str) -> str:

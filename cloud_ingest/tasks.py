@@ -8,7 +8,42 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 ENDED = "ended.json"
-"""In a run's folder: `Task.facts`, so that whoever reports it again knows how it ended."""
+"""In a run's folder: `Task.facts` and how its report came out, so that whoever reports it again knows how it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class NightTask:
+    """What a run is judged on beside its own readings. Paths are relative to the data folder; times ns UTC.
+
+    Attributes
+    ----------
+    ledger
+        The site's ledger before this run, as JSON; None: a later night is in it already, and it stays as it is.
+    memory
+        What earlier nights taught of each tag (Parquet); None: nothing.
+    step
+        The last step of staff or mails that `ledger` has.
+    not_before
+        When the newest other night of the site was; None: there is none.
+    not_after
+        When the service last heard of the run: robots' clocks may be ahead.
+    policy
+        The site's own thresholds.
+    """
+
+    ledger: str | None
+    memory: str | None
+    step: int
+    not_before: int | None
+    not_after: int
+    policy: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True)
+class NightResult:
+    """That a run was judged as a night of its site, and when that was (ns UTC)."""
+
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +66,12 @@ class Task:
         A calibration file of the site, if it has one.
     jobs
         Processes localization may use.
-    recipients
-        Address and language of each.
-    sender
-        From address.
+    data
+        The data folder.
+    night
+        What it is judged on; None: it is judged by itself.
+    holdings_now
+        The catalogue as it is now; None: there is none.
     base_url
         Where the API serves this run's documents.
     facts
@@ -52,9 +89,10 @@ class Task:
     holdings: str | None
     calibration: str | None
     jobs: int
-    recipients: list[tuple[str, str]]
-    sender: str
+    data: str
     base_url: str
+    night: NightTask | None = None
+    holdings_now: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def to_json(self) -> str:
@@ -64,7 +102,9 @@ class Task:
     @classmethod
     def from_json(cls, line: str) -> Task:
         """Read it back."""
-        return cls(**json.loads(line))
+        read = json.loads(line)
+        read["night"] = None if read.get("night") is None else NightTask(**read["night"])
+        return cls(**read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +128,8 @@ class Result:
         Files by name.
     findings
         Rows of ``exceptions.csv``, in the report's order.
-    mails
-        Recipient and file (RFC 5322) of each mail.
+    night
+        The night it was judged as: ledger and memory after it are in the work folder; None: it was not.
     notes
         What recording, localization and reports had to say.
     positions
@@ -98,9 +138,9 @@ class Result:
 
     documents: list[Document]
     findings: list[dict[str, Any]]
-    mails: list[tuple[str, str]]
     notes: list[str]
     positions: int
+    night: NightResult | None = None
 
     def to_json(self) -> str:
         """Write it as JSON."""
@@ -110,5 +150,6 @@ class Result:
     def from_json(cls, text: str) -> Result:
         """Read it back."""
         read = json.loads(text)
+        read["night"] = None if read.get("night") is None else NightResult(**read["night"])
         read["documents"] = [Document(**entry) for entry in read["documents"]]
         return cls(**read)

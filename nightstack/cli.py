@@ -16,6 +16,7 @@ from nightstack import __version__
 from nightstack.commands import (
     audit,
     calibrate,
+    cases,
     demo,
     doctor,
     nights,
@@ -68,6 +69,7 @@ def _root(
 
 demo.register(app)
 serve.register(app)
+cases.register(app)
 robot.register(app)
 recordings.register(app)
 calibrate.register(app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from datetime import time
+from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 if TYPE_CHECKING:
     from cloud_ingest.settings import ServeSettings
+    from cloud_ingest.sites import Recipient
 
 
 class SettingsError(ValueError):
@@ -22,11 +23,23 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ScheduleTable(_Table):
+    """``schedule = { days = ["mon", "thu"], hour = 06:30:00 }``: when a recipient's mail is due."""
+
+    days: tuple[str, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    hour: time = time(7, 0)
+
+
 class RecipientTable(_Table):
     """``[[recipients]]`` or ``[[site.NAME.recipients]]``."""
 
     address: str
     language: str = "en"
+    floors: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    minutes: float | None = None
+    schedule: ScheduleTable | None = None
+    quiet_days: tuple[date | str, ...] = ()
 
 
 class SmtpTable(_Table):
@@ -48,7 +61,9 @@ class SiteTable(_Table):
     plan: Path | None = None
     holdings: Path | None = None
     calibration: Path | None = None
+    time_zone: str | None = None
     ils: dict[str, Any] | None = None  # checked by stacks.ils when it is opened
+    policy: dict[str, float] = Field(default_factory=dict[str, float])
 
 
 class ServeFile(BaseSettings):
@@ -85,6 +100,11 @@ class ServeFile(BaseSettings):
     job_timeout_s: float | None = None
     quarantine_files: int | None = None
     quarantine_bytes: int | None = None
+    bounces: Path | None = None
+    bounce_address: str | None = None
+    attachment_bytes: int | None = None
+    compose_timeout_s: float | None = None
+    recheck_s: float | None = None
     mail_attempts: int | None = None
     mail_retry_s: float | None = None
     recipients: tuple[RecipientTable, ...] = ()
@@ -124,14 +144,15 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
     SettingsError
         A file that is no TOML, an unknown setting, a value of the wrong type: one line naming file and setting.
     """
-    from cloud_ingest.settings import Recipient, ServeSettings, SiteSettings
+    from cloud_ingest.settings import ServeSettings
+    from cloud_ingest.sites import SiteSettings
     from reports import SmtpSettings
 
     read = _read_file(file)
     folder = file.parent if file is not None else Path()
     given = {key: value for key, value in overrides.items() if value is not None}
     plain = read.model_dump(exclude={"recipients", "smtp", "site", "database"}, exclude_none=True)
-    for key in ("data", "broker_ca"):
+    for key in ("data", "broker_ca", "bounces"):
         if key in plain:
             plain[key] = folder / plain[key]
     if read.database is not None:
@@ -149,18 +170,64 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
             password=password.get_secret_value() if password else None,
             ca_file=None if ca_file is None else str(ca_file),
         )
-    values["recipients"] = tuple(Recipient(who.address, who.language) for who in read.recipients)
+    values["recipients"] = tuple(_recipient(who) for who in read.recipients)
     values["sites"] = tuple(
         SiteSettings(
             name,
-            tuple(Recipient(who.address, who.language) for who in site.recipients),
+            tuple(_recipient(who) for who in site.recipients),
             _from(folder, site.plan),
             _from(folder, site.holdings),
             _from(folder, site.calibration),
+            site.time_zone,
+            _ils(name, site.ils, folder) if site.ils else {},
+            site.policy,
         )
         for name, site in read.site.items()
     )
     return ServeSettings(**values)
+
+
+def _ils(site: str, table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the settings of a site's library system; what is wrong with them is said now and not at the first mail."""
+    from importlib import import_module
+
+    from stacks.ils import KINDS, IlsSettingsError
+    from stacks.ils.settings import check
+    from stacks.ils.settings_file import anchored
+
+    given = anchored(table, folder)
+    kind = str(given.get("kind"))
+    try:
+        if kind not in KINDS:
+            raise IlsSettingsError(
+                f"ils.kind: {kind[:40]!r} is none of {', '.join(KINDS)}; docs/ils.md lists the settings"
+            )
+        check(getattr(import_module(f"stacks.ils.{kind}"), f"{kind.capitalize()}Settings"), given)
+    except IlsSettingsError as error:
+        raise SettingsError(f"site.{site}.{error}") from None
+    return given
+
+
+def _recipient(table: RecipientTable) -> Recipient:
+    from cloud_ingest.errors import ServeError
+    from cloud_ingest.mail_days import Schedule, read_span
+    from cloud_ingest.sites import Recipient
+
+    try:
+        when = table.schedule
+        return Recipient(
+            table.address,
+            table.language,
+            table.floors,
+            table.kinds,
+            table.minutes,
+            None if when is None else Schedule(when.days, when.hour),
+            tuple(read_span(day) for day in table.quiet_days),
+        )
+    except ServeError as error:
+        line = str(error)
+        named = line if table.address in line else f"recipients: {table.address}: {line}"
+        raise ServeError(named) from None
 
 
 def _from(folder: Path, path: Path | None) -> Path | None:

@@ -55,8 +55,17 @@ class MailError(Exception):
         return not self.temporary
 
 
-def send_mail(message: EmailMessage, settings: SmtpSettings) -> None:
+def send_mail(message: EmailMessage, settings: SmtpSettings, *, envelope_from: str | None = None) -> None:
     """Send one mail; returning means that the server has taken it for every recipient.
+
+    Parameters
+    ----------
+    message
+        What to send.
+    settings
+        The mail server.
+    envelope_from
+        Address that notices of failure come back to (RFC 5321, section 4.4); None: the mail's own sender.
 
     Raises
     ------
@@ -65,6 +74,7 @@ def send_mail(message: EmailMessage, settings: SmtpSettings) -> None:
         for a 5xx answer, a wrong certificate, a refused log-in, or a server without the encryption asked for.
     """
     where = f"mail server {settings.host}:{settings.port}"
+    refused: dict[str, tuple[int, bytes]] | None = None
     try:
         with _connect(settings) as server:
             if settings.security == "starttls":
@@ -72,34 +82,35 @@ def send_mail(message: EmailMessage, settings: SmtpSettings) -> None:
             if settings.user is not None:
                 _refuse_open_password(settings, where)
                 server.login(settings.user, settings.password or "")
-            refused = server.send_message(message)
-    except smtplib.SMTPRecipientsRefused as error:
-        raise _refusal(where, error.recipients) from error
-    except smtplib.SMTPAuthenticationError as error:
-        raise MailError(
-            f"{where}: refused user {settings.user!r} ({_answer(error)}); check [smtp] user and password",
-            temporary=_is_temporary(error.smtp_code),
-        ) from error
-    except smtplib.SMTPResponseException as error:
-        raise MailError(f"{where}: {_answer(error)}", temporary=_is_temporary(error.smtp_code)) from error
-    except smtplib.SMTPNotSupportedError as error:
-        raise MailError(
-            f"{where}: {_one_line(error)}; check [smtp] security and user", temporary=False
-        ) from error
-    except smtplib.SMTPException as error:
-        raise MailError(f"{where}: {_one_line(error)}", temporary=True) from error
-    except ssl.SSLCertVerificationError as error:
-        line = (
-            f"{where}: its certificate was not accepted ({error.verify_message}); set [smtp] ca_file or host"
-        )
-        raise MailError(line, temporary=False) from error
-    except ssl.SSLError as error:
-        line = f"{where}: no TLS there ({error.reason or _one_line(error)}); check [smtp] port and security"
-        raise MailError(line, temporary=False) from error
-    except (OSError, UnicodeError) as error:
-        raise MailError(f"{where}: {_one_line(error)}", temporary=isinstance(error, OSError)) from error
+            refused = server.send_message(message, from_addr=envelope_from)
+    except (smtplib.SMTPException, OSError) as error:
+        # Once the server has answered that it has the mail, a good-bye that fails must not send it a second time.
+        if refused is None:
+            raise _told(where, error, settings) from error
+    except UnicodeError as error:
+        raise MailError(f"{where}: {_one_line(error)}", temporary=False) from error
     if refused:
         raise _refusal(where, refused)
+
+
+def _told(where: str, error: smtplib.SMTPException | OSError, settings: SmtpSettings) -> MailError:
+    """Say in one line what went wrong, and whether to try again."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return _refusal(where, error.recipients)
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        line = f"refused user {settings.user!r} ({_answer(error)}); check [smtp] user and password"
+        return MailError(f"{where}: {line}", temporary=_is_temporary(error.smtp_code))
+    if isinstance(error, smtplib.SMTPResponseException):
+        return MailError(f"{where}: {_answer(error)}", temporary=_is_temporary(error.smtp_code))
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return MailError(f"{where}: {_one_line(error)}; check [smtp] security and user", temporary=False)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        line = f"its certificate was not accepted ({error.verify_message}); set [smtp] ca_file or host"
+        return MailError(f"{where}: {line}", temporary=False)
+    if isinstance(error, ssl.SSLError):
+        line = f"no TLS there ({error.reason or _one_line(error)}); check [smtp] port and security"
+        return MailError(f"{where}: {line}", temporary=False)
+    return MailError(f"{where}: {_one_line(error)}", temporary=True)
 
 
 def _connect(settings: SmtpSettings) -> smtplib.SMTP:

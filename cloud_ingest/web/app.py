@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,12 +18,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from cloud_ingest.database import Database
-from cloud_ingest.models import DocumentRow, Run
-from cloud_ingest.paths import run_folder
-from cloud_ingest.web import views
+from cloud_ingest.models import DocumentRow, Letter, Run
+from cloud_ingest.paths import letter_folder, run_folder
+from cloud_ingest.trouble import undelivered
+from cloud_ingest.web import case_views, views
 
 RunId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Name = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$")]
+CaseId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9+_-]{0,63}$")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 # Documents show catalogue texts, which come from outside: nothing in them may run.
@@ -52,7 +55,8 @@ def make_app(database: Database, health: Callable[[], dict[str, Any]]) -> FastAP
         said = health()
         try:
             with database.read() as session:
-                session.connection().exec_driver_sql("SELECT 1")
+                # Somebody's mailbox is no fault of the service, and who watches it wants to know all the same.
+                said["undelivered"] = len(undelivered(session, time.time_ns()))
         except SQLAlchemyError as err:
             said = {**said, "ok": False, "database": str(err).splitlines()[0]}
         return JSONResponse(said, 200 if said["ok"] else 503)
@@ -76,7 +80,7 @@ def make_app(database: Database, health: Callable[[], dict[str, Any]]) -> FastAP
     @app.get("/api/v1/runs/{run_id}")
     def run(run_id: RunId) -> dict[str, Any]:
         with database.read() as session:
-            return views.show_run(session, _run(session, run_id))
+            return views.show_run(session, _run(session, run_id), database.data)
 
     @app.get("/api/v1/runs/{run_id}/documents/{name}")
     def document(run_id: RunId, name: Name) -> Response:
@@ -105,6 +109,58 @@ def make_app(database: Database, health: Callable[[], dict[str, Any]]) -> FastAP
             "positions": [_plain(r) for r in rows],
         }
 
+    @app.get("/api/v1/runs/{run_id}/letters/{letter_id}/{name}")
+    def letter_document(
+        run_id: RunId, letter_id: Annotated[int, PathParameter(ge=1)], name: Name
+    ) -> Response:
+        with database.read() as session:
+            letter = session.get(Letter, letter_id)
+        if letter is not None and letter.run_id == run_id:
+            file = letter_folder(database.data, run_id, letter.kind, letter.recipient) / name
+            if file.is_file():
+                return FileResponse(file, headers=_SAFE)
+        raise HTTPException(404, f"run {run_id} has no letter {letter_id} with {name}")
+
+    @app.get("/api/v1/mail")
+    def mail() -> dict[str, Any]:
+        with database.read() as session:
+            return views.list_trouble(session, time.time_ns())
+
+    @app.get("/api/v1/cases")
+    def cases(
+        site: str | None = None,
+        state: Annotated[str, Query(pattern="^(open|assigned|resolved|todo|all)$")] = "todo",
+        kind: str | None = None,
+        text: Annotated[str, Query(max_length=200)] = "",
+        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Limit = 100,
+    ) -> dict[str, Any]:
+        with database.read() as session:
+            return case_views.list_cases(session, site, state, kind, text, offset, limit)
+
+    @app.get("/api/v1/cases/{finding_id}")
+    def case(finding_id: CaseId, site: str | None = None) -> dict[str, Any]:
+        with database.read() as session:
+            found = case_views.show_case(session, site, finding_id)
+        if found is None:
+            raise HTTPException(404, f"no case {finding_id}")
+        return found
+
+    @app.get("/cases", response_class=HTMLResponse)
+    def cases_page(site: str | None = None, kind: str | None = None) -> HTMLResponse:
+        with database.read() as session:
+            listed = case_views.list_cases(session, site, "todo", kind, "", 0, 500)
+            page = pages.get_template("cases.html").render(listed=listed, site=site, kind=kind)
+        return HTMLResponse(page, headers=_SAFE)
+
+    @app.get("/cases/{finding_id}", response_class=HTMLResponse)
+    def case_page(finding_id: CaseId, site: str | None = None) -> HTMLResponse:
+        with database.read() as session:
+            found = case_views.show_case(session, site, finding_id)
+        if found is None:
+            raise HTTPException(404, f"no case {finding_id}")
+        return HTMLResponse(pages.get_template("case.html").render(case=found), headers=_SAFE)
+
     @app.get("/api/v1/quarantine")
     def quarantine(limit: Limit = 100, run_id: str | None = None) -> dict[str, Any]:
         with database.read() as session:
@@ -114,14 +170,19 @@ def make_app(database: Database, health: Callable[[], dict[str, Any]]) -> FastAP
     def index() -> HTMLResponse:
         with database.read() as session:
             page = pages.get_template("index.html").render(
-                runs=views.list_runs(session, 50, None), health=health()
+                runs=views.list_runs(session, 50, None),
+                health=health(),
+                cases=case_views.count_cases(session),
+                trouble=views.list_trouble(session, time.time_ns()),
             )
         return HTMLResponse(page, headers=_SAFE)
 
     @app.get("/runs/{run_id}", response_class=HTMLResponse)
     def run_page(run_id: RunId) -> HTMLResponse:
         with database.read() as session:
-            page = pages.get_template("run.html").render(run=views.show_run(session, _run(session, run_id)))
+            page = pages.get_template("run.html").render(
+                run=views.show_run(session, _run(session, run_id), database.data)
+            )
         return HTMLResponse(page, headers=_SAFE)
 
     return app

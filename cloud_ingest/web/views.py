@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cloud_ingest.models import Batch, DocumentRow, Job, OutboxMail, QuarantineRow, Run, RunEvent
+from cloud_ingest.letters import POSTED
+from cloud_ingest.models import (
+    Batch,
+    Bounce,
+    CaseRow,
+    DocumentRow,
+    Job,
+    Letter,
+    OutboxMail,
+    QuarantineRow,
+    Run,
+    RunEvent,
+)
+from cloud_ingest.paths import letter_folder
+from cloud_ingest.trouble import strays, undelivered
 from cloud_ingest.watermarks import MAX_MISSING, Watermark
 
 _NS = 1_000_000_000
@@ -42,8 +57,25 @@ def list_runs(session: Session, limit: int, site: str | None) -> list[dict[str, 
     ]
 
 
-def show_run(session: Session, run: Run) -> dict[str, Any]:
+def show_run(session: Session, run: Run, data: Path) -> dict[str, Any]:
     """Tell everything about one run."""
+    came_back: dict[int, list[dict[str, Any]]] = {}
+    for bounce in session.scalars(
+        select(Bounce)
+        .join(OutboxMail, OutboxMail.id == Bounce.mail_id)
+        .where(OutboxMail.run_id == run.run_id)
+        .order_by(Bounce.id)
+    ):
+        assert bounce.mail_id is not None, "they are joined by it"
+        came_back.setdefault(bounce.mail_id, []).append(
+            {
+                "at": instant(bounce.at),
+                "recipient": bounce.recipient,
+                "action": bounce.action,
+                "status": bounce.status,
+                "diagnostic": bounce.diagnostic,
+            }
+        )
     counts = _counts(session, [run.run_id]).get(run.run_id, {})
     job = session.scalar(select(Job).where(Job.run_id == run.run_id).order_by(Job.revision.desc()).limit(1))
     quarantined = session.scalar(
@@ -85,12 +117,53 @@ def show_run(session: Session, run: Run) -> dict[str, Any]:
                 "sent_at": instant(mail.sent_at),
                 "error": mail.error,
                 "message_id": mail.message_id,
+                "bounces": came_back.get(mail.id, []),
             }
             for mail in session.scalars(
                 select(OutboxMail).where(OutboxMail.run_id == run.run_id).order_by(OutboxMail.id)
             )
         ],
+        "letters": [
+            {
+                "id": letter.id,
+                "recipient": letter.recipient,
+                "kind": letter.kind,
+                "state": letter.state,
+                "due_at": instant(letter.due_at),
+                "error": letter.error,
+                "documents": _letter_documents(data, letter),
+            }
+            for letter in session.scalars(
+                select(Letter).where(Letter.run_id == run.run_id).order_by(Letter.id)
+            )
+        ],
     }
+
+
+def list_trouble(session: Session, now: int) -> dict[str, Any]:
+    """Tell whose mail does not arrive, and how many messages in the Maildir are about no mail of ours."""
+    return {
+        "undelivered": [
+            {
+                "site": told.site,
+                "recipient": told.recipient,
+                "what": told.what,
+                "error": told.error,
+                "run_id": told.run_id,
+                "written_at": instant(told.at),
+                "message_id": told.message_id,
+            }
+            for told in undelivered(session, now)
+        ],
+        "strays": strays(session, now),
+    }
+
+
+def _letter_documents(data: Path, letter: Letter) -> list[str]:
+    folder = letter_folder(data, letter.run_id, letter.kind, letter.recipient)
+    if letter.state != POSTED or not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def list_quarantine(session: Session, limit: int, run_id: str | None) -> dict[str, Any]:
@@ -134,6 +207,10 @@ def totals(session: Session) -> dict[str, int]:
         made[f'nightstack_runs{{state="{state}"}}'] = count
     for state, count in session.execute(select(OutboxMail.state, func.count()).group_by(OutboxMail.state)):
         made[f'nightstack_mails{{state="{state}"}}'] = count
+    for state, count in session.execute(select(Letter.state, func.count()).group_by(Letter.state)):
+        made[f'nightstack_letters{{state="{state}"}}'] = count
+    for state, count in session.execute(select(CaseRow.state, func.count()).group_by(CaseRow.state)):
+        made[f'nightstack_cases{{state="{state}"}}'] = count
     for state, count in session.execute(select(Job.state, func.count()).group_by(Job.state)):
         made[f'nightstack_jobs{{state="{state}"}}'] = count
     made["nightstack_duplicate_batches"] = int(

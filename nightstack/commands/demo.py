@@ -38,7 +38,8 @@ def demo(
     if as_json:
         typer.echo(json.dumps(result.scoreboard.to_json(), indent=2))
         return
-    from nightstack.demo.table import print_files, print_scoreboard
+    from nightstack.demo.table import print_files, print_mail, print_scoreboard
 
+    print_mail(result.mail)
     print_scoreboard(result.scoreboard)
     print_files(result.files, result.next_steps)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import email
 import queue
+from email import policy
 from pathlib import Path
 from typing import Any
 
 from aiosmtpd.controller import Controller
+
+
+def mail_text(file: Path) -> str:
+    """Return a mail's subject and its text without HTML."""
+    mail = email.message_from_bytes(file.read_bytes(), policy=policy.default)
+    body = mail.get_body(("plain",))
+    return f"{mail['Subject']}\n\n{body.get_content() if body is not None else ''}"
 
 
 class _OnAnyPort(Controller):

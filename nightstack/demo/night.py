@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nightstack.demo.follow import ROBOT_FROM, SCORE_FROM, SILENT_S, follow
-from nightstack.demo.mailbox import Mailbox
+from nightstack.demo.mailbox import Mailbox, mail_text
 from nightstack.demo.processes import Program, Signals, stopped_together
 from nightstack.demo.scoreboard import Scoreboard, score_kinds
 from nightstack.demo.typed import command, shown
@@ -50,9 +50,10 @@ class DemoOptions:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo leaves: its figures, each file with what it is, and commands to go on with."""
+    """What the demo leaves: its figures, the mail's list, each file with what it is, and commands to go on with."""
 
     scoreboard: Scoreboard
+    mail: str
     files: tuple[tuple[Path, str], ...]
     next_steps: tuple[str, ...]
 
@@ -117,7 +118,7 @@ def run_demo(options: DemoOptions, *, progress: ProgressCallback) -> DemoResult:
     board = _score(options, out, run, sent, time.monotonic() - began)
     (out / "scoreboard.json").write_text(json.dumps(board.to_json(), indent=2) + "\n", encoding="utf-8")
     files = (*files, (out / "scoreboard.json", "the figures above, for a program"))
-    return DemoResult(board, files, _next_steps(out))
+    return DemoResult(board, mail_text(mail), files, _next_steps(out))
 
 
 def _refuse_strange(out: Path) -> None:
@@ -247,7 +248,12 @@ def _collect(out: Path, run_id: str, mail: Path) -> tuple[tuple[Path, str], ...]
         ("positions.parquet", "where each book stands, with error bars"),
         ("coverage.parquet", "where a tag would have been heard"),
     )
-    files = [(mail, "the mail as the mail server received it")]
+    text = out / "mail.txt"
+    text.write_text(mail_text(mail), encoding="utf-8")
+    files = [
+        (text, "the morning's mail: the list to work through, in walking order"),
+        (mail, "the same as the mail server received it, with its documents"),
+    ]
     for name, what in wanted:
         found = next(iter(sorted(run.rglob(name))), None)
         if found is None:

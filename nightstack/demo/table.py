@@ -55,6 +55,25 @@ def print_scoreboard(board: Scoreboard) -> None:
     console.print(kinds)
 
 
+def print_mail(text: str, most: int = 40) -> None:
+    """Print the morning's mail as staff read it, down to its first books.
+
+    Parameters
+    ----------
+    text
+        Subject and text.
+    most
+        Lines at most.
+    """
+    lines = text.rstrip().splitlines()
+    typer.echo("The morning's mail:\n")
+    for line in lines[:most]:
+        typer.echo(f"  {line}".rstrip())
+    if len(lines) > most:
+        typer.echo(f"  ... and {len(lines) - most} lines more")
+    typer.echo("")
+
+
 def print_files(files: Sequence[tuple[Path, str]], next_steps: Sequence[str]) -> None:
     """Print what was left where, names and texts each in a column, and commands to go on with.
 

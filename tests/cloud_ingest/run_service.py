@@ -6,13 +6,27 @@ import sys
 from datetime import time
 from pathlib import Path
 
-from cloud_ingest import Recipient, ServeSettings, serve
+from cloud_ingest import Recipient, Schedule, ServeSettings, SiteSettings, serve
+
+
+def recipient(who: str | dict) -> Recipient:
+    if isinstance(who, str):
+        return Recipient(who)
+    told = dict(who)
+    if "schedule" in told:
+        days, hour = told["schedule"]
+        told["schedule"] = Schedule(tuple(days), time.fromisoformat(hour))
+    return Recipient(**{k: tuple(v) if isinstance(v, list) else v for k, v in told.items()})
 
 
 def settings_of(told: dict) -> ServeSettings:
     told = dict(told)
     told["data"] = Path(told["data"])
-    told["recipients"] = tuple(Recipient(address) for address in told.get("recipients", ()))
+    told["recipients"] = tuple(recipient(who) for who in told.get("recipients", ()))
+    for name in ("bounces",):
+        if name in told:
+            told[name] = Path(told[name])
+    told["sites"] = tuple(SiteSettings(name, **site) for name, site in told.get("sites", {}).items())
     if "morning" in told:
         told["morning"] = time.fromisoformat(told["morning"])
     if told.get("smtp"):

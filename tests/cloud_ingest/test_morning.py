@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import select
 
-from cloud_ingest import Recipient, ServeSettings, SiteSettings
+from cloud_ingest import Recipient, ServeSettings, SiteSettings, letters
 from cloud_ingest.database import Database
+from cloud_ingest.mail_days import Schedule, read_span
 from cloud_ingest.models import Morning, OutboxMail, Run
 from cloud_ingest.morning import Mornings
 from cloud_ingest.outbox import put
@@ -167,3 +168,43 @@ def test_a_site_nobody_reads_for_is_noted(tmp_path):
         assert "nobody" in session.scalar(select(Morning.outcome))
         assert session.scalars(select(OutboxMail)).all() == []
     database.close()
+
+
+def test_a_report_whose_mail_waits_for_its_hour_counts_as_told(tmp_path):
+    later = Recipient("late@lib.example", schedule=Schedule(hour=time(9, 0)))
+    settings = ServeSettings(tmp_path, sites=(SiteSettings("Mitte", (later,)),), time_zone="Europe/Berlin")
+    desk = Desk.__new__(Desk)
+    desk.settings, desk.database = settings, Database(settings)
+    desk.now = at("2026-03-01T12:00")
+    desk.mornings = Mornings(desk.database, settings, lambda: "http://here", lambda: desk.now)
+    desk.mornings.meet()
+    desk.run("run-1", "Mitte", "2026-03-01T23:00", "closing", "localizing", "reporting", "reported")
+    with desk.database.write() as session:
+        letters.plan(session, settings, session.get(Run, "run-1"), "report", "", at("2026-03-02T04:00"))
+    desk.tick("2026-03-02T07:00")
+    assert desk.mails() == []
+    with desk.database.read() as session:
+        assert "due 2026-03-02 09:00 CET" in session.scalar(select(Morning.outcome))
+    # The night after has no run: that is told, although a mail of the last one may still wait.
+    desk.tick("2026-03-03T07:00")
+    assert len(desk.mails()) == 1
+    desk.database.close()
+
+
+def test_on_quiet_days_nobody_is_told_that_there_is_nothing(tmp_path):
+    quiet = Recipient("quiet@lib.example", quiet_days=(read_span("2026-03-02"),))
+    settings = ServeSettings(
+        tmp_path,
+        sites=(SiteSettings("Mitte", (quiet, Recipient("keen@lib.example"))), SiteSettings("Nord", (quiet,))),
+        time_zone="Europe/Berlin",
+    )
+    desk = Desk.__new__(Desk)
+    desk.settings, desk.database = settings, Database(settings)
+    desk.now = at("2026-03-01T12:00")
+    desk.mornings = Mornings(desk.database, settings, lambda: "http://here", lambda: desk.now)
+    desk.mornings.meet()
+    desk.tick("2026-03-02T07:00")
+    assert [to for to, _ in desk.mails()] == ["keen@lib.example"]
+    desk.tick("2026-03-03T07:00")
+    assert sorted(to for to, _ in desk.mails()) == ["keen@lib.example"] * 2 + ["quiet@lib.example"] * 2
+    desk.database.close()

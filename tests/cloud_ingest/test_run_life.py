@@ -1,9 +1,11 @@
 """A run's life seen from outside: real broker, real worker, real mail server."""
 
 import email
+import mailbox
 import os
 import signal
 import subprocess
+import urllib.request
 from email import policy
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from cloud_ingest.models import REPORTED
 from tests.cloud_ingest.conftest import make_batch, make_info, until
+from tests.cloud_ingest.test_bounces import notice
 
 
 @pytest.fixture
@@ -167,3 +170,44 @@ def test_a_run_that_cannot_be_worked_out_fails_with_its_reason_and_a_mail(life):
     robot.begin(make_info("no-info"))
     until(lambda: service.run("no-info")["revision"] == 1)
     assert "no poses" in service.wait_state("no-info", "failed")["reason"]
+
+
+def test_a_service_killed_before_its_letters_are_written_writes_them_after_the_restart_once(life):
+    service, robot, mails = life
+    send_scan(robot)
+    robot.end("run-1", readings=3, poses=1)
+    service.wait_state("run-1", REPORTED)
+    service.kill()
+    planned = mails.attempts
+    service.start()
+    mail_of(mails)
+    until(lambda: service.run("run-1")["mails"][0]["state"] == "sent")
+    assert [letter["state"] for letter in service.run("run-1")["letters"]] == ["posted"]
+    assert (planned, mails.attempts) == (0, 1), "it was killed while the letter was still to be written"
+
+
+def test_mail_that_comes_back_is_on_the_page_and_in_the_next_mail_to_the_others(
+    make_service, make_robot, mail_server, tmp_path
+):
+    box = mailbox.Maildir(tmp_path / "Maildir")
+    service = make_service(
+        recipients=["staff@library.example", "moved@library.example"],
+        smtp={"host": "127.0.0.1", "port": mail_server.port},
+        bounces=str(tmp_path / "Maildir"),
+        bounce_address="back@library.example",
+    )
+    service.start()
+    robot = make_robot(service.broker)
+    send_scan(robot)
+    robot.end("run-1", readings=3, poses=1)
+    first = {mail["To"]: mail for mail in (mail_of(mail_server), mail_of(mail_server))}
+    box.add(notice(first["moved@library.example"]["Message-ID"], "moved@library.example"))
+    told = until(lambda: service.get("/api/v1/mail")["undelivered"])
+    assert [(t["recipient"], t["what"]) for t in told] == [("moved@library.example", "bounced")]
+    assert service.get("/healthz")["undelivered"] == 1
+    with urllib.request.urlopen(service.http + "/") as page:
+        assert b"no such mailbox here" in page.read()
+    send_scan(robot, "run-2")
+    robot.end("run-2", readings=3, poses=1)
+    second = {mail["To"]: text_of(mail) for mail in (mail_of(mail_server), mail_of(mail_server))}
+    assert "The last mail to moved@library.example came back" in second["staff@library.example"]

@@ -112,3 +112,93 @@ def test_no_name_leaves_its_folder_and_no_two_meet(tmp_path):
         ):
             assert path.resolve().is_relative_to(tmp_path.resolve())
     assert safe_name("Haus 3") == "Haus 3"
+
+
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        ({"kinds": ("lost",)}, "'lost' is no kind"),
+        ({"minutes": 0}, "minutes"),
+        ({"minutes": float("nan")}, "minutes"),
+        ({"language": "../en"}, "language"),
+    ],
+)
+def test_a_recipients_wrong_wish_is_one_line_that_names_it_and_whose_it_is(told, named):
+    with pytest.raises(ServeError) as caught:
+        Recipient("a@b.example", **told)
+    line = str(caught.value)
+    assert named in line
+    assert "a@b.example" in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("site", "named"),
+    [
+        ({"policy": {"nonsense": 0.5}}, "nonsense"),
+        ({"policy": {"accuse_from": 2.0}}, "accuse_from"),
+        ({"time_zone": "Mars"}, "time_zone"),
+        ({"recipients": (Recipient("a@b.example"), Recipient("a@b.example"))}, "twice"),
+    ],
+)
+def test_a_sites_wrong_setting_is_one_line(site, named):
+    with pytest.raises(ServeError) as caught:
+        SiteSettings("north", **site)
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+SERVE = """
+data = "kept"
+time_zone = "Europe/Berlin"
+bounces = "Maildir"
+bounce_address = "back@lib.example"
+
+[[recipients]]
+address = "a@lib.example"
+language = "zh"
+floors = ["EG"]
+kinds = ["missing"]
+minutes = 45
+schedule = { days = ["mon", "thu"], hour = 06:30:00 }
+quiet_days = [2026-05-01, "2026-12-24..2027-01-01"]
+
+[site.north]
+time_zone = "Asia/Shanghai"
+policy = { accuse_from = 0.9 }
+
+[site.north.ils]
+kind = "koha"
+url = "https://koha.lib.example"
+client_id = "x"
+"""
+
+
+def test_the_settings_file_says_all_of_it(tmp_path, monkeypatch):
+    from nightstack.settings import SettingsError, read_serve_settings
+
+    file = tmp_path / "serve.toml"
+    file.write_text(SERVE)
+    monkeypatch.setenv("NIGHTSTACK_SITE__NORTH__ILS__CLIENT_SECRET", "geheim")
+    settings = read_serve_settings(file)
+    (who,) = settings.recipients
+    assert (who.floors, who.kinds, who.minutes) == (("EG",), ("missing",), 45)
+    assert who.schedule.days == ("mon", "thu")
+    assert len(who.quiet_days) == 2
+    north = settings.site("north")
+    assert str(north.zone) == "Asia/Shanghai"
+    assert settings.site("south").time_zone == "Europe/Berlin"
+    assert north.policy == {"accuse_from": 0.9}
+    assert north.ils["client_secret"] == "geheim"
+    assert north.recipients == settings.recipients
+    assert settings.bounces == tmp_path / "Maildir"
+    assert "geheim" not in repr(settings)
+    monkeypatch.delenv("NIGHTSTACK_SITE__NORTH__ILS__CLIENT_SECRET")
+    for wrong, named in (("koha", "client_secret"), ("aleph", "ils.kind")):
+        file.write_text(SERVE.replace('kind = "koha"', f'kind = "{wrong}"'))
+        with pytest.raises(SettingsError, match=named) as caught:
+            read_serve_settings(file)
+        assert "site.north" in str(caught.value)
+    file.write_text(SERVE.replace('"mon", "thu"', '"monday"'))
+    with pytest.raises(ServeError, match=r"a@lib\.example: schedule: days: 'monday'"):
+        read_serve_settings(file)

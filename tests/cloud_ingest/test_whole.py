@@ -61,6 +61,13 @@ def test_a_scan_ends_as_findings_documents_and_one_mail(make_service, mail_serve
     assert len(rows) == len(findings)
     assert sorted({kind for kind, _ in rows}) == sorted({finding["kind"] for finding in findings})
 
+    # Each exception has a case, once, though the scan came twice; zones and doubts are no cases to work on.
+    cases = service.get("/api/v1/cases?state=all&limit=1000")
+    told = {f["kind"] for f in findings} - {"zone_not_scanned"}
+    assert cases["total"] == sum(f["kind"] != "zone_not_scanned" for f in findings)
+    assert {case["kind"] for case in cases["cases"]} == told
+    assert (service.data / "sites" / "Stadtbücherei" / "nights").is_dir()
+
     mail = email.message_from_bytes(mail_server.received.get(timeout=30), policy=policy.default)
     assert mail["To"] == "staff@library.example"
     assert {part.get_filename() for part in mail.iter_attachments()} >= {

@@ -42,19 +42,22 @@ class ClientCredentials(httpx.Auth):
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
         """Fetch a token where there is none, send the request, and once more where the token is refused."""
         if not self._token or self._clock.monotonic() >= self._ends:
-            self._take((yield self._asking()))
+            self._take((yield self._asking(request)))
         request.headers["Authorization"] = f"Bearer {self._token}"
         response = yield request
         if response.status_code == 401:
             self._token = ""
             if request.method == "GET":  # a write is sent again by the one who knows what was written
-                self._take((yield self._asking()))
+                self._take((yield self._asking(request)))
                 request.headers["Authorization"] = f"Bearer {self._token}"
                 yield request
 
-    def _asking(self) -> httpx.Request:
+    def _asking(self, request: httpx.Request) -> httpx.Request:
         form = {"grant_type": "client_credentials", "client_id": self._id, "client_secret": self._secret}
-        return httpx.Request("POST", self._url, data=form, headers={"Accept": "application/json"})
+        # A request that is made by hand has no time limit of its own: it takes that of the one it is for.
+        limits = {"timeout": request.extensions["timeout"]} if "timeout" in request.extensions else {}
+        headers = {"Accept": "application/json"}
+        return httpx.Request("POST", self._url, data=form, headers=headers, extensions=limits)
 
     def _take(self, response: httpx.Response) -> None:
         response.read()

@@ -1,0 +1,207 @@
+"""A site's ledger in the database: a row a case, and the steps that staff and mails took, in order.
+
+The ledger itself (`reports.ledger_book`) knows no database; what is here loads it, stores what changed, and writes
+down each step, so that a night that is worked out again is followed by the same steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from cloud_ingest.models import Casebook, CaseRow, CaseStep
+from cloud_ingest.run_life import remember_site
+from cloud_ingest.texts import storable
+from reports.case import Case
+from reports.ledger_acts import act as act_on
+from reports.ledger_acts import mailed
+from reports.ledger_book import Ledger, LedgerError
+from reports.ledger_json import case_from_json, case_to_json
+
+MAILED = "mailed"
+"""What a step that a mail did is called."""
+
+_NS = 1_000_000_000
+_MANY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One step of staff or of a mail."""
+
+    finding_id: str
+    did: str
+    who: str
+    why: str
+    at: int
+
+
+def load(session: Session, site: str) -> Ledger:
+    """Return the ledger of a site; an empty one where there is none."""
+    book = session.get(Casebook, site)
+    if book is None:
+        return Ledger(site=site)
+    stored = session.execute(
+        select(CaseRow.finding_id, CaseRow.data)
+        .where(CaseRow.site == site)
+        .order_by(CaseRow.opened_at, CaseRow.finding_id)
+    )
+    cases = {name: case_from_json(data, f"case {name} of {site}") for name, data in stored}
+    runs = cast("list[str]", book.head.get("runs", []))
+    return Ledger(cases, site, tuple(runs))
+
+
+def save(session: Session, site: str, ledger: Ledger, now: int, *, before: Ledger) -> None:
+    """Store a ledger; `before` is what is stored, and rows that did not change are left alone."""
+    book = _locked(session, site, now)
+    rows = [_row(site, name, case) for name, case in ledger.cases.items() if before.cases.get(name) != case]
+    new = [row for row in rows if row["finding_id"] not in before.cases]
+    changed = [row for row in rows if row["finding_id"] in before.cases]
+    if new:
+        session.execute(insert(CaseRow), new)
+    if changed:
+        session.execute(update(CaseRow), changed)
+    gone = [name for name in before.cases if name not in ledger.cases]
+    for first in range(0, len(gone), _MANY):
+        session.execute(
+            delete(CaseRow).where(CaseRow.site == site, CaseRow.finding_id.in_(gone[first : first + _MANY]))
+        )
+    book.head = {"runs": list(ledger.runs)}
+    book.version += 1
+    session.flush()
+
+
+def act(session: Session, site: str, finding_id: str, did: str, *, who: str, why: str = "", at: int) -> Case:
+    """Do something with one case in the caller's transaction, as `act_on_all` does."""
+    return act_on_all(session, site, [finding_id], did, who=who, why=why, at=at)[0]
+
+
+def act_on_all(
+    session: Session, site: str, finding_ids: Iterable[str], did: str, *, who: str, why: str = "", at: int
+) -> list[Case]:
+    """Do one thing with cases in the caller's transaction; return them as they are then.
+
+    Raises
+    ------
+    LedgerError
+        It cannot be done with one of them: one line. The caller's transaction is to be given up.
+    """
+    _locked(session, site, at)
+    before = ledger = load(session, site)
+    who, why = storable(who), storable(why)
+    done: list[Case] = []
+    for finding_id in finding_ids:
+        ledger = act_on(ledger, finding_id, did, who=who, why=why, at=_time(at))
+        case = ledger.find(finding_id)
+        assert case is not None, "the ledger has acted on it"
+        done.append(case)
+        session.add(CaseStep(site=site, finding_id=case.id, at=at, who=who, did=did, why=why))
+    save(session, site, ledger, at, before=before)
+    return done
+
+
+def mark_mailed(session: Session, site: str, finding_ids: Collection[str], at: int) -> None:
+    """Write down which cases a mail has shown, in the transaction that puts it into the outbox."""
+    _locked(session, site, at)
+    ledger = load(session, site)
+    shown = sorted({case.id for name in finding_ids if (case := ledger.find(name)) is not None})
+    if not shown:
+        return
+    save(session, site, mailed(ledger, shown, _time(at)), at, before=ledger)
+    session.execute(
+        insert(CaseStep),
+        [{"site": site, "finding_id": name, "at": at, "who": "", "did": MAILED, "why": ""} for name in shown],
+    )
+
+
+def last_step(session: Session, site: str) -> int:
+    """Return the number of the last step; 0 where there is none."""
+    return session.scalar(select(func.max(CaseStep.id)).where(CaseStep.site == site)) or 0
+
+
+def steps_since(session: Session, site: str, step: int) -> list[Done]:
+    """Return the steps after one of them, oldest first."""
+    rows = session.scalars(
+        select(CaseStep).where(CaseStep.site == site, CaseStep.id > step).order_by(CaseStep.id)
+    )
+    return [Done(row.finding_id, row.did, row.who, row.why, row.at) for row in rows]
+
+
+def again(ledger: Ledger, steps: Iterable[Done]) -> tuple[Ledger, list[str]]:
+    """Take steps into a ledger that was made without them.
+
+    Returns
+    -------
+    tuple of Ledger and list of str
+        The ledger, and one sentence for each step that no longer makes sense (its case is not there any more).
+    """
+    lost: list[str] = []
+    for step in steps:
+        try:
+            if step.did == MAILED:
+                ledger = mailed(ledger, [step.finding_id], _time(step.at))
+            else:
+                ledger = act_on(
+                    ledger, step.finding_id, step.did, who=step.who, why=step.why, at=_time(step.at)
+                )
+        except LedgerError as err:
+            lost.append(f"What {step.who} did ({step.did}) is not taken over: {err}.")
+    return ledger, lost
+
+
+def _locked(session: Session, site: str, now: int) -> Casebook:
+    """Return a site's book, held until the transaction ends; an empty one is begun where there is none."""
+    book = session.get(Casebook, site, with_for_update=True)
+    if book is None:
+        remember_site(session, site, now)
+        book = Casebook(site=site, version=0, head={})
+        session.add(book)
+        session.flush()
+    return book
+
+
+def _row(site: str, name: str, case: Case) -> dict[str, Any]:
+    of = case.finding
+    return {
+        "site": site,
+        "finding_id": name,
+        "kind": of.kind,
+        "state": case.state,
+        "resolution": case.resolution,
+        "quiet": case.quiet,
+        "assigned_to": storable(case.assigned_to),
+        "barcode": storable(of.barcode),
+        "call_number": storable(of.call_number),
+        "title": storable(of.title),
+        "shelf_id": storable(of.shelf_id),
+        "confidence": float(case.confidence),
+        "nights": case.nights,
+        "opened_at": _ns(case.opened_at),
+        "seen_at": _ns(case.seen_at),
+        "mailed_at": None if case.mailed_at is None else _ns(case.mailed_at),
+        "data": _clean(case_to_json(case)),
+    }
+
+
+def _clean(value: Any) -> Any:
+    """Make every text one that each database can hold: titles are the catalogue's, whatever it holds."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(str(key)): _clean(inner) for key, inner in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_clean(inner) for inner in cast("list[Any]", value)]
+    return value
+
+
+def _time(at: int) -> datetime:
+    return datetime.fromtimestamp(at / _NS, UTC)
+
+
+def _ns(at: datetime) -> int:
+    return int(at.timestamp()) * _NS

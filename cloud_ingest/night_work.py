@@ -1,0 +1,125 @@
+"""The worker's part of a night: judged by the ones before it, and taken into the site's ledger."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloud_ingest.tasks import NightResult, Task
+
+if TYPE_CHECKING:
+    from localization import Coverage, Positions
+    from reports import Finding, Policy
+    from stacks.holdings import Holdings
+    from stacks.plan import Plan
+
+LEDGER, MEMORY = "ledger.json", "memory.parquet"
+"""In the work folder: both after this night."""
+
+_SAME_NIGHT_NS = 12 * 3600 * 1_000_000_000
+
+
+def policy_of(task: Task) -> Policy:
+    """Return the thresholds a run is judged by."""
+    from reports import Policy
+
+    return Policy(**({} if task.night is None else task.night.policy))
+
+
+def judge(
+    task: Task,
+    run_id: str,
+    ended_at: int,
+    positions: Positions,
+    coverage: Coverage | None,
+    plan: Plan | None,
+    holdings: Holdings | None,
+    notes: list[str],
+    work: Path,
+) -> tuple[list[Finding], NightResult | None]:
+    """Find what is wrong, with what earlier nights taught, and write ledger and memory after it into `work`.
+
+    Parameters
+    ----------
+    task
+        What there is to judge by; without a ledger the run is judged by itself.
+    run_id, ended_at
+        Which night, and when it ended by the robot's clock (ns UTC).
+    positions, coverage, plan, holdings
+        What the run found, and what it was to find.
+    notes
+        What is to be told is added here.
+    work
+        The work folder.
+    """
+    from reports.feedback import learn
+    from reports.ledger import Ledger, update
+    from reports.memory import Memory
+    from reports.night import judge_night
+    from reports.outcomes import outcomes
+
+    policy = policy_of(task)
+    at = _when(task, ended_at, notes)
+    if task.night is None or task.night.ledger is None or at is None:
+        when = datetime.fromtimestamp(ended_at / 1e9, UTC)
+        alone = judge_night(run_id, when, positions, coverage, plan, holdings, policy=policy)
+        return alone.findings, None
+    data = Path(task.data)
+    before = data / task.night.ledger
+    ledger = Ledger.from_json(json.loads(before.read_bytes()), str(before))
+    # What staff found when they looked moves the thresholds: false alarms make us ask for more.
+    policy = learn(outcomes(ledger.cases.values())).policy(policy)
+    memory: Memory | None = None
+    if task.night.memory is not None:
+        try:
+            memory = Memory.read(data / task.night.memory)
+        except (OSError, ValueError) as err:
+            line = " ".join(str(err).split())
+            notes.append(
+                f"What earlier nights taught of the tags cannot be read, and is learnt anew: {line}."
+            )
+    night = judge_night(
+        run_id,
+        datetime.fromtimestamp(at / 1e9, UTC),
+        positions,
+        coverage,
+        plan,
+        holdings,
+        memory=memory,
+        retag=ledger.retag,
+        policy=policy,
+    )
+    after = update(ledger, night, _catalogue_now(task, holdings), policy)
+    (work / MEMORY).write_bytes(night.memory.to_bytes())
+    (work / LEDGER).write_text(json.dumps(after.to_json()), encoding="utf-8")
+    return night.findings, NightResult(at)
+
+
+def _when(task: Task, ended_at: int, notes: list[str]) -> int | None:
+    """Return when the night counts as having been; None: it is older than what the ledger has."""
+    if task.night is None:
+        return None
+    newest = task.night.not_before
+    at = min(ended_at, task.night.not_after)
+    if task.night.ledger is None or (newest is not None and at < newest - _SAME_NIGHT_NS):
+        notes.append(
+            "A later night of this site has been taken into its ledger already: this report changes nothing there. "
+            "If the robot's clock is wrong, set it."
+        )
+        return None
+    # Two robots of one night end in any order; the ledger's nights follow one another.
+    return at if newest is None else max(at, newest + 1_000_000_000)
+
+
+def _catalogue_now(task: Task, frozen: Holdings | None) -> Holdings | None:
+    """Return the catalogue as it is now, else as it was when the run opened."""
+    from stacks.holdings import read_holdings
+
+    if task.holdings_now is None or task.holdings_now == task.holdings:
+        return frozen
+    try:
+        return read_holdings(task.holdings_now)
+    except (OSError, ValueError):
+        return frozen  # whoever keeps it is told when the next run opens

@@ -1,0 +1,121 @@
+"""What the API says of cases, as plain data; the command line says the same."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import Session
+
+from cloud_ingest.models import CaseRow
+from cloud_ingest.web.views import instant
+from reports.ledger_json import case_from_json
+
+_TODO = ("open", "assigned")
+
+
+def list_cases(
+    session: Session,
+    site: str | None,
+    state: str,
+    kind: str | None = None,
+    text: str = "",
+    offset: int = 0,
+    limit: int = 100,
+) -> dict[str, Any]:
+    """Tell of cases, the surest first.
+
+    Parameters
+    ----------
+    session
+        The database.
+    site, kind
+        Of one site, of one kind; None: all.
+    state
+        ``open``, ``assigned`` or ``resolved``; ``todo``: open and assigned ones that are not quiet; ``all``.
+    text
+        Part of a barcode, call number, title or shelf.
+    offset, limit
+        Which of them.
+    """
+    wanted: list[ColumnElement[bool]] = []
+    if site is not None:
+        wanted.append(CaseRow.site == site)
+    if kind is not None:
+        wanted.append(CaseRow.kind == kind)
+    if state == "todo":
+        wanted += [CaseRow.state.in_(_TODO), CaseRow.quiet.is_(False)]
+    elif state != "all":
+        wanted.append(CaseRow.state == state)
+    if text:
+        columns = (CaseRow.barcode, CaseRow.call_number, CaseRow.title, CaseRow.shelf_id)
+        wanted.append(or_(*(column.icontains(text, autoescape=True) for column in columns)))
+    total = session.scalar(select(func.count()).select_from(CaseRow).where(*wanted)) or 0
+    rows = session.scalars(
+        select(CaseRow)
+        .where(*wanted)
+        .order_by(CaseRow.confidence.desc(), CaseRow.site, CaseRow.finding_id)
+        .offset(offset)
+        .limit(limit)
+    )
+    return {"total": total, "offset": offset, "cases": [_summary(row) for row in rows]}
+
+
+def show_case(session: Session, site: str | None, finding_id: str) -> dict[str, Any] | None:
+    """Tell everything about one case; None: there is none of that id."""
+    rows = select(CaseRow).where(CaseRow.finding_id == finding_id)
+    row = session.scalars(rows if site is None else rows.where(CaseRow.site == site)).first()
+    if row is None:
+        return None
+    case = case_from_json(row.data, f"case {finding_id}")
+    finding = case.finding
+    return {
+        **_summary(row),
+        "epc": finding.epc,
+        "offset_m": finding.offset_m,
+        "belongs": str(finding.belongs),
+        "evidence": str(finding.evidence),
+        "opened_run": case.opened_run,
+        "seen_run": case.seen_run,
+        "history": [
+            {"at": _iso(step.at), "who": step.who, "did": step.did, "why": str(step.why)}
+            for step in case.history
+        ],
+    }
+
+
+def count_cases(session: Session) -> list[dict[str, Any]]:
+    """Count what is to be done, site by site and kind by kind, the most first."""
+    rows = session.execute(
+        select(CaseRow.site, CaseRow.kind, func.count())
+        .where(CaseRow.state.in_(_TODO), CaseRow.quiet.is_(False))
+        .group_by(CaseRow.site, CaseRow.kind)
+        .order_by(CaseRow.site, func.count().desc(), CaseRow.kind)
+    )
+    return [{"site": site, "kind": kind, "count": count} for site, kind, count in rows]
+
+
+def _summary(row: CaseRow) -> dict[str, Any]:
+    return {
+        "finding_id": row.finding_id,
+        "site": row.site,
+        "kind": row.kind,
+        "state": row.state,
+        "resolution": row.resolution,
+        "quiet": row.quiet,
+        "assigned_to": row.assigned_to,
+        "barcode": row.barcode,
+        "call_number": row.call_number,
+        "title": row.title,
+        "shelf_id": row.shelf_id,
+        "confidence": round(row.confidence, 4),
+        "nights": row.nights,
+        "opened_at": instant(row.opened_at),
+        "seen_at": instant(row.seen_at),
+        "mailed_at": instant(row.mailed_at),
+    }
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")

@@ -1,0 +1,246 @@
+"""``nightstack cases ...``: the site's open exceptions, and what staff did with them."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nightstack.commands.shared import AsJson
+from nightstack.errors import InputError
+from nightstack.inputs import input_file
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from cloud_ingest.database import Database
+
+_app = typer.Typer(
+    no_args_is_help=True,
+    help="What is to be put right: list it, see one story, say what was done.",
+    rich_markup_mode=None,
+)
+
+_STATES = ("todo", "open", "assigned", "resolved", "all")
+
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data", help="The service's data folder. [default: ./nightstack-data]", metavar="DIR"),
+]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="serve.toml, where the database is not in that folder.", metavar="FILE"),
+]
+Site = Annotated[
+    str | None, typer.Option("--site", help="Which library; needed where there are several.", metavar="SITE")
+]
+CaseId = Annotated[str, typer.Argument(help="The case's id, as `cases list` shows it.", metavar="ID")]
+CaseIds = Annotated[list[str], typer.Argument(help="Ids of cases, as `cases list` shows them.", metavar="ID")]
+Why = Annotated[str, typer.Option("--why", help="In your own words; kept with the case.")]
+By = Annotated[str | None, typer.Option("--by", help="Who did it. Default: the name you are logged in with.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    _app.command("list")(list_)
+    _app.command()(show)
+    _app.command()(assign)
+    _app.command()(resolve)
+    _app.command()(reopen)
+    app.add_typer(_app, name="cases")
+
+
+def list_(
+    data: DataFolder = None,
+    settings: SettingsFile = None,
+    site: Site = None,
+    state: Annotated[
+        str,
+        typer.Option(
+            help="todo: open and assigned ones that are worth a line; or open, assigned, resolved, all."
+        ),
+    ] = "todo",
+    kind: Annotated[
+        str | None, typer.Option(help="One kind, such as missing or wrong_shelf.", metavar="KIND")
+    ] = None,
+    text: Annotated[
+        str, typer.Option(help="Part of a barcode, call number, title or shelf.", metavar="TEXT")
+    ] = "",
+    limit: Annotated[int, typer.Option(help="How many lines at most.", min=1)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List cases, the surest first."""
+    if state not in _STATES:
+        raise InputError(f"--state: {state!r} is none of {', '.join(_STATES)}")
+    with _opened(data, settings) as database:
+        from cloud_ingest.web.case_views import list_cases
+
+        with database.read() as session:
+            if site is not None:
+                _site(session, site)
+            found = list_cases(session, site, state, kind, text, 0, limit)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for case in found["cases"]:
+        typer.echo(_line(case))
+    shown = len(found["cases"])
+    more = "" if found["total"] == shown else f"; {shown} shown, --limit shows more"
+    typer.echo(f"{found['total']} cases{more}")
+
+
+def show(
+    case: CaseId,
+    data: DataFolder = None,
+    settings: SettingsFile = None,
+    site: Site = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one case: what, where, why, and everything that happened to it."""
+    with _opened(data, settings) as database, database.read() as session:
+        from cloud_ingest.web.case_views import show_case
+
+        found = show_case(session, _site(session, site), case)
+    if found is None:
+        raise InputError(f"{case}: no such case; `nightstack cases list --state all` shows them")
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    typer.echo(_line(found))
+    for name in ("evidence", "belongs", "shelf_id", "opened_at", "seen_at", "mailed_at", "nights"):
+        if found[name] not in ("", None):
+            typer.echo(f"  {name.replace('_', ' ')}: {found[name]}")
+    for step in found["history"]:
+        typer.echo(f"  {step['at']}  {step['did']}  {step['who']}  {step['why']}".rstrip())
+
+
+def assign(
+    cases: CaseIds,
+    to: Annotated[str, typer.Option("--to", help="Who takes them on.")],
+    data: DataFolder = None,
+    settings: SettingsFile = None,
+    site: Site = None,
+    why: Why = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give cases to somebody."""
+    _do(cases, "assign", to, why, data, settings, site, as_json)
+
+
+def resolve(
+    cases: CaseIds,
+    how: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            help="found, reshelved, checked_in, marked_missing, retagged, or false_alarm. A missing book that stands "
+            "on its shelf all the same is `found`: its tag is dead.",
+            metavar="OUTCOME",
+        ),
+    ],
+    by: By = None,
+    data: DataFolder = None,
+    settings: SettingsFile = None,
+    site: Site = None,
+    why: Why = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say what was done with cases."""
+    from reports.case import BY_STAFF
+
+    if how not in BY_STAFF:
+        raise InputError(f"--as: {how!r} is none of {', '.join(BY_STAFF)}")
+    _do(cases, how, by, why, data, settings, site, as_json)
+
+
+def reopen(
+    cases: CaseIds,
+    by: By = None,
+    data: DataFolder = None,
+    settings: SettingsFile = None,
+    site: Site = None,
+    why: Why = "",
+    as_json: AsJson = False,
+) -> None:
+    """Open cases again that were not dealt with after all."""
+    _do(cases, "reopen", by, why, data, settings, site, as_json)
+
+
+def _do(
+    cases: list[str],
+    did: str,
+    who: str | None,
+    why: str,
+    data: Path | None,
+    settings: Path | None,
+    site: str | None,
+    as_json: bool,
+) -> None:
+    """Do one thing with each case: all of them, or none where one of them cannot be."""
+    person = who if who is not None else getpass.getuser()
+    with _opened(data, settings) as database:
+        from cloud_ingest import casebook
+        from cloud_ingest.web.case_views import show_case
+
+        with database.write() as session:
+            of = _site(session, site)
+            at = time.time_ns()
+            named = dict.fromkeys(cases)
+            done = [
+                case.id for case in casebook.act_on_all(session, of, named, did, who=person, why=why, at=at)
+            ]
+            after = [show_case(session, of, case) for case in done]
+    if as_json:
+        typer.echo(json.dumps(after, indent=2))
+        return
+    for case in after:
+        if case is not None:
+            typer.echo(_line(case))
+
+
+@contextmanager
+def _opened(data: Path | None, file: Path | None) -> Generator[Database]:
+    """Open the service's database; the service may be running."""
+    if file is not None:
+        input_file(file, "docs/cloud_ingest.md shows one")
+    from cloud_ingest.database import Database
+    from nightstack.settings import read_serve_settings
+
+    settings = read_serve_settings(file, data=data)
+    if settings.database is None and not (settings.data / "nightstack.db").is_file():
+        raise InputError(f"{settings.data}: no service has kept its data there; name its folder with --data")
+    database = Database(settings)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _site(session: Session, named: str | None) -> str:
+    from sqlalchemy import select
+
+    from cloud_ingest.models import Casebook
+
+    there = sorted(session.scalars(select(Casebook.site)))
+    if named is not None and named not in there:
+        known = f"there are cases of {', '.join(there)}" if there else "no site has cases yet"
+        raise InputError(f"--site: {named!r} has no cases; {known}")
+    if named is None and len(there) != 1:
+        which = f"name one with --site: {', '.join(there)}" if there else "no site has cases yet"
+        raise InputError(f"--site: {which}")
+    return named or there[0]
+
+
+def _line(case: dict[str, Any]) -> str:
+    state = case["state"] + (f" ({case['resolution']})" if case["resolution"] else "")
+    if case["assigned_to"]:
+        state += f" to {case['assigned_to']}"
+    what = " ".join(text for text in (case["call_number"], case["barcode"], case["title"]) if text)
+    sure = f"{100 * case['confidence']:.0f} %"
+    return f"{case['finding_id']}  {case['kind']}  {sure}  {state}  {case['shelf_id']}  {what}"
