@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from localization.positions import Coverage, Positions
 from reports import evidence_text as say_why
+from reports.base_rates import fit_shares
 from reports.behind import heard_from_behind, misled
 from reports.books import LOST, Catalogue, Shelved
 from reports.deaf import doubt_silence
@@ -141,6 +142,7 @@ def judge_in(
     security: Mapping[str, bool] | None = None,
 ) -> Judged:
     """Judge one night, and keep what its findings were made of."""
+    chosen = fit_shares(positions, coverage, places, catalogue, chosen, scanned=scanned)
     past = past or Past.of(None, catalogue, places, None, chosen)
     dead = _copies_of(retag, catalogue)
     past = past.with_dead(dead) if len(dead) else past
