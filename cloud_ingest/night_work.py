@@ -75,6 +75,8 @@ def judge(
     if task.night.memory is not None:
         try:
             memory = Memory.read(data / task.night.memory)
+            if holdings is not None:
+                memory = memory.sharing(holdings.column("barcode"), holdings.column("epc"))
         except (OSError, ValueError) as err:
             line = " ".join(str(err).split())
             notes.append(
@@ -92,7 +94,7 @@ def judge(
         policy=policy,
     )
     after = update(ledger, night, _catalogue_now(task, holdings), policy)
-    (work / MEMORY).write_bytes(night.memory.to_bytes())
+    night.memory.to_parquet(work / MEMORY)
     (work / LEDGER).write_text(json.dumps(after.to_json()), encoding="utf-8")
     return night.findings, NightResult(at)
 

@@ -124,7 +124,7 @@ class Memory:
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     def sharing(self, barcode: Texts, epc: Texts) -> Memory:
-        """Return the same memory with the holdings' own strings, where its copies are theirs: a million weigh 150 MB."""
+        """Return the same memory with the holdings' own strings, where its copies are theirs (150 MB a million)."""
         same = len(self) == len(barcode) and bool(np.all(self.barcode == barcode))
         return replace(self, barcode=barcode, epc=epc) if same and bool(np.all(self.epc == epc)) else self
 
