@@ -21,9 +21,12 @@ from reports.policy import Policy
 Floats = npt.NDArray[np.float64]
 
 CENTRE = 3.0
-_SHIFT_SD, _SLOPE_SD = 0.4, 0.4
+_SHIFT_SD, _SLOPE_SD = 0.2, 0.2
 _LEAST = 1e-4
+_SLACK = 0.01  # a threshold that moved by less would only make lines come and go
 _GRID = np.arange(0.5, 0.9951, 0.005)
+_FEW = 20  # verdicts that say nothing of a kind's precision yet
+_MOVES = ("wrong_shelf", "wrong_order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,38 +63,50 @@ class Feedback:
         """Return the chance that a line of a kind is true that was said to be so with chance `p`."""
         return float(self.kinds.get(kind, Correction())(p))
 
-    def mail_from(self, target: float = 0.95, least: float = 0.5) -> dict[str, float]:
-        """Return by kind the least stated chance from which on mailed lines are right with chance `target`.
+    def mail_from(self, target: float = 0.95, base: Policy | None = None) -> dict[str, float]:
+        """Return by kind the least stated chance from which on a line is worth mailing.
 
-        The lines of a kind that were looked at stand for those to come; kinds without outcomes have no threshold.
-        The average of the lines counts, not each: a line of .8 may go with many of .99. Where not even the surest
-        are right so often, only those of .995 are mailed: staff still see some, and the figure can recover.
+        A line is worth it where its *corrected* chance reaches what the policy asks of the stated one: a kind whose
+        lines were as often true as they said keeps the policy's own threshold, however low that is; one verdict
+        moves it by next to nothing. Where twenty and more lines that staff looked at were credibly (Wilson's interval of
+        90 %) less often true than `target` and than they said, the threshold rises until those above it are right
+        as often as `target` on the average; where not even the surest are, only those of .995 are mailed: staff
+        still see some, and the figure can recover. Kinds without outcomes have no threshold.
         """
+        chosen = base or Policy()
         made: dict[str, float] = {}
         for kind, correction in self.kinds.items():
+            least = chosen.accuse_from if kind in _MOVES else chosen.missing_from
             stated = np.asarray(self.stated.get(kind, np.zeros(0)), np.float64)
-            real = correction(stated)
+            _, most = wilson(correction.true, correction.looked)
+            # As often true as they said, or as often as wanted: then each line's own chance tells.
+            said = min(target, float(stated.mean())) if len(stated) else target
+            bad = correction.looked >= _FEW and most < said
+            made[kind] = float(_GRID[-1])
             for threshold in _GRID[least - 1e-9 <= _GRID].tolist():
                 above = stated >= threshold
                 # Without a line above it, the threshold itself is what the next line may be.
-                mean = float(real[above].mean()) if above.any() else float(correction(threshold))
-                if mean >= target:
+                corrected = correction(stated[above]) if above.any() else correction(threshold)
+                enough = (
+                    float(np.mean(corrected)) >= target
+                    if bad
+                    else float(correction(threshold)) >= least - _SLACK
+                )
+                if enough:
                     made[kind] = round(threshold, 3)
                     break
-            else:
-                made[kind] = float(_GRID[-1])
         return made
 
     def policy(self, base: Policy | None = None, target: float = 0.95) -> Policy:
-        """Return the thresholds of the exceptions, moved to hold `target` among the lines that staff looked at.
+        """Return the thresholds of the exceptions, moved by what staff found (`mail_from`).
 
         The kinds of moves share one threshold: the lower of theirs is taken here, and `mail_from` holds the other
-        back (`reports.worklist.make_worklist`). Thresholds are moved by no more than the evidence: kinds that
-        nobody has looked at leave them as they are, and a list is never made longer than the policy's own.
+        back (`reports.worklist.make_worklist`). Kinds that nobody has looked at leave the policy as it is, and a
+        list is never made longer than the policy's own.
         """
         chosen = base or Policy()
-        least = self.mail_from(target)
-        moves = [least[kind] for kind in ("wrong_shelf", "wrong_order") if kind in least]
+        least = self.mail_from(target, chosen)
+        moves = [least[kind] for kind in _MOVES if kind in least]
         accuse = max(chosen.accuse_from, min(moves)) if moves else chosen.accuse_from
         missing = max(chosen.missing_from, least.get("missing", 0.0))
         return replace(chosen, accuse_from=min(accuse, 0.99), missing_from=min(missing, 0.99))

@@ -67,6 +67,25 @@ def test_the_threshold_holds_the_precision_of_what_is_mailed():
     assert policy.accuse_from == pytest.approx(least) and policy.missing_from == Policy().missing_from
 
 
+@pytest.mark.parametrize("true", [True, False])
+@pytest.mark.parametrize(("kind", "p"), [("missing", 0.74), ("missing", 0.87), ("wrong_shelf", 0.85)])
+def test_one_verdict_hides_no_other_line(kind, p, true):
+    """Whoever looked at one of four books that are missing with .74 still gets the other three."""
+    taught = learn([Outcome(kind, p, true)])
+    assert taught.mail_from()[kind] <= p - 0.02
+    policy = taught.policy()
+    assert policy.missing_from < 0.55 and policy.accuse_from < 0.83
+
+
+def test_lines_as_often_true_as_they_say_stay_on_the_list():
+    rng = np.random.default_rng(5)
+    p = rng.uniform(0.6, 0.95, 500)
+    taught = learn(
+        [Outcome("missing", float(q), bool(t)) for q, t in zip(p, rng.random(500) < p, strict=True)]
+    )
+    assert taught.policy().missing_from < 0.6
+
+
 def test_a_kind_that_is_always_wrong_is_hardly_mailed_but_not_switched_off():
     taught = learn([Outcome("missing", 0.97, False) for _ in range(300)])
     assert taught.mail_from()["missing"] == pytest.approx(0.995)
