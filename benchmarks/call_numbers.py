@@ -66,6 +66,20 @@ def draw(scheme: str, n: int) -> list[str]:
     return list(made)
 
 
+def odd(texts: list[str]) -> list[str]:
+    """Return call numbers none of which is written as usual: prefixes, small letters, wide forms, long tails."""
+    wide = str.maketrans({c: chr(c + 0xFEE0) for c in range(33, 127)} | {32: "\u3000"})
+    forms: list[Callable[[str], str]] = [
+        lambda t: f"REF {t}",
+        str.lower,
+        lambda t: t.translate(wide),
+        lambda t: t.replace(" ", "  ") + " ",
+        lambda t: f"{t} c.2 1999 index",
+        lambda t: t.replace(" ", "\n"),
+    ]
+    return [forms[i % len(forms)](t) for i, t in enumerate(texts)]
+
+
 def _letter(rng: random.Random) -> str:
     return rng.choice("ABCDEFGHJKLMNPRSTW")
 
@@ -134,10 +148,14 @@ def main() -> dict[str, object]:
     print(f"keys per second, one core, {N:,} different texts (peers: {PEER_N:,} of them)")
     for scheme in _FORMS:
         texts = draw(scheme, N)
+        strange = odd(texts)
         sort_keys(scheme, texts[:100])
         start = time.perf_counter()
         keys = sort_keys(scheme, texts)
         row: dict[str, float | None] = {"ours": N / (time.perf_counter() - start)}
+        start = time.perf_counter()
+        sort_keys(scheme, strange)
+        row["odd"] = N / (time.perf_counter() - start)
         row["unread"] = keys.count(None)
         for name in PEERS if scheme == "lcc" else ("pycallnumber",) if scheme in ("ddc", "sudoc") else ():
             ran = peer(name, texts[:PEER_N])

@@ -8,7 +8,7 @@ radio placed and nobody scanned) that is said apart and not counted as the radio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -176,7 +176,7 @@ def audit(
     """
     places = Places.of(plan)
     catalogue = Catalogue.of(holdings, places)
-    row_of = {h.barcode: i for i, h in reversed(list(enumerate(catalogue.rows)))}
+    row_of = holdings.index_of_barcode
     heard = {str(e).upper(): n for n, e in enumerate(positions.epc.tolist())}
     stands = {b: s.shelf_id for s in scan.shelves for b in s.barcodes}
     shares = {name: _Counts() for name in (HEARD, SHELF, ORDER, THERE)}
@@ -283,7 +283,7 @@ def _findings(
     findings: Sequence[Finding],
     catalogue: Catalogue,
     places: Places,
-    row_of: dict[str, int],
+    row_of: Mapping[str, int],
     stands: dict[str, str],
     heard: dict[str, int],
 ) -> tuple[dict[str, _Counts], dict[str, _Counts], list[Book]]:
@@ -349,7 +349,7 @@ def _findings(
 
 
 def _surveyed(
-    scan: Scan, catalogue: Catalogue, places: Places, row_of: dict[str, int], stands: dict[str, str]
+    scan: Scan, catalogue: Catalogue, places: Places, row_of: Mapping[str, int], stands: dict[str, str]
 ) -> Surveyed:
     rows: list[tuple[str, str, str, int, bool]] = []
     for shelf in scan.shelves:

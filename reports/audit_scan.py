@@ -9,7 +9,6 @@ is one way to.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.audit_text import S
-from stacks.holdings import Holdings
+from stacks.holdings import Holdings, HoldingsError
+from stacks.imports.encodings import decode
 from stacks.plan import Plan
 
 _MARK = re.compile(r"\s*(?:shelf|架)\s*[:：]\s*(.*)", re.IGNORECASE)
@@ -151,7 +151,7 @@ class _Barcodes:
     """The catalogue's barcodes, and what spreadsheets and readers make of them."""
 
     def __init__(self, holdings: Holdings) -> None:
-        self.known = {h.barcode for h in holdings.rows}
+        self.known: set[str] = set(holdings.column("barcode").tolist())
         self._upper = {b.upper(): b for b in self.known}
         self._bare: dict[str, set[str]] = {}
         for b in self.known:
@@ -207,8 +207,9 @@ def _marked(cell: str, shelves: dict[str, str], labels: dict[str, str], known: _
 
 def _cells(text: str, source: str) -> Iterator[tuple[int, str | None, str]]:
     """Yield line number, shelf (None: the text has none of its own) and cell."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = [
-        (n, line.strip("\r\n").strip())
+        (n, line.strip())
         for n, line in enumerate(text.split("\n"), 1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
@@ -218,7 +219,7 @@ def _cells(text: str, source: str) -> Iterator[tuple[int, str | None, str]]:
         for n, line in lines:
             yield n, None, line
         return
-    names = [c.strip().lower() for c in next(csv.reader(io.StringIO(first), delimiter=split))]
+    names = [c.lower() for c in _fields(first, split, f"{source}: line {lines[0][0]}")]
     at = next((i for i, c in enumerate(names) if c in _SHELF_NAMES), None)
     code = next((i for i, c in enumerate(names) if c in _BARCODE_NAMES), None)
     if at is None or code is None:
@@ -227,12 +228,19 @@ def _cells(text: str, source: str) -> Iterator[tuple[int, str | None, str]]:
         )
     shelf = ""
     for n, line in lines[1:]:
-        row = [c.strip() for c in next(csv.reader(io.StringIO(line), delimiter=split))]
+        row = _fields(line, split, f"{source}: line {n}")
         row += [""] * (max(at, code) + 1 - len(row))
         shelf = row[at] or shelf  # an empty cell carries the shelf above on, as merged cells do
         if not shelf:
             raise AuditError(f"{source}: line {n}: no shelf; fill in the column shelf")
         yield n, shelf, row[code]
+
+
+def _fields(line: str, delimiter: str, where: str) -> list[str]:
+    try:
+        return [c.strip() for c in next(csv.reader([line], delimiter=delimiter))]
+    except csv.Error as error:
+        raise AuditError(f"{where}: is no row of a table ({error})") from None
 
 
 def _text(data: bytes, path: Path) -> str:
@@ -242,6 +250,6 @@ def _text(data: bytes, path: Path) -> str:
     if data.startswith(b"PK\x03\x04"):
         raise AuditError(f"{path}: is a spreadsheet's own file; save it as CSV, the barcodes as text")
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+        return decode(data.removeprefix(b"\xef\xbb\xbf"), str(path))[0]
+    except HoldingsError:
+        return data.decode("latin-1")  # barcodes are ASCII, whatever else there is

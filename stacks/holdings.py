@@ -12,6 +12,7 @@ seconds, and who works on all of them takes `Holdings.column` and numpy rather t
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -281,9 +282,13 @@ def write_holdings(path: str | Path, holdings: Holdings) -> None:
             handle.flush()
             os.fsync(handle.fileno())
         temp.replace(file)
+    except UnicodeEncodeError as e:
+        raise HoldingsError(f"{file}: cannot be written ({e.object[e.start : e.end]!r} is no text)") from None
     except OSError as e:
-        temp.unlink(missing_ok=True)
         raise HoldingsError(f"{file}: cannot be written ({e.strerror or e})") from e
+    finally:
+        with contextlib.suppress(OSError):
+            temp.unlink(missing_ok=True)
 
 
 def _of(columns: Columns) -> Holdings:

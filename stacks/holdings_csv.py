@@ -18,7 +18,8 @@ from stacks.holding import COLUMNS, SCHEMES, STATUSES, Holding
 
 Columns = dict[str, list[str]]
 _BLOCK = 20_000
-_MAX_FIELD = 1 << 16
+MAX_FIELD = 1 << 16
+"""Characters of one field; a longer one is no usable file."""
 _HEX_DIGITS = "0123456789abcdefABCDEF"
 _HEX = frozenset(_HEX_DIGITS)
 _NOTHING: Mapping[str, str] = {}
@@ -40,7 +41,7 @@ def columns_of(lines: Iterable[str]) -> Columns | None:
     UnicodeDecodeError
         Where reading a line does.
     """
-    limit = csv.field_size_limit(_MAX_FIELD)
+    limit = csv.field_size_limit(MAX_FIELD)
     try:
         return _columns_of(csv.reader(lines, strict=True))
     except (csv.Error, HoldingsError):
@@ -60,7 +61,7 @@ def rows_of(text: str, source: str) -> list[Holding]:
     """
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     row = 0
-    limit = csv.field_size_limit(_MAX_FIELD)
+    limit = csv.field_size_limit(MAX_FIELD)
     try:
         header = [name.strip() for name in next(lines, [])]
         take = _taker(header, source)

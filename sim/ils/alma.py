@@ -228,11 +228,13 @@ class AlmaEmulator(HttpEmulator):
             return refused
         if set_id != SET_ID:
             return _error(400, "60120", f"The set ID {set_id} is invalid.")
-        limit, offset = (
-            int(request.query_params.get(name, start)) for name, start in (("limit", 10), ("offset", 0))
-        )
-        if not 0 <= limit <= 100:
-            return _error(400, "40166411", "Parameter limit is not valid.")
+        asked: dict[str, int] = {}
+        for name, usual, most in (("limit", 10, 100), ("offset", 0, 9_999_999)):
+            given = request.query_params.get(name, str(usual))
+            if not (given.isascii() and given.isdecimal()) or len(given) > 9 or int(given) > most:
+                return _error(400, "40166411", f"Parameter {name} is not valid.")
+            asked[name] = int(given)
+        limit, offset = asked["limit"], asked["offset"]
         part = self.stock.copies[offset : offset + limit]
         made: dict[str, Any] = {"total_record_count": len(self.stock)}
         if part:  # Alma leaves the list out where it is empty
@@ -241,7 +243,7 @@ class AlmaEmulator(HttpEmulator):
 
     def _find(self, mms_id: str, holding_id: str, pid: str) -> Copy | None:
         number = pid[2:-3]
-        copy = self.stock.number(int(number)) if number.isdecimal() else None
+        copy = self.stock.number(int(number)) if number.isdecimal() and len(number) < 10 else None
         return (
             copy
             if copy is not None and (_mms(copy), _holding(copy), _pid(copy)) == (mms_id, holding_id, pid)

@@ -221,6 +221,10 @@ class KohaEmulator(HttpEmulator):
             tests = _tests(query) if isinstance(query, dict) else None
         except ValueError:
             tests, page, per_page = None, 1, 20
+        if page < 1 or per_page < -1:
+            return JSONResponse(
+                {"errors": [{"message": "Not in range.", "path": "/_page"}], "status": 400}, 400
+            )
         if tests is None or given.get("_order_by", id_field).lstrip("+") != id_field:
             return JSONResponse({"error": "Invalid query", "error_code": "invalid_query"}, 400)
         if "external_id" in given:

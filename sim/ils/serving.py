@@ -131,8 +131,8 @@ class HttpEmulator:
 
     def _control(self, app: FastAPI) -> None:
         async def control(what: str, request: Request) -> Response:
-            given: dict[str, Any] = json.loads(await request.body() or b"{}")
             try:
+                given: dict[str, Any] = json.loads(await request.body() or b"{}")
                 if what == "trouble":
                     self.trouble.add(given["what"], int(given.get("times", 1)), str(given.get("method", "")))
                 elif what in _EVENTS:
@@ -141,7 +141,7 @@ class HttpEmulator:
                     self.stock.put(given["barcode"], given["state"])
                 else:
                     return JSONResponse({"error": f"no such switch: {what}"}, 404)
-            except (KeyError, ValueError) as error:
+            except (KeyError, ValueError, TypeError, RecursionError) as error:
                 return JSONResponse({"error": str(error)}, 400)
             return JSONResponse({"ok": True})
 

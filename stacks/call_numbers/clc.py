@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from stacks.call_numbers.policy import DEFAULT, CallNumberPolicy
 from stacks.call_numbers.prefixes import Prefixes
-from stacks.call_numbers.text import LENGTHS, VOLUME_WORDS, fraction, normalize, number, word
+from stacks.call_numbers.text import LENGTHS, MAX_LENGTH, VOLUME_WORDS, fraction, normalize, number, word
 
 _MAIN = r"(?:T[BDEFGHJKLMNPQSUV]|DF|[A-HIJKN-VXZ])(?![A-Z])"
 _CLASS = re.compile(
@@ -105,7 +105,8 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
         if behind and behind[0] not in "/ ":
             return None
         behind = _chinese(behind).strip("/ ")
-        book = of_book(behind) if behind else ""
+        # 十 is 10: a text of nothing else has grown.
+        book = None if len(behind) > MAX_LENGTH else of_book(behind) if behind else ""
         if book is None:
             return None
         return f"{prefixes.tag(words)} {of_class(named)}{'!' + book if book else ''}".encode("ascii")

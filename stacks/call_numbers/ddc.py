@@ -20,6 +20,7 @@ from stacks.call_numbers.text import (
     CUTTER,
     DATE,
     LENGTHS,
+    MAX_LENGTH,
     MONTHS,
     TEXT,
     VOLUME_WORDS,
@@ -79,9 +80,9 @@ _OFTEN = (
 _FAST = re.compile(
     r"(?:([A-Z]{1,6}) )?(\d{3})(?:\.(\d+))?"
     r"(?: (?:\.?([A-Z][A-Za-z]{0,2})(\d+)([a-z]*)|([A-Z]{2,12})))?(?: ([A-Z])(\d+)([a-z]*))?"
-    r"(?: (\d{4})([a-z]?))?(?: (v|no|pt|c)\. ?0*(\d+))?(?: (v|no|pt|c)\. ?0*(\d+))?"
+    r"(?: (\d{4})([a-z]?))?(?: (v|no|pt|c)\. ?0*(\d+))?(?: (v|no|pt|c)\. ?0*(\d+))?(?=\Z| [A-Za-z\d(\[])"
 )
-"""The common shape; whatever differs takes the plain path, and a test holds the two equal."""
+"""The common shape, and where it ends; whatever differs takes the plain path, and a test holds the two equal."""
 
 
 def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[[str], bytes | None]:
@@ -94,43 +95,37 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
         letters = "".join(word(c) + ("0" if c.islower() else "1") for c in text) if cased else word(text)
         return part(work_kind, letters) if text else ""
 
-    def plain(text: str) -> bytes | None:
-        label = normalize(text)
-        if label is None:
-            return None
-        if not any(c.isupper() for c in label):
-            # Small letters mark volumes only where others are capitals.
-            label = label.upper()
+    def spelt_out(label: str) -> str | None:
         words, rest, named = _split_prefix(label, prefixes.names)
         if named:
             # The class is a word; it counts even where collections are interfiled.
-            made = f"{prefixes.tag(words) or words[-1]}  "
-        else:
-            head = _CLASS.match(rest)
-            if head is None:
-                return None
-            made = f"{prefixes.tag(words)} {head[1].zfill(3)}{fraction(_SPLIT.sub('', head[2] or ''))} "
-            rest = rest[head.end() :]
-        dated = False
-        for match in _PARTS.finditer(ordinals(chronology(rest))):
-            made += _part(match, work_letters, dated)
-            dated = dated or match["date"] is not None or match["number"] is not None
-        return made.encode("ascii")
+            return f"{prefixes.tag(words) or words[-1]}  {behind(rest, False)}"
+        head = _CLASS.match(rest)
+        if head is None:
+            return None
+        made = f"{prefixes.tag(words)} {head[1].zfill(3)}{fraction(_SPLIT.sub('', head[2] or ''))} "
+        return made + behind(rest[head.end() :], False)
 
-    if not fast:
-        return plain
-    match_fast = _FAST.fullmatch
+    def behind(text: str, dated: bool) -> str:
+        """Return what comes behind the class, or behind a part of it that ends in a date or volume."""
+        made = ""
+        for found in _PARTS.findall(ordinals(chronology(text))):
+            made += _part(found, work_letters, dated)
+            dated = dated or bool(found[1] or found[6])
+        return made
+
+    match_fast = _FAST.match
     tags: dict[str | None, str] = {name: prefixes.tag([name]) for name in _OFTEN} | {None: prefixes.tag([])}
 
-    def key(text: str) -> bytes | None:
-        match = match_fast(text) if len(text) <= 80 and text.isascii() else None
+    def common(text: str) -> str | None:
+        match = match_fast(text)
         if match is None:
-            return plain(text)
+            return None
         (prefix, whole, dec, name, digits, work, letters, c2, d2, w2, year, mark, v1, n1, v2, n2) = (
             match.groups()
         )
         if prefix not in tags or (name and name.upper() in VOLUME_WORDS):
-            return plain(text)
+            return None
         made = f"{tags[prefix]} {whole}{dec.rstrip('0') if dec else ''} "
         if name:
             made += f"4{name.upper()}!{digits.rstrip('0')} {work_letters(work) if work else ''}"
@@ -138,17 +133,40 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
             made += f"4{letters} "
         if c2:
             if c2 in "CTV":
-                return plain(text)
+                return None
             made += f"4{c2}!{d2.rstrip('0')} {work_letters(w2) if w2 else ''}"
         if year:
             if letters in VOLUME_WORDS or letters in MONTHS:
-                return plain(text)
+                return None
             made += f"3{number(year)} {work_letters(mark) if mark else ''}"
         if v1:
             made += f"2{v1.upper()} {LENGTHS[len(n1)]}{n1} "
             if v2:
                 made += f"2{v2.upper()} {LENGTHS[len(n2)]}{n2} "
-        return made.encode()
+        end = match.end()
+        if end == len(text):
+            return made
+        # Digits may belong to the word before them, and a month to the date behind it.
+        if letters and not year and not v1 and (text[end + 1].isdigit() or letters in MONTHS):
+            return None
+        return made + behind(text[end:], bool(name or c2 or year or v1))
+
+    def key(text: str) -> bytes | None:
+        made = None
+        if fast and text.isascii() and len(text) <= MAX_LENGTH and text.isprintable() and not text.islower():
+            made = common(text)
+        if made is None:
+            label = normalize(text)
+            if label is None:
+                return None
+            if label == label.lower():
+                # Small letters mark volumes only where others are capitals.
+                label = label.upper()
+            if fast and label != text and label.isascii():
+                made = common(label)
+            if made is None:
+                made = spelt_out(label)
+        return None if made is None else made.encode("ascii")
 
     return key
 
@@ -182,27 +200,27 @@ def _split_prefix(label: str, more: dict[str, str]) -> tuple[list[str], str, boo
     return words, label, False
 
 
-def _part(match: re.Match[str], work_letters: Callable[[str], str], dated: bool) -> str:
-    if match["copyright"] is not None:
+def _part(found: tuple[str, ...], work_letters: Callable[[str], str], dated: bool) -> str:
+    """Return the key of one match of `_PARTS`: its groups, empty where they took no part."""
+    copyrighted, date, suffix, translation, letters, stop, digits, work, plain = found
+    if date:
+        return f"{DATE}{number(date)} {work_letters(suffix)}"
+    if copyrighted:
         return ""
-    if match["translation"] is not None:
-        return part("0", word(match["translation"]))
-    if match["date"] is not None:
-        return part(DATE, number(match["date"])) + work_letters(match["suffix"])
-    if match["plain"] is not None:
-        name = word(match["plain"])
-        if dated and name in MONTHS:
-            return part(TEXT, "!" + MONTHS[name])
-        return part(CUTTER, name)
-    name, stop, digits, work = word(match["word"]), match["stop"], match["number"], match["work"]
-    if name in VOLUME_WORDS and (stop or match["word"].islower()):
-        return part(TEXT, VOLUME_WORDS[name] + " " + number(digits)) + work_letters(work)
+    if translation:
+        return f"0{word(translation)} "
+    if plain:
+        name = word(plain)
+        return f"{TEXT}!{MONTHS[name]} " if dated and name in MONTHS else f"{CUTTER}{name} "
+    name = word(letters)
+    if name in VOLUME_WORDS and (stop or letters.islower()):
+        return f"{TEXT}{VOLUME_WORDS[name]} {number(digits)} {work_letters(work)}"
     if dated and name in MONTHS:
-        return part(TEXT, "!" + MONTHS[name]) + part(DATE, number(digits)) + work_letters(work)
+        return f"{TEXT}!{MONTHS[name]} {DATE}{number(digits)} {work_letters(work)}"
     if not stop:
         # Digits behind letters are a decimal; the mark between them stands behind the end of the letters.
-        return part(CUTTER, name + "!" + fraction(digits)) + work_letters(work)
-    return part(CUTTER, name) + part(DATE, number(digits)) + work_letters(work)
+        return f"{CUTTER}{name}!{fraction(digits)} {work_letters(work)}"
+    return f"{CUTTER}{name} {DATE}{number(digits)} {work_letters(work)}"
 
 
 _default = maker()

@@ -20,6 +20,7 @@ from stacks.call_numbers.text import (
     CUTTER,
     DATE,
     LENGTHS,
+    MAX_LENGTH,
     MONTHS,
     TEXT,
     VOLUME_WORDS,
@@ -28,7 +29,6 @@ from stacks.call_numbers.text import (
     normalize,
     number,
     ordinals,
-    part,
     word,
 )
 
@@ -47,8 +47,9 @@ _FAST = re.compile(
     r"([A-Z]{1,3}) ?0*(\d{1,9})(?:\.(\d+))?"
     r"(?: ?\.?([A-Z])(\d+)([a-z]*)(?: ?\.?([A-Z])(\d+)([a-z]*))?(?: ?\.?([A-Z])(\d+)([a-z]*))?)?"
     r"(?: (\d{4})([a-z]?))?(?: (v|no|pt|c)\. ?0*(\d+))?(?: (v|no|pt|c)\. ?0*(\d+))?"
+    r"(?=\Z| [A-Za-z\d(\[]|[-/,;:])"
 )
-"""The common shape; whatever differs takes the plain path, and a test holds the two equal."""
+"""The common shape, and where it ends; whatever differs takes the plain path, and a test holds the two equal."""
 
 
 def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[[str], bytes | None]:
@@ -57,34 +58,35 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
     work_kind = "1" if policy.work_letters == "before_rest" else "5"
     bare_kind = TEXT if policy.lcc_bare_word == "before_cutter" else "6"
 
-    def plain(text: str) -> bytes | None:
+    def split(text: str) -> tuple[str, str] | None:
+        """Return what the key begins with and the class with all behind it; None where there is no text."""
         label = normalize(text)
         if label is None:
             return None
-        if not any(c.isupper() for c in label):
-            # Small letters mark volumes only where others are capitals.
-            label = label.upper()
         words, rest = prefixes.split(label)
+        # Small letters mark volumes only where others are capitals.
+        return prefixes.tag(words), rest.upper() if rest == rest.lower() else rest
+
+    def spelt_out(tag: str, rest: str) -> str | None:
         head = _CLASS.match(rest)
         if head is None:
             return None
         letters, whole, decimals = head.groups()
-        made = f"{prefixes.tag(words)} {word(letters)} {number(whole)}{fraction(decimals or '')} "
-        dated = False
-        for match in _PARTS.finditer(ordinals(chronology(rest[head.end() :]))):
-            made += _part(match, work_kind, bare_kind, dated)
-            dated = match["date"] is not None or match["number"] is not None or dated
-        return made.encode("ascii")
+        made = f"{tag} {word(letters)} {number(whole)}{fraction(decimals or '')} "
+        return made + behind(rest[head.end() :], False)
 
-    if not fast:
-        return plain
-    match_fast = _FAST.fullmatch
-    tag = prefixes.tag([])
+    def behind(text: str, dated: bool) -> str:
+        """Return what comes behind the class, or behind a part of it that ends in a date or volume."""
+        made = ""
+        for found in _PARTS.findall(ordinals(chronology(text))):
+            made += _part(found, work_kind, bare_kind, dated)
+            dated = dated or bool(found[4] or found[8])
+        return made
 
-    def key(text: str) -> bytes | None:
-        match = match_fast(text) if text.isascii() else None
+    def common(tag: str, text: str) -> str | None:
+        match = match_fast(text)
         if match is None:
-            return plain(text)
+            return None
         (a, whole, dec, c1, d1, w1, c2, d2, w2, c3, d3, w3, year, letter, v1, n1, v2, n2) = match.groups()
         made = f"{tag} {a} {LENGTHS[len(whole)]}{whole}{dec.rstrip('0') if dec else ''} "
         if c1:
@@ -107,12 +109,28 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
             made += f"2{v1.upper()} {LENGTHS[len(n1)]}{n1} "
             if v2:
                 made += f"2{v2.upper()} {LENGTHS[len(n2)]}{n2} "
-        return made.encode()
+        end = match.end()
+        return made if end == len(text) else made + behind(text[end:], year is not None or v1 is not None)
 
-    def guarded(text: str) -> bytes | None:
-        return key(text) if len(text) <= 80 else plain(text)
+    match_fast = _FAST.match
+    no_prefix = prefixes.tag([])
 
-    return guarded
+    def key(text: str) -> bytes | None:
+        # A size behind the call number, which belongs in front of its key, does not end in a digit.
+        if fast and text.isascii() and len(text) <= MAX_LENGTH and text[-1:].isdigit() and text.isprintable():
+            made = common(no_prefix, text)
+            if made is not None:
+                return made.encode("ascii")
+        pieces = split(text)
+        if pieces is None:
+            return None
+        tag, rest = pieces
+        made = common(tag, rest) if fast and rest.isascii() else None
+        if made is None:
+            made = spelt_out(tag, rest)
+        return None if made is None else made.encode("ascii")
+
+    return key
 
 
 def sort_key(text: str) -> bytes | None:
@@ -127,42 +145,39 @@ def sort_key(text: str) -> bytes | None:
     return _default(text)
 
 
-def _part(match: re.Match[str], work_kind: str, bare_kind: str, dated: bool) -> str:
-    if match["copyright"] is not None:
-        return ""
-    cutter, work = match["cutter"], match["work"]
-    if cutter is not None:
+def _part(found: tuple[str, ...], work_kind: str, bare_kind: str, dated: bool) -> str:
+    """Return the key of one match of `_PARTS`: its groups, empty where they took no part."""
+    copyrighted, cutter, work, bare, date, suffix, letters, stop, digits, tail, lone = found
+    if cutter:
         if cutter[0] in _VOLUME_LETTERS and not work:
-            return part(TEXT, VOLUME_WORDS[cutter[0].upper()] + " " + number(cutter[1:]))
-        bare = cutter.lstrip(". ")
-        return part(CUTTER, word(bare[0]) + fraction(bare[1:])) + (
-            part(work_kind, word(work)) if work else ""
-        )
-    if match["bare"] is not None:
-        return part(CUTTER, word(match["bare"].lstrip(". ")))
-    if match["date"] is not None:
-        suffix = match["suffix"]
-        return part(DATE, number(match["date"])) + (part(work_kind, word(suffix)) if suffix else "")
-    if match["digits"] is not None:
-        return part(DATE, number(match["digits"]))
-    name, digits, tail = word(match["word"]), match["number"], match["tail"]
-    if tail and not match["stop"] and name not in VOLUME_WORDS:
-        return part(CUTTER, name + "!" + fraction(digits)) + part(work_kind, word(tail))
-    behind = part(bare_kind, word(tail)) if tail else ""
-    return _worded(match, name, digits, bare_kind, dated) + behind
-
-
-def _worded(match: re.Match[str], name: str, digits: str | None, bare_kind: str, dated: bool) -> str:
+            name = cutter[0].upper()
+            return f"{TEXT}{VOLUME_WORDS.get(name, name)} {number(cutter[1:])} "
+        plain = cutter.lstrip(". ")
+        made = f"{CUTTER}{plain[0].upper()}{fraction(plain[1:])} "
+        return f"{made}{work_kind}{work.upper()} " if work else made
+    if date:
+        made = f"{DATE}{number(date)} "
+        return f"{made}{work_kind}{suffix.upper()} " if suffix else made
+    if copyrighted:
+        return ""
+    if bare:
+        return f"{CUTTER}{bare.lstrip('. ').upper()} "
+    if lone:
+        return f"{DATE}{number(lone)} "
+    name = word(letters)
     if dated and name in MONTHS:
-        return part(TEXT, "!" + MONTHS[name]) + (part(DATE, number(digits)) if digits else "")
-    if digits is None:
-        return part(TEXT if name in _NAMED else bare_kind, name)
-    if name in VOLUME_WORDS or match["stop"].strip():
-        return part(TEXT, VOLUME_WORDS.get(name, name) + " " + number(digits))
-    if not match["stop"]:
+        made = f"{TEXT}!{MONTHS[name]} " + (f"{DATE}{number(digits)} " if digits else "")
+    elif not digits:
+        return f"{TEXT if name in _NAMED else bare_kind}{name} "
+    elif name in VOLUME_WORDS or stop.strip():
+        made = f"{TEXT}{VOLUME_WORDS.get(name, name)} {number(digits)} "
+    elif not stop:
         # Cutters of several letters: ``W1 JO456``.
-        return part(CUTTER, name + "!" + fraction(digits))
-    return part(bare_kind, name) + part(DATE, number(digits))
+        made = f"{CUTTER}{name}!{fraction(digits)} "
+        return f"{made}{work_kind}{tail.upper()} " if tail else made
+    else:
+        made = f"{bare_kind}{name} {DATE}{number(digits)} "
+    return f"{made}{bare_kind}{tail.upper()} " if tail else made
 
 
 _default = maker()

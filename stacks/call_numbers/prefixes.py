@@ -18,6 +18,8 @@ COLLECTIONS = frozenset(
 """Collections in front of letters; each is one of its own."""
 _BEFORE = re.compile(r"([^\W\d_]{1,12})\.?\s+(?=[A-Za-z+*])|([+*]{1,3})\s*(?=[A-Za-z])")
 _BEHIND = re.compile(r"(?:\s*([+*]{1,3})|\s+\(?(OVERSIZE|FOLIO|QUARTO)\)?)$", re.IGNORECASE)
+_SIZE_ENDS = frozenset("+*)EeOo")
+"""With what a size behind a call number ends; most end otherwise, and need no search."""
 
 
 class Prefixes:
@@ -47,7 +49,7 @@ class Prefixes:
     def split(self, label: str) -> tuple[list[str], str]:
         """Return the words in front of a class of letters (and size marks behind), and the rest."""
         words: list[str] = []
-        size = _BEHIND.search(label)
+        size = _BEHIND.search(label) if label[-1:] in _SIZE_ENDS else None
         if size is not None and size.start():
             words.append((size[1] or size[2]).upper())
             label = label[: size.start()]

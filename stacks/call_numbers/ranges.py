@@ -108,7 +108,11 @@ class ShelfRanges:
     def homes(self, call_number: str) -> tuple[Shelf, ...]:
         """Return the home shelf and those after it that carry its range on; empty where there is none."""
         first = self.home(call_number)
-        return () if first is None else (first, *self._going_on.get(first.id, ()))
+        return () if first is None else (first, *self.going_on(first.id))
+
+    def going_on(self, shelf_id: str) -> tuple[Shelf, ...]:
+        """Return the shelves without a start that carry a shelf's range on."""
+        return self._going_on.get(shelf_id, ())
 
     def range_of(self, shelf_id: str) -> tuple[bytes, bytes | None]:
         """First key of a shelf's range, and the key before which it ends (None: open); raises KeyError."""

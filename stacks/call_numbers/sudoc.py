@@ -4,7 +4,8 @@ Shelving order of Superintendent of Documents call numbers.
 GPO's guidance for depository libraries: numbers are whole numbers and never decimals (A 1.2 before A 1.11);
 the stem, up to the colon, counts first; a dash stands before a slash; in each place nothing stands before
 something, and then years, letters, numbers. A year is of three digits before 2000 (``/989``) and of four
-since. Other guides put letters first, or take years as any number: `sudoc_three_digit_years`.
+since; behind a slash ``/1989`` is one, too, and behind a dash nothing is. Other guides put letters first, or
+take years as any number: `sudoc_three_digit_years`.
 """
 
 import re
@@ -18,6 +19,8 @@ _STEM = re.compile(
     r"(?:[A-Z]{1,5}(?:\s?/\s?A)?\s*\d*\s*\.\s*(?=[A-Z0-9])(?:[A-Z]+\s*)?\d*(?:\s*[/-]\s*[A-Z0-9]+(?:\s+\d+)?)*|XJ[HS]"
     r"|X/A)\s*",
 )
+_INITIALS = re.compile(r"(?<![A-Z\d])(?:[A-Z]\.){2,}(?![A-Z])")
+"""``U.K.``, which stands beside ``UK``."""
 _TOKEN = re.compile(r"([^A-Z0-9]*)(?:(\d+)|([A-Z]+))")
 _FAST = re.compile(
     r"([A-Z][A-Za-z]{0,4}) ?(\d+)\.(?:(\d+)|([A-Z][A-Za-z]{0,4}) ?(\d+))(?:/(\d+)(?:-(\d+))?)?:"
@@ -34,45 +37,45 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
     ]
     dash, slash = ("#", "$") if policy.sudoc_marks == "ranked" else ("!", "!")
 
-    def figure(digits: str) -> str:
-        if year_kind and len(digits) in (3, 4):
+    def figure(digits: str, mark: str = "") -> str:
+        # Behind a dash stands a number: the hearing 115-989 is of no year.
+        if year_kind and "-" not in mark and len(digits) in (3, 4):
             if len(digits) == 3 and digits[0] in "89":
                 return f"{year_kind}1{digits}"
-            if len(digits) == 4 and digits[:2] == "20":
+            if len(digits) == 4 and (digits[:2] == "20" or ("/" in mark and digits[:2] in ("18", "19"))):
                 return f"{year_kind}{digits}"
         return "4" + number(digits)
 
     def tokens(text: str, years: bool) -> str:
-        made = ""
+        made: list[str] = []
         for mark, digits, letters in _TOKEN.findall(text):
-            made += slash if "/" in mark else dash if "-" in mark else "!"
-            if digits:
-                made += figure(digits) if years else "4" + number(digits)
+            made.append(slash if "/" in mark else dash if "-" in mark else "!")
+            if letters:
+                made.append(f"2{letters} ")
+            elif years and len(digits) > 2:
+                made.append(figure(digits, mark))
             else:
-                made += f"2{letters} "
-        return made
+                made.append("4" + number(digits))
+        return "".join(made)
 
-    def plain(text: str) -> bytes | None:
-        label = normalize(text)
-        if label is None:
-            return None
-        words, rest = prefixes.split(label.upper())
+    def spelt_out(tag: str, rest: str) -> str | None:
         stem, colon, book = rest.partition(":")
         # Without a colon it is a stem alone; other schemes look like one only with more behind it.
         if _STEM.fullmatch(stem) is None or not (colon or "." in stem):
             return None
-        book = "".join(c if c.isascii() else " " for c in book)
-        return f"{prefixes.tag(words)} {tokens(stem, False)} {tokens(book, True)}".encode("ascii")
+        if not book.isascii():
+            book = "".join(c if c.isascii() else " " for c in book)
+        if "." in book:
+            book = _INITIALS.sub(_without_points, book)
+        return f"{tag} {tokens(stem, False)} {tokens(book, True)}"
 
-    if not fast:
-        return plain
     match_fast = _FAST.fullmatch
-    tag = prefixes.tag([])
+    no_prefix = prefixes.tag([])
 
-    def key(text: str) -> bytes | None:
-        match = match_fast(text) if len(text) <= 80 and text.isascii() else None
+    def common(tag: str, text: str) -> str | None:
+        match = match_fast(text) if len(text) <= 80 else None
         if match is None:
-            return plain(text)
+            return None
         agency, office, series, name, place, related, sub, letters, n1, alone, m2, n2, m3, n3 = match.groups()
         made = f"{tag} !2{agency.upper()} !4{number(office)}!"
         made += f"4{number(series)}" if series else f"2{name.upper()} !4{number(place)}"
@@ -86,9 +89,26 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
         elif alone:
             made += "!" + figure(alone)
         if m2:
-            made += (slash if m2 == "/" else dash) + figure(n2)
+            made += (slash if m2 == "/" else dash) + figure(n2, m2)
             if m3:
-                made += (slash if m3 == "/" else dash) + figure(n3)
-        return made.encode()
+                made += (slash if m3 == "/" else dash) + figure(n3, m3)
+        return made
+
+    def key(text: str) -> bytes | None:
+        made = common(no_prefix, text) if fast and text.isascii() else None
+        if made is None:
+            label = normalize(text)
+            if label is None:
+                return None
+            words, rest = prefixes.split(label.upper())
+            tag = prefixes.tag(words)
+            made = common(tag, rest) if fast and rest.isascii() else None
+            if made is None:
+                made = spelt_out(tag, rest)
+        return None if made is None else made.encode("ascii")
 
     return key
+
+
+def _without_points(match: re.Match[str]) -> str:
+    return match[0].replace(".", "")

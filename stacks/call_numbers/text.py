@@ -62,8 +62,14 @@ def normalize(text: str) -> str | None:
         return " ".join(text.split()) or None
     # A spacing acute accent, which stands for a prime, is a blank and a combining one in this form.
     plain = unicodedata.normalize("NFKC", text).replace(" \u0301", "'").translate(_SAME)
-    bare = (c for c in unicodedata.normalize("NFKD", plain) if unicodedata.category(c) not in ("Mn", "Cf"))
-    made = " ".join("".join(_plain(c) for c in bare).translate(_SAME).split())
+    if not plain.isascii():
+        bare = (
+            c for c in unicodedata.normalize("NFKD", plain) if unicodedata.category(c) not in ("Mn", "Cf")
+        )
+        plain = "".join(_plain(c) for c in bare).translate(_SAME)
+    elif not plain.isprintable():
+        plain = plain.translate(_ASCII)
+    made = " ".join(plain.split())
     return made if 0 < len(made) <= MAX_LENGTH else None
 
 
@@ -98,9 +104,14 @@ def part(kind: str, content: str) -> str:
 
 def ordinals(text: str) -> str:
     """``2nd`` and ``20th`` as 2 and 20, so that they compare as numbers; ``1990d`` stays a date."""
+    if _ORDINAL_ENDING.search(text) is None:
+        return text
     return _ORDINAL.sub(lambda m: (m[1] or m[2]) + " ", text)
 
 
+_ORDINAL_ENDING = re.compile(r"\d(?:[Ss][Tt]|[NnRr]?[Dd]|[Tt][Hh])")
+_WORD_AND_YEAR = re.compile(r"[A-Za-z]{3}\.?,? +\d{4}")
+"""What a text must have for the expressions below to match; they are slow to say no."""
 _MONTH_FIRST = re.compile(
     rf"\b({'|'.join(sorted(MONTHS, key=len, reverse=True))})\b\.?,? +(\d{{4}})(?!\d)", re.I
 )
@@ -108,4 +119,6 @@ _MONTH_FIRST = re.compile(
 
 def chronology(text: str) -> str:
     """``Dec. 1995`` as 1995 Dec., so that January of 1996 comes behind it."""
+    if _WORD_AND_YEAR.search(text) is None:
+        return text
     return _MONTH_FIRST.sub(r"\2 \1", text)

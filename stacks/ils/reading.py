@@ -65,6 +65,12 @@ def latest(*times: datetime | None) -> datetime | None:
     return max((t for t in times if t is not None), default=None)
 
 
+def whole(text: str | None) -> int | None:
+    """Return a whole number of 0 or more that stands in a text; None where there is none, or one that cannot be."""
+    plain = (text or "").strip()
+    return int(plain) if plain.isascii() and plain.isdecimal() and len(plain) <= 18 else None
+
+
 def as_instant(when: date | datetime) -> datetime:
     """Return a day or time as a time, UTC: a day as its noon, so that it is that day in nearly every zone."""
     if isinstance(when, datetime):

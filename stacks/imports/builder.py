@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from stacks.errors import HoldingsError
 from stacks.holding import COLUMNS, SCHEMES, STATUSES
+from stacks.holdings_csv import MAX_FIELD
 from stacks.imports import values
 from stacks.imports.encodings import first_bad
 from stacks.imports.mapping import Mapped
@@ -16,6 +17,7 @@ from stacks.imports.names import EXTRA, SCHEME_WORDS, STATUS_WORDS, plain
 SHOWN = 10
 BAD_TEXT = ("refuse", "skip", "keep")
 _CHECKED = ("barcode", "call_number", "title", "home_location")
+_LONGEST = {"barcode": 200, "epc": 200}
 _ONCE = ("scheme", "status", "home_location", *EXTRA)
 
 
@@ -104,6 +106,7 @@ class Builder:
             columns[name] = [value] * n
         bad: dict[int, str] = {}
         self._spreadsheet(columns, batch, bad)
+        self._too_long(columns, bad)
         self._barcodes(columns["barcode"], bad)
         self._tags(columns, bad)
         self._texts(columns, batch, bad)
@@ -176,6 +179,7 @@ class Builder:
             "three digits again",
             "date": "call numbers became dates in the workbook and cannot be told any more; they are left empty",
             "filled": "barcodes were filled with zeros",
+            "apostrophe": "barcodes began with an apostrophe, a spreadsheet's mark of a text; it was taken off",
             "requests": "values of requests are no whole numbers and are left empty",
             "loans": "values of loans are no whole numbers and are left empty",
             "last_activity": "values of last_activity are no dates with the year first (or 31.12.2026) "
@@ -247,6 +251,14 @@ class Builder:
             else:
                 self._count("call number", value)
 
+    def _too_long(self, columns: dict[str, list[str]], bad: dict[int, str]) -> None:
+        for name, column in columns.items():
+            most = _LONGEST.get(name, MAX_FIELD)
+            if max(map(len, column), default=0) > most:
+                for i, value in enumerate(column):
+                    if len(value) > most:
+                        bad.setdefault(i, f"{name} has {len(value):,} characters, over {most:,}")
+
     def _barcodes(self, barcodes: list[str], bad: dict[int, str]) -> None:
         if "" in barcodes:
             for i, barcode in enumerate(barcodes):
@@ -258,6 +270,10 @@ class Builder:
                     bad.setdefault(
                         i, f"barcode {barcode} was shortened by a spreadsheet; export the column as text"
                     )
+        for i, barcode in enumerate(barcodes):
+            if barcode[:1] == "'" and len(barcode) > 1:  # how spreadsheets mark a number as text
+                barcodes[i] = barcode[1:].lstrip()
+                self._count("apostrophe", barcode)
         if self.width is not None:
             for i, barcode in enumerate(barcodes):
                 if barcode.isdigit() and len(barcode) < self.width:

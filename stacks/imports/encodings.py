@@ -78,7 +78,8 @@ def sniff_encoding(path: str | Path, named: str | None = None) -> Encoding:
     if named is not None:
         try:
             codec = codecs.lookup(named).name
-        except LookupError:
+            b"a".decode(codec)  # refuses hex and the like, which are no encodings of text
+        except (LookupError, UnicodeError, ValueError):
             known = "utf-8, utf-16, gb18030, cp1252"
             raise HoldingsError(f"--encoding: {named[:40]!r} is no encoding; known are {known} ...") from None
         return Encoding("utf-8-sig" if codec == "utf-8" else codec, f"{NAMES.get(codec, codec)} (as named)")

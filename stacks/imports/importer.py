@@ -198,8 +198,7 @@ def _table_batches(table: Table, mapped: Mapped) -> tuple[list[str], Iterator[Ba
         shown = ", ".join(name for name in table.header if name)[:300] or "no names at all"
         raise HoldingsError(
             f"{table.source}: no column looks like {' or '.join(missing)}; name it with --map "
-            f"{missing[0]}=HEADER; it has "
-            f"{shown}"
+            f"{missing[0]}=HEADER (the header must be the first row); it has {shown}"
         )
     return [*table.notes, *notes], _batches(table, places)
 

@@ -278,11 +278,18 @@ class _Handler(xml.sax.handler.ContentHandler):
         inner: Any = XmlHandler()
         inner.process_record = self.made.append
         self.startElementNS = inner.startElementNS
-        self.endElementNS = inner.endElementNS
+        self._end = inner.endElementNS
         self.characters = inner.characters
+
+    def endElementNS(self, name: tuple[str | None, str], qname: str | None) -> None:  # noqa: N802 (SAX's name)
+        """End an element; a leader says nothing here, and many have lost the blanks at their ends."""
+        if name[1] != "leader":
+            self._end(name, qname)
 
 
 def _xml(file: Path) -> Iterator[Found]:
+    from pymarc.exceptions import PymarcException
+
     handler = _Handler()
     # Expat bounds what entities may grow to, and those outside the file are switched off below.
     parser: Any = xml.sax.make_parser()  # noqa: S317
@@ -299,7 +306,7 @@ def _xml(file: Path) -> Iterator[Found]:
                     parser.feed(block)
                 else:
                     parser.close()
-            except (xml.sax.SAXException, KeyError, ValueError) as e:
+            except (xml.sax.SAXException, PymarcException, KeyError, ValueError, TypeError) as e:
                 what = e.getMessage() if isinstance(e, xml.sax.SAXException) else f"{type(e).__name__} {e}"
                 line = parser.getLineNumber()
                 fault = f"and all behind it cannot be read: the XML is broken in line {line} ({what})"

@@ -11,7 +11,7 @@ from typing import Any
 from stacks.call_numbers import ShelfRanges, policy_of, sort_keys
 from stacks.holdings import Holdings
 from stacks.imports.range_file import RangeRows
-from stacks.plan import Plan, Shelf
+from stacks.plan import Plan
 
 THINNEST_M = 0.008
 """Books thinner than this on the average of a whole shelf are not to be found in a library."""
@@ -218,7 +218,7 @@ def _books(
             continue
         if statuses[i] == "available":
             books[home.id] += 1
-        if kept_on is not None and all(s.id != its for s in (home, *_going_on(ranges, home))):
+        if kept_on is not None and all(s.id != its for s in (home, *ranges.going_on(home.id))):
             elsewhere[home.id] += 1
     for location, n in before.items():
         where = f" of location {location!r}" if location is not None else ""
@@ -243,7 +243,7 @@ def _books(
         )
     for ranges in by_location.values():
         for shelf in ranges.shelves:
-            board = [shelf, *_going_on(ranges, shelf)]
+            board = [shelf, *ranges.going_on(shelf.id)]
             length = sum(s.to_m - s.from_m for s in board)
             n = books[shelf.id]
             if n == 0:
@@ -262,7 +262,3 @@ def _books(
                     )
                 )  # fmt: skip
     return problems, notes
-
-
-def _going_on(ranges: ShelfRanges, shelf: Shelf) -> tuple[Shelf, ...]:
-    return ranges._going_on.get(shelf.id, ())

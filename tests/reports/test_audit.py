@@ -9,7 +9,7 @@ import pytest
 
 from reports import find_exceptions
 from reports.audit import HEARD, ORDER, SHELF, THERE, audit, choose_shelves
-from reports.audit_scan import AuditError, parse_scan
+from reports.audit_scan import AuditError, parse_scan, read_scan
 from sim.library import make_library
 from sim.library_folder import truth_of
 from stacks.holdings import Holdings
@@ -191,6 +191,7 @@ def test_shelves_are_named_by_id_mark_or_label():
         ),
         ("# nothing\n", "has no shelf"),
         ("where,what\n1,2\n", "needs the columns shelf and barcode"),
+        ("shelf,barcode\n{a}," + "9" * 200_000 + "\n", "line 2: is no row of a table"),
     ],
 )
 def test_scans_that_cannot_be_used_are_refused_in_one_line(library, holdings, text, words):
@@ -203,6 +204,19 @@ def test_scans_that_cannot_be_used_are_refused_in_one_line(library, holdings, te
         parse_scan(text.format(**names), library.plan, holdings, "scan.txt")
     assert str(error.value).startswith("scan.txt: ") and words.format(**names) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
+def test_files_are_read_as_machines_write_them(library, holdings, tmp_path, ends, encoding):
+    shelf, barcode = library.shelves()[0][1].id, holdings.rows[0].barcode
+    for n, text in enumerate(
+        (f"架：{shelf}\n{barcode}\n# 文学阅览室\n", f"shelf,barcode,备注\n{shelf},{barcode},文学阅览室\n")
+    ):
+        file = tmp_path / f"{n}.txt"
+        file.write_bytes(text.replace("\n", ends).encode(encoding))
+        scan = read_scan(file, library.plan, holdings)
+        assert [(s.shelf_id, s.barcodes) for s in scan.shelves] == [(shelf, (barcode,))]
 
 
 def test_every_shelf_is_chosen_as_often():

@@ -122,6 +122,27 @@ def test_alma_redirects_validates_and_empties():
             assert emulator.stock.copies[0].barcode == "", "what a PUT leaves out is emptied"
 
 
+@pytest.mark.parametrize(
+    "asked", [{"limit": "x"}, {"limit": "101"}, {"offset": "-1"}, {"offset": "9" * 5000}]
+)
+def test_alma_refuses_pages_that_are_none(asked):
+    with AlmaEmulator(stock()) as emulator:
+        key = {"Authorization": f"apikey {emulator.api_key}"}
+        with httpx.Client(base_url=emulator.url, headers=key) as client:
+            said = client.get("/almaws/v1/conf/sets/7001/members", params=asked)
+            assert (said.status_code, "is not valid" in said.text) == (400, True)
+
+
+@pytest.mark.parametrize("asked", [{"_page": "0"}, {"_per_page": "-7"}, {"_page": "x"}])
+def test_koha_refuses_pages_that_are_none(koha, asked):
+    assert koha[1].get("/api/v1/items", params=asked).status_code == 400
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"7", b"{}"])
+def test_switches_refuse_what_they_cannot_read(koha, body):
+    assert koha[1].post("/_sim/lend", content=body).status_code == 400
+
+
 def test_switches_work_from_outside(koha):
     emulator, client = koha
     assert client.post("/_sim/lend", json={"barcode": "B1"}).status_code == 200

@@ -1,5 +1,6 @@
 """Holdings: columns, rows, what is odd and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,15 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["holdings.csv"]
     with pytest.raises(HoldingsError, match="cannot be written"):
         write_holdings(tmp_path / "nowhere" / "holdings.csv", holdings)
+
+
+def test_half_a_character_is_refused_and_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    holdings = parse_holdings(f"{HEADER}\n{ROW}\n")
+    write_holdings(tmp_path / "holdings.csv", holdings)
+    with pytest.raises(HoldingsError, match="is no text"):
+        write_holdings(tmp_path / "holdings.csv", Holdings.of([replace(holdings.rows[0], title="a\ud800")]))
+    assert read_holdings(tmp_path) == holdings
+    assert [p.name for p in tmp_path.iterdir()] == ["holdings.csv"]
 
 
 @given(text=st.text(max_size=200))

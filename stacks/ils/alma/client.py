@@ -13,7 +13,7 @@ from stacks.ils.clock import Clock
 from stacks.ils.errors import IlsError
 from stacks.ils.http import Answer, Http
 from stacks.ils.items import IlsItem
-from stacks.ils.reading import Reader, as_instant, record, rows
+from stacks.ils.reading import Reader, as_instant, record, rows, whole
 from stacks.ils.settings import reveal
 
 _API = "almaws/v1"
@@ -116,8 +116,8 @@ class Alma(Ils):
 
     def _count(self, answer: Answer) -> None:
         """Stop before the day's requests are used up: those who lend and return need them."""
-        left = answer.headers.get("x-exl-api-remaining", "")
-        if left.isascii() and left.isdecimal() and int(left) < self._settings.calls_kept:
+        left = whole(answer.headers.get("x-exl-api-remaining"))
+        if left is not None and left < self._settings.calls_kept:
             raise IlsError(
                 f"{self._http.name}: only {left} requests are left today, fewer than calls_kept; go on tomorrow",
                 temporary=True,

@@ -14,12 +14,12 @@ import httpx
 from stacks.ils.base import Ils
 from stacks.ils.clock import Clock
 from stacks.ils.errors import IlsError
-from stacks.ils.http import Answer, Http
+from stacks.ils.http import Http
 from stacks.ils.items import IlsItem
 from stacks.ils.koha.records import NOBODY, Hold, Item, Waiting, item_of
 from stacks.ils.koha.settings import KohaSettings
 from stacks.ils.koha.sign_in import ClientCredentials
-from stacks.ils.reading import Reader, as_instant, instant, record, rows
+from stacks.ils.reading import Reader, as_instant, instant, record, rows, whole
 from stacks.ils.settings import reveal
 
 #: The database compares times without a zone; this far east of UTC does its clock stand at most.
@@ -114,7 +114,7 @@ class Koha(Ils):
                 )
             last = known[-1]
             yield found
-            if _total(answer) == len(found):
+            if whole(answer.headers.get("x-total-count")) == len(found):
                 return
 
     def _waiting(self, of: Any = None) -> Waiting:
@@ -193,11 +193,6 @@ class Koha(Ils):
 
 def _barcode(value: Any) -> Any:
     return value.get("external_id") if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType]
-
-
-def _total(answer: Answer) -> int | None:
-    text = answer.headers.get("x-total-count", "")
-    return int(text) if text.isascii() and text.isdecimal() else None
 
 
 def _local(since: datetime) -> str:

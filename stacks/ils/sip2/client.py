@@ -21,7 +21,7 @@ from stacks.ils.base import Ils
 from stacks.ils.clock import Clock
 from stacks.ils.errors import IlsError
 from stacks.ils.items import IlsItem
-from stacks.ils.reading import as_instant
+from stacks.ils.reading import as_instant, whole
 from stacks.ils.settings import reveal
 from stacks.ils.sip2.line import Line
 from stacks.ils.sip2.settings import STATUSES, Sip2Settings
@@ -82,7 +82,6 @@ class Sip2(Ils):
         code = raw.circulation_status
         if code == "01" and not title:  # how systems say that they have no such item
             return None
-        queue = raw.hold_queue_length or ""
         location = (raw.permanent_location or "").strip()
         extra = {
             "current_location": (raw.current_location or "").strip(),
@@ -95,7 +94,7 @@ class Sip2(Ils):
             home_location=self._settings.locations.get(location, location),
             status=(self._settings.statuses or STATUSES).get(code, "in_process"),
             raw_status=code,
-            requests=int(queue) if queue.isascii() and queue.isdecimal() else 0,
+            requests=whole(raw.hold_queue_length) or 0,
             extra={name: value for name, value in extra.items() if value},
         )
 

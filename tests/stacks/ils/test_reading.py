@@ -15,7 +15,7 @@ from stacks.ils.folio.settings import FolioSettings
 from stacks.ils.http import _retry_after, _said
 from stacks.ils.koha.records import item_of as koha_item
 from stacks.ils.koha.settings import KohaSettings
-from stacks.ils.reading import as_instant, instant
+from stacks.ils.reading import as_instant, instant, whole
 
 KOHA = KohaSettings(kind="koha", url="https://k.example", user="u", password="p")
 FOLIO = FolioSettings(kind="folio", url="https://f.example", tenant="t", user="u", password="p")
@@ -156,6 +156,23 @@ def test_any_text_is_a_time_or_one_line(text):
         assert "is no date" in str(error)
     else:
         assert made is None or made.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("3", 3),
+        (" 12 ", 12),
+        ("", None),
+        (None, None),
+        ("many", None),
+        ("²", None),
+        ("-1", None),
+        ("9" * 5000, None),
+    ],
+)
+def test_a_number_in_a_header_or_field_is_one_or_none(text, number):
+    assert whole(text) == number
 
 
 def test_times_are_read_as_the_vendors_write_them():

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pymarc import Field, Indicators, Record, Subfield, record_to_xml
+from pymarc import Field, Indicators, MARCReader, Record, Subfield, record_to_xml
 
 from stacks.holdings import HoldingsError
 from stacks.imports import Mapped, import_holdings, mapping_of, read_mapping
@@ -251,6 +251,18 @@ def test_a_record_with_wrong_lengths_is_put_together_again(tmp_path):
     assert any("wrong lengths" in note for note in made.notes)
 
 
+@pytest.mark.parametrize("leader", ["", "00000nam", "     nam a22        4500   more", None])
+def test_a_leader_of_marcxml_may_be_anything(tmp_path, leader):
+    said = "" if leader is None else f"<leader>{leader}</leader>"
+    file = tmp_path / "x.xml"
+    file.write_text(
+        f'<collection xmlns="http://www.loc.gov/MARC21/slim"><record>{said}'
+        '<datafield tag="852" ind1="0" ind2=" "><subfield code="p">B1</subfield>'
+        '<subfield code="h">QA76</subfield><subfield code="i">.A5</subfield></datafield></record></collection>'
+    )
+    assert [(h.barcode, h.call_number) for h in import_holdings(file).holdings] == [("B1", "QA76 .A5")]
+
+
 def test_marcxml_whole_and_cut_short(tmp_path):
     records = [
         record(
@@ -271,11 +283,20 @@ def test_marcxml_whole_and_cut_short(tmp_path):
     assert "record 200: and all behind it cannot be read" in made.left_out[0]
 
 
-@given(st.binary(max_size=400), st.integers(0, 600))
+@pytest.mark.parametrize("xml", [False, True])
+@given(
+    noise=st.binary(max_size=400) | st.sampled_from([b"<x>", b"</record>", b"<!--"]), at=st.integers(0, 600)
+)
 @settings(max_examples=200, deadline=None, derandomize=True)
-def test_no_bytes_kill_the_import(tmp_path_factory, noise, at):
+def test_no_bytes_kill_the_import(tmp_path_factory, xml, noise, at):
     file = tmp_path_factory.mktemp("marc") / "x.mrc"
     data = b"".join(many(3))
+    if xml:
+        data = (
+            b"<collection>"
+            + b"".join(record_to_xml(r, namespace=True) for r in MARCReader(data))
+            + b"</collection>"
+        )
     file.write_bytes(data[:at] + noise + data[at:])
     try:
         import_holdings(file, Mapped(), most_bad=1.0, kind="marc", profile="852", bad_text="skip")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stacks.holdings import HoldingsError
+from stacks.holdings import HoldingsError, read_holdings, write_holdings
 from stacks.imports import Mapped, import_holdings, mapping_of, read_mapping
 from stacks.imports.encodings import bad_text, sniff_encoding
 
@@ -243,6 +243,33 @@ def test_a_spreadsheets_csv_forms(tmp_path):
     assert [h.barcode for h in made.holdings] == ["0012", "0014"]
     assert "shortened by a spreadsheet" in made.left_out[0]
     assert "row 2 (line 4)" in made.left_out[0]
+
+
+def test_an_apostrophe_before_a_barcode_is_no_part_of_it(tmp_path):
+    made = imported(
+        write(tmp_path / "x.csv", "barcode,call_number,title\n'0012,QA 1,'Tis pity\n0013,QA 2,x\n"),
+        "constants:scheme=lcc",
+        "constants:status=available",
+    )
+    assert [(h.barcode, h.title) for h in made.holdings] == [("0012", "'Tis pity"), ("0013", "x")]
+    assert any("1 barcodes began with an apostrophe" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(("column", "length"), [("barcode", 202), ("title", 1 << 17)])
+def test_what_is_too_long_to_be_read_again_is_left_out(tmp_path, column, length):
+    values = {"barcode": "1", "title": "t"} | {column: "x" * (length - 1)}
+    text = f"barcode,call_number,title\n{values['barcode']},QA 1,{values['title']}\n2,QA 2,u\n"
+    words = ("constants:scheme=lcc", "constants:status=available")
+    made = imported(write(tmp_path / "x.csv", text), *words, most_bad=0.5)
+    write_holdings(tmp_path / "holdings.csv", made.holdings)
+    assert [h.barcode for h in read_holdings(tmp_path / "holdings.csv")] == ["2"]
+    assert f"{column} has {length - 1:,} characters" in made.left_out[0]
+
+
+@pytest.mark.parametrize("named", ["hex", "klingon", "undefined", "rot13"])
+def test_what_is_no_encoding_of_text_is_refused(tmp_path, named):
+    with pytest.raises(HoldingsError, match="is no encoding"):
+        imported(write(tmp_path / "x.csv", GERMAN), encoding=named)
 
 
 def workbook(path: Path, rows, number_formats=()):
