@@ -142,14 +142,17 @@ def judge_in(
     security: Mapping[str, bool] | None = None,
 ) -> Judged:
     """Judge one night, and keep what its findings were made of."""
-    chosen = fit_shares(positions, coverage, places, catalogue, chosen, scanned=scanned)
+    given = chosen
+    chosen = fit_shares(positions, coverage, places, catalogue, given, scanned=scanned)
     past = past or Past.of(None, catalogue, places, None, chosen)
     dead = _copies_of(retag, catalogue)
     past = past.with_dead(dead) if len(dead) else past
     positions, gone = split_gone(positions)
     shelved = Shelved.of(positions, catalogue, places)
     heard = Heard(coverage, places, scanned, chosen.scanned_from)
-    behind = heard_from_behind(shelved, catalogue, places, heard, chosen)
+    # What was not scanned may be kept worse than what was.
+    unseen = replace(chosen, misshelved_share=max(chosen.misshelved_share, given.misshelved_share))
+    behind = heard_from_behind(shelved, catalogue, places, heard, unseen)
     runs = find_runs(shelved, catalogue, places, chosen, behind)
     range_lines = list(range_findings(runs, shelved, catalogue, places))
     shelved = at_home(shelved, runs)

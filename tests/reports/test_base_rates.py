@@ -1,4 +1,4 @@
-"""Base rates of a neglected library are found from its own books; a well kept one keeps the policy's."""
+"""Base rates of a neglected library, and of a well kept one, are found from its own books."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ def test_a_neglected_librarys_books_are_found_out_of_order():
     assert policy.disorder_share == pytest.approx(len(due) / 2600, rel=0.25)
     assert policy.misshelved_share == pytest.approx(len(life.wrong_shelf()) / 2600, rel=0.35)
     assert len(with_shares & due) > 0.95 * len(due) and with_shares <= may
-    assert len(with_shares & due) > len(plain & due)
+    assert len(plain & due) > 0.95 * len(due), "each run fits its own"
 
 
-def test_a_well_kept_library_keeps_the_policys_own():
+def test_of_a_well_kept_library_less_is_expected_wrong():
     life = LibraryLife(1000, seed=6, habits=Habits(misplaced_near=0.002, misplaced_far=0.002))
     plain, with_shares, policy = fitted(life)
-    assert policy == Policy() and plain == with_shares
+    due = {life.barcodes[c] for c in life.wrong_order()}
+    assert 0.003 <= policy.disorder_share < 0.01 and 0.003 <= policy.misshelved_share < 0.01
+    assert plain == with_shares == due
 
 
 def test_without_a_catalogue_nothing_is_fitted():
