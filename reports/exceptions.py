@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,7 @@ def find_exceptions(
     scanned: Collection[str] | None = None,
     locations: Collection[str] | None = None,
     policy: Policy | None = None,
+    at: datetime | None = None,
 ) -> list[Finding]:
     """Find what staff may act on, in walking order.
 
@@ -68,6 +70,8 @@ def find_exceptions(
         another location where at least nine in ten of the books heard name a shelf as their home.
     policy : Policy, optional
         Thresholds and base rates.
+    at : datetime, optional
+        When the run was, with a time zone: what was returned shortly before may still wait on a trolley.
 
     Returns
     -------
@@ -77,7 +81,9 @@ def find_exceptions(
     """
     places = Places.of(plan)
     catalogue = Catalogue.of(holdings, places)
-    return find_in(positions, coverage, places, catalogue, scanned, locations, policy or Policy())
+    chosen = policy or Policy()
+    past = Past.of(None, catalogue, places, at, chosen)
+    return judge_in(positions, coverage, places, catalogue, scanned, locations, chosen, past=past).findings
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from reports.gaps import Gaps
 from reports.memory import GONE
 from reports.places import Places
 from reports.policy import Policy
-from reports.silence import Past, after_silence, first_night
+from reports.silence import Past, after_silence, after_use, first_night
 from reports.zones import Heard, Zone
 
 Floats = npt.NDArray[np.float64]
@@ -22,6 +22,7 @@ Bools = npt.NDArray[np.bool_]
 _MARGIN_M = 0.05  # a book stands at most this far outside its two neighbours
 _SURE = 0.05  # up to this chance of silence the run's own readings know better than coverage
 _LEAST_SHARE = 0.25  # of the usual missing share: no library loses nothing
+_OF_LATE = 3.0  # days
 _PRIOR_BOOKS = 200.0  # how many books the usual missing share is worth against the run's own count
 
 
@@ -93,7 +94,8 @@ def find_silent(
     was beside its neighbours then. Where coverage calls silence unlikely anyway, how unlikely is taken from how many
     tags were heard once and twice. Bayes' rule sets all that against the share of missing books, which the run's own
     books tell (expectation maximization over all expected copies, A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat.
-    Soc. B 39, 1977), or against what former nights made of this copy. Tags `behind`
+    Soc. B 39, 1977), or against what former nights made of this copy; one that the library's system saw in use of
+    late may wait on a trolley (`reports.silence.after_use`). Tags `behind`
     were heard from afar and say nothing about how well the scanned shelves were heard.
     """
     present = np.zeros(len(catalogue), bool)
@@ -126,8 +128,12 @@ def find_silent(
     unheard = past.unheard(copy, np.maximum(unheard, weaker))
     looked = p_heard >= policy.scanned_from
     new = ~past.known[copy]
-    share = _share_missing(unheard[new], int(np.count_nonzero(~past.known[expected])), policy)
+    days = past.days_in_use(copy, catalogue)
+    # What was in use of late says nothing of how many are missing.
+    settled = new & ~(days < _OF_LATE)
+    share = _share_missing(unheard[settled], int(np.count_nonzero(~past.known[expected])), policy)
     prior = np.where(new[:, None], first_night(policy, share), past.states[copy])
+    prior = after_use(prior, days, policy)
     states = after_silence(prior, unheard)
     missing = np.where(looked, np.minimum(states[:, GONE], 0.995), 0.0)
     both = (left >= 0) & (right >= 0)

@@ -117,7 +117,7 @@ def _wrong_shelf(s: Shelved, places: Places, policy: Policy, behind: Floats) -> 
     most = np.ones(len(s))
     slips = np.zeros(len(s))
     for off in (second_best, beside):
-        put, slip = _put_or_slipped(kinds, claimed, off, everybody, ratio, told, beside_share)
+        put, slip = _put_or_slipped(kinds, claimed, off, everybody, ratio, told, share, beside_share)
         most = np.where(off, put / (put + slip), most)
         slips += slip
     least = np.where(near, np.clip(slips, *_SELDOM), _SELDOM[0])
@@ -158,7 +158,9 @@ def _beneath_its_place(s: Shelved, places: Places, sigma: Floats, asked: Bools) 
     length = np.maximum(places.to_m[s.home[rows]] - places.from_m[s.home[rows]], 0.3)
     wide = np.hypot(sigma[rows], _GAP_M)
     z = (s.offset_m[rows] - x) / wide
-    fits = _FITS * np.exp(-0.5 * z * z) / (wide * np.sqrt(2.0 * np.pi)) + (1.0 - _FITS) / length
+    # A slip that was heard seldom has lost its offset, too.
+    kept = _FITS * np.minimum(_WIDE_M[-1] / wide, 1.0)
+    fits = kept * np.exp(-0.5 * z * z) / (wide * np.sqrt(2.0 * np.pi)) + (1.0 - kept) / length
     ratio[rows], told[rows] = fits * length, True
     return ratio, told
 
@@ -171,6 +173,7 @@ def _put_or_slipped(
     ratio: Floats,
     told: Bools,
     share: float,
+    near: float,
 ) -> tuple[Floats, Floats]:
     """Return, for each tag, which shares of the books so claimed were put beside their shelf, and slipped there.
 
@@ -180,7 +183,7 @@ def _put_or_slipped(
     it cannot, more books off in this way than readers ever misplace so are slips.
     """
     n = np.bincount(kinds.of_tag[everybody], minlength=kinds.size)
-    put = np.full(kinds.size, share)
+    put = np.full(kinds.size, near)
     slip = _SLIPS * _PRIOR_BOOKS / (n + _PRIOR_BOOKS)
     blind_put, blind_slip = put.copy(), slip.copy()
     for k in np.unique(kinds.of_tag[off]).tolist():
@@ -191,13 +194,15 @@ def _put_or_slipped(
         # What localization does not claim for the shelf heard goes to those beside it.
         usual = max(_SLIPS, float(np.mean(1.0 - claimed[mine]))) if n[k] else _SLIPS
         slip[k] = usual
+        # As many may stand wrong, near or far, of every class.
+        most = _at_most(share * float(n[k]))
         for _ in range(_ROUNDS if len(r) else 0):
             each = put[k] / (put[k] + slip[k] * r)
-            found = float(each.sum())
-            put[k] = (found + _PRIOR_BOOKS * share) / (n[k] + _PRIOR_BOOKS)
+            found = min(float(each.sum()), most)
+            put[k] = (found + _PRIOR_BOOKS * near) / (n[k] + _PRIOR_BOOKS)
             slip[k] = (len(r) - found + _PRIOR_BOOKS * usual) / (n[k] + _PRIOR_BOOKS)
         surely = max(blind - 1.5 * np.sqrt(blind), 0.0)
-        blind_slip[k] = max((surely + _PRIOR_BOOKS * share) / (n[k] + _PRIOR_BOOKS) - share, slip0)
+        blind_slip[k] = max((surely + _PRIOR_BOOKS * near) / (n[k] + _PRIOR_BOOKS) - near, slip0)
     of = kinds.of_tag
     return np.where(told, put[of], blind_put[of]), np.where(told, slip[of], blind_slip[of])
 
@@ -226,7 +231,7 @@ def _no_more_of_wide(
     for w in range(1, kinds.size // kinds.claims):
         mine = off & (width == w)
         usual = share * np.count_nonzero(everybody & (width == w))
-        most = usual + np.sqrt(usual + 0.25)
+        most = _at_most(usual)
         c = confidence[mine & everybody]
         if float(c.sum()) <= most:
             continue
@@ -236,6 +241,11 @@ def _no_more_of_wide(
             low, high = (by, high) if float(_lowered(c, by).sum()) <= most else (low, by)
         out[mine] = _lowered(confidence[mine], low)
     return out
+
+
+def _at_most(usual: float) -> float:
+    """Return how many books chance makes of so many expected."""
+    return usual + float(np.sqrt(usual + 0.25))
 
 
 def _lowered(chance: Floats, by: float) -> Floats:
