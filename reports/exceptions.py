@@ -39,6 +39,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+_ECHO = 0.9  # how likely one more reading from elsewhere is an echo, too
 _SAID_FROM = 0.05  # a chance below this is not worth a sentence
 _NOT_HERE = 0.2  # from this chance on that a tag stands on an unscanned shelf nearby, that is said
 
@@ -108,6 +109,8 @@ class Judged:
         What the memory is to learn.
     past : Past
         What was expected of every copy.
+    policy : Policy
+        With the base rates that the run's own books tell.
     """
 
     findings: list[Finding]
@@ -119,6 +122,7 @@ class Judged:
     silent: Silent
     lesson: Lesson
     past: Past
+    policy: Policy
 
 
 def find_in(
@@ -194,7 +198,7 @@ def judge_in(
         findings.extend(_bad_call_numbers(shelved, catalogue, places))
     findings = number_findings(sort_walking(findings, places))
     lesson = Lesson(shelved, tonight, silent, gaps)
-    return Judged(findings, shelved, verdict, elsewhere, behind, expected, silent, lesson, past)
+    return Judged(findings, shelved, verdict, elsewhere, behind, expected, silent, lesson, past, chosen)
 
 
 def sort_walking(findings: list[Finding], places: Places) -> list[Finding]:
@@ -499,7 +503,9 @@ def _doubts(
         for row in np.flatnonzero(available & (s.place < 0)).tolist():
             readings = int(s.positions.readings[row])
             evidence = T.moves(readings) if moves[row] else T.unplaced(readings)
-            yield _book(c, int(s.copy[row]), "low_confidence", confidence=0.9, evidence=evidence)
+            # A few readings from several places are as often echoes.
+            p = 0.9 * (1.0 - _ECHO**readings) if moves[row] else 0.9
+            yield _book(c, int(s.copy[row]), "low_confidence", confidence=p, evidence=evidence)
     for row in np.flatnonzero(available & (s.place >= 0)).tolist() if len(places) else ():
         shelf, order = float(v.wrong_shelf[row]), float(v.wrong_order[row])
         if policy.doubt_from <= shelf < policy.accuse_from:

@@ -33,6 +33,7 @@ _PRIOR_BOOKS = 200.0  # how many books the policy's share of weak tags is worth
 _LONGEST_DAYS = 400.0
 _AFTER = 0.9  # seen in use only after the scan: it was not on its shelf then
 _IN_HAND = 0.9  # how surely a copy the library's system saw in use was in somebody's hands
+_IN_HAND_DAYS = 7.0  # for how long that says that it is not gone
 _DEAD = (0.0, 0.99, 0.0, 0.01)  # what staff saw; the book may have gone since
 
 
@@ -192,18 +193,18 @@ def after_silence(states: Floats, unheard: Floats) -> Floats:
     return made / made.sum(axis=1, keepdims=True)
 
 
-def after_use(states: Floats, days: Floats, policy: Policy) -> Floats:
+def after_use(states: Floats, known: Bools, days: Floats, policy: Policy) -> Floats:
     """Return the four chances of copies that the library's system saw in use so many days ago, shape (n, 4).
 
     What was returned in the evening waits on a trolley and is brought back at the policy's rate. What nights before had
-    made of the copy, that it was gone, holds no longer: somebody had it in hand.
+    made of a `known` copy, that it was gone, holds no longer: somebody had it in hand.
     """
     used = np.isfinite(days)
     since = np.where(used, np.maximum(days, 0.0), 0.0)
     away = policy.returned_share * (1.0 - policy.back_per_day) ** since
     away = np.where(days < 0.0, _AFTER, away)
     made = states.copy()
-    found = _IN_HAND * (1.0 - policy.found_per_day) ** since * made[:, GONE]
+    found = np.where(known & used, _IN_HAND * np.exp(-since / _IN_HAND_DAYS), 0.0) * made[:, GONE]
     made[:, GONE] -= found
     made[:, HERE] += found
     made *= (1.0 - away)[:, None]
