@@ -221,14 +221,14 @@ def _share_of_sure(claimed: Floats, off: Bools, everybody: Bools, share: float) 
 def _no_more_of_wide(
     kinds: _Classes, confidence: Floats, off: Bools, everybody: Bools, share: float
 ) -> Floats:
-    """Lower the odds of books with wide error bars until no more of them stand wrong than of all books.
+    """Lower the odds of books with the widest error bars until no more of them stand wrong than of all books.
 
     Readers misplace books without regard to how well they are heard. Where of those with wide error bars more seem
     misplaced than chance explains, the excess are slips, near or far; which of them, the claims still say.
     """
     width = kinds.of_tag // kinds.claims
     out = confidence.copy()
-    for w in range(1, kinds.size // kinds.claims):
+    for w in range(2, kinds.size // kinds.claims):
         mine = off & (width == w)
         usual = share * np.count_nonzero(everybody & (width == w))
         most = _at_most(usual)
