@@ -191,14 +191,14 @@ class _State:
         )
         night = judge_night(
             f"month-{n:02d}", life.evening, placed.positions, placed.coverage, plan, holdings,
-            memory=self.memory, retag=self.ledger.retag, policy=policy,
+            memory=self.memory, retag=self.ledger.retag,
         )  # fmt: skip
         set_of_epcs = set(placed.positions.epc.tolist())
         alone = find_exceptions(placed.positions, placed.coverage, plan, holdings)
         self.memory = night.memory
         life.check_in_early()
         now = life.holdings()
-        self.ledger = update(self.ledger, night, now, policy)
+        self.ledger = update(self.ledger, night, now)
         self._state_chances(night, truth, holdings)
         self._confirm(n, truth)
         self.heard.update(h.barcode for h in holdings.rows if h.epc in set_of_epcs)

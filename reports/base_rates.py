@@ -3,8 +3,9 @@
 A neglected library has a tenth of its books misplaced. Judged by the share of a better kept one, hundreds of them are
 taken for slips of localization, as their number is more than readers are thought ever to misplace. The shares are
 found by expectation maximization over all books heard (A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39,
-1977). It starts from many misplaced books and comes down to the policy's own shares and no further: from few it would
-not find its way up, as then each of many misplaced books looks like a slip among many.
+1977). It starts from many misplaced books and comes down: from few it would not find its way up, as then each of many
+misplaced books looks like a slip among many. In a well kept library it comes down below the policy's shares, to a tenth
+of them at most: judged by those, what is listed there would mostly be positions gone astray.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from reports.zones import Heard
 START = 0.12
 """Of the books of the worst library that was counted."""
 _PRIOR_BOOKS = 100.0  # how many books the policy's own share is worth
-_ROUNDS = 6
+_LEAST = 0.1  # of the policy's own share: no library is without
+_ROUNDS = 10
 
 
 def fit_shares(
@@ -47,7 +49,7 @@ def fit_shares(
     positions, coverage, places, catalogue
         As `reports.exceptions.judge_in` has them.
     policy : Policy
-        Its own shares are worth `_PRIOR_BOOKS` books, and are the least.
+        Its own shares are worth `_PRIOR_BOOKS` books.
     scanned : collection of str, optional
         Faces the run set out to scan.
     """
@@ -72,7 +74,7 @@ def fit_shares(
             ("disorder_share", verdict.wrong_order, policy.disorder_share),
         ):
             told = (float(chance[asked].sum()) + _PRIOR_BOOKS * own) / (n + _PRIOR_BOOKS)
-            shares[name] = float(np.clip(told, min(own, START), START))
+            shares[name] = float(np.clip(told, _LEAST * min(own, START), START))
         before = chosen
         chosen = replace(policy, **shares)
         if all(abs(getattr(before, k) - v) < 0.02 * v for k, v in shares.items()):

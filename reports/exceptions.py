@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+_ECHO = 0.9  # how likely one more reading from elsewhere is an echo, too
 _SAID_FROM = 0.05  # a chance below this is not worth a sentence
 _NOT_HERE = 0.2  # from this chance on that a tag stands on an unscanned shelf nearby, that is said
 
@@ -51,6 +53,7 @@ def find_exceptions(
     scanned: Collection[str] | None = None,
     locations: Collection[str] | None = None,
     policy: Policy | None = None,
+    at: datetime | None = None,
 ) -> list[Finding]:
     """Find what staff may act on, in walking order.
 
@@ -68,6 +71,8 @@ def find_exceptions(
         another location where at least nine in ten of the books heard name a shelf as their home.
     policy : Policy, optional
         Thresholds and base rates.
+    at : datetime, optional
+        When the run was, with a time zone: what was returned shortly before may still wait on a trolley.
 
     Returns
     -------
@@ -77,7 +82,9 @@ def find_exceptions(
     """
     places = Places.of(plan)
     catalogue = Catalogue.of(holdings, places)
-    return find_in(positions, coverage, places, catalogue, scanned, locations, policy or Policy())
+    chosen = policy or Policy()
+    past = Past.of(None, catalogue, places, at, chosen)
+    return judge_in(positions, coverage, places, catalogue, scanned, locations, chosen, past=past).findings
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,8 @@ class Judged:
         What the memory is to learn.
     past : Past
         What was expected of every copy.
+    policy : Policy
+        With the base rates that the run's own books tell.
     """
 
     findings: list[Finding]
@@ -113,6 +122,7 @@ class Judged:
     silent: Silent
     lesson: Lesson
     past: Past
+    policy: Policy
 
 
 def find_in(
@@ -142,14 +152,17 @@ def judge_in(
     security: Mapping[str, bool] | None = None,
 ) -> Judged:
     """Judge one night, and keep what its findings were made of."""
-    chosen = fit_shares(positions, coverage, places, catalogue, chosen, scanned=scanned)
+    given = chosen
+    chosen = fit_shares(positions, coverage, places, catalogue, given, scanned=scanned)
     past = past or Past.of(None, catalogue, places, None, chosen)
     dead = _copies_of(retag, catalogue)
     past = past.with_dead(dead) if len(dead) else past
     positions, gone = split_gone(positions)
     shelved = Shelved.of(positions, catalogue, places)
     heard = Heard(coverage, places, scanned, chosen.scanned_from)
-    behind = heard_from_behind(shelved, catalogue, places, heard, chosen)
+    # What was not scanned may be kept worse than what was.
+    unseen = replace(chosen, misshelved_share=max(chosen.misshelved_share, given.misshelved_share))
+    behind = heard_from_behind(shelved, catalogue, places, heard, unseen)
     runs = find_runs(shelved, catalogue, places, chosen, behind)
     range_lines = list(range_findings(runs, shelved, catalogue, places))
     shelved = at_home(shelved, runs)
@@ -185,7 +198,7 @@ def judge_in(
         findings.extend(_bad_call_numbers(shelved, catalogue, places))
     findings = number_findings(sort_walking(findings, places))
     lesson = Lesson(shelved, tonight, silent, gaps)
-    return Judged(findings, shelved, verdict, elsewhere, behind, expected, silent, lesson, past)
+    return Judged(findings, shelved, verdict, elsewhere, behind, expected, silent, lesson, past, chosen)
 
 
 def sort_walking(findings: list[Finding], places: Places) -> list[Finding]:
@@ -490,7 +503,9 @@ def _doubts(
         for row in np.flatnonzero(available & (s.place < 0)).tolist():
             readings = int(s.positions.readings[row])
             evidence = T.moves(readings) if moves[row] else T.unplaced(readings)
-            yield _book(c, int(s.copy[row]), "low_confidence", confidence=0.9, evidence=evidence)
+            # A few readings from several places are as often echoes.
+            p = 0.9 * (1.0 - _ECHO**readings) if moves[row] else 0.9
+            yield _book(c, int(s.copy[row]), "low_confidence", confidence=p, evidence=evidence)
     for row in np.flatnonzero(available & (s.place >= 0)).tolist() if len(places) else ():
         shelf, order = float(v.wrong_shelf[row]), float(v.wrong_order[row])
         if policy.doubt_from <= shelf < policy.accuse_from:

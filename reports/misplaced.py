@@ -17,6 +17,8 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _THICKNESS_M = 0.015  # how far a book in order may stand from the middle of its neighbours
+_OTHER_PEAK = 0.02  # of the peaks on other shelves: those at another offset
+_ROUGH = 0.01  # strays among readings that fit their place badly; by the square of the badness
 _CLASS_BOOKS = 40  # fewer say nothing about the tails of their errors
 _CLASSES = (
     0.5,
@@ -107,6 +109,10 @@ def _order(s: Shelved, policy: Policy, rows_in: Bools) -> tuple[Floats, Floats, 
     spacing, span = _spacing(x, starts)
     ranks = s.rank[rows]
     sigma, stray = _errors_seen(ranks, x, sigma, starts, policy)
+    # What localization does not claim for the shelf it claims for another peak, whose offset is another, too.
+    claim = np.clip(np.nan_to_num(p.p_shelf[rows], nan=0.5), 0.0, 1.0)
+    rough = 1.0 - np.clip(np.nan_to_num(p.quality[rows], nan=0.5), 0.0, 1.0)
+    stray = np.clip(stray + _OTHER_PEAK * (1.0 - claim) + _ROUGH * rough**2, 0.0, 0.5)
     weights = np.clip(np.nan_to_num(p.p_shelf[rows], nan=0.5), 0.05, 1.0) / (1.0 + (sigma / spacing) ** 2)
     keep = heaviest_order(ranks, weights, starts)
     left, right, past = right_gap(ranks, keep, starts)

@@ -12,7 +12,7 @@ from reports.gaps import Gaps
 from reports.memory import GONE
 from reports.places import Places
 from reports.policy import Policy
-from reports.silence import Past, after_silence, first_night
+from reports.silence import Past, after_silence, after_use, first_night
 from reports.zones import Heard, Zone
 
 Floats = npt.NDArray[np.float64]
@@ -22,6 +22,8 @@ Bools = npt.NDArray[np.bool_]
 _MARGIN_M = 0.05  # a book stands at most this far outside its two neighbours
 _SURE = 0.05  # up to this chance of silence the run's own readings know better than coverage
 _LEAST_SHARE = 0.25  # of the usual missing share: no library loses nothing
+_PAIRED = 1.5  # even numbers of readings to the odd ones beside them: 1.1 where readings come one by one
+_OF_LATE = 3.0  # days
 _PRIOR_BOOKS = 200.0  # how many books the usual missing share is worth against the run's own count
 
 
@@ -93,7 +95,8 @@ def find_silent(
     was beside its neighbours then. Where coverage calls silence unlikely anyway, how unlikely is taken from how many
     tags were heard once and twice. Bayes' rule sets all that against the share of missing books, which the run's own
     books tell (expectation maximization over all expected copies, A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat.
-    Soc. B 39, 1977), or against what former nights made of this copy. Tags `behind`
+    Soc. B 39, 1977), or against what former nights made of this copy; one that the library's system saw in use of
+    late may wait on a trolley (`reports.silence.after_use`). Tags `behind`
     were heard from afar and say nothing about how well the scanned shelves were heard.
     """
     present = np.zeros(len(catalogue), bool)
@@ -126,8 +129,12 @@ def find_silent(
     unheard = past.unheard(copy, np.maximum(unheard, weaker))
     looked = p_heard >= policy.scanned_from
     new = ~past.known[copy]
-    share = _share_missing(unheard[new], int(np.count_nonzero(~past.known[expected])), policy)
+    days = past.days_in_use(copy, catalogue)
+    # What was in use of late says nothing of how many are missing.
+    settled = new & ~(days < _OF_LATE)
+    share = _share_missing(unheard[settled], int(np.count_nonzero(~past.known[expected])), policy)
     prior = np.where(new[:, None], first_night(policy, share), past.states[copy])
+    prior = after_use(prior, ~new, days, policy)
     states = after_silence(prior, unheard)
     missing = np.where(looked, np.minimum(states[:, GONE], 0.995), 0.0)
     both = (left >= 0) & (right >= 0)
@@ -162,7 +169,9 @@ def _silence_scale(shelved: Shelved, heard: Heard, asked: Bools) -> float:
     """Return by how much coverage overstates silence on well covered shelves, 0.02..1.
 
     Among tags heard at all, those heard once (f1) and twice (f2) tell how many were not heard:
-    ``f1 (f1 - 1) / (2 (f2 + 1))`` (A. Chao, Biometrics 43, 1987); one is added to f1 to stay on the safe side.
+    ``f1 (f1 - 1) / (2 (f2 + 1))`` (A. Chao, Biometrics 43, 1987); one is added to f1 to stay on the safe side. Where
+    readings come in pairs (a reader answers a tag twice in passing), even numbers are much more frequent than the odd
+    ones beside them, and pairs are what is counted.
     """
     rows = np.flatnonzero((shelved.copy >= 0) & (shelved.place >= 0) & asked)
     if not len(rows):
@@ -172,7 +181,11 @@ def _silence_scale(shelved: Shelved, heard: Heard, asked: Bools) -> float:
     covered = chance >= 1.0 - _SURE
     predicted = float(np.sum(1.0 - chance[covered]))
     readings = shelved.positions.readings[rows[covered]]
-    once, twice = int(np.count_nonzero(readings == 1)) + 1, int(np.count_nonzero(readings == 2))
+    f = np.bincount(np.minimum(readings, 6), minlength=7)
+    if 2 * (f[2] + f[4]) > _PAIRED * (f[1] + 2 * f[3] + f[5]):
+        once, twice = int(f[1] + f[2]) + 1, int(f[3] + f[4])
+    else:
+        once, twice = int(f[1]) + 1, int(f[2])
     unheard = max(once * (once - 1) / (2.0 * (twice + 1)), 0.5)
     return float(np.clip(unheard / predicted, 0.02, 1.0)) if predicted > 0.0 else 1.0
 

@@ -151,7 +151,7 @@ def judge_night(
         security=security,
     )
     looks = look(judged, catalogue, places, chosen)
-    learnt = learn(memory, judged.lesson, past, catalogue, places, in_ns(at), chosen)
+    learnt = learn(memory, judged.lesson, past, catalogue, places, in_ns(at), judged.policy)
     return Night(run_id, at, judged.findings, looks, learnt)
 
 

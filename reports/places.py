@@ -132,6 +132,29 @@ class Places:
         out[ok] = np.sqrt(d_along**2 + (depth - box[:, 8]) ** 2 + d_up**2)
         return out
 
+    def near_share(self, within_m: float) -> float:
+        """Return which share of the other places a place has within reach, on average over some places."""
+        if within_m not in self._near:
+            self._near[within_m] = self._near_share(within_m)
+        return self._near[within_m]
+
+    @cached_property
+    def _near(self) -> dict[float, float]:
+        return {}
+
+    def _near_share(self, within_m: float) -> float:
+        n = len(self)
+        if n < 2:
+            return 1.0
+        box = self._boxes
+        middle = 0.5 * (box[:, 4] + box[:, 5])
+        x = box[:, 0] + middle * np.cos(box[:, 2]) - box[:, 8] * np.cos(box[:, 3])
+        y = box[:, 1] + middle * np.sin(box[:, 2]) - box[:, 8] * np.sin(box[:, 3])
+        z = np.nan_to_num(0.5 * (box[:, 6] + box[:, 7]))
+        some = np.unique(np.linspace(0, n - 1, 30).astype(np.int64))
+        near = [np.count_nonzero(self.distance_m(np.full(n, p), x, y, z) <= within_m) - 1 for p in some]
+        return float(np.clip(np.mean(near) / (n - 1), 0.0, 1.0))
+
     @cached_property
     def _boxes(self) -> Floats:
         def box(p: Place) -> tuple[float, ...]:

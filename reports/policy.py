@@ -32,6 +32,9 @@ class Policy:
         share takes its place.
     used_share : float
         Share of books that are in use in the house overnight (on a table, on a trolley) and will be back.
+    returned_share : float
+        Share of the copies that the library's system saw in use just before the run (returned, most of them) that are
+        not on their shelf yet but wait on a trolley. Assumed, not counted.
     back_per_day : float
         Chance that such a book is back on its shelf a day later.
     lost_per_day : float
@@ -53,6 +56,7 @@ class Policy:
     silent_share: float = 0.002
     weak_share: float = 0.001
     used_share: float = 0.0005
+    returned_share: float = 0.3
     back_per_day: float = 0.6
     lost_per_day: float = 1e-4
     found_per_day: float = 0.01

@@ -9,7 +9,7 @@ recursion of a hidden Markov model (L. R. Rabiner, Proc. IEEE 77, 1989, section 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,9 @@ _USUAL = 0.003  # how often the usual tag is silent, where coverage is not asked
 _WEAK = (2.0, 4.0)  # beta law of a weak tag's chance to be silent
 _PRIOR_BOOKS = 200.0  # how many books the policy's share of weak tags is worth
 _LONGEST_DAYS = 400.0
+_AFTER = 0.9  # seen in use only after the scan: it was not on its shelf then
+_IN_HAND = 0.9  # how surely a copy the library's system saw in use was in somebody's hands
+_IN_HAND_DAYS = 7.0  # for how long that says that it is not gone
 _DEAD = (0.0, 0.99, 0.0, 0.01)  # what staff saw; the book may have gone since
 
 
@@ -58,6 +61,10 @@ class Past:
         Log-odds that former nights add to its standing wrong there.
     weak : float
         Share of tags that are silent now and then however well their shelf is scanned.
+    now : int
+        When tonight is, ns UTC; 0: not known.
+    judged : int64 array, shape (n,), or None
+        When a night last judged each copy, ns UTC; 0: never. None: no night has.
     """
 
     row: Ints
@@ -72,6 +79,8 @@ class Past:
     heard_m: Floats
     wrong: Floats
     weak: float
+    now: int = 0
+    judged: Ints | None = None
 
     @classmethod
     def of(
@@ -87,6 +96,7 @@ class Past:
             return cls(
                 row, np.zeros(n, bool), np.broadcast_to(start, (n, 4)), np.broadcast_to(np.float64(1.0), n),
                 nought, nought, nought, untold, row, untold, nought, policy.weak_share,
+                0 if at is None else in_ns(at),
             )  # fmt: skip
         row = memory.rows_of(catalogue.barcode, catalogue.epc)
         known = row >= 0
@@ -111,6 +121,7 @@ class Past:
             told(then.strength, np.nan), np.where(known, places.number(then.heard_shelf), -1),
             told(then.heard_m, np.nan), told(then.wrong, 0.0),
             _share_weak(then.heard[known].astype(np.float64), then.missed[known].astype(np.float64), policy),
+            0 if at is None else now, np.where(known, then.at, 0).astype(np.int64),
         )  # fmt: skip
 
     def with_dead(self, copies: Ints) -> Past:
@@ -118,6 +129,20 @@ class Past:
         known, states = self.known.copy(), self.states.copy()
         known[copies], states[copies] = True, _DEAD
         return replace(self, known=known, states=states)
+
+    def days_in_use(self, copy: Ints, catalogue: Catalogue) -> Floats:
+        """Return how many days ago the library's system saw each copy in use, NaN where no night since or nobody knows.
+
+        Negative: only after tonight's scan, so that it was not on its shelf then, or is not gone since.
+        """
+        days = np.full(len(copy), np.nan)
+        if not self.now:
+            return days
+        for i, c in enumerate(copy.tolist()):
+            seen = _moment(catalogue.rows[c].extra.get("last_activity", ""))
+            if seen and (self.judged is None or seen > int(self.judged[c])):
+                days[i] = (self.now - seen) / DAY_NS
+        return days
 
     def unheard(self, copy: Ints, tonight: Floats) -> Floats:
         """Return the chance that each copy's tag is silent at its place, from coverage and from its own history.
@@ -166,6 +191,34 @@ def after_silence(states: Floats, unheard: Floats) -> Floats:
     made = states.copy()
     made[:, HERE] *= unheard
     return made / made.sum(axis=1, keepdims=True)
+
+
+def after_use(states: Floats, known: Bools, days: Floats, policy: Policy) -> Floats:
+    """Return the four chances of copies that the library's system saw in use so many days ago, shape (n, 4).
+
+    What was returned in the evening waits on a trolley and is brought back at the policy's rate. What nights before had
+    made of a `known` copy, that it was gone, holds no longer: somebody had it in hand.
+    """
+    used = np.isfinite(days)
+    since = np.where(used, np.maximum(days, 0.0), 0.0)
+    away = policy.returned_share * (1.0 - policy.back_per_day) ** since
+    away = np.where(days < 0.0, _AFTER, away)
+    made = states.copy()
+    found = np.where(known & used, _IN_HAND * np.exp(-since / _IN_HAND_DAYS), 0.0) * made[:, GONE]
+    made[:, GONE] -= found
+    made[:, HERE] += found
+    made *= (1.0 - away)[:, None]
+    made[:, AWAY] += away
+    return np.where(used[:, None], made, states)
+
+
+def _moment(text: str) -> int:
+    """Return a time as the holdings have it (ISO 8601, UTC unless it says otherwise) in ns, 0 where it is none."""
+    try:
+        seen = datetime.fromisoformat(text)
+    except ValueError:
+        return 0
+    return in_ns(seen if seen.tzinfo is not None else seen.replace(tzinfo=UTC))
 
 
 def _moves(policy: Policy, days: float) -> Floats:

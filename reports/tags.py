@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
-# The EPC as chips leave the factory is often their TID: class E2, the maker's number (with or without the bit that
-# announces more), the model. GS1 EPC Tag Data Standard, section 16; models as read from common labels.
+# Chips often leave the factory with their TID as EPC (so we take it; the standard does not say so). A TID is class E2,
+# three flags (the first: more follows) and nine bits of the maker (1 Impinj, 3 Alien, 6 NXP), twelve of the model: GS1,
+# "Mask Designer ID (MDID) Assignment", after EPC Tag Data Standard, section 16. Of the models, those in the table of
+# Turck's TBEN RFID manual (2022, p. 137) are 105, 10C, 130, 160, 170 (Impinj), 412, 414 (Alien), 890 (NXP), and in
+# TAGS.md of klks/UHF_RFID_Notes 894 and 995 (NXP); the others are not verified. An EPC of a model that is not here is
+# an unknown tag.
 _FACTORY = re.compile(
     "E2(?:"
     "80(?:11(?:05|0C|14|30|50|60|70|71|90|91|A0|A1|B0|B1)|68(?:10|90|94|95)|69(?:15|95))"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from reports import find_exceptions
 from tests.reports.kinds import by_kind, only
 
@@ -107,3 +109,19 @@ def test_a_shelf_silent_as_a_whole_is_doubted_and_its_books_not_called_missing(l
     (f,) = only(library.findings(), "zone_not_scanned")
     assert f.shelf_id == "A-01-2"
     assert "12 of 12" in f.evidence
+
+
+def test_readings_that_come_in_pairs_are_counted_in_pairs(build):
+    """Of tags answered twice in passing, those heard twice were heard once: more of them were not heard at all."""
+
+    def confidence(seldom, usual):
+        world = build(bays=6, per_shelf=30)
+        epcs = sorted(world.stands)
+        rng = np.random.default_rng(1)
+        world.readings = {e: seldom if rng.random() < 0.06 else int(rng.choice(usual)) for e in epcs}
+        gone = world.on("A-02-2")[7]
+        del world.stands[gone]
+        world.p_heard = {(s.id, 0.0, 99.0): 0.96 for s in world.plan.face("A").shelves}
+        return next((f.confidence for f in world.findings() if f.epc == gone and f.kind == "missing"), 0.0)
+
+    assert confidence(2, [12, 14, 16]) < confidence(3, [12, 13, 14, 15]) - 0.1

@@ -305,3 +305,37 @@ def test_chances_to_be_missing_are_honest_over_nights(build):
     assert unlikely.sum() > 50
     assert g[unlikely].mean() < 0.2
     assert np.mean((p - g) ** 2) < 0.6 * np.mean((g.mean() - g) ** 2)
+
+
+def test_a_book_returned_the_evening_before_may_wait_on_a_trolley(library):
+    back, long_ago, gone = (library.on(s)[5] for s in ("A-01-1", "A-02-2", "A-03-3"))
+    for epc, seen in ((back, START - timedelta(hours=5)), (long_ago, START - timedelta(days=60))):
+        library.change(epc, extra={"last_activity": f"{seen:%Y-%m-%dT%H:%M:%SZ}"})
+    for epc in (back, long_ago, gone):
+        library.stands.pop(epc)
+    first = judge(library)
+    p = {epc: looked_at(first, epc)[1] for epc in (back, long_ago, gone)}
+    assert p[back] < 0.2
+    assert p[long_ago] == pytest.approx(p[gone], abs=0.02)
+    assert kinds(first, barcode_of(library, back)) == []
+    assert kinds(first, barcode_of(library, gone)) == ["missing"]
+    night, chances = first, [p[back]]
+    for n in range(1, 8):
+        night = judge(library, n, night.memory)
+        chances.append(looked_at(night, back)[1])
+    assert chances == sorted(chances), "the longer it does not come, the likelier it is gone"
+    assert chances[-1] > 0.5
+
+
+def test_a_missing_book_that_was_returned_since_is_not_missing(library):
+    epc = library.on("A-01-1")[5]
+    library.stands.pop(epc)
+    night = judge(library)
+    for n in (1, 2, 3):
+        night = judge(library, n, night.memory)
+    assert looked_at(night, epc)[1] > 0.85
+    seen = START + timedelta(days=3, hours=12)
+    library.change(epc, extra={"last_activity": f"{seen:%Y-%m-%dT%H:%M:%SZ}"})
+    assert looked_at(judge(library, 4, night.memory), epc)[1] < 0.5
+    library.change(epc, extra={"last_activity": "yesterday"})
+    assert looked_at(judge(library, 4, night.memory), epc)[1] > 0.85
