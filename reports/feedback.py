@@ -68,8 +68,8 @@ class Feedback:
 
         A line is worth it where its *corrected* chance reaches what the policy asks of the stated one: a kind whose
         lines were as often true as they said keeps the policy's own threshold, however low that is; one verdict
-        moves it by next to nothing. Where twenty and more lines that staff looked at were credibly (Wilson's interval of
-        90 %) less often true than `target` and than they said, the threshold rises until those above it are right
+        moves it by next to nothing. Where twenty and more lines that staff looked at were credibly (Wilson's interval
+        of 90 %) less often true than `target` and than they said, the threshold rises until those above it are right
         as often as `target` on the average; where not even the surest are, only those of .995 are mailed: staff
         still see some, and the figure can recover. Kinds without outcomes have no threshold.
         """
