@@ -170,6 +170,16 @@ def test_a_case_without_a_place_and_a_library_without_a_plan_have_lists():
     assert make_worklist([], PLAN, None, minutes=10).findings == ()
 
 
+@pytest.mark.parametrize("minutes", [3, 30, 500])
+def test_without_a_plan_the_list_still_fits_the_minutes(minutes):
+    many_cases = [case("wrong_shelf", n, belongs_shelf_id="B-01-1") for n in range(60)]
+    for plan in (None, replace(PLAN, floors=())):
+        w = make_worklist(many_cases, plan, None, minutes=minutes)
+        assert len(w.findings) == min(60, int(minutes / 1.05))
+        assert w.minutes <= minutes
+        assert len(w.findings) + sum(w.backlog.values()) == 60
+
+
 def test_a_slower_pace_makes_a_shorter_list():
     quick = listed(many(), 20, pace=Pace(walk_mps=1.2))
     slow = listed(many(), 20, pace=Pace(walk_mps=0.05))
