@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from cloud_ingest.models import Casebook, CaseRow, CaseStep
 from cloud_ingest.run_life import remember_site
 from cloud_ingest.texts import storable
+from cloud_ingest.write_back import plan_missing
 from reports.case import Case
 from reports.ledger_acts import act as act_on
 from reports.ledger_acts import mailed
@@ -101,6 +102,8 @@ def act_on_all(
         assert case is not None, "the ledger has acted on it"
         done.append(case)
         session.add(CaseStep(site=site, finding_id=case.id, at=at, who=who, did=did, why=why))
+        if did == "marked_missing":
+            plan_missing(session, site, case, at)
     save(session, site, ledger, at, before=before)
     return done
 
