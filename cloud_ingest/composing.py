@@ -143,6 +143,8 @@ def _compose_one(task: ComposeTask, letter: LetterTask, night: _Night, asking: A
         minutes_asked=letter.minutes,
         backlog=listed.backlog,
         first_seen={name: at.astimezone(zone).date() for name, at in listed.first_seen.items()},
+        perhaps=listed.perhaps,
+        put_off=0 if letter.minutes is None else len(listed.waiting),
         dropped=tuple(dropped),
         checked_at=now if asked else None,
     )

@@ -107,8 +107,11 @@ def test_what_is_perhaps_missing_waits_for_a_night_unless_a_reader_waits_for_it(
     assert set(barcodes(w)) == {"b2", "b3"}
     assert [f.barcode for f in w.waiting] == ["b1"] and w.backlog == {"missing": 1}
     told = {f.barcode: f.evidence for f in w.findings}
-    assert "Perhaps missing" in told["b2"] and "Perhaps" not in told["b3"]
-    assert len(listed(cases, None, books).findings) == 3
+    assert "a reader waits for it: look today" in told["b2"] and "Perhaps" not in told["b3"]
+    assert w.perhaps == frozenset()
+    everything = listed(cases, None, books)
+    assert len(everything.findings) == 3
+    assert everything.perhaps == {f.finding_id for f in everything.findings if f.barcode == "b1"}
 
 
 def test_nothing_waits_for_ever():
