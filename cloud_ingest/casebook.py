@@ -42,16 +42,24 @@ class Done:
     at: int
 
 
-def load(session: Session, site: str) -> Ledger:
-    """Return the ledger of a site; an empty one where there is none."""
+def load(session: Session, site: str, only: Collection[str] | None = None) -> Ledger:
+    """Return the ledger of a site; an empty one where there is none.
+
+    With `only`, cases of these ids alone, if each of them is a case's own: a few of many thousand are no reason to
+    keep the database waiting. An id that a case has outgrown needs them all.
+    """
     book = session.get(Casebook, site)
     if book is None:
         return Ledger(site=site)
-    stored = session.execute(
-        select(CaseRow.finding_id, CaseRow.data)
-        .where(CaseRow.site == site)
-        .order_by(CaseRow.opened_at, CaseRow.finding_id)
-    )
+    wanted = select(CaseRow.finding_id, CaseRow.data).where(CaseRow.site == site)
+    stored: list[Any] = []
+    if only is not None:
+        names = list(only)
+        for first in range(0, len(names), _MANY):
+            some = CaseRow.finding_id.in_(names[first : first + _MANY])
+            stored += session.execute(wanted.where(some)).all()
+    if only is None or len(stored) < len(set(only)):
+        stored = list(session.execute(wanted.order_by(CaseRow.opened_at, CaseRow.finding_id)))
     cases = {name: case_from_json(data, f"case {name} of {site}") for name, data in stored}
     runs = cast("list[str]", book.head.get("runs", []))
     return Ledger(cases, site, tuple(runs))
@@ -93,7 +101,8 @@ def act_on_all(
         It cannot be done with one of them: one line. The caller's transaction is to be given up.
     """
     _locked(session, site, at)
-    before = ledger = load(session, site)
+    finding_ids = list(finding_ids)
+    before = ledger = load(session, site, finding_ids)
     who, why = storable(who), storable(why)
     done: list[Case] = []
     for finding_id in finding_ids:
@@ -111,7 +120,7 @@ def act_on_all(
 def mark_mailed(session: Session, site: str, finding_ids: Collection[str], at: int) -> None:
     """Write down which cases a mail has shown, in the transaction that puts it into the outbox."""
     _locked(session, site, at)
-    ledger = load(session, site)
+    ledger = load(session, site, finding_ids)
     shown = sorted({case.id for name in finding_ids if (case := ledger.find(name)) is not None})
     if not shown:
         return

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -92,6 +93,43 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(capsys, kept, argum
 def test_one_wrong_case_of_several_changes_none(capsys, kept):
     assert run(capsys, kept, "resolve", "f1", "none", "--as", "found")[0] == 2
     assert listed(capsys, kept)["f1"]["state"] == "open"
+
+
+def test_a_case_is_named_by_the_barcode_that_every_line_shows(capsys, kept):
+    status, out, _ = run(capsys, kept, "resolve", "b-f2", "--as", "reshelved", "--by", "anna", "--json")
+    assert status == 0
+    assert [(c["finding_id"], c["resolution"]) for c in json.loads(out)] == [("f2", "reshelved")]
+    assert "f1" in run(capsys, kept, "show", "b-f1")[1]
+    assert run(capsys, kept, "resolve", "b-none", "--as", "found")[0] == 2
+    with kept.database.write() as session:
+        before = casebook.load(session, "north")
+        twin = case("f9", "run-1", AT, "bad_call_number")
+        twin = replace(twin, finding=replace(twin.finding, barcode="b-f1"))
+        casebook.save(session, "north", Ledger({**before.cases, "f9": twin}, "north"), AT, before=before)
+    status, _, err = run(capsys, kept, "resolve", "b-f1", "--as", "found")
+    assert status == 2
+    assert "f1 (missing)" in err and "f9 (bad_call_number)" in err
+
+
+def test_a_case_marked_missing_shows_that_the_library_system_is_to_be_told(capsys, kept):
+    run(capsys, kept, "resolve", "f1", "--as", "marked_missing", "--by", "anna")
+    told = json.loads(run(capsys, kept, "show", "f1", "--json")[1])["library_system"]
+    assert [(t["what"], t["state"]) for t in told] == [("missing", "planned")]
+    assert "library system: missing: planned" in run(capsys, kept, "show", "f1")[1]
+
+
+def test_a_few_of_many_cases_are_loaded_alone_and_an_outgrown_id_is_still_known(kept):
+    with kept.database.write() as session:
+        before = casebook.load(session, "north")
+        grown = replace(before.cases["f1"], also=("old",))
+        casebook.save(session, "north", Ledger({**before.cases, "f1": grown}, "north"), AT, before=before)
+        assert set(casebook.load(session, "north", ["f2"]).cases) == {"f2"}
+        casebook.act(session, "north", "old", "reshelved", who="anna", at=AT)
+        casebook.mark_mailed(session, "north", ["f2", "f2"], AT)
+        after = casebook.load(session, "north")
+    assert set(after.cases) == {"f1", "f2", "f3"}
+    assert after.cases["f1"].resolution == "reshelved"
+    assert after.cases["f2"].mailed_at is not None and after.cases["f3"].mailed_at is None
 
 
 def test_a_folder_without_a_service_is_named_and_not_made(capsys, tmp_path):
