@@ -78,8 +78,11 @@ def exceptions(
     from nightstack.combined import open_run
     from recording.words import counted
     from reports.exceptions_csv import write_exceptions
+    from reports.feedback import learn
     from reports.ledger import Ledger, mailed, update
     from reports.night import judge_night
+    from reports.outcomes import outcomes
+    from reports.policy import Policy
     from reports.worklist import make_worklist
     from stacks.holdings import read_holdings
 
@@ -105,21 +108,33 @@ def exceptions(
         before, note = (None, "") if ledger is None else ledger_file.read_memory(ledger, book)
         say_notes([note] if note else [], as_json)
         places, coverage = positions_of(heard, the_plan, recording, positions, quiet=as_json)
+        policy = learn(outcomes(book.cases.values())).policy(Policy())
         night = judge_night(
-            info.run_id, info.started_at, places, coverage, the_plan, books, memory=before, retag=book.retag
+            info.run_id,
+            info.started_at,
+            places,
+            coverage,
+            the_plan,
+            books,
+            memory=before,
+            retag=book.retag,
+            policy=policy,
         )
         findings, memory = night.findings, night.memory
         target.parent.mkdir(parents=True, exist_ok=True)
         write_exceptions(target, findings)
         said |= {"exceptions": str(target), "counts": _counts(findings)}
         if ledger is not None or minutes is not None:
-            book = update(book, night, books)
+            book = update(book, night, books, policy)
     elif not as_json:
         typer.echo(f"{info.run_id} is in {ledger} already; its findings are not taken in again")
     work = None
     if listed is not None:
         zones = [f for f in findings if f.kind == "zone_not_scanned"]
-        work = make_worklist(book.open, the_plan, books, minutes=minutes, zones=zones, new_run=info.run_id)
+        sure = learn(outcomes(book.cases.values())).mail_from()
+        work = make_worklist(
+            book.open, the_plan, books, minutes=minutes, zones=zones, new_run=info.run_id, mail_from=sure
+        )
         listed.parent.mkdir(parents=True, exist_ok=True)
         write_exceptions(listed, work.findings)
         if new:
