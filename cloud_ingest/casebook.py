@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, cast
 
 from sqlalchemy import delete, func, insert, select, update
@@ -153,16 +154,17 @@ def again(ledger: Ledger, steps: Iterable[Done]) -> tuple[Ledger, list[str]]:
         The ledger, and one sentence for each step that no longer makes sense (its case is not there any more).
     """
     lost: list[str] = []
-    for step in steps:
-        try:
-            if step.did == MAILED:
-                ledger = mailed(ledger, [step.finding_id], _time(step.at))
-            else:
+    for (by_mail, at), together in groupby(steps, key=lambda s: (s.did == MAILED, s.at)):
+        if by_mail:  # a mail shows thousands at once, and each act makes the ledger anew
+            ledger = mailed(ledger, [step.finding_id for step in together], _time(at))
+            continue
+        for step in together:
+            try:
                 ledger = act_on(
                     ledger, step.finding_id, step.did, who=step.who, why=step.why, at=_time(step.at)
                 )
-        except LedgerError as err:
-            lost.append(f"What {step.who} did ({step.did}) is not taken over: {err}.")
+            except LedgerError as err:
+                lost.append(f"What {step.who} did ({step.did}) is not taken over: {err}.")
     return ledger, lost
 
 

@@ -118,11 +118,17 @@ class Writer:
 
     def _one(self, ils: Ils, row: WriteBack) -> int:
         """Mark one copy missing."""
-        last = next((e for e in reversed(ils.journal.entries(barcode=row.barcode)) if e.what == MISSING), None)
+        last = next(
+            (e for e in reversed(ils.journal.entries(barcode=row.barcode)) if e.what == MISSING), None
+        )
         if last is not None and last.outcome == "unknown":
             self._end(row, UNKNOWN, f"write {last.id} of the journal: {last.detail}")
             return 0
-        if last is not None and last.outcome == "done" and last.at.timestamp() * 1000 >= row.created_at // _MS:
+        if (
+            last is not None
+            and last.outcome == "done"
+            and last.at.timestamp() * 1000 >= row.created_at // _MS
+        ):
             self._end(row, DONE)  # written, and then we died
             return 0
         try:

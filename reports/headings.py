@@ -171,8 +171,10 @@ class P:
     @staticmethod
     def put_off(count: int) -> Said:
         return say_n(
-            "{n} of them was silent for too few nights to be called missing; it is listed once more scans agree, or a reader asks.",
-            "{n} of them were silent for too few nights to be called missing; they are listed once more scans agree, or a reader asks.",
+            "{n} of them was silent for too few nights to be called missing; it is listed once more scans agree, "
+            "or a reader asks.",
+            "{n} of them were silent for too few nights to be called missing; they are listed once more scans agree, "
+            "or a reader asks.",
             count,
         )
 

@@ -183,7 +183,11 @@ def _notes(report: RunReport, layout: Layout) -> list[Flowable]:
         notes.append(layout.lang(P.FONT_NOTE))
     parts: list[Flowable] = []
     if layout.afterwards:
-        parts += [CondPageBreak(25 * mm), Spacer(0, 6 * mm), text(layout.lang(P.AFTERWARDS), SHELF, bold=True)]
+        parts += [
+            CondPageBreak(25 * mm),
+            Spacer(0, 6 * mm),
+            text(layout.lang(P.AFTERWARDS), SHELF, bold=True),
+        ]
         parts += [text(line, SMALL) for line in layout.afterwards]
     if not notes:
         return parts

@@ -243,7 +243,16 @@ def test_one_refused_book_keeps_none_back_and_many_in_a_row_end_it(office, koha)
 
 
 def test_only_books_surely_heard_are_named():
-    books = [book(0), book(1), book(2), book(3), book(4), book(5, "loaned"), book(6), book(7, epc=f"{6:024X}")]
+    books = [
+        book(0),
+        book(1),
+        book(2),
+        book(3),
+        book(4),
+        book(5, "loaned"),
+        book(6),
+        book(7, epc=f"{6:024X}"),
+    ]
     what = np.array([RIGHT, WRONG, SILENT, UNSURE, NOT_LOOKED, RIGHT, RIGHT, RIGHT])
     looks = SimpleNamespace(
         what=what,

@@ -356,7 +356,7 @@ def test_a_book_perhaps_missing_is_not_sent_for(busy, tmp_path):
     for path in (made.pdf, made.picklist):
         assert any("Perhaps missing" in page for page in pages(path))
     chinese = flat(plain_text(replace(report, language="zh")))
-    assert "可能丢失" in chinese and "其中 3 册" in chinese
+    assert "丢失待确认" in chinese and "其中 3 册" in chinese
 
 
 def test_every_list_says_what_to_do_at_the_shelf_and_how_to_say_so(busy, library, tmp_path):
