@@ -2,16 +2,20 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sqlalchemy import select
 
-from cloud_ingest import ServeSettings, SiteSettings, casebook
+from cloud_ingest import ServeSettings, SiteSettings, casebook, job_results
 from cloud_ingest.database import Database
 from cloud_ingest.models import Run, WriteBack
+from cloud_ingest.night_work import judge
 from cloud_ingest.run_life import enter, remember_site
+from cloud_ingest.tasks import NightTask
 from cloud_ingest.write_back import HEARD, heard_books, plan_inventory
 from cloud_ingest.writer import Writer
 from reports.ledger_book import Ledger
@@ -20,7 +24,9 @@ from sim.ils import KohaEmulator, Stock
 from stacks.holdings import Holding, Holdings
 from stacks.ils import Journal
 from tests.cloud_ingest.conftest import make_info
+from tests.cloud_ingest.test_nights import Office as NightOffice
 from tests.cloud_ingest.test_nights import case
+from tests.reports.conftest import make_world
 from tests.stacks.ils.support import CuttingProxy
 
 S = 1_000_000_000
@@ -260,3 +266,75 @@ def test_only_books_surely_heard_are_named():
         epc=np.array([b.epc for b in books], object),
     )
     assert heard_books(looks, Holdings.of(books)) == ["B0", "B1"]
+
+
+def test_a_night_names_the_books_it_heard_by_the_date_of_the_site(tmp_path):
+    """Heard books only: not the silent, the lent, and those whose shelf was scanned from behind or not at all."""
+    world = make_world()
+    shelf = world.plan.walking_order[0].id
+    silent, lent, misplaced = world.on(shelf)[2], world.on(shelf)[4], world.on(shelf)[6]
+    del world.stands[silent]
+    world.set_status(lent, "loaned")
+    world.insert(misplaced, world.plan.walking_order[5].id, None)
+    (tmp_path / "ledger.json").write_text(json.dumps(Ledger(site="site").to_json()))
+    at = int(datetime(2026, 11, 22, 17, 30, tzinfo=UTC).timestamp()) * S
+    task = SimpleNamespace(
+        night=NightTask("ledger.json", None, 0, None, at + 60 * S), data=str(tmp_path), holdings=None,
+        holdings_now=None, inventory=True, facts={"time_zone": "Asia/Shanghai"},
+    )  # fmt: skip
+    holdings = world.holdings()
+    given = (task, "run-1", at, world.positions(), world.coverage(), world.plan, holdings, [], tmp_path)
+    judge(*given)
+    told = json.loads((tmp_path / HEARD).read_text())
+    names = {h.epc: h.barcode for h in holdings}
+    assert told["date"] == "2026-11-23", "half past one in the morning there"
+    heard = set(told["barcodes"])
+    assert len(told["barcodes"]) == len(heard) == len(holdings) - 2
+    assert names.get(misplaced, misplaced) in heard
+    assert not heard & {names.get(silent, silent), names.get(lent, lent)}
+    (tmp_path / HEARD).unlink()
+    task.inventory = False
+    judge(*given)
+    assert not (tmp_path / HEARD).exists()
+
+
+def test_what_is_to_be_written_is_planned_with_the_result_or_not_at_all(tmp_path, monkeypatch):
+    office = NightOffice(tmp_path / "data", None)
+    office.close_run("run-1", 1)
+    assert not office.begin("run-1")[0].inventory, "nobody has turned it on"
+    office = NightOffice(tmp_path / "other", None)
+    ils = {"kind": "koha", "writes": ["inventory_date"]}
+    office.settings = replace(office.settings, sites=(SiteSettings("site", ils=ils),))
+
+    def end(names, barcodes):
+        begun = office.begin("run-1")
+        assert begun[0].inventory
+        work = Path(begun[0].work)
+        work.mkdir(parents=True, exist_ok=True)
+        (work / HEARD).write_text(json.dumps({"date": "2026-11-22", "barcodes": barcodes}))
+        office.end("run-1", begun, names)
+
+    def planned():
+        with office.database.read() as session:
+            rows = session.scalars(select(WriteBack)).all()
+        return [
+            (r.about, r.state, r.next, json.loads((office.settings.data / r.file).read_text())) for r in rows
+        ]
+
+    office.close_run("run-1", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(job_results.letters, "plan", lambda *_: (_ for _ in ()).throw(MemoryError()))
+        with pytest.raises(MemoryError):
+            end(["f1"], ["B1"])
+    assert planned() == []
+    with office.database.write() as session:
+        session.get(Run, "run-1").state = "closing"
+    end(["f1"], ["B1"])
+    assert planned() == [("run-1", "planned", 0, {"date": "2026-11-22", "barcodes": ["B1"]})]
+    with office.database.write() as session:
+        row = session.scalar(select(WriteBack))
+        row.next, row.state = 1, "done"
+    office.again("run-1")
+    office.close_run("run-1", 2)
+    end(["f1"], ["B1", "B2"])
+    assert planned() == [("run-1", "planned", 0, {"date": "2026-11-22", "barcodes": ["B1", "B2"]})]
