@@ -54,8 +54,9 @@ def exceptions(
     did: Annotated[
         list[str] | None,
         typer.Option(
-            help="What was done about a case, such as f1234=reshelved (may be given again); needs --ledger, --who.",
-            metavar="ID=WHAT",
+            help="What was done about a case or a barcode, such as f1234=reshelved (may be given again); "
+            "needs --ledger, --who.",
+            metavar="CASE=WHAT",
         ),
     ] = None,
     who: Annotated[str, typer.Option(help="Who did it.")] = "",
@@ -170,10 +171,10 @@ def _say_work(work: Worklist, listed: Path | None) -> None:
     for f in work.findings:
         what = " ".join(t for t in (f.call_number, f.title) if t) or f.epc
         typer.echo(f"{f.finding_id}  {f.shelf_id:10} {f.kind:16} {what}")
-    left = sum(work.backlog.values())
-    typer.echo(
-        f"{counted(len(work.findings), 'line')} for {work.minutes:.0f} minutes, {left} left for another day: {listed}"
-    )
+    left, few = sum(work.backlog.values()), len(work.waiting)
+    silent = f" ({few} of them silent for too few nights to be called missing)" if few else ""
+    lines = counted(len(work.findings), "line")
+    typer.echo(f"{lines} for {work.minutes:.0f} minutes, {left} left for another day{silent}: {listed}")
 
 
 def _say_cases(book: Ledger, file: Path) -> None:

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from cloud_ingest import casebook
+from cloud_ingest.models import WriteBack
 from cloud_ingest.web import make_app
 from cloud_ingest.web.server import WebServer
 from nightstack.cli import main
@@ -145,6 +147,18 @@ def client(kept):
     with httpx.Client(base_url=server.url) as made:
         yield made
     server.stop()
+
+
+def test_the_page_of_a_case_tells_what_became_of_the_library_system(client, kept):
+    with kept.database.write() as session:
+        casebook.act(session, "north", "f1", "marked_missing", who="anna", at=AT)
+        row = session.scalar(select(WriteBack))
+        row.state, row.error = "failed", "is <on> loan"
+    assert client.get("/api/v1/cases/f1?site=north").json()["library_system"][0]["state"] == "failed"
+    page = client.get("/cases/f1").text
+    assert "Library system, missing: failed" in page
+    assert "is &lt;on&gt; loan" in page
+    assert "Library system" not in client.get("/cases/f2").text
 
 
 def test_api_and_pages_show_cases_and_change_none(client):
