@@ -42,7 +42,7 @@ def test_commands_and_options_that_pages_name_exist(page):
         if not line.startswith("nightstack ") or not re.match(r"nightstack [a-z]", line):
             continue
         words = shlex.split(line.replace("…", ""))
-        path = next((p for n in (3, 2) if (p := " ".join(words[:n])) in known), None)
+        path = next((p for n in (4, 3, 2) if (p := " ".join(words[:n])) in known), None)
         assert path is not None, f"{page.name}: {line}"
         for option in (word for word in words if word.startswith("--")):
             assert re.search(rf"^ +{option}\b", known[path], re.MULTILINE), f"{page.name}: {line}: {option}"
