@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from nightstack.errors import FAILED, InputError
-from stacks.call_numbers import CallNumberPolicy, LocalRules, RulesError, sort_keys
-from stacks.errors import PlanError
+
+if TYPE_CHECKING:
+    from stacks.call_numbers import CallNumberPolicy
 
 _SCHEMES = ("lcc", "ddc", "clc", "sudoc", "nlm", "local")
 
@@ -49,6 +50,8 @@ def sort(
     Equal ones stay as they came. Lines that cannot be read go to standard error with their numbers, and the
     exit status is then 1; so it is where --check finds a line out of order. Empty lines are left out.
     """
+    from stacks.call_numbers import sort_keys
+
     if scheme not in _SCHEMES:
         raise InputError(f"{scheme!r} is no scheme; there are {', '.join(_SCHEMES)}")
     decided = _policy(policy or [], rules)
@@ -101,6 +104,9 @@ def _report(
 
 
 def _policy(given: list[str], rules: Path | None) -> CallNumberPolicy:
+    from stacks.call_numbers import CallNumberPolicy, LocalRules, RulesError
+    from stacks.errors import PlanError
+
     obj: dict[str, Any] = {}
     for entry in given:
         name, equals, value = entry.partition("=")
