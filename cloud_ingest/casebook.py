@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, cast
 
 from sqlalchemy import delete, func, insert, select, update
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 from cloud_ingest.models import Casebook, CaseRow, CaseStep
 from cloud_ingest.run_life import remember_site
 from cloud_ingest.texts import storable
+from cloud_ingest.write_back import plan_missing
 from reports.case import Case
 from reports.ledger_acts import act as act_on
 from reports.ledger_acts import mailed
@@ -41,16 +43,24 @@ class Done:
     at: int
 
 
-def load(session: Session, site: str) -> Ledger:
-    """Return the ledger of a site; an empty one where there is none."""
+def load(session: Session, site: str, only: Collection[str] | None = None) -> Ledger:
+    """Return the ledger of a site; an empty one where there is none.
+
+    With `only`, cases of these ids alone, if each of them is a case's own: a few of many thousand are no reason to
+    keep the database waiting. An id that a case has outgrown needs them all.
+    """
     book = session.get(Casebook, site)
     if book is None:
         return Ledger(site=site)
-    stored = session.execute(
-        select(CaseRow.finding_id, CaseRow.data)
-        .where(CaseRow.site == site)
-        .order_by(CaseRow.opened_at, CaseRow.finding_id)
-    )
+    wanted = select(CaseRow.finding_id, CaseRow.data).where(CaseRow.site == site)
+    stored: list[Any] = []
+    if only is not None:
+        names = list(only)
+        for first in range(0, len(names), _MANY):
+            some = CaseRow.finding_id.in_(names[first : first + _MANY])
+            stored += session.execute(wanted.where(some)).all()
+    if only is None or len(stored) < len(set(only)):
+        stored = list(session.execute(wanted.order_by(CaseRow.opened_at, CaseRow.finding_id)))
     cases = {name: case_from_json(data, f"case {name} of {site}") for name, data in stored}
     runs = cast("list[str]", book.head.get("runs", []))
     return Ledger(cases, site, tuple(runs))
@@ -92,7 +102,8 @@ def act_on_all(
         It cannot be done with one of them: one line. The caller's transaction is to be given up.
     """
     _locked(session, site, at)
-    before = ledger = load(session, site)
+    finding_ids = list(finding_ids)
+    before = ledger = load(session, site, finding_ids)
     who, why = storable(who), storable(why)
     done: list[Case] = []
     for finding_id in finding_ids:
@@ -101,6 +112,8 @@ def act_on_all(
         assert case is not None, "the ledger has acted on it"
         done.append(case)
         session.add(CaseStep(site=site, finding_id=case.id, at=at, who=who, did=did, why=why))
+        if did == "marked_missing":
+            plan_missing(session, site, case, at)
     save(session, site, ledger, at, before=before)
     return done
 
@@ -108,7 +121,7 @@ def act_on_all(
 def mark_mailed(session: Session, site: str, finding_ids: Collection[str], at: int) -> None:
     """Write down which cases a mail has shown, in the transaction that puts it into the outbox."""
     _locked(session, site, at)
-    ledger = load(session, site)
+    ledger = load(session, site, finding_ids)
     shown = sorted({case.id for name in finding_ids if (case := ledger.find(name)) is not None})
     if not shown:
         return
@@ -141,16 +154,17 @@ def again(ledger: Ledger, steps: Iterable[Done]) -> tuple[Ledger, list[str]]:
         The ledger, and one sentence for each step that no longer makes sense (its case is not there any more).
     """
     lost: list[str] = []
-    for step in steps:
-        try:
-            if step.did == MAILED:
-                ledger = mailed(ledger, [step.finding_id], _time(step.at))
-            else:
+    for (by_mail, at), together in groupby(steps, key=lambda s: (s.did == MAILED, s.at)):
+        if by_mail:  # a mail shows thousands at once, and each act makes the ledger anew
+            ledger = mailed(ledger, [step.finding_id for step in together], _time(at))
+            continue
+        for step in together:
+            try:
                 ledger = act_on(
                     ledger, step.finding_id, step.did, who=step.who, why=step.why, at=_time(step.at)
                 )
-        except LedgerError as err:
-            lost.append(f"What {step.who} did ({step.did}) is not taken over: {err}.")
+            except LedgerError as err:
+                lost.append(f"What {step.who} did ({step.did}) is not taken over: {err}.")
     return ledger, lost
 
 

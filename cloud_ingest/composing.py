@@ -143,8 +143,10 @@ def _compose_one(task: ComposeTask, letter: LetterTask, night: _Night, asking: A
         minutes_asked=letter.minutes,
         backlog=listed.backlog,
         first_seen={name: at.astimezone(zone).date() for name, at in listed.first_seen.items()},
+        perhaps=listed.perhaps,
+        put_off=0 if letter.minutes is None else len(listed.waiting),
         dropped=tuple(dropped),
-        checked_at=now if asked else None,
+        checked_at=now if asked and not failed else None,  # else the trouble says how far that went
     )
     documents = write_documents(report, letter.folder)
     mail = build_mail(
@@ -185,12 +187,12 @@ def _list(
     if not task.ils:
         return listed, dropped, 0, ""
     checked = recheck(listed.findings, asking, now=now, seen=night.at)
-    for _ in range(_ROUNDS):
+    for left in reversed(range(_ROUNDS)):
         dropped += [why for _, why in checked.dropped]
         gone = {f.finding_id for f, _ in checked.dropped}
-        cases = [case for case in cases if case.id not in gone]
-        if not gone or checked.failed:
+        if not gone or checked.failed or not left:
             break
+        cases = [case for case in cases if case.id not in gone]
         listed = choose(cases)
         checked = recheck(listed.findings, asking, now=now, seen=night.at)
     return replace(listed, findings=tuple(checked.kept)), dropped, checked.asked, checked.failed

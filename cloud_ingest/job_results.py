@@ -18,6 +18,7 @@ from cloud_ingest.run_life import enter
 from cloud_ingest.settings import ServeSettings
 from cloud_ingest.tasks import Result, Task
 from cloud_ingest.texts import one_line, storable
+from cloud_ingest.write_back import INVENTORY, plan_inventory
 
 
 def make_task(session: Session, settings: ServeSettings, run: Run, job: Job, url: str) -> Task:
@@ -52,6 +53,7 @@ def make_task(session: Session, settings: ServeSettings, run: Run, job: Job, url
         data=str(settings.data.absolute()),
         base_url=url,
         holdings_now=None if site.holdings is None else _if_there(site.holdings.absolute()),
+        inventory=INVENTORY in site.ils.get("writes", ()),
         facts={
             "complete": run.complete and run.end_reason in (None, "done"),
             "reason": "; ".join([run_end(session, run), *stored]),
@@ -106,6 +108,7 @@ def store_result(
     notes: list[str] = []
     if result.night is not None and task.night is not None:
         notes = take_night(session, settings, run, job, task.night, result.night, Path(task.work), now)
+        plan_inventory(session, settings, run, Path(task.work), now)
     _replace(session, settings, run, replace(result, notes=[*result.notes, *notes]))
     kind = "report" if run.revision == 0 else f"update-{run.revision}"
     letters.plan(session, settings, run, kind, "", now)

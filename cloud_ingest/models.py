@@ -226,6 +226,28 @@ class Bounce(Base):
     file: Mapped[str] = mapped_column(String(512))  # its name in the Maildir
 
 
+class WriteBack(Base):
+    """Something a library system is to be told: that one copy is missing, or the date of the books a run heard."""
+
+    __tablename__ = "write_backs"
+    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    site: Mapped[str] = mapped_column(ForeignKey("sites.site"))
+    what: Mapped[str] = mapped_column(String(32))  # missing, inventory_date
+    about: Mapped[str] = mapped_column(String(128))  # the case, or the run
+    barcode: Mapped[str] = mapped_column(Text)  # of a case's copy
+    value: Mapped[str] = mapped_column(Text)  # the note, or the date
+    file: Mapped[str | None] = mapped_column(String(512))  # the run's books; relative to the data folder
+    next: Mapped[int] = mapped_column(Integer)  # how many of them are seen to
+    state: Mapped[str] = mapped_column(String(16), index=True)  # planned, done, failed, unknown, off
+    attempts: Mapped[int] = mapped_column(Integer)
+    not_before: Mapped[int] = mapped_column(BigInteger)
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    done_at: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = (Index("ix_write_backs_site", "site", "about"),)
+
+
 class Casebook(Base):
     """What a site's ledger holds beside its cases."""
 
@@ -336,4 +358,5 @@ __all__ = [
     "Run",
     "RunEvent",
     "Site",
+    "WriteBack",
 ]

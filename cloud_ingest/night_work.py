@@ -6,8 +6,10 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from cloud_ingest.tasks import NightResult, Task
+from cloud_ingest.write_back import HEARD, heard_books
 
 if TYPE_CHECKING:
     from localization import Coverage, Positions
@@ -96,6 +98,10 @@ def judge(
     after = update(ledger, night, _catalogue_now(task, holdings), policy)
     night.memory.to_parquet(work / MEMORY)
     (work / LEDGER).write_text(json.dumps(after.to_json()), encoding="utf-8")
+    if task.inventory and holdings is not None:
+        day = datetime.fromtimestamp(at / 1e9, ZoneInfo(task.facts["time_zone"])).date()
+        heard = {"date": day.isoformat(), "barcodes": heard_books(night.looks, holdings)}
+        (work / HEARD).write_text(json.dumps(heard), encoding="utf-8")
     return night.findings, NightResult(at)
 
 

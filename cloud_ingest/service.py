@@ -23,6 +23,7 @@ from cloud_ingest.morning import Mornings
 from cloud_ingest.outbox import Outbox
 from cloud_ingest.settings import ServeSettings
 from cloud_ingest.store import Store
+from cloud_ingest.writer import Writer
 
 _LOG = logging.getLogger(__name__)
 _SUBSCRIBE_S = 5.0
@@ -170,6 +171,9 @@ class _Service:
         composer = Composer(self._database, settings, self._base_url)
         self._loop(stack, "letters", 0.5, composer.tick)
         stack.callback(composer.stop)  # before its loop is waited for
+        writer = Writer(self._database, settings)
+        self._loop(stack, "writes", 1.0, writer.tick)
+        stack.callback(writer.stop)  # before its loop is waited for
         mornings = Mornings(self._database, settings, self._base_url)
         mornings.meet()
         self._loop(stack, "outbox", 0.5, outbox.tick)

@@ -89,6 +89,8 @@ class ServeSettings:
         Time to ask the library system and write the documents of the mails that are due together.
     recheck_s
         Of these, time for the library system.
+    writes_per_minute
+        Most writes to a library system a minute.
     mail_attempts, mail_retry_s
         Tries of one mail, and the first pause between them (doubled each time, at most a quarter of an hour). The
         default keeps trying for five days, as RFC 5321, section 4.5.4.1 asks.
@@ -126,6 +128,7 @@ class ServeSettings:
     attachment_bytes: int = 8_000_000
     compose_timeout_s: float = 600.0
     recheck_s: float = 120.0
+    writes_per_minute: float = 120.0
     mail_attempts: int = 500
     mail_retry_s: float = 30.0
     _sites: dict[str, SiteSettings] = field(init=False, repr=False, compare=False)
@@ -144,6 +147,8 @@ class ServeSettings:
         ):
             if not getattr(self, name) > 0:
                 raise ServeError(f"{name}: {getattr(self, name)} must be a number of seconds above 0")
+        if not 0 < self.writes_per_minute <= 6000:
+            raise ServeError(f"writes_per_minute: {self.writes_per_minute} must be above 0 and at most 6000")
         for name in (
             *("segment_rows", "group_messages", "jobs", "parallel_jobs", "job_attempts"),
             *("quarantine_files", "quarantine_bytes", "mail_attempts", "attachment_bytes"),

@@ -74,6 +74,8 @@ class Task:
         The catalogue as it is now; None: there is none.
     base_url
         Where the API serves this run's documents.
+    inventory
+        Whether the books that were heard are to be named, for the library system.
     facts
         How the run ended: `complete`, `reason`, `notes`, counts of batches.
     """
@@ -93,6 +95,7 @@ class Task:
     base_url: str
     night: NightTask | None = None
     holdings_now: str | None = None
+    inventory: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def to_json(self) -> str:

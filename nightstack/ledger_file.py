@@ -81,15 +81,26 @@ def memory_file(file: Path, ledger: Ledger) -> Path:
 
 
 def record_acts(ledger: Ledger, acts: list[str], who: str) -> Ledger:
-    """Record what staff did, each given as ID=WHAT; raises InputError and LedgerError."""
+    """Record what staff did, each given as ID=WHAT or BARCODE=WHAT; raises InputError and LedgerError."""
     from reports.ledger import act
 
     for given in acts:
         name, sep, did = given.partition("=")
         if not sep:
             raise InputError(f"--did {given}: say which case and what was done, such as f1234=reshelved")
-        ledger = act(ledger, name.strip(), did.strip(), who=who, at=datetime.now(UTC))
+        ledger = act(ledger, _id(ledger, name.strip()), did.strip(), who=who, at=datetime.now(UTC))
     return ledger
+
+
+def _id(ledger: Ledger, named: str) -> str:
+    if not named or ledger.find(named) is not None:
+        return named
+    about = [case for case in ledger.cases.values() if case.finding.barcode == named]
+    chosen = [case for case in about if not case.resolved] or about
+    if len(chosen) > 1:
+        ids = ", ".join(f"{case.id} ({case.finding.kind})" for case in chosen)
+        raise InputError(f"--did {named}: this book has several cases; name one of {ids}")
+    return chosen[0].id if chosen else named
 
 
 def _escaped(stem: str) -> str:

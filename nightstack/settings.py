@@ -105,6 +105,7 @@ class ServeFile(BaseSettings):
     attachment_bytes: int | None = None
     compose_timeout_s: float | None = None
     recheck_s: float | None = None
+    writes_per_minute: float | None = None
     mail_attempts: int | None = None
     mail_retry_s: float | None = None
     recipients: tuple[RecipientTable, ...] = ()

@@ -70,6 +70,10 @@ KIND_SHORT: dict[str, Said] = {
 """Each kind in one or two words, for labels."""
 
 
+PERHAPS_MISSING = (say("Perhaps missing"), say("look only if a reader asks"))
+"""Name and action of a book that was silent too few nights to be searched for."""
+
+
 class X:
     """Names of sheets and columns of the spreadsheet."""
 
@@ -124,6 +128,7 @@ class P:
     DOUBTS = say("Doubtful")
     DOUBTS_NOTE = say("Not sure enough to send anybody; the next run will tell, or a look in passing.")
     NOTES = say("Notes")
+    AFTERWARDS = say("At the shelf, and afterwards")
     DROPPED = say("Taken off the list")
     NEW = say("new")
     WAITING = say("waiting")
@@ -161,6 +166,31 @@ class P:
             "Chosen for the {n} minute there is this morning, in walking order.",
             "Chosen for the {n} minutes there are this morning, in walking order.",
             round(minutes),
+        )
+
+    @staticmethod
+    def put_off(count: int) -> Said:
+        return say_n(
+            "{n} of them was silent for too few nights to be called missing; it is listed once more scans agree, "
+            "or a reader asks.",
+            "{n} of them were silent for too few nights to be called missing; they are listed once more scans agree, "
+            "or a reader asks.",
+            count,
+        )
+
+    @staticmethod
+    def not_there() -> Said:
+        return say(
+            "Not where the line says? Look beside it, on the boards above and below, and behind the row. "
+            "A line that nobody could deal with stays open, and the next scan looks again."
+        )
+
+    @staticmethod
+    def say_so() -> Said:
+        return say(
+            "Tell what you found, by the barcode: nightstack cases resolve BARCODE --as reshelved (or checked_in, "
+            "retagged; found: a missing book stands there, so its tag is dead; marked_missing: searched for and "
+            "nowhere; false_alarm: it stood right). What a scan sees put right closes by itself."
         )
 
     @staticmethod

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from reports.findings import Finding
-from reports.headings import KIND_ACTIONS, KIND_SHORT, KIND_TITLES, P
+from reports.headings import KIND_ACTIONS, KIND_SHORT, KIND_TITLES, PERHAPS_MISSING, P
 from reports.languages import Language, language_or_english
 from reports.phrases import Said, blanks_of
 from reports.places import Place, Places
@@ -126,6 +126,8 @@ class Layout:
     counts : tuple of Count
     troubles, zones, dropped, notes : tuple of str
         How the run went, what was not scanned, what was taken off the list, what was forgiven; a sentence each.
+    afterwards : tuple of str
+        What to do where a line does not hold, and how to say what was done; nothing where there is nothing to do.
     stretches : tuple of Stretch
         What there is to do, in walking order.
     doubts : tuple of Line
@@ -143,6 +145,7 @@ class Layout:
     zones: tuple[str, ...]
     dropped: tuple[str, ...]
     notes: tuple[str, ...]
+    afterwards: tuple[str, ...]
     nothing: str
     signature: str
     stretches: tuple[Stretch, ...]
@@ -192,6 +195,7 @@ def lay_out(report: RunReport) -> Layout:
         zones=zones,
         dropped=tuple(lang(text) for text in report.dropped),
         notes=tuple(lang(text) for text in report.notes),
+        afterwards=tuple(lang(text) for text in _afterwards(report)) if stretches else (),
         nothing=lang(P.NOTHING if report.state != "failed" else P.NOTHING_KNOWN),
         signature=lang(T.signature(report.info.site)),
         stretches=stretches,
@@ -229,10 +233,18 @@ def _plan(report: RunReport, lines: int, lang: Language) -> Iterator[Said]:
     waiting = sum(report.backlog.values())
     if report.minutes is not None or waiting:
         yield P.planned(lines, report.minutes, waiting)
+    if report.put_off:
+        yield P.put_off(report.put_off)
     if report.minutes_asked is not None:
         yield P.made_for(report.minutes_asked)
     if report.checked_at is not None:
         yield P.checked(lang.time(local(report.checked_at, report.time_zone)), len(report.dropped))
+
+
+def _afterwards(report: RunReport) -> Iterator[Said]:
+    yield P.not_there()
+    if report.link:  # a service keeps the cases
+        yield P.say_so()
 
 
 def _figures(report: RunReport, counted: Mapping[str, int], lang: Language) -> Iterator[tuple[str, Said]]:
@@ -309,13 +321,16 @@ class _Lines:
         if f.kind in _MOVED and goal is not None and goal.shelf is not None and f.belongs_m is not None:
             belongs = lang(P.with_gap(f.belongs, f.belongs_m - goal.from_m))
             target = self._target(f, goal)
+        name, action = KIND_SHORT[f.kind], KIND_ACTIONS[f.kind]
+        if f.kind == "missing" and f.finding_id in self.report.perhaps:
+            name, action = PERHAPS_MISSING
         self.made += 1
         return Line(
             number=self.made,
             finding=f,
             tone=TONES.get(f.kind, "data"),
-            kind=lang(KIND_SHORT[f.kind]),
-            action=lang(KIND_ACTIONS[f.kind]),
+            kind=lang(name),
+            action=lang(action),
             title=f.title or lang(T.no_title() if f.barcode else T.tag(f.epc)),
             call_number=_unbroken(f.call_number),
             barcode=f.barcode,

@@ -60,6 +60,11 @@ class L:
         return say("It was marked missing and is heard again.")
 
     @staticmethod
+    def asked_for() -> Said:
+        """Return what is added where a reader waits for such a book."""
+        return say(" Perhaps missing, and a reader waits for it: look today.")
+
+    @staticmethod
     def perhaps_missing() -> Said:
         """Return what is added to the evidence of a book that was silent too few nights."""
         return say(" Perhaps missing: wait for another night unless a reader asks for it.")

@@ -181,9 +181,18 @@ def _notes(report: RunReport, layout: Layout) -> list[Flowable]:
     notes = list(layout.notes)
     if any(fonts.cjk_note_needed(f.title) for f in report.findings) or fonts.cjk_note_needed(layout.title):
         notes.append(layout.lang(P.FONT_NOTE))
+    parts: list[Flowable] = []
+    if layout.afterwards:
+        parts += [
+            CondPageBreak(25 * mm),
+            Spacer(0, 6 * mm),
+            text(layout.lang(P.AFTERWARDS), SHELF, bold=True),
+        ]
+        parts += [text(line, SMALL) for line in layout.afterwards]
     if not notes:
-        return []
+        return parts
     return [
+        *parts,
         CondPageBreak(25 * mm),
         Spacer(0, 6 * mm),
         text(layout.lang(P.NOTES), SHELF, bold=True),

@@ -117,7 +117,7 @@ def pick_table(stretch: Stretch, layout: Layout, count: int) -> Flowable:
                         "" if line.stands_m is None or not line.stands else f"{line.stands_m * 100:.0f}",
                         RIGHT,
                     ),
-                    text(line.call_number, BODY, bold=True, limit=70),
+                    text(line.finding.call_number, BODY, bold=True, limit=70),
                     text(line.title, BODY, limit=62),
                     text(line.barcode, SMALL, limit=60),
                     text(line.kind, SMALL, limit=60),

@@ -29,6 +29,8 @@ def picklist_bytes(report: RunReport, layout: Layout) -> bytes:
             story.append(Spacer(0, 3 * mm))
             for part, before in stretch_parts(stretch, 30 * mm):
                 story += [before, pick_table(part, layout, stretch.count)]
+    if layout.afterwards:
+        story += [Spacer(0, 4 * mm), *[text(line, SMALL) for line in layout.afterwards]]
     if not story:
         story = [text(title, LEAD, bold=True), text(layout.run, SMALL), Spacer(0, 5 * mm)]
         story.append(text(layout.nothing, BODY))

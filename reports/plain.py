@@ -49,6 +49,8 @@ def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None =
     more = sum(s.count for s in chosen.stretches) - shown
     if more:
         out += ["", lang(P.more(more))]
+    if chosen.afterwards:
+        out += ["", lang(P.AFTERWARDS), *[f"  * {text}" for text in chosen.afterwards]]
     if report.link:
         out += ["", report.link]
     text = "\n".join([*out, "", "-- ", chosen.signature, ""])

@@ -111,6 +111,10 @@ class RunReport:
         By `finding_id`, the day (or moment) a finding was first made; one that is not in it, or whose moment lies
         within this run, is new tonight.
         None: nobody keeps them, and neither "new" nor "since" is said.
+    perhaps : frozenset of str
+        Ids of findings that are only perhaps missing: silent too few nights to be searched for.
+    put_off : int
+        Books perhaps missing that wait for another night's scan, counted in `backlog`.
     dropped : tuple of str
         Lines the last look into the library system took off the list, a sentence each.
     checked_at : datetime or None
@@ -135,6 +139,8 @@ class RunReport:
     minutes_asked: float | None = None
     backlog: Mapping[str, int] = field(default_factory=dict[str, int])
     first_seen: Mapping[str, date] | None = None
+    perhaps: frozenset[str] = frozenset()
+    put_off: int = 0
     dropped: tuple[str, ...] = ()
     checked_at: datetime | None = None
 

@@ -71,7 +71,7 @@ def _findings(book: Any, style: dict[str, Any], report: RunReport, layout: Layou
             (
                 numbers.get(id(f), ""),
                 lang(KIND_TITLES[f.kind]),
-                lang(KIND_ACTIONS[f.kind]),
+                lines[id(f)].action if id(f) in lines else lang(KIND_ACTIONS[f.kind]),
                 f.title,
                 f.call_number,
                 f.barcode,

@@ -97,6 +97,8 @@ class Walk:
     def seconds(self, a: Ints, b: Ints) -> Floats:
         """Return the time from stops `a` to stops `b`, same shape; 0 where either is `NOWHERE`."""
         a, b = np.broadcast_arrays(a, b)
+        if not len(self.face):  # no usable plan: nobody knows the way
+            return np.zeros(a.shape)
         far = np.full(a.shape, np.inf)
         for i in (0, 1):
             for j in (0, 1):

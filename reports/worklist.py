@@ -39,6 +39,8 @@ class Worklist:
         By kind, open cases of this recipient that are not listed.
     first_seen : mapping of str to datetime
         By finding id, since when a trouble is known; those that are new tonight are not in it.
+    perhaps : frozenset of str
+        Ids of lines that are listed and only perhaps missing, and that no reader waits for.
     waiting : tuple of Finding
         Perhaps missing: silent too few nights to be searched for; counted in `backlog` where they are not listed.
     quiet : mapping of str to int
@@ -49,6 +51,7 @@ class Worklist:
     minutes: float
     backlog: Mapping[str, int] = field(default_factory=dict[str, int])
     first_seen: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
+    perhaps: frozenset[str] = frozenset()
     waiting: tuple[Finding, ...] = ()
     quiet: Mapping[str, int] = field(default_factory=dict[str, int])
 
@@ -102,7 +105,8 @@ def make_worklist(
     ready = [c for c in loud if c.id not in put_off and c.confidence >= sure.get(c.finding.kind, 0.0)]
     chosen, seconds = _chosen(ready, books, places, walk, minutes)
     unsure = {c.id for c in perhaps}
-    lines = [_line(c.finding, c.id in unsure) for c in chosen]
+    asked = {c.id for c in perhaps if requests(books.get(c.finding.barcode)) >= 1.0}
+    lines = [_line(c.finding, c.id in unsure, c.id in asked) for c in chosen]
     shown = [z for z in zones if _wanted_by(z, places, kinds, floors)]
     taken = {c.id for c in chosen}
     left = Counter(c.finding.kind for c in loud if c.id not in taken)
@@ -112,13 +116,16 @@ def make_worklist(
         minutes=seconds / 60.0,
         backlog={kind: left[kind] for kind in KINDS if left[kind]},
         first_seen={c.id: c.opened_at for c in chosen if c.opened_run != newest},
+        perhaps=frozenset((unsure - asked) & taken),
         waiting=tuple(sort_walking([_line(c.finding, True) for c in perhaps if c.id not in taken], places)),
         quiet=dict(Counter(c.finding.kind for c in mine if c.quiet)),
     )
 
 
-def _line(finding: Finding, perhaps: bool) -> Finding:
-    return replace(finding, evidence=finding.evidence + L.perhaps_missing()) if perhaps else finding
+def _line(finding: Finding, perhaps: bool, asked: bool = False) -> Finding:
+    if not perhaps:
+        return finding
+    return replace(finding, evidence=finding.evidence + (L.asked_for() if asked else L.perhaps_missing()))
 
 
 def _wanted_by(

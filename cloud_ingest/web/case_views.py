@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from cloud_ingest.models import CaseRow
+from cloud_ingest.models import CaseRow, WriteBack
 from cloud_ingest.web.views import instant
 from reports.ledger_json import case_from_json
 
@@ -70,12 +70,20 @@ def show_case(session: Session, site: str | None, finding_id: str) -> dict[str, 
         return None
     case = case_from_json(row.data, f"case {finding_id}")
     finding = case.finding
+    told = session.scalars(
+        select(WriteBack)
+        .where(WriteBack.site == row.site, WriteBack.about == finding_id, WriteBack.barcode != "")
+        .order_by(WriteBack.id)
+    )
     return {
         **_summary(row),
         "epc": finding.epc,
         "offset_m": finding.offset_m,
         "belongs": str(finding.belongs),
         "evidence": str(finding.evidence),
+        "library_system": [
+            {"what": w.what, "state": w.state, "error": w.error, "at": instant(w.done_at)} for w in told
+        ],
         "opened_run": case.opened_run,
         "seen_run": case.seen_run,
         "history": [

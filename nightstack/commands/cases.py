@@ -40,8 +40,13 @@ SettingsFile = Annotated[
 Site = Annotated[
     str | None, typer.Option("--site", help="Which library; needed where there are several.", metavar="SITE")
 ]
-CaseId = Annotated[str, typer.Argument(help="The case's id, as `cases list` shows it.", metavar="ID")]
-CaseIds = Annotated[list[str], typer.Argument(help="Ids of cases, as `cases list` shows them.", metavar="ID")]
+CaseId = Annotated[
+    str, typer.Argument(help="The book's barcode, or the case's id as `cases list` shows it.", metavar="CASE")
+]
+CaseIds = Annotated[
+    list[str],
+    typer.Argument(help="Barcodes of books, or ids of cases as `cases list` shows them.", metavar="CASE"),
+]
 Why = Annotated[str, typer.Option("--why", help="In your own words; kept with the case.")]
 By = Annotated[str | None, typer.Option("--by", help="Who did it. Default: the name you are logged in with.")]
 
@@ -106,13 +111,16 @@ def show(
     with _opened(data, settings) as database, database.read() as session:
         from cloud_ingest.web.case_views import show_case
 
-        found = show_case(session, _site(session, site), case)
+        of = _site(session, site)
+        found = show_case(session, of, _id(session, of, case))
     if found is None:
         raise InputError(f"{case}: no such case; `nightstack cases list --state all` shows them")
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
     typer.echo(_line(found))
+    for told in found["library_system"]:
+        typer.echo(f"  library system: {told['what']}: {told['state']}  {told['error'] or ''}".rstrip())
     for name in ("evidence", "belongs", "shelf_id", "opened_at", "seen_at", "mailed_at", "nights"):
         if found[name] not in ("", None):
             typer.echo(f"  {name.replace('_', ' ')}: {found[name]}")
@@ -191,7 +199,7 @@ def _do(
         with database.write() as session:
             of = _site(session, site)
             at = time.time_ns()
-            named = dict.fromkeys(cases)
+            named = dict.fromkeys(_id(session, of, case) for case in cases)
             done = [
                 case.id for case in casebook.act_on_all(session, of, named, did, who=person, why=why, at=at)
             ]
@@ -235,6 +243,23 @@ def _site(session: Session, named: str | None) -> str:
         which = f"name one with --site: {', '.join(there)}" if there else "no site has cases yet"
         raise InputError(f"--site: {which}")
     return named or there[0]
+
+
+def _id(session: Session, site: str, named: str) -> str:
+    """Return the id of the case somebody named: by its id, or by the barcode of the book it is about."""
+    from sqlalchemy import select
+
+    from cloud_ingest.models import CaseRow
+
+    if session.get(CaseRow, (site, named)) is not None:
+        return named
+    about = select(CaseRow).where(CaseRow.site == site, CaseRow.barcode == named.strip())
+    found = session.scalars(about.order_by(CaseRow.seen_at.desc())).all()
+    chosen = [row for row in found if row.state != "resolved"] or list(found)
+    if len(chosen) > 1:
+        ids = ", ".join(f"{row.finding_id} ({row.kind})" for row in chosen)
+        raise InputError(f"{named}: this book has several cases; name one of {ids}")
+    return chosen[0].finding_id if chosen else named
 
 
 def _line(case: dict[str, Any]) -> str:

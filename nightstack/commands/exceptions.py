@@ -54,8 +54,9 @@ def exceptions(
     did: Annotated[
         list[str] | None,
         typer.Option(
-            help="What was done about a case, such as f1234=reshelved (may be given again); needs --ledger, --who.",
-            metavar="ID=WHAT",
+            help="What was done about a case or a barcode, such as f1234=reshelved (may be given again); "
+            "needs --ledger, --who.",
+            metavar="CASE=WHAT",
         ),
     ] = None,
     who: Annotated[str, typer.Option(help="Who did it.")] = "",
@@ -78,8 +79,11 @@ def exceptions(
     from nightstack.combined import open_run
     from recording.words import counted
     from reports.exceptions_csv import write_exceptions
+    from reports.feedback import learn
     from reports.ledger import Ledger, mailed, update
     from reports.night import judge_night
+    from reports.outcomes import outcomes
+    from reports.policy import Policy
     from reports.worklist import make_worklist
     from stacks.holdings import read_holdings
 
@@ -105,21 +109,33 @@ def exceptions(
         before, note = (None, "") if ledger is None else ledger_file.read_memory(ledger, book)
         say_notes([note] if note else [], as_json)
         places, coverage = positions_of(heard, the_plan, recording, positions, quiet=as_json)
+        policy = learn(outcomes(book.cases.values())).policy(Policy())
         night = judge_night(
-            info.run_id, info.started_at, places, coverage, the_plan, books, memory=before, retag=book.retag
+            info.run_id,
+            info.started_at,
+            places,
+            coverage,
+            the_plan,
+            books,
+            memory=before,
+            retag=book.retag,
+            policy=policy,
         )
         findings, memory = night.findings, night.memory
         target.parent.mkdir(parents=True, exist_ok=True)
         write_exceptions(target, findings)
         said |= {"exceptions": str(target), "counts": _counts(findings)}
         if ledger is not None or minutes is not None:
-            book = update(book, night, books)
+            book = update(book, night, books, policy)
     elif not as_json:
         typer.echo(f"{info.run_id} is in {ledger} already; its findings are not taken in again")
     work = None
     if listed is not None:
         zones = [f for f in findings if f.kind == "zone_not_scanned"]
-        work = make_worklist(book.open, the_plan, books, minutes=minutes, zones=zones, new_run=info.run_id)
+        sure = learn(outcomes(book.cases.values())).mail_from()
+        work = make_worklist(
+            book.open, the_plan, books, minutes=minutes, zones=zones, new_run=info.run_id, mail_from=sure
+        )
         listed.parent.mkdir(parents=True, exist_ok=True)
         write_exceptions(listed, work.findings)
         if new:
@@ -155,10 +171,10 @@ def _say_work(work: Worklist, listed: Path | None) -> None:
     for f in work.findings:
         what = " ".join(t for t in (f.call_number, f.title) if t) or f.epc
         typer.echo(f"{f.finding_id}  {f.shelf_id:10} {f.kind:16} {what}")
-    left = sum(work.backlog.values())
-    typer.echo(
-        f"{counted(len(work.findings), 'line')} for {work.minutes:.0f} minutes, {left} left for another day: {listed}"
-    )
+    left, few = sum(work.backlog.values()), len(work.waiting)
+    silent = f" ({few} of them silent for too few nights to be called missing)" if few else ""
+    lines = counted(len(work.findings), "line")
+    typer.echo(f"{lines} for {work.minutes:.0f} minutes, {left} left for another day{silent}: {listed}")
 
 
 def _say_cases(book: Ledger, file: Path) -> None:

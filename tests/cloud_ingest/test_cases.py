@@ -2,11 +2,14 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from cloud_ingest import casebook
+from cloud_ingest.models import WriteBack
 from cloud_ingest.web import make_app
 from cloud_ingest.web.server import WebServer
 from nightstack.cli import main
@@ -94,6 +97,43 @@ def test_one_wrong_case_of_several_changes_none(capsys, kept):
     assert listed(capsys, kept)["f1"]["state"] == "open"
 
 
+def test_a_case_is_named_by_the_barcode_that_every_line_shows(capsys, kept):
+    status, out, _ = run(capsys, kept, "resolve", "b-f2", "--as", "reshelved", "--by", "anna", "--json")
+    assert status == 0
+    assert [(c["finding_id"], c["resolution"]) for c in json.loads(out)] == [("f2", "reshelved")]
+    assert "f1" in run(capsys, kept, "show", "b-f1")[1]
+    assert run(capsys, kept, "resolve", "b-none", "--as", "found")[0] == 2
+    with kept.database.write() as session:
+        before = casebook.load(session, "north")
+        twin = case("f9", "run-1", AT, "bad_call_number")
+        twin = replace(twin, finding=replace(twin.finding, barcode="b-f1"))
+        casebook.save(session, "north", Ledger({**before.cases, "f9": twin}, "north"), AT, before=before)
+    status, _, err = run(capsys, kept, "resolve", "b-f1", "--as", "found")
+    assert status == 2
+    assert "f1 (missing)" in err and "f9 (bad_call_number)" in err
+
+
+def test_a_case_marked_missing_shows_that_the_library_system_is_to_be_told(capsys, kept):
+    run(capsys, kept, "resolve", "f1", "--as", "marked_missing", "--by", "anna")
+    told = json.loads(run(capsys, kept, "show", "f1", "--json")[1])["library_system"]
+    assert [(t["what"], t["state"]) for t in told] == [("missing", "planned")]
+    assert "library system: missing: planned" in run(capsys, kept, "show", "f1")[1]
+
+
+def test_a_few_of_many_cases_are_loaded_alone_and_an_outgrown_id_is_still_known(kept):
+    with kept.database.write() as session:
+        before = casebook.load(session, "north")
+        grown = replace(before.cases["f1"], also=("old",))
+        casebook.save(session, "north", Ledger({**before.cases, "f1": grown}, "north"), AT, before=before)
+        assert set(casebook.load(session, "north", ["f2"]).cases) == {"f2"}
+        casebook.act(session, "north", "old", "reshelved", who="anna", at=AT)
+        casebook.mark_mailed(session, "north", ["f2", "f2"], AT)
+        after = casebook.load(session, "north")
+    assert set(after.cases) == {"f1", "f2", "f3"}
+    assert after.cases["f1"].resolution == "reshelved"
+    assert after.cases["f2"].mailed_at is not None and after.cases["f3"].mailed_at is None
+
+
 def test_a_folder_without_a_service_is_named_and_not_made(capsys, tmp_path):
     assert main(["cases", "list", "--data", str(tmp_path / "none")]) == 2
     assert "no service" in capsys.readouterr().err
@@ -107,6 +147,18 @@ def client(kept):
     with httpx.Client(base_url=server.url) as made:
         yield made
     server.stop()
+
+
+def test_the_page_of_a_case_tells_what_became_of_the_library_system(client, kept):
+    with kept.database.write() as session:
+        casebook.act(session, "north", "f1", "marked_missing", who="anna", at=AT)
+        row = session.scalar(select(WriteBack))
+        row.state, row.error = "failed", "is <on> loan"
+    assert client.get("/api/v1/cases/f1?site=north").json()["library_system"][0]["state"] == "failed"
+    page = client.get("/cases/f1").text
+    assert "Library system, missing: failed" in page
+    assert "is &lt;on&gt; loan" in page
+    assert "Library system" not in client.get("/cases/f2").text
 
 
 def test_api_and_pages_show_cases_and_change_none(client):

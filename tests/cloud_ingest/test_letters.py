@@ -9,12 +9,14 @@ import threading
 from datetime import UTC, datetime, time
 from email import policy as email_policy
 from pathlib import Path
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
 
-from cloud_ingest import Recipient, Schedule, ServeSettings, SiteSettings, casebook, letters
+from cloud_ingest import Recipient, Schedule, ServeSettings, SiteSettings, casebook, composing, letters
+from cloud_ingest.compose_tasks import LetterTask
 from cloud_ingest.composer import Composer
 from cloud_ingest.database import Database
 from cloud_ingest.findings_json import write_findings
@@ -30,6 +32,7 @@ from reports.ledger_book import Ledger
 from reports.phrases import say
 from sim.ils import KohaEmulator, Stock
 from stacks.holdings import Holding, Holdings, write_holdings
+from stacks.ils import IlsError, IlsItem
 from stacks.plan import Face, Floor, Plan, Shelf, write_plan
 from tests.cloud_ingest.conftest import make_info, until
 
@@ -425,3 +428,56 @@ def test_files_of_letters_are_gone_when_they_are_posted(desk):
     left = {p.name for p in Path(office.settings.data / "runs" / "run-1").iterdir()}
     assert not {name for name in left if name.startswith(".")}
     assert until(lambda: office.composer._child is None, 1)
+
+
+class Sinking:
+    """A library system that goes down after so many answers; every book asked for has the same status."""
+
+    def __init__(self, answers, status):
+        self.answers, self.status, self.asked = answers, status, 0
+
+    def __call__(self, barcode):
+        self.asked += 1
+        if self.asked > self.answers:
+            raise IlsError("gone", temporary=True)
+        return IlsItem(barcode, status=self.status)
+
+    item = __call__
+
+    def close(self):
+        pass
+
+
+def test_lines_that_make_room_for_others_are_all_told_however_often_that_goes_round():
+    moment = datetime(2026, 3, 2, 4, tzinfo=UTC)
+    cases = [
+        Case(f, "open", moment, "run-1", moment, "run-1", confidence=f.confidence, nights=3)
+        for f in (finding(n, "wrong_order", "A-1") for n in range(60))
+    ]
+    night = composing._Night(None, PLAN, None, cases, [], moment, {})
+    letter = LetterTask(1, MANY, "en", [], [], 2.0, "folder")
+    asking = Sinking(1000, "loaned")
+    work, dropped, _, failed = composing._list(
+        SimpleNamespace(ils={"kind": "koha"}, run_id="run-1"), letter, night, asking, moment
+    )
+    assert work.findings == () and not failed
+    assert 0 < asking.asked < 60
+    assert len(dropped) == asking.asked, "each that went is told, once"
+
+
+@pytest.mark.parametrize(("answers", "holds"), [(1000, True), (2, False)])
+def test_a_check_that_broke_off_is_not_called_a_check(desk, monkeypatch, answers, holds):
+    office = with_ils(desk, ils=koha("http://127.0.0.1:9"))
+    office.run("run-1", "2026-03-02T05:00")
+    [batch] = office.composer._batches(office.now)
+    with office.database.read() as session:
+        Path(batch.task.ledger).write_text(json.dumps(casebook.load(session, "site").to_json()))
+    Path(batch.task.work).mkdir()
+    monkeypatch.setattr(composing, "open_ils", lambda _: Sinking(answers, "available"))
+    [written] = composing.compose(batch.task)
+    mail = email.message_from_bytes(
+        (Path(batch.task.work) / written.file).read_bytes(), policy=email_policy.default
+    )
+    text = " ".join(mail.get_body(("plain",)).get_content().split())
+    assert ("every line still holds" in text) == holds
+    assert bool(written.failed) != holds

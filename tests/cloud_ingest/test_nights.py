@@ -278,3 +278,22 @@ def test_a_ledger_survives_the_database_with_every_field(office):
     with office.database.write() as session:
         casebook.save(session, "site", ledger, office.now, before=Ledger(site="site"))
     assert office.ledger() == ledger
+
+
+def test_what_mails_showed_is_taken_over_at_once_and_in_order():
+    """A mail shows thousands of cases; taking each step over by itself would make the ledger anew each time."""
+    cases = {f"f{n}": case(f"f{n}", "run-1", 0, "missing") for n in range(4)}
+    steps = [
+        casebook.Done("f0", casebook.MAILED, "", "", 5 * S),
+        casebook.Done("f1", casebook.MAILED, "", "", 5 * S),
+        casebook.Done("f1", "reshelved", "anna", "", 6 * S),
+        casebook.Done("f1", "reopen", "anna", "", 7 * S),
+        casebook.Done("f2", "reshelved", "anna", "", 7 * S),
+        casebook.Done("gone", "reshelved", "anna", "", 7 * S),
+        casebook.Done("f3", casebook.MAILED, "", "", 8 * S),
+    ]
+    after, lost = casebook.again(Ledger(cases, "site"), steps)
+    mailed = {name: c.mailed_at and int(c.mailed_at.timestamp()) for name, c in after.cases.items()}
+    assert mailed == {"f0": 5, "f1": None, "f2": None, "f3": 8}, "what was opened again was not mailed since"
+    assert (after.cases["f1"].state, after.cases["f2"].resolution) == ("open", "reshelved")
+    assert len(lost) == 1 and "anna" in lost[0]

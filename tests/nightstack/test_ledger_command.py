@@ -2,13 +2,17 @@
 
 import json
 import shutil
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from nightstack.cli import main
-from nightstack.ledger_file import memory_file, read_ledger
+from nightstack.errors import InputError
+from nightstack.ledger_file import memory_file, read_ledger, record_acts
+from reports.case import Case
 from reports.exceptions_csv import read_exceptions
+from reports.findings import Finding
+from reports.ledger_book import Ledger, LedgerError
 from tests.nightstack.night import csv_rows
 
 
@@ -92,3 +96,20 @@ def test_a_memory_that_is_gone_is_said(nights, tmp_path, capsys):
         old.unlink()
     status, _, err = run(capsys, nights[1], "--positions", nights[1] / "positions.parquet", "--ledger", file)
     assert status == 0 and "begins anew" in err
+
+
+def test_a_barcode_names_its_book_s_case():
+    moment = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def case(name, kind, state="open"):
+        return Case(Finding(kind, name, barcode="B1"), state, moment, "run", moment, "run")
+
+    alone = Ledger({"f1": case("f1", "wrong_shelf"), "f2": case("f2", "duplicate_tag", "resolved")}, "site")
+    assert record_acts(alone, ["B1=reshelved"], "Desk").cases["f1"].resolution == "reshelved"
+    assert record_acts(alone, ["f2=note"], "Desk").cases["f2"].history
+    both = Ledger({**alone.cases, "f2": case("f2", "duplicate_tag")}, "site")
+    with pytest.raises(InputError, match=r"f1 \(wrong_shelf\), f2 \(duplicate_tag\)"):
+        record_acts(both, ["B1=reshelved"], "Desk")
+    for named in ("B2", ""):
+        with pytest.raises(LedgerError, match="no case"):
+            record_acts(both, [f"{named}=reshelved"], "Desk")

@@ -337,3 +337,49 @@ def test_every_script_on_one_sheet(library, tmp_path):
         for sheet in openpyxl.load_workbook(made.xlsx):
             assert all(cell.data_type != "f" for row in sheet.iter_rows() for cell in row)
         assert made.html.read_text().count('dir="auto"') >= len(titles)
+
+
+def test_a_book_perhaps_missing_is_not_sent_for(busy, tmp_path):
+    made = report_of(busy)
+    gone = [f.finding_id for f in made.findings if f.kind == "missing"]
+    assert len(gone) > 1
+    first = next(f for f in made.findings if f.finding_id == gone[0])
+    report = replace(made, perhaps=frozenset(gone[:1]), put_off=3, minutes_asked=30.0, minutes=29.0)
+    lines = {line.finding.finding_id: line for line in lay_out(report).lines}
+    assert (lines[gone[0]].kind, lines[gone[1]].kind) == ("Perhaps missing", "Missing")
+    assert "reader asks" in lines[gone[0]].action and lines[gone[1]].action == "search"
+    text = flat(plain_text(report))
+    assert "3 of them were silent for too few nights to be called missing" in text
+    block = next(b for b in plain_text(report).split("[ ] ") if first.barcode in b)
+    assert "Perhaps missing: look only if a reader asks" in block
+    made = write_documents(report, tmp_path)
+    for path in (made.pdf, made.picklist):
+        assert any("Perhaps missing" in page for page in pages(path))
+    chinese = flat(plain_text(replace(report, language="zh")))
+    assert "丢失待确认" in chinese and "其中 3 册" in chinese
+
+
+def test_every_list_says_what_to_do_at_the_shelf_and_how_to_say_so(busy, library, tmp_path):
+    served = replace(report_of(busy), link="https://here/runs/1")
+    made = write_documents(served, tmp_path)
+    mail = build_mail(served, made, "desk@lib.example", "nightstack@lib.example")
+    texts = [
+        mail.get_body(("plain",)).get_content(),
+        re.sub("<[^>]*>", "", mail.get_body(("html",)).get_content()),
+        " ".join(pages(made.pdf)),
+        " ".join(pages(made.picklist)),
+        re.sub("<[^>]*>", "", made.html.read_text("utf-8")),
+    ]
+    for text in texts:
+        assert "behind the row" in flat(text)
+        assert "nightstack cases resolve BARCODE --as reshelved" in flat(text)
+    assert "nightstack cases" not in plain_text(report_of(busy)), "nobody keeps cases there"
+    assert "behind the row" not in plain_text(report_of(library, findings=[]))
+
+
+def test_a_call_number_on_the_pick_list_breaks_only_between_its_parts(library, tmp_path):
+    number = "DS183.24 .W69 G1 2003"
+    finding = Finding("missing", "f1", barcode="1", call_number=number, shelf_id="A-01-1", confidence=0.9)
+    made = write_documents(report_of(library, findings=[finding]), tmp_path)
+    words = " ".join(pages(made.picklist)).split()
+    assert all(part in words for part in number.split())

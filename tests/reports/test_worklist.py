@@ -107,8 +107,11 @@ def test_what_is_perhaps_missing_waits_for_a_night_unless_a_reader_waits_for_it(
     assert set(barcodes(w)) == {"b2", "b3"}
     assert [f.barcode for f in w.waiting] == ["b1"] and w.backlog == {"missing": 1}
     told = {f.barcode: f.evidence for f in w.findings}
-    assert "Perhaps missing" in told["b2"] and "Perhaps" not in told["b3"]
-    assert len(listed(cases, None, books).findings) == 3
+    assert "a reader waits for it: look today" in told["b2"] and "Perhaps" not in told["b3"]
+    assert w.perhaps == frozenset()
+    everything = listed(cases, None, books)
+    assert len(everything.findings) == 3
+    assert everything.perhaps == {f.finding_id for f in everything.findings if f.barcode == "b1"}
 
 
 def test_nothing_waits_for_ever():
@@ -168,6 +171,16 @@ def test_a_case_without_a_place_and_a_library_without_a_plan_have_lists():
     assert len(make_worklist(cases, None, None, minutes=10).findings) == 2
     assert len(listed(cases, 10).findings) == 2
     assert make_worklist([], PLAN, None, minutes=10).findings == ()
+
+
+@pytest.mark.parametrize("minutes", [3, 30, 500])
+def test_without_a_plan_the_list_still_fits_the_minutes(minutes):
+    many_cases = [case("wrong_shelf", n, belongs_shelf_id="B-01-1") for n in range(60)]
+    for plan in (None, replace(PLAN, floors=())):
+        w = make_worklist(many_cases, plan, None, minutes=minutes)
+        assert len(w.findings) == min(60, int(minutes / 1.05))
+        assert w.minutes <= minutes
+        assert len(w.findings) + sum(w.backlog.values()) == 60
 
 
 def test_a_slower_pace_makes_a_shorter_list():

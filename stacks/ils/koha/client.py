@@ -138,6 +138,10 @@ class Koha(Ils):
         if self._settings.inventory_file is not None:
             return self._to_file(barcode)
         stamp = as_instant(when)
+        known = self._find(barcode)
+        seen = None if known is None else instant(record(Item, known, "koha: an item").last_seen_date)
+        if seen is not None and seen > stamp:  # somebody has had it in their hands since: that stays
+            return f"left as it is: last_seen_date is later, {seen.isoformat()}"
         made = self._change(barcode, {"last_seen_date": _rfc3339(stamp)})
         kept = instant(made.last_seen_date)
         if kept is None or abs((kept - stamp).total_seconds()) >= 86_400:
