@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +80,7 @@ def memory_file(file: Path, ledger: Ledger) -> Path:
     return file.with_name(f"{file.stem}.memory-{hashlib.sha256(run.encode()).hexdigest()[:12]}.parquet")
 
 
-def record_acts(ledger: Ledger, acts: list[str], who: str) -> Ledger:
+def record_acts(ledger: Ledger, acts: list[str], who: str, at: datetime) -> Ledger:
     """Record what staff did, each given as ID=WHAT or BARCODE=WHAT; raises InputError and LedgerError."""
     from reports.ledger import act
 
@@ -88,7 +88,7 @@ def record_acts(ledger: Ledger, acts: list[str], who: str) -> Ledger:
         name, sep, did = given.partition("=")
         if not sep:
             raise InputError(f"--did {given}: say which case and what was done, such as f1234=reshelved")
-        ledger = act(ledger, _id(ledger, name.strip()), did.strip(), who=who, at=datetime.now(UTC))
+        ledger = act(ledger, _id(ledger, name.strip()), did.strip(), who=who, at=at)
     return ledger
 
 

@@ -25,7 +25,7 @@ def what_to_do(status: str) -> Said:
         case "loaned":
             return say(" Check it in once you hold it: it came back past the desk, or was never taken out.")
         case _:
-            return say("")
+            return Said(())
 
 
 def nights_silent(nights: int) -> Said:

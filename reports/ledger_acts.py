@@ -28,7 +28,8 @@ def act(ledger: Ledger, finding_id: str, did: str, *, who: str, why: str = "", a
         One of `ACTS`. ``assign``: `who` takes it on. ``found``: of a missing book, it stands on its shelf although
         silent (its tag is dead: `Ledger.retag`); of others, it is as the line says and dealt with. ``reshelved``: put
         where it belongs. ``marked_missing``: searched for and not there. ``false_alarm``: it stood right; of a missing
-        book the same as ``found``. ``reopen``: not dealt with after all. ``note``: `why` alone.
+        book the same as ``found``. ``reopen``: not dealt with after all. ``note``: `why` alone. The same
+        outcome a second time changes nothing.
     who, why, at
         The person, the reason in words, and when (with a time zone).
 
@@ -46,6 +47,8 @@ def act(ledger: Ledger, finding_id: str, did: str, *, who: str, why: str = "", a
         raise LedgerError(f"case {case.id}: nobody is named who did this; give a name")
     if at.tzinfo is None:
         raise LedgerError(f"case {case.id}: the time {at.isoformat()} has no time zone; give one")
+    if did in BY_STAFF and case.state == "resolved" and case.resolution == did:
+        return ledger  # said once already
     return _with(ledger, _after(case, did, who.strip(), why.strip(), at))
 
 

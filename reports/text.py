@@ -289,7 +289,7 @@ class T:
 
     @staticmethod
     def signature(site: str) -> Said:
-        return say("Nightstack, stocktaking at {site}. This mail was made by a program.", site=site)
+        return say("Nightstack, stocktaking at {site}. Made by a program.", site=site)
 
     @staticmethod
     def bay_level(bay: str, level: int) -> Said:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nightstack.commands.shared import AsJson
+from nightstack.commands.shared import AsJson, At, time_of
 from nightstack.errors import InputError
 from nightstack.inputs import input_file
 
@@ -81,6 +80,10 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List cases, the surest first."""
+    from reports.findings import KINDS
+
+    if kind is not None and kind not in KINDS:
+        raise InputError(f"--kind: {kind!r} is none of {', '.join(KINDS)}")
     if state not in _STATES:
         raise InputError(f"--state: {state!r} is none of {', '.join(_STATES)}")
     with _opened(data, settings) as database:
@@ -95,9 +98,11 @@ def list_(
         return
     for case in found["cases"]:
         typer.echo(_line(case))
+    from recording.words import counted
+
     shown = len(found["cases"])
     more = "" if found["total"] == shown else f"; {shown} shown, --limit shows more"
-    typer.echo(f"{found['total']} cases{more}")
+    typer.echo(f"{counted(found['total'], 'case')}{more}")
 
 
 def show(
@@ -135,10 +140,11 @@ def assign(
     settings: SettingsFile = None,
     site: Site = None,
     why: Why = "",
+    at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """Give cases to somebody."""
-    _do(cases, "assign", to, why, data, settings, site, as_json)
+    _do(cases, "assign", to, why, data, settings, site, at, as_json)
 
 
 def resolve(
@@ -157,6 +163,7 @@ def resolve(
     settings: SettingsFile = None,
     site: Site = None,
     why: Why = "",
+    at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what was done with cases."""
@@ -164,7 +171,7 @@ def resolve(
 
     if how not in BY_STAFF:
         raise InputError(f"--as: {how!r} is none of {', '.join(BY_STAFF)}")
-    _do(cases, how, by, why, data, settings, site, as_json)
+    _do(cases, how, by, why, data, settings, site, at, as_json)
 
 
 def reopen(
@@ -174,10 +181,11 @@ def reopen(
     settings: SettingsFile = None,
     site: Site = None,
     why: Why = "",
+    at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """Open cases again that were not dealt with after all."""
-    _do(cases, "reopen", by, why, data, settings, site, as_json)
+    _do(cases, "reopen", by, why, data, settings, site, at, as_json)
 
 
 def _do(
@@ -188,20 +196,21 @@ def _do(
     data: Path | None,
     settings: Path | None,
     site: str | None,
+    at: str | None,
     as_json: bool,
 ) -> None:
     """Do one thing with each case: all of them, or none where one of them cannot be."""
     person = who if who is not None else getpass.getuser()
+    when = int(time_of(at).timestamp() * 1e9)
     with _opened(data, settings) as database:
         from cloud_ingest import casebook
         from cloud_ingest.web.case_views import show_case
 
         with database.write() as session:
             of = _site(session, site)
-            at = time.time_ns()
             named = dict.fromkeys(_id(session, of, case) for case in cases)
             done = [
-                case.id for case in casebook.act_on_all(session, of, named, did, who=person, why=why, at=at)
+                case.id for case in casebook.act_on_all(session, of, named, did, who=person, why=why, at=when)
             ]
             after = [show_case(session, of, case) for case in done]
     if as_json:
@@ -267,5 +276,6 @@ def _line(case: dict[str, Any]) -> str:
     if case["assigned_to"]:
         state += f" to {case['assigned_to']}"
     what = " ".join(text for text in (case["call_number"], case["barcode"], case["title"]) if text)
-    sure = f"{100 * case['confidence']:.0f} %"
+    what = what or f"tag {case['epc']}"
+    sure = f"{min(99, round(100 * case['confidence']))} %"
     return f"{case['finding_id']}  {case['kind']}  {sure}  {state}  {case['shelf_id']}  {what}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nightstack.commands.shared import AsJson, PlanFile, plan_of, positions_of, say_notes
+from nightstack.commands.shared import AsJson, At, PlanFile, plan_of, positions_of, say_notes, time_of
 from nightstack.errors import InputError
 from nightstack.inputs import holdings_file, input_file, plan_file, recording_or_combined
 from nightstack.outputs import output_file
@@ -60,6 +60,7 @@ def exceptions(
         ),
     ] = None,
     who: Annotated[str, typer.Option(help="Who did it.")] = "",
+    at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """List what is misshelved, missing or not scanned; writes exceptions.csv."""
@@ -70,6 +71,7 @@ def exceptions(
         input_file(positions, f"`nightstack localize {recording}` makes it")
     target = output_file(out if out is not None else recording / "exceptions.csv", "exceptions")
     listed = output_file(target.with_name("worklist.csv"), "exceptions") if minutes is not None else None
+    time_of(at)  # a wrong one is told before the work
     if did and (ledger is None or not who.strip()):
         raise InputError("--did: needs the ledger (--ledger FILE) and who did it (--who NAME)")
     if ledger is not None:
@@ -98,7 +100,7 @@ def exceptions(
     info = heard.info
     book = Ledger() if ledger is None else ledger_file.read_ledger(ledger, info.site)
     if did:
-        book = ledger_file.record_acts(book, did, who)
+        book = ledger_file.record_acts(book, did, who, time_of(at))
     books = read_holdings(catalogue)
     say_notes(books.notes, as_json)
     said: dict[str, Any] = {}
@@ -174,7 +176,9 @@ def _say_work(work: Worklist, listed: Path | None) -> None:
     left, few = sum(work.backlog.values()), len(work.waiting)
     silent = f" ({few} of them silent for too few nights to be called missing)" if few else ""
     lines = counted(len(work.findings), "line")
-    typer.echo(f"{lines} for {work.minutes:.0f} minutes, {left} left for another day{silent}: {listed}")
+    typer.echo(
+        f"{lines} for {counted(round(work.minutes), 'minute')}, {left} left for another day{silent}: {listed}"
+    )
 
 
 def _say_cases(book: Ledger, file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,3 +100,26 @@ def positions_of(
         say_notes((f"{coverage_file} is not there, so no book is called missing",), quiet)
         return places, None
     return places, read_coverage(coverage_file)
+
+
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        help="When it was done, such as 2026-03-02T08:30+01:00. Default: now.",
+        metavar="TIME",
+    ),
+]
+
+
+def time_of(at: str | None) -> datetime:
+    """Return the time that `At` names, now without one; raises InputError where it is none or has no zone."""
+    if at is None:
+        return datetime.now(UTC)
+    try:
+        when = datetime.fromisoformat(at)
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise InputError(f"--at {at}: write date, time and zone, such as 2026-03-02T08:30+01:00")
+    return when

@@ -83,6 +83,8 @@ def test_a_case_is_listed_assigned_resolved_and_reopened(capsys, kept):
         ("assign", "f1", "--to", " "),
         ("list", "--state", "lost"),
         ("list", "--site", "south"),
+        ("list", "--kind", "foo"),
+        ("resolve", "f1", "--as", "found", "--at", "2026-03-02T08:30"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_changes_nothing(capsys, kept, arguments):
@@ -90,6 +92,26 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(capsys, kept, argum
     assert status == 2
     assert err.count("\n") == 1
     assert {c["state"] for c in listed(capsys, kept, "--state", "all").values()} == {"open"}
+
+
+def test_a_verdict_may_say_when_and_counts_once(capsys, kept):
+    """A simulated night lies elsewhere in time than whoever works its list."""
+    for _ in range(2):
+        said = run(
+            capsys,
+            kept,
+            "resolve",
+            "f1",
+            "--as",
+            "found",
+            "--by",
+            "desk",
+            "--at",
+            "2026-03-02T08:30+01:00",
+            "--json",
+        )
+        (case,) = json.loads(said[1])
+    assert [step["at"][:16] for step in case["history"] if step["did"] == "found"] == ["2026-03-02T07:30"]
 
 
 def test_one_wrong_case_of_several_changes_none(capsys, kept):

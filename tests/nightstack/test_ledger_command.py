@@ -84,6 +84,8 @@ def test_what_is_wrong_is_said_in_a_line(nights, tmp_path, capsys):
     file = tmp_path / "cases.json"
     status, _, err = run(capsys, night, *positions, "--ledger", file, "--did", "f1=found")
     assert status == 2 and "--who" in err
+    status, _, err = run(capsys, night, *positions, "--ledger", file, "--at", "2026-03-02 08:30")
+    assert status == 2 and "--at" in err and "zone" in err and not file.exists()
     status, _, err = run(capsys, night, *positions, "--ledger", file, "--did", "f1=found", "--who", "x")
     assert status == 2 and "no case 'f1'" in err and not file.exists()
     assert run(capsys, night, "--ledger", tmp_path)[0] == 2
@@ -105,11 +107,11 @@ def test_a_barcode_names_its_book_s_case():
         return Case(Finding(kind, name, barcode="B1"), state, moment, "run", moment, "run")
 
     alone = Ledger({"f1": case("f1", "wrong_shelf"), "f2": case("f2", "duplicate_tag", "resolved")}, "site")
-    assert record_acts(alone, ["B1=reshelved"], "Desk").cases["f1"].resolution == "reshelved"
-    assert record_acts(alone, ["f2=note"], "Desk").cases["f2"].history
+    assert record_acts(alone, ["B1=reshelved"], "Desk", moment).cases["f1"].resolution == "reshelved"
+    assert record_acts(alone, ["f2=note"], "Desk", moment).cases["f2"].history
     both = Ledger({**alone.cases, "f2": case("f2", "duplicate_tag")}, "site")
     with pytest.raises(InputError, match=r"f1 \(wrong_shelf\), f2 \(duplicate_tag\)"):
-        record_acts(both, ["B1=reshelved"], "Desk")
+        record_acts(both, ["B1=reshelved"], "Desk", moment)
     for named in ("B2", ""):
         with pytest.raises(LedgerError, match="no case"):
-            record_acts(both, [f"{named}=reshelved"], "Desk")
+            record_acts(both, [f"{named}=reshelved"], "Desk", moment)
