@@ -143,6 +143,8 @@ def _lines(file: Path | None) -> Iterator[tuple[int, str]]:
 
 def _decoded(handle: BinaryIO, source: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(handle, 1):
+        if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise InputError(f"{source}: is UTF-16; convert it: iconv -f UTF-16 -t UTF-8")
         try:
             text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).decode("utf-8")
         except UnicodeDecodeError:

@@ -221,9 +221,9 @@ def _batches(table: Table, places: Mapping[str, tuple[int, ...]]) -> Iterator[Ba
         number, line = block.number, block.line
 
         def where(i: int, number: list[int] = number, line: list[int] = line) -> str:
-            return f"row {number[i]} (line {line[i]})"
+            return table.place(number[i], line[i])
 
-        broken = [f"row {n} (line {at}): {why}" for n, at, why in block.broken]
+        broken = [f"{table.place(n, at)}: {why}" for n, at, why in block.broken]
         yield Batch(columns, where, odd, broken, block.share)
 
 

@@ -74,6 +74,10 @@ class Table:
     notes: list[str]
     blocks: Iterator[Block]
 
+    def place(self, number: int, line: int) -> str:
+        """Return the name of a row for people: of a workbook, as its program counts them."""
+        return f"row {line}" if self.kind == "workbook" else f"row {number} (line {line})"
+
 
 def open_table(
     path: str | Path, *, encoding: str | None = None, delimiter: str | None = None, sheet: str | None = None
