@@ -133,7 +133,9 @@ def parse_scan(text: str, plan: Plan, holdings: Holdings, source: str = "scan") 
             )
         if cell.lower() in _EMPTY and cell not in known.known:
             if found[place] or strange[place]:
-                raise AuditError(f"{source}: line {line}: {cell!r}, but barcodes of shelf {place} are above it")
+                raise AuditError(
+                    f"{source}: line {line}: {cell!r}, but barcodes of shelf {place} are above it"
+                )
             empty.add(place)
             continue
         if place in empty:

@@ -156,7 +156,11 @@ def _sheet(chosen: list[Chosen], seed: int, run: Path) -> str:
         "# Then: nightstack audit THIS_FILE --run RECORDING",
     ]
     for c in chosen:
-        lines += ["", f"# {c.shelf_id}: {counted(c.books, 'book')} due, {c.first} to {c.last}", f"shelf:{c.shelf_id}"]
+        lines += [
+            "",
+            f"# {c.shelf_id}: {counted(c.books, 'book')} due, {c.first} to {c.last}",
+            f"shelf:{c.shelf_id}",
+        ]
     return "\n".join(lines)
 
 
@@ -181,7 +185,9 @@ def _check(
 
     file = positions if positions is not None else run / "positions.parquet"
     input_file(file, f"`nightstack localize {run}` makes it")
-    target = output_file(out if out is not None else _unused(run / f"surveyed-{when:%Y-%m-%d}.parquet"), "surveyed")
+    target = output_file(
+        out if out is not None else _unused(run / f"surveyed-{when:%Y-%m-%d}.parquet"), "surveyed"
+    )
     by_hand = read_scan(scan, plan, books)
     places = read_positions(file)
     try:

@@ -119,7 +119,8 @@ def _policy(given: list[str], rules: Path | None) -> CallNumberPolicy:
             obj["local"] = LocalRules.read(rules).to_json()
         return CallNumberPolicy.from_json(obj, "--policy")
     except (PlanError, RulesError) as error:
-        raise InputError(str(error)) from None
+        # A plan's path is dotted (`call_numbers.prefixes`); the option's own form is NAME=VALUE.
+        raise InputError(str(error).replace("--policy.", "--policy: ", 1)) from None
 
 
 def _value(text: str) -> object:

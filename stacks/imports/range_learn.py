@@ -266,7 +266,9 @@ def _first_of(
         wanted = [places.get(home, home) == location for home in homes]
     else:
         wanted = [True] * len(keys)
-    found = [(key, i) for i, (key, want) in enumerate(zip(keys, wanted, strict=True)) if want and key is not None]
+    found = [
+        (key, i) for i, (key, want) in enumerate(zip(keys, wanted, strict=True)) if want and key is not None
+    ]
     return min(found, default=None)
 
 

@@ -115,6 +115,11 @@ def open_table(
 
 
 def _open_text(file: Path, encoding: str | None, delimiter: str | None) -> Table:
+    with file.open("rb") as opened:
+        if opened.read(4) in (b"PAR1", b"SQLi", b"%PDF"):
+            raise HoldingsError(
+                f"{file}: is no table of text and no workbook; export it as CSV, XLSX or MARC"
+            )
     found = sniff_encoding(file, encoding)
     size = file.stat().st_size
     try:

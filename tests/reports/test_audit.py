@@ -189,7 +189,10 @@ def test_shelves_are_named_by_id_mark_or_label():
             "shelf:{a}\n{code}\nshelf:{b}\nshelf:{a}\n",
             "line 4: shelf {a} is scanned a second time (first in line 1)",
         ),
-        ("shelf:{a}\n{code}\nshelf:{a}\n{code}\n", "line 3: shelf {a} is scanned a second time (first in line 1)"),
+        (
+            "shelf:{a}\n{code}\nshelf:{a}\n{code}\n",
+            "line 3: shelf {a} is scanned a second time (first in line 1)",
+        ),
         ("shelf:{a}\nempty\n{code}\n", "line 3: a barcode below the line that shelf {a} is empty"),
         ("# nothing\n", "has no shelf"),
         ("where,what\n1,2\n", "needs the columns shelf and barcode"),

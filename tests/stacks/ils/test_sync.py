@@ -216,7 +216,10 @@ def test_sip2_brings_statuses_of_what_the_file_has(connect, tmp_path):
 
 def test_no_empty_file_is_made(connect, tmp_path):
     file = tmp_path / "typo.csv"
-    with emulated("sip2", some_holdings(10)) as emulator, pytest.raises(IlsError, match="is missing, and sip2 cannot"):
+    with (
+        emulated("sip2", some_holdings(10)) as emulator,
+        pytest.raises(IlsError, match="is missing, and sip2 cannot"),
+    ):
         sync(connect(emulator), file)
     with emulated("koha", []) as emulator, pytest.raises(IlsError, match="told no item at all"):
         sync(connect(emulator), file)

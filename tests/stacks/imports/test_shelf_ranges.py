@@ -184,7 +184,9 @@ def test_books_that_are_lent_move_no_start():
     assert made.shelves[0].range_start == "QA 1"
     assert "before_first" not in [kind for kind, _ in kinds(check_ranges(made, "lcc", holdings))]
     # A start behind books that were seen on the shelf, or before some of the one in front, does not stay.
-    moved = plan(4, numbered=True, **{f"s{i}": {"range_start": f"QA {i * 10 + 4 - 6 * (i % 2)}"} for i in range(4)})
+    moved = plan(
+        4, numbered=True, **{f"s{i}": {"range_start": f"QA {i * 10 + 4 - 6 * (i % 2)}"} for i in range(4)}
+    )
     starts = [s.start for s in learn_ranges(moved, holdings, heard, scheme="lcc").shelves]
     assert starts == ["QA 1", "QA 12", "QA 22", "QA 32"]
 
