@@ -261,7 +261,7 @@ def _scanned(scan: Scan, placed: Mapping[str, object], catalogue: Catalogue, pla
             f"none of the {counted(strange, 'barcode')} scanned is in the catalogue; is it this library's, and are "
             "barcodes kept as text?"
             if strange
-            else "no barcode at all was scanned; scan each shelf's books below its line, or write `empty` where none stands"
+            else "no barcode at all was scanned; scan each shelf's books below its line, or write `empty` there"
         )
     due = {
         places.rows[place].id

@@ -2,7 +2,8 @@
 
 Text has a barcode a line; a line before them says the shelf: ``shelf:ID``, the shelf's id alone, or the EPC of its
 label. A table (comma, semicolon or TAB) has the columns ``shelf`` and ``barcode``. ``empty`` in place of barcodes
-says that nothing stands there. Lines that begin with ``#`` are passed over. Readers beep twice, spreadsheets spoil long numbers: what is odd is named, and put right only where there
+says that nothing stands there. Lines that begin with ``#`` are passed over. Readers beep twice, spreadsheets
+spoil long numbers: what is odd is named, and put right only where there
 is one way to.
 """
 

@@ -150,7 +150,8 @@ def _choose(
 
 def _sheet(chosen: list[Chosen], seed: int, run: Path) -> str:
     lines = [
-        f"# Audit of {run.name}: {counted(len(chosen), 'shelf', 'shelves')} chosen at random (seed {seed}), every shelf that should hold",
+        f"# Audit of {run.name}: {counted(len(chosen), 'shelf', 'shelves')} chosen at random (seed {seed}), "
+        "every shelf that should hold",
         "# books with the same chance. Below each line `shelf:ID` scan its books from left to right, every one that",
         "# stands there; put nothing right before it is scanned. A shelf without books gets a line `empty`.",
         "# Then: nightstack audit THIS_FILE --run RECORDING",

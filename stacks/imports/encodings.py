@@ -145,7 +145,7 @@ def _eight_bits(data: bytes, source: str) -> Encoding:
 
 def _letters(runs: Sequence[bytes]) -> bool:
     """Say whether the high bytes are the accented letters of words, as in Größe: seldom two together, never more."""
-    letters = all(0xC0 <= byte and byte not in (0xD7, 0xF7) for run in runs for byte in run)
+    letters = all(byte >= 0xC0 and byte not in (0xD7, 0xF7) for run in runs for byte in run)
     return letters and max(map(len, runs)) <= 2 and 2 * sum(len(run) == 1 for run in runs) > len(runs)
 
 

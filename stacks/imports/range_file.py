@@ -113,7 +113,7 @@ def _row(raw: Mapping[str, str], where: str) -> RangeRow:
 
 def apply_ranges(plan: Plan, rows: RangeRows, *, most_unknown: float = 0.0) -> tuple[Plan, list[str]]:
     """
-    Return the plan with the ranges of a table, its version one higher if any changes; shelves the table lacks stay as they are.
+    Return the plan with the ranges of a table, its one version up if any changes; shelves the table lacks stay.
 
     An empty range_start takes the shelf's away: it then carries on the range before it.
 

@@ -184,7 +184,7 @@ def _due(text: str) -> str:
     text = text.strip()
     for form in ("%Y%m%d    %H%M%S", "%Y%m%d   Z%H%M%S", "%Y%m%d"):
         try:
-            made = datetime.strptime(text, form)  # noqa: DTZ007 (the system's own clock, or UTC behind a Z)
+            made = datetime.strptime(text, form)
         except ValueError:
             continue
         if form == "%Y%m%d":

@@ -176,7 +176,7 @@ def test_misshelved_books_do_not_move_a_learned_range():
 
 
 def test_books_that_are_lent_move_no_start():
-    """The first book of each shelf is lent: the plan stays as it is, and the first shelf starts no later than before."""
+    """The first book of each shelf is lent: the plan stays, and the first shelf starts no later than before."""
     true = plan(4, numbered=True, **{f"s{i}": {"range_start": f"QA {i * 10 + 1}"} for i in range(4)})
     holdings, heard = scan(4, 10, gone={0, 10, 20, 30})
     assert learn_ranges(true, holdings, heard, scheme="lcc").apply(true) == true
