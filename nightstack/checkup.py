@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from nightstack.errors import one_line
+
+if TYPE_CHECKING:
+    from cloud_ingest.sites import SiteSettings
 
 _CONNECT_S = 3.0
 # By this interpreter: whatever the shell finds under the name of pip may be another one's.
@@ -183,7 +186,9 @@ def check_service(file: Path) -> list[Check]:
     checks.append(_database(settings.database_url))
     if settings.smtp is None:
         checks.append(
-            Check("mail server", "bad", "none: mails are kept and not sent", f"add [smtp] host to {file}")
+            Check(
+                "mail server", "absent", "none: mails wait until there is one", f"add [smtp] host to {file}"
+            )
         )
     else:
         where = f"smtp://{settings.smtp.host}:{settings.smtp.port}"
@@ -195,7 +200,33 @@ def check_service(file: Path) -> list[Check]:
                 Check(f"site {name}: recipients", "bad", "nobody gets its mail", f"add recipients to {file}")
             )
         assert site.plan is not None and site.holdings is not None
+        checks += _recipients(name, site, file)
         checks += _site_files(name, site.plan, site.holdings)
+    return checks
+
+
+def _recipients(name: str, site: SiteSettings, file: Path) -> list[Check]:
+    """Look for floors that the plan lacks and languages that nobody has translated."""
+    from reports.languages import LanguageError, language, languages
+    from stacks.plan import read_plan
+
+    assert site.plan is not None
+    try:
+        floors = [floor.id for floor in read_plan(site.plan).floors]
+    except (ValueError, OSError):
+        floors = []  # the plan's own check says so
+    checks: list[Check] = []
+    for who in site.recipients:
+        label = f"site {name}: {who.address}"
+        lost = [floor for floor in who.floors if floors and floor not in floors]
+        if lost:
+            found = f"floors: the plan has no {', '.join(lost)}; it has {', '.join(floors)}"
+            checks.append(Check(label, "bad", found, f"correct the floors in {file}"))
+        try:
+            language(who.language)
+        except LanguageError:
+            found = f"language: {who.language} has no catalogue, so its mail is in English"
+            checks.append(Check(label, "absent", found, f"write one of {', '.join(languages())} in {file}"))
     return checks
 
 

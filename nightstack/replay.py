@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from robot.spool import Columns, Spool
 from robot.uplink import Uplink
 
 _BATCH_ROWS = 1000  # as the robot's own default
+_QUIET = logging.NullHandler()
 _WINDOW_S = 1.0  # span of scan time cut into batches at a time: what a robot would have flushed by then
 
 
@@ -76,7 +78,7 @@ def replay_recording(
     InputError
         The broker's URL is wrong.
     CommandError
-        Nothing was confirmed for ``timeout_s``: the broker is away, or no ingest listens to it.
+        The broker takes no connection, or nothing was confirmed for ``timeout_s``: no ingest listens to it.
     """
     try:
         broker_address(broker)
@@ -93,14 +95,33 @@ def replay_recording(
             clock=time.time_ns,
             report=lambda kind, text: trouble.append(f"{kind}: {text}"),
         )
+        # Its warnings are for a robot's log; here they are in the error, once.
+        logging.getLogger("nightstack.robot").addHandler(_QUIET)
         uplink.start()
         try:
+            _await_connection(uplink, trouble)
             batches = _play(heard, spool, speed, progress)
             _await_confirmation(spool, batches, timeout_s, progress, broker, trouble)
         finally:
             uplink.stop()
             spool.close()
+            logging.getLogger("nightstack.robot").removeHandler(_QUIET)
     return ReplayOutcome(heard.info.run_id, len(heard.readings), len(heard.poses), batches)
+
+
+def _await_connection(uplink: Uplink, trouble: list[str]) -> None:
+    """Wait for the first connection; raises CommandError when it fails, rather than to try for a minute."""
+    while not uplink.connected.wait(0.02):
+        gone = next((line for line in trouble if line.startswith("broker_gone")), None)
+        if gone is not None:
+            raise CommandError(
+                f"{_plain(gone)}; start the broker (`nightstack serve` has one), or name it with --broker"
+            )
+
+
+def _plain(gone: str) -> str:
+    # A robot's spool keeps what waits; a replay's own spool goes with it, so that part would not be true.
+    return gone.removeprefix("broker_gone: ").removesuffix("; batches wait in the spool")
 
 
 def _play(heard: Recording, spool: Spool, speed: float, progress: ProgressCallback) -> int:
@@ -162,9 +183,7 @@ def _await_confirmation(
             waiting, since = left, time.monotonic()
         elif time.monotonic() - since > timeout_s:
             why = next((line for line in reversed(trouble) if line.startswith("broker_gone")), "")
-            # A robot's spool keeps what waits; a replay's own spool goes with it, so that part would not be true.
-            hint = why.removeprefix("broker_gone: ").removesuffix("; batches wait in the spool")
-            hint = hint or "is `nightstack serve` listening to this broker?"
+            hint = _plain(why) or "is `nightstack serve` listening to this broker?"
             raise CommandError(f"{broker}: {left} batches not confirmed for {timeout_s:.0f} s; {hint}")
         progress(0.5 + 0.5 * (batches - left) / max(batches, 1), f"{left} batches to confirm")
         time.sleep(0.05)

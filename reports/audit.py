@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from localization.positions import Positions
 from recording.surveyed import Surveyed
+from recording.words import counted
 from reports.audit_scan import AuditError, Scan
 from reports.audit_text import S
 from reports.books import EXPECTED, LOST, Catalogue
@@ -173,9 +174,16 @@ def audit(
         As the run had them.
     level : float
         Chance that the intervals are to hold.
+
+    Raises
+    ------
+    AuditError
+        Nothing was scanned, or nothing that the catalogue knows.
     """
     places = Places.of(plan)
     catalogue = Catalogue.of(holdings, places)
+    placed = _placed(positions, catalogue)
+    scan = _scanned(scan, placed, catalogue, places)
     row_of = holdings.index_of_barcode
     heard = {str(e).upper(): n for n, e in enumerate(positions.epc.tolist())}
     stands = {b: s.shelf_id for s in scan.shelves for b in s.barcodes}
@@ -188,7 +196,6 @@ def audit(
         h = catalogue.rows[i]
         books.append(Book(h.barcode, h.call_number, h.title, shelf, what, detail))
 
-    placed = _placed(positions, catalogue)
     for shelf in scan.shelves:
         ours = placed.get(shelf.shelf_id, [])
         rank = {i: n for n, i in enumerate(ours)}
@@ -244,6 +251,28 @@ def audit(
         _surveyed(scan, catalogue, places, row_of, stands),
         tuple(notes),
     )
+
+
+def _scanned(scan: Scan, placed: Mapping[str, object], catalogue: Catalogue, places: Places) -> Scan:
+    """Return the scan without shelves that nobody scanned though books should stand there: that is no empty shelf."""
+    if not any(s.barcodes or s.said_empty for s in scan.shelves):
+        strange = sum(len(s.strange) for s in scan.shelves)
+        raise AuditError(
+            f"none of the {counted(strange, 'barcode')} scanned is in the catalogue; is it this library's, and are "
+            "barcodes kept as text?"
+            if strange
+            else "no barcode at all was scanned; scan each shelf's books below its line, or write `empty` there"
+        )
+    due = {
+        places.rows[place].id
+        for place in set(catalogue.home[np.isin(catalogue.status, list(EXPECTED))].tolist())
+        if place >= 0
+    }
+    out = [s.shelf_id for s in scan.shelves if s.unscanned and (s.shelf_id in placed or s.shelf_id in due)]
+    if not out:
+        return scan
+    kept = tuple(s for s in scan.shelves if s.shelf_id not in out)
+    return Scan(kept, (*scan.notes, S.left_out(", ".join(out))))
 
 
 def _placed(positions: Positions, catalogue: Catalogue) -> dict[str, list[int]]:

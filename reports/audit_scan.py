@@ -1,8 +1,9 @@
 """What staff scanned by hand: the barcodes of some shelves from left to right, as a reader or a spreadsheet wrote them.
 
 Text has a barcode a line; a line before them says the shelf: ``shelf:ID``, the shelf's id alone, or the EPC of its
-label. A table (comma, semicolon or TAB) has the columns ``shelf`` and ``barcode``. Lines that begin with ``#`` are
-passed over. Readers beep twice, spreadsheets spoil long numbers: what is odd is named, and put right only where there
+label. A table (comma, semicolon or TAB) has the columns ``shelf`` and ``barcode``. ``empty`` in place of barcodes
+says that nothing stands there. Lines that begin with ``#`` are passed over. Readers beep twice, spreadsheets
+spoil long numbers: what is odd is named, and put right only where there
 is one way to.
 """
 
@@ -23,6 +24,7 @@ from stacks.plan import Plan
 _MARK = re.compile(r"\s*(?:shelf|架)\s*[:：]\s*(.*)", re.IGNORECASE)
 _SPOILED = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+")
 _WHOLE = re.compile(r"(\d+)[.,]0+")
+_EMPTY = ("empty", "leer", "空")
 _SHELF_NAMES = ("shelf", "shelf_id", "shelf id")
 _BARCODE_NAMES = ("barcode", "item", "item barcode", "item_barcode")
 
@@ -42,11 +44,19 @@ class ScannedShelf:
         Of copies the catalogue knows, from left to right, each once.
     strange : tuple of str
         What else was scanned: unknown or spoiled barcodes.
+    said_empty : bool
+        A line ``empty`` says that nothing stands there.
     """
 
     shelf_id: str
     barcodes: tuple[str, ...]
     strange: tuple[str, ...] = ()
+    said_empty: bool = False
+
+    @property
+    def unscanned(self) -> bool:
+        """Whether there is neither a barcode nor a word that there is none."""
+        return not (self.barcodes or self.strange or self.said_empty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,7 @@ def parse_scan(text: str, plan: Plan, holdings: Holdings, source: str = "scan") 
     found: dict[str, list[str]] = {}
     strange: dict[str, list[str]] = {}
     where: dict[str, int] = {}
+    empty: set[str] = set()
     place = ""
     for line, shelf, cell in _cells(text, source):
         name = shelf if shelf is not None else _marked(cell, shelves, labels, known)
@@ -102,7 +113,8 @@ def parse_scan(text: str, plan: Plan, holdings: Holdings, source: str = "scan") 
                 raise AuditError(
                     f"{source}: line {line}: no shelf {name[:60]!r} in the plan; write its id as the plan has it"
                 )
-            if named != place:
+            # A mark may beep twice; barcodes between two of them are a second scan.
+            if named != place or (shelf is None and (found[named] or strange[named])):
                 if named in found:
                     raise AuditError(
                         f"{source}: line {line}: shelf {named} is scanned a second time (first in line "
@@ -119,6 +131,17 @@ def parse_scan(text: str, plan: Plan, holdings: Holdings, source: str = "scan") 
             raise AuditError(
                 f"{source}: line {line}: a barcode before any shelf; begin with a line such as "
                 f"shelf:{next(iter(shelves), 'ID')}"
+            )
+        if cell.lower() in _EMPTY and cell not in known.known:
+            if found[place] or strange[place]:
+                raise AuditError(
+                    f"{source}: line {line}: {cell!r}, but barcodes of shelf {place} are above it"
+                )
+            empty.add(place)
+            continue
+        if place in empty:
+            raise AuditError(
+                f"{source}: line {line}: a barcode below the line that shelf {place} is empty; leave one of the two out"
             )
         barcode, note = known.read(cell)
         if note:
@@ -143,7 +166,7 @@ def parse_scan(text: str, plan: Plan, holdings: Holdings, source: str = "scan") 
     for s in order:
         row = [b for b in dict.fromkeys(found[s]) if b not in taken]
         taken.update(row)
-        made.append(ScannedShelf(s, tuple(row), tuple(strange[s])))
+        made.append(ScannedShelf(s, tuple(row), tuple(strange[s]), s in empty))
     return Scan(tuple(made), tuple(notes))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from recording.words import counted
 from reports.phrases import Said, say, say_n
 
 
@@ -50,6 +51,14 @@ class S:
         return say("{text} is not in the catalogue; left out.", text=text)
 
     @staticmethod
+    def left_out(shelves: str) -> str:
+        """Say which shelves nobody scanned."""
+        return (
+            f"Nothing was scanned on {shelves}, where books should stand: left out; write `empty` below the line of "
+            "a shelf that is."
+        )
+
+    @staticmethod
     def one_shelf() -> Said:
         """Say that one shelf cannot tell how shelves differ."""
         return say(
@@ -87,9 +96,9 @@ class S:
         )
 
     @staticmethod
-    def moved_since(hours: float) -> Said:
+    def moved_since(days: int) -> str:
         """Say that the scan was long after the run."""
-        return say(
-            "The hand scan was made {hours} hours after the run: what readers moved in between counts as our error.",
-            hours=f"{hours:.0f}",
+        return (
+            f"The hand scan was made {counted(days, 'day')} after the run: what readers moved in between counts as "
+            "our error."
         )

@@ -15,6 +15,7 @@ from nightstack.commands.shared import AsJson, PlanFile, plan_of, say_notes
 from nightstack.errors import InputError
 from nightstack.inputs import holdings_file, input_file, plan_file, recording_or_combined
 from nightstack.outputs import output_file
+from recording.words import counted
 
 if TYPE_CHECKING:
     from nightstack.combined import Opened
@@ -131,6 +132,9 @@ def _choose(
     from reports.audit import choose_shelves
 
     chosen = choose_shelves(plan, books, shelves, seed)
+    if len(chosen) < shelves:
+        held = counted(len(chosen), "shelf", "shelves")
+        say_notes([f"only {held} of the plan should hold a book: all are on the list"], as_json)
     text = (
         json.dumps({"seed": seed, "shelves": [asdict(c) for c in chosen]}, indent=2)
         if as_json
@@ -146,13 +150,18 @@ def _choose(
 
 def _sheet(chosen: list[Chosen], seed: int, run: Path) -> str:
     lines = [
-        f"# Audit of {run.name}: {len(chosen)} shelves chosen at random (seed {seed}), every shelf that should hold",
+        f"# Audit of {run.name}: {counted(len(chosen), 'shelf', 'shelves')} chosen at random (seed {seed}), "
+        "every shelf that should hold",
         "# books with the same chance. Below each line `shelf:ID` scan its books from left to right, every one that",
-        "# stands there; put nothing right before it is scanned. A shelf without books keeps its line alone.",
+        "# stands there; put nothing right before it is scanned. A shelf without books gets a line `empty`.",
         "# Then: nightstack audit THIS_FILE --run RECORDING",
     ]
     for c in chosen:
-        lines += ["", f"# {c.shelf_id}: {c.books} books due, {c.first} to {c.last}", f"shelf:{c.shelf_id}"]
+        lines += [
+            "",
+            f"# {c.shelf_id}: {counted(c.books, 'book')} due, {c.first} to {c.last}",
+            f"shelf:{c.shelf_id}",
+        ]
     return "\n".join(lines)
 
 
@@ -172,27 +181,41 @@ def _check(
     from localization.positions import read_positions
     from recording.surveyed import write_surveyed
     from reports.audit import audit as hold
-    from reports.audit_scan import read_scan
+    from reports.audit_scan import AuditError, read_scan
     from reports.audit_text import S
 
     file = positions if positions is not None else run / "positions.parquet"
     input_file(file, f"`nightstack localize {run}` makes it")
-    target = output_file(out if out is not None else run / f"surveyed-{when:%Y-%m-%d}.parquet", "surveyed")
+    target = output_file(
+        out if out is not None else _unused(run / f"surveyed-{when:%Y-%m-%d}.parquet"), "surveyed"
+    )
     by_hand = read_scan(scan, plan, books)
     places = read_positions(file)
-    result = hold(by_hand, places, _exceptions_of(run, exceptions, file, plan, books), plan, books)
+    try:
+        result = hold(by_hand, places, _exceptions_of(run, exceptions, file, plan, books), plan, books)
+    except AuditError as error:
+        raise InputError(f"{scan}: {error}") from None
     target.parent.mkdir(parents=True, exist_ok=True)
     write_surveyed(target, result.surveyed, when.isoformat())
     notes = list(result.notes)
     hours = (when - heard.info.started_at).total_seconds() / 3600
     if hours > 24:
-        notes.append(S.moved_since(hours))
+        notes.append(S.moved_since(round(hours / 24)))
     if as_json:
         typer.echo(json.dumps(_json(result, notes, target), indent=2))
         return
     say_notes(notes, as_json)
     typer.echo(_table(result))
     typer.echo(f"surveyed: {target}")
+
+
+def _unused(file: Path) -> Path:
+    """Return a name that no earlier scan of that day has."""
+    n, free = 1, file
+    while free.exists():
+        n += 1
+        free = file.with_stem(f"{file.stem}-{n}")
+    return free
 
 
 def _exceptions_of(
@@ -236,7 +259,7 @@ def _table(result: Audit) -> str:
     head = (
         f"  {'':34} {'counted':>9}  {'share':>7}   {'95 % interval':>16}   {'d.e.':>4}   shelves drawn again"
     )
-    lines = [f"audit of {len(result.shelves)} shelves", head]
+    lines = [f"audit of {counted(len(result.shelves), 'shelf', 'shelves')}", head]
     lines += [_share_line(name, s) for name, s in result.shares.items()]
     lines += [
         "findings about these shelves that are true",

@@ -14,6 +14,7 @@ from nightstack.errors import FAILED, InputError
 from nightstack.inputs import holdings_file, input_file, plan_file, recording_or_combined
 from nightstack.outputs import output_file
 from nightstack.progress import progress
+from recording.words import counted
 
 if TYPE_CHECKING:
     from stacks.imports import Learned, RangeCheck
@@ -96,6 +97,10 @@ def import_(
     most_unknown: Annotated[
         float, typer.Option(help="Largest share of rows whose shelf the plan may lack.", min=0, max=1)
     ] = 0.0,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Write starts that cannot be read or contradict the sequence, too."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Put each shelf's first call number into the plan; the end of a range is the next one's start."""
@@ -119,6 +124,18 @@ def import_(
     after, notes = apply_ranges(before, rows, most_unknown=most_unknown)
     found = check_ranges(after, _scheme(scheme, copies, after), copies, rows, loose=loose)
     changed = _changed(before, after)
+    wrong = [p for p in found.problems if p.kind in ("unreadable_start", "sequence")]
+    if wrong and not force:
+        # What was wrong before and is not of this table keeps nobody from mending the rest.
+        past = check_ranges(before, _scheme(scheme, copies, after), None, loose=loose).problems
+        known = {(p.kind, p.shelf_id, p.said) for p in past}
+        wrong = [p for p in wrong if (p.kind, p.shelf_id, p.said) not in known]
+        if wrong and out is not None:
+            raise InputError(
+                f"{file}: {counted(len(wrong), 'start')} cannot be read or contradict the sequence, the first: "
+                f"{wrong[0].said}; nothing was written: mend the table (without --out all are listed), or write all "
+                "the same with --force"
+            )
     if out is not None:
         write_plan(out, after)
     if as_json:

@@ -119,7 +119,8 @@ def _policy(given: list[str], rules: Path | None) -> CallNumberPolicy:
             obj["local"] = LocalRules.read(rules).to_json()
         return CallNumberPolicy.from_json(obj, "--policy")
     except (PlanError, RulesError) as error:
-        raise InputError(str(error)) from None
+        # A plan's path is dotted (`call_numbers.prefixes`); the option's own form is NAME=VALUE.
+        raise InputError(str(error).replace("--policy.", "--policy: ", 1)) from None
 
 
 def _value(text: str) -> object:
@@ -143,6 +144,8 @@ def _lines(file: Path | None) -> Iterator[tuple[int, str]]:
 
 def _decoded(handle: BinaryIO, source: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(handle, 1):
+        if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise InputError(f"{source}: is UTF-16; convert it: iconv -f UTF-16 -t UTF-8")
         try:
             text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).decode("utf-8")
         except UnicodeDecodeError:

@@ -15,14 +15,17 @@ def serve_until_stopped(listen: str, make: Callable[[str], AbstractAsyncContextM
     """Listen on `host:port`, print `listening HOST:PORT`, and serve until SIGINT or SIGTERM; return the exit status."""
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        print(f"{listen}: no address to listen on; give HOST:PORT, such as 127.0.0.1:5084", file=sys.stderr)
+        print(
+            f"nightstack: {listen}: no address to listen on; give HOST:PORT, such as 127.0.0.1:5084",
+            file=sys.stderr,
+        )
         return 2
     try:
         asyncio.run(_serve(listen, make))
     except OSError as error:
         reason = error.strerror or str(error)
         print(
-            f"{listen}: cannot be listened on ({reason}); choose another port, or 0 for a free one",
+            f"nightstack: {listen}: cannot be listened on ({reason}); choose another port, or 0 for a free one",
             file=sys.stderr,
         )
         return 1

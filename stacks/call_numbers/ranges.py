@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from stacks.call_numbers.chain import longest_rising
 from stacks.call_numbers.policy import policy_of
 from stacks.call_numbers.schemes import sort_key
 from stacks.plan import Plan, Shelf
@@ -60,7 +61,7 @@ class ShelfRanges:
         keyed.sort(
             key=(lambda pair: (pair[1].sequence or 0, pair[0])) if in_sequence else (lambda pair: pair[0])
         )
-        kept = _longest_rising([key for key, _ in keyed])
+        kept = longest_rising([key for key, _ in keyed])
         self.problems = tuple(
             f"shelf {shelf.id!r} starts at {shelf.range_start!r}, which its sequence {shelf.sequence} contradicts"
             for i, (_, shelf) in enumerate(keyed)
@@ -130,24 +131,3 @@ class ShelfRanges:
             elif shelf.range_start is None and current is not None:
                 made.setdefault(current, []).append(shelf)
         return {shelf_id: tuple(after) for shelf_id, after in made.items()}
-
-
-def _longest_rising(keys: Sequence[bytes]) -> set[int]:
-    """Return indices of the longest non-decreasing subsequence: one wrong start does not take others with it."""
-    tails: list[bytes] = []
-    ends: list[int] = []
-    before = [-1] * len(keys)
-    for i, key in enumerate(keys):
-        place = bisect_right(tails, key)
-        before[i] = ends[place - 1] if place else -1
-        if place == len(tails):
-            tails.append(key)
-            ends.append(i)
-        else:
-            tails[place], ends[place] = key, i
-    chain: set[int] = set()
-    i = ends[-1] if ends else -1
-    while i >= 0:
-        chain.add(i)
-        i = before[i]
-    return chain

@@ -128,7 +128,7 @@ def sync(
     Raises
     ------
     IlsError
-        The pull failed, or it would lose too many rows.
+        The pull failed, it would lose too many rows, or there is neither a file nor any item.
     HoldingsError
         The file cannot be read or written.
     """
@@ -142,7 +142,13 @@ def sync(
     started = ils.clock.now()
     everything = full or not old.rows or known.since is None or known.full_at is None
     everything = everything or started - (known.full_at or started) >= FULL_EVERY or not ils.lists
+    if not ils.lists and not file.exists():
+        raise IlsError(
+            f"{file}: is missing, and {ils.kind} cannot list items: import a file first (nightstack stacks import)"
+        )
     pulled, newest = _pull(ils, old, None if everything else known.since, progress)
+    if not pulled and everything and (old.rows or not file.exists()):
+        raise IlsError(f"{file}: the library system told no item at all; nothing was written")
     merge = _merged(ils, old, pulled, everything and ils.lists, frozenset(keep))
     lost = len(merge.removed)
     if lost > max(_FEW, most_loss * len(old)):
@@ -150,8 +156,6 @@ def sync(
             f"{file}: the pull knows {lost} of {len(old)} copies no more, over {most_loss:.0%}: nothing was written; "
             "if they are really gone, allow it with --allow-loss"
         )
-    if old.rows and not pulled and everything:
-        raise IlsError(f"{file}: the library system told no item at all; nothing was written")
     made = Holdings.of(merge.rows.values())
     different = bool(merge.added or merge.removed or merge.changed) or not file.exists()
     if not dry_run:

@@ -64,6 +64,8 @@ class Builder:
 
     Attributes
     ----------
+    header : list of str
+        What the file calls its columns, for errors; empty where it has none.
     columns : dict of str to list of str
     rows : int
         Rows or items seen, whether taken or left out.
@@ -76,6 +78,7 @@ class Builder:
         self, source: str, mapped: Mapped, *, bad_text: str = "refuse", barcode_width: int | None = None
     ) -> None:
         self.source, self.mapped, self.bad_text, self.width = source, mapped, bad_text, barcode_width
+        self.header: list[str] = []
         self.columns: dict[str, list[str]] = {}
         self.rows = self.left_out_count = 0
         self.left_out: list[str] = []
@@ -158,7 +161,7 @@ class Builder:
         if "status" not in self.columns and n:
             raise HoldingsError(
                 f"{self.source}: has no status; name its column with --map status=HEADER, or say that all copies have "
-                "one with --set status=available"
+                f"one with --set status=available{self._columns()}"
             )
         if "scheme" not in self.columns and n:
             raise HoldingsError(
@@ -168,6 +171,10 @@ class Builder:
         return {name: self.columns.get(name, [""] * n) for name in COLUMNS} | {
             name: column for name, column in self.columns.items() if name not in COLUMNS
         }
+
+    def _columns(self) -> str:
+        shown = ", ".join(name for name in self.header if name)[:300]
+        return f"; it has {shown}" if shown else ""
 
     def notes(self) -> list[str]:
         """Return what was odd about single values, a sentence each, with examples."""

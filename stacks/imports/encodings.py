@@ -130,6 +130,9 @@ def _eight_bits(data: bytes, source: str) -> Encoding:
     single = sum(len(run) == 1 for run in runs)
     chinese = _decodes(data, "gb18030") and _han_share(data[:_SAMPLE].decode("gb18030", "ignore")) > 0.5
     western = _decodes(data, "cp1252") and single >= 0.9 * len(runs)
+    if not chinese and not western and _letters(runs):
+        why = "no valid UTF-8; as GB18030 it would be rare characters, so its accented letters are meant"
+        return Encoding("cp1252", f"Windows-1252 ({why}; reads as {_sample(data, 'cp1252')!r})")
     if chinese and not western:
         return Encoding("gb18030", f"GB18030 (no valid UTF-8; reads as {_sample(data, 'gb18030')!r})")
     if western and not chinese:
@@ -138,6 +141,12 @@ def _eight_bits(data: bytes, source: str) -> Encoding:
         f"{source}: its encoding cannot be told (neither UTF-8 nor plainly GB18030 or Windows-1252); "
         "name it with --encoding, or export it as UTF-8"
     )
+
+
+def _letters(runs: Sequence[bytes]) -> bool:
+    """Say whether the high bytes are the accented letters of words, as in Größe: seldom two together, never more."""
+    letters = all(byte >= 0xC0 and byte not in (0xD7, 0xF7) for run in runs for byte in run)
+    return letters and max(map(len, runs)) <= 2 and 2 * sum(len(run) == 1 for run in runs) > len(runs)
 
 
 def _decodes(data: bytes, codec: str) -> bool:

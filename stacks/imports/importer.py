@@ -134,6 +134,7 @@ def import_holdings(
         notes, batches = [why or f"copies from field {name}"], marc.batches()
     else:
         table = open_table(file, encoding=encoding, delimiter=delimiter, sheet=sheet)
+        builder.header = table.header
         notes, batches = _table_batches(table, mapped)
     last = 0.0
     try:
@@ -221,15 +222,20 @@ def _batches(table: Table, places: Mapping[str, tuple[int, ...]]) -> Iterator[Ba
         number, line = block.number, block.line
 
         def where(i: int, number: list[int] = number, line: list[int] = line) -> str:
-            return f"row {number[i]} (line {line[i]})"
+            return table.place(number[i], line[i])
 
-        broken = [f"row {n} (line {at}): {why}" for n, at, why in block.broken]
+        broken = [f"{table.place(n, at)}: {why}" for n, at, why in block.broken]
         yield Batch(columns, where, odd, broken, block.share)
+
+
+_MANY = 100
+"""In files of so many rows one may always be left out."""
 
 
 def _not_too_many(builder: Builder, file: Path, most: float, marc: MarcSource | None) -> None:
     everything = max(builder.rows, marc.records if marc else 0)
-    if builder.left_out_count > max(most * everything, 0 if most == 0 else 1):
+    # One row of a hundred and more is an accident, whatever the share; of a few it is the share that counts.
+    if builder.left_out_count > max(most * everything, 1 if most > 0 and everything >= _MANY else 0):
         share = builder.left_out_count / everything
         raise HoldingsError(
             f"{file}: {builder.left_out_count:,} of {everything:,} rows or records ({share:.1%}) cannot "

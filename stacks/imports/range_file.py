@@ -77,9 +77,9 @@ def read_ranges(
         rows: list[RangeRow] = []
         for block in table.blocks:
             for n, line, why in block.broken:
-                raise HoldingsError(f"{table.source}: row {n} (line {line}): {why}")
+                raise HoldingsError(f"{table.source}: {table.place(n, line)}: {why}")
             for i, fields in enumerate(block.fields):
-                where = f"{table.source}: row {block.number[i]} (line {block.line[i]})"
+                where = f"{table.source}: {table.place(block.number[i], block.line[i])}"
                 odd = block.odd.get((i, places["range_start"][0]), "")
                 if odd == "date":
                     raise HoldingsError(
@@ -113,7 +113,7 @@ def _row(raw: Mapping[str, str], where: str) -> RangeRow:
 
 def apply_ranges(plan: Plan, rows: RangeRows, *, most_unknown: float = 0.0) -> tuple[Plan, list[str]]:
     """
-    Return the plan with the ranges of a table, its version one higher; shelves the table lacks stay as they are.
+    Return the plan with the ranges of a table, its one version up if any changes; shelves the table lacks stay.
 
     An empty range_start takes the shelf's away: it then carries on the range before it.
 
@@ -180,7 +180,9 @@ def apply_ranges(plan: Plan, rows: RangeRows, *, most_unknown: float = 0.0) -> t
 
 
 def with_shelves(plan: Plan, made: Mapping[str, Shelf]) -> Plan:
-    """Return a plan with some shelves replaced, by id, its version one higher."""
+    """Return a plan with some shelves replaced, by id, its version one higher; the same plan where nothing differs."""
+    if all(made.get(shelf.id, shelf) == shelf for shelf in plan.shelves):
+        return plan
     floors = tuple(
         replace(
             floor,

@@ -4,6 +4,9 @@ Ranges from a scan that is trusted: where each shelf's books begin, misshelved o
 Most books stand right, so the longest chain of books whose call numbers never go back from shelf to shelf is
 taken for the order that is meant (longest non-decreasing subsequence of (shelf in sequence, key), Fredman 1975). A
 misshelved book breaks that order and is not in the chain; a shelf's range starts at its first book that is.
+
+Books that are lent were not seen, and one of them may be the first of its shelf. So a present start that nothing seen
+contradicts stays, and the first shelf of all starts no later than the first book of the holdings.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stacks.call_numbers import policy_of, sort_keys
+from stacks.call_numbers.chain import longest_rising
 from stacks.holdings import Holdings
 from stacks.imports.range_ends import End, Standing, end_of, first_after
 from stacks.imports.range_file import with_shelves
@@ -40,9 +44,10 @@ class ShelfLearned:
     ----------
     shelf_id : str
     start : str or None
-        The call number its range starts with; None where no book of it is in order.
+        The call number its range starts with: the present one where nothing seen contradicts it; None where no book
+        of it is in order.
     barcode : str
-        The book that call number is of.
+        The book that call number is of; empty where the present start stays.
     present : str or None
         The plan's start.
     apart : int
@@ -170,7 +175,7 @@ def learn_ranges(
         else:
             books.append(_Book(place[shelf], key, copy, row))
     books.sort(key=lambda book: (book.shelf, book.key))
-    chain = _longest_chain([book.key for book in books])
+    chain = longest_rising([book.key for book in books])
     notes.append(f"{len(books):,} books of scheme {scheme} heard on shelves, {len(chain):,} of them in order")
     if unread:
         notes.append(f"{unread:,} call numbers cannot be read and were left out")
@@ -183,7 +188,8 @@ def learn_ranges(
     present = sort_keys(scheme, [shelf.range_start or "" for shelf in order], policy)
     every = sorted(key for key in keys if key is not None)
     texts, barcodes = holdings.column("call_number")[mine], holdings.column("barcode")[mine]
-    made = _shelves(order, books, chain, starts, present, every, texts, barcodes)
+    first = _first_of(plan, holdings, mine, keys, location)
+    made = _shelves(order, books, chain, starts, present, every, first, texts, barcodes)
     return Learned(scheme, made, tuple(notes))
 
 
@@ -244,6 +250,28 @@ def _starts(
     return starts
 
 
+def _first_of(
+    plan: Plan,
+    holdings: Holdings,
+    mine: npt.NDArray[np.intp],
+    keys: Sequence[bytes | None],
+    location: str | None,
+) -> tuple[bytes, int] | None:
+    """Return key and copy of the holdings' first book in these shelves' location; None where that cannot be told."""
+    places = {shelf.id: shelf.extra.get("location") for shelf in plan.shelves}
+    if any(place is not None for place in places.values()):
+        if location is None:
+            return None  # shelves of several locations in one row: whose first book it is cannot be told
+        homes = holdings.column("home_location")[mine].tolist()
+        wanted = [places.get(home, home) == location for home in homes]
+    else:
+        wanted = [True] * len(keys)
+    found = [
+        (key, i) for i, (key, want) in enumerate(zip(keys, wanted, strict=True)) if want and key is not None
+    ]
+    return min(found, default=None)
+
+
 def _shelves(
     order: Sequence[Shelf],
     books: Sequence[_Book],
@@ -251,6 +279,7 @@ def _shelves(
     starts: dict[int, _Book],
     present: Sequence[bytes | None],
     every: Sequence[bytes],
+    first: tuple[bytes, int] | None,
     texts: Texts,
     barcodes: Texts,
 ) -> tuple[ShelfLearned, ...]:
@@ -260,6 +289,8 @@ def _shelves(
     heard = {book.copy for book in books}
     unheard = len(every) - len(heard)
     seen = sorted(book.key for book in books)
+    in_order = sorted(books[i].key for i in chain)
+    leading = min(starts, default=-1)
     made: list[ShelfLearned] = []
     for s, shelf in enumerate(order):
         mine = on.get(s, [])
@@ -270,16 +301,22 @@ def _shelves(
             why = "no book of it was heard" if not mine else f"none of its {len(mine)} books is in order"
             made.append(ShelfLearned(shelf.id, None, "", shelf.range_start, -1, len(mine), 0, 0, (why,)))
             continue
-        start = starts[s]
-        between = _missing_before(start.key, every, seen) if unheard else 0
+        key, copy = starts[s].key, starts[s].copy
+        if s == leading and first is not None and first[0] < key:
+            key, copy = first
+        now = present[s]
+        stays = now is not None and _fits(now, starts[s].key, in_order) and (s != leading or now <= key)
+        if stays and now is not None:
+            key = now
+        between = _missing_before(key, every, seen) if unheard else 0
         doubts: list[str] = []
         if len(kept) < FEW_BOOKS:
             doubts.append(f"only {len(kept)} of its books in order")
         if len(kept) < DISORDER * len(mine):
             doubts.append(f"{len(mine) - len(kept)} of {len(mine)} books out of order")
-        now = present[s]
-        apart = -1 if now is None else _apart(every, now, start.key)
-        text, barcode = str(texts[start.copy]), str(barcodes[start.copy])
+        apart = -1 if now is None else _apart(every, now, key)
+        text = str(shelf.range_start) if stays else str(texts[copy])
+        barcode = "" if stays else str(barcodes[copy])
         made.append(
             ShelfLearned(
                 shelf.id,
@@ -296,6 +333,11 @@ def _shelves(
     return tuple(made)
 
 
+def _fits(now: bytes, start: bytes, in_order: Sequence[bytes]) -> bool:
+    """Say whether a start divides the books seen in order as the learned one does: only unseen ones lie between."""
+    return bisect_left(in_order, now) == bisect_left(in_order, start)
+
+
 def _missing_before(key: bytes, every: Sequence[bytes], seen: Sequence[bytes]) -> int:
     """How many books of the holdings stand between a book and the one heard before it in order."""
     at = bisect_left(seen, key)
@@ -307,24 +349,3 @@ def _missing_before(key: bytes, every: Sequence[bytes], seen: Sequence[bytes]) -
 def _apart(every: Sequence[bytes], one: bytes, other: bytes) -> int:
     """How many books a start moves from one shelf to the next when it moves from one key to the other."""
     return abs(bisect_left(every, other) - bisect_left(every, one))
-
-
-def _longest_chain(keys: Sequence[bytes]) -> set[int]:
-    """Return indices of a longest non-decreasing subsequence."""
-    tails: list[bytes] = []
-    ends: list[int] = []
-    before = [-1] * len(keys)
-    for i, key in enumerate(keys):
-        at = bisect_right(tails, key)
-        before[i] = ends[at - 1] if at else -1
-        if at == len(tails):
-            tails.append(key)
-            ends.append(i)
-        else:
-            tails[at], ends[at] = key, i
-    chain: set[int] = set()
-    i = ends[-1] if ends else -1
-    while i >= 0:
-        chain.add(i)
-        i = before[i]
-    return chain

@@ -74,6 +74,10 @@ class Table:
     notes: list[str]
     blocks: Iterator[Block]
 
+    def place(self, number: int, line: int) -> str:
+        """Return the name of a row for people: of a workbook, as its program counts them."""
+        return f"row {line}" if self.kind == "workbook" else f"row {number} (line {line})"
+
 
 def open_table(
     path: str | Path, *, encoding: str | None = None, delimiter: str | None = None, sheet: str | None = None
@@ -111,6 +115,11 @@ def open_table(
 
 
 def _open_text(file: Path, encoding: str | None, delimiter: str | None) -> Table:
+    with file.open("rb") as opened:
+        if opened.read(4) in (b"PAR1", b"SQLi", b"%PDF"):
+            raise HoldingsError(
+                f"{file}: is no table of text and no workbook; export it as CSV, XLSX or MARC"
+            )
     found = sniff_encoding(file, encoding)
     size = file.stat().st_size
     try:

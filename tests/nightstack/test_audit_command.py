@@ -73,7 +73,26 @@ def test_a_list_is_chosen_scanned_and_held_against_the_run(run, tmp_path):
     assert same["pairs_right"] == figures["shares"]["neighbours in order"]["right"]
     table = nightstack("audit", scan, "--run", folder, "--at", "2026-03-09", "--out", out)
     assert "read rate" in table.stdout and "95 % interval" in table.stdout
-    assert "hours after the run" in table.stderr
+    assert "days after the run" in table.stderr
+
+
+def test_a_list_nobody_scanned_is_refused_and_no_scan_replaces_another(run, tmp_path):
+    folder, library, truth = run
+    listed = nightstack("audit", "--choose", "--run", folder, "--shelves", "500")
+    held = listed.stdout.count("\nshelf:")
+    assert f"note: only {held} shelves of the plan should hold a book" in listed.stderr
+    scan = tmp_path / "scan.txt"
+    scan.write_text(listed.stdout, encoding="utf-8")
+    refused = nightstack("audit", scan, "--run", folder)
+    assert refused.returncode == 2 and "no barcode at all was scanned" in refused.stderr
+    assert refused.stderr.count("\n") == 1 and not list(folder.glob("surveyed*"))
+    one = nightstack("audit", "--choose", "--run", folder, "--shelves", "1").stdout
+    scan.write_text(by_hand(one, library, truth), encoding="utf-8")
+    for _ in range(2):
+        told = nightstack("audit", scan, "--run", folder, "--at", "2026-03-01")
+        assert told.returncode == 0 and "audit of 1 shelf\n" in told.stdout
+    names = sorted(f.name for f in folder.glob("surveyed*"))
+    assert names == ["surveyed-2026-03-01-2.parquet", "surveyed-2026-03-01.parquet"]
 
 
 def test_wrong_arguments_are_one_line(run, tmp_path):

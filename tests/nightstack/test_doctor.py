@@ -67,9 +67,30 @@ def test_a_service_with_plan_catalogue_and_no_mail_server(library, tmp_path, cap
         checks["site north: holdings"]["state"] == "bad"
         and "nosuch.csv" in checks["site north: holdings"]["found"]
     )
-    assert checks["mail server"]["state"] == "bad" and "[smtp]" in checks["mail server"]["mend"]
+    assert checks["mail server"]["state"] == "absent" and "wait" in checks["mail server"]["found"]
+    assert "[smtp]" in checks["mail server"]["mend"]
     assert checks["database"]["state"] == checks["data folder"]["state"] == "good"
     assert not (tmp_path / "data").exists()
+
+
+def test_floors_and_languages_that_nobody_has(library, tmp_path, capsys):
+    settings = tmp_path / "serve.toml"
+    sites = f"[site.north]\nplan = '{library / 'plan.json'}'\nholdings = '{library / 'holdings.csv'}'\n"
+    settings.write_text(
+        f"data = 'data'\nrecipients = [{{address = 'a@b.example', floors = ['attic'], language = 'tlh'}}]\n{sites}"
+    )
+    capsys.readouterr()
+    assert main(["doctor", "--json", "--settings", str(settings)]) == 1
+    said = [
+        c for c in json.loads(capsys.readouterr().out)["checks"] if c["what"] == "site north: a@b.example"
+    ]
+    assert [c["state"] for c in said] == ["bad", "absent"]
+    assert "no attic" in said[0]["found"] and "tlh has no catalogue" in said[1]["found"]
+    settings.write_text(
+        f"data = 'data'\nrecipients = [{{address = 'a@b.example', language = 'zh'}}]\n{sites}"
+    )
+    status, checks = found(capsys, "--settings", settings)
+    assert status == 0 and "site north: a@b.example" not in checks
 
 
 def test_settings_that_are_not_there(tmp_path, capsys):

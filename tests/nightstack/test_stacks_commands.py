@@ -121,7 +121,12 @@ def test_ranges_are_imported_checked_and_written(tmp_path, capsys, library):
     table.write_text(
         "shelf_id,range_start\n" + "".join(f'{a.id},"{b.range_start}"\n' for a, b in rows), encoding="utf-8"
     )
-    assert run("stacks", "ranges", "import", table, "--plan", bare, "--out", out, "--scheme", "lcc") == 0
+    command = ("stacks", "ranges", "import", table, "--plan", bare, "--out", out, "--scheme", "lcc")
+    before = out.read_bytes()
+    status, line = refused(capsys, *command)
+    assert status == 2 and "contradict the sequence" in line and "--force" in line
+    assert out.read_bytes() == before
+    assert run(*command, "--force") == 0
     assert "sequence:" in capsys.readouterr().out
     assert run("stacks", "ranges", "check", "--plan", out, "--scheme", "lcc") == 1
 
@@ -144,6 +149,9 @@ def test_ranges_learned_from_a_scan_are_the_true_ones(tmp_path, capsys, scanned,
     right = [s for s in told if 0 <= s["apart"] <= 1]
     assert len(told) >= 0.8 * len([s for s in found["shelves"] if s["present"]])
     assert len(right) >= 0.98 * len(told) - 1
-    assert read_plan(out).version == next_version(read_plan(library).version)
+    before = read_plan(library).version
+    assert read_plan(out).version == (next_version(before) if found["changed"] else before)
+    assert run("stacks", "ranges", "check", "--plan", out, "--holdings", library / "holdings.csv") == 0
+    capsys.readouterr()
     assert run("stacks", "ranges", "learn", night) == 0
     assert "nothing was written" in capsys.readouterr().out

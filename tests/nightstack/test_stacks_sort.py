@@ -49,6 +49,7 @@ def test_policies_and_rules_are_taken_and_wrong_ones_refused(tmp_path: Path) -> 
     wrong = run("clc", "--policy", "clc_alpha_suffix=longfirst", given=given)
     assert wrong.returncode == 2
     assert wrong.stderr.decode().count("\n") == 1
+    assert "--policy: clc_alpha_suffix is 'longfirst' and must be one of" in wrong.stderr.decode()
     rules = tmp_path / "r.toml"
     rules.write_text('[[part]]\nname = "n"\npattern = "[0-9]+"\ncompare = "number"\n')
     assert run("local", "--rules", str(rules), given=b"10\n9\n").stdout == b"9\n10\n"
@@ -64,6 +65,8 @@ def test_another_encoding_is_refused_naming_the_line(tmp_path: Path) -> None:
     assert "line 2 is not UTF-8" in ran.stderr.decode()
     assert ran.stderr.decode().count("\n") == 1
     assert ran.stdout == b""
+    path.write_bytes("QA 1\n".encode("utf-16"))
+    assert "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8" in run("lcc", str(path)).stderr.decode()
 
 
 def test_a_reader_that_leaves_is_no_traceback() -> None:

@@ -189,6 +189,11 @@ def test_shelves_are_named_by_id_mark_or_label():
             "shelf:{a}\n{code}\nshelf:{b}\nshelf:{a}\n",
             "line 4: shelf {a} is scanned a second time (first in line 1)",
         ),
+        (
+            "shelf:{a}\n{code}\nshelf:{a}\n{code}\n",
+            "line 3: shelf {a} is scanned a second time (first in line 1)",
+        ),
+        ("shelf:{a}\nempty\n{code}\n", "line 3: a barcode below the line that shelf {a} is empty"),
         ("# nothing\n", "has no shelf"),
         ("where,what\n1,2\n", "needs the columns shelf and barcode"),
         ("shelf,barcode\n{a}," + "9" * 200_000 + "\n", "line 2: is no row of a table"),
@@ -233,3 +238,20 @@ def test_every_shelf_is_chosen_as_often():
     assert chi < 2 * len(used)
     assert choose_shelves(library.plan, holdings, 5, 1) == choose_shelves(library.plan, holdings, 5, 1)
     assert len(choose_shelves(library.plan, holdings, 10_000, 1)) == len(used)
+
+
+def test_what_was_not_scanned_is_no_empty_shelf(library, holdings):
+    positions, rows = exact_run(library), rows_of(library, holdings)
+    a, b, c = [s.shelf_id for s in choose_shelves(library.plan, holdings, 3, seed=4)]
+
+    def told(text):
+        return audit(parse_scan(text, library.plan, holdings), positions, [], library.plan, holdings)
+
+    with pytest.raises(AuditError, match="no barcode at all was scanned"):
+        told(f"shelf:{a}\nshelf:{b}\n")
+    with pytest.raises(AuditError, match="none of the 1 barcode scanned is in the catalogue"):
+        told(f"shelf:{a}\nnobody's\nshelf:{b}\n")
+    result = told("\n".join((scan_text(rows, [a]), f"shelf:{b}", f"shelf:{c}", "empty")))
+    assert set(result.shelves) == {a, c} == set(result.surveyed.shelf_id)
+    assert any(str(n).startswith(f"Nothing was scanned on {b}") for n in result.notes)
+    assert not result.surveyed.present[result.surveyed.shelf_id == c].any()

@@ -85,7 +85,7 @@ class Sip2(Ils):
         location = (raw.permanent_location or "").strip()
         extra = {
             "current_location": (raw.current_location or "").strip(),
-            "due": (raw.due_date or "").strip(),
+            "due": _due(raw.due_date or ""),
         }
         return IlsItem(
             barcode=raw.item_identifier,
@@ -177,3 +177,17 @@ class Sip2(Ils):
 
     def _now(self) -> str:
         return f"{self.clock.now().astimezone():%Y%m%d    %H%M%S}"
+
+
+def _due(text: str) -> str:
+    """Return a due date as ISO 8601 (``20150129    090000`` is local time there); what is none, as it stands."""
+    text = text.strip()
+    for form in ("%Y%m%d    %H%M%S", "%Y%m%d   Z%H%M%S", "%Y%m%d"):
+        try:
+            made = datetime.strptime(text, form)
+        except ValueError:
+            continue
+        if form == "%Y%m%d":
+            return made.date().isoformat()
+        return made.isoformat() + ("Z" if "Z" in form else "")
+    return text

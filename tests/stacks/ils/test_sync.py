@@ -8,6 +8,7 @@ import pytest
 from sim.ils import Stock
 from stacks.holdings import Holdings, read_holdings, write_holdings
 from stacks.ils import IlsError
+from stacks.ils.sip2.client import _due
 from stacks.ils.sync import sync
 from tests.stacks.ils.support import emulated, some_holdings
 
@@ -211,6 +212,32 @@ def test_sip2_brings_statuses_of_what_the_file_has(connect, tmp_path):
         assert rows_of(file)["31822000000"].status == "loaned"
         assert "NOT-THERE" in rows_of(file)
         assert made.notes == ("1 copies of the file are unknown to the system and stay as they are",)
+
+
+def test_no_empty_file_is_made(connect, tmp_path):
+    file = tmp_path / "typo.csv"
+    with (
+        emulated("sip2", some_holdings(10)) as emulator,
+        pytest.raises(IlsError, match="is missing, and sip2 cannot"),
+    ):
+        sync(connect(emulator), file)
+    with emulated("koha", []) as emulator, pytest.raises(IlsError, match="told no item at all"):
+        sync(connect(emulator), file)
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "due"),
+    [
+        ("20150129    090000", "2015-01-29T09:00:00"),
+        ("20150129   Z090000", "2015-01-29T09:00:00Z"),
+        ("20150129", "2015-01-29"),
+        ("29.1.2015", "29.1.2015"),
+        ("", ""),
+    ],
+)
+def test_sip2_due_dates_are_iso_8601(told, due):
+    assert _due(told) == due
 
 
 def test_the_stock_counts_what_the_holdings_say():

@@ -165,12 +165,30 @@ def scan(n_shelves, per_shelf, wrong=(), gone=()):
 def test_misshelved_books_do_not_move_a_learned_range():
     true = plan(6, numbered=True, **{f"s{i}": {"range_start": f"QA {i * 10 + 1}"} for i in range(6)})
     holdings, heard = scan(6, 10, wrong={3: 5, 55: 0, 20: 4, 31: 1, 44: 2}, gone={40})
-    found = learn_ranges(true, holdings, heard, scheme="lcc")
+    kept = learn_ranges(true, holdings, heard, scheme="lcc")
+    assert [s.start for s in kept.shelves] == ["QA 1", "QA 11", "QA 21", "QA 31", "QA 41", "QA 51"]
+    assert {s.apart for s in kept.shelves} == {0} and kept.apply(true) == true
+    found = learn_ranges(plan(6, numbered=True), holdings, heard, scheme="lcc")
     assert [s.start for s in found.shelves] == ["QA 1", "QA 11", "QA 22", "QA 31", "QA 42", "QA 51"]
-    assert [s.apart for s in found.shelves] == [0, 0, 1, 0, 1, 0]
     assert found.shelves[4].between == 1 and not any(s.doubts for s in found.shelves)
     assert found.apply(plan(6, numbered=True)).shelves[1].range_start == "QA 11"
     assert "shelves in the plan's sequence" in found.notes[0]
+
+
+def test_books_that_are_lent_move_no_start():
+    """The first book of each shelf is lent: the plan stays, and the first shelf starts no later than before."""
+    true = plan(4, numbered=True, **{f"s{i}": {"range_start": f"QA {i * 10 + 1}"} for i in range(4)})
+    holdings, heard = scan(4, 10, gone={0, 10, 20, 30})
+    assert learn_ranges(true, holdings, heard, scheme="lcc").apply(true) == true
+    made = learn_ranges(plan(4, numbered=True), holdings, heard, scheme="lcc").apply(plan(4, numbered=True))
+    assert made.shelves[0].range_start == "QA 1"
+    assert "before_first" not in [kind for kind, _ in kinds(check_ranges(made, "lcc", holdings))]
+    # A start behind books that were seen on the shelf, or before some of the one in front, does not stay.
+    moved = plan(
+        4, numbered=True, **{f"s{i}": {"range_start": f"QA {i * 10 + 4 - 6 * (i % 2)}"} for i in range(4)}
+    )
+    starts = [s.start for s in learn_ranges(moved, holdings, heard, scheme="lcc").shelves]
+    assert starts == ["QA 1", "QA 12", "QA 22", "QA 32"]
 
 
 def test_few_books_and_disorder_are_uncertain_and_not_written_unasked():
@@ -179,9 +197,9 @@ def test_few_books_and_disorder_are_uncertain_and_not_written_unasked():
     by = {s.shelf_id: s for s in found.shelves}
     assert by["s1"].doubts == ("only 2 of its books in order",)
     assert by["s2"].doubts == ("5 of 15 books out of order",)
-    assert by["s0"].start == "QA 6" and not by["s0"].doubts
-    assert [s.range_start for s in found.apply(plan(3)).shelves] == ["QA 6", None, None]
-    assert [s.range_start for s in found.apply(plan(3), uncertain=True).shelves] == ["QA 6", "QA 11", "QA 21"]
+    assert by["s0"].start == "QA 1" and not by["s0"].doubts
+    assert [s.range_start for s in found.apply(plan(3)).shelves] == ["QA 1", None, None]
+    assert [s.range_start for s in found.apply(plan(3), uncertain=True).shelves] == ["QA 1", "QA 11", "QA 21"]
 
 
 def test_walking_order_is_said_to_be_a_guess():

@@ -293,7 +293,7 @@ def test_a_workbook_and_what_it_did_to_its_cells(tmp_path):
     made = imported(file, "constants:scheme=ddc", "constants:title=x")
     notes = "\n".join(made.notes)
     assert len(made.holdings) == 399
-    assert "rounded" in made.left_out[0] and "row 11 (line 12)" in made.left_out[0]
+    assert "rounded" in made.left_out[0] and made.left_out[0].startswith("row 12: ")
     by = made.holdings.by_barcode
     assert by["31001"].extra == {"last_activity": "2026-03-04T00:00:00Z", "loans": "7"}
     assert by["00000011"].call_number == ""
@@ -366,3 +366,43 @@ def test_what_any_writer_of_csv_writes_is_read(tmp_path_factory, rows, delimiter
     from stacks.imports.values import tidy
 
     assert [(h.call_number, h.title) for h in made.holdings] == [(tidy(c), tidy(t)) for c, t in rows]
+
+
+def test_a_few_rows_with_umlauts_are_windows_1252(tmp_path):
+    text = "barcode,call_number,title,status\n1,QA 1,Größe,available\n2,QA 2,Käse,available\n3,QA 3,Öl,available\n"
+    file = tmp_path / "x.csv"
+    file.write_bytes(text.encode("cp1252"))
+    made = imported(file, "constants:scheme=lcc")
+    assert [h.title for h in made.holdings.rows] == ["Größe", "Käse", "Öl"]
+    assert any(
+        "Windows-1252 (no valid UTF-8; as GB18030 it would be rare characters" in n for n in made.notes
+    )
+    # Rare Chinese characters alone are still nobody's guess.
+    file.write_bytes("barcode,call_number,title,status\n1,TP3,囍堃喆,available\n".encode("gb18030"))
+    with pytest.raises(HoldingsError, match="cannot be told"):
+        imported(file, "constants:scheme=clc")
+
+
+def test_one_bad_row_passes_in_files_of_a_hundred_only(tmp_path):
+    head = "barcode,call_number,title,status\n"
+    rows = "".join(f"{i},QA {i},T,available\n" for i in range(1, 100))
+    with pytest.raises(HoldingsError, match=r"1 of 3 rows .*33\.3%"):
+        imported(write(tmp_path / "x.csv", head + "1,QA 1,T,available\n2,QA 2,T,available\n,QA 3,T,available\n"),
+                 "constants:scheme=lcc")  # fmt: skip
+    made = imported(write(tmp_path / "y.csv", head + rows + ",QA 3,T,available\n"), "constants:scheme=lcc")
+    assert made.left_out_count == 1
+
+
+def test_a_status_column_is_found_or_the_columns_are_listed(tmp_path):
+    text = "条码号,索书号,题名,借阅状态\n1,TP3/1,书,在架\n"
+    assert (
+        imported(write(tmp_path / "x.csv", text), "constants:scheme=clc").holdings.rows[0].status
+        == "available"
+    )
+    with pytest.raises(HoldingsError, match=r"has no status; .*; it has barcode, call_number, Zustand"):
+        imported(
+            write(tmp_path / "y.csv", "barcode,call_number,Zustand\n1,QA 1,gut\n"), "constants:scheme=lcc"
+        )
+    (tmp_path / "z.parquet").write_bytes(b"PAR1\x15\x04PAR1")
+    with pytest.raises(HoldingsError, match="is no table of text and no workbook"):
+        imported(tmp_path / "z.parquet")
