@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from recording.words import counted
 from reports.phrases import Said, say, say_n
 
 
@@ -51,11 +50,12 @@ class S:
         return say("{text} is not in the catalogue; left out.", text=text)
 
     @staticmethod
-    def left_out(shelves: str) -> str:
+    def left_out(shelves: str) -> Said:
         """Say which shelves nobody scanned."""
-        return (
-            f"Nothing was scanned on {shelves}, where books should stand: left out; write `empty` below the line of "
-            "a shelf that is."
+        return say(
+            "Nothing was scanned on {shelves}, where books should stand: left out; write `empty` below the line of "
+            "a shelf that is.",
+            shelves=shelves,
         )
 
     @staticmethod
@@ -96,9 +96,10 @@ class S:
         )
 
     @staticmethod
-    def moved_since(days: int) -> str:
+    def moved_since(days: int) -> Said:
         """Say that the scan was long after the run."""
-        return (
-            f"The hand scan was made {counted(days, 'day')} after the run: what readers moved in between counts as "
-            "our error."
+        return say_n(
+            "The hand scan was made a day after the run: what readers moved in between counts as our error.",
+            "The hand scan was made {n} days after the run: what readers moved in between counts as our error.",
+            days,
         )
