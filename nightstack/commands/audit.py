@@ -15,7 +15,6 @@ from nightstack.commands.shared import AsJson, PlanFile, plan_of, say_notes
 from nightstack.errors import InputError
 from nightstack.inputs import holdings_file, input_file, plan_file, recording_or_combined
 from nightstack.outputs import output_file
-from recording.words import counted
 
 if TYPE_CHECKING:
     from nightstack.combined import Opened
@@ -129,6 +128,7 @@ def audit(
 def _choose(
     plan: Plan, books: Holdings, shelves: int, seed: int, run: Path, out: Path | None, *, as_json: bool
 ) -> None:
+    from recording.words import counted
     from reports.audit import choose_shelves
 
     chosen = choose_shelves(plan, books, shelves, seed)
@@ -149,6 +149,8 @@ def _choose(
 
 
 def _sheet(chosen: list[Chosen], seed: int, run: Path) -> str:
+    from recording.words import counted
+
     lines = [
         f"# Audit of {run.name}: {counted(len(chosen), 'shelf', 'shelves')} chosen at random (seed {seed}), "
         "every shelf that should hold",
@@ -256,6 +258,8 @@ def _share_line(name: str, s: Share) -> str:
 
 
 def _table(result: Audit) -> str:
+    from recording.words import counted
+
     head = (
         f"  {'':34} {'counted':>9}  {'share':>7}   {'95 % interval':>16}   {'d.e.':>4}   shelves drawn again"
     )

@@ -14,7 +14,6 @@ from nightstack.errors import FAILED, InputError
 from nightstack.inputs import holdings_file, input_file, plan_file, recording_or_combined
 from nightstack.outputs import output_file
 from nightstack.progress import progress
-from recording.words import counted
 
 if TYPE_CHECKING:
     from stacks.imports import Learned, RangeCheck
@@ -111,6 +110,7 @@ def import_(
         input_file(mapping, "name the mapping file with --mapping")
     if out is not None:
         output_file(out, None)
+    from recording.words import counted
     from stacks.holdings import read_holdings
     from stacks.imports import Mapped, apply_ranges, check_ranges, mapping_of, read_mapping, read_ranges
     from stacks.imports.range_file import RANGE_COLUMNS
