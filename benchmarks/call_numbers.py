@@ -12,7 +12,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from benchmarks.call_number_lists import LISTS
@@ -179,5 +179,5 @@ def main() -> dict[str, object]:
     return {"keys_per_second": speed, "lists": agreement}
 
 
-def _in_order(keys: list[bytes | None] | list[str | None]) -> bool:
-    return all(a is not None and b is not None and a < b for a, b in pairwise(keys))  # type: ignore[operator]
+def _in_order(keys: Sequence[bytes | str | None]) -> bool:
+    return None not in keys and all(a < b for a, b in pairwise(keys))

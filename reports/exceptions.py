@@ -13,23 +13,24 @@ from localization.positions import Coverage, Positions
 from reports import evidence_text as say_why
 from reports.base_rates import fit_shares
 from reports.behind import heard_from_behind, misled
+from reports.book_findings import NOT_HERE, belonging, book_finding, presence, standing
 from reports.books import LOST, Catalogue, Shelved
 from reports.deaf import doubt_silence
 from reports.exceptions_csv import number_findings
 from reports.findings import KINDS, Finding, finding_id
 from reports.former import Lesson, with_former
-from reports.gaps import Gap, Gaps
+from reports.gaps import Gaps
 from reports.gone import split_gone, weigh_gone
-from reports.memory import AWAY, DEAD
 from reports.misplaced import Judgement, judge
 from reports.missing import Silent, expected_copies, find_silent, silent_in_zones
 from reports.moved_ranges import at_home, find_runs, range_findings
-from reports.odd import is_odd, odd_findings, old_tags, on_the_move
+from reports.odd import is_odd, odd_findings, on_the_move
 from reports.places import Places
 from reports.policy import Policy
 from reports.settle import settle
 from reports.silence import Past
-from reports.tags import blank
+from reports.silent_findings import dead_findings, missing_findings
+from reports.tag_findings import insecure_findings, tag_findings
 from reports.text import T
 from reports.zones import Heard, zone_finding
 from stacks.holdings import Holdings
@@ -40,8 +41,6 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _ECHO = 0.9  # how likely one more reading from elsewhere is an echo, too
-_SAID_FROM = 0.05  # a chance below this is not worth a sentence
-_NOT_HERE = 0.2  # from this chance on that a tag stands on an unscanned shelf nearby, that is said
 
 
 def find_exceptions(
@@ -189,10 +188,10 @@ def judge_in(
     if len(catalogue):
         findings.extend(_status_findings(shelved, catalogue, places, gaps, elsewhere, behind, chosen))
         findings.extend(_moves(shelved, catalogue, places, gaps, verdict, chosen, elsewhere, behind))
-        findings.extend(_missing_findings(silent, catalogue, gaps, past, chosen))
-        findings.extend(_dead_findings(silent, dead, catalogue, gaps))
-        findings.extend(_tag_findings(shelved, catalogue, places, behind, chosen))
-        findings.extend(_insecure(shelved, catalogue, places, security))
+        findings.extend(missing_findings(silent, catalogue, gaps, past, chosen))
+        findings.extend(dead_findings(silent, dead, catalogue, gaps))
+        findings.extend(tag_findings(shelved, catalogue, places, behind, chosen))
+        findings.extend(insecure_findings(shelved, catalogue, places, security))
         findings.extend(_doubts(shelved, catalogue, places, verdict, chosen, elsewhere))
         findings.extend(odd_findings(shelved, catalogue, places, verdict, elsewhere, chosen))
         findings.extend(_bad_call_numbers(shelved, catalogue, places))
@@ -249,31 +248,6 @@ def _elsewhere(s: Shelved, c: Catalogue, places: Places, locations: Collection[s
     return out
 
 
-def _book(c: Catalogue, copy: int, kind: str, **more: object) -> Finding:
-    h = c.rows[copy]
-    basic = Finding(
-        kind=kind, finding_id="", epc=h.epc, barcode=h.barcode, call_number=h.call_number, title=h.title
-    )
-    return replace(basic, **more)
-
-
-def _where(s: Shelved, row: int, places: Places) -> dict[str, object]:
-    place = int(s.place[row])
-    if place < 0:
-        return {}
-    return {"shelf_id": places.rows[place].id, "offset_m": float(s.offset_m[row])}
-
-
-def _belongs(gap: Gap) -> dict[str, object]:
-    return {"belongs": gap.words, "belongs_shelf_id": gap.shelf_id, "belongs_m": gap.middle_m}
-
-
-def _presence(s: Shelved, row: int) -> float:
-    """Return how sure it is that the tag really is on the shelves here: few readings may be a stray echo."""
-    readings = int(s.positions.readings[row])
-    return 0.99 - 0.3 * 0.5**readings
-
-
 def _status_findings(
     s: Shelved, c: Catalogue, places: Places, gaps: Gaps, elsewhere: Bools, behind: Floats, policy: Policy
 ) -> Iterator[Finding]:
@@ -289,13 +263,13 @@ def _status_findings(
             # Where on its shelf nobody can say; a record that names no shelf leaves the place open.
             where: dict[str, object] = {"shelf_id": gap.shelf_id}
             evidence = T.status_behind(status, gap.shelf_id or c.rows[copy].home_location, readings)
-            confidence = _presence(s, row) * at_home
+            confidence = presence(s, row) * at_home
         else:
-            where, evidence = _where(s, row, places), T.status(status, readings)
+            where, evidence = standing(s, row, places), T.status(status, readings)
             evidence += say_why.what_to_do(status)
-            confidence = _presence(s, row) * (1.0 - at_home)
-        more = {**where, **_belongs(gap), "confidence": confidence, "evidence": evidence}
-        yield _book(c, copy, kind, **more)
+            confidence = presence(s, row) * (1.0 - at_home)
+        more = {**where, **belonging(gap), "confidence": confidence, "evidence": evidence}
+        yield book_finding(c, copy, kind, **more)
 
 
 def _moves(
@@ -332,14 +306,14 @@ def _moves(
         if elsewhere[row]:
             home = c.rows[copy].home_location
             evidence = T.wrong_location(home, places.rows[int(s.place[row])].id)
-            p = 0.95 * _presence(s, row) * (1.0 - float(behind[row]))
+            p = 0.95 * presence(s, row) * (1.0 - float(behind[row]))
             more = {"belongs": home, "confidence": p, "evidence": evidence}
-            yield _book(c, copy, "wrong_location", **_where(s, row, places), **more, move_id=move)
+            yield book_finding(c, copy, "wrong_location", **standing(s, row, places), **more, move_id=move)
             continue
         if wrong_shelf[row]:
-            kind, p = "wrong_shelf", float(v.wrong_shelf[row]) * _presence(s, row)
+            kind, p = "wrong_shelf", float(v.wrong_shelf[row]) * presence(s, row)
             evidence = T.wrong_shelf(places.rows[int(s.home[row])].id, readings, p)
-            evidence += T.perhaps_behind() if not_here[row] >= _NOT_HERE else ""
+            evidence += T.perhaps_behind() if not_here[row] >= NOT_HERE else ""
         else:
             kind, p = "wrong_order", float(v.wrong_order[row])
             sigma = float(s.positions.sigma_local_m[row])
@@ -347,64 +321,13 @@ def _moves(
                 float(v.wrong_by_m[row]), int(v.passed[row]), 0.0 if np.isnan(sigma) else sigma
             )
         more = {
-            **_where(s, row, places),
-            **_belongs(gap),
+            **standing(s, row, places),
+            **belonging(gap),
             "move_id": move,
             "confidence": p,
             "evidence": evidence,
         }
-        yield _book(c, copy, kind, **more)
-
-
-def _missing_findings(
-    silent: Silent, c: Catalogue, gaps: Gaps, past: Past, policy: Policy
-) -> Iterator[Finding]:
-    rows = np.flatnonzero(silent.missing >= policy.missing_from)
-    described = gaps.describe(c.home[silent.copy[rows]], silent.copy[rows])
-    for row, gap in zip(rows.tolist(), described, strict=True):
-        near = float(silent.near_readings[row])
-        left, right = gaps.call_numbers(gap)
-        evidence = T.missing(
-            float(silent.p_heard[row]), None if np.isnan(near) else near, T.missing_place(left, right)
-        )
-        evidence += T.heard_earlier() if silent.earlier[row] else ""
-        evidence += _of_nights(silent, past, row)
-        offset = float(silent.offset_m[row])
-        yield _book(
-            c,
-            int(silent.copy[row]),
-            "missing",
-            **_belongs(gap),
-            shelf_id=gap.shelf_id,
-            offset_m=None if np.isnan(offset) else offset,
-            confidence=float(silent.missing[row]),
-            evidence=evidence,
-        )
-
-
-def _of_nights(silent: Silent, past: Past, row: int) -> str:
-    """Say what former nights know of a silent copy."""
-    copy = int(silent.copy[row])
-    if past.row[copy] < 0:
-        return ""
-    said = say_why.nights_silent(round(float(past.silent[copy])) + 1)
-    heard, dead, away = past.nights[copy], float(silent.states[row, DEAD]), float(silent.states[row, AWAY])
-    said += (
-        say_why.heard_before(round(float(heard)), float(silent.unheard[row]))
-        if heard
-        else say_why.never_heard(dead)
-    )
-    return said + (say_why.perhaps_in_use(away) if away >= _SAID_FROM else "")
-
-
-def _dead_findings(silent: Silent, dead: Ints, c: Catalogue, gaps: Gaps) -> Iterator[Finding]:
-    rows = np.flatnonzero(np.isin(silent.copy, dead))
-    described = gaps.describe(c.home[silent.copy[rows]], silent.copy[rows])
-    for row, gap in zip(rows.tolist(), described, strict=True):
-        offset = float(silent.offset_m[row])
-        where = {"shelf_id": gap.shelf_id, "offset_m": None if np.isnan(offset) else offset}
-        more = {**_belongs(gap), **where, "confidence": 0.95, "evidence": say_why.dead_tag()}
-        yield _book(c, int(silent.copy[row]), "dead_tag", **more)
+        yield book_finding(c, copy, kind, **more)
 
 
 def _copies_of(barcodes: Collection[str], c: Catalogue) -> Ints:
@@ -412,83 +335,6 @@ def _copies_of(barcodes: Collection[str], c: Catalogue) -> Ints:
     if not wanted:
         return np.zeros(0, np.int64)
     return np.flatnonzero(np.fromiter((b in wanted for b in c.barcode.tolist()), bool, len(c)))
-
-
-def _tag_findings(
-    s: Shelved, c: Catalogue, places: Places, behind: Floats, policy: Policy
-) -> Iterator[Finding]:
-    epcs = s.positions.epc
-    moves, old = on_the_move(s, policy), old_tags(s, policy)
-    not_here = misled(s, places, behind)
-    for row in np.flatnonzero(s.copy < 0).tolist():
-        epc = str(epcs[row])
-        # What rides on the robot or a trolley is nothing to look for on a shelf.
-        if epc.upper() in places.label_tags or moves[row]:
-            continue
-        readings, why = int(s.positions.readings[row]), blank(epc.upper())
-        kind = "blank_tag" if why else "unknown_tag"
-        evidence = say_why.blank_tag(why, readings) if why else T.unknown_tag(readings)
-        evidence += T.perhaps_old() if old[row] else ""
-        evidence += T.perhaps_behind() if not_here[row] >= _NOT_HERE else ""
-        confidence = _presence(s, row) * (1.0 - float(not_here[row]))
-        yield replace(
-            Finding(kind, "", epc=epc, confidence=confidence, evidence=evidence),
-            **_where(s, row, places),
-        )
-    known = np.flatnonzero(s.copy >= 0)
-    for barcode, rows in _heard_twice(c, s, known).items():
-        for row in rows if barcode else ():
-            more = {"confidence": 0.99, "evidence": _twice(s, rows), **_where(s, row, places)}
-            yield _book(c, int(s.copy[row]), "duplicate_tag", **more)
-    if not c.shared_epc:
-        return
-    shared = np.fromiter((e in c.shared_epc for e in c.epc.tolist()), bool, len(c))
-    sharing: dict[str, list[str]] = {}
-    for i in np.flatnonzero(shared).tolist():
-        sharing.setdefault(c.epc[i], []).append(c.barcode[i])
-    for row in known[shared[s.copy[known]]].tolist():
-        barcodes = sharing[c.epc[int(s.copy[row])]]
-        evidence = T.duplicate_epc(len(barcodes), ", ".join(barcodes[:5]))
-        more = {"confidence": 0.99, "evidence": evidence, **_where(s, row, places)}
-        yield _book(c, int(s.copy[row]), "duplicate_tag", **more)
-
-
-def _insecure(
-    s: Shelved, c: Catalogue, places: Places, security: Mapping[str, bool] | None
-) -> Iterator[Finding]:
-    """List the books on the shelves whose security bit is known to be off; nothing where nobody read the bits."""
-    off = frozenset(epc.upper() for epc, on in (security or {}).items() if not on)
-    rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0)) if off else ()
-    for row in rows:
-        copy = int(s.copy[row])
-        if c.epc[copy] in off and c.available[copy]:
-            more = {"confidence": _presence(s, int(row)), "evidence": say_why.security_off()}
-            yield _book(c, copy, "security_off", **more, **_where(s, int(row), places))
-
-
-def _twice(s: Shelved, rows: list[int]) -> str:
-    """Say what is heard twice: one barcode with several tags, or one tag number at several places."""
-    p = s.positions
-    if len(set(p.epc[rows].tolist())) > 1:
-        return T.duplicate_barcode(len(rows))
-    apart = np.hypot(p.x_m[rows] - p.x_m[rows[0]], p.y_m[rows] - p.y_m[rows[0]])
-    return say_why.two_places(float(np.nanmax(apart)))
-
-
-def _heard_twice(c: Catalogue, s: Shelved, known: Ints) -> dict[str, list[int]]:
-    """Return the rows of every barcode that several heard tags have."""
-    once, times = set[str](), dict[str, list[int]]()
-    named = c.barcode[s.copy[known]].tolist() if len(known) else []
-    if len(set(named)) == len(named):
-        return {}
-    for barcode in named:
-        if barcode in once:
-            times[barcode] = []
-        once.add(barcode)
-    for row, barcode in zip(known.tolist(), named, strict=True):
-        if barcode in times:
-            times[barcode].append(row)
-    return times
 
 
 def _doubts(
@@ -505,7 +351,7 @@ def _doubts(
             evidence = T.moves(readings) if moves[row] else T.unplaced(readings)
             # A few readings from several places are as often echoes.
             p = 0.9 * (1.0 - _ECHO**readings) if moves[row] else 0.9
-            yield _book(c, int(s.copy[row]), "low_confidence", confidence=p, evidence=evidence)
+            yield book_finding(c, int(s.copy[row]), "low_confidence", confidence=p, evidence=evidence)
     for row in np.flatnonzero(available & (s.place >= 0)).tolist() if len(places) else ():
         shelf, order = float(v.wrong_shelf[row]), float(v.wrong_order[row])
         if policy.doubt_from <= shelf < policy.accuse_from:
@@ -514,8 +360,8 @@ def _doubts(
             evidence = T.doubtful_order(order)
         else:
             continue
-        more = {"confidence": max(shelf, order), "evidence": evidence, **_where(s, row, places)}
-        yield _book(c, int(s.copy[row]), "low_confidence", **more)
+        more = {"confidence": max(shelf, order), "evidence": evidence, **standing(s, row, places)}
+        yield book_finding(c, int(s.copy[row]), "low_confidence", **more)
 
 
 def _bad_call_numbers(s: Shelved, c: Catalogue, places: Places) -> Iterator[Finding]:
@@ -530,6 +376,6 @@ def _bad_call_numbers(s: Shelved, c: Catalogue, places: Places) -> Iterator[Find
         row = None if at[copy] < 0 else int(at[copy])
         if row is None and not c.available[copy]:
             continue
-        where = {} if row is None else _where(s, row, places)
+        where = {} if row is None else standing(s, row, places)
         evidence = T.bad_call_number(h.call_number, h.scheme)
-        yield _book(c, copy, "bad_call_number", confidence=0.99, evidence=evidence, **where)
+        yield book_finding(c, copy, "bad_call_number", confidence=0.99, evidence=evidence, **where)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from reports.book_findings import book_finding, standing
 from reports.books import Catalogue, Shelved
 from reports.findings import Finding
 from reports.misplaced import Judgement
@@ -64,14 +64,7 @@ def _silent_else(v: Judgement, row: int, policy: Policy) -> bool:
 
 
 def _finding(s: Shelved, c: Catalogue, places: Places, row: int, kind: str, evidence: str) -> Finding:
-    h = c.rows[int(s.copy[row])]
-    basic = Finding(
-        kind=kind, finding_id="", epc=h.epc, barcode=h.barcode, call_number=h.call_number, title=h.title
-    )
-    return replace(
-        basic,
-        shelf_id=places.rows[int(s.place[row])].id,
-        offset_m=float(s.offset_m[row]),
-        confidence=float(s.positions.p_oddity[row]),
-        evidence=evidence,
+    chance = float(s.positions.p_oddity[row])
+    return book_finding(
+        c, int(s.copy[row]), kind, confidence=chance, evidence=evidence, **standing(s, row, places)
     )

@@ -89,7 +89,7 @@ def make_library(
     thickness = np.clip(0.0228 * np.exp(0.33 * makers.standard_normal(books)), 0.008, 0.05)
     state = tr.draw_presence(troubles, books, rates)
     here = (state == tr.ON_SHELF) | (state == tr.ON_SHELF_LOANED)
-    home = _pack(makers, np.where(here, thickness + _GAP_M, 0.0), layout.shelf_m)
+    home = pack(makers, np.where(here, thickness + GAP_M, 0.0), layout.shelf_m)
     shelf_count = int(home[-1]) + 1
     labels_by_sequence = (
         {
@@ -99,15 +99,15 @@ def make_library(
         if labels
         else None
     )
-    plan = _with_ranges(build_plan(site, shelf_count, layout, labels_by_sequence), call_numbers, home)
+    plan = with_ranges(build_plan(site, shelf_count, layout, labels_by_sequence), call_numbers, home)
     shelves = [shelf for floor in plan.floors for face in floor.faces for shelf in face.shelves]
-    barcodes = _barcodes(codes, books)
-    epcs = _epcs(codes, books, OWN_PREFIX)
+    barcodes = draw_barcodes(codes, books)
+    epcs = draw_epcs(codes, books, OWN_PREFIX)
 
     rows: list[list[int]] = [[] for _ in shelves]
     for copy in np.flatnonzero(here).tolist():
         rows[int(home[copy])].append(copy)
-    room = np.array([layout.shelf_m - sum(thickness[row] + _GAP_M) for row in rows])
+    room = np.array([layout.shelf_m - sum(thickness[row] + GAP_M) for row in rows])
     planted: list[Planted] = []
 
     def plant(kind: str, copy: int, shelf: int, detail: str) -> None:
@@ -129,7 +129,7 @@ def make_library(
         plant("wrong_shelf", copy, b, f"moved here from {shelves[a].id}")
 
     strangers = round(rates.unknown * books)
-    foreign = _epcs(codes, strangers, FOREIGN_PREFIX)
+    foreign = draw_epcs(codes, strangers, FOREIGN_PREFIX)
     all_epcs = epcs + foreign
     thickness = np.concatenate(
         [thickness, np.clip(0.0228 * np.exp(0.33 * makers.standard_normal(strangers)), 0.008, 0.05)]
@@ -137,12 +137,12 @@ def make_library(
     used = [s for s, row in enumerate(rows) if row]
     for n in range(strangers):
         copy = books + n
-        options = [s for s in used if room[s] > thickness[copy] + _GAP_M]
+        options = [s for s in used if room[s] > thickness[copy] + GAP_M]
         if not options:
             break
         s = options[int(troubles.integers(len(options)))]
         rows[s].insert(int(troubles.integers(len(rows[s]) + 1)), copy)
-        room[s] -= thickness[copy] + _GAP_M
+        room[s] -= thickness[copy] + GAP_M
         planted.append(Planted("unknown_tag", all_epcs[copy], "", shelves[s].id, "", "not in the catalogue"))
 
     status = np.where((state == tr.LOANED) | (state == tr.ON_SHELF_LOANED), "loaned", "available")
@@ -176,7 +176,7 @@ def make_library(
     return plant_oddities(made, oddities, dict(zip(all_epcs, thickness.tolist(), strict=True)), own)
 
 
-_GAP_M: Final = 0.0005
+GAP_M: Final = 0.0005
 
 
 def _shelves(wanted: int, layout: LayoutSettings) -> int:
@@ -184,7 +184,7 @@ def _shelves(wanted: int, layout: LayoutSettings) -> int:
     return sum(len(face.shelves) for floor in plan.floors for face in floor.faces)
 
 
-def _pack(rng: np.random.Generator, width_m: NDArray[np.float64], shelf_m: float) -> NDArray[np.int64]:
+def pack(rng: np.random.Generator, width_m: NDArray[np.float64], shelf_m: float) -> NDArray[np.int64]:
     """Fill shelves one after the other, each to 88..97 % of its length; return each copy's shelf."""
     total = np.cumsum(width_m)
     home = np.zeros(width_m.size, np.int64)
@@ -198,7 +198,7 @@ def _pack(rng: np.random.Generator, width_m: NDArray[np.float64], shelf_m: float
     return home
 
 
-def _with_ranges(plan: Plan, call_numbers: list[str], home: NDArray[np.int64]) -> Plan:
+def with_ranges(plan: Plan, call_numbers: list[str], home: NDArray[np.int64]) -> Plan:
     """Give every used shelf the call number its range starts with."""
     used, first = np.unique(home, return_index=True)
     starts = {int(s): call_numbers[int(i)] for s, i in zip(used, first, strict=True)}
@@ -220,7 +220,7 @@ def _with_ranges(plan: Plan, call_numbers: list[str], home: NDArray[np.int64]) -
     return replace(plan, floors=floors)
 
 
-def _barcodes(rng: np.random.Generator, n: int) -> list[str]:
+def draw_barcodes(rng: np.random.Generator, n: int) -> list[str]:
     """Fourteen digits, the first 3 (an item), the last the check digit of Codabar library labels (Luhn)."""
     bodies = 3_1000_0000_0000 + int(rng.integers(1000)) * 10_0000_0000 + np.arange(n) * 7 % 10_0000_0000
     codes: list[str] = []
@@ -233,7 +233,7 @@ def _barcodes(rng: np.random.Generator, n: int) -> list[str]:
     return codes
 
 
-def _epcs(rng: np.random.Generator, n: int, prefix: str) -> list[str]:
+def draw_epcs(rng: np.random.Generator, n: int, prefix: str) -> list[str]:
     """Different 96 bit EPCs: prefix, random middle, serial number."""
     middle = rng.integers(0, 1 << 48, n)
     return [f"{prefix}{m:012X}{serial:08X}" for serial, m in enumerate(middle.tolist(), 1)]
@@ -261,7 +261,7 @@ def _place(
                 continue
             n = row.size
             thick = thickness[row]
-            gaps = rng.exponential(_GAP_M, n)
+            gaps = rng.exponential(GAP_M, n)
             slack = shelf.to_m - shelf.from_m - float(thick.sum() + gaps.sum())
             if slack < 0:
                 gaps *= 0.0

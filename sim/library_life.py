@@ -22,7 +22,7 @@ import numpy.typing as npt
 from sim import trouble as tr
 from sim.call_numbers import Scheme, draw_call_numbers
 from sim.layout import LayoutSettings, build_plan
-from sim.library import _GAP_M, FOREIGN_PREFIX, OWN_PREFIX, _barcodes, _epcs, _pack, _with_ranges
+from sim.library import FOREIGN_PREFIX, GAP_M, OWN_PREFIX, draw_barcodes, draw_epcs, pack, with_ranges
 from sim.model import Library, Tags
 from sim.oddities import TagOddities
 from sim.order import movable, standing
@@ -144,18 +144,18 @@ class LibraryLife:
         self._inside = makers.uniform(0.12, 0.88, every)
         self._depth = 0.008 * np.clip(makers.standard_normal(every), -2.5, 2.5)
         self._height = 0.115 + 0.02 * makers.standard_normal(every)
-        self._air = np.minimum(makers.exponential(_GAP_M, every), 4 * _GAP_M)
+        self._air = np.minimum(makers.exponential(GAP_M, every), 4 * GAP_M)
         layout = LayoutSettings()
-        self.home = _pack(makers, self.thickness[:books] + _GAP_M, layout.shelf_m)
-        self.plan = _with_ranges(
+        self.home = pack(makers, self.thickness[:books] + GAP_M, layout.shelf_m)
+        self.plan = with_ranges(
             build_plan(site, int(self.home[-1]) + 1, layout), self.call_numbers, self.home
         )
         self.shelves = [shelf for floor in self.plan.floors for face in floor.faces for shelf in face.shelves]
         self.number = {shelf.id: n for n, shelf in enumerate(self.shelves)}
-        self.barcodes = _barcodes(codes, books)
+        self.barcodes = draw_barcodes(codes, books)
         self.copy = {barcode: c for c, barcode in enumerate(self.barcodes)}
-        self.epcs = [*_epcs(codes, books, OWN_PREFIX), *_epcs(codes, strangers, FOREIGN_PREFIX)]
-        self._spare = _epcs(codes, books, OWN_PREFIX[:2] + "99")
+        self.epcs = [*draw_epcs(codes, books, OWN_PREFIX), *draw_epcs(codes, strangers, FOREIGN_PREFIX)]
+        self._spare = draw_epcs(codes, books, OWN_PREFIX[:2] + "99")
         self._own = np.arange(every)
         self._retagged = 0
         self.where = np.full(every, SHELF, np.int8)
@@ -436,7 +436,7 @@ class LibraryLife:
         tr.move_far(rng, self.rows, wanted, barred | self.moved, room, self.thickness)
         for n in range(strangers):
             c = books + n
-            at = [s for s in range(len(self.rows)) if self._room(s) > self.thickness[c] + _GAP_M]
+            at = [s for s in range(len(self.rows)) if self._room(s) > self.thickness[c] + GAP_M]
             if not at:
                 self.where[c] = STAFF
                 continue
@@ -474,14 +474,14 @@ class LibraryLife:
             while True:
                 near = rng.random() < 0.5
                 to = s + int(rng.integers(-6, 7)) if near else int(rng.integers(len(self.rows)))
-                if to != s and 0 <= to < len(self.rows) and self._room(to) > self.thickness[c] + _GAP_M:
+                if to != s and 0 <= to < len(self.rows) and self._room(to) > self.thickness[c] + GAP_M:
                     break
             self.rows[to].insert(int(rng.integers(len(self.rows[to]) + 1)), c)
         self.where[c] = SHELF
 
     def _room(self, s: int) -> float:
         shelf = self.shelves[s]
-        return shelf.to_m - shelf.from_m - float(np.sum(self.thickness[self.rows[s]] + _GAP_M))
+        return shelf.to_m - shelf.from_m - float(np.sum(self.thickness[self.rows[s]] + GAP_M))
 
     def _due(self, day: int) -> list[int]:
         return [c for c in np.flatnonzero(self._back == day).tolist() if self.where[c] == LENT]

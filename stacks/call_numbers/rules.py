@@ -109,7 +109,7 @@ class LocalRules:
 def maker(rules: LocalRules | None) -> Callable[[str], bytes | None]:
     """Return the function from a call number to its key under rules; without rules nothing can be read."""
     if rules is None:
-        return lambda text: None  # noqa: ARG005
+        return lambda _text: None
     pieces = [f"({p.pattern}){'?' if p.optional else ''}" for p in rules.parts]
     fullmatch = re.compile(f"(?:{rules.separator})".join(pieces), re.IGNORECASE | re.ASCII).fullmatch
     encoders = [_encoder(p) for p in rules.parts]

@@ -1,0 +1,101 @@
+"""Findings about tags: unknown, blank, doubled, or without their security."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from reports import evidence_text as say_why
+from reports.behind import misled
+from reports.book_findings import NOT_HERE, book_finding, presence, standing
+from reports.books import Catalogue, Shelved
+from reports.findings import Finding
+from reports.odd import old_tags, on_the_move
+from reports.places import Places
+from reports.policy import Policy
+from reports.tags import blank
+from reports.text import T
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def tag_findings(
+    s: Shelved, c: Catalogue, places: Places, behind: Floats, policy: Policy
+) -> Iterator[Finding]:
+    """List tags that no record knows, blank ones, and barcodes or tags that are there twice."""
+    epcs = s.positions.epc
+    moves, old = on_the_move(s, policy), old_tags(s, policy)
+    not_here = misled(s, places, behind)
+    for row in np.flatnonzero(s.copy < 0).tolist():
+        epc = str(epcs[row])
+        # What rides on the robot or a trolley is nothing to look for on a shelf.
+        if epc.upper() in places.label_tags or moves[row]:
+            continue
+        readings, why = int(s.positions.readings[row]), blank(epc.upper())
+        kind = "blank_tag" if why else "unknown_tag"
+        evidence = say_why.blank_tag(why, readings) if why else T.unknown_tag(readings)
+        evidence += T.perhaps_old() if old[row] else ""
+        evidence += T.perhaps_behind() if not_here[row] >= NOT_HERE else ""
+        confidence = presence(s, row) * (1.0 - float(not_here[row]))
+        yield replace(
+            Finding(kind, "", epc=epc, confidence=confidence, evidence=evidence),
+            **standing(s, row, places),
+        )
+    known = np.flatnonzero(s.copy >= 0)
+    for barcode, rows in _heard_twice(c, s, known).items():
+        for row in rows if barcode else ():
+            more = {"confidence": 0.99, "evidence": _twice(s, rows), **standing(s, row, places)}
+            yield book_finding(c, int(s.copy[row]), "duplicate_tag", **more)
+    if not c.shared_epc:
+        return
+    shared = np.fromiter((e in c.shared_epc for e in c.epc.tolist()), bool, len(c))
+    sharing: dict[str, list[str]] = {}
+    for i in np.flatnonzero(shared).tolist():
+        sharing.setdefault(c.epc[i], []).append(c.barcode[i])
+    for row in known[shared[s.copy[known]]].tolist():
+        barcodes = sharing[c.epc[int(s.copy[row])]]
+        evidence = T.duplicate_epc(len(barcodes), ", ".join(barcodes[:5]))
+        more = {"confidence": 0.99, "evidence": evidence, **standing(s, row, places)}
+        yield book_finding(c, int(s.copy[row]), "duplicate_tag", **more)
+
+
+def insecure_findings(
+    s: Shelved, c: Catalogue, places: Places, security: Mapping[str, bool] | None
+) -> Iterator[Finding]:
+    """List the books on the shelves whose security bit is known to be off; nothing where nobody read the bits."""
+    off = frozenset(epc.upper() for epc, on in (security or {}).items() if not on)
+    rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0)) if off else ()
+    for row in rows:
+        copy = int(s.copy[row])
+        if c.epc[copy] in off and c.available[copy]:
+            more = {"confidence": presence(s, int(row)), "evidence": say_why.security_off()}
+            yield book_finding(c, copy, "security_off", **more, **standing(s, int(row), places))
+
+
+def _twice(s: Shelved, rows: list[int]) -> str:
+    """Say what is heard twice: one barcode with several tags, or one tag number at several places."""
+    p = s.positions
+    if len(set(p.epc[rows].tolist())) > 1:
+        return T.duplicate_barcode(len(rows))
+    apart = np.hypot(p.x_m[rows] - p.x_m[rows[0]], p.y_m[rows] - p.y_m[rows[0]])
+    return say_why.two_places(float(np.nanmax(apart)))
+
+
+def _heard_twice(c: Catalogue, s: Shelved, known: Ints) -> dict[str, list[int]]:
+    """Return the rows of every barcode that several heard tags have."""
+    once, times = set[str](), dict[str, list[int]]()
+    named = c.barcode[s.copy[known]].tolist() if len(known) else []
+    if len(set(named)) == len(named):
+        return {}
+    for barcode in named:
+        if barcode in once:
+            times[barcode] = []
+        once.add(barcode)
+    for row, barcode in zip(known.tolist(), named, strict=True):
+        if barcode in times:
+            times[barcode].append(row)
+    return times
