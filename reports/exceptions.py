@@ -18,7 +18,7 @@ from reports.books import LOST, Catalogue, Shelved
 from reports.deaf import doubt_silence
 from reports.exceptions_csv import number_findings
 from reports.findings import KINDS, Finding, finding_id
-from reports.former import Lesson, with_former
+from reports.former import Lesson, believed_misplaced, order_with_former, shelf_with_former
 from reports.gaps import Gaps
 from reports.gone import split_gone, weigh_gone
 from reports.misplaced import Judgement, judge
@@ -27,7 +27,7 @@ from reports.moved_ranges import at_home, find_runs, range_findings
 from reports.odd import is_odd, odd_findings, on_the_move
 from reports.places import Places
 from reports.policy import Policy
-from reports.settle import settle
+from reports.settle import settle, wrong_shelf_chances
 from reports.silence import Past
 from reports.silent_findings import dead_findings, missing_findings
 from reports.tag_findings import insecure_findings, tag_findings
@@ -165,13 +165,17 @@ def judge_in(
     runs = find_runs(shelved, catalogue, places, chosen, behind)
     range_lines = list(range_findings(runs, shelved, catalogue, places))
     shelved = at_home(shelved, runs)
-    shelved, wrong_shelf, doubt, behind = settle(shelved, places, chosen, behind)
+    away = wrong_shelf_chances(
+        shelved, places, chosen, behind, believed_misplaced(shelved, past, places, chosen)
+    )
+    away = shelf_with_former(away, shelved, past, places, chosen)
+    shelved, wrong_shelf, doubt, behind = settle(shelved, places, chosen, behind, away)
     likely_behind = behind >= chosen.doubt_from
     elsewhere = _elsewhere(shelved, catalogue, places, locations) & ~likely_behind
     # In a pile left and right say nothing of the order.
     unordered = elsewhere | likely_behind | is_odd(shelved, "lying", chosen.doubt_from)
-    tonight = judge(shelved, catalogue, places, chosen, wrong_shelf, doubt, unordered)
-    verdict = with_former(tonight, shelved, past, chosen)
+    verdict = judge(shelved, catalogue, places, chosen, wrong_shelf, doubt, unordered)
+    verdict = order_with_former(verdict, shelved, past, places, chosen)
     gaps = Gaps(shelved, catalogue, places, verdict.right)
     expected = expected_copies(catalogue, heard.asked)
     silent = find_silent(expected, shelved, catalogue, places, heard, gaps, chosen, likely_behind, past)
@@ -196,7 +200,7 @@ def judge_in(
         findings.extend(odd_findings(shelved, catalogue, places, verdict, elsewhere, chosen))
         findings.extend(_bad_call_numbers(shelved, catalogue, places))
     findings = number_findings(sort_walking(findings, places))
-    lesson = Lesson(shelved, tonight, silent, gaps)
+    lesson = Lesson(shelved, verdict, silent, gaps)
     return Judged(findings, shelved, verdict, elsewhere, behind, expected, silent, lesson, past, chosen)
 
 

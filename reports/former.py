@@ -1,14 +1,18 @@
 """What one night adds to the memory, and what the memory adds to a night's accusations.
 
-Two nights that each call a book misplaced say more than one, but not twice as much: the same robot drives the same way
-past the same shelf and errs alike. Of a night's evidence (log-odds beyond the usual share of misplaced books) a small
-part is kept for the next nights, as long as the book is heard at the same place.
+A book that was told to stand wrong and is heard at the same place again has not become a likelier slip because staff
+have put the others right meanwhile; one that stood right yesterday is not misplaced as likely as a tenth of a
+neglected library is. So each book's belief is carried from night to night (the forward recursion of a hidden Markov
+model, L. R. Rabiner, Proc. IEEE 77, 1989): it takes the place of the run's base rate as the prior of tonight's
+evidence. Two nights that say the same of a book at the same place say more than one, but not twice as much: the same
+robot drives the same way past the same shelf and errs alike. With errors carried over by a share ``a`` (a first-order
+autoregression) an equal second look adds ``(1 - a) / (1 + a)`` of its log-likelihood ratio.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -22,41 +26,71 @@ from reports.missing import Silent
 from reports.odd import on_the_move
 from reports.places import Places
 from reports.policy import Policy
-from reports.silence import Past
+from reports.silence import DAY_NS, Past
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-_KEPT = 0.15  # of a night's evidence for the next one: nights of one robot err alike
-_FADES = 0.5  # what is left of the nights before at each further night
-_SAME_M = 0.05  # a book farther off than this from where it was has been moved: old evidence is not about it
-_MOST = 5.0  # log-odds one night may say
+_AGAIN = 0.18  # of a night's evidence that says the same again: nights of one robot err alike by .7
+_SAME_M = 0.05  # a book farther off than this, and than its error bar, from where it was has been moved
+_WIDEST_M = 0.3
+_BESIDE_M = 1.0
+_SPOILED = 0.003  # share of books that come to stand wrong in a day, at most
+_CARRIED_ON = 0.5  # of the belief, where a book stands wrong again, but at another place
+_MOST = 12.0  # log-odds one night may say
+_LEAST = 0.001  # belief stays within this and its counterpart: the world may have changed
 _ON_TROLLEY = 0.9  # a tag that moves is on a trolley, most likely
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a night says of the copies it looked at; see `learn`."""
+    """What a night says of the copies it looked at, with what former nights said of them; see `learn`."""
 
     shelved: Shelved
-    tonight: Judgement
+    verdict: Judgement
     silent: Silent
     gaps: Gaps
 
 
-def with_former(v: Judgement, s: Shelved, past: Past, policy: Policy) -> Judgement:
-    """Add what former nights said of books heard at the same place."""
-    rows, kept = _same_place(s, past)
-    if not np.any(kept):
-        return v
-    shelf, order = v.wrong_shelf.copy(), v.wrong_order.copy()
-    for chance in (shelf, order):
-        asked = chance[rows] > 0.0
-        at, by = rows[asked], kept[asked]
-        chance[at] = np.minimum(_sigmoid(_logit(chance[at]) + by), 0.995)
-    accused = np.maximum(shelf, order) >= policy.accuse_from
-    return replace(v, wrong_shelf=shelf, wrong_order=order, right=v.right & ~accused)
+def shelf_with_former(away: Floats, s: Shelved, past: Past, places: Places, policy: Policy) -> Floats:
+    """Return the chances of standing on another shelf with each book's own prior, where former nights heard it."""
+    rows, before = _before(s, past, places)
+    mine = (away[rows] > 0.0) & (s.home[rows] != s.place[rows])
+    # One that stood on its own shelf, in order or not, says nothing of another shelf.
+    belief = np.where(before.elsewhere, before.belief, 0.0)
+    return _carried_on(away, rows[mine], before.select(mine), belief[mine], policy.misshelved_share)
+
+
+def order_with_former(v: Judgement, s: Shelved, past: Past, places: Places, policy: Policy) -> Judgement:
+    """Judge the order with each book's own prior, where former nights heard it on its shelf."""
+    rows, before = _before(s, past, places)
+    mine = (v.wrong_order[rows] > 0.0) & ~before.elsewhere
+    order = _carried_on(
+        v.wrong_order, rows[mine], before.select(mine), before.belief[mine], policy.disorder_share
+    )
+    accused = np.maximum(v.wrong_shelf, order) >= policy.accuse_from
+    return replace(v, wrong_order=order, right=v.right & ~accused)
+
+
+def _carried_on(chance: Floats, rows: Ints, before: _Before, belief: Floats, share: float) -> Floats:
+    out = chance.copy()
+    fresh = np.minimum(share, _SPOILED * before.days)
+    prior = np.where(
+        before.same, belief, np.maximum(np.where(before.close, _CARRIED_ON * belief, 0.0), fresh)
+    )
+    told = np.clip(_logit(np.clip(chance[rows], 1e-4, 0.9999)) - _logit(share), -_MOST, _MOST)
+    told = np.where(before.same & (told > 0.0) & (belief > share), _AGAIN * told, told)
+    out[rows] = np.minimum(_sigmoid(_logit(np.clip(prior, _LEAST, 1.0 - _LEAST)) + told), 0.995)
+    return out
+
+
+def believed_misplaced(s: Shelved, past: Past, places: Places, policy: Policy) -> Bools:
+    """Return which tags stand where former nights already knew them to be misplaced, shape (n,): no news tonight."""
+    out = np.zeros(len(s), bool)
+    rows, before = _before(s, past, places)
+    out[rows] = before.same & before.elsewhere & (before.belief >= policy.doubt_from)
+    return out
 
 
 def learn(
@@ -91,7 +125,7 @@ def learn(
     moving = copy[on_the_move(s, policy)[heard]]
     states[moving, HERE], states[moving, AWAY] = 1.0 - _ON_TROLLEY, _ON_TROLLEY
     new["strength"][copy] = _strength(lesson, heard, past)
-    new["wrong"][copy] = _evidence_kept(lesson.tonight, s, heard, past, policy)
+    new["wrong"][copy] = _belief(lesson.verdict, s, heard)
     new["silent"][named] += 1.0
     states[named] = silent.states[quiet]
     for i, name in ((HERE, "p_here"), (DEAD, "p_dead"), (AWAY, "p_away"), (GONE, "p_gone")):
@@ -147,28 +181,55 @@ def _strength(lesson: Lesson, heard: Ints, past: Past) -> Floats:
     return np.where(np.isfinite(tonight) & (s.place[heard] >= 0), mean, before)
 
 
-def _evidence_kept(v: Judgement, s: Shelved, heard: Ints, past: Past, policy: Policy) -> Floats:
-    chance = np.clip(np.maximum(v.wrong_shelf, v.wrong_order)[heard], 1e-3, 0.999)
-    usual = np.where(
-        v.wrong_shelf[heard] >= v.wrong_order[heard], policy.misshelved_share, policy.disorder_share
-    )
-    tonight = np.clip(_logit(chance) - _logit(usual), -_MOST, _MOST)
-    rows, kept = _same_place(s, past)
-    before = np.zeros(len(s))
-    before[rows] = kept
-    return np.where(s.place[heard] >= 0, _FADES * before[heard] + _KEPT * tonight, 0.0)
+def _belief(v: Judgement, s: Shelved, heard: Ints) -> Floats:
+    chance = np.clip(np.maximum(v.wrong_shelf, v.wrong_order)[heard], _LEAST, 1.0 - _LEAST)
+    return np.where(s.place[heard] >= 0, _logit(chance), 0.0)
 
 
-def _same_place(s: Shelved, past: Past) -> tuple[Ints, Floats]:
-    """Return the rows of the books heard where they were heard last, and what was kept of the evidence then."""
+@dataclass(frozen=True)
+class _Before:
+    """What is remembered of books heard tonight and before; one row a book.
+
+    `belief` that it stood wrong where it was last heard, whether that was on another shelf than its own (`elsewhere`),
+    whether it is heard there again (`same`) or `close` by, and the days between.
+    """
+
+    belief: Floats
+    elsewhere: Bools
+    same: Bools
+    close: Bools
+    days: Floats
+
+    def select(self, rows: Bools) -> _Before:
+        return _Before(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+
+def _before(s: Shelved, past: Past, places: Places) -> tuple[Ints, _Before]:
+    """Return the rows of the books heard tonight and before, and what is remembered of them."""
     rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0))
     copy = s.copy[rows]
-    same = (past.place[copy] == s.place[rows]) & (np.abs(past.heard_m[copy] - s.offset_m[rows]) <= _SAME_M)
-    return rows[same], past.wrong[copy[same]]
+    rows = rows[(past.place[copy] >= 0) & np.isfinite(past.heard_m[copy])]
+    copy = s.copy[rows]
+    place, bar = past.place[copy], np.nan_to_num(s.positions.sigma_along_m[rows], nan=_WIDEST_M)
+    by_m = np.abs(past.heard_m[copy] - s.offset_m[rows])
+    near = by_m <= np.clip(2.0 * bar, _SAME_M, _WIDEST_M)
+    close = (by_m <= np.maximum(2.0 * bar, _WIDEST_M)) & (
+        places.face_index[place] == places.face_index[s.place[rows]]
+    )
+    # Far from its shelf last night and beside it tonight: most likely put back, and placed a board too high or low.
+    p = s.positions
+    close |= places.distance_m(s.home[rows], p.x_m[rows], p.y_m[rows], p.z_m[rows]) > _BESIDE_M
+    # Between two boards a place may come out as either.
+    same = near & ((place == s.place[rows]) | (place == s.alt[rows]))
+    days = np.ones(len(rows))
+    if past.now and past.judged is not None:
+        days = np.clip((past.now - past.judged[copy]) / DAY_NS, 1.0, 30.0)
+    return rows, _Before(_sigmoid(past.wrong[copy]), place != s.home[rows], same, close, days)
 
 
-def _logit(p: Floats) -> Floats:
-    return np.log(p) - np.log1p(-p)
+def _logit(p: Floats | float) -> Floats:
+    out: Floats = np.log(p) - np.log1p(-np.asarray(p, np.float64))
+    return out
 
 
 def _sigmoid(x: Floats) -> Floats:

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression
 from scipy.special import ndtr
 
 from reports.books import Shelved
 from reports.places import Places
 from reports.policy import Policy
+from reports.slips import (
+    FAR,
+    SECOND,
+    UNNAMED,
+    WIDE_M,
+    Classes,
+    far_slips,
+    honest_claims,
+    no_more_of_wide,
+    put_or_slipped,
+    share_of_sure,
+    usual_slips,
+)
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _NEAR_M = 1.0  # within this of its shelf a book may have been placed on the wrong board or side
-_OTHERS = 0.3  # of the mass localization gave to no named place: there are several more shelves around
 _GAP_M = 0.04  # how far a book in order may stand from the middle of its four neighbours
 _FITS = 0.75  # share of books at home that do stand there; the others are out of order or their offset went astray
 _NEXT = 0.25  # of all misplaced books: those put beside their own shelf because it is near
-_FAR_SLIPS = 0.1  # slips of localization to far shelves, per slip to a shelf beside the right one
+_MANY = 10.0  # readings from which a slip's offset is as good as its bar says
 _EDGE_M = 0.01  # the plan's own error at a shelf end
-_CLAIMS = np.array([0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.01])
-_WIDE_M = (0.03, 0.1)  # error bars along the face: of the wide ones other shares are claimed wrongly
-_PRIOR_BOOKS = 20.0  # how many books localization's own claim is worth in each class of claims
-_SLIPS = (
-    0.002  # least share of books heard beside their shelf by error: what simulated nights show of the surest
-)
-_SELDOM = (2e-4, 2e-3)  # what localization calls impossible happens as often
-_SURE = 0.98  # claims that are seldom slips
-_ROUNDS = 30
 
 
 def settle(
-    shelved: Shelved, places: Places, policy: Policy, behind: Floats
+    shelved: Shelved, places: Places, policy: Policy, behind: Floats, away: Floats | None = None
 ) -> tuple[Shelved, Floats, Floats, Floats]:
     """Weigh the home shelf against the shelf heard; books that are most likely at home are put there.
 
@@ -45,6 +45,8 @@ def settle(
     shelved, places, policy
     behind : float64 array, shape (n,)
         Probability that each tag stands at home where nobody scanned (`reports.behind.heard_from_behind`).
+    away : float64 array, shape (n,), optional
+        As `wrong_shelf_chances` returns it, with what else is known; None: as it returns it.
 
     Returns
     -------
@@ -59,7 +61,8 @@ def settle(
     """
     if not len(shelved) or not len(places):
         return shelved, np.zeros(len(shelved)), np.zeros(len(shelved)), behind
-    away = _wrong_shelf(shelved, places, policy, behind)
+    if away is None:
+        away = wrong_shelf_chances(shelved, places, policy, behind)
     home = np.maximum(shelved.home, 0)
     at_alt = (shelved.alt == shelved.home) & np.isfinite(shelved.positions.alt_offset_m)
     offset = np.where(at_alt, shelved.positions.alt_offset_m, shelved.offset_m)
@@ -77,7 +80,9 @@ def settle(
     )
 
 
-def _wrong_shelf(s: Shelved, places: Places, policy: Policy, behind: Floats) -> Floats:
+def wrong_shelf_chances(
+    s: Shelved, places: Places, policy: Policy, behind: Floats, known: Bools | None = None
+) -> Floats:
     """Return the probability that each tag stands on another shelf than its own.
 
     Localization's posterior knows nothing of the catalogue. Bayes' rule joins the two: nearly every book stands
@@ -85,50 +90,66 @@ def _wrong_shelf(s: Shelved, places: Places, policy: Policy, behind: Floats) -> 
     to no named place counts for the home shelf only if that is near. A book by its shelf's end counts as at
     home with the chance that its error along the face crossed the end. Books that nobody drove past say nothing
     about how well the others were placed.
+
+    Parameters
+    ----------
+    s, places, policy, behind
+        As for `settle`.
+    known : bool array, shape (n,), optional
+        Tags that former nights already knew to be misplaced: they say nothing of how often localization slips tonight.
+
+    Returns
+    -------
+    float64 array, shape (n,)
+        0 where that cannot be asked.
     """
     p = s.positions
     asked = (s.copy >= 0) & (s.home >= 0) & (s.place >= 0)
     claimed = np.clip(np.nan_to_num(p.p_shelf, nan=0.5), 0.0, 1.0)
     everybody = asked & (behind <= 0.0)
+    if known is not None:
+        everybody &= ~known
     sigma = np.hypot(np.nan_to_num(p.sigma_along_m, nan=0.1), _EDGE_M)
-    kinds = _Classes.of(claimed, sigma)
-    share = _share_of_sure(claimed, s.home != s.place, everybody, policy.misshelved_share)
+    kinds = Classes.of(claimed, sigma)
+    share = share_of_sure(claimed, s.home != s.place, everybody, policy.misshelved_share)
     here = honest_claims(kinds, claimed, s.home == s.place, everybody, share)
     second = np.where(s.alt >= 0, np.clip(np.nan_to_num(p.p_alt, nan=0.0), 0.0, 1.0), 0.0)
     # What the claim loses goes to the other places as localization divided the rest among them.
     second *= np.divide(1.0 - here, 1.0 - claimed, out=np.ones(len(s)), where=claimed < 1.0)
     second = np.where(claimed >= 1.0, np.where(s.alt >= 0, 1.0 - here, 0.0), second)
-    rest = np.clip(1.0 - here - second, 0.0, 1.0)
     home, place = np.maximum(s.home, 0), np.maximum(s.place, 0)
     asked = asked & (s.home != s.place)
     away_m = places.distance_m(np.where(asked, s.home, -1), p.x_m, p.y_m, p.z_m)
     near = ~(away_m > np.maximum(_NEAR_M, 3.0 * sigma))
-    at_home = np.where(s.alt == s.home, second, np.where(near, _OTHERS * rest, 0.01 * rest))
+    # Three ways to be off: home is the second best place, home is near, home is far.
+    second_best = asked & (s.alt == s.home)
+    beside = asked & near & ~second_best
+    far = asked & ~near & ~second_best
+    readings = p.readings.astype(np.float64)
+    usual = [usual_slips(way, sigma, here, readings) for way in (SECOND, UNNAMED, FAR)]
+    slips_far = far_slips(kinds, claimed, far, everybody, share, usual[FAR])
+    at_home = np.select(
+        [second_best, beside],
+        [np.maximum(second, usual_slips(SECOND, sigma, np.ones(len(s)), readings)), usual[UNNAMED]],
+        slips_far,
+    )
     same_level = places.face_index[home] == places.face_index[place]
     same_level &= places.level[home] == places.level[place]
     gap = np.maximum(places.from_m[home] - s.offset_m, s.offset_m - places.to_m[home])
     crossed = here * ndtr(-np.maximum(np.nan_to_num(gap), 0.0) / sigma)
     at_home = np.where(same_level, np.maximum(at_home, crossed), at_home)
     beside_share = share * (_NEXT + (1.0 - _NEXT) * places.near_share(_NEAR_M))
-    # Three ways to be off: home is the second best place, home is near, home is far.
-    second_best = asked & (s.alt == s.home)
-    beside = asked & near & ~second_best
     ratio, told = _beneath_its_place(s, places, sigma, asked)
     most = np.ones(len(s))
-    slips = np.zeros(len(s))
-    for off in (second_best, beside):
-        put, slip = _put_or_slipped(kinds, claimed, off, everybody, ratio, told, share, beside_share)
+    for way, off in ((SECOND, second_best), (UNNAMED, beside)):
+        put, slip = put_or_slipped(kinds, off, everybody, ratio, told, share, beside_share, usual[way])
         most = np.where(off, put / (put + slip), most)
-        slips += slip
-    least = np.where(near, np.clip(slips, *_SELDOM), _SELDOM[0])
-    at_home = np.clip(at_home, least, 1.0)
-    at_home = np.where(second_best | beside, at_home, np.maximum(at_home, _FAR_SLIPS * slips))
     confidence = (1.0 - at_home) * share / ((1.0 - at_home) * share + at_home * (1.0 - share))
     confidence = np.clip(np.minimum(confidence, most), 0.0, 0.999)
     odds = confidence / (1.0 - confidence) / ratio
     confidence = np.minimum(odds / (1.0 + odds), 1.0 - behind)
     confidence = np.where(asked, np.minimum(confidence, 0.995), 0.0)
-    return _no_more_of_wide(kinds, confidence, asked, everybody, share)
+    return no_more_of_wide(kinds, confidence, asked, everybody, share)
 
 
 def _beneath_its_place(s: Shelved, places: Places, sigma: Floats, asked: Bools) -> tuple[Floats, Bools]:
@@ -159,138 +180,7 @@ def _beneath_its_place(s: Shelved, places: Places, sigma: Floats, asked: Bools) 
     wide = np.hypot(sigma[rows], _GAP_M)
     z = (s.offset_m[rows] - x) / wide
     # A slip that was heard seldom has lost its offset, too.
-    kept = _FITS * np.minimum(_WIDE_M[-1] / wide, 1.0)
+    kept = _FITS * np.minimum(WIDE_M[-1] / wide, 1.0) * np.clip(s.positions.readings[rows] / _MANY, 0.3, 1.0)
     fits = kept * np.exp(-0.5 * z * z) / (wide * np.sqrt(2.0 * np.pi)) + (1.0 - kept) / length
     ratio[rows], told[rows] = fits * length, True
     return ratio, told
-
-
-def _put_or_slipped(
-    kinds: _Classes,
-    claimed: Floats,
-    off: Bools,
-    everybody: Bools,
-    ratio: Floats,
-    told: Bools,
-    share: float,
-    near: float,
-) -> tuple[Floats, Floats]:
-    """Return, for each tag, which shares of the books so claimed were put beside their shelf, and slipped there.
-
-    A slip of localization to the next shelf keeps the book's offset along the face, a book that readers put there
-    stands anywhere: how many of either kind there are among books of like claims is found by expectation maximization
-    over those whose offset can be asked (A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39, 1977). Where
-    it cannot, more books off in this way than readers ever misplace so are slips.
-    """
-    n = np.bincount(kinds.of_tag[everybody], minlength=kinds.size)
-    put = np.full(kinds.size, near)
-    slip = _SLIPS * _PRIOR_BOOKS / (n + _PRIOR_BOOKS)
-    blind_put, blind_slip = put.copy(), slip.copy()
-    for k in np.unique(kinds.of_tag[off]).tolist():
-        mine = (kinds.of_tag == k) & everybody
-        slip0 = float(slip[k])
-        rows, r = mine & off, ratio[mine & off & told]
-        blind = np.count_nonzero(rows) - len(r)
-        # What localization does not claim for the shelf heard goes to those beside it.
-        usual = max(_SLIPS, float(np.mean(1.0 - claimed[mine]))) if n[k] else _SLIPS
-        slip[k] = usual
-        # As many may stand wrong, near or far, of every class.
-        most = _at_most(share * float(n[k]))
-        for _ in range(_ROUNDS if len(r) else 0):
-            each = put[k] / (put[k] + slip[k] * r)
-            found = min(float(each.sum()), most)
-            put[k] = (found + _PRIOR_BOOKS * near) / (n[k] + _PRIOR_BOOKS)
-            slip[k] = (len(r) - found + _PRIOR_BOOKS * usual) / (n[k] + _PRIOR_BOOKS)
-        surely = max(blind - 1.5 * np.sqrt(blind), 0.0)
-        blind_slip[k] = max((surely + _PRIOR_BOOKS * near) / (n[k] + _PRIOR_BOOKS) - near, slip0)
-    of = kinds.of_tag
-    return np.where(told, put[of], blind_put[of]), np.where(told, slip[of], blind_slip[of])
-
-
-def _share_of_sure(claimed: Floats, off: Bools, everybody: Bools, share: float) -> float:
-    """Return the share of books on another shelf, no greater than of those whose shelf localization is surest of.
-
-    Readers misplace books without regard to how well they are heard: what is off more often among the others slipped.
-    """
-    sure = everybody & (claimed >= _SURE)
-    wrong = float(np.count_nonzero(sure & off))
-    told = (wrong + np.sqrt(wrong) + _PRIOR_BOOKS * share) / (np.count_nonzero(sure) + _PRIOR_BOOKS)
-    return min(share, float(told))
-
-
-def _no_more_of_wide(
-    kinds: _Classes, confidence: Floats, off: Bools, everybody: Bools, share: float
-) -> Floats:
-    """Lower the odds of books with the widest error bars until no more of them stand wrong than of all books.
-
-    Readers misplace books without regard to how well they are heard. Where of those with wide error bars more seem
-    misplaced than chance explains, the excess are slips, near or far; which of them, the claims still say.
-    """
-    width = kinds.of_tag // kinds.claims
-    out = confidence.copy()
-    for w in range(2, kinds.size // kinds.claims):
-        mine = off & (width == w)
-        usual = share * np.count_nonzero(everybody & (width == w))
-        most = _at_most(usual)
-        c = confidence[mine & everybody]
-        if float(c.sum()) <= most:
-            continue
-        low, high = np.log(1e-6), 0.0
-        for _ in range(40):
-            by = 0.5 * (low + high)
-            low, high = (by, high) if float(_lowered(c, by).sum()) <= most else (low, by)
-        out[mine] = _lowered(confidence[mine], low)
-    return out
-
-
-def _at_most(usual: float) -> float:
-    """Return how many books chance makes of so many expected."""
-    return usual + float(np.sqrt(usual + 0.25))
-
-
-def _lowered(chance: Floats, by: float) -> Floats:
-    """Return chances whose log-odds are moved by so much."""
-    odds = chance / (1.0 - chance) * np.exp(by)
-    return odds / (1.0 + odds)
-
-
-@dataclass(frozen=True)
-class _Classes:
-    """Of which class each tag's claim is: how sure of its shelf, and how wide its error bar along the face."""
-
-    of_tag: Ints
-    size: int
-    claims: int
-
-    @classmethod
-    def of(cls, claimed: Floats, sigma: Floats) -> _Classes:
-        claims = len(_CLAIMS) - 1
-        sure = np.clip(np.searchsorted(_CLAIMS, claimed, side="right") - 1, 0, claims - 1)
-        wide = np.searchsorted(np.array(_WIDE_M), sigma, side="right")
-        return cls((wide * claims + sure).astype(np.int64), claims * (len(_WIDE_M) + 1), claims)
-
-
-def honest_claims(kinds: _Classes, claimed: Floats, at_home: Bools, asked: Bools, share: float) -> Floats:
-    """Return how often shelf claims hold, by how often books so claimed turn out to be at home.
-
-    The catalogue is a survey of nearly every book's place: where localization is sure to 98 per cent and only 80 per
-    cent of those books are at home, most of the others are localization's errors and no misshelved books. The
-    share at home in each class of claims, allowing for books that really are elsewhere and kept
-    from falling with the claim by isotonic regression, takes the claim's place where it is lower. Books with wide error
-    bars are asked by themselves.
-    """
-    kind, size = kinds.of_tag, kinds.size
-    count = np.bincount(kind[asked], minlength=size).astype(np.float64)
-    held = np.bincount(kind[asked], weights=at_home[asked].astype(np.float64), minlength=size)
-    told = np.bincount(kind[asked], weights=claimed[asked], minlength=size)
-    middle = np.tile(0.5 * (_CLAIMS[:-1] + np.minimum(_CLAIMS[1:], 1.0)), size // kinds.claims)
-    mean_claim = np.divide(told, count, out=middle, where=count > 0.0)
-    rate = (held / (1.0 - share) + _PRIOR_BOOKS * mean_claim) / (count + _PRIOR_BOOKS)
-    rising = np.concatenate(
-        [
-            isotonic_regression(np.minimum(r, 1.0), weights=w + _PRIOR_BOOKS).x
-            for r, w in zip(rate.reshape(-1, kinds.claims), count.reshape(-1, kinds.claims), strict=True)
-        ]
-    )
-    factor = np.minimum(1.0, np.divide(rising, mean_claim, out=np.ones(size), where=mean_claim > 0.0))
-    return claimed * factor[kind]
