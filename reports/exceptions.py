@@ -200,7 +200,7 @@ def judge_in(
         findings.extend(odd_findings(shelved, catalogue, places, verdict, elsewhere, chosen))
         findings.extend(_bad_call_numbers(shelved, catalogue, places))
     findings = number_findings(sort_walking(findings, places))
-    lesson = Lesson(shelved, verdict, silent, gaps)
+    lesson = Lesson(shelved, verdict, doubt, silent, gaps)
     return Judged(findings, shelved, verdict, elsewhere, behind, expected, silent, lesson, past, chosen)
 
 

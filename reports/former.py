@@ -40,6 +40,7 @@ _SPOILED = 0.003  # share of books that come to stand wrong in a day, at most
 _CARRIED_ON = 0.5  # of the belief, where a book stands wrong again, but at another place
 _MOST = 12.0  # log-odds one night may say
 _LEAST = 0.001  # belief stays within this and its counterpart: the world may have changed
+_DOUBTED = 0.05
 _ON_TROLLEY = 0.9  # a tag that moves is on a trolley, most likely
 
 
@@ -49,6 +50,7 @@ class Lesson:
 
     shelved: Shelved
     verdict: Judgement
+    doubt: Floats
     silent: Silent
     gaps: Gaps
 
@@ -118,14 +120,18 @@ def learn(
     new["silent"][copy] = 0.0
     new["heard_at"][copy] = now
     ids = np.array([*(p.id for p in places.rows), ""], object)
-    new["heard_shelf"][copy] = ids[s.place[heard]]
-    new["heard_m"][copy] = s.offset_m[heard]
+    # Where localization put it is remembered of a book about which there is doubt, although it was taken to be at home.
+    doubt = lesson.doubt[heard]
+    placed = s.positions.select(heard)
+    put = np.where(doubt >= _DOUBTED, places.number(placed.shelf_id, placed.face_id), s.place[heard])
+    new["heard_shelf"][copy] = ids[put]
+    new["heard_m"][copy] = np.where(doubt >= _DOUBTED, placed.offset_m, s.offset_m[heard])
     states[copy] = 0.0
     states[copy, HERE] = 1.0
     moving = copy[on_the_move(s, policy)[heard]]
     states[moving, HERE], states[moving, AWAY] = 1.0 - _ON_TROLLEY, _ON_TROLLEY
     new["strength"][copy] = _strength(lesson, heard, past)
-    new["wrong"][copy] = _belief(lesson.verdict, s, heard)
+    new["wrong"][copy] = np.where(doubt >= _DOUBTED, _logit(np.clip(doubt, _LEAST, 0.5)), _belief(lesson.verdict, s, heard))
     new["silent"][named] += 1.0
     states[named] = silent.states[quiet]
     for i, name in ((HERE, "p_here"), (DEAD, "p_dead"), (AWAY, "p_away"), (GONE, "p_gone")):
