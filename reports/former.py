@@ -116,6 +116,9 @@ def learn(
     states = np.stack([new[name] for name in ("p_here", "p_dead", "p_away", "p_gone")], axis=1)
     # Heard after nights of silence: it was there all along, or came back. What it most likely was tells its tag.
     new["missed"][copy] += (past.stayed * past.silent)[copy]
+    ended = np.where(past.silent[copy] > 0.0, 1.0 - past.stayed[copy], 0.0)
+    new["returns"][copy] += ended
+    new["away"][copy] += ended * past.silent[copy]
     new["heard"][copy] += 1.0
     new["silent"][copy] = 0.0
     new["heard_at"][copy] = now
@@ -131,7 +134,9 @@ def learn(
     moving = copy[on_the_move(s, policy)[heard]]
     states[moving, HERE], states[moving, AWAY] = 1.0 - _ON_TROLLEY, _ON_TROLLEY
     new["strength"][copy] = _strength(lesson, heard, past)
-    new["wrong"][copy] = np.where(doubt >= _DOUBTED, _logit(np.clip(doubt, _LEAST, 0.5)), _belief(lesson.verdict, s, heard))
+    new["wrong"][copy] = np.where(
+        doubt >= _DOUBTED, _logit(np.clip(doubt, _LEAST, 0.5)), _belief(lesson.verdict, s, heard)
+    )
     new["silent"][named] += 1.0
     states[named] = silent.states[quiet]
     for i, name in ((HERE, "p_here"), (DEAD, "p_dead"), (AWAY, "p_away"), (GONE, "p_gone")):

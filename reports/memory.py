@@ -23,7 +23,10 @@ Texts = npt.NDArray[np.object_]
 Singles = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
-MEMORY_FORMAT = "nightstack-memory/1"
+MEMORY_FORMAT = "nightstack-memory/2"
+_FORMER_FORMAT = "nightstack-memory/1"
+"""Read, too: without `away` and `returns`, its `wrong` no belief but a part of one."""
+_TOLD_BEFORE = 0.7
 
 HERE, DEAD, AWAY, GONE = range(4)
 """Columns of `Memory.states`."""
@@ -40,6 +43,8 @@ _TYPES: dict[str, Any] = {
     "p_gone": _SHARE,
     "heard": _SHARE,
     "missed": _SHARE,
+    "away": _SHARE,
+    "returns": _SHARE,
     "silent": _SHARE,
     "strength": _SHARE,
     "heard_at": _TIME,
@@ -70,6 +75,9 @@ class Memory:
         Nights on which it was heard.
     missed : float32 array, shape (n,)
         Nights on which it was silent although, as it turned out later, it most likely was there; fractions of nights.
+    away, returns : float32 array, shape (n,)
+        Nights of its absences that have ended, and how many these were; each counted by the chance that it was in use
+        in the house and not only unheard.
     silent : float32 array, shape (n,)
         Nights of silence in a row, on scanned shelves, up to `at`.
     strength : float32 array, shape (n,)
@@ -81,7 +89,7 @@ class Memory:
     heard_m : float32 array, shape (n,)
         At which offset along the face; NaN: none.
     wrong : float32 array, shape (n,)
-        Log-odds that former nights' word adds to the chance that it stands wrong where it was last heard.
+        Log-odds that it stands wrong where it was last heard, all nights together; 0 without a place.
     """
 
     barcode: Texts
@@ -93,6 +101,8 @@ class Memory:
     p_gone: Singles
     heard: Singles
     missed: Singles
+    away: Singles
+    returns: Singles
     silent: Singles
     strength: Singles
     heard_at: Ints
@@ -166,7 +176,9 @@ class Memory:
                 f"{source}: no readable Parquet ({error}); remove it to begin a new memory"
             ) from None
         said = (table.schema.metadata or {}).get(b"format", b"").decode("utf-8", "replace")
-        if said != MEMORY_FORMAT:
+        if said == _FORMER_FORMAT:
+            table = _from_former(table)
+        elif said != MEMORY_FORMAT:
             raise MemoryFileError(
                 f"{source}: format is {said!r}, this reads {MEMORY_FORMAT!r}; begin a new one"
             )
@@ -195,6 +207,19 @@ class Memory:
         except OSError as error:
             raise MemoryFileError(f"{path}: cannot be read ({error.strerror or error})") from None
         return cls.from_bytes(data, str(path))
+
+
+def _from_former(table: Any) -> Any:
+    """Return a table of the former format in this one: what it doubted strongly is believed, all else is not."""
+    if "wrong" not in table.column_names:
+        return table
+    told = table.column("wrong").to_numpy() >= _TOLD_BEFORE
+    belief = pa.array(np.where(told, 2.0, -5.0).astype(np.float32))
+    table = table.set_column(table.column_names.index("wrong"), "wrong", belief)
+    nought = pa.array(np.zeros(len(table), np.float32))
+    for name in ("away", "returns"):
+        table = table.append_column(name, nought)
+    return table
 
 
 def _blank(kind: Any) -> npt.NDArray[Any]:

@@ -134,7 +134,7 @@ def find_silent(
     settled = new & ~(days < _OF_LATE)
     share = _share_missing(unheard[settled], int(np.count_nonzero(~past.known[expected])), policy)
     prior = np.where(new[:, None], first_night(policy, share), past.states[copy])
-    prior = after_use(prior, ~new, days, policy)
+    prior = after_use(prior, ~new, days, past.rates)
     states = after_silence(prior, unheard)
     missing = np.where(looked, np.minimum(states[:, GONE], 0.995), 0.0)
     both = (left >= 0) & (right >= 0)

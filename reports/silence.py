@@ -20,6 +20,7 @@ from reports.books import Catalogue
 from reports.memory import AWAY, DEAD, GONE, HERE, Memory
 from reports.places import Places
 from reports.policy import Policy
+from reports.turnover import fit_turnover
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -59,6 +60,8 @@ class Past:
         At which offset.
     wrong : float64 array, shape (n,)
         Log-odds that former nights add to its standing wrong there.
+    rates : Policy
+        With how fast this library's books come and go.
     weak : float
         Share of tags that are silent now and then however well their shelf is scanned.
     now : int
@@ -78,6 +81,7 @@ class Past:
     place: Ints
     heard_m: Floats
     wrong: Floats
+    rates: Policy
     weak: float
     now: int = 0
     judged: Ints | None = None
@@ -95,7 +99,7 @@ class Past:
             row = none.astype(np.int64)
             return cls(
                 row, np.zeros(n, bool), np.broadcast_to(start, (n, 4)), np.broadcast_to(np.float64(1.0), n),
-                nought, nought, nought, untold, row, untold, nought, policy.weak_share,
+                nought, nought, nought, untold, row, untold, nought, policy, policy.weak_share,
                 0 if at is None else in_ns(at),
             )  # fmt: skip
         row = memory.rows_of(catalogue.barcode, catalogue.epc)
@@ -106,10 +110,11 @@ class Past:
         now = in_ns(at) if at is not None else int(memory.at.max())
         days = np.clip((now - then.at) / DAY_NS, 0.0, _LONGEST_DAYS)
         before = then.states
+        rates = fit_turnover(memory, now, policy)
         # A night has one time: few spans occur.
         for span in np.unique(days[known]).tolist():
             mine = known & (days == span)
-            moved = _moves(policy, float(span))
+            moved = _moves(rates, float(span))
             states[mine] = before[mine] @ moved
             stayed[mine] = before[mine, HERE] * moved[HERE, HERE] / np.maximum(states[mine, HERE], 1e-12)
 
@@ -119,7 +124,7 @@ class Past:
         return cls(
             row, known, states, stayed, told(then.heard, 0.0), told(then.missed, 0.0), told(then.silent, 0.0),
             told(then.strength, np.nan), np.where(known, places.number(then.heard_shelf), -1),
-            told(then.heard_m, np.nan), told(then.wrong, 0.0),
+            told(then.heard_m, np.nan), told(then.wrong, 0.0), rates,
             _share_weak(then.heard[known].astype(np.float64), then.missed[known].astype(np.float64), policy),
             0 if at is None else now, np.where(known, then.at, 0).astype(np.int64),
         )  # fmt: skip
