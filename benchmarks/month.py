@@ -38,14 +38,14 @@ from reports.base_rates import fit_shares
 from reports.books import Catalogue
 from reports.exceptions import find_exceptions
 from reports.findings import Finding
-from reports.ledger import Ledger, act, confirmed, mailed, update
+from reports.ledger import Ledger, act, confirmed, due, mailed, update
 from reports.memory import Memory
 from reports.night import SILENT, Night, judge_night
 from reports.places import Places
 from reports.policy import Policy
 from reports.recheck import recheck
 from reports.worklist import make_worklist
-from sim.library_life import GONE, LibraryLife
+from sim.library_life import LibraryLife
 from sim.record import record
 from stacks.holdings import Holdings
 from stacks.plan import read_plan
@@ -158,9 +158,10 @@ class _State:
         self.memory, self.ledger = Memory.empty(), Ledger()
         self.stated = Stated()
         self.ways: Ways | None = None
-        self.gone_since: dict[str, int] = {}
-        self.confirmed: dict[str, tuple[int, str, bool]] = {}
-        self.marked: dict[str, int] = {}
+        self.gone_since: dict[str, tuple[int, bool]] = {}
+        self.due: dict[str, tuple[int, str]] = {}
+        self.confirmed: dict[str, tuple[int, str]] = {}
+        self.looked: dict[str, tuple[int, bool]] = {}
         self.heard: set[str] = set()
         self.rng = np.random.default_rng([month.seed, 0x57AF])
 
@@ -170,7 +171,7 @@ class _State:
         truth = truth_of(life)
         holdings = life.holdings()
         for barcode in truth.of["missing"]:
-            self.gone_since.setdefault(barcode, n)
+            self.gone_since.setdefault(barcode, (n, barcode in self.heard))
         shutil.rmtree(folder, ignore_errors=True)
         started = process_time()
         record(
@@ -244,6 +245,9 @@ class _State:
         done = work(life, self.ways, lines, month.minutes, at + timedelta(hours=1), self.rng)
         for finding, did, why in done.worked:
             case = self.ledger.find(finding.finding_id)
+            if did == "marked_missing":
+                gone = finding.barcode in truth.of["missing"]
+                self.looked.setdefault(finding.barcode, (self.life.day, gone))
             if did and case is not None:
                 self.ledger = act(
                     self.ledger, finding.finding_id, did, who="staff", why=why, at=at + timedelta(hours=1)
@@ -281,49 +285,50 @@ class _State:
         )  # fmt: skip
 
     def _confirm(self, n: int, truth: Truth) -> None:
-        """Note which missing books are confirmed tonight."""
+        """Note for which missing books somebody is to look since tonight, and which are confirmed."""
         for case in self.ledger.open:
             barcode = case.finding.barcode
-            if case.finding.kind == "missing" and barcode not in self.confirmed and confirmed(case):
-                so = barcode in truth.of["missing"]
-                self.confirmed[barcode] = (
-                    n,
-                    "" if so else truth.why_wrong(case.finding),
-                    barcode in self.heard,
-                )
-        for c in range(self.life.books):
-            barcode = self.life.barcodes[c]
-            if self.life.status[c] == "missing" and self.life.where[c] == GONE:
-                self.marked.setdefault(barcode, n)
+            if case.finding.kind != "missing":
+                continue
+            why = "" if barcode in truth.of["missing"] else truth.why_wrong(case.finding)
+            if due(case):
+                self.due.setdefault(barcode, (n, why))
+            if confirmed(case):
+                self.confirmed.setdefault(barcode, (n, why))
 
     def missing_figures(self) -> dict[str, Any]:
-        """Return on which night gone books were confirmed, counted from the first that could see it."""
+        """Return on which night gone books were told, counted from the first that could see it; and how rightly."""
         last = self.month.nights - 1
-        waited: list[int] = []
-        never = 0
-        for barcode, since in self.gone_since.items():
+        waited: dict[str, list[int]] = {"heard": [], "never heard": []}
+        never = Counter[str]()
+        for barcode, (since, heard) in self.gone_since.items():
             if last - since < 2:
                 continue
-            nights = [self.confirmed[barcode][0]] if barcode in self.confirmed else []
-            # Staff who searched before it was confirmed: the night before marked it.
-            nights += [self.marked[barcode] - 1] if barcode in self.marked else []
+            group = "heard" if heard else "never heard"
+            nights = [told[barcode][0] for told in (self.due, self.looked) if barcode in told]
             if nights:
-                waited.append(max(min(nights) - since, 0) + 1)
+                waited[group].append(max(min(nights) - since, 0) + 1)
             else:
-                never += 1
-        wrong = Counter(why for _, why, _ in self.confirmed.values() if why)
-        before = [why for _, why, heard in self.confirmed.values() if heard]
-        return {
-            "gone": len(waited) + never,
-            "confirmed_by_night": {str(k): v for k, v in sorted(Counter(waited).items())},
-            "never": never,
-            "by_third": share(sum(w <= 3 for w in waited), len(waited) + never),
-            "confirmed": len(self.confirmed),
-            "confirmed_wrong": dict(wrong),
-            "heard_before": len(before),
-            "heard_before_right": sum(not why for why in before),
-            "precision": share(len(self.confirmed) - sum(wrong.values()), len(self.confirmed)),
-        }
+                never[group] += 1
+        figures: dict[str, Any] = {}
+        for group, nights in waited.items():
+            gone = len(nights) + never[group]
+            figures[group] = {
+                "gone": gone, "told_by_night": {str(k): v for k, v in sorted(Counter(nights).items())},
+                "never": never[group], "by_third": share(sum(w <= 3 for w in nights), gone),
+            }  # fmt: skip
+        # Confirmed by the radio, and by somebody who looked and found nothing.
+        wrong = Counter(why for _, why in self.confirmed.values() if why)
+        looked = {b: right for b, (_, right) in self.looked.items() if b not in self.confirmed}
+        by_all = len(self.confirmed) + len(looked)
+        right = len(self.confirmed) - sum(wrong.values()) + sum(looked.values())
+        told = Counter(why for _, why in self.due.values() if why)
+        return figures | {
+            "told": len(self.due), "told_wrong": dict(told),
+            "told_right": share(len(self.due) - sum(told.values()), len(self.due)),
+            "confirmed": len(self.confirmed), "confirmed_wrong": dict(wrong),
+            "looked": len(looked), "looked_right": sum(looked.values()), "precision": share(right, by_all),
+        }  # fmt: skip
 
 
 def _mailed(lines: Sequence[Finding], new: Sequence[Finding], done: Morning, truth: Truth) -> dict[str, Any]:

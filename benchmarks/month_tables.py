@@ -141,12 +141,20 @@ def _work(console: Console, figures: Mapping[str, Any]) -> None:
 def _missing(console: Console, figures: Mapping[str, Any]) -> None:
     for name, one in figures.items():
         m = one["missing"]
-        wrong = ", ".join(f"{n} {why}" for why, n in m["confirmed_wrong"].items()) or "none"
-        nights = ", ".join(f"{n} on night {k}" for k, n in m["confirmed_by_night"].items())
+        for group in ("heard", "never heard"):
+            g = m[group]
+            nights = ", ".join(f"{n} on night {k}" for k, n in g["told_by_night"].items())
+            console.print(
+                f"{name}: of {g['gone']} books {group} before and gone for three nights or more {g['by_third']:.3f}"
+                f" were told by their third ({nights}, never {g['never']}).",
+                soft_wrap=True,
+            )
+        wrong = ", ".join(f"{n} {why}" for why, n in m["told_wrong"].items()) or "none"
+        sure = ", ".join(f"{n} {why}" for why, n in m["confirmed_wrong"].items()) or "none"
         console.print(
-            f"{name}: of {m['gone']} books gone for three nights or more {m['by_third']:.3f} were confirmed by their"
-            f" third ({nights}, never {m['never']}). {m['confirmed']} were confirmed by the radio, {m['precision']:.3f}"
-            f" rightly (wrong: {wrong}); of those once heard {m['heard_before_right']}/{m['heard_before']}.",
+            f"{name}: of {m['told']} told {m['told_right']:.3f} rightly (wrong: {wrong}). Confirmed: {m['confirmed']}"
+            f" by the radio (wrong: {sure}), {m['looked']} by somebody who looked ({m['looked_right']} really gone):"
+            f" {m['precision']:.3f} rightly.",
             soft_wrap=True,
         )
 

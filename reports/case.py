@@ -100,6 +100,10 @@ class Case:
         Log-likelihood ratio, wrong against right, of that look; 0: it said nothing.
     absent : int
         Nights in a row that looked and no longer saw the trouble, nor saw it right.
+    tag_worked : bool
+        A night before it was missed heard its tag: it is no tag that never worked.
+    silent : int
+        Nights in a row on which its tag was silent although its shelf was scanned.
     dead_tag : bool
         Staff found it on its shelf although it was silent.
     """
@@ -122,6 +126,8 @@ class Case:
     heard_on: str = ""
     llr: float = 0.0
     absent: int = 0
+    tag_worked: bool = False
+    silent: int = 0
     dead_tag: bool = False
 
     @property

@@ -10,7 +10,7 @@ from reports.case import BY_SCAN, BY_STAFF, RESOLUTIONS, STATES, Case, Step, sub
 from reports.ledger_acts import ACTS, act, mailed
 from reports.ledger_book import Ledger, LedgerError
 from reports.ledger_json import from_json, to_json
-from reports.ledger_policy import Life, confirmed, waiting
+from reports.ledger_policy import Life, confirmed, due, waiting
 from reports.ledger_update import update
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Step",
     "act",
     "confirmed",
+    "due",
     "from_json",
     "mailed",
     "subject",

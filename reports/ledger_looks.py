@@ -24,6 +24,8 @@ class Look:
     p_wrong: float
     p_missing: float
     shelf_id: str
+    tag_worked: bool = False
+    nights_silent: int = 0
 
     @property
     def right(self) -> bool:
@@ -63,7 +65,12 @@ class Seen:
             return NOTHING
         at = self._looks
         return Look(
-            int(at.what[row]), float(at.p_wrong[row]), float(at.p_missing[row]), str(at.shelf_id[row])
+            int(at.what[row]),
+            float(at.p_wrong[row]),
+            float(at.p_missing[row]),
+            str(at.shelf_id[row]),
+            bool(at.tag_worked[row]),
+            round(float(at.nights_silent[row])),
         )
 
     def new_epc(self, finding: Finding) -> str:

@@ -142,6 +142,8 @@ def _reopen(case: Case, found: Finding, sure: float, look: Look, llr: float, ton
         absent=0,
         mailed_at=None,
         quiet=False,
+        tag_worked=case.tag_worked or look.tag_worked,
+        silent=look.nights_silent,
         dead_tag=found.kind == "dead_tag",
     )
     return replace(opened, history=tonight.step(opened, "reopened", why))
@@ -187,6 +189,8 @@ def _listed(case: Case, found: Finding, look: Look, tonight: Tonight) -> Case:
         seen_run=tonight.night.run_id,
         nights=nights,
         absent=0,
+        tag_worked=case.tag_worked or look.tag_worked,
+        silent=look.nights_silent,
         dead_tag=case.dead_tag or found.kind == "dead_tag",
     )
 

@@ -24,8 +24,8 @@ class Life:
         Chance that a misplaced book stands right the next night after its line was mailed, and without that
         (patrons and shelvers in passing); and that one that stood right does not any more.
     sure_missing, nights_missing
-        A missing book is confirmed from this chance on, after so many silent nights: one silent night is as
-        often a bad night for that tag as a book that is gone, and a book in use comes back within a day or two.
+        Somebody is sent to look for a missing book from this chance on, after so many silent nights: one silent night
+        is as often a bad night for that tag as a book that is gone, and a book in use comes back within a day or two.
     likely_missing, nights_likely, nights_look
         A tag that was never heard may be dead, and no further night tells that from a missing book: the chance stays
         below `sure_missing`. So after `nights_likely` nights `likely_missing` is enough, and after `nights_look`
@@ -69,19 +69,32 @@ class Life:
         return timedelta(days=self.false_alarm_days)
 
 
-def confirmed(case: Case, life: Life | None = None) -> bool:
-    """Whether a missing book has been silent surely and often enough to be searched for; other kinds always are."""
+def due(case: Case, life: Life | None = None) -> bool:
+    """Whether a missing book has been silent surely and often enough to send somebody; other kinds always are."""
     chosen = life or Life()
     if case.finding.kind != "missing":
         return True
-    sure, nights = case.confidence, case.nights
-    return (
-        (nights >= chosen.nights_missing and sure >= chosen.sure_missing)
-        or (nights >= chosen.nights_likely and sure >= chosen.likely_missing)
-        or nights >= chosen.nights_look
-    )
+    return _surely_silent(case, chosen) or case.silent >= chosen.nights_look
+
+
+def confirmed(case: Case, life: Life | None = None) -> bool:
+    """Whether a book is surely missing: its tag had been heard and has fallen silent, or staff looked in vain.
+
+    A tag that was silent from the first night on may have been dead all along: that is due for a look, and is
+    confirmed by it.
+    """
+    if case.resolution == "marked_missing":
+        return True
+    return case.finding.kind == "missing" and case.tag_worked and _surely_silent(case, life or Life())
 
 
 def waiting(case: Case, life: Life | None = None) -> bool:
     """Whether the case is perhaps missing: better to wait for another night, unless a reader waits for the book."""
-    return case.state != "resolved" and not confirmed(case, life)
+    return case.state != "resolved" and not due(case, life)
+
+
+def _surely_silent(case: Case, life: Life) -> bool:
+    sure, nights = case.confidence, case.silent
+    return (nights >= life.nights_missing and sure >= life.sure_missing) or (
+        nights >= life.nights_likely and sure >= life.likely_missing
+    )

@@ -90,6 +90,8 @@ def _opened(f: Finding, tonight: Tonight) -> Case:
         looked_at=night.at,
         heard_on=look.shelf_id,
         llr=llr_of(bounded(f.confidence)),
+        tag_worked=look.tag_worked,
+        silent=look.nights_silent,
         dead_tag=f.kind == "dead_tag",
     )
 

@@ -57,6 +57,10 @@ class Looks:
         Chance that this tag would have been heard tonight on its shelf, had it been there; NaN where it was not due.
     shelf_id : object array of str, shape (n,)
         Where it was heard; empty if it was not, or has no place.
+    tag_worked : bool array, shape (n,)
+        An earlier night heard this tag: its silence does not mean that it never worked.
+    nights_silent : float64 array, shape (n,)
+        Nights in a row, tonight included, on which it was silent although its shelf was scanned; 0 where it was heard.
     """
 
     barcode: Texts
@@ -66,6 +70,8 @@ class Looks:
     p_missing: Floats
     p_heard: Floats
     shelf_id: Texts
+    tag_worked: npt.NDArray[np.bool_]
+    nights_silent: Floats
 
     def __post_init__(self) -> None:
         lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)}
@@ -175,5 +181,9 @@ def look(judged: Judged, catalogue: Catalogue, places: Places, policy: Policy) -
     p_heard[judged.expected] = 1.0 - judged.past.unheard(judged.expected, np.zeros(len(judged.expected)))
     p_heard[silent.copy] = 1.0 - silent.unheard
     what[silent.copy[silent.looked]] = SILENT
+    worked, nights_silent = judged.past.nights > 0.0, judged.past.silent + (what == SILENT)
+    nights_silent[copy] = 0.0
     p_missing[silent.copy] = np.where(silent.looked, silent.missing, np.nan)
-    return Looks(catalogue.barcode, catalogue.epc, what, p_wrong, p_missing, p_heard, shelf)
+    return Looks(
+        catalogue.barcode, catalogue.epc, what, p_wrong, p_missing, p_heard, shelf, worked, nights_silent
+    )

@@ -36,7 +36,8 @@ class Policy:
         Share of the copies that the library's system saw in use just before the run (returned, most of them) that are
         not on their shelf yet but wait on a trolley. Assumed, not counted.
     back_per_day : float
-        Chance that such a book is back on its shelf a day later.
+        Chance that such a book is back on its shelf a day later: most libraries reshelve within a day. This and the two
+        shares of used and lost books are what nothing is known of yet; the library's own nights take their place.
     lost_per_day : float
         Chance that a book that stood on its shelf is gone for good a day later; one in ten thousand are a few in a
         hundred a year.
@@ -57,7 +58,7 @@ class Policy:
     weak_share: float = 0.001
     used_share: float = 0.0005
     returned_share: float = 0.3
-    back_per_day: float = 0.6
+    back_per_day: float = 0.8
     lost_per_day: float = 1e-4
     found_per_day: float = 0.01
     dies_per_day: float = 3e-6

@@ -103,6 +103,8 @@ def wrong_shelf_chances(
     float64 array, shape (n,)
         0 where that cannot be asked.
     """
+    if not len(s) or not len(places):
+        return np.zeros(len(s))
     p = s.positions
     asked = (s.copy >= 0) & (s.home >= 0) & (s.place >= 0)
     claimed = np.clip(np.nan_to_num(p.p_shelf, nan=0.5), 0.0, 1.0)

@@ -132,7 +132,7 @@ class Desk:
                 known = {
                     f.finding_id: before.cases.get(f.finding_id)
                     or Case(
-                        f, "open", moment, run_id, moment, run_id, confidence=f.confidence, nights=3,
+                        f, "open", moment, run_id, moment, run_id, confidence=f.confidence, nights=3, silent=3,
                         history=(Step(moment, "scan", "opened", run_id, f.kind, f.confidence),),
                     )
                     for f in findings
@@ -451,7 +451,7 @@ class Sinking:
 def test_lines_that_make_room_for_others_are_all_told_however_often_that_goes_round():
     moment = datetime(2026, 3, 2, 4, tzinfo=UTC)
     cases = [
-        Case(f, "open", moment, "run-1", moment, "run-1", confidence=f.confidence, nights=3)
+        Case(f, "open", moment, "run-1", moment, "run-1", confidence=f.confidence, nights=3, silent=3)
         for f in (finding(n, "wrong_order", "A-1") for n in range(60))
     ]
     night = composing._Night(None, PLAN, None, cases, [], moment, {})

@@ -269,7 +269,7 @@ def test_runs_of_one_site_are_taken_in_order_of_time_and_sites_beside_one_anothe
 def test_a_ledger_survives_the_database_with_every_field(office):
     full = case(
         "a", "run-1", office.now, "wrong_shelf",
-        nights=3, mailed_at=datetime.fromtimestamp(office.now / S, UTC), quiet=True, assigned_to="anna",
+        nights=3, silent=3, mailed_at=datetime.fromtimestamp(office.now / S, UTC), quiet=True, assigned_to="anna",
         also=("z",), looked_at=datetime.fromtimestamp(office.now / S, UTC) + timedelta(seconds=1),
         heard_on="S1", llr=2.5, absent=1, dead_tag=True,
     )  # fmt: skip

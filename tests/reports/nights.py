@@ -39,6 +39,8 @@ class Months:
         self.rows = [holding(n) for n in range(books)]
         self.ledger = Ledger(site="Test")
         self.day = 0
+        self.heard: set[str] = set()
+        self.silent = np.zeros(books)
 
     def set_status(self, n: int, status: str) -> None:
         self.rows = [replace(h, status=status) if h.barcode == f"b{n}" else h for h in self.rows]
@@ -71,6 +73,15 @@ class Months:
                 continue
             columns["p_wrong"][row] = look[1] if len(look) > 1 else 0.001
             columns["shelf"][row] = look[2] if len(look) > 2 else "A-01-1"
+        # Only a tag that was heard or seen on an earlier night is known to have worked.
+        worked = np.array([h.epc in self.heard for h in self.rows], bool)
+        self.heard.update(
+            h.epc for h, w in zip(self.rows, columns["what"], strict=True) if w in (RIGHT, AS["wrong"])
+        )
+        quiet = columns["what"] == AS["silent"]
+        self.silent = np.where(
+            quiet, self.silent + 1, np.where(columns["what"] == AS["not_looked"], self.silent, 0)
+        )
         # A stranger on every scanned shelf, so that it counts as scanned.
         barcodes = [h.barcode for h in self.rows] + [""] * len(scanned)
         epcs = [h.epc for h in self.rows] + [""] * len(scanned)
@@ -80,7 +91,8 @@ class Months:
             np.concatenate([columns["what"], np.full(k, RIGHT, np.uint8)]),
             np.concatenate([columns["p_wrong"], np.full(k, 0.0)]),
             np.concatenate([missing, np.full(k, np.nan)]), np.concatenate([p_heard, np.full(k, np.nan)]),
-            np.array([*columns["shelf"], *scanned], object),
+            np.array([*columns["shelf"], *scanned], object), np.concatenate([worked, np.zeros(k, bool)]),
+            np.concatenate([self.silent, np.zeros(k)]),
         )  # fmt: skip
         night = Night(run or f"run{self.day}", self.now, list(findings), at, Memory.empty())
         self.ledger = update(self.ledger, night, Holdings.of(self.rows))

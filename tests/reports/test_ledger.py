@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.findings import Finding, finding_id
-from reports.ledger import ACTS, Ledger, LedgerError, act, confirmed, mailed, waiting
+from reports.ledger import ACTS, Ledger, LedgerError, act, confirmed, due, mailed, waiting
 from reports.phrases import Said, say
 from tests.reports.nights import Months, epc_of, found
 
@@ -76,25 +76,28 @@ def test_a_doubt_is_quiet_until_it_is_a_claim():
     assert (case.finding.kind, case.state) == ("wrong_shelf", "open")  # neither acquitted nor accused anew
 
 
-def test_missing_is_confirmed_by_nights_and_chance():
+def test_a_book_heard_before_is_confirmed_missing_by_nights_and_chance():
     m = Months()
+    m.night()
     m.night(found("missing", 1, shelf="A-01-1", p=0.97))
-    assert waiting(m.case(1)) and not confirmed(m.case(1))
+    assert waiting(m.case(1)) and not due(m.case(1)) and not confirmed(m.case(1))
     m.night(found("missing", 1, shelf="A-01-1", p=0.99))
-    assert confirmed(m.case(1)) and not waiting(m.case(1))
+    assert confirmed(m.case(1)) and due(m.case(1)) and not waiting(m.case(1))
 
 
-def test_what_no_night_can_tell_is_looked_at_once():
-    """A tag never heard is dead or its book is gone: waiting for .95 would be waiting for ever."""
+def test_a_tag_never_heard_is_due_for_a_look_and_confirmed_by_it():
+    """A tag never heard is dead or its book is gone: no radio confirms that, and waiting for it would have no end."""
     m = Months()
     told = []
     for p in (0.85, 0.87, 0.87):
         m.night(found("missing", 1, "A-01-1", p=p), found("missing", 2, "A-01-1", p=0.6))
-        told.append((confirmed(m.case(1)), confirmed(m.case(2))))
+        told.append((due(m.case(1)), due(m.case(2))))
     assert told == [(False, False), (False, False), (True, False)]
     for _ in range(2):
         m.night(found("missing", 2, "A-01-1", p=0.6))
-    assert confirmed(m.case(2))
+    assert due(m.case(2)) and not confirmed(m.case(1)) and not confirmed(m.case(2))
+    m.ledger = act(m.ledger, m.case(1).id, "marked_missing", who="Desk", at=m.now)
+    assert confirmed(m.case(1))
 
 
 def test_a_silent_book_of_a_zone_not_scanned_is_left_alone():

