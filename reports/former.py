@@ -36,6 +36,7 @@ _AGAIN = 0.18  # of a night's evidence that says the same again: nights of one r
 _SAME_M = 0.05  # a book farther off than this, and than its error bar, from where it was has been moved
 _WIDEST_M = 0.3
 _BESIDE_M = 1.0
+_TOLD_M = 0.05
 _SPOILED = 0.003  # share of books that come to stand wrong in a day, at most
 _CARRIED_ON = 0.5  # of the belief, where a book stands wrong again, but at another place
 _MOST = 12.0  # log-odds one night may say
@@ -68,6 +69,9 @@ def order_with_former(v: Judgement, s: Shelved, past: Past, places: Places, poli
     """Judge the order with each book's own prior, where former nights heard it on its shelf."""
     rows, before = _before(s, past, places)
     mine = (v.wrong_order[rows] > 0.0) & ~before.elsewhere
+    # Of a place told no better than this nobody can say that the book has not been put right: it is a hand's breadth.
+    told = np.nan_to_num(s.positions.sigma_along_m[rows], nan=_WIDEST_M) <= _TOLD_M
+    before = replace(before, same=before.same & told)
     order = _carried_on(
         v.wrong_order, rows[mine], before.select(mine), before.belief[mine], policy.disorder_share
     )
