@@ -73,20 +73,22 @@ def order_with_former(v: Judgement, s: Shelved, past: Past, places: Places, poli
     told = np.nan_to_num(s.positions.sigma_along_m[rows], nan=_WIDEST_M) <= _TOLD_M
     before = replace(before, same=before.same & told)
     order = _carried_on(
-        v.wrong_order, rows[mine], before.select(mine), before.belief[mine], policy.disorder_share
+        v.wrong_order, rows[mine], before.select(mine), before.belief[mine], policy.disorder_share, again=True
     )
     accused = np.maximum(v.wrong_shelf, order) >= policy.accuse_from
     return replace(v, wrong_order=order, right=v.right & ~accused)
 
 
-def _carried_on(chance: Floats, rows: Ints, before: _Before, belief: Floats, share: float) -> Floats:
+def _carried_on(
+    chance: Floats, rows: Ints, before: _Before, belief: Floats, share: float, again: bool = False
+) -> Floats:
     out = chance.copy()
     fresh = np.minimum(share, _SPOILED * before.days)
     prior = np.where(
         before.same, belief, np.maximum(np.where(before.close, _CARRIED_ON * belief, 0.0), fresh)
     )
     told = np.clip(_logit(np.clip(chance[rows], 1e-4, 0.9999)) - _logit(share), -_MOST, _MOST)
-    told = np.where(before.same & (told > 0.0) & (belief > share), _AGAIN * told, told)
+    told = np.where((before.same | again) & (told > 0.0) & (belief > share), _AGAIN * told, told)
     out[rows] = np.minimum(_sigmoid(_logit(np.clip(prior, _LEAST, 1.0 - _LEAST)) + told), 0.995)
     return out
 
