@@ -36,10 +36,11 @@ NAMES = (
     "million",
     "call_numbers",
     "month",
+    "worlds",
 )
 WITH_PLOTS = ("thinned", "free_space", "month")
-WITH_OPTIONS = ("month",)
-SELECTED = ("accuracy", "ablation", "calibrated", "honesty", "oddities")
+WITH_OPTIONS = ("month", "worlds")
+SELECTED = ("accuracy", "ablation", "calibrated", "honesty", "oddities", "worlds")
 
 
 def main(arguments: list[str] | None = None) -> int:

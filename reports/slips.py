@@ -2,7 +2,7 @@
 
 Every book at home that was placed elsewhere is such a slip, and the catalogue is a survey of where nearly every book
 stands; so a run's own books tell how often that happens, class by class of how sure localization was. What is known
-before any book is asked comes from simulated nights (`python -m benchmarks slips`).
+before any book is asked comes from simulated nights (`python -m benchmarks worlds`).
 """
 
 from __future__ import annotations
