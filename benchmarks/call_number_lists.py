@@ -90,6 +90,114 @@ LCC = {
     "opus numbers are no cutters": ["M 1010 .M9 K.173", "M 1010 .M9 K.173D", "M 1010 .M9 K.504"],
     "cutter without digits": ["M 5 .L", "M 5 .L3", "M 5 .M"],
     "collections behind the plain sequence": ["ZA 4000", "+N 6490", "OVERSIZE N 40", "REF AE 5", "REF QA 76"],
+    # The series is the highest level of enumeration (MARC 21 Format for Holdings Data, 853 $a; Kansas State University
+    # Libraries, Physical Processing: n.s. above v.25 above no.5), and nothing stands before something.
+    "later series behind the first": [
+        "AP2 .A8",
+        "AP2 .A8 v.1",
+        "AP2 .A8 v.99",
+        "AP2 .A8 1950",
+        "AP2 .A8 ser.2 v.1",
+        "AP2 .A8 2nd ser. v.2",
+        "AP2 .A8 ser. 2:v.10",
+        "AP2 .A8 3d ser. v.1",
+        "AP2 .A8 3rd series, v.2",
+        "AP2 .A8 ser.12 v.1",
+        "AP2 .A8 ser. A v.1",
+        "AP2 .A8 ser. B v.1",
+        "AP2 .A8 n.s.v.1",
+        "AP2 .A8 n.s. v.2",
+        "AP2 .A8 new ser. v.10",
+        "AP2 .A8 B3",
+        "AP2 .A81",
+    ],
+    "old series before new": ["AP2 .A8 o.s. v.5", "AP2 .A8 ser.1 v.1", "AP2 .A8 n.s., v.1", "AP2 .A8 N.S. 2"],
+    # Ruhr-Universität Bochum, Übersicht über die verwendeten Signaturanhänge: 2. Folge, Band 2 behind Band 1.
+    "series in other languages": [
+        "AP30 .A8 Bd.1",
+        "AP30 .A8 Bd.99",
+        "AP30 .A8 2. Folge Bd.1",
+        "AP30 .A8 Folge 2 Bd.2",
+        "AP30 .A8 2. Serie Bd.3",
+        "AP30 .A8 3e sér. t.1",
+        "AP30 .A8 4ème série, t.1",
+        "AP30 .A8 5a serie v.1",
+        "AP30 .A8 Reihe A Bd.1",
+        "AP30 .A8 N.F. Bd.1",
+        "AP30 .A8 Neue Folge Bd.2",
+        "AP30 .A8 nouv. sér. t.3",
+        "AP30 .A8 nuova serie v.4",
+        "AP30 .A8 n.s. t.10",
+    ],
+    "volumes in other languages": [
+        "AP30 .A8 Bd.2",
+        "AP30 .A8 t.3",
+        "AP30 .A8 Band 4",
+        "AP30 .A8 tome 5",
+        "AP30 .A8 том 6",
+        "AP30 .A8 т.7",
+        "AP30 .A8 vol. VIII",
+        "AP30 .A8 T. IX",
+        "AP30 .A8 Bd.10",
+    ],
+    "issues in other languages": [
+        "AP30 .A8 Bd.2 Heft 1",
+        "AP30 .A8 Bd.2 H.2",
+        "AP30 .A8 Bd.2 n° 3",
+        "AP30 .A8 Bd.2 nº4",
+        "AP30 .A8 Bd.2 № 5",
+        "AP30 .A8 Bd.2 Nr.6",
+        "AP30 .A8 Bd.2 núm. 7",
+        "AP30 .A8 Bd.2 вып.8",
+        "AP30 .A8 Bd.2 Heft 10",
+    ],
+    "years of publication in other languages": [
+        "AP30 .A8 Jg.2",
+        "AP30 .A8 3. Jahrg.",
+        "AP30 .A8 4e année",
+        "AP30 .A8 anno 5",
+        "AP30 .A8 Jahrgang 10",
+    ],
+    "parts in Roman figures": ["M3 .B4 ser.1 pt.I", "M3 .B4 ser.1 pt.IV", "M3 .B4 ser.1 pt.IX", "M3 .B4 ser.1 pt.X"],
+    "months in other languages": ["AP30 .A8 Bd.2 März 1995", "AP30 .A8 Bd.2 Okt. 1995", "AP30 .A8 Bd.2 janv. 1996"],
+    # University at Buffalo, Schedule G: s250 is the scale without its last three figures.
+    "scales of map series": [
+        "G4411 .C5 s25 1980 .M49",
+        "G4411 .C5 s63 1950 .M49",
+        "G4411 .C5 s250 1940 .M49",
+        "G4411 .C5 s1000 1930 .M49",
+    ],
+    # Penn State University Libraries (psulib_traject 405, of a maps cataloguer): a colon's subdivision behind Z.
+    "parts of places on maps": [
+        "G3824 .S8",
+        "G3824 .S8 1942 .S8",
+        "G3824 .S8A1 1950 .X3",
+        "G3824 .S8Z3 1950 .X3",
+        "G3824 .S8:2A7E63 2011 .P8",
+        "G3824 .S8:2P4 1996 .C3",
+        "G3824 .S8:3A1 1996 .C3",
+        "G3824 .S9",
+    ],
+    # University of Washington Libraries, Maps: 197-? is some year of the 1970s, as 1970z is (G 140).
+    "years of which the decade is known": [
+        "G4280 1969 .A5",
+        "G4280 1970",
+        "G4280 197-",
+        "G4280 197- .A5",
+        "G4280 197-? .B5",
+        "G4280 1971 .A5",
+        "G4280 1980 .A5",
+    ],
+    # libraryhackers/library-callnumber-lc, issue 9: titles by letters, whatever their first one is.
+    "letters of the title": [
+        "PZ7.M3567585 Bs 1997x",
+        "PZ7.M3567585 Km 1997",
+        "PZ7.M3567585 Stp 1997x",
+        "PZ7.M3567585 Tr 1986",
+        "PZ7.M3567585 Wel 1995x",
+    ],
+    # ALA Filing Rules: an apostrophe within a word says nothing.
+    "apostrophes": ["PZ7 .A1 Oak", "PZ7 .A1 O'Br", "PZ7 .A1 Oc"],
 }
 # Dewey Decimal Classification, Introduction: numbers file as decimals; author marks: Cutter-Sanborn numbers
 # are decimals, too.
@@ -112,6 +220,36 @@ DDC = {
     "cutters of several letters": ["328.01 H96e", "328.01 He26k", "328.01 Hi12k"],
     "digits behind work letters": ["973 C73a", "973 C73a2", "973 C73ar", "973 C73ar2", "973 C735"],
     "serials": ["051 YO", "051 YO v.16", "051 YO2h", "051 YOC v.1"],
+    "later series behind the first": [
+        "051 YO v.1",
+        "051 YO v.99",
+        "051 YO 1999",
+        "051 YO ser.2 v.1",
+        "051 YO 3d ser. v.1",
+        "051 YO N.F. Bd.1",
+        "051 YO n.s. v.2",
+        "051 YOC v.1",
+    ],
+    "volumes in other languages": ["053 ZE Heft 2", "053 ZE Heft 10", "053 ZE Bd.2", "053 ZE Bd. IX", "053 ZE t.10"],
+    # An author's mark of letters is one, whatever it means elsewhere.
+    "authors called Tom, Band, Mar and Ed": [
+        "813.54 ABE 1990",
+        "813.54 BAN 2001",
+        "813.54 BAND 1999",
+        "813.54 BANE 1980",
+        "813.54 EDD 1999",
+        "813.54 MAR 1990",
+        "813.54 SER 2nd ed.",
+        "813.54 TOM",
+        "813.54 TOM v.2",
+        "813.54 TOM 1999",
+        "813.54 TON 1990",
+    ],
+    "apostrophes": ["813.54 OAK", "813.54 O'BR", "813.54 OCA"],
+    # LM_NET survey of 2007 on biographies: 92 stands in the 920s where libraries use it.
+    "biographies at 92": ["092.5", "919.9", "92 LIN", "92 WAS", "920 LIN", "921 ABE", "929"],
+    # Shelving and Filing (NAVEDTRA 14229): fiction by kind, then by the letters of the author.
+    "classes that are a kind of fiction": ["813 ROW", "F ROW", "MYS CHR", "SF ASI", "SF LEG", "SS POE"],
     "translations": ["815 Q89", "815 Q89:R", "815 Q89:SP", "815 Q89s"],
     "the author's number in the class": ["846R532 Oc", "846R532 Og1962", "846R56 Oc"],
     "all there is": [
@@ -176,6 +314,49 @@ SUDOC = {
     ],
     "congress and number": ["Y 1.1/8:98-52", "Y 1.1/8:102-9", "Y 1.1/8:102-334", "Y 1.1/8:104-1"],
     "volumes": ["C 3.223/10:980/v.1", "C 3.223/10:980/v.2", "C 3.223/10:980/v.10"],
+    # GPO, Depository Invoice, October 1928: Farmers' Bulletins are [A 1.9 : no.].
+    "numbers of a series are of no year": [
+        "A 1.9:1",
+        "A 1.9:799",
+        "A 1.9:985",
+        "A 1.9:985/928",
+        "A 1.9:985/2",
+        "A 1.9:986",
+        "A 1.9:1194",
+        "A 1.9:1999",
+        "A 1.9:2010",
+        "A 1.9:2290",
+    ],
+    "numbers of manuals": [
+        "D 101.11:5-6115-323-14",
+        "D 101.11:9-2320-209-20",
+        "D 101.11:9-2330-363-14&P",
+        "D 101.11:10-1",
+        "D 101.11:905-1",
+    ],
+    # University of Arkansas at Little Rock, Guide to Interpreting SuDoc Classification Numbers.
+    "dates before numbers behind a slash": ["C 3.6:PR 8", "C 3.6:PR 8/997", "C 3.6:PR 8/2", "C 3.6:PR 8/2/997"],
+    "committees and their hearings": [
+        "Y 4.C 73/8:M 55/2",
+        "Y 4.C 73/8:S. Hrg. 105-65",
+        "Y 4.C 73/8:97/16",
+        "Y 4.J 89/2:S.HRG.108-985",
+        "Y 4.J 89/2:S.HRG.108-1001",
+        "Y 4.J 89/2-10:984",
+        "Y 4.J 89/2-11:979",
+    ],
+    # GPO, Superintendent of Documents Classification Guidelines, Additions to Book Numbers.
+    "revisions of one year": [
+        "I 53.2:D 41",
+        "I 53.2:D 41/989",
+        "I 53.2:D 41/2015",
+        "I 53.2:D 41/2015-2",
+        "I 53.2:D 41/2015-10",
+        "I 53.2:D 41/2016",
+    ],
+    # Northwestern University Library, nothing before something: a Cutter number with a letter is another one.
+    "letters behind a Cutter number": ["Y 4.G 74/7:N 21", "Y 4.G 74/7:N 21-2", "Y 4.G 74/7:N 21/5", "Y 4.G 74/7:N 21a"],
+    "letters in the stem": ["IC 1 acci.3:130", "IC 1 acci.5:2", "IC 1 wat.1:5", "IC 1.1:962", "IC 2.1:1"],
     "letters before numbers": ["L 37.s:Oc 1", "L 37.2:Oc 1", "L 37.2:Oc 1/conversion", "L 37.2:Oc 1/2"],
 }
 # National Library of Medicine Classification and its Shelflisting Procedures.
@@ -193,6 +374,10 @@ NLM = {
     "work letters of serials": ["W1 AM123", "W1 AM123A", "W1 AM123B", "W1 AM1231"],
     "geographic numbers": ["WA 11 AA1", "WA 11 DC2", "WA 11 GA1 E53 2005", "WA 11 GI8", "WA 11 JA3"],
     "work marks": ["QV 772 B111a 1990", "QV 772 B111b 1985", "QV 772 B112"],
+    # NLM, Cataloging training, Cuttering of Serial Call Numbers.
+    "serials with letters of their own": ["W1 JO867S", "W1 JO867SB", "W1 JO867T", "W1 JO868"],
+    "letters behind the class number": ["W 4 A1", "W 4 Z9 1990", "W 4.5 A1", "W4A C19", "W 5 A1"],
+    "later series behind the first": ["W1 ST935 v.1", "W1 ST935 v.99", "W1 ST935 n.s. v.1", "W1 ST936"],
     "beside LCC": ["QA 76.9 .D3", "QS 1", "R 1 .A5", "W 1", "WZ 1", "Z 675 .M4"],
 }
 # 《中国图书馆分类法》第五版使用手册: sign by sign; marks in its order; book numbers whole.
@@ -236,6 +421,22 @@ CLC = {
     "volumes with a colon": ["D0-0/12", "D0-0/12:1", "D0-0/12:2", "D0-0/12:10", "D0-0/13"],
     "Chinese parts": ["I242/5:上", "I242/5:中", "I242/5:下"],
     "Chinese numerals": ["K20/5 第二卷", "K20/5 第九卷", "K20/5 第十卷", "K20/5 第十二卷"],
+    "larger Chinese numerals": [
+        "K20/5 第十九卷",
+        "K20/5 第廿一卷",
+        "K20/5 第三十卷",
+        "K20/5 第卅二卷",
+        "K20/5 第九十九卷",
+        "K20/5 第一百卷",
+        "K20/5 第一百零五卷",
+        "K20/5 第一百二十卷",
+        "K20/5 第二百卷",
+    ],
+    "figures of accounts": ["Z22/8 壹", "Z22/8 贰", "Z22/8 叁", "Z22/8 拾"],
+    # The heavenly stems count as 1 to 10.
+    "parts by the heavenly stems": ["K29/1 甲编", "K29/1 乙编", "K29/1 丙编", "K29/1 丁编", "K29/1 癸编"],
+    "first parts": ["K29/1 卷首", "K29/1 卷一", "K29/1 卷二", "K29/1 卷末"],
+    "later series behind the first": ["Z62/8 v.1", "Z62/8 v.99", "Z62/8 n.s. v.1", "Z62/9"],
     "time behind the class": ["K825.6/3", "K825.6=7/1", "K825.6=72/3", "K825.61/1"],
 }
 LISTS = {"lcc": LCC, "ddc": DDC, "sudoc": SUDOC, "nlm": NLM, "clc": CLC}
