@@ -158,8 +158,17 @@ LCC = {
         "AP30 .A8 anno 5",
         "AP30 .A8 Jahrgang 10",
     ],
-    "parts in Roman figures": ["M3 .B4 ser.1 pt.I", "M3 .B4 ser.1 pt.IV", "M3 .B4 ser.1 pt.IX", "M3 .B4 ser.1 pt.X"],
-    "months in other languages": ["AP30 .A8 Bd.2 März 1995", "AP30 .A8 Bd.2 Okt. 1995", "AP30 .A8 Bd.2 janv. 1996"],
+    "parts in Roman figures": [
+        "M3 .B4 ser.1 pt.I",
+        "M3 .B4 ser.1 pt.IV",
+        "M3 .B4 ser.1 pt.IX",
+        "M3 .B4 ser.1 pt.X",
+    ],
+    "months in other languages": [
+        "AP30 .A8 Bd.2 März 1995",
+        "AP30 .A8 Bd.2 Okt. 1995",
+        "AP30 .A8 Bd.2 janv. 1996",
+    ],
     # University at Buffalo, Schedule G: s250 is the scale without its last three figures.
     "scales of map series": [
         "G4411 .C5 s25 1980 .M49",
@@ -230,7 +239,13 @@ DDC = {
         "051 YO n.s. v.2",
         "051 YOC v.1",
     ],
-    "volumes in other languages": ["053 ZE Heft 2", "053 ZE Heft 10", "053 ZE Bd.2", "053 ZE Bd. IX", "053 ZE t.10"],
+    "volumes in other languages": [
+        "053 ZE Heft 2",
+        "053 ZE Heft 10",
+        "053 ZE Bd.2",
+        "053 ZE Bd. IX",
+        "053 ZE t.10",
+    ],
     # An author's mark of letters is one, whatever it means elsewhere.
     "authors called Tom, Band, Mar and Ed": [
         "813.54 ABE 1990",
@@ -335,7 +350,12 @@ SUDOC = {
         "D 101.11:905-1",
     ],
     # University of Arkansas at Little Rock, Guide to Interpreting SuDoc Classification Numbers.
-    "dates before numbers behind a slash": ["C 3.6:PR 8", "C 3.6:PR 8/997", "C 3.6:PR 8/2", "C 3.6:PR 8/2/997"],
+    "dates before numbers behind a slash": [
+        "C 3.6:PR 8",
+        "C 3.6:PR 8/997",
+        "C 3.6:PR 8/2",
+        "C 3.6:PR 8/2/997",
+    ],
     "committees and their hearings": [
         "Y 4.C 73/8:M 55/2",
         "Y 4.C 73/8:S. Hrg. 105-65",
@@ -355,7 +375,12 @@ SUDOC = {
         "I 53.2:D 41/2016",
     ],
     # Northwestern University Library, nothing before something: a Cutter number with a letter is another one.
-    "letters behind a Cutter number": ["Y 4.G 74/7:N 21", "Y 4.G 74/7:N 21-2", "Y 4.G 74/7:N 21/5", "Y 4.G 74/7:N 21a"],
+    "letters behind a Cutter number": [
+        "Y 4.G 74/7:N 21",
+        "Y 4.G 74/7:N 21-2",
+        "Y 4.G 74/7:N 21/5",
+        "Y 4.G 74/7:N 21a",
+    ],
     "letters in the stem": ["IC 1 acci.3:130", "IC 1 acci.5:2", "IC 1 wat.1:5", "IC 1.1:962", "IC 2.1:1"],
     "letters before numbers": ["L 37.s:Oc 1", "L 37.2:Oc 1", "L 37.2:Oc 1/conversion", "L 37.2:Oc 1/2"],
 }

@@ -76,7 +76,7 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
 
     def of_book(text: str) -> str | None:
         made, seen, first, author = "", False, True, False
-        for digits, letters, mark, closing, gap, series in _REST.findall(with_series(text)):
+        for digits, letters, mark, closing, gap, series in _REST.findall(with_series(text, text.lower())):
             if series:
                 # Behind words, volumes and dates of the first series.
                 made += f"B{series} " if behind_first else f"A{by_words(series)} "
@@ -93,7 +93,7 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
                     if policy.clc_book_number == "种次号":
                         return None
                     author = True
-                named = VOLUME_WORDS.get(name, name) if not first else name
+                named = name if first or seen else VOLUME_WORDS.get(name, name)
                 if seen:
                     made += (chr(0x30 + min(len(named), 40)) if book_short else "A") + named + " "
                 else:

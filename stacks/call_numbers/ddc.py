@@ -122,11 +122,13 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
         # 92 is no 092 that lost its zero but stands before 920, unless the policy says otherwise.
         whole = head[1] if biography and head[1] == "92" and not head[2] else head[1].zfill(3)
         made = f"{prefixes.tag(words)} {whole}{fraction(_SPLIT.sub('', head[2] or ''))} "
-        more = rest[head.end() :]
-        author = _AUTHOR.match(more)
+        return made + behind_class(rest[head.end() :])
+
+    def behind_class(text: str) -> str:
+        author = _AUTHOR.match(text)
         if author is None:
-            return made + behind(more, False)
-        return f"{made}{CUTTER}{author[1]} " + behind(more[author.end() :], False)
+            return behind(text, False)
+        return f"{CUTTER}{author[1]} " + behind(text[author.end() :], False)
 
     def behind(text: str, dated: bool) -> str:
         """Return what comes behind the class, or behind a part of it that ends in a date or volume."""
@@ -174,6 +176,8 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
         # Digits may belong to the word before them, and a month to the date behind it.
         if letters and not year and not v1 and text[end + 1].isdigit():
             return None
+        if not (name or letters or c2 or year or v1):
+            return made + behind_class(text[end:])
         return made + behind(text[end:], bool(name or c2 or year or v1))
 
     def key(text: str) -> bytes | None:

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from stacks.call_numbers.text import DATE, TEXT, number, word
 
 _WORDS = {
-    "V": "V VOL VOLS VOLUME VOLUMES VOLUMEN BD BDE BAND BANDE BAENDE T TT TOM TOME TOMES TOMO TOMOS TOMUS KOT KOTET DEEL "
-    "DL BIND SV SVAZEK том т тт",
+    "V": "V VOL VOLS VOLUME VOLUMES VOLUMEN BD BDE BAND BANDE BAENDE T TT TOM TOME TOMES TOMO TOMOS TOMUS KOT KOTET "
+    "DEEL DL BIND SV SVAZEK том т тт",
     "NO": "NO NOS NR NRO NUM NUMS NUMBER NUMBERS NUMERO NUMEROS NUMMER ISSUE ISSUES ISS HEFT HEFTE HFT CIS CISLO "
     "SZAM SESIT ZESZ ZESZYT VYP VYPUSK вып выпуск номер",
     "PT": "PT PTS PART PARTS TEIL TL PARTIE PARTE CAST CZ CZESC DEL часть ч",
@@ -55,7 +55,7 @@ _VOLUME_FOLLOWS = r"[\s,:]+(?:v|vols?|bde?|band|t|tome?|no?|nr|heft|pt|jg)(?![^\
 _ORDINALS = ("FIRST", "SECOND", "THIRD", "FOURTH", "FIFTH", "SIXTH", "SEVENTH", "EIGHTH", "NINTH", "TENTH")
 _SERIES = re.compile(
     # New and old: n.s., new ser., N.F., Neue Folge, nouv. ser.; "ns" alone where volumes follow.
-    rf"(?<![^\W_])(?<!\d\.)(?:(?P<nth>\d{{1,2}}){_TH}\s*)?(?:"
+    rf"(?<![^\W_])(?<!\d\.)(?:(?P<nth>\d{{1,2}})-?{_TH}\s*)?(?:"
     rf"(?P<new>n\.\s?[sfr]\.|n\.\s?[sfr](?![^\W_]|\.)"
     rf"|n(?:ew|euv|ouv(?:elle)?|uova|ueva|ov[aya]*|eue|ieuwe|y)?\.?\s*(?:{_SER}|foljd)(?![^\W\d_])\.?"
     rf"|новая\s+серия|н\.\s?с\."
@@ -67,12 +67,11 @@ _SERIES = re.compile(
     rf"|(?P<letter>(?-i:[A-Z]))(?![^\W_]|\.\s?\d|\s\d))"
     rf"|(?<![^\W_])s\.\s*(?P<short>\d{{1,2}})(?={_VOLUME_FOLLOWS})"
     # A number before the word.
-    rf"|(?<![^\W_])(?<!\d\.)(?:(?P<first>\d{{1,2}}){_TH}|(?P<plain>(?<![A-Za-z.]\s)(?<!\.)\d{{1,2}})|"
-    rf"(?P<spelt>{'|'.join(_ORDINALS)}))\s*{_SER}(?![^\W\d_])(?!\.?\s*\d)\.?",
+    rf"|(?<![^\W_])(?<!\d\.)(?:(?P<first>\d{{1,2}})-?{_TH}|(?P<spelt>{'|'.join(_ORDINALS)}))\s*{_SER}(?![^\W\d_])(?!\.?\s*\d)\.?",
     re.IGNORECASE,
 )
-_SERIES_HINT = re.compile(r"ser|[no]\.? ?s|s\. ?\d|n\.? ?[fr]|folge|foljd|re[ie]|rada|sarja|сер|н\. ?с", re.IGNORECASE)
-"""What a text must have for `_SERIES` to match, which is slow to say no."""
+_SERIES_HINT = re.compile(r"ser|[no]\.? ?s|s\. ?\d|n\.? ?[fr]|folge|foljd|re[ie]|rada|sarja|сер|н\. ?с")
+"""What a text in small letters must have for `_SERIES` to match, which is slow to say no."""
 
 _ORDINAL_YEAR = re.compile(
     r"(?<![^\W_])(\d{1,3})(?:\.|e|eme|[ao])?\s*"
@@ -81,14 +80,17 @@ _ORDINAL_YEAR = re.compile(
 )
 _ROMAN = re.compile(
     r"(?<![^\W_])((?:v|vols?|volume|bde?|band|tom[eo]?|t|pts?|part|teil|no|nr|heft|bk|book|livr|fasc)\.\s*"
-    r"|(?:vols?|volume|band|tom[eo]|part|teil|heft|book)\s+)([ivxlc]{1,8})(?![^\W_]|\.\d)",
+    r"|(?:vols?|volume|band|tom[eo]|part|teil|heft|book)\s+)([ivxlc]{1,13})(?![^\W_]|\.\d)",
     re.IGNORECASE,
 )
+_ROMAN_HINT = re.compile(r"[.\s][IVXLCivxlc]{1,13}(?![^\W_]|\.\s?\d)")
 _ROMAN_FORM = re.compile(r"(?:C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _ORDINAL = re.compile(r"(?<![A-Za-z\d.])(?:(\d+)(?:ST|ND|RD|TH)|(\d{1,3})D)(?![A-Za-z\d])", re.IGNORECASE)
 _ORDINAL_ENDING = re.compile(r"\d(?:[Ss][Tt]|[NnRr]?[Dd]|[Tt][Hh])")
-_DECADE = re.compile(r"(?<![\w.])(?<!\. )(1[4-9]\d|20\d)-(?![\w-])\??|(?<![\w.])(?<!\. )(1[4-9]|20)--(?![\w-])\??")
+_DECADE = re.compile(
+    r"(?<![\w.])(?<!\. )(1[4-9]\d|20\d)-(?![\w-])\??|(?<![\w.])(?<!\. )(1[4-9]|20)--(?![\w-])\??"
+)
 _WORD_AND_YEAR = re.compile(r"[A-Za-z]{3}\.?,? +\d{4}")
 """What a text must have for `_MONTH_FIRST` to match."""
 _MONTH_FIRST = re.compile(
@@ -101,29 +103,42 @@ def prepared(text: str) -> str:
     """
     Return what stands behind a class with series, Roman figures, ordinals and dates in forms that can be read.
 
-    ``Dec. 1995`` becomes 1995 Dec. (so that January of 1996 comes behind it), ``2nd`` 2, ``vol. IX`` vol. 9, ``197-`` 1970z,
-    ``3. Jahrg.`` Jg.3; an apostrophe within a word says nothing (ALA Filing Rules), and a series is as `SERIES`.
+    ``Dec. 1995`` becomes 1995 Dec. (so that January of 1996 comes behind it), ``2nd`` 2, ``vol. IX`` vol. 9, ``197-``
+    1970z, ``3. Jahrg.`` Jg.3; an apostrophe within a word says nothing (ALA Filing Rules), and a series is as `SERIES`.
     """
     if len(text) < 3:
         return text
+    if "  " in text:
+        text = " ".join(text.split())
     if "'" in text:
         text = _APOSTROPHE.sub("", text)
-    text = with_series(text)
+    small = text.lower()
+    text = with_series(text, small)
     if "-" in text:
         text = _DECADE.sub(_decade, text)
     if _WORD_AND_YEAR.search(text) is not None:
         text = _MONTH_FIRST.sub(r"\2 \1", text)
-    text = _ORDINAL_YEAR.sub(r"Jg.\1 ", text)
+    if "j" in small or "an" in small or "rg" in small or "roc" in small or "evf" in small:
+        text = _ORDINAL_YEAR.sub(r"Jg.\1 ", text)
     if _ORDINAL_ENDING.search(text) is not None:
         text = _ORDINAL.sub(lambda m: (m[1] or m[2]) + " ", text)
     return text
 
 
-def with_series(text: str) -> str:
-    """Return a text with its series as `SERIES` and Roman figures of volumes as Arabic ones; all else stays."""
-    if _SERIES_HINT.search(text) is not None:
+def with_series(text: str, small: str) -> str:
+    """
+    Return a text with its series as `SERIES` and Roman figures of volumes as Arabic ones; all else stays.
+
+    Parameters
+    ----------
+    text, small : str
+        The text, and the same in small letters, which tells fast what cannot be there.
+    """
+    if ("s" in small or "f" in small or "r" in small or "с" in small) and _SERIES_HINT.search(
+        small
+    ) is not None:
         text = _SERIES.sub(_series, text)
-    return _ROMAN.sub(_roman, text)
+    return text if _ROMAN_HINT.search(text) is None else _ROMAN.sub(_roman, text)
 
 
 def series_part(by_alphabet: bool) -> Callable[[str], str]:
@@ -161,7 +176,7 @@ def _series(match: re.Match[str]) -> str:
     elif found["spelt"]:
         code = number(str(_ORDINALS.index(found["spelt"].upper()) + 1))
     else:
-        code = number(found["number"] or found["short"] or found["first"] or found["plain"])
+        code = number(found["number"] or found["short"] or found["first"])
     return f" \x01{code}\x02 "
 
 

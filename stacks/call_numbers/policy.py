@@ -37,9 +37,9 @@ _MARKS = {"clc_aux_order": '-("=<:+', "clc_book_aux_order": '(:=-"<+'}
 
 NUMBERED_SERIES = ("A 1.3", "A 1.9", "A 1.36", "A 1.38", "D 101.11", "I 19.3", "L 2.3")
 """
-Series of numbers above 800: department bulletins, Farmers' Bulletins, technical bulletins and miscellaneous publications
-of the Department of Agriculture, technical manuals of the Army, bulletins of the Geological Survey and of Labor Statistics
-(GPO, Depository Invoices of February 1924 and October 1928: ``[A 1.9 : no.]``).
+Series with numbers above 800: department bulletins, Farmers' Bulletins, technical bulletins and miscellaneous
+publications of the Department of Agriculture, technical manuals of the Army, bulletins of the Geological Survey
+and of Labor Statistics (GPO, Depository Invoices of February 1924 and October 1928: ``[A 1.9 : no.]``).
 """
 
 
