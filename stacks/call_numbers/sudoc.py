@@ -5,10 +5,10 @@ GPO's guidance for depository libraries: numbers are whole numbers and never dec
 the stem, up to the colon, counts first; a dash stands before a slash; in each place nothing stands before
 something, and then years, letters, numbers. A year is of three digits before 2000 (``/989``) and of four
 since (Superintendent of Documents Classification Guidelines, Additions to Book Numbers); behind a slash
-``/1989`` is one, too, and behind a dash nothing is. The number of a numbered series (``A 1.9:985``, Farmers' Bulletin 985) is no year,
-but only its stem tells: `sudoc_numbered_series`. A letter glued to a number stands behind all marks, since it makes
-another Cutter number (N 21, N 21/5, N 21A). Guides differ in letters, marks, years and the Senate's hearings: see the
-policies.
+``/1989`` is one, too, and behind a dash nothing is. The number of a numbered series (``A 1.9:985``, Farmers'
+Bulletin 985) is no year, but only its stem tells: `sudoc_numbered_series`. A letter glued to a number stands
+behind all marks, since it makes another Cutter number (N 21, N 21/5, N 21A). Guides differ in letters, marks,
+years and the Senate's hearings: see the policies.
 """
 
 import re
