@@ -15,6 +15,17 @@ DDC = {
     "leading zeros": ["001.42", "004", "023", "150", "813"],
     "cutters digit by digit": ["813.54 A11", "813.54 A2", "813.54 A21", "813.54 B1"],
     "work letters": ["813.54 S643", "813.54 S643a", "813.54 S643h", "813.54 S6431"],
+    # Art Institute of Chicago, Ryerson and Burnham Libraries: class, letters, number, the letters after it.
+    "one line after the other": [
+        "759.4 ZB77",
+        "759.4 ZB77 v.2",
+        "759.4 ZB77 1990",
+        "759.4 ZB77 A3",
+        "759.4 ZB77c",
+        "759.4 ZB77c 1990",
+        "759.4 ZB77ca",
+        "759.4 ZB78ca",
+    ],
     "author letters": ["813.54 ROW", "813.54 ROWE", "813.54 ROY", "813.54 SAL", "813.54 TOM", "813.54 VAN"],
     "nothing before something": ["813.54", "813.54 ROW", "813.54 ROW v.1", "813.54 ROW 1999"],
     "volumes and copies": [

@@ -101,7 +101,7 @@ _FAST = re.compile(
 def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[[str], bytes | None]:
     """Return the function from a call number to its key under a policy; `fast` False: the plain path alone."""
     prefixes = Prefixes(policy, policy.ddc_prefixes, SIZES)
-    work_kind = "1" if policy.work_letters == "before_rest" else "5"
+    work_kind = "1" if policy.ddc_work_letters == "before_rest" else "5"
     series = series_part(policy.series == "by_alphabet")
     biography = policy.ddc_92 == "biography"
     cased = policy.ddc_work_case == "lower_first"

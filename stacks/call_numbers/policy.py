@@ -21,6 +21,7 @@ _CHOICES = {
     "series": ("behind_first", "by_alphabet"),
     "work_letters": ("before_rest", "after_rest"),
     "lcc_bare_word": ("before_cutter", "after_cutter"),
+    "ddc_work_letters": ("after_rest", "before_rest"),
     "ddc_work_case": ("ignore", "lower_first"),
     "ddc_92": ("biography", "zero_lost"),
     "clc_alpha_suffix": ("letterwise", "shortfirst"),
@@ -59,8 +60,10 @@ class CallNumberPolicy:
     series : {"behind_first", "by_alphabet"}
         Whether ``n.s. v.1`` and ``ser.2 v.1`` stand behind the whole first series, or among words by the alphabet.
     work_letters : {"before_rest", "after_rest"}
-        Whether ``.A5a`` stands before or behind ``.A5 1990`` (LCC, NLM, Dewey).
+        Whether ``.A5a`` stands before or behind ``.A5 1990`` (LCC, NLM).
     lcc_bare_word : {"before_cutter", "after_cutter"}
+    ddc_work_letters : {"after_rest", "before_rest"}
+        The same of Dewey's book numbers, where the letter stands in the author's line.
     ddc_work_case : {"ignore", "lower_first"}
     ddc_92 : {"biography", "zero_lost"}
         Whether ``92`` stands before 920, or is 092.
@@ -96,6 +99,7 @@ class CallNumberPolicy:
     series: str = "behind_first"
     work_letters: str = "before_rest"
     lcc_bare_word: str = "before_cutter"
+    ddc_work_letters: str = "after_rest"
     ddc_work_case: str = "ignore"
     ddc_92: str = "biography"
     clc_alpha_suffix: str = "letterwise"

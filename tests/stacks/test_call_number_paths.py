@@ -35,7 +35,7 @@ POLICIES = [
         work_letters="after_rest", lcc_bare_word="after_cutter", ddc_work_case="lower_first",
         clc_alpha_suffix="shortfirst", clc_book_suffix="letterwise", sudoc_three_digit_years="as_numbers",
         sudoc_marks="separators", prefix_order=("REF", ""), clc_aux_order='+:<="(-', series="by_alphabet",
-        ddc_92="zero_lost", sudoc_letters="after_numbers",
+        ddc_92="zero_lost", ddc_work_letters="before_rest", sudoc_letters="after_numbers",
     ),
     CallNumberPolicy(
         sudoc_three_digit_years="before_numbers", clc_author_digits="decimal", prefixes="interfiled",
@@ -205,6 +205,8 @@ def follows(scheme: str, before: str, after: str, **named: object) -> bool:
         ("nlm", "W1 ST935 ser.2 v.1", "W1 ST935 v.1", {"series": "by_alphabet"}),
         ("clc", "Z62/8 n.s. v.1", "Z62/8 v.1", {"series": "by_alphabet"}),
         ("clc", "Z62/8 v.99", "Z62/8 n.s. v.1", {"series": "behind_first"}),
+        ("ddc", "813.54 S643 1990", "813.54 S643a", {"ddc_work_letters": "after_rest"}),
+        ("ddc", "813.54 S643a", "813.54 S643 1990", {"ddc_work_letters": "before_rest"}),
         ("ddc", "92 LIN", "919.9", {"ddc_92": "zero_lost"}),
         ("ddc", "915 Wh46wy", "915 Wh46Ww", {"ddc_work_case": "lower_first"}),
         ("ddc", "FIC ROW", "001", {"prefix_order": ["FIC", ""]}),
@@ -224,7 +226,8 @@ def follows(scheme: str, before: str, after: str, **named: object) -> bool:
         # Morgan State University, after GPO: year, letter, number.
         ("sudoc", "A 1.35:999", "A 1.35:R 42", {"sudoc_year_alone": "year"}),
         ("sudoc", "A 1.35:R 42", "A 1.35:999", {"sudoc_year_alone": "number"}),
-        ("sudoc", "A 1.35:321", "A 1.35:999", {"sudoc_year_alone": "number"}),
+        # University of South Alabama: letters, numbers, years.
+        ("sudoc", "A 1.35:321", "A 1.35:998", {"sudoc_year_alone": "number"}),
         ("sudoc", "A 1.35:R 42/989", "A 1.35:R 42/2", {"sudoc_year_alone": "number"}),
         ("sudoc", "C 13.46:799", "C 13.46:985", {"sudoc_numbered_series": ["C 13.46:"]}),
         ("sudoc", "C 13.46:985", "C 13.46:799", {}),

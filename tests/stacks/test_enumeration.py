@@ -12,13 +12,13 @@ from stacks.call_numbers import CallNumberPolicy, clc, ddc, lcc, nlm, sort_key, 
 BOOKS = {"lcc": "AP2 .A8", "nlm": "W1 ST935", "ddc": "051 YO", "clc": "Z62/8"}
 MAKERS = {"lcc": lcc.maker, "ddc": ddc.maker, "clc": clc.maker, "sudoc": sudoc.maker, "nlm": nlm.maker}
 WORDS = (
-    "v.", "vol. ", "Bd.", "Bd. ", "Band ", "t.", "T. ", "tome ", "tomo ", "no.", "no ", "Nr.", "n° ", "nº", "№ ", "núm. ",
-    "Heft ", "H.", "pt.", "Teil ", "partie ", "fasc.", "Lfg.", "Jg.", "Jahrg. ", "année ", "anno ",
+    "v.", "vol. ", "Bd.", "Bd. ", "Band ", "t.", "T. ", "tome ", "tomo ", "no.", "no ", "Nr.", "n° ", "nº", "№ ",
+    "núm. ", "Heft ", "H.", "pt.", "Teil ", "partie ", "fasc.", "Lfg.", "Jg.", "Jahrg. ", "année ", "anno ",
     "č.", "том ", "т.", "вып.", "c.",
 )  # fmt: skip
 LATER = (
-    "ser.2", "ser. 2", "2nd ser.", "2d ser.", "second series", "2. Folge", "Folge 2", "2. Serie", "2e sér.", "2ème série",
-    "2a serie", "ser. II", "Ser.2", "2-я серия",
+    "ser.2", "ser. 2", "2nd ser.", "2d ser.", "second series", "2. Folge", "Folge 2", "2. Serie", "2e sér.",
+    "2ème série", "2a serie", "ser. II", "Ser.2", "2-я серия",
 )  # fmt: skip
 NEW = ("n.s.", "N.S.", "n. s.", "new ser.", "New series", "n. ser.", "N.F.", "Neue Folge", "nouv. sér.",
        "nouvelle série", "nuova serie", "новая серия")  # fmt: skip
