@@ -197,7 +197,9 @@ LCC = {
     "letters of the title": [
         "PZ7.M3567585 Bs 1997x",
         "PZ7.M3567585 Km 1997",
+        "PZ7.M3567585 Pt 1989",
         "PZ7.M3567585 Stp 1997x",
+        "PZ7.M3567585 Tom 1999",
         "PZ7.M3567585 Tr 1986",
         "PZ7.M3567585 Wel 1995x",
     ],

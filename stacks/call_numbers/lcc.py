@@ -45,6 +45,8 @@ _FIRST_MAP = 3160
 """From here to G 9999 stand globes and maps, with scales and parts of places."""
 _SCALE = re.compile(r"(?<!\S)s(?=\d+(?!\w))")
 _PART_OF_PLACE = re.compile(r"(?<![^\W_])([A-Z]\d+):(?=\d)")
+_TITLE_AND_YEAR = re.compile(r"(?!(?i:jg|no|nr|vol))[A-Z][A-Za-z]{1,2} (?:1[5-9]|20)\d\d")
+"""Letters of a title and a year (``PZ7 .A1 Tom 1999``), whatever the letters mean elsewhere."""
 _PLACE = "7"
 """Behind all else that may stand in one place."""
 _VOLUME_LETTERS = frozenset("vctp")
@@ -187,7 +189,9 @@ def _part(found: tuple[str, ...], work_kind: str, bare_kind: str, dated: bool) -
         made = f"{TEXT}!{MONTHS[name]} " + (f"{DATE}{number(digits)} " if digits else "")
     elif not digits:
         return f"{TEXT if name in _NAMED else bare_kind}{name} "
-    elif name in VOLUME_WORDS or stop.strip():
+    elif (
+        name in VOLUME_WORDS and not (stop == " " and _TITLE_AND_YEAR.fullmatch(f"{letters} {digits}"))
+    ) or stop.strip():
         of = VOLUME_WORDS.get(name) or (POINTED_WORDS.get(name, name) if "." in stop else name)
         made = f"{TEXT}{of} {number(digits)} "
     elif not stop:
