@@ -12,9 +12,10 @@ numbers.
 import re
 from collections.abc import Callable
 
+from stacks.call_numbers.enumeration import SERIES, VOLUME_WORDS, by_words, with_series
 from stacks.call_numbers.policy import DEFAULT, CallNumberPolicy
 from stacks.call_numbers.prefixes import Prefixes
-from stacks.call_numbers.text import LENGTHS, MAX_LENGTH, VOLUME_WORDS, fraction, normalize, number, word
+from stacks.call_numbers.text import LENGTHS, MAX_LENGTH, fraction, normalize, number, word
 
 _MAIN = r"(?:T[BDEFGHJKLMNPQSUV]|DF|[A-HIJKN-VXZ])(?![A-Z])"
 _CLASS = re.compile(
@@ -23,11 +24,23 @@ _CLASS = re.compile(
 _PLACE = re.compile(r"\{[^{}]*\}\s*|\((?:[A-Z]{1,4})\)\s*(?=[A-Z])", re.IGNORECASE)
 _LOCATION = re.compile(r"([^\W\d_a-zA-Z]{1,8}|[A-Z]{2,8}(?=\s+[A-Z]))[\s:/]*(?=[A-Z\[])")
 _RUN = re.compile(r"[A-Z]+")
-_REST = re.compile(r"(\d+)|([^\W\d_]+)|([(:=\"<+-])|([)>])|([/\s]+)")
-_SILENT = str.maketrans(dict.fromkeys("第卷册冊辑輯部分集期版本号號年"))
-_PARTS = {"上": "1", "中": "2", "下": "3"}
+_REST = re.compile(r"(\d+)|([^\W\d_]+)|([(:=\"<+-])|([)>])|([/\s]+)|" + SERIES)
+_SILENT = str.maketrans(
+    {
+        **dict.fromkeys("第卷册冊辑輯部分集期版本号號年编編篇"),
+        # Figures of accounts, and short forms of 20 and 30.
+        **dict(zip("零壹贰叁肆伍陆柒捌玖拾佰貳參陸", "〇一二三四五六七八九十百二三六", strict=True)),
+        "廿": "二十",
+        "卅": "三十",
+    }
+)
+_PARTS = {"上": "1", "中": "2", "下": "3", "首": "0", "初": "1"} | {
+    stem: str(i) for i, stem in enumerate("甲乙丙丁戊己庚辛壬癸", 1)
+}
+"""Parts of a set; the heavenly stems are 1 to 10."""
 _NUMERALS = {c: i for i, c in enumerate("〇一二三四五六七八九")}
-_NUMERAL = re.compile(r"[〇一二三四五六七八九]?十[一二三四五六七八九]?|[〇一二三四五六七八九]")
+_ONES = "[一二三四五六七八九]"
+_NUMERAL = re.compile(f"{_ONES}?百(?:〇{_ONES}|{_ONES}?十{_ONES}?)?|{_ONES}?十{_ONES}?|〇|{_ONES}")
 _FAST = re.compile(
     r"(T[BDEFGHJKLMNPQSUV]|DF|[A-HIJKN-VXZ])(\d[\d.]*)(?:([-=:])(\d+)|(\()(\d+)\))?(?:/([A-Z]{0,2})0*(\d+)([A-Z]?)"
     r"(?:([:=-])0*(\d+)|\(0*(\d+)(\))| v\.0*(\d+))?)?"
@@ -45,6 +58,7 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
     class_short = policy.clc_alpha_suffix == "shortfirst"
     book_short = policy.clc_book_suffix == "shortfirst"
     decimal = policy.clc_author_digits == "decimal"
+    behind_first = policy.series == "behind_first"
     marks = tuple(m for m in policy.clc_marks if m)
 
     def of_class(text: str) -> str:
@@ -62,8 +76,12 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
 
     def of_book(text: str) -> str | None:
         made, seen, first, author = "", False, True, False
-        for digits, letters, mark, closing, gap in _REST.findall(text):
-            if digits:
+        for digits, letters, mark, closing, gap, series in _REST.findall(with_series(text, text.lower())):
+            if series:
+                # Behind words, volumes and dates of the first series.
+                made += f"B{series} " if behind_first else f"A{by_words(series)} "
+                seen, author = False, False
+            elif digits:
                 first_number = first or author
                 made += "0" + fraction(digits) + " " if decimal and author else number(digits)
                 if first and policy.clc_book_number == "著者号":
@@ -75,7 +93,7 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
                     if policy.clc_book_number == "种次号":
                         return None
                     author = True
-                named = VOLUME_WORDS.get(name, name) if not first else name
+                named = name if first or seen else VOLUME_WORDS.get(name, name)
                 if seen:
                     made += (chr(0x30 + min(len(named), 40)) if book_short else "A") + named + " "
                 else:
@@ -177,10 +195,13 @@ def _chinese(text: str) -> str:
 
 
 def _figure(match: re.Match[str]) -> str:
-    tens, ten, ones = match[0].rpartition("十")
-    if not ten:
-        return str(_NUMERALS[match[0]])
-    return str(10 * (_NUMERALS[tens] if tens else 1) + (_NUMERALS[ones] if ones else 0))
+    total, ones = 0, 0
+    for sign in match[0]:
+        if sign in "十百":
+            total, ones = total + (ones or 1) * (10 if sign == "十" else 100), 0
+        else:
+            ones = _NUMERALS[sign]
+    return str(total + ones)
 
 
 def _quoted(text: str) -> str:

@@ -14,6 +14,7 @@ the like may stand without a class number.
 import re
 from collections.abc import Callable
 
+from stacks.call_numbers.enumeration import MONTHS, POINTED_WORDS, SERIES, VOLUME_WORDS, prepared, series_part
 from stacks.call_numbers.policy import DEFAULT, CallNumberPolicy
 from stacks.call_numbers.prefixes import SIZES, Prefixes
 from stacks.call_numbers.text import (
@@ -21,14 +22,10 @@ from stacks.call_numbers.text import (
     DATE,
     LENGTHS,
     MAX_LENGTH,
-    MONTHS,
     TEXT,
-    VOLUME_WORDS,
-    chronology,
     fraction,
     normalize,
     number,
-    ordinals,
     part,
     word,
 )
@@ -37,17 +34,28 @@ _CLASS = re.compile(
     r"(\d{1,3})(?!\d)\s?['/]*(?:\s?\.['/]*(\d[\d'/]*(?:\s['/]+\s?\d+|\s?['/]+\s\d+)*))?['/]*\.?"
 )
 _SPLIT = re.compile(r"[^\d]+")
-_PREFIX = re.compile(r"\[?([A-Za-z]{1,12}|[+*]{1,3})\]?(?:\.?(?:\s+|$)|(\.?)(?=\d))")
+_PREFIX = re.compile(r"\[?([A-Za-z]{1,12}(?:-[A-Za-z]{2,8})?|[+*]{1,3})\]?(?:\.?(?:\s+|$)|(\.?)(?=\d))")
 _PARTS = re.compile(
     r"(?P<copyright>c(?=1[4-9]\d\d(?!\d)|20\d\d(?!\d)))"
     r"|(?P<date>\d+)(?P<suffix>[A-Za-z]*)"
     r"|:\s*(?P<translation>[A-Za-z]+)(?!\d)"
     r"|(?P<word>[^\W\d_]+)(?P<stop>\.?\s*)(?P<number>\d+)(?P<work>[A-Za-z]*)"
     r"|(?P<plain>[^\W\d_]+)"
+    rf"|{SERIES}"
 )
+_AUTHOR = re.compile(
+    r"[\s/]*(?!(?:VOLS?|VOLUME|BD|NOS?|PTS?|PART|COPY)\s*\d{1,3}(?![\dA-Za-z]))([A-Z]{2,12})(?![^\W_]|\.|\s?')"
+)
+"""
+A word of capitals directly behind the class: the author's letters, even where it means a volume or month elsewhere
+(``813.54 TOM 1999``).
+"""
+_EDITION_NOTE = re.compile(r"(?<![^\W_])dc(?:1[89]|2[0-3])(?![^\W_])")
+"""The edition of the classification, from cataloguing in publication (``306.7-dc20``)."""
+_SLASHES = re.compile(r"\[?([A-Za-z]{1,12})\]?\s*/\s*(?=[A-Za-z])")
 PREFIX = re.compile(
     r"R|REF|REFERENCE|J|JUV|JR|JF|JE|JB|JNF|JFIC|Y|YA|YR|YF|T|TEEN|A|AD|X|XX|K|KID|NF|ANF|GN|G|DVD|CD|VC|AV|LP|PB|BR|BB"
-    r"|O|OV|OS|Q|QTO|FOL|FF|SP|SPA|FRE|GER|CHI|RES|RB|M|MAP|MP|MF|HIST|LOC|LH|LIT|PROF|[A-Z]{4,12}|[+*]{1,3}"
+    r"|O|OV|OS|Q|QTO|FOL|FF|SP|SPA|FRE|GER|CHI|RES|RB|M|MAP|MP|MF|HIST|LOC|LH|LIT|PROF|[A-Z]{4,12}|[A-Z]{1,6}-[A-Z]{2,8}|[+*]{1,3}"
 )
 """
 Collections with a sequence of their own. A word of up to three letters that is not here may be a Library of
@@ -55,6 +63,11 @@ Congress class, and the whole then no Dewey number.
 """
 WITHOUT_NUMBER = re.compile(r"FIC|FICTION|F|E|EASY|B|BIO|BIOG|BIOGRAPHY|SC|STORY|PB?")
 """Classes that are a word: fiction, picture books, biography."""
+GENRES = re.compile(
+    r"JE|JB|JF|JP|JFIC|YF|YAF|YAFIC|AF|EF|MYS|MYST|MYSTERY|SF|SCIFI|FAN|FANTASY|SS|WES|WEST|WESTERN|ROM|ROMANCE"
+    r"|HOR|HORROR|GN|GRAPHIC"
+)
+"""Classes that are a word where no number follows; before one they are a collection, or no Dewey number."""
 
 
 _OFTEN = (
@@ -88,7 +101,9 @@ _FAST = re.compile(
 def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[[str], bytes | None]:
     """Return the function from a call number to its key under a policy; `fast` False: the plain path alone."""
     prefixes = Prefixes(policy, policy.ddc_prefixes, SIZES)
-    work_kind = "1" if policy.work_letters == "before_rest" else "5"
+    work_kind = "1" if policy.ddc_work_letters == "before_rest" else "5"
+    series = series_part(policy.series == "by_alphabet")
+    biography = policy.ddc_92 == "biography"
     cased = policy.ddc_work_case == "lower_first"
 
     def work_letters(text: str) -> str:
@@ -96,6 +111,7 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
         return part(work_kind, letters) if text else ""
 
     def spelt_out(label: str) -> str | None:
+        label = _SLASHES.sub(r"\1 ", label) if _SLASHES.match(label) else label
         words, rest, named = _split_prefix(label, prefixes.names)
         if named:
             # The class is a word; it counts even where collections are interfiled.
@@ -103,13 +119,26 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
         head = _CLASS.match(rest)
         if head is None:
             return None
-        made = f"{prefixes.tag(words)} {head[1].zfill(3)}{fraction(_SPLIT.sub('', head[2] or ''))} "
-        return made + behind(rest[head.end() :], False)
+        # 92 is no 092 that lost its zero but stands before 920, unless the policy says otherwise.
+        whole = head[1] if biography and head[1] == "92" and not head[2] else head[1].zfill(3)
+        made = f"{prefixes.tag(words)} {whole}{fraction(_SPLIT.sub('', head[2] or ''))} "
+        return made + behind_class(rest[head.end() :])
+
+    def behind_class(text: str) -> str:
+        author = _AUTHOR.match(text)
+        if author is None:
+            return behind(text, False)
+        return f"{CUTTER}{author[1]} " + behind(text[author.end() :], False)
 
     def behind(text: str, dated: bool) -> str:
         """Return what comes behind the class, or behind a part of it that ends in a date or volume."""
         made = ""
-        for found in _PARTS.findall(ordinals(chronology(text))):
+        if "dc" in text:
+            text = _EDITION_NOTE.sub(" ", text)
+        for found in _PARTS.findall(prepared(text)):
+            if found[9]:
+                made += series(found[9])
+                continue
             made += _part(found, work_letters, dated)
             dated = dated or bool(found[1] or found[6])
         return made
@@ -136,8 +165,6 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
                 return None
             made += f"4{c2}!{d2.rstrip('0')} {work_letters(w2) if w2 else ''}"
         if year:
-            if letters in VOLUME_WORDS or letters in MONTHS:
-                return None
             made += f"3{number(year)} {work_letters(mark) if mark else ''}"
         if v1:
             made += f"2{v1.upper()} {LENGTHS[len(n1)]}{n1} "
@@ -147,8 +174,10 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
         if end == len(text):
             return made
         # Digits may belong to the word before them, and a month to the date behind it.
-        if letters and not year and not v1 and (text[end + 1].isdigit() or letters in MONTHS):
+        if letters and not year and not v1 and text[end + 1].isdigit():
             return None
+        if not (name or letters or c2 or year or v1):
+            return made + behind_class(text[end:])
         return made + behind(text[end:], bool(name or c2 or year or v1))
 
     def key(text: str) -> bytes | None:
@@ -191,18 +220,19 @@ def _split_prefix(label: str, more: dict[str, str]) -> tuple[list[str], str, boo
         if match is None or (match[2] and match[1].upper() in VOLUME_WORDS):
             break
         name = match[1].upper()
-        if not (name in more or PREFIX.fullmatch(name) or WITHOUT_NUMBER.fullmatch(name)):
+        known = name in more or PREFIX.fullmatch(name) or WITHOUT_NUMBER.fullmatch(name)
+        if not known and not (GENRES.fullmatch(name) and label[match.end() :][:1].isalpha()):
             break
         words.append(name)
         label = label[match.end() :]
-        if WITHOUT_NUMBER.fullmatch(name) and not _CLASS.match(label):
+        if (WITHOUT_NUMBER.fullmatch(name) or GENRES.fullmatch(name)) and not _CLASS.match(label):
             return words, label, True
     return words, label, False
 
 
 def _part(found: tuple[str, ...], work_letters: Callable[[str], str], dated: bool) -> str:
     """Return the key of one match of `_PARTS`: its groups, empty where they took no part."""
-    copyrighted, date, suffix, translation, letters, stop, digits, work, plain = found
+    copyrighted, date, suffix, translation, letters, stop, digits, work, plain, _ = found
     if date:
         return f"{DATE}{number(date)} {work_letters(suffix)}"
     if copyrighted:
@@ -220,6 +250,8 @@ def _part(found: tuple[str, ...], work_letters: Callable[[str], str], dated: boo
     if not stop:
         # Digits behind letters are a decimal; the mark between them stands behind the end of the letters.
         return f"{CUTTER}{name}!{fraction(digits)} {work_letters(work)}"
+    if name in POINTED_WORDS and "." in stop and dated:
+        return f"{TEXT}{POINTED_WORDS[name]} {number(digits)} {work_letters(work)}"
     return f"{CUTTER}{name} {DATE}{number(digits)} {work_letters(work)}"
 
 

@@ -14,6 +14,7 @@ letters of the Cutter number (``.A101m``), words and volumes, dates and ordinals
 import re
 from collections.abc import Callable
 
+from stacks.call_numbers.enumeration import MONTHS, POINTED_WORDS, SERIES, VOLUME_WORDS, prepared, series_part
 from stacks.call_numbers.policy import DEFAULT, CallNumberPolicy
 from stacks.call_numbers.prefixes import SIZES, Prefixes
 from stacks.call_numbers.text import (
@@ -21,18 +22,16 @@ from stacks.call_numbers.text import (
     DATE,
     LENGTHS,
     MAX_LENGTH,
-    MONTHS,
     TEXT,
-    VOLUME_WORDS,
-    chronology,
     fraction,
     normalize,
     number,
-    ordinals,
     word,
 )
 
-_CLASS = re.compile(r"([A-Za-z]{1,3})\s*(\d{1,9})(?:\s*\.\s?(\d+))?(?!\d)")
+_CLASS = re.compile(
+    r"([A-Za-z]{1,3})\s*(\d{1,9})(?:\s*\.\s?(\d+))?(?!\d)((?<=\d)[A-Z](?![A-Za-z\d.]))?",
+)
 _PARTS = re.compile(
     r"(?P<copyright>c(?=1[4-9]\d\d(?!\d)|20\d\d(?!\d)))"
     r"|(?P<cutter>\.\s*[A-Za-z]\d+|[A-Z]\d+|[a-z]\d+)(?P<work>[A-Za-z]*)(?!\d)"
@@ -40,7 +39,16 @@ _PARTS = re.compile(
     r"|(?P<date>\d+)(?P<suffix>[A-Za-z]*)(?!\d)"
     r"|(?P<word>[^\W\d_]+)(?:(?P<stop>\.?\s*)(?P<number>\d+)(?P<tail>[A-Za-z]{1,3}(?![A-Za-z\d]))?)?"
     r"|(?P<digits>\d+)"
+    rf"|{SERIES}|\x03(?P<place>\d+)"
 )
+_FIRST_MAP = 3160
+"""From here to G 9999 stand globes and maps, with scales and parts of places."""
+_SCALE = re.compile(r"(?<!\S)s(?=\d+(?!\w))")
+_PART_OF_PLACE = re.compile(r"(?<![^\W_])([A-Z]\d+):(?=\d)")
+_TITLE_AND_YEAR = re.compile(r"(?!(?i:jg|no|nr|vol))[A-Z][A-Za-z]{1,2} (?:1[5-9]|20)\d\d")
+"""Letters of a title and a year (``PZ7 .A1 Tom 1999``), whatever the letters mean elsewhere."""
+_PLACE = "7"
+"""Behind all else that may stand in one place."""
 _VOLUME_LETTERS = frozenset("vctp")
 _NAMED = frozenset(VOLUME_WORDS) | {"INDEX", "IND", "ABSTRACTS", "GUIDE", "APP", "APPENDIX"}
 _FAST = re.compile(
@@ -57,6 +65,7 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
     prefixes = Prefixes(policy, policy.location_prefixes, SIZES)
     work_kind = "1" if policy.work_letters == "before_rest" else "5"
     bare_kind = TEXT if policy.lcc_bare_word == "before_cutter" else "6"
+    series = series_part(policy.series == "by_alphabet")
 
     def split(text: str) -> tuple[str, str] | None:
         """Return what the key begins with and the class with all behind it; None where there is no text."""
@@ -71,14 +80,21 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
         head = _CLASS.match(rest)
         if head is None:
             return None
-        letters, whole, decimals = head.groups()
-        made = f"{tag} {word(letters)} {number(whole)}{fraction(decimals or '')} "
-        return made + behind(rest[head.end() :], False)
+        letters, whole, decimals, suffix = head.groups()
+        made = f"{tag} {word(letters)} {number(whole)}{fraction(decimals or '')}{suffix or ''} "
+        more = rest[head.end() :]
+        if letters in ("G", "g") and int(whole) >= _FIRST_MAP:
+            # s250 is a whole number (1:250,000); what a colon opens stands behind Z.
+            more = _PART_OF_PLACE.sub("\\1 \x03", _SCALE.sub("s.", more))
+        return made + behind(more, False)
 
     def behind(text: str, dated: bool) -> str:
         """Return what comes behind the class, or behind a part of it that ends in a date or volume."""
         made = ""
-        for found in _PARTS.findall(ordinals(chronology(text))):
+        for found in _PARTS.findall(prepared(text)):
+            if found[11]:
+                made += series(found[11])
+                continue
             made += _part(found, work_kind, bare_kind, dated)
             dated = dated or bool(found[4] or found[8])
         return made
@@ -88,6 +104,8 @@ def maker(policy: CallNumberPolicy = DEFAULT, *, fast: bool = True) -> Callable[
         if match is None:
             return None
         (a, whole, dec, c1, d1, w1, c2, d2, w2, c3, d3, w3, year, letter, v1, n1, v2, n2) = match.groups()
+        if a == "G" and (":" in text or " s" in text):
+            return None
         made = f"{tag} {a} {LENGTHS[len(whole)]}{whole}{dec.rstrip('0') if dec else ''} "
         if c1:
             made += f"4{c1}{d1.rstrip('0')} "
@@ -147,7 +165,7 @@ def sort_key(text: str) -> bytes | None:
 
 def _part(found: tuple[str, ...], work_kind: str, bare_kind: str, dated: bool) -> str:
     """Return the key of one match of `_PARTS`: its groups, empty where they took no part."""
-    copyrighted, cutter, work, bare, date, suffix, letters, stop, digits, tail, lone = found
+    copyrighted, cutter, work, bare, date, suffix, letters, stop, digits, tail, lone, _, place = found
     if cutter:
         if cutter[0] in _VOLUME_LETTERS and not work:
             name = cutter[0].upper()
@@ -164,13 +182,18 @@ def _part(found: tuple[str, ...], work_kind: str, bare_kind: str, dated: bool) -
         return f"{CUTTER}{bare.lstrip('. ').upper()} "
     if lone:
         return f"{DATE}{number(lone)} "
+    if place:
+        return f"{_PLACE}{number(place)} "
     name = word(letters)
     if dated and name in MONTHS:
         made = f"{TEXT}!{MONTHS[name]} " + (f"{DATE}{number(digits)} " if digits else "")
     elif not digits:
         return f"{TEXT if name in _NAMED else bare_kind}{name} "
-    elif name in VOLUME_WORDS or stop.strip():
-        made = f"{TEXT}{VOLUME_WORDS.get(name, name)} {number(digits)} "
+    elif (
+        name in VOLUME_WORDS and not (stop == " " and _TITLE_AND_YEAR.fullmatch(f"{letters} {digits}"))
+    ) or stop.strip():
+        of = VOLUME_WORDS.get(name) or (POINTED_WORDS.get(name, name) if "." in stop else name)
+        made = f"{TEXT}{of} {number(digits)} "
     elif not stop:
         # Cutters of several letters: ``W1 JO456``.
         made = f"{CUTTER}{name}!{fraction(digits)} "

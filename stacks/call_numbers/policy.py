@@ -18,17 +18,30 @@ from stacks.plan import Plan
 _CHOICES = {
     "prefixes": ("apart", "interfiled"),
     "oversize": ("apart", "interfiled"),
+    "series": ("behind_first", "by_alphabet"),
     "work_letters": ("before_rest", "after_rest"),
     "lcc_bare_word": ("before_cutter", "after_cutter"),
+    "ddc_work_letters": ("after_rest", "before_rest"),
     "ddc_work_case": ("ignore", "lower_first"),
+    "ddc_92": ("biography", "zero_lost"),
     "clc_alpha_suffix": ("letterwise", "shortfirst"),
     "clc_book_suffix": ("shortfirst", "letterwise"),
     "clc_book_number": ("any", "种次号", "著者号"),
     "clc_author_digits": ("whole", "decimal"),
     "sudoc_three_digit_years": ("before_letters", "before_numbers", "as_numbers"),
-    "sudoc_marks": ("ranked", "separators"),
+    "sudoc_year_alone": ("year", "number"),
+    "sudoc_letters": ("before_numbers", "after_numbers"),
+    "sudoc_senate_hearings": ("by_letters", "last"),
+    "sudoc_marks": ("ranked", "slash_first", "separators"),
 }
 _MARKS = {"clc_aux_order": '-("=<:+', "clc_book_aux_order": '(:=-"<+'}
+
+NUMBERED_SERIES = ("A 1.3", "A 1.9", "A 1.36", "A 1.38", "D 101.11", "I 19.3", "L 2.3")
+"""
+Series with numbers above 800: department bulletins, Farmers' Bulletins, technical bulletins and miscellaneous
+publications of the Department of Agriculture, technical manuals of the Army, bulletins of the Geological Survey
+and of Labor Statistics (GPO, Depository Invoices of February 1924 and October 1928: ``[A 1.9 : no.]``).
+"""
 
 
 @dataclass(frozen=True)
@@ -44,10 +57,16 @@ class CallNumberPolicy:
         Collections in shelving order, ``""`` for the plain sequence; those not named follow by the alphabet.
     location_prefixes, ddc_prefixes : tuple of (str, str)
         Further words in front of a call number, and the collection each stands for (``""``: none of its own).
+    series : {"behind_first", "by_alphabet"}
+        Whether ``n.s. v.1`` and ``ser.2 v.1`` stand behind the whole first series, or among words by the alphabet.
     work_letters : {"before_rest", "after_rest"}
-        Whether ``.A5a`` stands before or behind ``.A5 1990`` (LCC, NLM, Dewey).
+        Whether ``.A5a`` stands before or behind ``.A5 1990`` (LCC, NLM).
     lcc_bare_word : {"before_cutter", "after_cutter"}
+    ddc_work_letters : {"after_rest", "before_rest"}
+        The same of Dewey's book numbers, where the letter stands in the author's line.
     ddc_work_case : {"ignore", "lower_first"}
+    ddc_92 : {"biography", "zero_lost"}
+        Whether ``92`` stands before 920, or is 092.
     clc_alpha_suffix, clc_book_suffix : {"letterwise", "shortfirst"}
         ``TP312AL`` before ``TP312X``, or shorter ones first; the same behind a book number.
     clc_aux_order, clc_book_aux_order : str
@@ -58,8 +77,16 @@ class CallNumberPolicy:
     clc_marks : tuple of str
         Marks in front of a class that say nothing about its place.
     sudoc_three_digit_years : {"before_letters", "before_numbers", "as_numbers"}
-    sudoc_marks : {"ranked", "separators"}
-        Whether ``-`` stands before ``/``, or both only part numbers.
+    sudoc_year_alone : {"year", "number"}
+        Whether ``993`` directly behind the colon can be a year, or is a number as any other.
+    sudoc_numbered_series : tuple of str
+        Stems behind which stand numbers of a series and no years (``A 1.9``).
+    sudoc_letters : {"before_numbers", "after_numbers"}
+        Letters behind the colon.
+    sudoc_senate_hearings : {"by_letters", "last"}
+        ``S.HRG.`` and ``S.PRT.`` among letters, or behind all else of the committee.
+    sudoc_marks : {"ranked", "slash_first", "separators"}
+        Whether ``-`` stands before ``/`` or behind it, or both only part numbers.
     local : LocalRules or None
         The rules of scheme ``local``.
     """
@@ -69,9 +96,12 @@ class CallNumberPolicy:
     prefix_order: tuple[str, ...] = ()
     location_prefixes: tuple[tuple[str, str], ...] = ()
     ddc_prefixes: tuple[tuple[str, str], ...] = ()
+    series: str = "behind_first"
     work_letters: str = "before_rest"
     lcc_bare_word: str = "before_cutter"
+    ddc_work_letters: str = "after_rest"
     ddc_work_case: str = "ignore"
+    ddc_92: str = "biography"
     clc_alpha_suffix: str = "letterwise"
     clc_aux_order: str = '-("=<:+'
     clc_book_aux_order: str = '(:=-"<+'
@@ -80,6 +110,10 @@ class CallNumberPolicy:
     clc_author_digits: str = "whole"
     clc_marks: tuple[str, ...] = ("a", "+", "*")
     sudoc_three_digit_years: str = "before_letters"
+    sudoc_year_alone: str = "year"
+    sudoc_numbered_series: tuple[str, ...] = NUMBERED_SERIES
+    sudoc_letters: str = "before_numbers"
+    sudoc_senate_hearings: str = "by_letters"
     sudoc_marks: str = "ranked"
     local: LocalRules | None = None
 

@@ -1,6 +1,5 @@
 """What all schemes do with a label's text before they take it apart, and how keys are spelt."""
 
-import re
 import unicodedata
 
 MAX_LENGTH = 500
@@ -15,32 +14,10 @@ _SAME = str.maketrans(
     | dict.fromkeys("\u3009\u300b\u203a\u00bb\u232a\u27e9", ">")
     | dict.fromkeys("\u3010\u3014\u3016", "[")
     | dict.fromkeys("\u3011\u3015\u3017", "]")
-    | {"\u2044": "/", "\u2215": "/", "\u2236": ":", "\u3001": ",", "\u301c": "~"}
+    | {"\u00b0": "o", "\u2044": "/", "\u2215": "/", "\u2236": ":", "\u3001": ",", "\u301c": "~"}
 )
 """Typographic marks and those of other scripts, as the plain ones that labels are printed with."""
 _ASCII = str.maketrans({**{chr(c): " " for c in (*range(32), 127)}, "`": "'"})
-_ORDINAL = re.compile(r"(?<![A-Za-z\d.])(?:(\d+)(?:ST|ND|RD|TH)|(\d{1,3})D)(?![A-Za-z\d])", re.IGNORECASE)
-
-VOLUME_WORDS = {
-    **dict.fromkeys(("V", "VOL", "VOLS", "VOLUME", "VOLUMES", "BD", "BAND", "T", "TOM", "TOME"), "V"),
-    **dict.fromkeys(("NO", "NOS", "NR", "NUM", "NUMBER", "ISSUE"), "NO"),
-    **dict.fromkeys(("PT", "PTS", "PART", "PARTS", "TEIL"), "PT"),
-    **dict.fromkeys(("C", "COP", "COPY", "EX"), "C"),
-    **dict.fromkeys(("SER", "SERIES"), "SER"),
-    **dict.fromkeys(("SUPP", "SUPPL", "SUPPLEMENT"), "SUPPL"),
-    **dict.fromkeys(("BK", "BOOK"), "BK"),
-    **dict.fromkeys(("DISC", "DISK"), "DISC"),
-    **dict.fromkeys(("ED", "EDITION"), "ED"),
-    **dict.fromkeys(("OP", "OPUS"), "OP"),
-}
-"""Words before a number, which is then compared as a number: ``v.2`` before ``v.10``."""
-_YEAR = (
-    "WINTER JAN|JANUARY FEB|FEBRUARY MAR|MARCH SPRING APR|APRIL MAY JUN|JUNE SUMMER JUL|JULY AUG|AUGUST "
-    "SEP|SEPT|SEPTEMBER FALL|AUTUMN OCT|OCTOBER NOV|NOVEMBER DEC|DECEMBER"
-)
-MONTHS = {name: f"{place:02d}" for place, names in enumerate(_YEAR.split()) for name in names.split("|")}
-"""Months and seasons of an issue in the order of the year; they count behind a volume or a date only."""
-
 TEXT, DATE, CUTTER = "2", "3", "4"
 """What may stand in one place of a call number, in shelving order; work letters (1) before them by default."""
 LENGTHS = tuple(str(n) if n < 10 else f":{n:04d}" for n in range(MAX_LENGTH + 1))
@@ -100,25 +77,3 @@ def word(text: str) -> str:
 def part(kind: str, content: str) -> str:
     """One part of a key; the blank at its end sorts before anything that could go on."""
     return f"{kind}{content} "
-
-
-def ordinals(text: str) -> str:
-    """``2nd`` and ``20th`` as 2 and 20, so that they compare as numbers; ``1990d`` stays a date."""
-    if _ORDINAL_ENDING.search(text) is None:
-        return text
-    return _ORDINAL.sub(lambda m: (m[1] or m[2]) + " ", text)
-
-
-_ORDINAL_ENDING = re.compile(r"\d(?:[Ss][Tt]|[NnRr]?[Dd]|[Tt][Hh])")
-_WORD_AND_YEAR = re.compile(r"[A-Za-z]{3}\.?,? +\d{4}")
-"""What a text must have for the expressions below to match; they are slow to say no."""
-_MONTH_FIRST = re.compile(
-    rf"\b({'|'.join(sorted(MONTHS, key=len, reverse=True))})\b\.?,? +(\d{{4}})(?!\d)", re.I
-)
-
-
-def chronology(text: str) -> str:
-    """``Dec. 1995`` as 1995 Dec., so that January of 1996 comes behind it."""
-    if _WORD_AND_YEAR.search(text) is None:
-        return text
-    return _MONTH_FIRST.sub(r"\2 \1", text)
