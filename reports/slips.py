@@ -24,6 +24,7 @@ _PRIOR_BOOKS = 20.0  # how many books localization's own claim is worth in each 
 _PRIOR_SEEN = (
     0.5  # how many of what seldom happens are taken to have been seen already: one alone tells no rate
 )
+_PRIOR_SURE = 0.3  # ... of misplaced books among the surest
 _SURE = 0.98  # claims that are seldom slips
 _ROUNDS = 30
 
@@ -146,7 +147,9 @@ def share_of_sure(claimed: Floats, off: Bools, everybody: Bools, share: float) -
     """
     sure = everybody & (claimed >= _SURE)
     wrong = float(np.count_nonzero(sure & off))
-    told = (wrong + np.sqrt(wrong) + _PRIOR_BOOKS * share) / (np.count_nonzero(sure) + _PRIOR_BOOKS)
+    # A part of one more than was seen: that none was tonight does not mean that none ever is.
+    worth = max(_PRIOR_BOOKS, _PRIOR_SURE / share)
+    told = (wrong + np.sqrt(wrong) + worth * share) / (np.count_nonzero(sure) + worth)
     return min(share, float(told))
 
 
