@@ -24,7 +24,7 @@ _PRIOR_BOOKS = 20.0  # how many books localization's own claim is worth in each 
 _PRIOR_SEEN = (
     0.5  # how many of what seldom happens are taken to have been seen already: one alone tells no rate
 )
-_PRIOR_SURE = 0.3  # ... of misplaced books among the surest
+_PRIOR_SURE = 0.4  # ... of misplaced books among the surest
 _SURE = 0.98  # claims that are seldom slips
 _ROUNDS = 30
 
