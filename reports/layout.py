@@ -15,11 +15,12 @@ import numpy as np
 from reports.findings import Finding
 from reports.headings import KIND_ACTIONS, KIND_SHORT, KIND_TITLES, PERHAPS_MISSING, P
 from reports.languages import Language, language_or_english
+from reports.listed_text import LIST_ACTIONS
 from reports.phrases import Said, blanks_of
 from reports.places import Place, Places
 from reports.report import RunReport
 from reports.strips import Mark, Strip, neighbours
-from reports.text import T, percent, sure
+from reports.text import T, percent, several, sure
 
 TONES: dict[str, str] = {
     "wrong_shelf": "move",
@@ -29,6 +30,7 @@ TONES: dict[str, str] = {
     "found": "status",
     "on_shelf_loaned": "status",
     "on_shelf_status": "status",
+    "listed": "status",
 }
 """Which of four colours a kind is drawn in; the others are "data"."""
 
@@ -310,6 +312,7 @@ class _Lines:
             stands_m = max(0.0, f.offset_m - at.from_m)
             if f.kind != "missing":
                 stands = lang(T.stands(stands_m))
+                stands = lang(several([stands, f.beside])) if f.beside else stands
         if on_shelf and at is not None:
             stands = lang(P.at(f.shelf_id, stands)) if stands else f.shelf_id
         together = self.blocks[f.move_id] if f.move_id else 0
@@ -324,6 +327,10 @@ class _Lines:
         name, action = KIND_SHORT[f.kind], KIND_ACTIONS[f.kind]
         if f.kind == "missing" and f.finding_id in self.report.perhaps:
             name, action = PERHAPS_MISSING
+        if f.purpose and f.kind == "listed":
+            action = LIST_ACTIONS[f.purpose]
+        elif f.lists:
+            action = P.also_listed(action, f.lists)
         self.made += 1
         return Line(
             number=self.made,

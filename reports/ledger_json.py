@@ -15,7 +15,7 @@ from reports.phrases import to_json as text_to_json
 
 FORMAT = "nightstack-ledger/1"
 
-_SENTENCES = ("belongs", "evidence")
+_SENTENCES = ("belongs", "evidence", "beside")
 _TIMES = ("opened_at", "seen_at", "mailed_at", "looked_at")
 _FINDING = {f.name: f.default for f in fields(Finding)}
 _STEP = {f.name: f.default for f in fields(Step)}

@@ -97,6 +97,9 @@ def _opened(f: Finding, tonight: Tonight) -> Case:
 def _retagged(case: Case, tonight: Tonight) -> Case:
     """Follow a copy to the new tag its record names; what was wrong with the old one is over."""
     epc = tonight.seen.new_epc(case.finding)
+    if epc and case.finding.kind == "weak_tag":
+        # What was weak was the tag: should the new one be weak, too, that is a case of its own.
+        return case if case.resolved else tonight.close(case, "retagged", L.new_tag())
     if not epc or subject(case.finding) == case.id:
         return case
     moved = replace(case, finding=replace(case.finding, epc=epc), dead_tag=False, llr=0.0)
