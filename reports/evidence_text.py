@@ -65,7 +65,9 @@ def weak_tag(heard: int, nights: int, ratio: float, chance: float) -> Said:
     """Say how weak a tag is: on how many nights it was heard, and how often beside its neighbours."""
     said = say("Heard on {heard} of {nights} nights", heard=heard, nights=max(heard, nights))
     if ratio < 0.67:
-        said += say(", with one reading for every {n} a usual tag gives there", n=round(1.0 / max(ratio, 0.01)))
+        said += say(
+            ", with one reading for every {n} a usual tag gives there", n=round(1.0 / max(ratio, 0.01))
+        )
     return said + say(
         ". With a chance of {p} its tag is weak: give it a new one before it falls silent.", p=f"{chance:.0%}"
     )

@@ -116,6 +116,18 @@ class X:
         say("Expected"),
         say("Heard"),
         say("Read rate"),
+        say("On this shelf"),
+        say("In order"),
+        say("Filled"),
+    )
+    NIGHTS = say("Nights")
+    NIGHT_COLUMNS = (
+        say("Night"),
+        say("Missing"),
+        say("Misplaced"),
+        say("Copies expected on the shelves"),
+        say("Expected copies heard"),
+        say("Read rate"),
     )
     SITE, RUN, ROBOT, WHEN, STATE = say("Site"), say("Run"), say("Robot"), say("When"), say("State")
     COPIES = say("Copies in the catalogue")
@@ -132,6 +144,7 @@ class P:
     TROUBLES = say("How the run went")
     ZONES = say("Not scanned")
     LISTS = say("Staff's lists")
+    TREND = say("The last nights")
     DOUBTS = say("Doubtful")
     DOUBTS_NOTE = say("Not sure enough to send anybody; the next run will tell, or a look in passing.")
     NOTES = say("Notes")
@@ -256,6 +269,18 @@ class P:
     @staticmethod
     def to_do(kind: str, action: str, sure: str) -> Said:
         return say("{kind}: {action} ({sure})", kind=kind, action=action, sure=sure)
+
+    @staticmethod
+    def trend(label: str, values: str, nights: int) -> Said:
+        return say_n(
+            "{label}: {values} (last {n} night)",
+            "{label}: {values} (last {n} nights)",
+            nights,
+            label=label,
+            values=values,
+        )
+
+    TRENDS = (say("Missing, open"), say("Misplaced, open"), say("Expected books heard"))
 
     @staticmethod
     def also_listed(action: str, lists: str) -> Said:

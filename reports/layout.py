@@ -21,6 +21,7 @@ from reports.places import Place, Places
 from reports.report import RunReport
 from reports.strips import Mark, Strip, neighbours
 from reports.text import T, percent, several, sure
+from reports.trend import heights, shown
 
 TONES: dict[str, str] = {
     "wrong_shelf": "move",
@@ -110,6 +111,31 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class Trend:
+    """One figure over the last nights.
+
+    Attributes
+    ----------
+    label : str
+    first, last : str
+        Its value on the first and the last of the nights.
+    heights : tuple of float
+        How high each night is drawn, 0..1, oldest first.
+    values, words : str
+        All values, for those who see no drawing; and these as a sentence.
+    tone : str
+    """
+
+    label: str
+    first: str
+    last: str
+    heights: tuple[float, ...]
+    values: str
+    words: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """The whole report, ready to be drawn; every text is in the reader's language.
 
@@ -134,6 +160,10 @@ class Layout:
         What there is to do, in walking order.
     doubts : tuple of Line
         What may be wrong and needs no walk of its own.
+    lists : tuple of str
+        What became of staff's lists.
+    trends : tuple of Trend
+        Nothing before there are three nights.
     """
 
     lang: Language
@@ -152,6 +182,8 @@ class Layout:
     signature: str
     stretches: tuple[Stretch, ...]
     doubts: tuple[Line, ...]
+    lists: tuple[str, ...] = ()
+    trends: tuple[Trend, ...] = ()
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -202,6 +234,8 @@ def lay_out(report: RunReport) -> Layout:
         signature=lang(T.signature(report.info.site)),
         stretches=stretches,
         doubts=doubts,
+        lists=tuple(lang(text) for text in report.lists),
+        trends=tuple(_trends(report, lang)),
     )
 
 
@@ -263,6 +297,31 @@ def _figures(report: RunReport, counted: Mapping[str, int], lang: Language) -> I
     scanned = lang(percent(s.coverage_share)) if np.isfinite(s.coverage_share) else "–"
     yield heard, T.figure_heard(s.expected_heard, s.expected)
     yield scanned, T.figure("scanned")
+
+
+def _trends(report: RunReport, lang: Language) -> Iterator[Trend]:
+    nights = shown(report.nights)
+    if not nights:
+        return
+    columns: list[tuple[Said, str, list[float]]] = [
+        (P.TRENDS[0], "missing", [n.missing for n in nights]),
+        (P.TRENDS[1], "move", [n.misplaced for n in nights]),
+        (P.TRENDS[2], "data", [n.rate for n in nights if np.isfinite(n.rate)]),
+    ]
+    for label, tone, values in columns:
+        if not values:
+            continue
+        rate = tone == "data"
+        said = [percent(v) if rate else lang.number(v) for v in values]
+        yield Trend(
+            lang(label),
+            lang(said[0]),
+            lang(said[-1]),
+            heights(values, rate=rate),
+            lang(several(said)),
+            lang(P.trend(label, several(said), len(values))),
+            tone,
+        )
 
 
 def _first(report: RunReport, f: Finding) -> date | None:

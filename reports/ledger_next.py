@@ -70,7 +70,11 @@ def next_of(case: Case, found: Finding | None, tonight: Tonight) -> Case:
         return case
     if case.finding.kind == "weak_tag":
         return _weak(case, found, tonight)
-    if case.finding.kind == "listed" and not case.resolved and case.finding.barcode not in tonight.seen.on_lists:
+    if (
+        case.finding.kind == "listed"
+        and not case.resolved
+        and case.finding.barcode not in tonight.seen.on_lists
+    ):
         # Nobody looks for it any more; what else may be wrong with it opens the case anew.
         case = tonight.close(case, "no_longer_expected", off_lists(tonight.night.run_id))
     if case.finding.kind not in WHEREABOUTS:

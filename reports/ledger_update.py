@@ -14,6 +14,7 @@ from reports.ledger_policy import Life
 from reports.ledger_text import L
 from reports.night import Night
 from reports.policy import Policy
+from reports.trend import KEPT, figures_of
 from stacks.holdings import Holdings
 
 _RUNS_KEPT = 64
@@ -70,7 +71,8 @@ def update(
             name += "+"
         cases[name] = _opened(replace(f, finding_id=name), tonight)
     runs = (*ledger.runs, night.run_id)[-_RUNS_KEPT:]
-    return replace(ledger, cases=cases, runs=runs)
+    nights = (*ledger.nights, figures_of(night, cases.values(), tonight.life))[-KEPT:]
+    return replace(ledger, cases=cases, runs=runs, nights=nights)
 
 
 def _opened(f: Finding, tonight: Tonight) -> Case:

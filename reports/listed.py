@@ -177,7 +177,7 @@ def with_listed(
     behind: Floats,
     policy: Policy,
 ) -> list[Finding]:
-    """Add a finding for every listed copy that was heard on a shelf, and say of the others' findings that they are listed.
+    """Add a finding for every listed copy heard on a shelf; other findings about such copies say that they are listed.
 
     A doubt about a listed copy that was heard on a shelf becomes its line: somebody goes there anyway.
     """

@@ -51,8 +51,10 @@ def heard_here(readings: int) -> Said:
 def heard_behind(home: str, readings: int) -> Said:
     """Say that a copy was heard from afar."""
     return say_n(
-        "Heard {n} time from afar, through or over a bookcase; most likely it stands at {home}, which was not scanned.",
-        "Heard {n} times from afar, through or over a bookcase; most likely it stands at {home}, which was not scanned.",
+        "Heard {n} time from afar, through or over a bookcase; most likely it stands at {home},"
+        " which was not scanned.",
+        "Heard {n} times from afar, through or over a bookcase; most likely it stands at {home},"
+        " which was not scanned.",
         readings,
         home=home,
     )
@@ -62,7 +64,9 @@ def on_list(name: str, purpose: str, note: str) -> Said:
     """Say that a copy is on a list, with staff's note."""
     why = PURPOSE_WORDS[purpose]
     if note:
-        return say(' On the list "{list}" ({purpose}): {note}.', list=name, purpose=why, note=note.rstrip("."))
+        return say(
+            ' On the list "{list}" ({purpose}): {note}.', list=name, purpose=why, note=note.rstrip(".")
+        )
     return say(' On the list "{list}" ({purpose}).', list=name, purpose=why)
 
 

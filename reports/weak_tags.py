@@ -1,10 +1,10 @@
 """Tags that grow weak: heard far less often than their neighbours, or silent on nights on which they were there.
 
 A dead tag can only be searched for; a weak one can still be found by the robot, and retagged in passing. What nights
-have taught of each tag (`reports.memory`) is set against three laws: that of the usual tag, that of a *faint* one, which
-is heard with far fewer readings than its neighbours, and that of a *fitful* one, which is silent every few nights. How
-strong usual tags are, the library's own tell (robustly, by quantiles; P. J. Huber, Robust Statistics, 1981), and how many
-are weak, expectation maximization does.
+have taught of each tag (`reports.memory`) is set against three laws: that of the usual tag, that of a *faint* one,
+heard with far fewer readings than its neighbours, and that of a *fitful* one, silent every few nights. How strong
+usual tags are, the library's own tell (robustly, by quantiles; P. J. Huber, Robust Statistics, 1981), and how many
+are weak, expectation maximization does (A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39, 1977).
 """
 
 from __future__ import annotations
@@ -97,7 +97,12 @@ def weak_findings(
             heard, nights = round(float(w.heard[i])), round(float(w.nights[i]))
             evidence = say_why.weak_tag(heard, nights, float(w.ratio[i]), chance)
             yield book_finding(
-                c, int(s.copy[row]), "weak_tag", confidence=chance, evidence=evidence, **standing(s, row, places)
+                c,
+                int(s.copy[row]),
+                "weak_tag",
+                confidence=chance,
+                evidence=evidence,
+                **standing(s, row, places),
             )
 
 

@@ -107,7 +107,9 @@ def worth(case: Case, holding: Holding | None, places: Places, now: datetime) ->
     since = case.opened_at if case.mailed_at is None else max(case.opened_at, case.mailed_at)
     age = max(0.0, (now - since).total_seconds() / 86400.0)
     weight = WEIGHTS.get(case.finding.kind, 0.2)
-    return case.confidence * weight * lost(case, places) * _asked(case, holding, now) * (1.0 + age / _AGE_DAYS)
+    return (
+        case.confidence * weight * lost(case, places) * _asked(case, holding, now) * (1.0 + age / _AGE_DAYS)
+    )
 
 
 def _asked(case: Case, holding: Holding | None, now: datetime) -> float:

@@ -38,7 +38,7 @@ _MOST_NOTES = 10
 _MOST_TEXT = 300
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "note": (
-        *("note", "notes", "remark", "remarks", "comment", "comments", "staff note", "reader"),
+        *("note", "notes", "remark", "remarks", "comment", "comments", "staff note"),
         *("bemerkung", "bemerkungen", "notiz", "hinweis", "备注", "附注", "说明", "備註"),
     ),
     "until": (

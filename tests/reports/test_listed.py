@@ -48,7 +48,14 @@ def test_every_row_of_a_list_is_counted_once(library):
     library.set_status(lent.epc, "loaned")
     library.p_heard[library.at(other.epc)[0], 0.0, 9.0] = 0.0
     library.stands.pop(other.epc)
-    rows = ("B00005", lent.barcode, gone.barcode, other.barcode, "B99999", ListRow("B00006", until=date(2026, 2, 28)))
+    rows = (
+        "B00005",
+        lent.barcode,
+        gone.barcode,
+        other.barcode,
+        "B99999",
+        ListRow("B00006", until=date(2026, 2, 28)),
+    )
     night = judged(library, of("Weeding", "weeding", *rows))
     (t,) = night.lists
     assert (t.asked, t.located, t.unplaced, t.silent, t.not_looked, t.expired) == (5, 1, 0, 1, 1, 1)
