@@ -52,6 +52,8 @@ class Line:
         Metres from the left end of its shelf.
     since : str
         "new", or the day it was first found; empty where nobody keeps that.
+    beside : str
+        Of a copy on a staff list, between which books it stands.
     target : Strip or None
         The shelf it belongs on, with the gap there; of a book that moves on its shelf, with the book, too.
     """
@@ -73,6 +75,12 @@ class Line:
     since: str = ""
     new: bool = False
     target: Strip | None = None
+    beside: str = ""
+
+    @property
+    def stands_beside(self) -> str:
+        """Where it stands, and between which books if that is not said elsewhere."""
+        return ", ".join(words for words in (self.stands, self.beside) if words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +379,6 @@ class _Lines:
             stands_m = max(0.0, f.offset_m - at.from_m)
             if f.kind != "missing":
                 stands = lang(T.stands(stands_m))
-                stands = lang(several([stands, f.beside])) if f.beside else stands
         if on_shelf and at is not None:
             stands = lang(P.at(f.shelf_id, stands)) if stands else f.shelf_id
         together = self.blocks[f.move_id] if f.move_id else 0
@@ -409,6 +416,7 @@ class _Lines:
             since=since,
             new=new,
             target=target,
+            beside=lang(f.beside),
         )
 
     def _target(self, f: Finding, goal: Place) -> Strip:

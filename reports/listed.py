@@ -225,7 +225,7 @@ def _finding(
         evidence, beside, sure = say.heard_behind(home, readings), Said(()), presence(s, row) * behind
     else:
         where, beside = standing(s, row, places), say.beside(*_neighbours(s, c, row))
-        evidence, sure = say.heard_here(readings), presence(s, row) * (1.0 - behind)
+        evidence, sure = say.heard_here(readings, beside), presence(s, row) * (1.0 - behind)
     evidence = evidence + (" " + doubt if doubt else "")
     more = {**where, "beside": beside, "belongs": _belongs(on), "confidence": sure, "evidence": evidence}
     return _also(book_finding(c, copy, "listed", **more), on)

@@ -43,9 +43,16 @@ def beside(left: str, right: str) -> Said:
     return say("before {right}", right=right) if right else Said(())
 
 
-def heard_here(readings: int) -> Said:
-    """Say that a copy was heard on this shelf."""
-    return say_n("Heard {n} time on this shelf.", "Heard {n} times on this shelf.", readings)
+def heard_here(readings: int, beside: str) -> Said:
+    """Say that a copy was heard on this shelf, and between which books."""
+    if not beside:
+        return say_n("Heard {n} time on this shelf.", "Heard {n} times on this shelf.", readings)
+    return say_n(
+        "Heard {n} time on this shelf, {beside}.",
+        "Heard {n} times on this shelf, {beside}.",
+        readings,
+        beside=beside,
+    )
 
 
 def heard_behind(home: str, readings: int) -> Said:

@@ -50,7 +50,7 @@ def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None =
                 out += ["", f"[ ] {line.number}. {lang(P.to_do(line.kind, line.action, sure))}"]
                 out.append(f"    {line.title}")
                 out += [f"    {t}" for t in (f"{line.call_number}   {line.barcode}".strip(), line.block) if t]
-                out += [f"    {lang(P.COLUMNS[3])} {line.stands}"] if line.stands else []
+                out += [f"    {lang(P.COLUMNS[3])} {line.stands_beside}"] if line.stands else []
                 out += [f"    {lang(P.COLUMNS[4])} {line.belongs}"] if line.belongs else []
     more = sum(s.count for s in chosen.stretches) - shown
     if more:

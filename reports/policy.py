@@ -60,7 +60,7 @@ class Policy:
     missing_share: float = 0.02
     silent_share: float = 0.002
     weak_share: float = 0.001
-    faint_share: float = 0.005
+    faint_share: float = 0.01
     weak_from: float = 0.8
     used_share: float = 0.0005
     returned_share: float = 0.3
