@@ -34,8 +34,8 @@ _SPREAD, _SPREAD_BOOKS = 0.45, 50.0  # of usual tags' strength, and how many boo
 _OUTLIERS, _WIDER = 0.01, 1.7  # a few usual tags stand badly: beside an upright, deep in the row
 _FAINT = (-4.0, -0.7)  # a faint tag's strength beside the usual one's: any from a half on downwards
 _FITFUL = (-5.0, 1.0)
-# Beta laws of a tag's chance to be silent on a night it is there: of the usual one as in `reports.silence`.
-_USUAL_SILENT, _FAINT_SILENT, _FITFUL_SILENT = (0.018, 5.982), (0.2, 3.0), (2.0, 4.0)
+# Beta laws of a tag's chance to be silent on a night it is there; the usual one's mean is that of `reports.silence`.
+_USUAL_SILENT, _FAINT_SILENT, _FITFUL_SILENT = (0.1, 30.0), (0.2, 3.0), (2.0, 4.0)
 _PRIOR_BOOKS = 100.0  # how many books the policy's share of faint tags is worth
 _MOST = 0.99
 _ODD = ("lying", "pushed_back", "double", "moving")  # weak for another reason than the tag
@@ -124,7 +124,9 @@ def _odds(strength: Floats, spread: float, heard: Floats, missed: Floats) -> Flo
     usual = np.logaddexp(
         np.log1p(-_OUTLIERS) + _normal(at, spread), np.log(_OUTLIERS) + _normal(at, _WIDER * spread)
     )
-    faint, fitful = _even(at, _FAINT), _even(at, _FITFUL)
+    faint = _even(at, _FAINT)
+    # What is silent now and then may be as loud as any when it answers.
+    fitful = np.logaddexp(usual, _even(at, _FITFUL)) - np.log(2.0)
     usual, faint, fitful = (np.where(known, law, 0.0) for law in (usual, faint, fitful))
     usual = usual + _silences(heard, missed, _USUAL_SILENT)
     faint = faint + _silences(heard, missed, _FAINT_SILENT)

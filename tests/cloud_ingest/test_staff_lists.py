@@ -1,6 +1,7 @@
 """Staff's lists through HTTP: uploaded, shown and removed by staff alone, and read when a run is judged."""
 
 import json
+from datetime import UTC, date, datetime
 
 import httpx
 import pytest
@@ -10,15 +11,18 @@ from cloud_ingest import staff_lists
 from cloud_ingest.errors import ServeError
 from cloud_ingest.job_results import make_task
 from cloud_ingest.models import Job, Run, Site
+from cloud_ingest.night_work import judge
 from cloud_ingest.settings import ServeSettings
-from cloud_ingest.tasks import Task
+from cloud_ingest.tasks import NightTask, Task
 from cloud_ingest.web import make_app
 from cloud_ingest.web.server import WebServer
+from reports.ledger import Ledger
 from reports.listed import ListTally
 from reports.phrases import to_json
-from stacks.staff_lists import StaffList
-from tests.cloud_ingest.test_nights import Office
+from stacks.staff_lists import ListRow, StaffList
+from tests.cloud_ingest.test_nights import Office, S
 from tests.cloud_ingest.test_store import World
+from tests.reports.conftest import make_world
 
 KEY = "correct-horse-battery"
 ANNA = ("anna", KEY)
@@ -183,3 +187,29 @@ def test_a_worker_is_given_the_lists_and_their_tally_is_kept(tmp_path):
     finally:
         server.stop()
         office.database.close()
+
+
+@pytest.fixture
+def stacked():
+    return make_world()
+
+
+def test_a_worker_judges_a_run_with_the_lists_and_the_librarys_own_date(tmp_path, stacked):
+    of = StaffList("Course", "wanted", (ListRow("B00005", "desk", date(2026, 3, 1)), ListRow("B99999")))
+    (tmp_path / "work").mkdir()
+    (tmp_path / "ledger.json").write_text(json.dumps(Ledger(site="main").to_json()))
+    task = Task(
+        "r1", "main", 0, None, {}, str(tmp_path), str(tmp_path), None, None, None, 1, str(tmp_path), "",
+        night=NightTask("ledger.json", None, 0, None, 2**62), facts={"time_zone": "Asia/Shanghai"},
+        lists=[of.to_json()],
+    )  # fmt: skip
+    # 17:00 UTC is the next day in Shanghai.
+    for hour, kinds in ((2, ["listed"]), (17, [])):
+        at = int(datetime(2026, 3, 1, hour, tzinfo=UTC).timestamp() * S)
+        made = judge(
+            task, f"r{hour}", at, stacked.positions(), stacked.coverage(), stacked.plan, stacked.holdings(), [],
+            tmp_path / "work",
+        )  # fmt: skip
+        assert [f.kind for f in made.findings] == kinds and len(made.nights) == 1
+        (tally,) = made.lists
+        assert tally.unknown == ("B99999",) and tally.expired == (0 if kinds else 1)
