@@ -23,7 +23,7 @@ from reports.case import Case
 from reports.ledger_acts import act as act_on
 from reports.ledger_acts import mailed
 from reports.ledger_book import Ledger, LedgerError
-from reports.ledger_json import case_from_json, case_to_json
+from reports.ledger_json import case_from_json, case_to_json, nights_from_json
 
 MAILED = "mailed"
 """What a step that a mail did is called."""
@@ -63,7 +63,8 @@ def load(session: Session, site: str, only: Collection[str] | None = None) -> Le
         stored = list(session.execute(wanted.order_by(CaseRow.opened_at, CaseRow.finding_id)))
     cases = {name: case_from_json(data, f"case {name} of {site}") for name, data in stored}
     runs = cast("list[str]", book.head.get("runs", []))
-    return Ledger(cases, site, tuple(runs))
+    nights = nights_from_json(book.head.get("nights", []), f"casebook of {site}")
+    return Ledger(cases, site, tuple(runs), nights)
 
 
 def save(session: Session, site: str, ledger: Ledger, now: int, *, before: Ledger) -> None:
@@ -81,7 +82,7 @@ def save(session: Session, site: str, ledger: Ledger, now: int, *, before: Ledge
         session.execute(
             delete(CaseRow).where(CaseRow.site == site, CaseRow.finding_id.in_(gone[first : first + _MANY]))
         )
-    book.head = {"runs": list(ledger.runs)}
+    book.head = {"runs": list(ledger.runs), "nights": [night.to_json() for night in ledger.nights]}
     book.version += 1
     session.flush()
 

@@ -26,6 +26,7 @@ from reports.ledger_book import Ledger
 from reports.outcomes import outcomes
 from reports.phrases import from_json
 from reports.recheck import recheck
+from reports.trend import NightFigures
 from reports.worklist import Worklist, make_worklist
 from stacks.holdings import Holdings
 from stacks.ils import Ils, IlsError, IlsItem, open_ils
@@ -209,13 +210,14 @@ def _read_night(task: ComposeTask) -> _Night:
     holdings = _maybe(lambda: read_holdings(task.holdings) if task.holdings else None)
     positions, coverage = folder / "positions.parquet", folder / "coverage.parquet"
     at = datetime.fromtimestamp(ended["ended_at"] / 1e9, UTC)
+    findings = read_findings(folder)
     report = make_report(
         RunInfo.from_json(dict(task.info)),
         positions=read_positions(positions) if positions.is_file() else None,
         coverage=read_coverage(coverage) if coverage.is_file() else None,
         plan=plan,
         holdings=holdings,
-        findings=(),
+        findings=findings,
         state=ended.get("state", "done"),
         reason=str(ended.get("end", "")),
         notes=[from_json(text) for text in ended.get("said", ())],
@@ -223,10 +225,11 @@ def _read_night(task: ComposeTask) -> _Night:
         ended_at=at,
         time_zone=task.time_zone,
         link=task.link,
+        lists=[from_json(text) for text in ended.get("lists", ())],
+        nights=[NightFigures.from_json(row) for row in ended.get("nights", ())],
     )
     if "troubles" in ended:  # said by whoever had the recording's events, too
         report = replace(report, troubles=tuple(from_json(text) for text in ended["troubles"]))
-    findings = read_findings(folder)
     mail_from: dict[str, float] = {}
     if report.state == "failed":
         cases: list[Case] = []  # what is known of the books is in no mail about a run that saw none

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,16 +24,16 @@ from typing import TYPE_CHECKING, Any
 from cloud_ingest.assemble import assemble
 from cloud_ingest.errors import ServeError
 from cloud_ingest.findings_json import write_findings
-from cloud_ingest.night_work import MEMORY, judge, policy_of
+from cloud_ingest.night_work import MEMORY, Judged, judge, policy_of
 from cloud_ingest.paths import write_durably
 from cloud_ingest.pulse import Pulse
-from cloud_ingest.tasks import ENDED, Document, NightResult, Result, Task
+from cloud_ingest.tasks import ENDED, Document, Result, Task
 from recording.run_info import RunInfo
 
 if TYPE_CHECKING:
     from localization import Coverage, Positions
     from recording.records import Recording
-    from reports import Finding, RunReport
+    from reports import RunReport
     from stacks.holdings import Holdings
     from stacks.plan import Plan
 
@@ -178,7 +178,9 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
     state, reason = ("failed", failure) if failure else ("done", "")
     if failure is None and not facts["complete"]:
         state, reason = "aborted", str(facts["reason"])
-    findings, night = _judge(run, work, ended_at) if failure is None else (None, None)
+    judged = _judge(run, work, ended_at) if failure is None else None
+    lists = [of.said for of in judged.lists] if judged is not None else []
+    nights = judged.nights if judged is not None else ()
     readings = None if run.recording is None else len(run.recording.readings)
     report = make_report(
         run.info,
@@ -186,7 +188,7 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         coverage=run.coverage,
         plan=run.plan,
         holdings=run.holdings,
-        findings=findings,
+        findings=None if judged is None else judged.findings,
         state=state,
         reason=reason or "",
         events=None if run.recording is None else run.recording.events,
@@ -196,6 +198,8 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         time_zone=facts["time_zone"],
         link=task.base_url,
         policy=policy_of(task),
+        lists=lists,
+        nights=nights,
     )
     # Letters are written later, of what is in the run's folder: what only this process knows must be there, too.
     facts |= {
@@ -205,6 +209,8 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         "said": [to_json(text) for text in report.notes],
         "troubles": [to_json(text) for text in report.troubles],
         "readings": readings,
+        "lists": [to_json(text) for text in lists],
+        "nights": [figures.to_json() for figures in nights],
     }
     write_findings(Path(task.folder), report.findings)
     write_durably(Path(task.folder) / ENDED, json.dumps(facts, indent=1).encode())
@@ -214,14 +220,15 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         findings=_findings(report),
         notes=list(report.notes),
         positions=0 if run.positions is None else int(run.positions.placed.sum()),
-        night=night,
+        night=None if judged is None else judged.night,
+        lists=[] if judged is None else [{**asdict(of), "said": to_json(of.said)} for of in judged.lists],
     )
 
 
-def _judge(run: _Run, work: Path, ended_at: int) -> tuple[list[Finding] | None, NightResult | None]:
+def _judge(run: _Run, work: Path, ended_at: int) -> Judged | None:
     """Judge the run as a night of its site; what is wrong with ledger or memory costs neither findings nor report."""
     if run.positions is None:
-        return None, None
+        return None
     try:
         return judge(
             run.task,
@@ -237,7 +244,7 @@ def _judge(run: _Run, work: Path, ended_at: int) -> tuple[list[Finding] | None, 
     except Exception as err:
         traceback.print_exc()
         run.notes.append(f"This night could not be taken into the site's ledger: {_one_line(err)}.")
-        return None, None
+        return None
 
 
 def _last_heard(run: _Run) -> int:

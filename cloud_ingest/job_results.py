@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from cloud_ingest import letters
+from cloud_ingest import letters, staff_lists
 from cloud_ingest.expected import HOLDINGS, PLAN
 from cloud_ingest.models import CLOSING, FAILED, REPORTED, Batch, DocumentRow, FindingRow, Job, Run, RunEvent
 from cloud_ingest.nights import take_night
@@ -53,6 +53,7 @@ def make_task(session: Session, settings: ServeSettings, run: Run, job: Job, url
         data=str(settings.data.absolute()),
         base_url=url,
         holdings_now=None if site.holdings is None else _if_there(site.holdings.absolute()),
+        lists=staff_lists.lists_of(session, run.site),
         inventory=INVENTORY in site.ils.get("writes", ()),
         facts={
             "complete": run.complete and run.end_reason in (None, "done"),
@@ -110,6 +111,7 @@ def store_result(
         notes = take_night(session, settings, run, job, task.night, result.night, Path(task.work), now)
         plan_inventory(session, settings, run, Path(task.work), now)
     _replace(session, settings, run, replace(result, notes=[*result.notes, *notes]))
+    staff_lists.note_tallies(session, run.site, run.run_id, result.lists)
     kind = "report" if run.revision == 0 else f"update-{run.revision}"
     letters.plan(session, settings, run, kind, "", now)
     job.state, job.finished_at, job.error, job.progress = "done", now, None, "100 %"

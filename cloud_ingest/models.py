@@ -6,6 +6,8 @@ Times are nanoseconds UTC, as everywhere in Nightstack. Every table that grows w
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -297,6 +299,21 @@ class CaseStep(Base):
     __table_args__ = (Index("ix_case_steps_site", "site", "id"),)
 
 
+class StaffListRow(Base):
+    """A list of copies that staff want found; `data` is the list, `tally` what its last run made of it."""
+
+    __tablename__ = "staff_lists"
+    site: Mapped[str] = mapped_column(ForeignKey("sites.site"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(32))
+    size: Mapped[int] = mapped_column(Integer)
+    who: Mapped[str] = mapped_column(Text)
+    at: Mapped[int] = mapped_column(BigInteger)
+    data: Mapped[dict[str, Any]] = mapped_column(JSON)
+    run_id: Mapped[str | None] = mapped_column(String(128))
+    tally: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+
+
 class NightRow(Base):
     """What a run has added to its site's ledger and memory, and what both were before: files in the data folder."""
 
@@ -358,5 +375,6 @@ __all__ = [
     "Run",
     "RunEvent",
     "Site",
+    "StaffListRow",
     "WriteBack",
 ]

@@ -3,22 +3,49 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from cloud_ingest.tasks import NightResult, Task
 from cloud_ingest.write_back import HEARD, heard_books
+from stacks.staff_lists import StaffList
 
 if TYPE_CHECKING:
     from localization import Coverage, Positions
     from reports import Finding, Policy
+    from reports.listed import ListTally
+    from reports.trend import NightFigures
     from stacks.holdings import Holdings
     from stacks.plan import Plan
 
 LEDGER, MEMORY = "ledger.json", "memory.parquet"
 """In the work folder: both after this night."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What judging a run gave.
+
+    Attributes
+    ----------
+    findings
+        Of this night.
+    night
+        That it is part of the site's ledger; None: it is not.
+    lists
+        What became of staff's lists.
+    nights
+        The last nights of the site in figures, this one included; none where it is not part of them.
+    """
+
+    findings: list[Finding]
+    night: NightResult | None
+    lists: tuple[ListTally, ...] = ()
+    nights: tuple[NightFigures, ...] = ()
+
 
 _SAME_NIGHT_NS = 12 * 3600 * 1_000_000_000
 
@@ -40,7 +67,7 @@ def judge(
     holdings: Holdings | None,
     notes: list[str],
     work: Path,
-) -> tuple[list[Finding], NightResult | None]:
+) -> Judged:
     """Find what is wrong, with what earlier nights taught, and write ledger and memory after it into `work`.
 
     Parameters
@@ -63,11 +90,14 @@ def judge(
     from reports.outcomes import outcomes
 
     policy = policy_of(task)
+    lists = [StaffList.from_json(of) for of in task.lists]
     at = _when(task, ended_at, notes)
     if task.night is None or task.night.ledger is None or at is None:
         when = datetime.fromtimestamp(ended_at / 1e9, UTC)
-        alone = judge_night(run_id, when, positions, coverage, plan, holdings, policy=policy)
-        return alone.findings, None
+        alone = judge_night(
+            run_id, when, positions, coverage, plan, holdings, policy=policy, lists=lists, day=_day(task, ended_at)
+        )  # fmt: skip
+        return Judged(alone.findings, None, alone.lists)
     data = Path(task.data)
     before = data / task.night.ledger
     ledger = Ledger.from_json(json.loads(before.read_bytes()), str(before))
@@ -94,15 +124,21 @@ def judge(
         memory=memory,
         retag=ledger.retag,
         policy=policy,
+        lists=lists,
+        day=_day(task, at),
     )
     after = update(ledger, night, _catalogue_now(task, holdings), policy)
     night.memory.to_parquet(work / MEMORY)
     (work / LEDGER).write_text(json.dumps(after.to_json()), encoding="utf-8")
     if task.inventory and holdings is not None:
-        day = datetime.fromtimestamp(at / 1e9, ZoneInfo(task.facts["time_zone"])).date()
-        heard = {"date": day.isoformat(), "barcodes": heard_books(night.looks, holdings)}
+        heard = {"date": _day(task, at).isoformat(), "barcodes": heard_books(night.looks, holdings)}
         (work / HEARD).write_text(json.dumps(heard), encoding="utf-8")
-    return night.findings, NightResult(at)
+    return Judged(night.findings, NightResult(at), night.lists, after.nights)
+
+
+def _day(task: Task, at: int) -> date:
+    """Return the library's own date at a time."""
+    return datetime.fromtimestamp(at / 1e9, ZoneInfo(task.facts["time_zone"])).date()
 
 
 def _when(task: Task, ended_at: int, notes: list[str]) -> int | None:

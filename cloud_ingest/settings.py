@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Role = Literal["all", "ingest", "jobs", "web"]
 LOOPBACK = "127.0.0.1"
+_LEAST_KEY = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class ServeSettings:
         Of these, time for the library system.
     writes_per_minute
         Most writes to a library system a minute.
+    staff
+        Names and keys of those who may change staff's lists through HTTP; none: nobody may.
     mail_attempts, mail_retry_s
         Tries of one mail, and the first pause between them (doubled each time, at most a quarter of an hour). The
         default keeps trying for five days, as RFC 5321, section 4.5.4.1 asks.
@@ -131,6 +135,7 @@ class ServeSettings:
     writes_per_minute: float = 120.0
     mail_attempts: int = 500
     mail_retry_s: float = 30.0
+    staff: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)  # keys are secrets
     _sites: dict[str, SiteSettings] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -157,6 +162,11 @@ class ServeSettings:
                 raise ServeError(f"{name}: {getattr(self, name)} must be 1 or more")
         if self.role not in ("all", "ingest", "jobs", "web"):
             raise ServeError(f"role: '{self.role}' is none of all, ingest, jobs, web")
+        for name, key in self.staff.items():
+            if not name or ":" in name or len(key) < _LEAST_KEY:
+                raise ServeError(
+                    f"staff: {name[:40]!r} needs a name without a colon and a key of {_LEAST_KEY} characters and more"
+                )
         check_zone("time_zone", self.time_zone)
         check_mail_address("sender", self.sender)
         if self.bounce_address is not None:

@@ -78,6 +78,8 @@ class Task:
         Whether the books that were heard are to be named, for the library system.
     facts
         How the run ended: `complete`, `reason`, `notes`, counts of batches.
+    lists
+        Staff's lists as they are now (`StaffList.to_json`).
     """
 
     run_id: str
@@ -97,6 +99,7 @@ class Task:
     holdings_now: str | None = None
     inventory: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    lists: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def to_json(self) -> str:
         """Write it as one line."""
@@ -137,6 +140,8 @@ class Result:
         What recording, localization and reports had to say.
     positions
         Tags placed.
+    lists
+        What became of each of staff's lists: its counts, and ``said``, the sentence with its phrases.
     """
 
     documents: list[Document]
@@ -144,6 +149,7 @@ class Result:
     notes: list[str]
     positions: int
     night: NightResult | None = None
+    lists: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def to_json(self) -> str:
         """Write it as JSON."""

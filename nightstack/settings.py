@@ -111,6 +111,7 @@ class ServeFile(BaseSettings):
     recipients: tuple[RecipientTable, ...] = ()
     smtp: SmtpTable | None = None
     site: dict[str, SiteTable] = Field(default_factory=dict[str, SiteTable])
+    staff: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
 
     @classmethod
     def settings_customise_sources(
@@ -152,7 +153,7 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
     read = _read_file(file)
     folder = file.parent if file is not None else Path()
     given = {key: value for key, value in overrides.items() if value is not None}
-    plain = read.model_dump(exclude={"recipients", "smtp", "site", "database"}, exclude_none=True)
+    plain = read.model_dump(exclude={"recipients", "smtp", "site", "staff", "database"}, exclude_none=True)
     for key in ("data", "broker_ca", "bounces"):
         if key in plain:
             plain[key] = folder / plain[key]
@@ -171,6 +172,7 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
             password=password.get_secret_value() if password else None,
             ca_file=None if ca_file is None else str(ca_file),
         )
+    values["staff"] = {name: key.get_secret_value() for name, key in read.staff.items()}
     values["recipients"] = tuple(_recipient(who) for who in read.recipients)
     values["sites"] = tuple(
         SiteSettings(

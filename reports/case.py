@@ -24,7 +24,7 @@ BY_SCAN = ("seen_right", "no_longer_expected")
 
 RESOLUTIONS = ("", *BY_STAFF, *BY_SCAN)
 
-_PLACES = ("wrong_shelf", "wrong_order", "wrong_location", "missing", "low_confidence", "dead_tag")
+_PLACES = ("wrong_shelf", "wrong_order", "wrong_location", "missing", "low_confidence", "dead_tag", "listed")
 _STATUSES = ("found", "on_shelf_loaned", "on_shelf_status")
 WHEREABOUTS = frozenset((*_PLACES, *_STATUSES))
 """Kinds that say where one copy is; a book has one case for all of them."""

@@ -61,6 +61,18 @@ def dead_tag() -> Said:
     return say("Staff found it on its shelf while its tag was silent: the tag is dead. Give it a new one.")
 
 
+def weak_tag(heard: int, nights: int, ratio: float, chance: float) -> Said:
+    """Say how weak a tag is: on how many nights it was heard, and how often beside its neighbours."""
+    said = say("Heard on {heard} of {nights} nights", heard=heard, nights=max(heard, nights))
+    if ratio < 0.67:
+        said += say(
+            ", with one reading for every {n} a usual tag gives there", n=round(1.0 / max(ratio, 0.01))
+        )
+    return said + say(
+        ". With a chance of {p} its tag is weak: give it a new one before it falls silent.", p=f"{chance:.0%}"
+    )
+
+
 def blank_tag(why: str, readings: int) -> Said:
     """Say that a tag was never programmed; `why` is one of `reports.tags.BLANK`."""
     match why:

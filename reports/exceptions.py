@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from reports.findings import KINDS, Finding, finding_id
 from reports.former import Lesson, believed_misplaced, order_with_former, shelf_with_former
 from reports.gaps import Gaps
 from reports.gone import split_gone, weigh_gone
+from reports.listed import ListTally, Wanted, with_listed
 from reports.misplaced import Judgement, judge
 from reports.missing import Silent, expected_copies, find_silent, silent_in_zones
 from reports.moved_ranges import at_home, find_runs, range_findings
@@ -35,6 +36,7 @@ from reports.text import T
 from reports.zones import Heard, zone_finding
 from stacks.holdings import Holdings
 from stacks.plan import Plan
+from stacks.staff_lists import StaffList
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -110,6 +112,10 @@ class Judged:
         What was expected of every copy.
     policy : Policy
         With the base rates that the run's own books tell.
+    lists : tuple of ListTally
+        What became of each of staff's lists.
+    on_lists : frozenset of str
+        Barcodes of the catalogue that one of them names.
     """
 
     findings: list[Finding]
@@ -122,6 +128,8 @@ class Judged:
     lesson: Lesson
     past: Past
     policy: Policy
+    lists: tuple[ListTally, ...] = ()
+    on_lists: frozenset[str] = frozenset()
 
 
 def find_in(
@@ -149,8 +157,10 @@ def judge_in(
     past: Past | None = None,
     retag: Collection[str] = frozenset(),
     security: Mapping[str, bool] | None = None,
+    lists: Sequence[StaffList] = (),
+    day: date | None = None,
 ) -> Judged:
-    """Judge one night, and keep what its findings were made of."""
+    """Judge one night, and keep what its findings were made of; of `lists`, the rows that hold on `day`."""
     given = chosen
     chosen = fit_shares(positions, coverage, places, catalogue, given, scanned=scanned)
     past = past or Past.of(None, catalogue, places, None, chosen)
@@ -199,9 +209,14 @@ def judge_in(
         findings.extend(_doubts(shelved, catalogue, places, verdict, chosen, elsewhere))
         findings.extend(odd_findings(shelved, catalogue, places, verdict, elsewhere, chosen))
         findings.extend(_bad_call_numbers(shelved, catalogue, places))
+    wanted = Wanted.of(lists, catalogue, day)
+    findings = with_listed(findings, wanted, shelved, catalogue, places, behind, chosen)
     findings = number_findings(sort_walking(findings, places))
+    tallies = wanted.tallies(shelved, catalogue, silent)
     lesson = Lesson(shelved, verdict, doubt, silent, gaps)
-    return Judged(findings, shelved, verdict, elsewhere, behind, expected, silent, lesson, past, chosen)
+    return Judged(
+        findings, shelved, verdict, elsewhere, behind, expected, silent, lesson, past, chosen, tallies, wanted.barcodes
+    )  # fmt: skip
 
 
 def sort_walking(findings: list[Finding], places: Places) -> list[Finding]:

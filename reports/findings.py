@@ -13,8 +13,10 @@ KINDS: tuple[str, ...] = (
     "found",
     "on_shelf_loaned",
     "on_shelf_status",
+    "listed",
     "missing",
     "dead_tag",
+    "weak_tag",
     "unknown_tag",
     "blank_tag",
     "duplicate_tag",
@@ -61,6 +63,11 @@ class Finding:
         The middle of the gap it belongs into, along the face; not a column of the file.
     extent_m : float or None
         How long a zone is; not a column of the file.
+    beside : str
+        Of a copy on a staff list, between which two books it stands now; not a column of the file.
+    lists, purpose : str
+        The staff lists its copy is on, and what the most pressing of them is for (`stacks.staff_lists.PURPOSES`);
+        empty: on none. Not columns of the file.
     """
 
     kind: str
@@ -78,6 +85,9 @@ class Finding:
     belongs_shelf_id: str = ""
     belongs_m: float | None = None
     extent_m: float | None = None
+    beside: str = ""
+    lists: str = ""
+    purpose: str = ""
 
 
 def finding_id(kind: str, *about: str) -> str:

@@ -14,8 +14,10 @@ KIND_TITLES: dict[str, Said] = {
     "found": say("Found: recorded as missing or lost"),
     "on_shelf_loaned": say("On the shelf, but on loan"),
     "on_shelf_status": say("On the shelf with a status that says otherwise"),
+    "listed": say("Located: on a staff list"),
     "missing": say("Missing"),
     "dead_tag": say("On the shelf, tag dead"),
+    "weak_tag": say("Tag grows weak"),
     "unknown_tag": say("Tag unknown to the catalogue"),
     "blank_tag": say("Blank tag"),
     "duplicate_tag": say("Duplicate tag"),
@@ -35,8 +37,10 @@ KIND_ACTIONS: dict[str, Said] = {
     "found": say("check in, correct the record"),
     "on_shelf_loaned": say("check in"),
     "on_shelf_status": say("pull and resolve"),
+    "listed": say("fetch"),
     "missing": say("search"),
     "dead_tag": say("retag"),
+    "weak_tag": say("retag before it falls silent"),
     "unknown_tag": say("pull and identify"),
     "blank_tag": say("program the tag"),
     "duplicate_tag": say("retag"),
@@ -56,8 +60,10 @@ KIND_SHORT: dict[str, Said] = {
     "found": say("Found"),
     "on_shelf_loaned": say("On loan"),
     "on_shelf_status": say("Status"),
+    "listed": say("On a list"),
     "missing": say("Missing"),
     "dead_tag": say("Dead tag"),
+    "weak_tag": say("Weak tag"),
     "unknown_tag": say("Unknown tag"),
     "blank_tag": say("Blank tag"),
     "duplicate_tag": say("Duplicate tag"),
@@ -110,6 +116,18 @@ class X:
         say("Expected"),
         say("Heard"),
         say("Read rate"),
+        say("On this shelf"),
+        say("In order"),
+        say("Filled"),
+    )
+    NIGHTS = say("Nights")
+    NIGHT_COLUMNS = (
+        say("Night"),
+        say("Missing"),
+        say("Misplaced"),
+        say("Copies expected on the shelves"),
+        say("Expected copies heard"),
+        say("Read rate"),
     )
     SITE, RUN, ROBOT, WHEN, STATE = say("Site"), say("Run"), say("Robot"), say("When"), say("State")
     COPIES = say("Copies in the catalogue")
@@ -125,6 +143,8 @@ class P:
 
     TROUBLES = say("How the run went")
     ZONES = say("Not scanned")
+    LISTS = say("Staff's lists")
+    TREND = say("The last nights")
     DOUBTS = say("Doubtful")
     DOUBTS_NOTE = say("Not sure enough to send anybody; the next run will tell, or a look in passing.")
     NOTES = say("Notes")
@@ -249,6 +269,22 @@ class P:
     @staticmethod
     def to_do(kind: str, action: str, sure: str) -> Said:
         return say("{kind}: {action} ({sure})", kind=kind, action=action, sure=sure)
+
+    @staticmethod
+    def trend(label: str, values: str, nights: int) -> Said:
+        return say_n(
+            "{label}: {values} (last {n} night)",
+            "{label}: {values} (last {n} nights)",
+            nights,
+            label=label,
+            values=values,
+        )
+
+    TRENDS = (say("Missing, open"), say("Misplaced, open"), say("Expected books heard"))
+
+    @staticmethod
+    def also_listed(action: str, lists: str) -> Said:
+        return say('{action}; on the list "{lists}"', action=action, lists=lists)
 
     @staticmethod
     def findings(count: int) -> Said:

@@ -10,10 +10,11 @@ from markupsafe import Markup, escape
 
 from reports.headings import P
 from reports.languages import Language
-from reports.layout import COLOURS, Layout, lay_out
+from reports.layout import COLOURS, Layout, Trend, lay_out
 from reports.report import RunReport
 from reports.strips import Strip, gap_labels
 from reports.text import T, centimetres
+from reports.trend import blocks
 
 MAIL_LINES = 60
 """Findings the mail itself lists; the rest is in the attachments."""
@@ -25,7 +26,7 @@ def page_html(report: RunReport, layout: Layout) -> str:
     def strip(of: Strip) -> Markup:
         return strip_svg(of, layout.lang)
 
-    return _rendered("report.html", **_common(report, layout), strip_svg=strip)
+    return _rendered("report.html", **_common(report, layout), strip_svg=strip, spark_svg=spark_svg)
 
 
 def mail_html(report: RunReport, left_behind: str = "", layout: Layout | None = None) -> str:
@@ -118,6 +119,19 @@ def strip_svg(strip: Strip, lang: Language) -> Markup:
     )
 
 
+def spark_svg(trend: Trend) -> Markup:
+    """Draw one figure over the last nights; the newest has a dot."""
+    step = 160 / (len(trend.heights) - 1) if len(trend.heights) > 1 else 0.0
+    points = [(4 + step * i, 36 - 32 * h) for i, h in enumerate(trend.heights)]
+    path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+    x, y = points[-1]
+    # Numbers only, and our own words, escaped.
+    return Markup(  # noqa: S704 (see above)
+        f'<svg class="spark" viewBox="0 0 170 40" role="img" aria-label="{escape(trend.words)}">'
+        f'<path class="{trend.tone}" d="M{path}"/><circle class="{trend.tone}" cx="{x:.1f}" cy="{y:.1f}" r="4"/></svg>'
+    )
+
+
 def _type_width(text: str) -> float:
     """Return about how wide a call number is set at 22 units: wide characters count full."""
     return sum(22.0 if c > "\u2e7f" else 12.5 for c in text)
@@ -136,6 +150,7 @@ def _common(report: RunReport, layout: Layout) -> dict[str, Any]:
         "P": P,
         "columns": [layout.lang(name) for name in P.COLUMNS],
         "moved": layout.lang(P.COLUMNS[4]),
+        "blocks": blocks,
     }
 
 

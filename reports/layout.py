@@ -15,11 +15,13 @@ import numpy as np
 from reports.findings import Finding
 from reports.headings import KIND_ACTIONS, KIND_SHORT, KIND_TITLES, PERHAPS_MISSING, P
 from reports.languages import Language, language_or_english
+from reports.listed_text import LIST_ACTIONS
 from reports.phrases import Said, blanks_of
 from reports.places import Place, Places
 from reports.report import RunReport
 from reports.strips import Mark, Strip, neighbours
-from reports.text import T, percent, sure
+from reports.text import T, percent, several, sure
+from reports.trend import heights, shown
 
 TONES: dict[str, str] = {
     "wrong_shelf": "move",
@@ -29,6 +31,7 @@ TONES: dict[str, str] = {
     "found": "status",
     "on_shelf_loaned": "status",
     "on_shelf_status": "status",
+    "listed": "status",
 }
 """Which of four colours a kind is drawn in; the others are "data"."""
 
@@ -49,6 +52,8 @@ class Line:
         Metres from the left end of its shelf.
     since : str
         "new", or the day it was first found; empty where nobody keeps that.
+    beside : str
+        Of a copy on a staff list, between which books it stands.
     target : Strip or None
         The shelf it belongs on, with the gap there; of a book that moves on its shelf, with the book, too.
     """
@@ -70,6 +75,12 @@ class Line:
     since: str = ""
     new: bool = False
     target: Strip | None = None
+    beside: str = ""
+
+    @property
+    def stands_beside(self) -> str:
+        """Where it stands, and between which books if that is not said elsewhere."""
+        return ", ".join(words for words in (self.stands, self.beside) if words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +119,31 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class Trend:
+    """One figure over the last nights.
+
+    Attributes
+    ----------
+    label : str
+    first, last : str
+        Its value on the first and the last of the nights.
+    heights : tuple of float
+        How high each night is drawn, 0..1, oldest first.
+    values, words : str
+        All values, for those who see no drawing; and these as a sentence.
+    tone : str
+    """
+
+    label: str
+    first: str
+    last: str
+    heights: tuple[float, ...]
+    values: str
+    words: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """The whole report, ready to be drawn; every text is in the reader's language.
 
@@ -132,6 +168,10 @@ class Layout:
         What there is to do, in walking order.
     doubts : tuple of Line
         What may be wrong and needs no walk of its own.
+    lists : tuple of str
+        What became of staff's lists.
+    trends : tuple of Trend
+        Nothing before there are three nights.
     """
 
     lang: Language
@@ -150,6 +190,8 @@ class Layout:
     signature: str
     stretches: tuple[Stretch, ...]
     doubts: tuple[Line, ...]
+    lists: tuple[str, ...] = ()
+    trends: tuple[Trend, ...] = ()
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -200,6 +242,8 @@ def lay_out(report: RunReport) -> Layout:
         signature=lang(T.signature(report.info.site)),
         stretches=stretches,
         doubts=doubts,
+        lists=tuple(lang(text) for text in report.lists),
+        trends=tuple(_trends(report, lang)),
     )
 
 
@@ -263,6 +307,31 @@ def _figures(report: RunReport, counted: Mapping[str, int], lang: Language) -> I
     yield scanned, T.figure("scanned")
 
 
+def _trends(report: RunReport, lang: Language) -> Iterator[Trend]:
+    nights = shown(report.nights)
+    if not nights:
+        return
+    columns: list[tuple[Said, str, list[float]]] = [
+        (P.TRENDS[0], "missing", [n.missing for n in nights]),
+        (P.TRENDS[1], "move", [n.misplaced for n in nights]),
+        (P.TRENDS[2], "data", [n.rate for n in nights if np.isfinite(n.rate)]),
+    ]
+    for label, tone, values in columns:
+        if not values:
+            continue
+        rate = tone == "data"
+        said = [percent(v) if rate else lang.number(v) for v in values]
+        yield Trend(
+            lang(label),
+            lang(said[0]),
+            lang(said[-1]),
+            heights(values, rate=rate),
+            lang(several(said)),
+            lang(P.trend(label, several(said), len(values))),
+            tone,
+        )
+
+
 def _first(report: RunReport, f: Finding) -> date | None:
     """Return the day a finding was first made, as the library counts days; None: tonight."""
     at = (report.first_seen or {}).get(f.finding_id)
@@ -324,6 +393,10 @@ class _Lines:
         name, action = KIND_SHORT[f.kind], KIND_ACTIONS[f.kind]
         if f.kind == "missing" and f.finding_id in self.report.perhaps:
             name, action = PERHAPS_MISSING
+        if f.purpose and f.kind == "listed":
+            action = LIST_ACTIONS[f.purpose]
+        elif f.lists:
+            action = P.also_listed(action, f.lists)
         self.made += 1
         return Line(
             number=self.made,
@@ -343,6 +416,7 @@ class _Lines:
             since=since,
             new=new,
             target=target,
+            beside=lang(f.beside),
         )
 
     def _target(self, f: Finding, goal: Place) -> Strip:

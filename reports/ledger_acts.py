@@ -58,8 +58,8 @@ def mailed(ledger: Ledger, finding_ids: Collection[str], at: datetime) -> Ledger
     for finding_id in finding_ids:
         case = ledger.find(finding_id)
         if case is not None:
-            # A dead tag is shown once; from then on it waits in the summary until the book is retagged.
-            quiet = case.quiet or case.finding.kind == "dead_tag"
+            # A dead or weak tag is shown once; from then on it waits in the summary until the book is retagged.
+            quiet = case.quiet or case.finding.kind in ("dead_tag", "weak_tag")
             cases[case.id] = replace(cases[case.id], mailed_at=at, quiet=quiet)
     return replace(ledger, cases=cases)
 

@@ -12,10 +12,11 @@ from reports.findings import KINDS, Finding
 from reports.ledger_book import Ledger, LedgerError
 from reports.phrases import from_json as text_from_json
 from reports.phrases import to_json as text_to_json
+from reports.trend import NightFigures
 
 FORMAT = "nightstack-ledger/1"
 
-_SENTENCES = ("belongs", "evidence")
+_SENTENCES = ("belongs", "evidence", "beside")
 _TIMES = ("opened_at", "seen_at", "mailed_at", "looked_at")
 _FINDING = {f.name: f.default for f in fields(Finding)}
 _STEP = {f.name: f.default for f in fields(Step)}
@@ -28,6 +29,7 @@ def to_json(ledger: Ledger) -> dict[str, Any]:
         "format": FORMAT,
         "site": ledger.site,
         "runs": list(ledger.runs),
+        "nights": [night.to_json() for night in ledger.nights],
         "cases": [case_to_json(case) for case in ledger.cases.values()],
     }
 
@@ -44,7 +46,15 @@ def from_json(obj: object, source: str = "ledger.json") -> Ledger:
             raise LedgerError(f"{source}: cases[{i}]: the case {case.id} is there twice")
         cases[case.id] = case
     runs = tuple(str(run) for run in _list(top.get("runs", []), f"{source}: runs"))
-    return Ledger(cases, str(top.get("site", "")), runs)
+    return Ledger(cases, str(top.get("site", "")), runs, nights_from_json(top.get("nights", []), source))
+
+
+def nights_from_json(obj: object, source: str) -> tuple[NightFigures, ...]:
+    """Return the nights' figures; raises LedgerError."""
+    try:
+        return tuple(NightFigures.from_json(row) for row in _list(obj, f"{source}: nights"))
+    except (ValueError, TypeError) as error:
+        raise LedgerError(f"{source}: nights: a row is no night's figures ({error})") from None
 
 
 def case_to_json(case: Case) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from stacks.holdings import Holdings
 
 _DUE = frozenset((*MOVES, "missing", "low_confidence", "dead_tag", "lying"))
 _HELD = frozenset(("found", "on_shelf_loaned", "on_shelf_status"))
+_AWAY = frozenset(("loaned", "on_hold", "in_transit", "in_process", "withdrawn", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Seen:
                 self._epcs.setdefault(barcode, []).append(epc)
         self.scanned = frozenset(s for s in set(looks.shelf_id.tolist()) if s)
         self.scanned |= frozenset(f.shelf_id for f in night.findings if f.epc and f.shelf_id)
+        self.on_lists = night.on_lists
         self._looks = looks
         self._status: dict[str, str] | None = None
         if holdings is not None:
@@ -94,5 +96,9 @@ class Seen:
         if finding.kind in _DUE and (status not in EXPECTED):
             return status
         if finding.kind in _HELD and (status in EXPECTED or not status):
+            return status
+        if finding.kind == "listed" and status in _AWAY:
+            return status  # of one that is lost or missing the search goes on
+        if finding.kind == "weak_tag" and not status:
             return status
         return None

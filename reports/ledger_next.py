@@ -9,9 +9,10 @@ from datetime import datetime
 from reports.case import BY_STAFF, SCANNER, WHEREABOUTS, Case, Step
 from reports.findings import MOVES, Finding
 from reports.ledger_belief import believe, bounded, llr_of
-from reports.ledger_looks import Look, Seen
+from reports.ledger_looks import NOTHING, Look, Seen
 from reports.ledger_policy import Life
 from reports.ledger_text import L
+from reports.listed_text import off_lists
 from reports.night import NOT_LOOKED, SILENT, Night
 from reports.phrases import Said
 from reports.policy import Policy
@@ -67,6 +68,15 @@ def next_of(case: Case, found: Finding | None, tonight: Tonight) -> Case:
         return _settled(case, status, tonight)
     if found is not None and _elsewhere_unseen(case, found, tonight):
         return case
+    if case.finding.kind == "weak_tag":
+        return _weak(case, found, tonight)
+    if (
+        case.finding.kind == "listed"
+        and not case.resolved
+        and case.finding.barcode not in tonight.seen.on_lists
+    ):
+        # Nobody looks for it any more; what else may be wrong with it opens the case anew.
+        case = tonight.close(case, "no_longer_expected", off_lists(tonight.night.run_id))
     if case.finding.kind not in WHEREABOUTS:
         return _listed(case, found, look, tonight) if found else _unlisted_trouble(case, tonight)
     if case.resolved:
@@ -108,7 +118,7 @@ def _resolved(case: Case, found: Finding | None, look: Look, tonight: Tonight) -
         # A dead tag that is heard is not dead.
         return tonight.looked(replace(case, dead_tag=case.dead_tag and not heard), look, llr)
     same = _same_claim(case, found, tonight.life)
-    if found.kind == "low_confidence":
+    if found.kind == "low_confidence" or (found.kind == "listed" and _dealt_with(case, found)):
         return tonight.looked(case, look, 0.0)
     if case.resolution == "false_alarm" and same and not _expired(case, tonight):
         return tonight.looked(case, look, 0.0)
@@ -124,6 +134,27 @@ def _resolved(case: Case, found: Finding | None, look: Look, tonight: Tonight) -
             return replace(tonight.looked(case, look, llr), confidence=sure)
         return _reopen(case, found, sure, look, llr, tonight)
     return _reopen(case, found, found.confidence, look, llr, tonight)
+
+
+def _dealt_with(case: Case, found: Finding) -> bool:
+    """Whether staff have settled that a copy is on these lists: only a further list asks for it again."""
+    asked, done = set(found.lists.split("; ")), set(case.finding.lists.split("; "))
+    return case.finding.kind == "listed" and case.resolution in BY_STAFF and asked <= done
+
+
+def _weak(case: Case, found: Finding | None, tonight: Tonight) -> Case:
+    """Hold the case of a weak tag against a night: it stays until the tag is another, or staff have settled it."""
+    if found is not None and case.resolved and found.epc.upper() != case.finding.epc.upper():
+        return _reopen(case, found, found.confidence, NOTHING, 0.0, tonight)
+    if found is None or case.resolved:
+        return case
+    return replace(
+        _about(case, found, found.confidence),
+        seen_at=tonight.night.at,
+        seen_run=tonight.night.run_id,
+        nights=case.nights + 1,
+        looked_at=tonight.night.at,
+    )
 
 
 def _reopen(case: Case, found: Finding, sure: float, look: Look, llr: float, tonight: Tonight) -> Case:
@@ -163,6 +194,11 @@ def _listed(case: Case, found: Finding, look: Look, tonight: Tonight) -> Case:
     doubt = found.kind == "low_confidence"
     if doubt and was in MOVES:
         return _weighed(case, look, tonight)  # not sure enough to accuse, not to acquit either
+    if found.kind == "listed" and was in MOVES:
+        weighed = _weighed(case, look, tonight)
+        mended = weighed.confidence <= tonight.life.close_below or _moved(case, look)
+        if not (look.right and mended):
+            return weighed  # as stubborn as if nobody had listed it
     if found.kind in MOVES and was in (*MOVES, "low_confidence"):
         llr = llr_of(found.confidence)
         moved = was == "low_confidence" or not _same_place(case, found, tonight.life)
@@ -191,13 +227,15 @@ def _listed(case: Case, found: Finding, look: Look, tonight: Tonight) -> Case:
         absent=0,
         tag_worked=case.tag_worked or look.tag_worked,
         silent=look.nights_silent,
-        dead_tag=case.dead_tag or found.kind == "dead_tag",
+        dead_tag=(case.dead_tag and found.kind != "listed") or found.kind == "dead_tag",
     )
 
 
 def _unlisted(case: Case, look: Look, tonight: Tonight) -> Case:
     """Hold an open case against a night that does not list its book."""
     run, kind = tonight.night.run_id, case.finding.kind
+    if kind == "listed":
+        return tonight.looked(case, look, 0.0)  # not heard tonight, and still asked for
     if look.right:
         if kind not in MOVES:
             return tonight.close(

@@ -14,6 +14,7 @@ from reports.ledger_policy import Life
 from reports.ledger_text import L
 from reports.night import Night
 from reports.policy import Policy
+from reports.trend import KEPT, figures_of
 from stacks.holdings import Holdings
 
 _RUNS_KEPT = 64
@@ -70,7 +71,8 @@ def update(
             name += "+"
         cases[name] = _opened(replace(f, finding_id=name), tonight)
     runs = (*ledger.runs, night.run_id)[-_RUNS_KEPT:]
-    return replace(ledger, cases=cases, runs=runs)
+    nights = (*ledger.nights, figures_of(night, cases.values(), tonight.life))[-KEPT:]
+    return replace(ledger, cases=cases, runs=runs, nights=nights)
 
 
 def _opened(f: Finding, tonight: Tonight) -> Case:
@@ -99,6 +101,9 @@ def _opened(f: Finding, tonight: Tonight) -> Case:
 def _retagged(case: Case, tonight: Tonight) -> Case:
     """Follow a copy to the new tag its record names; what was wrong with the old one is over."""
     epc = tonight.seen.new_epc(case.finding)
+    if epc and case.finding.kind == "weak_tag":
+        # What was weak was the tag: should the new one be weak, too, that is a case of its own.
+        return case if case.resolved else tonight.close(case, "retagged", L.new_tag())
     if not epc or subject(case.finding) == case.id:
         return case
     moved = replace(case, finding=replace(case.finding, epc=epc), dead_tag=False, llr=0.0)

@@ -6,24 +6,28 @@ stand right, which were not looked at, and how surely a silent one would have be
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 
 import numpy as np
 import numpy.typing as npt
 
 from localization.positions import Coverage, Positions
 from reports.books import Catalogue
-from reports.exceptions import Judged, judge_in
+from reports.exceptions import Judged, judge_in, sort_walking
+from reports.exceptions_csv import number_findings
 from reports.findings import Finding
 from reports.former import learn
+from reports.listed import ListTally
 from reports.memory import Memory
 from reports.places import Places
 from reports.policy import Policy
 from reports.silence import Past, in_ns
+from reports.weak_tags import weak_findings
 from stacks.holdings import Holdings
 from stacks.plan import Plan
+from stacks.staff_lists import StaffList
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -96,6 +100,10 @@ class Night:
     looks : Looks
     memory : Memory
         What the next night is to be given.
+    lists : tuple of ListTally
+        What became of each of staff's lists.
+    on_lists : frozenset of str
+        Barcodes that one of them named.
     """
 
     run_id: str
@@ -103,6 +111,8 @@ class Night:
     findings: list[Finding]
     looks: Looks
     memory: Memory
+    lists: tuple[ListTally, ...] = ()
+    on_lists: frozenset[str] = frozenset()
 
 
 def judge_night(
@@ -119,6 +129,8 @@ def judge_night(
     locations: Collection[str] | None = None,
     policy: Policy | None = None,
     security: Mapping[str, bool] | None = None,
+    lists: Sequence[StaffList] = (),
+    day: date | None = None,
 ) -> Night:
     """Judge one night with all that earlier nights taught.
 
@@ -135,6 +147,10 @@ def judge_night(
         ``dead_tag`` and never missing.
     security : mapping of str to bool, optional
         Of EPCs whose security bit somebody read: whether it is on. None: nobody did, and nothing is said of it.
+    lists : sequence of StaffList, optional
+        What staff search for or want pulled.
+    day : date, optional
+        Tonight's date where the library is, by which rows of the lists end; None: that of `at`.
 
     Returns
     -------
@@ -155,10 +171,14 @@ def judge_night(
         past=past,
         retag=retag,
         security=security,
+        lists=lists,
+        day=day or at.date(),
     )
     looks = look(judged, catalogue, places, chosen)
     learnt = learn(memory, judged.lesson, past, catalogue, places, in_ns(at), judged.policy)
-    return Night(run_id, at, judged.findings, looks, learnt)
+    weak = weak_findings(learnt, judged, catalogue, places, chosen)
+    findings = number_findings(sort_walking([*judged.findings, *weak], places))
+    return Night(run_id, at, findings, looks, learnt, judged.lists, judged.on_lists)
 
 
 def look(judged: Judged, catalogue: Catalogue, places: Places, policy: Policy) -> Looks:

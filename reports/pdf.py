@@ -15,6 +15,7 @@ from reportlab.platypus import (
     CondPageBreak,
     Flowable,
     Frame,
+    KeepTogether,
     LongTable,
     PageTemplate,
     Spacer,
@@ -26,7 +27,7 @@ from reports import fonts
 from reports.headings import P
 from reports.layout import COLOURS, Layout
 from reports.pdf_list import lines_table, stretch_parts, stretch_table
-from reports.pdf_parts import Pill
+from reports.pdf_parts import Pill, Spark
 from reports.pdf_style import (
     BODY,
     BOTTOM,
@@ -96,6 +97,10 @@ def _story(report: RunReport, layout: Layout) -> list[Flowable]:
     story += [Spacer(0, 3.5 * mm), _figures(layout), Spacer(0, 3.5 * mm)]
     story += _warnings(layout)
     story += _counts(layout)
+    story += _trends(layout)
+    if layout.lists:
+        story += [Spacer(0, 3 * mm), text(lang(P.LISTS), SHELF, bold=True)]
+        story += [text(line, BODY) for line in layout.lists]
     if layout.dropped:
         story += [Spacer(0, 3 * mm), text(lang(P.DROPPED), SHELF, bold=True)]
         story += [text(line, SMALL) for line in layout.dropped[:_DROPPED]]
@@ -175,6 +180,36 @@ def _counts(layout: Layout) -> list[Flowable]:
     if not layout.waiting:
         rows, widths = [row[:4] for row in rows], [*widths[:2], widths[2] + widths[4], widths[3]]
     return [Table(rows, colWidths=widths, style=style, hAlign="LEFT")]
+
+
+def _trends(layout: Layout) -> list[Flowable]:
+    """Draw the last nights; their values stand beside, for those who see no drawing."""
+    if not layout.trends:
+        return []
+    right = ParagraphStyle("r", RIGHT, fontName=fonts.BOLD)
+    rows = [
+        [
+            text(t.label, BODY),
+            text(t.first, RIGHT),
+            Spark(t.heights, COLOURS[t.tone]),
+            text(t.last, right, bold=True),
+            text(t.values, SMALL),
+        ]
+        for t in layout.trends
+    ]
+    style = TableStyle(
+        [
+            ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+            ("TOPPADDING", (0, 0), (-1, -1), 0.5),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 0.5),
+            ("LEFTPADDING", (0, 0), (0, -1), 0),
+        ]
+    )
+    widths = [42 * mm, 14 * mm, 38 * mm, 14 * mm, WIDTH - 108 * mm]
+    heading = text(layout.lang(P.TREND), SHELF, bold=True)
+    return [
+        KeepTogether([Spacer(0, 3 * mm), heading, Table(rows, colWidths=widths, style=style, hAlign="LEFT")])
+    ]
 
 
 def _notes(report: RunReport, layout: Layout) -> list[Flowable]:

@@ -61,6 +61,37 @@ class Pill(Flowable):
         fonts.draw(self.canv, 1.5 * mm, 1.25 * mm, self.text, self.size, bold=True)
 
 
+class Spark(Flowable):
+    """One figure over the last nights; the newest has a dot."""
+
+    _TALL = 5 * mm
+
+    def __init__(self, heights: tuple[float, ...], colour: str) -> None:
+        super().__init__()
+        self.heights, self.colour, self.across = heights, HexColor(colour), 0.0
+
+    def wrap(self, aW: float, aH: float) -> tuple[float, float]:  # noqa: ARG002 (reportlab's names)
+        """Return the size."""
+        self.across = min(aW, 34 * mm)
+        return self.across, self._TALL
+
+    def draw(self) -> None:
+        """Draw the line and its dot."""
+        c, room = self.canv, 0.9 * mm
+        step = (self.across - 2 * room) / max(len(self.heights) - 1, 1)
+        points = [(room + step * i, room + (self._TALL - 2 * room) * h) for i, h in enumerate(self.heights)]
+        c.setStrokeColor(self.colour)
+        c.setFillColor(self.colour)
+        c.setLineWidth(1.1)
+        c.setLineJoin(1)
+        path = c.beginPath()
+        path.moveTo(*points[0])
+        for x, y in points[1:]:
+            path.lineTo(x, y)
+        c.drawPath(path, stroke=1, fill=0)
+        c.circle(*points[-1], 0.8 * mm, stroke=0, fill=1)
+
+
 class ShelfStrip(Flowable):
     """A shelf from its left to its right end, every book heard a bar, findings in colour with their numbers.
 

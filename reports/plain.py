@@ -6,6 +6,7 @@ from reports.headings import P
 from reports.html import MAIL_LINES
 from reports.layout import Layout, lay_out
 from reports.report import RunReport
+from reports.trend import blocks
 
 
 def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None = None) -> str:
@@ -17,8 +18,11 @@ def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None =
     out += [f"{value}  {label}" for value, label in chosen.figures]
     if left_behind:
         out += ["", left_behind]
-    blocks = ((P.TROUBLES, chosen.troubles), (P.ZONES, chosen.zones), (P.DROPPED, chosen.dropped))
-    for heading, texts in blocks:
+    parts = (
+        *((P.TROUBLES, chosen.troubles), (P.ZONES, chosen.zones)),
+        *((P.LISTS, chosen.lists), (P.DROPPED, chosen.dropped)),
+    )
+    for heading, texts in parts:
         if texts:
             out += ["", lang(heading), *[f"  * {text}" for text in texts[:12]]]
         if len(texts) > 12:
@@ -27,6 +31,8 @@ def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None =
     for c in chosen.counts:
         waits = f"; {lang(P.waiting(c.waiting))}" if c.waiting else ""
         out.append(f"{lang.number(c.here):>7}  {lang(P.beside(c.title, c.action))}{waits}")
+    if chosen.trends:
+        out += ["", lang(P.TREND), *[f"  {blocks(t.heights)}  {t.words}" for t in chosen.trends]]
     if not chosen.stretches:
         out += ["", chosen.nothing]
     shown = 0
@@ -44,7 +50,7 @@ def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None =
                 out += ["", f"[ ] {line.number}. {lang(P.to_do(line.kind, line.action, sure))}"]
                 out.append(f"    {line.title}")
                 out += [f"    {t}" for t in (f"{line.call_number}   {line.barcode}".strip(), line.block) if t]
-                out += [f"    {lang(P.COLUMNS[3])} {line.stands}"] if line.stands else []
+                out += [f"    {lang(P.COLUMNS[3])} {line.stands_beside}"] if line.stands else []
                 out += [f"    {lang(P.COLUMNS[4])} {line.belongs}"] if line.belongs else []
     more = sum(s.count for s in chosen.stretches) - shown
     if more:

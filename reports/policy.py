@@ -30,6 +30,11 @@ class Policy:
     weak_share : float
         Share of tags that are silent every third night on a well scanned shelf; once nights have told, their own
         share takes its place.
+    faint_share : float
+        Share of tags that are heard far less often than their neighbours, or silent now and then, for a fault of
+        their own. Assumed; once nights have told, the library's own share takes its place.
+    weak_from : float
+        A tag is called weak, to be replaced before it falls silent, from this probability on.
     used_share : float
         Share of books that are in use in the house overnight (on a table, on a trolley) and will be back.
     returned_share : float
@@ -56,6 +61,8 @@ class Policy:
     missing_share: float = 0.02
     silent_share: float = 0.002
     weak_share: float = 0.001
+    faint_share: float = 0.01
+    weak_from: float = 0.8
     used_share: float = 0.0005
     returned_share: float = 0.3
     back_per_day: float = 0.8

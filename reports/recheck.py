@@ -20,7 +20,7 @@ Ask = Callable[[str], IlsItem | None]
 _GONE = frozenset(("missing", "lost", "claimed_returned"))
 _AWAY = frozenset(("loaned", "on_hold", "in_transit", "in_process"))
 _STATUS_KINDS = ("found", "on_shelf_loaned", "on_shelf_status")
-_STANDS = (*MOVES, "low_confidence", "lying", "security_off")
+_STANDS = (*MOVES, "low_confidence", "lying", "security_off", "listed")
 _IN_A_ROW = 3  # answers that fail one after the other before the system is taken to be down
 
 
@@ -123,7 +123,7 @@ def _rank(kind: str) -> int:
 def _now(f: Finding, item: IlsItem | None, recent: datetime, seen: datetime | None) -> Finding | Said:
     """Return the finding as it is now, or why it goes."""
     if item is None:
-        if f.kind in ("missing", "dead_tag"):
+        if f.kind in ("missing", "dead_tag", "weak_tag"):
             return R.unknown(f.barcode)
         if f.kind in (*_STANDS, *_STATUS_KINDS):
             gone = {"belongs": "", "belongs_shelf_id": "", "belongs_m": None, "move_id": ""}
@@ -141,6 +141,8 @@ def _now(f: Finding, item: IlsItem | None, recent: datetime, seen: datetime | No
         if status == "available" or (since and status in _AWAY):
             return R.now(f.barcode, status)
         return _as_status(f, status)
+    if f.kind == "weak_tag":
+        return f if status not in _AWAY else R.now(f.barcode, status)
     if f.kind in _STANDS:
         if status in _AWAY:
             return R.now(f.barcode, status)

@@ -20,6 +20,7 @@ from reports.missing import expected_copies
 from reports.places import Places
 from reports.policy import Policy
 from reports.text import T
+from reports.trend import NightFigures
 from reports.zones import Heard
 from stacks.holdings import Holdings
 from stacks.plan import Plan
@@ -29,11 +30,42 @@ State = Literal["done", "aborted", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class ShelfTally:
-    """One shelf in figures: books expected on it by the catalogue, and how many of those were heard anywhere."""
+    """One shelf in figures.
+
+    Attributes
+    ----------
+    shelf_id : str
+    expected, heard : int
+        Books that should stand on it by the catalogue, and how many of those were heard anywhere.
+    here, disordered : int
+        Of those heard, the ones that no finding places elsewhere; and books out of order on it.
+    used_m : float
+        How much of it books take, from the first tag to the last, gaps of 0.15 m and more left out; NaN: unknown.
+    length_m : float
+    """
 
     shelf_id: str
     expected: int
     heard: int
+    here: int = 0
+    disordered: int = 0
+    used_m: float = float("nan")
+    length_m: float = float("nan")
+
+    @property
+    def on_shelf(self) -> float:
+        """Share of its books that stand on it; NaN without any."""
+        return self.here / self.expected if self.expected else float("nan")
+
+    @property
+    def in_order(self) -> float:
+        """Share of the books on it that stand in order; NaN without any."""
+        return max(0.0, 1.0 - self.disordered / self.here) if self.here else float("nan")
+
+    @property
+    def filled(self) -> float:
+        """Share of its length that books take; NaN where unknown."""
+        return min(1.0, self.used_m / self.length_m) if self.length_m > 0.0 else float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +151,12 @@ class RunReport:
         Lines the last look into the library system took off the list, a sentence each.
     checked_at : datetime or None
         When the statuses were asked again; None: they were not.
+    lists : tuple of str
+        What became of staff's lists, one or two sentences each.
+    nights : tuple of NightFigures
+        The last nights in figures, this one included, oldest first; fewer than three are not shown.
 
-    The last seven belong to one reader: `dataclasses.replace` makes the report of another from it.
+    Those from `minutes` to `checked_at` belong to one reader: `dataclasses.replace` makes another's report from it.
     """
 
     info: RunInfo
@@ -143,6 +179,8 @@ class RunReport:
     put_off: int = 0
     dropped: tuple[str, ...] = ()
     checked_at: datetime | None = None
+    lists: tuple[str, ...] = ()
+    nights: tuple[NightFigures, ...] = ()
 
 
 def make_report(
@@ -165,6 +203,8 @@ def make_report(
     link: str = "",
     language: str = "en",
     policy: Policy | None = None,
+    lists: Sequence[str] = (),
+    nights: Sequence[NightFigures] = (),
 ) -> RunReport:
     """Make the report of a run from whatever there is of it.
 
@@ -182,7 +222,7 @@ def make_report(
         What happened on the way.
     notes
         What was forgiven, as `Recording.notes` and `Localization.notes` say it.
-    readings, ended_at, time_zone, link, language
+    readings, ended_at, time_zone, link, language, lists, nights
         See `Summary` and `RunReport`.
     """
     heard = Positions.empty() if positions is None else positions
@@ -207,6 +247,8 @@ def make_report(
         time_zone=time_zone,
         link=link,
         language=language,
+        lists=tuple(lists),
+        nights=tuple(nights),
     )
 
 
@@ -227,6 +269,17 @@ def _summarize(
         (catalogue.rows[i].epc.upper() in heard_epcs for i in expected), bool, len(expected)
     )
     home = catalogue.home[expected]
+    away = {(f.barcode, f.epc.upper()) for f in findings if f.kind in ("wrong_shelf", "wrong_location")}
+    stays = was_heard.copy()
+    if away:
+        stays &= np.fromiter(
+            ((catalogue.barcode[i], catalogue.rows[i].epc.upper()) not in away for i in expected),
+            bool,
+            len(expected),
+        )
+    here = np.bincount(home[stays], minlength=len(places))
+    disordered = Counter(f.shelf_id for f in findings if f.kind == "wrong_order")
+    used = _used_m(positions)
     due = np.bincount(home, minlength=len(places))
     got = np.bincount(home[was_heard], minlength=len(places))
     counted = Counter(f.kind for f in findings)
@@ -240,10 +293,41 @@ def _summarize(
         coverage_share=heard.share() if coverage is not None else float("nan"),
         counts={kind: counted[kind] for kind in KINDS if counted[kind]},
         shelves=tuple(
-            ShelfTally(places.rows[i].id, int(due[i]), int(got[i]))
+            ShelfTally(
+                places.rows[i].id,
+                int(due[i]),
+                int(got[i]),
+                int(here[i]),
+                disordered[places.rows[i].id],
+                used.get(places.rows[i].id, float("nan")),
+                places.rows[i].to_m - places.rows[i].from_m,
+            )
             for i in np.flatnonzero(due[: len(places)])
         ),
     )
+
+
+_GAP_M = 0.15  # no book is so thick: from here on a gap is free shelf
+
+
+def _used_m(positions: Positions) -> dict[str, float]:
+    """Return how much of each shelf books take: the spans between neighbouring tags, and one book's more."""
+    rows = np.flatnonzero(
+        np.array([s is not None for s in positions.shelf_id], bool) & np.isfinite(positions.offset_m)
+    )
+    if not len(rows):
+        return {}
+    names, shelf = np.unique(positions.shelf_id[rows].astype(str), return_inverse=True)
+    order = np.lexsort((positions.offset_m[rows], shelf))
+    at, x = shelf[order], positions.offset_m[rows][order]
+    step = np.diff(x)
+    near = (at[1:] == at[:-1]) & (step < _GAP_M)
+    length = np.bincount(at[1:][near], weights=step[near], minlength=len(names))
+    spans = np.bincount(at[1:][near], minlength=len(names))
+    # A stretch of n books has n - 1 spans.
+    books = np.bincount(at, minlength=len(names))
+    thick = np.divide(length, spans, out=np.full(len(names), 0.025), where=spans > 0)
+    return dict(zip(names.tolist(), (length + (books - spans) * thick).tolist(), strict=True))
 
 
 def _troubles(

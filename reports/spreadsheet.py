@@ -11,10 +11,11 @@ from typing import Any
 import xlsxwriter
 
 from reports.headings import KIND_ACTIONS, KIND_TITLES, P, X
-from reports.layout import Layout
+from reports.layout import Layout, local
 from reports.places import Places
 from reports.report import RunReport
 from reports.text import T
+from reports.trend import shown
 
 _MAX_CELL = 32_767  # characters Excel takes in one cell
 _INK, _LINE, _HEAD = "#1d2733", "#d5dbe1", "#eef2f5"
@@ -51,6 +52,7 @@ def xlsx_bytes(report: RunReport, layout: Layout) -> bytes:
     }
     _findings(book, style, report, layout)
     _shelves(book, style, report, layout)
+    _nights(book, style, report, layout)
     _run(book, style, report, layout)
     book.close()
     return out.getvalue()
@@ -123,9 +125,10 @@ def _shelves(book: Any, style: dict[str, Any], report: RunReport, layout: Layout
         place = places.rows[places.index[tally.shelf_id]]
         share = tally.heard / tally.expected if tally.expected else None
         where = (place.floor_id, place.face.id, place.bay, place.level or "", tally.shelf_id)
-        rows.append((*where, tally.expected, tally.heard, share))
-    formats = [*["plain"] * 5, "count", "count", "share"]
-    widths = (8, 8, 8, 8, 14, 12, 12, 12)
+        more = (tally.on_shelf, tally.in_order, tally.filled)
+        rows.append((*where, tally.expected, tally.heard, share, *more))
+    formats = [*["plain"] * 5, "count", "count", *["share"] * 4]
+    widths = (8, 8, 8, 8, 14, 12, 12, 12, 12, 12, 12)
     _sheet(
         book,
         layout.lang(X.SHELVES),
@@ -136,6 +139,27 @@ def _shelves(book: Any, style: dict[str, Any], report: RunReport, layout: Layout
         style["head"],
         frozen=0,
     )
+
+
+def _nights(book: Any, style: dict[str, Any], report: RunReport, layout: Layout) -> None:
+    rows: list[Sequence[object]] = [
+        (
+            layout.lang.day(local(n.at, report.time_zone).date()),
+            n.missing,
+            n.misplaced,
+            n.expected,
+            n.heard,
+            n.rate,
+        )
+        for n in shown(report.nights)
+    ]
+    if rows:
+        formats = ["plain", *["count"] * 4, "share"]
+        titles = [layout.lang(name) for name in X.NIGHT_COLUMNS]
+        name, head = layout.lang(X.NIGHTS), style["head"]
+        _sheet(
+            book, name, titles, (14, 12, 12, 18, 18, 12), rows, [style[f] for f in formats], head, frozen=0
+        )
 
 
 def _run(book: Any, style: dict[str, Any], report: RunReport, layout: Layout) -> None:
@@ -155,6 +179,7 @@ def _run(book: Any, style: dict[str, Any], report: RunReport, layout: Layout) ->
         *((X.TROUBLE, text) for text in layout.troubles),
         *((X.NOTE, text) for text in layout.notes),
         *((P.ZONES, text) for text in layout.zones),
+        *((P.LISTS, text) for text in layout.lists),
         *((X.DROPPED, text) for text in layout.dropped),
         *((X.PLAN, text) for text in layout.plan),
         *((c.title, c.here) for c in layout.counts),

@@ -22,7 +22,7 @@ from reports.worth import requests, worth
 from stacks.holdings import Holding, Holdings
 from stacks.plan import Plan
 
-_TO_DESK = frozenset(("wrong_location", "found", "on_shelf_loaned", "on_shelf_status"))
+_TO_DESK = frozenset(("wrong_location", "found", "on_shelf_loaned", "on_shelf_status", "listed"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,12 @@ def make_worklist(
     loud = [c for c in mine if not c.quiet]
     books = _books(loud, holdings)
     perhaps = [c for c in loud if waiting(c, life)]
-    put_off = {c.id for c in perhaps if minutes is not None and requests(books.get(c.finding.barcode)) < 1.0}
+    put_off = {c.id for c in perhaps if minutes is not None and not _waited_for(c, books)}
     sure = mail_from or {}
     ready = [c for c in loud if c.id not in put_off and c.confidence >= sure.get(c.finding.kind, 0.0)]
     chosen, seconds = _chosen(ready, books, places, walk, minutes)
     unsure = {c.id for c in perhaps}
-    asked = {c.id for c in perhaps if requests(books.get(c.finding.barcode)) >= 1.0}
+    asked = {c.id for c in perhaps if _waited_for(c, books)}
     lines = [_line(c.finding, c.id in unsure, c.id in asked) for c in chosen]
     shown = [z for z in zones if _wanted_by(z, places, kinds, floors)]
     taken = {c.id for c in chosen}
@@ -120,6 +120,11 @@ def make_worklist(
         waiting=tuple(sort_walking([_line(c.finding, True) for c in perhaps if c.id not in taken], places)),
         quiet=dict(Counter(c.finding.kind for c in mine if c.quiet)),
     )
+
+
+def _waited_for(case: Case, books: Mapping[str, Holding]) -> bool:
+    """Whether a reader waits for the copy, by the catalogue or by staff's list."""
+    return requests(books.get(case.finding.barcode)) >= 1.0 or case.finding.purpose in ("wanted", "hold")
 
 
 def _line(finding: Finding, perhaps: bool, asked: bool = False) -> Finding:

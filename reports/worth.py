@@ -15,6 +15,7 @@ WEIGHTS = {
     "wrong_location": 1.0,
     "on_shelf_loaned": 0.8,
     "on_shelf_status": 0.7,
+    "listed": 1.0,
     "missing": 0.7,
     "wrong_order": 1.0,
     "range_moved": 0.4,
@@ -24,6 +25,7 @@ WEIGHTS = {
     "dead_tag": 0.2,
     "duplicate_tag": 0.2,
     "bad_call_number": 0.15,
+    "weak_tag": 0.12,
     "lying": 0.1,
     "low_confidence": 0.1,
 }
@@ -31,6 +33,22 @@ WEIGHTS = {
 
 A book the catalogue has given up and that stands there is worth most: a record is mended and a reader's bill with it.
 A missing book is worth less than a misplaced one, as a search finds some, not all.
+"""
+
+ON_LIST = {
+    "wanted": 6.0,
+    "hold": 6.0,
+    "claimed_returned": 3.0,
+    "reported_missing": 2.5,
+    "search": 2.0,
+    "exhibition": 1.5,
+    "binding": 1.0,
+    "pull": 0.8,
+    "weeding": 0.4,
+}
+"""By what a staff list is for, how many other books one on it is worth; a reader who waits counts as `REQUEST` does.
+
+A book to be weeded is worth less than one that nobody has listed: it takes room, and no reader misses it.
 """
 
 REQUEST = 5.0
@@ -89,7 +107,20 @@ def worth(case: Case, holding: Holding | None, places: Places, now: datetime) ->
     since = case.opened_at if case.mailed_at is None else max(case.opened_at, case.mailed_at)
     age = max(0.0, (now - since).total_seconds() / 86400.0)
     weight = WEIGHTS.get(case.finding.kind, 0.2)
-    return case.confidence * weight * lost(case, places) * wanted(holding, now) * (1.0 + age / _AGE_DAYS)
+    return (
+        case.confidence * weight * lost(case, places) * _asked(case, holding, now) * (1.0 + age / _AGE_DAYS)
+    )
+
+
+def _asked(case: Case, holding: Holding | None, now: datetime) -> float:
+    """Return how wanted a case's book is, by readers and by staff's lists; one reader is not counted twice."""
+    by_readers, purpose = wanted(holding, now), case.finding.purpose
+    if purpose not in ON_LIST:
+        return by_readers
+    if case.finding.kind == "listed":
+        # What it is worth to fetch it is what the list is for; how often it was lent matters little then.
+        return max(ON_LIST[purpose], REQUEST * min(requests(holding), 3.0))
+    return max(by_readers, ON_LIST[purpose])
 
 
 def _number(text: str) -> float:

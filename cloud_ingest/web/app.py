@@ -1,10 +1,10 @@
-"""The HTTP side: what is stored, what became of it, and the documents. It changes nothing."""
+"""The HTTP side: what is stored, what became of it, and the documents. Only staff's lists can be changed through it."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +22,7 @@ from cloud_ingest.models import DocumentRow, Letter, Run
 from cloud_ingest.paths import letter_folder, run_folder
 from cloud_ingest.trouble import undelivered
 from cloud_ingest.web import case_views, views
+from cloud_ingest.web.list_views import list_router
 
 RunId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Name = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$")]
@@ -35,7 +36,9 @@ _SAFE = {
 }
 
 
-def make_app(database: Database, health: Callable[[], dict[str, Any]]) -> FastAPI:
+def make_app(
+    database: Database, health: Callable[[], dict[str, Any]], staff: Mapping[str, str] | None = None
+) -> FastAPI:
     """Make the application.
 
     Parameters
@@ -44,6 +47,8 @@ def make_app(database: Database, health: Callable[[], dict[str, Any]]) -> FastAP
         Where runs are.
     health
         What the service says of itself; its key ``ok`` decides between 200 and 503.
+    staff
+        Names and keys of those who may change staff's lists; none: nobody may.
     """
     app = FastAPI(title="Nightstack", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
     pages = Environment(
@@ -185,6 +190,7 @@ def make_app(database: Database, health: Callable[[], dict[str, Any]]) -> FastAP
             )
         return HTMLResponse(page, headers=_SAFE)
 
+    app.include_router(list_router(database, staff or {}, pages, _SAFE))
     return app
 
 

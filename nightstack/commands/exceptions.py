@@ -16,6 +16,7 @@ from nightstack.outputs import output_file
 if TYPE_CHECKING:
     from reports.findings import Finding
     from reports.ledger import Ledger
+    from reports.listed import ListTally
     from reports.worklist import Worklist
 
 
@@ -60,6 +61,16 @@ def exceptions(
         ),
     ] = None,
     who: Annotated[str, typer.Option(help="Who did it.")] = "",
+    lists: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--list",
+            help="Copies staff want found (may be given again): CSV, TSV, XLSX, or barcodes one a line. "
+            "Before the name its purpose: wanted, claimed_returned, reported_missing or search; hold, binding, "
+            "exhibition, weeding or pull. Such as weeding:Spring=weed.csv.",
+            metavar="[PURPOSE:]NAME=FILE",
+        ),
+    ] = None,
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
@@ -72,6 +83,8 @@ def exceptions(
     target = output_file(out if out is not None else recording / "exceptions.csv", "exceptions")
     listed = output_file(target.with_name("worklist.csv"), "exceptions") if minutes is not None else None
     time_of(at)  # a wrong one is told before the work
+    for given in lists or ():
+        input_file(list_of(given)[2], "name a list as NAME=FILE")
     if did and (ledger is None or not who.strip()):
         raise InputError("--did: needs the ledger (--ledger FILE) and who did it (--who NAME)")
     if ledger is not None:
@@ -88,7 +101,11 @@ def exceptions(
     from reports.policy import Policy
     from reports.worklist import make_worklist
     from stacks.holdings import read_holdings
+    from stacks.staff_lists import read_staff_list
 
+    wanted = [read_staff_list(file, name, purpose) for name, purpose, file in map(list_of, lists or ())]
+    if len({of.name for of in wanted}) < len(wanted):
+        raise InputError("--list: two lists have one name; give each its own")
     heard = open_run(recording)
     say_notes(heard.notes, as_json)
     the_plan = plan_of(heard, plan)
@@ -105,6 +122,7 @@ def exceptions(
     say_notes(books.notes, as_json)
     said: dict[str, Any] = {}
     findings: list[Finding] = []
+    told: list[str] = []
     memory = None
     new = info.run_id not in book.runs
     if new:
@@ -122,8 +140,11 @@ def exceptions(
             memory=before,
             retag=book.retag,
             policy=policy,
+            lists=wanted,
         )
         findings, memory = night.findings, night.memory
+        said |= {"lists": [_tally(of) for of in night.lists]} if wanted else {}
+        told = [str(of.said) for of in night.lists]
         target.parent.mkdir(parents=True, exist_ok=True)
         write_exceptions(target, findings)
         said |= {"exceptions": str(target), "counts": _counts(findings)}
@@ -154,10 +175,42 @@ def exceptions(
         typer.echo(f"{kind:18} {n}")
     if new:
         typer.echo(f"{counted(len(findings), 'finding')}: {target}")
+    for line in told:
+        typer.echo(f"list {line}")
     if work is not None:
         _say_work(work, listed)
     if ledger is not None:
         _say_cases(book, ledger)
+
+
+def list_of(given: str) -> tuple[str, str, Path]:
+    """Return name, purpose and file of a list as it is given: ``[PURPOSE:]NAME=FILE``.
+
+    A name that is itself a purpose is both.
+
+    Raises
+    ------
+    InputError
+    """
+    from stacks.staff_lists import PURPOSES
+
+    named, sep, file = given.partition("=")
+    if not sep or not named.strip() or not file:
+        raise InputError(
+            f"--list {given}: say what it is called and where it is, such as wanted:Course=course.csv"
+        )
+    purpose, sep, name = named.partition(":")
+    if sep and purpose.strip() in PURPOSES and name.strip():
+        return name.strip(), purpose.strip(), Path(file)
+    named = named.strip()
+    return named, named if named in PURPOSES else "search", Path(file)
+
+
+def _tally(of: ListTally) -> dict[str, Any]:
+    """Return what became of a list as plain data."""
+    from dataclasses import asdict
+
+    return asdict(of)
 
 
 def _counts(findings: list[Finding]) -> dict[str, int]:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from email import policy as email_policy
 from pathlib import Path
@@ -29,7 +30,9 @@ from reports import build_notice
 from reports.case import Case, Step
 from reports.findings import Finding
 from reports.ledger_book import Ledger
-from reports.phrases import say
+from reports.listed import ListTally
+from reports.listed_text import beside, for_list
+from reports.phrases import say, to_json
 from sim.ils import KohaEmulator, Stock
 from stacks.holdings import Holding, Holdings, write_holdings
 from stacks.ils import IlsError, IlsItem
@@ -94,7 +97,7 @@ class Desk:
     def at(text):
         return int(datetime.fromisoformat(text).replace(tzinfo=BERLIN).timestamp()) * S
 
-    def run(self, run_id, when, findings=FINDINGS, kind="report", night=True):
+    def run(self, run_id, when, findings=FINDINGS, kind="report", night=True, **more):
         """A run that has just been reported, with its night in the ledger."""
         self.now = self.at(when)
         moment = datetime.fromtimestamp(self.now / S, UTC)
@@ -114,7 +117,7 @@ class Desk:
             "time_zone": "Europe/Berlin",
         }
         (folder / ENDED).write_text(
-            json.dumps({**ended, "state": "done", "end": "", "said": [], "readings": 9})
+            json.dumps({**ended, "state": "done", "end": "", "said": [], "readings": 9, **more})
         )
         with self.database.write() as session:
             remember_site(session, "site", self.now)
@@ -211,6 +214,30 @@ def test_each_recipient_gets_the_own_floors_and_kinds_in_the_own_language(desk):
     assert len(folders) == 5
     assert office.mailed() == {f.finding_id for f in FINDINGS}
     assert office.tick() == 0
+
+
+def test_lists_and_the_last_nights_are_in_the_mail_in_each_language(desk):
+    office = desk(Recipient(MANY), Recipient("zh@lib.example", "zh"))
+    line = replace(
+        finding(1, "listed", "A-1"), belongs=for_list("Course", "desk"), beside=beside("QA1", "QA3"), lists="Course",
+        purpose="wanted",
+    )  # fmt: skip
+    tally = ListTally("Course", "wanted", 40, located=7, away={"loaned": 3}, silent=30)
+    figures = [["r", f"2026-03-0{n}T02:00:00+00:00", 9 - n, 5, 100, 90 + n] for n in (1, 2, 3)]
+    told = {"lists": [to_json(tally.said)], "nights": figures}
+    office.run("run-1", "2026-03-04T05:00", findings=[line], **told)
+    assert office.tick() == 2
+    texts = office.texts()
+    for words in (
+        '"Course" (a reader waits): 7 of 40 located, 3 on loan, 30 not heard tonight.',
+        "fetch for the reader",
+        "between QA1 and QA3",
+        'for "Course": desk',
+        "Missing, open: 8, 7, 6 (last 3 nights)",
+    ):
+        assert words in texts[MANY], words
+    for words in ("“Course”（读者在等）：40 册中已找到 7 册", "取出交给读者", "缺失（未处理）：8"):
+        assert words in texts["zh@lib.example"], words
 
 
 def test_only_what_a_mail_shows_counts_as_mailed_and_the_next_mail_knows_since_when(desk):

@@ -280,7 +280,7 @@ def test_a_night_names_the_books_it_heard_by_the_date_of_the_site(tmp_path):
     at = int(datetime(2026, 11, 22, 17, 30, tzinfo=UTC).timestamp()) * S
     task = SimpleNamespace(
         night=NightTask("ledger.json", None, 0, None, at + 60 * S), data=str(tmp_path), holdings=None,
-        holdings_now=None, inventory=True, facts={"time_zone": "Asia/Shanghai"},
+        holdings_now=None, inventory=True, facts={"time_zone": "Asia/Shanghai"}, lists=[],
     )  # fmt: skip
     holdings = world.holdings()
     given = (task, "run-1", at, world.positions(), world.coverage(), world.plan, holdings, [], tmp_path)

@@ -52,14 +52,17 @@ class Months:
     def now(self) -> datetime:
         return FIRST + timedelta(days=self.day)
 
-    def night(self, *findings: Finding, run: str = "", scanned=("A-01-1", "A-02-1"), **looks) -> Ledger:
+    def night(
+        self, *findings: Finding, run: str = "", scanned=("A-01-1", "A-02-1"), on_lists=(), **looks
+    ) -> Ledger:
         """Books are right unless said otherwise: b3=("silent", 0.9), b2=("wrong", 0.95, "A-02-1")."""
         self.day += 1
         n = len(self.rows)
         columns = {"what": np.full(n, RIGHT, np.uint8), "p_wrong": np.full(n, 0.001), "shelf": ["A-01-1"] * n}
         missing, p_heard = np.full(n, np.nan), np.full(n, 0.99)
         told = {f.barcode: ("silent", f.confidence) if f.kind in ("missing", "dead_tag")
-                else ("wrong", f.confidence, f.shelf_id) for f in findings}  # fmt: skip
+                else ("wrong", f.confidence, f.shelf_id) for f in findings
+                if f.kind not in ("listed", "weak_tag")}  # fmt: skip
         for row, h in enumerate(self.rows):
             look = looks.get(h.barcode, told.get(h.barcode))
             if h.status != "available" and look is None:
@@ -94,7 +97,8 @@ class Months:
             np.array([*columns["shelf"], *scanned], object), np.concatenate([worked, np.zeros(k, bool)]),
             np.concatenate([self.silent, np.zeros(k)]),
         )  # fmt: skip
-        night = Night(run or f"run{self.day}", self.now, list(findings), at, Memory.empty())
+        on = frozenset((*on_lists, *(f.barcode for f in findings if f.lists)))
+        night = Night(run or f"run{self.day}", self.now, list(findings), at, Memory.empty(), on_lists=on)
         self.ledger = update(self.ledger, night, Holdings.of(self.rows))
         return self.ledger
 

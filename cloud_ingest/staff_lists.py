@@ -1,0 +1,106 @@
+"""Staff's own lists in the database: put there, read when a run is judged, told what became of them, removed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cloud_ingest.models import Site, StaffListRow
+from cloud_ingest.texts import one_line, storable
+from stacks.errors import HoldingsError
+from stacks.staff_lists import PURPOSES, ListRow, StaffList, check_name, read_staff_list
+
+MOST_BYTES = 8_000_000
+"""Of an uploaded file."""
+
+MOST_LISTS = 100
+"""Of one site."""
+
+
+def read_upload(content: bytes, name: str, purpose: str) -> StaffList:
+    """
+    Read an uploaded file, whatever it is called.
+
+    Raises
+    ------
+    HoldingsError
+        It is no list: one line.
+    """
+    if len(content) > MOST_BYTES:
+        raise HoldingsError(f"the file has more than {MOST_BYTES // 1_000_000} MB; split it")
+    check_name(name)
+    if purpose not in PURPOSES:
+        raise HoldingsError(f"purpose {purpose[:40]!r} is none of {', '.join(PURPOSES)}")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "file"
+        file.write_bytes(content)
+        try:
+            return read_staff_list(file, name, purpose)
+        except HoldingsError as error:
+            raise HoldingsError(str(error).replace(str(file), "the file")) from None
+
+
+def put(session: Session, site: str, of: StaffList, who: str, at: int) -> None:
+    """
+    Store a list; one of the same name is replaced.
+
+    Raises
+    ------
+    HoldingsError
+        There is no such site, or it has too many lists.
+    """
+    known = sorted(session.scalars(select(Site.site)))
+    if site not in known:
+        raise HoldingsError(
+            f"site {site[:80]!r} is not known here; there are {', '.join(known) or 'none yet'}"
+        )
+    row = session.get(StaffListRow, (site, of.name))
+    if row is None:
+        there = select(StaffListRow.name).where(StaffListRow.site == site)
+        if len(session.scalars(there).all()) >= MOST_LISTS:
+            raise HoldingsError(f"site {site} has {MOST_LISTS} lists; remove one first")
+        row = StaffListRow(site=site, name=of.name)
+        session.add(row)
+    clean = (ListRow(storable(r.barcode), storable(r.note), r.until) for r in of.rows)
+    kept = StaffList(of.name, of.purpose, tuple(clean), tuple(storable(note) for note in of.notes))
+    row.purpose, row.size, row.who, row.at, row.data = (
+        of.purpose,
+        len(of.rows),
+        one_line(who),
+        at,
+        kept.to_json(),
+    )
+    row.run_id, row.tally = None, None
+    session.flush()
+
+
+def remove(session: Session, site: str, name: str) -> bool:
+    """Take a list away; its cases close with the next run. False: there is none of that name."""
+    row = session.get(StaffListRow, (site, name))
+    if row is None:
+        return False
+    session.delete(row)
+    session.flush()
+    return True
+
+
+def lists_of(session: Session, site: str) -> list[dict[str, Any]]:
+    """Return the lists of a site as a worker is given them (`StaffList.from_json`)."""
+    rows = session.scalars(
+        select(StaffListRow).where(StaffListRow.site == site).order_by(StaffListRow.at, StaffListRow.name)
+    )
+    return [row.data for row in rows]
+
+
+def note_tallies(session: Session, site: str, run_id: str, tallies: Iterable[Mapping[str, Any]]) -> None:
+    """Write down what a run made of each list, where the list is still there."""
+    for told in tallies:
+        row = session.get(StaffListRow, (site, str(told["name"])))
+        if row is not None:
+            row.run_id, row.tally = run_id, dict(told)
+    session.flush()

@@ -1,0 +1,180 @@
+"""Staff's lists through HTTP: a page and an API to upload, see and remove them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from email.parser import BytesParser
+from email.policy import HTTP
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cloud_ingest import staff_lists
+from cloud_ingest.database import Database
+from cloud_ingest.models import Site, StaffListRow
+from cloud_ingest.web.staff import staff_only, who
+from cloud_ingest.web.views import instant
+from reports.listed_text import PURPOSE_WORDS
+from reports.phrases import from_json
+from stacks.errors import HoldingsError
+from stacks.staff_lists import MOST_NAME, PURPOSES, StaffList
+
+_Text = Annotated[str, Query(min_length=1, max_length=128)]
+
+
+def list_router(
+    database: Database, keys: Mapping[str, str], pages: Environment, headers: Mapping[str, str]
+) -> APIRouter:
+    """Make the routes; every one of them is staff's alone, as notes on a list are not for everybody."""
+    routes = APIRouter(dependencies=[Depends(staff_only(keys))])
+
+    @routes.get("/api/v1/lists")
+    def lists(site: str | None = None) -> list[dict[str, Any]]:
+        with database.read() as session:
+            return show_lists(session, site)
+
+    @routes.get("/api/v1/lists/rows")
+    def rows(site: _Text, name: _Text) -> dict[str, Any]:
+        with database.read() as session:
+            row = session.get(StaffListRow, (site, name))
+            if row is None:
+                raise HTTPException(404, f"site {site} has no list {name}")
+            made = StaffList.from_json(row.data)
+        kept = [
+            {"barcode": r.barcode, "note": r.note, "until": None if r.until is None else r.until.isoformat()}
+            for r in made.rows
+        ]
+        return {"site": site, "name": name, "purpose": made.purpose, "rows": kept, "notes": list(made.notes)}
+
+    @routes.put("/api/v1/lists")
+    async def upload(request: Request, site: _Text, name: _Text, purpose: _Text = "search") -> dict[str, Any]:
+        content = await _body(request)
+        return await run_in_threadpool(_put, database, site, name, purpose, content, who(request))
+
+    @routes.delete("/api/v1/lists")
+    def remove(site: _Text, name: _Text) -> dict[str, Any]:
+        with database.write() as session:
+            if not staff_lists.remove(session, site, name):
+                raise HTTPException(404, f"site {site} has no list {name}")
+        return {"removed": name}
+
+    @routes.get("/lists", response_class=HTMLResponse)
+    def page(request: Request) -> HTMLResponse:
+        return _page(database, pages, headers, who(request))
+
+    @routes.post("/lists", response_class=HTMLResponse)
+    async def send(request: Request) -> Any:
+        form = await run_in_threadpool(_form, request.headers.get("content-type", ""), await _body(request))
+        text = {key: part.decode("utf-8", "replace").strip() for key, part in form.items() if key != "file"}
+        file = form.get("file", b"")
+        content = file if file.strip() else text.get("barcodes", "").encode()
+        site, name = text.get("site", ""), text.get("name", "")
+        try:
+            await run_in_threadpool(
+                _put, database, site, name, text.get("purpose", ""), content, who(request)
+            )
+        except HTTPException as error:
+            said = str(error.detail)
+            return await run_in_threadpool(
+                _page, database, pages, headers, who(request), said, error.status_code
+            )
+        return RedirectResponse("/lists", 303)
+
+    @routes.post("/lists/remove")
+    async def take_away(request: Request) -> RedirectResponse:
+        form = await run_in_threadpool(_form, request.headers.get("content-type", ""), await _body(request))
+        site, name = (form.get(key, b"").decode("utf-8", "replace") for key in ("site", "name"))
+        await run_in_threadpool(remove, site, name)
+        return RedirectResponse("/lists", 303)
+
+    return routes
+
+
+def show_lists(session: Session, site: str | None) -> list[dict[str, Any]]:
+    """Tell of all lists, site by site, the newest first."""
+    wanted = select(StaffListRow).order_by(StaffListRow.site, StaffListRow.at.desc(), StaffListRow.name)
+    if site is not None:
+        wanted = wanted.where(StaffListRow.site == site)
+    return [
+        {
+            "site": row.site,
+            "name": row.name,
+            "purpose": row.purpose,
+            "barcodes": row.size,
+            "by": row.who,
+            "at": instant(row.at),
+            "notes": row.data.get("notes", []),
+            "run_id": row.run_id,
+            "tally": row.tally and {key: value for key, value in row.tally.items() if key != "said"},
+            "said": row.tally and str(from_json(row.tally["said"])),
+        }
+        for row in session.scalars(wanted)
+    ]
+
+
+def _put(database: Database, site: str, name: str, purpose: str, content: bytes, who: str) -> dict[str, Any]:
+    try:
+        made = staff_lists.read_upload(content, name, purpose)
+        with database.write() as session:
+            staff_lists.put(session, site, made, who, time.time_ns())
+    except HoldingsError as error:
+        raise HTTPException(422, str(error)) from None
+    return {
+        "site": site,
+        "name": name,
+        "purpose": purpose,
+        "barcodes": len(made.rows),
+        "notes": list(made.notes),
+    }
+
+
+def _page(
+    database: Database,
+    pages: Environment,
+    headers: Mapping[str, str],
+    name: str,
+    problem: str = "",
+    status: int = 200,
+) -> HTMLResponse:
+    with database.read() as session:
+        page = pages.get_template("lists.html").render(
+            lists=show_lists(session, None),
+            sites=sorted(session.scalars(select(Site.site))),
+            purposes=[(purpose, str(PURPOSE_WORDS[purpose]), what) for purpose, what in PURPOSES.items()],
+            words={purpose: str(words) for purpose, words in PURPOSE_WORDS.items()},
+            most_name=MOST_NAME,
+            problem=problem,
+            who=name,
+        )
+    return HTMLResponse(page, status, headers=dict(headers))
+
+
+async def _body(request: Request) -> bytes:
+    """Read what was sent, and no more than a list may have."""
+    made = bytearray()
+    async for chunk in request.stream():
+        made += chunk
+        if len(made) > staff_lists.MOST_BYTES + 65536:
+            raise HTTPException(413, f"more than {staff_lists.MOST_BYTES // 1_000_000} MB; split the list")
+    return bytes(made)
+
+
+def _form(content_type: str, body: bytes) -> dict[str, bytes]:
+    """Return the fields of a form (multipart/form-data, RFC 7578)."""
+    if not content_type.startswith("multipart/form-data"):
+        raise HTTPException(415, "send the form as multipart/form-data")
+    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
+    message = BytesParser(policy=HTTP).parsebytes(head + body)
+    fields: dict[str, bytes] = {}
+    for part in message.iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(content, bytes):
+            fields[name] = content
+    return fields

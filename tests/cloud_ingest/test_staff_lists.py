@@ -1,0 +1,215 @@
+"""Staff's lists through HTTP: uploaded, shown and removed by staff alone, and read when a run is judged."""
+
+import json
+from datetime import UTC, date, datetime
+
+import httpx
+import pytest
+import xlsxwriter
+
+from cloud_ingest import staff_lists
+from cloud_ingest.errors import ServeError
+from cloud_ingest.job_results import make_task
+from cloud_ingest.models import Job, Run, Site
+from cloud_ingest.night_work import judge
+from cloud_ingest.settings import ServeSettings
+from cloud_ingest.tasks import NightTask, Task
+from cloud_ingest.web import make_app
+from cloud_ingest.web.server import WebServer
+from reports.ledger import Ledger
+from reports.listed import ListTally
+from reports.phrases import to_json
+from stacks.staff_lists import ListRow, StaffList
+from tests.cloud_ingest.test_nights import Office, S
+from tests.cloud_ingest.test_store import World
+from tests.reports.conftest import make_world
+
+KEY = "correct-horse-battery"
+ANNA = ("anna", KEY)
+
+
+@pytest.fixture
+def site(tmp_path):
+    world = World(tmp_path / "data", None)
+    with world.database.write() as session:
+        session.add(Site(site="main", first_seen=0))
+    server = WebServer(
+        make_app(world.database, lambda: {"ok": True, "problem": None}, {"anna": KEY}), "127.0.0.1:0"
+    )
+    server.start()
+    with httpx.Client(base_url=server.url) as client:
+        yield world, client
+    server.stop()
+    world.database.close()
+
+
+def put(client, content=b"B1\nB2\n", auth=ANNA, **params):
+    return client.put(
+        "/api/v1/lists", params={"site": "main", "name": "Course", **params}, content=content, auth=auth
+    )
+
+
+def test_a_list_is_uploaded_shown_and_removed(site, tmp_path):
+    _, client = site
+    book = tmp_path / "a.xlsx"
+    with xlsxwriter.Workbook(book) as made:
+        sheet = made.add_worksheet()
+        for i, row in enumerate((["Barcode", "Note", "Until"], ["B1", "desk", "2026-12-31"], ["B2", "", ""])):
+            sheet.write_row(i, 0, row)
+    answer = put(client, book.read_bytes(), purpose="wanted")
+    assert answer.status_code == 200 and answer.json()["barcodes"] == 2
+    (listed,) = client.get("/api/v1/lists?site=main", auth=ANNA).json()
+    assert (listed["name"], listed["purpose"], listed["by"], listed["tally"]) == (
+        "Course",
+        "wanted",
+        "anna",
+        None,
+    )
+    rows = client.get("/api/v1/lists/rows?site=main&name=Course", auth=ANNA).json()["rows"]
+    assert rows[0] == {"barcode": "B1", "note": "desk", "until": "2026-12-31"}
+    assert put(client, b"B7\n", purpose="weeding").json()["barcodes"] == 1, "the same name replaces it"
+    gone = client.delete("/api/v1/lists", params={"site": "main", "name": "Course"}, auth=ANNA)
+    assert gone.status_code == 200 and client.get("/api/v1/lists", auth=ANNA).json() == []
+    assert (
+        client.delete("/api/v1/lists", params={"site": "main", "name": "Course"}, auth=ANNA).status_code
+        == 404
+    )
+
+
+@pytest.mark.parametrize("auth", [None, ("anna", "wrong"), ("", ""), ("bob", KEY), ("bob", "")])
+def test_strangers_neither_see_nor_change_lists(site, auth):
+    _, client = site
+    assert put(client, auth=auth).status_code == 401
+    for path in ("/lists", "/api/v1/lists", "/api/v1/lists/rows?site=main&name=Course"):
+        assert client.get(path, auth=auth).status_code == 401
+    assert client.get("/api/v1/lists", auth=ANNA).json() == []
+
+
+def test_without_staff_in_the_settings_nobody_may(tmp_path):
+    world = World(tmp_path / "data", None)
+    server = WebServer(make_app(world.database, lambda: {"ok": True}), "127.0.0.1:0")
+    server.start()
+    try:
+        with httpx.Client(base_url=server.url) as client:
+            assert put(client).status_code == 403 and "[staff]" in client.get("/lists", auth=("", "")).text
+    finally:
+        server.stop()
+        world.database.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "params", "why"),
+    [
+        (b"title,author\na,b\n", {}, "no column is named barcode"),
+        (b"%PDF-1.7 ...", {}, "is no table"),
+        (b"", {}, "is empty"),
+        (b"B1\n", {"purpose": "burn"}, "purpose 'burn' is none of"),
+        (b"B1\n", {"site": "elsewhere"}, "there are main"),
+        (b"B1\n", {"name": "two\nlines"}, "one line"),
+    ],
+)
+def test_what_is_no_list_is_refused_in_one_line(site, content, params, why):
+    _, client = site
+    answer = put(client, content, **params)
+    assert answer.status_code == 422 and why in answer.json()["detail"] and "/tmp" not in answer.text
+    assert client.get("/api/v1/lists", auth=ANNA).json() == []
+
+
+def test_a_file_that_is_too_large_is_refused(site):
+    _, client = site
+    assert put(client, b"B1\n" * 3_000_000).status_code == 413
+
+
+def test_the_page_takes_a_file_or_barcodes_and_escapes_what_it_shows(site):
+    _, client = site
+    fields = {"site": "main", "name": "<b>Weed</b>", "purpose": "weeding", "barcodes": "B1\r\nB2\r\n"}
+    sent = client.post("/lists", data=fields, files={"file": ("", b"")}, auth=ANNA)
+    assert sent.status_code == 303 and sent.headers["location"] == "/lists"
+    page = client.get("/lists", auth=ANNA).text
+    assert "&lt;b&gt;Weed&lt;/b&gt;" in page and "<b>Weed" not in page and ">2<" in page
+    fields |= {"name": "Course", "purpose": "wanted"}
+    file = {"file": ("a.csv", "条码,备注\r\nB9,早上\r\n".encode("gb18030"))}
+    assert client.post("/lists", data=fields, files=file, auth=ANNA).status_code == 303
+    rows = client.get("/api/v1/lists/rows?site=main&name=Course", auth=ANNA).json()["rows"]
+    assert rows == [{"barcode": "B9", "note": "早上", "until": None}]
+    wrong = client.post("/lists", data=fields, files={"file": ("a.csv", b"x,y\n1,2\n")}, auth=ANNA)
+    assert wrong.status_code == 422 and "no column is named barcode" in wrong.text
+    removed = client.post(
+        "/lists/remove", data={"site": "main", "name": "Course"}, files={"x": b""}, auth=ANNA
+    )
+    assert removed.status_code == 303 and "Course" not in client.get("/lists", auth=ANNA).text
+
+
+@pytest.mark.parametrize("header", [{"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}])
+def test_another_sites_page_cannot_use_the_log_in_of_a_browser(site, header):
+    _, client = site
+    fields = {"site": "main", "name": "Course", "purpose": "weeding", "barcodes": "B1"}
+    answer = client.post("/lists", data=fields, files={"file": ("", b"")}, auth=ANNA, headers=header)
+    assert answer.status_code == 403 and client.get("/api/v1/lists", auth=ANNA).json() == []
+
+
+def test_a_key_must_be_long(tmp_path):
+    for staff in ({"anna": "short"}, {"an:na": KEY}, {"": KEY}):
+        with pytest.raises(ServeError, match="staff"):
+            ServeSettings(data=tmp_path, staff=staff)
+    assert KEY not in repr(ServeSettings(data=tmp_path, staff={"anna": KEY}))
+
+
+def test_a_worker_is_given_the_lists_and_their_tally_is_kept(tmp_path):
+    office = Office(tmp_path / "data", None)
+    office.close_run("run-1", 0)
+    with office.database.write() as session:
+        of = office.run("run-1").site
+        staff_lists.put(session, of, staff_lists.read_upload(b"B1\nB2\n", "Course", "wanted"), "anna", 1)
+    with office.database.read() as session:
+        run = session.get(Run, "run-1")
+        job = session.query(Job).filter_by(run_id="run-1").one()
+        task = Task.from_json(make_task(session, office.settings, run, job, "http://here").to_json())
+    (given,) = (StaffList.from_json(told) for told in task.lists)
+    assert given.purpose == "wanted" and [r.barcode for r in given.rows] == ["B1", "B2"]
+    tally = ListTally("Course", "wanted", 2, located=1, unknown=("B2",))
+    told = {"name": "Course", "located": 1, "said": to_json(tally.said)}
+    with office.database.write() as session:
+        staff_lists.note_tallies(
+            session, of, "run-1", [json.loads(json.dumps(told)), {"name": "gone", "said": ""}]
+        )
+    server = WebServer(
+        make_app(office.database, lambda: {"ok": True, "problem": None}, {"anna": KEY}), "127.0.0.1:0"
+    )
+    server.start()
+    try:
+        with httpx.Client(base_url=server.url, auth=ANNA) as client:
+            (listed,) = client.get("/api/v1/lists").json()
+            assert listed["run_id"] == "run-1" and listed["said"].startswith(
+                '"Course" (a reader waits): 1 of 2 located'
+            )
+            assert "1 of 2 located" in client.get("/lists").text
+    finally:
+        server.stop()
+        office.database.close()
+
+
+@pytest.fixture
+def stacked():
+    return make_world()
+
+
+def test_a_worker_judges_a_run_with_the_lists_and_the_librarys_own_date(tmp_path, stacked):
+    of = StaffList("Course", "wanted", (ListRow("B00005", "desk", date(2026, 3, 1)), ListRow("B99999")))
+    (tmp_path / "work").mkdir()
+    (tmp_path / "ledger.json").write_text(json.dumps(Ledger(site="main").to_json()))
+    task = Task(
+        "r1", "main", 0, None, {}, str(tmp_path), str(tmp_path), None, None, None, 1, str(tmp_path), "",
+        night=NightTask("ledger.json", None, 0, None, 2**62), facts={"time_zone": "Asia/Shanghai"},
+        lists=[of.to_json()],
+    )  # fmt: skip
+    # 17:00 UTC is the next day in Shanghai.
+    for hour, kinds in ((2, ["listed"]), (17, [])):
+        at = int(datetime(2026, 3, 1, hour, tzinfo=UTC).timestamp() * S)
+        made = judge(
+            task, f"r{hour}", at, stacked.positions(), stacked.coverage(), stacked.plan, stacked.holdings(), [],
+            tmp_path / "work",
+        )  # fmt: skip
+        assert [f.kind for f in made.findings] == kinds and len(made.nights) == 1
+        (tally,) = made.lists
+        assert tally.unknown == ("B99999",) and tally.expired == (0 if kinds else 1)
