@@ -12,7 +12,7 @@ import numpy as np
 
 from reports.case import Case
 from reports.findings import MOVES
-from reports.ledger_policy import Life, confirmed
+from reports.ledger_policy import Life, due
 
 if TYPE_CHECKING:
     from reports.night import Night
@@ -70,7 +70,7 @@ def figures_of(night: Night, cases: Iterable[Case], life: Life) -> NightFigures:
     for case in cases:
         if case.resolved or case.quiet:
             continue
-        missing += case.finding.kind == "missing" and confirmed(case, life)
+        missing += case.finding.kind == "missing" and due(case, life)
         misplaced += case.finding.kind in MOVES
     due = np.isfinite(night.looks.p_heard)
     heard = due & (night.looks.what != NOT_LOOKED) & (night.looks.what != SILENT)
