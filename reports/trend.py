@@ -72,10 +72,10 @@ def figures_of(night: Night, cases: Iterable[Case], life: Life) -> NightFigures:
             continue
         missing += case.finding.kind == "missing" and due(case, life)
         misplaced += case.finding.kind in MOVES
-    due = np.isfinite(night.looks.p_heard)
-    heard = due & (night.looks.what != NOT_LOOKED) & (night.looks.what != SILENT)
+    asked = np.isfinite(night.looks.p_heard)
+    heard = asked & (night.looks.what != NOT_LOOKED) & (night.looks.what != SILENT)
     return NightFigures(
-        night.run_id, night.at, missing, misplaced, int(np.count_nonzero(due)), int(np.count_nonzero(heard))
+        night.run_id, night.at, missing, misplaced, int(np.count_nonzero(asked)), int(np.count_nonzero(heard))
     )
 
 
