@@ -10,6 +10,7 @@ from reports.case import BY_SCAN, BY_STAFF, RESOLUTIONS, STATES, Case, Step, sub
 from reports.ledger_acts import ACTS, act, mailed
 from reports.ledger_book import Ledger, LedgerError
 from reports.ledger_json import from_json, to_json
+from reports.ledger_mornings import Took, took
 from reports.ledger_policy import Life, confirmed, waiting
 from reports.ledger_update import update
 
@@ -24,12 +25,14 @@ __all__ = [
     "LedgerError",
     "Life",
     "Step",
+    "Took",
     "act",
     "confirmed",
     "from_json",
     "mailed",
     "subject",
     "to_json",
+    "took",
     "update",
     "waiting",
 ]

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from reports.case import Case, subject
+from reports.ledger_mornings import Took
 
 
 class LedgerError(ValueError):
@@ -26,11 +27,14 @@ class Ledger:
         Whose books these are; empty: not said.
     runs : tuple of str
         The last nights that were taken in, oldest first: the same night twice changes nothing.
+    mornings : tuple of Took
+        How long staff said mornings took, oldest first.
     """
 
     cases: Mapping[str, Case] = field(default_factory=dict[str, Case])
     site: str = ""
     runs: tuple[str, ...] = ()
+    mornings: tuple[Took, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cases)
