@@ -189,6 +189,7 @@ class ServeSettings:
             own.time_zone or self.time_zone,
             own.ils,
             own.policy,
+            own.pace,
         )
 
 

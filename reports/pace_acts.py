@@ -60,8 +60,6 @@ class Times:
         Of the line.
     morning : int64 array
         Index of the morning, the oldest first.
-    starts : list of datetime
-        When each morning began.
     together, breaks, unknown : int
         Times left out: of acts entered together, with a break, of lines whose place or share is not known.
     """
@@ -72,7 +70,6 @@ class Times:
     hand: Floats
     kind: list[str]
     morning: Ints
-    starts: list[datetime]
     together: int = 0
     breaks: int = 0
     unknown: int = 0
@@ -140,12 +137,16 @@ def times_between(
         for (morning, _), some in sorted(persons.items(), key=lambda item: item[0])
     ]
     parts = [part for part in parts if part is not None]
+    seconds, walked, put, hand = (
+        np.concatenate([getattr(p, name) for p in parts] or [np.zeros(0)]) for name in _COLUMNS
+    )
     return Times(
-        *(np.concatenate([getattr(p, name) for p in parts] or [np.zeros(0)]) for name in _COLUMNS),
+        seconds, walked, put, hand,
         [kind for p in parts for kind in p.kind],
         np.concatenate([p.morning for p in parts] or [np.zeros(0, np.int64)]).astype(np.int64),
-        starts,
-        *(sum(getattr(p, name) for p in parts) for name in ("together", "breaks", "unknown")),
+        together=sum(p.together for p in parts),
+        breaks=sum(p.breaks for p in parts),
+        unknown=sum(p.unknown for p in parts),
     )  # fmt: skip
 
 
@@ -181,7 +182,7 @@ def _of_person(
     return Times(
         seconds[tells], walked[tells], put_s[tells], hand[tells],
         [act.kind for act, good in zip(acts[1:], tells, strict=True) if good],
-        np.full(int(tells.sum()), morning, np.int64), [],
+        np.full(int(tells.sum()), morning, np.int64),
         int(near.sum()), int((pause & ~near).sum()), int((unknown & ~near & ~pause).sum()),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The HTTP side: what is stored, what became of it, and the documents. It changes nothing."""
+"""The HTTP side: what is stored, what became of it, and the documents. Only `pace_pages` takes something in."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from sqlalchemy.orm import Session
 from cloud_ingest.database import Database
 from cloud_ingest.models import DocumentRow, Letter, Run
 from cloud_ingest.paths import letter_folder, run_folder
+from cloud_ingest.settings import ServeSettings
 from cloud_ingest.trouble import undelivered
 from cloud_ingest.web import case_views, views
+from cloud_ingest.web.pace_pages import add_pace
 
 RunId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Name = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$")]
@@ -35,7 +37,9 @@ _SAFE = {
 }
 
 
-def make_app(database: Database, health: Callable[[], dict[str, Any]]) -> FastAPI:
+def make_app(
+    database: Database, health: Callable[[], dict[str, Any]], settings: ServeSettings | None = None
+) -> FastAPI:
     """Make the application.
 
     Parameters
@@ -44,6 +48,8 @@ def make_app(database: Database, health: Callable[[], dict[str, Any]]) -> FastAP
         Where runs are.
     health
         What the service says of itself; its key ``ok`` decides between 200 and 503.
+    settings
+        Where sites' plans are and what they set of their pace; None: as it is without settings.
     """
     app = FastAPI(title="Nightstack", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
     pages = Environment(
@@ -160,6 +166,8 @@ def make_app(database: Database, health: Callable[[], dict[str, Any]]) -> FastAP
         if found is None:
             raise HTTPException(404, f"no case {finding_id}")
         return HTMLResponse(pages.get_template("case.html").render(case=found), headers=_SAFE)
+
+    add_pace(app, database, pages, settings or ServeSettings(data=database.data))
 
     @app.get("/api/v1/quarantine")
     def quarantine(limit: Limit = 100, run_id: str | None = None) -> dict[str, Any]:
