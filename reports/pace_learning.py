@@ -5,7 +5,8 @@ assumed for walking and handling, `m` the morning's own level, `rho` what is par
 Levels are P. Huber's location of a morning's ratios (Annals of Mathematical Statistics 35, 1964), and each `rho` moves
 by the same clipped residuals, regressed on its part's share of each time (Gauss-Newton), a morning at a time: in turn
 until they settle, as in J. Tukey's median polish (Exploratory Data Analysis, 1977, chapter 11). A lognormal's mean
-lies ``sigma^2 / 2`` above its median in the logarithm.
+lies ``sigma^2 / 2`` above its median in the logarithm. The level is the mean of the parts' own: what nobody has seen
+yet follows the others only as far as several of them go the same way.
 
 What mornings say is brought together by `settled`: a morning counts as one witness, however many lines it had, so that
 an odd one moves little, and as many as agree overrule what was assumed. Where staff say how long a morning took,
@@ -39,7 +40,7 @@ Bools = npt.NDArray[np.bool_]
 MORNINGS: Final = 30
 """The last so many mornings count: staff and shelves change."""
 
-_SPREAD = 0.1  # how far a site's mornings lie apart, in the logarithm
+_SPREAD = 0.08  # how far a site's mornings lie apart, in the logarithm
 _SAID = 0.05  # how exactly people say minutes
 _PRIOR_MORNINGS = 1.5  # what was assumed counts for so many mornings: one alone never overrules it
 _FREEDOM = 2.0  # of Student's t
@@ -47,6 +48,8 @@ _GRID = np.arange(-2.3, 2.3001, 0.005)
 _SCATTER, _SCATTER_ACTS = 0.5, 20.0  # of single times, and how many times that guess counts for
 _HUBER, _HUBER_LOSS = 1.345, 1.05  # 95 % as good as the mean where times are lognormal
 _ROUNDS = 20
+_FEW = 5.0  # times of a part, at which it counts as half seen
+_PRIOR_PARTS = 1.0  # of what nobody has seen: what was assumed counts for so many parts
 _LEAST_PUT = 0.05  # of a morning: less putting down tells nothing of it
 _LEAST_SHARE = 0.2  # information on a part, in whole times, below which a morning says nothing of it
 
@@ -60,7 +63,7 @@ class Learnt:
     pace : Pace
         To plan with.
     level : float
-        How long everything takes against what was assumed, lines of each kind and the walk apart.
+        How long everything takes against what was assumed; what is particular to kinds and the walk comes on top.
     mornings : int
         Mornings that said something.
     times : int
@@ -119,6 +122,7 @@ def study_pace(ledger: Ledger, plan: Plan | None, by_hand: ByHand | None = None)
     ]
     # Where books are put down nobody tells: whichever explains the times better, the planned way where both do alike.
     fit = fits[0] if fits[0].misfit <= fits[1].misfit else fits[1]
+    fit = replace(fit, whole=any(True for _ in _told(ledger, starts)))
     fit = replace(fit, put=_put_away(ledger, places, starts, fit, lambda m, f: _scaled(base, chosen, m, f)))
     said = _said(ledger, places, starts, lambda m: _scaled(base, chosen, m, fit))
     level = exp(settled(*_levels(fit, said)))
@@ -172,6 +176,16 @@ class _Fit:
     level: Mapping[int, tuple[float, float]]
     misfit: float
     put: float = 1.0  # of books that are put down elsewhere, which acts do not show
+    seen: Mapping[str, float] = field(default_factory=dict[str, float])  # 0..1, how far a part has been seen
+    whole: bool = False  # whether staff said what whole mornings took, which holds for every part
+
+    def level_of(self, part: str, level: float) -> float:
+        """Return the level as it is to be believed of a part: of what nobody has seen, as far as parts go alike."""
+        if self.whole:
+            return level
+        alike = sum(self.seen.values())
+        seen = self.seen.get(part, 0.0)
+        return level ** (seen + (1.0 - seen) * alike / (alike + _PRIOR_PARTS))
 
 
 _SCALED = ("block_s", "walk_mps", "floor_s", "trip_s")
@@ -179,14 +193,15 @@ _SCALED = ("block_s", "walk_mps", "floor_s", "trip_s")
 
 def _scaled(base: Pace, by_hand: ByHand, level: float, fit: _Fit) -> Pace:
     """Return the pace at a level; what is set stays."""
-    hand = {kind: s * level * _factor(kind, fit) for kind, s in base.handling_s.items()}
+    hand = {kind: s * fit.level_of(kind, level) * _factor(kind, fit) for kind, s in base.handling_s.items()}
+    rest, walk = fit.level_of("", level), fit.level_of("walk", level) * fit.walk
     made = replace(
         base,
         handling_s=hand,
-        block_s=base.block_s * level,
-        trip_s=base.trip_s * level,
-        walk_mps=base.walk_mps / (level * fit.walk),
-        floor_s=base.floor_s * level * fit.walk,
+        block_s=base.block_s * rest,
+        trip_s=base.trip_s * rest,
+        walk_mps=base.walk_mps / walk,
+        floor_s=base.floor_s * walk,
     )
     return by_hand.over(made)
 
@@ -210,6 +225,7 @@ def _fit(times: Times, *, walk_set: bool) -> _Fit:
     mornings = np.unique(times.morning)
     rho, rho_walk = np.ones(len(kinds)), 1.0
     level, scatter = np.ones(len(seconds)), _SCATTER
+    seen = np.zeros(len(kinds) + 1)
     for _ in range(_ROUNDS):
         hand = rho[of] * times.hand
         fixed = rho_walk * walk_s + times.put
@@ -217,16 +233,18 @@ def _fit(times: Times, *, walk_set: bool) -> _Fit:
             here = times.morning == d
             level[here] = exp(_location(np.log(seconds[here] / (fixed + hand)[here]), scatter))
         scatter = _scatter(seconds, level * (fixed + hand))
-        if len(kinds) == 1 and not walk_s.any():
-            break  # the level is all there is
         whole = fixed + hand
         off = np.clip(np.log(seconds / (level * whole)), -_HUBER * scatter, _HUBER * scatter)
-        for k in range(len(kinds)):
-            share = np.where(of == k, hand / whole, 0.0)
-            rho[k] = exp(settled(*_cells(log(rho[k]), off, share, times.morning, scatter)))
-        rho_walk = exp(
-            settled(*_cells(log(rho_walk), off, rho_walk * walk_s / whole, times.morning, scatter))
-        )
+        shares = [np.where(of == k, hand / whole, 0.0) for k in range(len(kinds))]
+        shares.append(rho_walk * walk_s / whole)
+        parts = np.append(np.log(rho), log(rho_walk))
+        for k, share in enumerate(shares):
+            amount = float((share**2).sum())
+            seen[k] = amount / (amount + _FEW)
+            parts[k] = settled(*_cells(float(parts[k]), off, share, times.morning, scatter))
+        # The level is that of the parts, each a witness, not of the kind that happens to have most lines.
+        parts -= float(seen @ parts / seen.sum())
+        rho, rho_walk = np.exp(parts[:-1]), exp(float(parts[-1]))
     expected = level * (rho_walk * walk_s + times.put + rho[of] * times.hand)
     scatter = _scatter(seconds, expected)
     levels = {
@@ -237,7 +255,10 @@ def _fit(times: Times, *, walk_set: bool) -> _Fit:
         for d in mornings.tolist()
     }
     misfit = float(np.abs(np.log(seconds / expected)).mean())
-    return _Fit(times, rho_walk, dict(zip(kinds, rho.tolist(), strict=True)), levels, misfit)
+    factors = dict(zip(kinds, rho.tolist(), strict=True))
+    return _Fit(
+        times, rho_walk, factors, levels, misfit, seen=dict(zip([*kinds, "walk"], seen.tolist(), strict=True))
+    )
 
 
 def _cells(

@@ -100,9 +100,17 @@ def test_each_kind_has_a_pace_of_its_own():
     learnt = staff.learnt
     at = {kind: learnt.pace.handling(kind) / HANDLING_S[kind] for kind in HANDLING_S}
     assert at["wrong_order"] < 0.7 < 1.5 < at["on_shelf_loaned"]
-    assert at["lying"] == pytest.approx(learnt.level), "nobody has seen one: what holds for all of them"
     listed = staff.list()
     assert listed.minutes == pytest.approx(staff.really_takes(listed), rel=0.1)
+
+
+def test_what_nobody_has_seen_follows_only_where_several_kinds_agree():
+    at = {}
+    for kinds in (("wrong_order",), ("wrong_order", "missing", "on_shelf_loaned", "unknown_tag")):
+        pace = worked(0.5, mornings=8, kinds=kinds, seed=2).learnt.pace
+        assert pace.handling("wrong_order") < 0.6 * HANDLING_S["wrong_order"]
+        at[len(kinds)] = pace.handling("lying") / HANDLING_S["lying"]
+    assert at[1] > 0.66 > at[4] > 0.5
 
 
 def test_a_slow_walk_is_told_from_slow_hands():
