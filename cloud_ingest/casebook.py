@@ -23,13 +23,25 @@ from reports.case import Case
 from reports.ledger_acts import act as act_on
 from reports.ledger_acts import mailed
 from reports.ledger_book import Ledger, LedgerError
-from reports.ledger_json import case_from_json, case_to_json, nights_from_json
+from reports.ledger_json import (
+    case_from_json,
+    case_to_json,
+    mornings_from_json,
+    mornings_to_json,
+    nights_from_json,
+)
+from reports.ledger_mornings import Took
+from reports.ledger_mornings import took as took_by
 
 MAILED = "mailed"
 """What a step that a mail did is called."""
 
+TOOK = "took"
+"""What a step is called that says how long a morning took; its `why` holds the minutes and what was worked."""
+
 _NS = 1_000_000_000
 _MANY = 500
+_RECORDED, _LIST = "recorded", "list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +76,8 @@ def load(session: Session, site: str, only: Collection[str] | None = None) -> Le
     cases = {name: case_from_json(data, f"case {name} of {site}") for name, data in stored}
     runs = cast("list[str]", book.head.get("runs", []))
     nights = nights_from_json(book.head.get("nights", []), f"casebook of {site}")
-    return Ledger(cases, site, tuple(runs), nights)
+    mornings = mornings_from_json(book.head.get("mornings", []), f"mornings of {site}")
+    return Ledger(cases, site, tuple(runs), nights, mornings)
 
 
 def save(session: Session, site: str, ledger: Ledger, now: int, *, before: Ledger) -> None:
@@ -82,7 +95,11 @@ def save(session: Session, site: str, ledger: Ledger, now: int, *, before: Ledge
         session.execute(
             delete(CaseRow).where(CaseRow.site == site, CaseRow.finding_id.in_(gone[first : first + _MANY]))
         )
-    book.head = {"runs": list(ledger.runs), "nights": [night.to_json() for night in ledger.nights]}
+    book.head = {
+        "runs": list(ledger.runs),
+        "nights": [night.to_json() for night in ledger.nights],
+        "mornings": _clean(mornings_to_json(ledger.mornings)),
+    }
     book.version += 1
     session.flush()
 
@@ -117,6 +134,24 @@ def act_on_all(
             plan_missing(session, site, case, at)
     save(session, site, ledger, at, before=before)
     return done
+
+
+def took(session: Session, site: str, minutes: float, *, who: str, at: int, recorded: bool = False) -> Took:
+    """Write down how long a morning's work took (`reports.ledger_mornings.took`), in the caller's transaction.
+
+    Raises
+    ------
+    LedgerError
+        It makes no sense: one line. The caller's transaction is to be given up.
+    """
+    _locked(session, site, at)
+    before = load(session, site)
+    who = storable(who)
+    ledger = took_by(before, minutes, who=who, at=_time(at), recorded=recorded)
+    why = f"{minutes!r} {_RECORDED if recorded else _LIST}"
+    session.add(CaseStep(site=site, finding_id="", at=at, who=who.strip(), did=TOOK, why=why))
+    save(session, site, ledger, at, before=before)
+    return ledger.mornings[-1]
 
 
 def mark_mailed(session: Session, site: str, finding_ids: Collection[str], at: int) -> None:
@@ -161,6 +196,12 @@ def again(ledger: Ledger, steps: Iterable[Done]) -> tuple[Ledger, list[str]]:
             continue
         for step in together:
             try:
+                if step.did == TOOK:
+                    minutes, what = step.why.split()
+                    ledger = took_by(
+                        ledger, float(minutes), who=step.who, at=_time(step.at), recorded=what == _RECORDED
+                    )
+                    continue
                 ledger = act_on(
                     ledger, step.finding_id, step.did, who=step.who, why=step.why, at=_time(step.at)
                 )

@@ -65,6 +65,8 @@ class ComposeTask:
         Documents that are larger in all are linked.
     now
         Nanoseconds UTC.
+    pace
+        What the site sets of its people's pace (`reports.pace.ByHand`).
     """
 
     run_id: str
@@ -83,6 +85,7 @@ class ComposeTask:
     attachment_bytes: int
     now: int
     letters: list[LetterTask]
+    pace: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def to_json(self) -> str:
         """Write it as one line."""

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,7 @@ class Composer:
             recheck_s=settings.recheck_s,
             attachment_bytes=settings.attachment_bytes,
             now=now,
+            pace=asdict(site.pace),
             letters=[
                 LetterTask(
                     letter.id,

@@ -24,6 +24,8 @@ from reports.feedback import learn
 from reports.findings import Finding
 from reports.ledger_book import Ledger
 from reports.outcomes import outcomes
+from reports.pace import ByHand, Pace
+from reports.pace_learning import Learnt, study_pace
 from reports.phrases import from_json
 from reports.recheck import recheck
 from reports.trend import NightFigures
@@ -112,6 +114,7 @@ class _Night:
     zones: list[Finding]
     at: datetime
     mail_from: Mapping[str, float]
+    pace: Learnt = field(default_factory=lambda: Learnt(Pace()))
 
 
 def compose(task: ComposeTask) -> list[Written]:
@@ -145,6 +148,7 @@ def _compose_one(task: ComposeTask, letter: LetterTask, night: _Night, asking: A
         backlog=listed.backlog,
         first_seen={name: at.astimezone(zone).date() for name, at in listed.first_seen.items()},
         perhaps=listed.perhaps,
+        paced=night.pace.mornings,
         put_off=0 if letter.minutes is None else len(listed.waiting),
         dropped=tuple(dropped),
         checked_at=now if asked and not failed else None,  # else the trouble says how far that went
@@ -181,6 +185,7 @@ def _list(
             zones=night.zones,
             new_run=task.run_id,
             mail_from=night.mail_from,
+            pace=night.pace.pace,
         )
 
     cases, dropped = list(night.cases), list[str]()
@@ -231,15 +236,20 @@ def _read_night(task: ComposeTask) -> _Night:
     if "troubles" in ended:  # said by whoever had the recording's events, too
         report = replace(report, troubles=tuple(from_json(text) for text in ended["troubles"]))
     mail_from: dict[str, float] = {}
+    by_hand = ByHand(**task.pace)
+    pace = Learnt(by_hand.over(Pace()))
     if report.state == "failed":
         cases: list[Case] = []  # what is known of the books is in no mail about a run that saw none
     elif task.ledger is not None:
         ledger = Ledger.from_json(json.loads(Path(task.ledger).read_bytes()), task.ledger)
         cases = ledger.open
         mail_from = learn(outcomes(ledger.cases.values())).mail_from()
+        pace = study_pace(ledger, plan, by_hand)
     else:
         cases = [_case_of(f, task.run_id, at) for f in findings if f.kind != _ZONE]
-    return _Night(report, plan, holdings, cases, [f for f in findings if f.kind == _ZONE], at, mail_from)
+    return _Night(
+        report, plan, holdings, cases, [f for f in findings if f.kind == _ZONE], at, mail_from, pace
+    )
 
 
 def _case_of(finding: Finding, run_id: str, at: datetime) -> Case:

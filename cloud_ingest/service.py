@@ -116,7 +116,7 @@ class _Service:
         from cloud_ingest.web import make_app
         from cloud_ingest.web.server import WebServer
 
-        server = WebServer(make_app(self._database, self.health, self._settings.staff), self._settings.http)
+        server = WebServer(make_app(self._database, self.health, self._settings), self._settings.http)
         stack.callback(server.stop)
         server.start()
         self._http = server.url

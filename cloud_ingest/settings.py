@@ -94,7 +94,7 @@ class ServeSettings:
     writes_per_minute
         Most writes to a library system a minute.
     staff
-        Names and keys of those who may change staff's lists through HTTP; none: nobody may.
+        Names and keys of those who may change staff's lists and say how mornings went through HTTP; none: nobody may.
     mail_attempts, mail_retry_s
         Tries of one mail, and the first pause between them (doubled each time, at most a quarter of an hour). The
         default keeps trying for five days, as RFC 5321, section 4.5.4.1 asks.
@@ -199,6 +199,7 @@ class ServeSettings:
             own.time_zone or self.time_zone,
             own.ils,
             own.policy,
+            own.pace,
         )
 
 

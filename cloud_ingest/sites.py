@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cloud_ingest.errors import ServeError
 from cloud_ingest.mail_days import Schedule, Span
 from reports import KINDS, AddressError, check_address
+from reports.pace import ByHand
 
 if TYPE_CHECKING:
     from reports import Policy
@@ -85,6 +86,8 @@ class SiteSettings:
         How to reach its library system, as `stacks.ils.open_ils` takes it; empty: it is not asked.
     policy
         Thresholds of the findings that differ from the usual ones, by their names in `reports.Policy`.
+    pace
+        How fast its people work, as far as that is set and not to be learnt.
     """
 
     site: str
@@ -95,6 +98,7 @@ class SiteSettings:
     time_zone: str | None = None
     ils: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)  # may hold a password
     policy: Mapping[str, float] = field(default_factory=dict[str, float])
+    pace: ByHand = field(default_factory=ByHand)
 
     def __post_init__(self) -> None:
         if self.time_zone is not None:
@@ -122,6 +126,14 @@ def make_policy(site: str, values: Mapping[str, float]) -> Policy:
         )
     try:
         return Policy(**values)
+    except (ValueError, TypeError) as err:
+        raise ServeError(f"site {site}: {' '.join(str(err).split())}") from err
+
+
+def make_pace(site: str, values: Mapping[str, Any]) -> ByHand:
+    """Return what a site sets of its pace, or a `ServeError` that names the wrong value."""
+    try:
+        return ByHand(**values)
     except (ValueError, TypeError) as err:
         raise ServeError(f"site {site}: {' '.join(str(err).split())}") from err
 

@@ -54,6 +54,18 @@ class SmtpTable(_Table):
     ca_file: Path | None = None
 
 
+class PaceTable(_Table):
+    """``[site.NAME.pace]``: how fast its people work; what is not set is learnt."""
+
+    handling_s: dict[str, float] = Field(default_factory=dict[str, float])
+    block_s: float | None = None
+    walk_mps: float | None = None
+    floor_s: float | None = None
+    cart_books: int | None = None
+    trip_s: float | None = None
+    learn: bool = True
+
+
 class SiteTable(_Table):
     """``[site.NAME]``: one library."""
 
@@ -64,6 +76,7 @@ class SiteTable(_Table):
     time_zone: str | None = None
     ils: dict[str, Any] | None = None  # checked by stacks.ils when it is opened
     policy: dict[str, float] = Field(default_factory=dict[str, float])
+    pace: PaceTable = Field(default_factory=PaceTable)
 
 
 class ServeFile(BaseSettings):
@@ -147,7 +160,7 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
         A file that is no TOML, an unknown setting, a value of the wrong type: one line naming file and setting.
     """
     from cloud_ingest.settings import ServeSettings
-    from cloud_ingest.sites import SiteSettings
+    from cloud_ingest.sites import SiteSettings, make_pace
     from reports import SmtpSettings
 
     read = _read_file(file)
@@ -184,6 +197,7 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
             site.time_zone,
             _ils(name, site.ils, folder) if site.ils else {},
             site.policy,
+            make_pace(name, site.pace.model_dump()),
         )
         for name, site in read.site.items()
     )

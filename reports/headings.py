@@ -189,6 +189,14 @@ class P:
         )
 
     @staticmethod
+    def paced(mornings: int) -> Said:
+        return say_n(
+            "Planned with the pace of the last morning on record.",
+            "Planned with the pace of the last {n} mornings on record.",
+            mornings,
+        )
+
+    @staticmethod
     def put_off(count: int) -> Said:
         return say_n(
             "{n} of them was silent for too few nights to be called missing; it is listed once more scans agree, "
@@ -211,6 +219,12 @@ class P:
             "Tell what you found, by the barcode: nightstack cases resolve BARCODE --as reshelved (or checked_in, "
             "retagged; found: a missing book stands there, so its tag is dead; marked_missing: searched for and "
             "nowhere; false_alarm: it stood right). What a scan sees put right closes by itself."
+        )
+
+    @staticmethod
+    def say_minutes() -> Said:
+        return say(
+            "Done? Say how many minutes it took, and the next lists fit better: nightstack cases took MINUTES."
         )
 
     @staticmethod

@@ -281,6 +281,8 @@ def _plan(report: RunReport, lines: int, lang: Language) -> Iterator[Said]:
         yield P.put_off(report.put_off)
     if report.minutes_asked is not None:
         yield P.made_for(report.minutes_asked)
+    if report.minutes is not None and report.paced:
+        yield P.paced(report.paced)
     if report.checked_at is not None:
         yield P.checked(lang.time(local(report.checked_at, report.time_zone)), len(report.dropped))
 
@@ -289,6 +291,8 @@ def _afterwards(report: RunReport) -> Iterator[Said]:
     yield P.not_there()
     if report.link:  # a service keeps the cases
         yield P.say_so()
+        if report.minutes_asked is not None:
+            yield P.say_minutes()
 
 
 def _figures(report: RunReport, counted: Mapping[str, int], lang: Language) -> Iterator[tuple[str, Said]]:

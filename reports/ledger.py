@@ -10,6 +10,7 @@ from reports.case import BY_SCAN, BY_STAFF, RESOLUTIONS, STATES, Case, Step, sub
 from reports.ledger_acts import ACTS, act, mailed
 from reports.ledger_book import Ledger, LedgerError
 from reports.ledger_json import from_json, to_json
+from reports.ledger_mornings import Took, took
 from reports.ledger_policy import Life, confirmed, due, waiting
 from reports.ledger_update import update
 
@@ -24,6 +25,7 @@ __all__ = [
     "LedgerError",
     "Life",
     "Step",
+    "Took",
     "act",
     "confirmed",
     "due",
@@ -31,6 +33,7 @@ __all__ = [
     "mailed",
     "subject",
     "to_json",
+    "took",
     "update",
     "waiting",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 
 from reports.case import Case, subject
 from reports.trend import NightFigures
+from reports.ledger_mornings import Took
 
 
 class LedgerError(ValueError):
@@ -29,12 +30,15 @@ class Ledger:
         The last nights that were taken in, oldest first: the same night twice changes nothing.
     nights : tuple of NightFigures
         The last nights in figures, oldest first.
+    mornings : tuple of Took
+        How long staff said mornings took, oldest first.
     """
 
     cases: Mapping[str, Case] = field(default_factory=dict[str, Case])
     site: str = ""
     runs: tuple[str, ...] = ()
     nights: tuple[NightFigures, ...] = ()
+    mornings: tuple[Took, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cases)

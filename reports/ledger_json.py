@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import MISSING, fields
 from datetime import datetime
 from typing import Any, cast
@@ -10,6 +11,7 @@ from typing import Any, cast
 from reports.case import RESOLUTIONS, STATES, Case, Step
 from reports.findings import KINDS, Finding
 from reports.ledger_book import Ledger, LedgerError
+from reports.ledger_mornings import MOST_MINUTES, Took
 from reports.phrases import from_json as text_from_json
 from reports.phrases import to_json as text_to_json
 from reports.trend import NightFigures
@@ -25,13 +27,11 @@ _CASE = {f.name: f.default for f in fields(Case)}
 
 def to_json(ledger: Ledger) -> dict[str, Any]:
     """Return an object for ``json.dumps``; what is as it is by default is left out."""
-    return {
-        "format": FORMAT,
-        "site": ledger.site,
-        "runs": list(ledger.runs),
-        "nights": [night.to_json() for night in ledger.nights],
-        "cases": [case_to_json(case) for case in ledger.cases.values()],
-    }
+    made: dict[str, Any] = {"format": FORMAT, "site": ledger.site, "runs": list(ledger.runs)}
+    made["nights"] = [night.to_json() for night in ledger.nights]
+    if ledger.mornings:
+        made["mornings"] = mornings_to_json(ledger.mornings)
+    return made | {"cases": [case_to_json(case) for case in ledger.cases.values()]}
 
 
 def from_json(obj: object, source: str = "ledger.json") -> Ledger:
@@ -46,7 +46,9 @@ def from_json(obj: object, source: str = "ledger.json") -> Ledger:
             raise LedgerError(f"{source}: cases[{i}]: the case {case.id} is there twice")
         cases[case.id] = case
     runs = tuple(str(run) for run in _list(top.get("runs", []), f"{source}: runs"))
-    return Ledger(cases, str(top.get("site", "")), runs, nights_from_json(top.get("nights", []), source))
+    nights = nights_from_json(top.get("nights", []), source)
+    mornings = mornings_from_json(top.get("mornings", []), f"{source}: mornings")
+    return Ledger(cases, str(top.get("site", "")), runs, nights, mornings)
 
 
 def nights_from_json(obj: object, source: str) -> tuple[NightFigures, ...]:
@@ -55,6 +57,33 @@ def nights_from_json(obj: object, source: str) -> tuple[NightFigures, ...]:
         return tuple(NightFigures.from_json(row) for row in _list(obj, f"{source}: nights"))
     except (ValueError, TypeError) as error:
         raise LedgerError(f"{source}: nights: a row is no night's figures ({error})") from None
+
+
+def mornings_to_json(mornings: Iterable[Took]) -> list[dict[str, Any]]:
+    """Return the list of what staff said mornings took."""
+    return [
+        {"at": t.at.isoformat(), "who": t.who, "minutes": t.minutes, "lines": list(t.lines)} for t in mornings
+    ]
+
+
+def mornings_from_json(obj: object, source: str = "mornings") -> tuple[Took, ...]:
+    """Return the mornings of `mornings_to_json`'s list; raises LedgerError."""
+    made: list[Took] = []
+    for i, entry in enumerate(_list(obj, source)):
+        where = f"{source}[{i}]"
+        values = _object(entry, where)
+        minutes = values.get("minutes")
+        if (
+            isinstance(minutes, bool)
+            or not isinstance(minutes, int | float)
+            or not 0.0 < minutes <= MOST_MINUTES
+        ):
+            raise LedgerError(f"{where}: minutes is {str(minutes)[:40]!r}, no time a morning takes")
+        lines = tuple(str(line) for line in _list(values.get("lines"), f"{where}.lines"))
+        made.append(
+            Took(_time(values.get("at"), f"{where}.at"), str(values.get("who", "")), float(minutes), lines)
+        )
+    return tuple(made)
 
 
 def case_to_json(case: Case) -> dict[str, Any]:

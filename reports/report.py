@@ -137,6 +137,8 @@ class RunReport:
         How long working this list is thought to take; None: nobody planned.
     minutes_asked : float or None
         How many minutes its reader has this morning.
+    paced : int
+        Of how many mornings the pace was learnt that `minutes` is planned with; 0: it is assumed.
     backlog : mapping of str to int
         Findings of each kind that did not fit into those minutes and wait.
     first_seen : mapping of str to date
@@ -173,6 +175,7 @@ class RunReport:
     language: str = "en"
     minutes: float | None = None
     minutes_asked: float | None = None
+    paced: int = 0
     backlog: Mapping[str, int] = field(default_factory=dict[str, int])
     first_seen: Mapping[str, date] | None = None
     perhaps: frozenset[str] = frozenset()

@@ -84,7 +84,8 @@ def make_worklist(
     kinds, floors
         What this recipient wants; None: all. A case without a place is on every floor.
     pace
-        How fast people walk and work.
+        How fast people walk and work, such as `reports.pace_learning.learn_pace` makes it of a ledger; None: as
+        assumed.
     zones
         ``zone_not_scanned`` findings of the night, shown with the list; they take no time.
     new_run
@@ -152,15 +153,29 @@ def _chosen(
 ) -> tuple[list[Case], float]:
     if not cases:
         return [], 0.0
-    blocks: dict[tuple[str, str], list[Case]] = {}
-    for c in cases:
-        f = c.finding
-        blocks.setdefault((f.shelf_id, f.move_id) if f.move_id else ("", c.id), []).append(c)
-    groups = list(blocks.values())
+    groups = _blocks(cases)
     now = max(c.seen_at for c in cases)
     jobs = _jobs(groups, books, places, walk, now)
     rows = np.arange(len(groups)) if minutes is None else choose(jobs, walk, 60.0 * minutes)
     return [c for i in rows.tolist() for c in groups[i]], total_s(jobs, rows, walk)
+
+
+def planned_s(cases: Sequence[Case], places: Places, pace: Pace) -> float:
+    """Return the seconds that a list of these cases is planned to take: one walk, and what is done on it."""
+    if not cases:
+        return 0.0
+    walk = Walk(places, pace)
+    jobs = _jobs(_blocks(cases), {}, places, walk, max(c.seen_at for c in cases))
+    return total_s(jobs, np.arange(len(jobs)), walk)
+
+
+def _blocks(cases: Sequence[Case]) -> list[list[Case]]:
+    """Return the cases that are dealt with together: books of one move on one shelf."""
+    blocks: dict[tuple[str, str], list[Case]] = {}
+    for c in cases:
+        f = c.finding
+        blocks.setdefault((f.shelf_id, f.move_id) if f.move_id else ("", c.id), []).append(c)
+    return list(blocks.values())
 
 
 def _jobs(

@@ -1,4 +1,4 @@
-"""The HTTP side: what is stored, what became of it, and the documents. Only staff's lists can be changed through it."""
+"""The HTTP side: what is stored, what became of it, and the documents. Staff may change lists, and say how mornings went."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from sqlalchemy.orm import Session
 from cloud_ingest.database import Database
 from cloud_ingest.models import DocumentRow, Letter, Run
 from cloud_ingest.paths import letter_folder, run_folder
+from cloud_ingest.settings import ServeSettings
 from cloud_ingest.trouble import undelivered
 from cloud_ingest.web import case_views, views
 from cloud_ingest.web.list_views import list_router
+from cloud_ingest.web.pace_pages import add_pace
 
 RunId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Name = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$")]
@@ -37,7 +39,7 @@ _SAFE = {
 
 
 def make_app(
-    database: Database, health: Callable[[], dict[str, Any]], staff: Mapping[str, str] | None = None
+    database: Database, health: Callable[[], dict[str, Any]], settings: ServeSettings | None = None
 ) -> FastAPI:
     """Make the application.
 
@@ -47,8 +49,9 @@ def make_app(
         Where runs are.
     health
         What the service says of itself; its key ``ok`` decides between 200 and 503.
-    staff
-        Names and keys of those who may change staff's lists; none: nobody may.
+    settings
+        Who of staff may change something, where sites' plans are, and what they set of their pace; None: as it is
+        without settings, and nobody may.
     """
     app = FastAPI(title="Nightstack", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
     pages = Environment(
@@ -166,6 +169,9 @@ def make_app(
             raise HTTPException(404, f"no case {finding_id}")
         return HTMLResponse(pages.get_template("case.html").render(case=found), headers=_SAFE)
 
+    known = settings or ServeSettings(data=database.data)
+    add_pace(app, database, pages, known)
+
     @app.get("/api/v1/quarantine")
     def quarantine(limit: Limit = 100, run_id: str | None = None) -> dict[str, Any]:
         with database.read() as session:
@@ -190,7 +196,7 @@ def make_app(
             )
         return HTMLResponse(page, headers=_SAFE)
 
-    app.include_router(list_router(database, staff or {}, pages, _SAFE))
+    app.include_router(list_router(database, known.staff, pages, _SAFE))
     return app
 
 

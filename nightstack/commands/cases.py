@@ -57,6 +57,8 @@ def register(app: typer.Typer) -> None:
     _app.command()(assign)
     _app.command()(resolve)
     _app.command()(reopen)
+    _app.command()(took)
+    _app.command()(pace)
     app.add_typer(_app, name="cases")
 
 
@@ -186,6 +188,74 @@ def reopen(
 ) -> None:
     """Open cases again that were not dealt with after all."""
     _do(cases, "reopen", by, why, data, settings, site, at, as_json)
+
+
+def took(
+    minutes: Annotated[
+        float,
+        typer.Argument(
+            help="From taking up the list to the last book put away, breaks left out.", metavar="MINUTES"
+        ),
+    ],
+    recorded: Annotated[
+        bool,
+        typer.Option(
+            "--recorded",
+            help="Not the whole list of the last mail, but the lines recorded since under the same name: where time "
+            "ran out, or where several share a list.",
+        ),
+    ] = False,
+    by: By = None,
+    data: DataFolder = None,
+    settings: SettingsFile = None,
+    site: Site = None,
+    at: At = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how long this morning's list took; the next ones are planned with that."""
+    person = by if by is not None else getpass.getuser()
+    when = int(time_of(at).timestamp() * 1e9)
+    with _opened(data, settings) as database:
+        from cloud_ingest import casebook
+
+        with database.write() as session:
+            told = casebook.took(
+                session, _site(session, site), minutes, who=person, at=when, recorded=recorded
+            )
+    if as_json:
+        typer.echo(json.dumps({"who": told.who, "minutes": told.minutes, "lines": len(told.lines)}))
+        return
+    from recording.words import counted
+
+    typer.echo(f"{counted(len(told.lines), 'line')} in {told.minutes:g} minutes, {told.who}")
+
+
+def pace(
+    data: DataFolder = None, settings: SettingsFile = None, site: Site = None, as_json: AsJson = False
+) -> None:
+    """Show how fast the work goes: the pace that lists are planned with, and what it is learnt from."""
+    with _opened(data, settings) as database:
+        from cloud_ingest.web.pace_views import show_pace
+        from nightstack.settings import read_serve_settings
+
+        with database.read() as session:
+            told = show_pace(session, _site(session, site), read_serve_settings(settings, data=data))
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    for kind in told["kinds"]:
+        seen = "set by hand" if kind["by_hand"] else f"{kind['times']} times"
+        typer.echo(f"{kind['kind']:18} {kind['seconds']:6.0f} s  (assumed {kind['assumed_s']:.0f})  {seen}")
+    usual, left = told["assumed"], told["left_out"]
+    typer.echo(f"{'walking':18} {told['walk_mps']:6.2f} m/s  (assumed {usual['walk_mps']:.2f})")
+    if not told["learns"]:
+        typer.echo("nothing is learnt: the settings say so")
+        return
+    typer.echo(
+        f"learnt from {told['mornings']} mornings: {told['times']} times between lines, minutes told of "
+        f"{told['said']}; left out: {left['together']} entered together, {left['breaks']} with a break, "
+        f"{left['unknown']} without a place"
+    )
 
 
 def _do(

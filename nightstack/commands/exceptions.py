@@ -60,6 +60,15 @@ def exceptions(
             metavar="CASE=WHAT",
         ),
     ] = None,
+    minutes_taken: Annotated[
+        float | None,
+        typer.Option(
+            "--took",
+            help="The last list is done and took so many minutes: the next are planned with that; "
+            "needs --ledger, --who.",
+            metavar="MINUTES",
+        ),
+    ] = None,
     who: Annotated[str, typer.Option(help="Who did it.")] = "",
     lists: Annotated[
         list[str] | None,
@@ -85,8 +94,9 @@ def exceptions(
     time_of(at)  # a wrong one is told before the work
     for given in lists or ():
         input_file(list_of(given)[2], "name a list as NAME=FILE")
-    if did and (ledger is None or not who.strip()):
-        raise InputError("--did: needs the ledger (--ledger FILE) and who did it (--who NAME)")
+    for option, given in (("--did", did), ("--took", minutes_taken is not None)):
+        if given and (ledger is None or not who.strip()):
+            raise InputError(f"{option}: needs the ledger (--ledger FILE) and who did it (--who NAME)")
     if ledger is not None:
         output_file(ledger, None, "--ledger")
     # What costs a second to import comes after everything that can be wrong with the paths.
@@ -95,9 +105,10 @@ def exceptions(
     from recording.words import counted
     from reports.exceptions_csv import write_exceptions
     from reports.feedback import learn
-    from reports.ledger import Ledger, mailed, update
+    from reports.ledger import Ledger, mailed, took, update
     from reports.night import judge_night
     from reports.outcomes import outcomes
+    from reports.pace_learning import learn_pace
     from reports.policy import Policy
     from reports.worklist import make_worklist
     from stacks.holdings import read_holdings
@@ -118,6 +129,8 @@ def exceptions(
     book = Ledger() if ledger is None else ledger_file.read_ledger(ledger, info.site)
     if did:
         book = ledger_file.record_acts(book, did, who, time_of(at))
+    if minutes_taken is not None:
+        book = took(book, minutes_taken, who=who, at=time_of(at))
     books = read_holdings(catalogue)
     say_notes(books.notes, as_json)
     said: dict[str, Any] = {}
@@ -157,7 +170,14 @@ def exceptions(
         zones = [f for f in findings if f.kind == "zone_not_scanned"]
         sure = learn(outcomes(book.cases.values())).mail_from()
         work = make_worklist(
-            book.open, the_plan, books, minutes=minutes, zones=zones, new_run=info.run_id, mail_from=sure
+            book.open,
+            the_plan,
+            books,
+            minutes=minutes,
+            pace=learn_pace(book, the_plan),
+            zones=zones,
+            new_run=info.run_id,
+            mail_from=sure,
         )
         listed.parent.mkdir(parents=True, exist_ok=True)
         write_exceptions(listed, work.findings)

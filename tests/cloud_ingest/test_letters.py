@@ -140,7 +140,7 @@ class Desk:
                     )
                     for f in findings
                 }  # fmt: skip
-                after = Ledger({**before.cases, **known}, "site", (*before.runs, run_id))
+                after = Ledger({**before.cases, **known}, "site", (*before.runs, run_id), before.mornings)
                 casebook.save(session, "site", after, self.now, before=before)
                 if session.get(NightRow, run_id) is None:
                     session.add(NightRow(run_id=run_id, site="site", at=self.now, revision=0, step_before=0))

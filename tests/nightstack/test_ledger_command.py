@@ -115,3 +115,30 @@ def test_a_barcode_names_its_book_s_case():
     for named in ("B2", ""):
         with pytest.raises(LedgerError, match="no case"):
             record_acts(both, [f"{named}=reshelved"], "Desk", moment)
+
+
+def test_minutes_that_a_list_took_are_kept_and_plan_the_next(nights, tmp_path, capsys):
+    file = tmp_path / "cases.json"
+    night = [
+        nights[0],
+        "--positions",
+        nights[0] / "positions.parquet",
+        "--ledger",
+        file,
+        "--minutes",
+        600,
+        "--json",
+    ]
+    planned = json.loads(run(capsys, *night)[1])
+    info = json.loads((nights[0] / "run.json").read_text())
+    when = datetime.fromisoformat(info["started_at"]) + timedelta(hours=9)
+    said = ["--took", 2 * planned["minutes"], "--who", "Desk", "--at", when.isoformat()]
+    slower = json.loads(run(capsys, *night, *said)[1])
+    assert slower["lines"] == planned["lines"]
+    assert 1.0 < slower["minutes"] / planned["minutes"] < 1.15, "one report moves it a little"
+    (told,) = read_ledger(file, info["site"]).mornings
+    assert len(told.lines) == planned["lines"] and told.who == "Desk"
+    status, _, err = run(capsys, *night, "--took", 30)
+    assert status == 2 and "--took: needs the ledger" in err
+    status, _, err = run(capsys, *night, "--took", 30, "--who", "Desk")
+    assert status == 2 and "no list was mailed" in err and err.count("\n") == 1
