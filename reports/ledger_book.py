@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from reports.case import Case, subject
-from reports.trend import NightFigures
 from reports.ledger_mornings import Took
+from reports.trend import NightFigures
 
 
 class LedgerError(ValueError):

@@ -1,10 +1,10 @@
-"""The HTTP side: what is stored, what became of it, and the documents. Staff may change lists, and say how mornings went."""
+"""The HTTP side: what is stored, what became of it, and the documents; staff change lists and say how mornings went."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 

@@ -31,7 +31,6 @@ _HEADERS = {
 
 def add_pace(app: FastAPI, database: Database, pages: Environment, settings: ServeSettings) -> None:
     """Add the page ``/pace``, ``/api/v1/pace`` and ``/api/v1/mornings`` to the application."""
-
     allowed = Depends(staff_only(settings.staff))
 
     @app.get("/api/v1/pace")

@@ -22,6 +22,8 @@ from tests.reports.staff import FIRST, PLAN, Staff
 
 NS = 1_000_000_000
 
+KEY = "correct-horse-battery"
+
 
 def ns(at):
     return int(at.timestamp()) * NS
@@ -68,10 +70,11 @@ def run(capsys, kept, *arguments):
 
 @pytest.fixture
 def client(kept):
-    app = make_app(kept.database, lambda: {"ok": True, "problem": None}, kept.settings)
+    settings = replace(kept.settings, staff={"anna": KEY})
+    app = make_app(kept.database, lambda: {"ok": True, "problem": None}, settings)
     server = WebServer(app, "127.0.0.1:0")
     server.start()
-    with httpx.Client(base_url=server.url) as made:
+    with httpx.Client(base_url=server.url, auth=("anna", KEY)) as made:
         yield made
     server.stop()
 
@@ -119,11 +122,27 @@ def test_minutes_said_on_the_page(client, kept):
         assert [t.minutes for t in casebook.load(session, "north").mornings] == [55.0]
 
 
+def test_only_staff_say_how_a_morning_went(client):
+    for auth, status in ((None, 401), (("anna", "guessed-it-was-this"), 401)):
+        with httpx.Client(base_url=client.base_url, auth=auth) as stranger:
+            assert stranger.post("/pace", data={"site": "north", "minutes": "55"}).status_code == status
+            assert stranger.post("/api/v1/mornings", json={"minutes": 60}).status_code == status
+            assert stranger.get("/api/v1/pace").json()["said"] == 0
+    said = client.post("/api/v1/mornings", json={"minutes": 60, "recorded": True})
+    assert said.status_code == 201 and said.json()["who"] == "anna"
+
+
 def test_minutes_said_through_the_api(client):
     said = client.post("/api/v1/mornings", json={"minutes": 60, "who": "Desk", "recorded": True})
     assert said.status_code == 201
     assert said.json()["lines"] > 20
-    for wrong in ({}, {"minutes": "60", "who": "x"}, {"minutes": 60}, [], {"minutes": -1, "who": "x"}):
+    for wrong in (
+        {},
+        {"minutes": "60", "who": "x"},
+        {"minutes": 60, "who": 5},
+        [],
+        {"minutes": -1, "who": "x"},
+    ):
         assert client.post("/api/v1/mornings", json=wrong).status_code == 422
     assert (
         client.post("/api/v1/mornings", json={"minutes": 6, "who": "x", "site": "south"}).status_code == 404

@@ -34,7 +34,12 @@ def site(tmp_path):
     with world.database.write() as session:
         session.add(Site(site="main", first_seen=0))
     server = WebServer(
-        make_app(world.database, lambda: {"ok": True, "problem": None}, {"anna": KEY}), "127.0.0.1:0"
+        make_app(
+            world.database,
+            lambda: {"ok": True, "problem": None},
+            ServeSettings(data=world.database.data, staff={"anna": KEY}),
+        ),
+        "127.0.0.1:0",
     )
     server.start()
     with httpx.Client(base_url=server.url) as client:
@@ -174,7 +179,12 @@ def test_a_worker_is_given_the_lists_and_their_tally_is_kept(tmp_path):
             session, of, "run-1", [json.loads(json.dumps(told)), {"name": "gone", "said": ""}]
         )
     server = WebServer(
-        make_app(office.database, lambda: {"ok": True, "problem": None}, {"anna": KEY}), "127.0.0.1:0"
+        make_app(
+            office.database,
+            lambda: {"ok": True, "problem": None},
+            ServeSettings(data=office.database.data, staff={"anna": KEY}),
+        ),
+        "127.0.0.1:0",
     )
     server.start()
     try:
