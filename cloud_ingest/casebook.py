@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Any, cast
 
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from cloud_ingest.models import Casebook, CaseRow, CaseStep
@@ -49,8 +50,7 @@ def load(session: Session, site: str, only: Collection[str] | None = None) -> Le
     With `only`, cases of these ids alone, if each of them is a case's own: a few of many thousand are no reason to
     keep the database waiting. An id that a case has outgrown needs them all.
     """
-    book = session.get(Casebook, site)
-    if book is None:
+    if session.get(Casebook, site) is None:
         return Ledger(site=site)
     wanted = select(CaseRow.finding_id, CaseRow.data).where(CaseRow.site == site)
     stored: list[Any] = []
@@ -62,28 +62,69 @@ def load(session: Session, site: str, only: Collection[str] | None = None) -> Le
     if only is None or len(stored) < len(set(only)):
         stored = list(session.execute(wanted.order_by(CaseRow.opened_at, CaseRow.finding_id)))
     cases = {name: case_from_json(data, f"case {name} of {site}") for name, data in stored}
-    runs = cast("list[str]", book.head.get("runs", []))
-    return Ledger(cases, site, tuple(runs))
+    return Ledger(cases, site, runs_of(session, site))
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is to be written to make one ledger of another: rows by the ids of their cases."""
+
+    new: dict[str, dict[str, Any]]
+    changed: dict[str, dict[str, Any]]
+    gone: list[str]
+
+    @classmethod
+    def between(cls, before: Ledger, after: Ledger, site: str) -> Changes:
+        """Compare what is stored with what is to be."""
+        rows = {name: _row(site, name, c) for name, c in after.cases.items() if before.cases.get(name) != c}
+        return cls(
+            {name: row for name, row in rows.items() if name not in before.cases},
+            {name: row for name, row in rows.items() if name in before.cases},
+            [name for name in before.cases if name not in after.cases],
+        )
+
+    def touch(self, site: str, name: str, case: Case) -> None:
+        """Write one case as it is by now."""
+        (self.new if name in self.new else self.changed)[name] = _row(site, name, case)
 
 
 def save(session: Session, site: str, ledger: Ledger, now: int, *, before: Ledger) -> None:
     """Store a ledger; `before` is what is stored, and rows that did not change are left alone."""
-    book = _locked(session, site, now)
-    rows = [_row(site, name, case) for name, case in ledger.cases.items() if before.cases.get(name) != case]
-    new = [row for row in rows if row["finding_id"] not in before.cases]
-    changed = [row for row in rows if row["finding_id"] in before.cases]
-    if new:
-        session.execute(insert(CaseRow), new)
-    if changed:
-        session.execute(update(CaseRow), changed)
-    gone = [name for name in before.cases if name not in ledger.cases]
-    for first in range(0, len(gone), _MANY):
-        session.execute(
-            delete(CaseRow).where(CaseRow.site == site, CaseRow.finding_id.in_(gone[first : first + _MANY]))
-        )
-    book.head = {"runs": list(ledger.runs)}
+    write(session, site, Changes.between(before, ledger, site), ledger.runs, now)
+
+
+def write(session: Session, site: str, changes: Changes, runs: Iterable[str], now: int) -> None:
+    """Store what has changed, and which nights are in it now."""
+    book = lock(session, site, now)
+    if changes.new:
+        session.execute(insert(CaseRow), list(changes.new.values()))
+    if changes.changed:
+        session.execute(update(CaseRow), list(changes.changed.values()))
+    for first in range(0, len(changes.gone), _MANY):
+        some = CaseRow.finding_id.in_(changes.gone[first : first + _MANY])
+        session.execute(delete(CaseRow).where(CaseRow.site == site, some))
+    book.head = {"runs": list(runs)}
     book.version += 1
     session.flush()
+
+
+def lock(session: Session, site: str, now: int) -> Casebook:
+    """Return a site's book, held until the transaction ends; an empty one is begun where there is none."""
+    book = session.get(Casebook, site, with_for_update=True)
+    if book is None:
+        remember_site(session, site, now)
+        # Two may begin it at once: the second one waits here, and finds it.
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        begun = dialect.insert(Casebook).values(site=site, version=0, head={})
+        session.execute(begun.on_conflict_do_nothing())
+        book = session.get_one(Casebook, site, with_for_update=True)
+    return book
+
+
+def runs_of(session: Session, site: str) -> tuple[str, ...]:
+    """Return the nights that a site's ledger has, oldest first."""
+    book = session.get(Casebook, site)
+    return () if book is None else tuple(cast("list[str]", book.head.get("runs", [])))
 
 
 def act(session: Session, site: str, finding_id: str, did: str, *, who: str, why: str = "", at: int) -> Case:
@@ -101,7 +142,7 @@ def act_on_all(
     LedgerError
         It cannot be done with one of them: one line. The caller's transaction is to be given up.
     """
-    _locked(session, site, at)
+    lock(session, site, at)
     finding_ids = list(finding_ids)
     before = ledger = load(session, site, finding_ids)
     who, why = storable(who), storable(why)
@@ -120,7 +161,7 @@ def act_on_all(
 
 def mark_mailed(session: Session, site: str, finding_ids: Collection[str], at: int) -> None:
     """Write down which cases a mail has shown, in the transaction that puts it into the outbox."""
-    _locked(session, site, at)
+    lock(session, site, at)
     ledger = load(session, site, finding_ids)
     shown = sorted({case.id for name in finding_ids if (case := ledger.find(name)) is not None})
     if not shown:
@@ -166,17 +207,6 @@ def again(ledger: Ledger, steps: Iterable[Done]) -> tuple[Ledger, list[str]]:
             except LedgerError as err:
                 lost.append(f"What {step.who} did ({step.did}) is not taken over: {err}.")
     return ledger, lost
-
-
-def _locked(session: Session, site: str, now: int) -> Casebook:
-    """Return a site's book, held until the transaction ends; an empty one is begun where there is none."""
-    book = session.get(Casebook, site, with_for_update=True)
-    if book is None:
-        remember_site(session, site, now)
-        book = Casebook(site=site, version=0, head={})
-        session.add(book)
-        session.flush()
-    return book
 
 
 def _row(site: str, name: str, case: Case) -> dict[str, Any]:

@@ -64,8 +64,12 @@ class Database:
     def read(self) -> Generator[Session]:
         """One consistent view of the database, for reading only."""
         with Session(self.engine, expire_on_commit=False) as session:
-            # Only a writer must queue for SQLite's write lock; a reader never waits in WAL mode.
-            session.connection(execution_options={"read_only": True})
+            # Only a writer must queue for SQLite's write lock; a reader never waits in WAL mode. PostgreSQL would
+            # show each statement what was committed by then.
+            options: dict[str, Any] = {"read_only": True}
+            if self.engine.dialect.name == "postgresql":
+                options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            session.connection(execution_options=options)
             yield session
 
     def close(self) -> None:

@@ -51,6 +51,18 @@ def test_sqlite_is_durable_and_keeps_its_references(tmp_path):
     database.close()
 
 
+def test_a_reader_sees_one_state_of_the_database_from_its_first_look_to_its_last(tmp_path, database_url):
+    database = Database(ServeSettings(tmp_path, database=database_url))
+    with database.read() as session:
+        assert session.execute(text("SELECT count(*) FROM sites")).scalar() == 0
+        with database.write() as other:
+            other.execute(text("INSERT INTO sites (site, first_seen) VALUES ('a', 1)"))
+        assert session.execute(text("SELECT count(*) FROM sites")).scalar() == 0
+    with database.read() as session:
+        assert session.execute(text("SELECT count(*) FROM sites")).scalar() == 1
+    database.close()
+
+
 def test_a_reader_does_not_wait_for_a_writer(tmp_path):
     database = Database(ServeSettings(tmp_path))
     other = sqlite3.connect(tmp_path / "nightstack.db", isolation_level=None)
