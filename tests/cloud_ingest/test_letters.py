@@ -172,11 +172,11 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path):
+def desk(tmp_path, database_url):
     made = []
 
     def make(*recipients, **settings):
-        made.append(Desk(tmp_path, *recipients, **settings))
+        made.append(Desk(tmp_path, *recipients, database=database_url, **settings))
         return made[-1]
 
     yield make

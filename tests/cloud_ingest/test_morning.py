@@ -80,8 +80,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path):
-    made = Desk(tmp_path)
+def desk(tmp_path, database_url):
+    made = Desk(tmp_path, database=database_url)
     yield made
     made.database.close()
 
