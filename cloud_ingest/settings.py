@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from cloud_ingest.errors import ServeError
 from cloud_ingest.paths import site_folder
-from cloud_ingest.sites import Recipient, SiteSettings, check_mail_address, check_zone
+from cloud_ingest.sites import Recipient, SiteSettings, check_mail_address
+from cloud_ingest.zones import check_zone
 
 if TYPE_CHECKING:
     from reports import SmtpSettings
