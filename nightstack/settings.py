@@ -196,7 +196,7 @@ def _ils(site: str, table: dict[str, Any], folder: Path) -> dict[str, Any]:
     from stacks.ils.settings import check
     from stacks.ils.settings_file import anchored
 
-    given = anchored(table, folder)
+    given = anchored(table, folder, site)
     kind = str(given.get("kind"))
     try:
         if kind not in KINDS:
