@@ -25,6 +25,7 @@ from reports.findings import Finding
 from reports.intervals import Share, share_of
 from reports.places import Places
 from reports.shelf_order import heaviest_order
+from reports.text import several
 from stacks.holdings import Holdings
 from stacks.plan import Plan
 
@@ -272,7 +273,7 @@ def _scanned(scan: Scan, placed: Mapping[str, object], catalogue: Catalogue, pla
     if not out:
         return scan
     kept = tuple(s for s in scan.shelves if s.shelf_id not in out)
-    return Scan(kept, (*scan.notes, S.left_out(", ".join(out))))
+    return Scan(kept, (*scan.notes, S.left_out(several(out))))
 
 
 def _placed(positions: Positions, catalogue: Catalogue) -> dict[str, list[int]]:
