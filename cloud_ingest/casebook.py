@@ -16,7 +16,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from cloud_ingest.models import Casebook, CaseRow, CaseStep
+from cloud_ingest.models import ArchivedCase, Casebook, CaseRow, CaseStep
 from cloud_ingest.run_life import remember_site
 from cloud_ingest.texts import storable
 from cloud_ingest.write_back import plan_missing
@@ -71,20 +71,24 @@ class Changes:
 
     new: dict[str, dict[str, Any]]
     changed: dict[str, dict[str, Any]]
-    gone: list[str]
+    gone: set[str]
+    archived: dict[str, dict[str, Any]]
 
     @classmethod
-    def between(cls, before: Ledger, after: Ledger, site: str) -> Changes:
-        """Compare what is stored with what is to be."""
+    def between(cls, before: Ledger, after: Ledger, site: str, archived: Iterable[Case] = ()) -> Changes:
+        """Compare what is stored with what is to be; `archived` is what nothing needs any more."""
         rows = {name: _row(site, name, c) for name, c in after.cases.items() if before.cases.get(name) != c}
         return cls(
             {name: row for name, row in rows.items() if name not in before.cases},
             {name: row for name, row in rows.items() if name in before.cases},
-            [name for name in before.cases if name not in after.cases],
+            {name for name in before.cases if name not in after.cases},
+            {case.id: _row(site, case.id, case) for case in archived},
         )
 
     def touch(self, site: str, name: str, case: Case) -> None:
-        """Write one case as it is by now."""
+        """Write one case as it is by now; somebody has touched it, so it is not put away."""
+        self.gone.discard(name)
+        self.archived.pop(name, None)
         (self.new if name in self.new else self.changed)[name] = _row(site, name, case)
 
 
@@ -100,12 +104,28 @@ def write(session: Session, site: str, changes: Changes, runs: Iterable[str], no
         session.execute(insert(CaseRow), list(changes.new.values()))
     if changes.changed:
         session.execute(update(CaseRow), list(changes.changed.values()))
-    for first in range(0, len(changes.gone), _MANY):
-        some = CaseRow.finding_id.in_(changes.gone[first : first + _MANY])
+    gone = sorted(changes.gone)
+    for first in range(0, len(gone), _MANY):
+        some = CaseRow.finding_id.in_(gone[first : first + _MANY])
         session.execute(delete(CaseRow).where(CaseRow.site == site, some))
     book.head = {"runs": list(runs)}
     book.version += 1
     session.flush()
+
+
+def archive(session: Session, site: str, run_id: str, changes: Changes, now: int) -> None:
+    """Put the cases away that a night has no more use for; a night that is worked out again puts its own away anew."""
+    session.execute(delete(ArchivedCase).where(ArchivedCase.site == site, ArchivedCase.run_id == run_id))
+    if changes.archived:
+        more = {"run_id": run_id, "archived_at": now}
+        session.execute(insert(ArchivedCase), [{**row, **more} for row in changes.archived.values()])
+
+
+def forget_steps(session: Session, site: str, before_step: int, before: int) -> None:
+    """Remove steps older than a time that no night can be followed by any more; the cases keep their whole story."""
+    # The newest step of all stays, as numbers go on from it.
+    old = (CaseStep.id < before_step) & (CaseStep.at < before)
+    session.execute(delete(CaseStep).where(CaseStep.site == site, old))
 
 
 def lock(session: Session, site: str, now: int) -> Casebook:

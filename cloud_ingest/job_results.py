@@ -122,7 +122,7 @@ def store_result(
     """
     notes: list[str] = []
     if night is not None and task.night is not None:
-        notes = take_night(session, run, task.night, night, now)
+        notes = take_night(session, settings, run, task.night, night, now)
         plan_inventory(session, settings, run, Path(task.work), now)
     _replace(session, settings, run, replace(result, notes=[*result.notes, *notes]))
     kind = "report" if run.revision == 0 else f"update-{run.revision}"

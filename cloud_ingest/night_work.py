@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -96,7 +96,11 @@ def judge(
         policy=policy,
     )
     after = update(ledger, night, _catalogue_now(task, holdings), policy)
-    night.memory.to_parquet(work / MEMORY)
+    learnt = night.memory
+    if holdings is not None:
+        before = night.at - timedelta(days=task.night.keep_days)
+        learnt = learnt.without(holdings.column("barcode"), holdings.column("epc"), before=before)
+    learnt.to_parquet(work / MEMORY)
     (work / LEDGER).write_text(json.dumps(after.to_json()), encoding="utf-8")
     if task.inventory and holdings is not None:
         day = datetime.fromtimestamp(at / 1e9, ZoneInfo(task.facts["time_zone"])).date()

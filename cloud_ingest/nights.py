@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import select, update
@@ -23,9 +24,12 @@ from cloud_ingest.night_work import LEDGER, MEMORY
 from cloud_ingest.paths import safe_name, site_folder, write_durably
 from cloud_ingest.settings import ServeSettings
 from cloud_ingest.tasks import NightResult, NightTask
+from recording.words import counted
+from reports.ledger_archive import part
 from reports.ledger_book import Ledger
 
 _LOG = logging.getLogger(__name__)
+_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ def make_night_task(session: Session, settings: ServeSettings, run: Run, job: Jo
         not_before=newest.at if newest is not None and later else None,
         not_after=run.heard_at,
         policy=dict(settings.site(run.site).policy),
+        keep_days=settings.keep_cases_days,
     )
 
 
@@ -77,9 +82,9 @@ class ReadyNight:
     at
         When the night was (ns UTC).
     ledger
-        After it, and after every step up to `step`.
+        After it, and after every step up to `step`; with the cases that are put away.
     changes
-        What of `ledger` is to be written.
+        What of `ledger` is to be written, and what to be put away.
     runs
         The nights that were in the stored ledger.
     step
@@ -128,11 +133,14 @@ def ready_night(
         file = _files(settings.data, run.site) / f"{_stem(run, job)}.memory.parquet"
         write_durably(file, (work / MEMORY).read_bytes())
         memory = file.relative_to(settings.data).as_posix()
-    changes = casebook.Changes.between(stored, after, run.site)
+    kept, old = part(after, _time(result.at), timedelta(days=settings.keep_cases_days))
+    changes = casebook.Changes.between(stored, kept, run.site, old)
     return ReadyNight(result.at, after, changes, stored.runs, step, memory, lost)
 
 
-def take_night(session: Session, run: Run, told: NightTask, ready: ReadyNight, now: int) -> list[str]:
+def take_night(
+    session: Session, settings: ServeSettings, run: Run, told: NightTask, ready: ReadyNight, now: int
+) -> list[str]:
     """Make a night part of the site's ledger and memory, in the transaction that stores its result.
 
     Of the ledger only what changes is written; what staff and mails have done since it was made ready is read.
@@ -157,6 +165,9 @@ def take_night(session: Session, run: Run, told: NightTask, ready: ReadyNight, n
         if case is not None:
             ready.changes.touch(run.site, case.id, case)
     casebook.write(session, run.site, ready.changes, after.runs, now)
+    casebook.archive(session, run.site, run.run_id, ready.changes, now)
+    forgotten = _time(ready.at) - timedelta(days=settings.keep_cases_days)
+    casebook.forget_steps(session, run.site, told.step, int(forgotten.timestamp()) * _NS)
     row = session.get(NightRow, run.run_id)
     if row is None:
         row = NightRow(run_id=run.run_id, site=run.site)
@@ -170,7 +181,15 @@ def take_night(session: Session, run: Run, told: NightTask, ready: ReadyNight, n
         .where(NightRow.site == run.site, NightRow.run_id != run.run_id)
         .values(ledger_before=None, memory_before=None, memory=None)
     )
-    return [*ready.lost, *lost]
+    put_away: list[str] = []
+    if n := len(ready.changes.archived):
+        days = f"{settings.keep_cases_days:g} days"
+        put_away = [f"{counted(n, 'case')} resolved more than {days} ago went into the archive."]
+    return [*ready.lost, *lost, *put_away]
+
+
+def _time(at: int) -> datetime:
+    return datetime.fromtimestamp(at / _NS, UTC)
 
 
 def _last(runs: Sequence[str], but: str) -> str | None:

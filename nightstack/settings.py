@@ -102,6 +102,7 @@ class ServeFile(BaseSettings):
     quarantine_bytes: int | None = None
     bounces: Path | None = None
     bounce_address: str | None = None
+    keep_cases_days: float | None = None
     attachment_bytes: int | None = None
     compose_timeout_s: float | None = None
     recheck_s: float | None = None
