@@ -109,6 +109,34 @@ def imported(folder: Path, count: int = COPIES) -> list[Step]:
     ]
 
 
+def marc_record(number: int, barcode: str, call: str, title: str, location: str) -> bytes:
+    """Return a MARC 21 record (ISO 2709, UTF-8) with ten fields, the copy in 852."""
+    fields = (
+        ("001", f"{number:09d}"), ("008", "050101s2005    nyu           000 0 eng d"),
+        ("020", "  \x1fa9780131103627"), ("100", "1 \x1faMüller, Jörg,\x1fd1950-"),
+        ("245", f"10\x1fa{title} :\x1fbüber die Ordnung /\x1fcJörg Müller."), ("250", "  \x1fa2nd ed."),
+        ("260", "  \x1faBerlin :\x1fbVerlag,\x1fc2005."), ("300", "  \x1fa300 p. ;\x1fc24 cm."),
+        ("650", " 0\x1faLibraries\x1fxAutomation."), ("852", f"0 \x1fb{location}\x1fh{call}\x1fp{barcode}"),
+    )  # fmt: skip
+    directory, body = b"", b""
+    for tag, text in fields:
+        content = text.encode() + b"\x1e"
+        directory += b"%s%04d%05d" % (tag.encode(), len(content), len(body))
+        body += content
+    base = 24 + len(directory) + 1
+    length = base + len(body) + 1
+    return b"%05dnam a22%05d a 4500%s\x1e%s\x1d" % (length, base, directory, body)
+
+
+def imported_marc(folder: Path, count: int = COPIES) -> list[Step]:
+    """Import a million MARC records of a copy each."""
+    export, out = folder / "export.mrc", folder / "from-marc.csv"
+    with export.open("wb") as file:
+        for number, (barcode, _, call, title, location, _) in enumerate(copies(count)):
+            file.write(marc_record(number, barcode, call, title, location))
+    return [command("stacks import of MARC 21", count, "stacks", "import", export, "--out", out)]
+
+
 def judged(folder: Path, count: int = COPIES) -> list[Step]:
     """List a night's exceptions from its files; then those of a night and of the next, with what the first taught."""
     million_exceptions.make(folder, count)
@@ -123,7 +151,11 @@ def judged(folder: Path, count: int = COPIES) -> list[Step]:
     ]
 
 
-PARTS: Final[dict[str, Callable[[Path], list[Step]]]] = {"import": imported, "exceptions": judged}
+PARTS: Final[dict[str, Callable[[Path], list[Step]]]] = {
+    "import": imported,
+    "marc": imported_marc,
+    "exceptions": judged,
+}
 """Each part by name; a new one is a function of a folder and a line here."""
 
 

@@ -7,15 +7,16 @@ down each step, so that a night that is worked out again is followed by the same
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, cast
 
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from cloud_ingest.models import Casebook, CaseRow, CaseStep
+from cloud_ingest.models import ArchivedCase, Casebook, CaseRow, CaseStep
 from cloud_ingest.run_life import remember_site
 from cloud_ingest.texts import storable
 from cloud_ingest.write_back import plan_missing
@@ -61,8 +62,7 @@ def load(session: Session, site: str, only: Collection[str] | None = None) -> Le
     With `only`, cases of these ids alone, if each of them is a case's own: a few of many thousand are no reason to
     keep the database waiting. An id that a case has outgrown needs them all.
     """
-    book = session.get(Casebook, site)
-    if book is None:
+    if session.get(Casebook, site) is None:
         return Ledger(site=site)
     wanted = select(CaseRow.finding_id, CaseRow.data).where(CaseRow.site == site)
     stored: list[Any] = []
@@ -74,34 +74,103 @@ def load(session: Session, site: str, only: Collection[str] | None = None) -> Le
     if only is None or len(stored) < len(set(only)):
         stored = list(session.execute(wanted.order_by(CaseRow.opened_at, CaseRow.finding_id)))
     cases = {name: case_from_json(data, f"case {name} of {site}") for name, data in stored}
-    runs = cast("list[str]", book.head.get("runs", []))
-    nights = nights_from_json(book.head.get("nights", []), f"casebook of {site}")
-    mornings = mornings_from_json(book.head.get("mornings", []), f"mornings of {site}")
-    return Ledger(cases, site, tuple(runs), nights, mornings)
+    return replace(head_of(session, site), cases=cases)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is to be written to make one ledger of another: rows by the ids of their cases."""
+
+    new: dict[str, dict[str, Any]]
+    changed: dict[str, dict[str, Any]]
+    gone: set[str]
+    archived: dict[str, dict[str, Any]]
+
+    @classmethod
+    def between(cls, before: Ledger, after: Ledger, site: str, archived: Iterable[Case] = ()) -> Changes:
+        """Compare what is stored with what is to be; `archived` is what nothing needs any more."""
+        rows = {name: _row(site, name, c) for name, c in after.cases.items() if before.cases.get(name) != c}
+        return cls(
+            {name: row for name, row in rows.items() if name not in before.cases},
+            {name: row for name, row in rows.items() if name in before.cases},
+            {name for name in before.cases if name not in after.cases},
+            {case.id: _row(site, case.id, case) for case in archived},
+        )
+
+    def touch(self, site: str, name: str, case: Case) -> None:
+        """Write one case as it is by now; somebody has touched it, so it is not put away."""
+        self.gone.discard(name)
+        self.archived.pop(name, None)
+        (self.new if name in self.new else self.changed)[name] = _row(site, name, case)
 
 
 def save(session: Session, site: str, ledger: Ledger, now: int, *, before: Ledger) -> None:
     """Store a ledger; `before` is what is stored, and rows that did not change are left alone."""
-    book = _locked(session, site, now)
-    rows = [_row(site, name, case) for name, case in ledger.cases.items() if before.cases.get(name) != case]
-    new = [row for row in rows if row["finding_id"] not in before.cases]
-    changed = [row for row in rows if row["finding_id"] in before.cases]
-    if new:
-        session.execute(insert(CaseRow), new)
-    if changed:
-        session.execute(update(CaseRow), changed)
-    gone = [name for name in before.cases if name not in ledger.cases]
+    write(session, site, Changes.between(before, ledger, site), ledger, now)
+
+
+def write(session: Session, site: str, changes: Changes, head: Ledger, now: int) -> None:
+    """Store what has changed, and of `head` all but the cases: the nights that are in it now, and the mornings."""
+    book = lock(session, site, now)
+    if changes.new:
+        session.execute(insert(CaseRow), list(changes.new.values()))
+    if changes.changed:
+        session.execute(update(CaseRow), list(changes.changed.values()))
+    gone = sorted(changes.gone)
     for first in range(0, len(gone), _MANY):
-        session.execute(
-            delete(CaseRow).where(CaseRow.site == site, CaseRow.finding_id.in_(gone[first : first + _MANY]))
-        )
+        some = CaseRow.finding_id.in_(gone[first : first + _MANY])
+        session.execute(delete(CaseRow).where(CaseRow.site == site, some))
     book.head = {
-        "runs": list(ledger.runs),
-        "nights": [night.to_json() for night in ledger.nights],
-        "mornings": _clean(mornings_to_json(ledger.mornings)),
+        "runs": list(head.runs),
+        "nights": [night.to_json() for night in head.nights],
+        "mornings": _clean(mornings_to_json(head.mornings)),
     }
     book.version += 1
     session.flush()
+
+
+def archive(session: Session, site: str, run_id: str, changes: Changes, now: int) -> None:
+    """Put the cases away that a night has no more use for; a night that is worked out again puts its own away anew."""
+    session.execute(delete(ArchivedCase).where(ArchivedCase.site == site, ArchivedCase.run_id == run_id))
+    if changes.archived:
+        more = {"run_id": run_id, "archived_at": now}
+        session.execute(insert(ArchivedCase), [{**row, **more} for row in changes.archived.values()])
+
+
+def forget_steps(session: Session, site: str, before_step: int, before: int) -> None:
+    """Remove steps older than a time that no night can be followed by any more; the cases keep their whole story."""
+    # The newest step of all stays, as numbers go on from it.
+    old = (CaseStep.id < before_step) & (CaseStep.at < before)
+    session.execute(delete(CaseStep).where(CaseStep.site == site, old))
+
+
+def lock(session: Session, site: str, now: int) -> Casebook:
+    """Return a site's book, held until the transaction ends; an empty one is begun where there is none."""
+    book = session.get(Casebook, site, with_for_update=True)
+    if book is None:
+        remember_site(session, site, now)
+        # Two may begin it at once: the second one waits here, and finds it.
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        begun = dialect.insert(Casebook).values(site=site, version=0, head={})
+        session.execute(begun.on_conflict_do_nothing())
+        book = session.get_one(Casebook, site, with_for_update=True)
+    return book
+
+
+def head_of(session: Session, site: str) -> Ledger:
+    """Return all of a site's ledger but its cases: the nights that are in it, and the mornings."""
+    book = session.get(Casebook, site)
+    if book is None:
+        return Ledger(site=site)
+    runs = tuple(cast("list[str]", book.head.get("runs", [])))
+    nights = nights_from_json(book.head.get("nights", []), f"casebook of {site}")
+    mornings = mornings_from_json(book.head.get("mornings", []), f"mornings of {site}")
+    return Ledger({}, site, runs, nights, mornings)
+
+
+def runs_of(session: Session, site: str) -> tuple[str, ...]:
+    """Return the nights that a site's ledger has, oldest first."""
+    return head_of(session, site).runs
 
 
 def act(session: Session, site: str, finding_id: str, did: str, *, who: str, why: str = "", at: int) -> Case:
@@ -119,7 +188,7 @@ def act_on_all(
     LedgerError
         It cannot be done with one of them: one line. The caller's transaction is to be given up.
     """
-    _locked(session, site, at)
+    lock(session, site, at)
     finding_ids = list(finding_ids)
     before = ledger = load(session, site, finding_ids)
     who, why = storable(who), storable(why)
@@ -144,7 +213,7 @@ def took(session: Session, site: str, minutes: float, *, who: str, at: int, reco
     LedgerError
         It makes no sense: one line. The caller's transaction is to be given up.
     """
-    _locked(session, site, at)
+    lock(session, site, at)
     before = load(session, site)
     who = storable(who)
     ledger = took_by(before, minutes, who=who, at=_time(at), recorded=recorded)
@@ -156,7 +225,7 @@ def took(session: Session, site: str, minutes: float, *, who: str, at: int, reco
 
 def mark_mailed(session: Session, site: str, finding_ids: Collection[str], at: int) -> None:
     """Write down which cases a mail has shown, in the transaction that puts it into the outbox."""
-    _locked(session, site, at)
+    lock(session, site, at)
     ledger = load(session, site, finding_ids)
     shown = sorted({case.id for name in finding_ids if (case := ledger.find(name)) is not None})
     if not shown:
@@ -208,17 +277,6 @@ def again(ledger: Ledger, steps: Iterable[Done]) -> tuple[Ledger, list[str]]:
             except LedgerError as err:
                 lost.append(f"What {step.who} did ({step.did}) is not taken over: {err}.")
     return ledger, lost
-
-
-def _locked(session: Session, site: str, now: int) -> Casebook:
-    """Return a site's book, held until the transaction ends; an empty one is begun where there is none."""
-    book = session.get(Casebook, site, with_for_update=True)
-    if book is None:
-        remember_site(session, site, now)
-        book = Casebook(site=site, version=0, head={})
-        session.add(book)
-        session.flush()
-    return book
 
 
 def _row(site: str, name: str, case: Case) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from reports.pace import ByHand, Pace
 from reports.pace_learning import Learnt, study_pace
 from reports.phrases import from_json
 from reports.recheck import recheck
+from reports.text import several
 from reports.trend import NightFigures
 from reports.worklist import Worklist, make_worklist
 from stacks.holdings import Holdings
@@ -132,7 +133,7 @@ def _compose_one(task: ComposeTask, letter: LetterTask, night: _Night, asking: A
     listed, dropped, asked, failed = _list(task, letter, night, asking, now)
     troubles: list[str] = [not_delivered(*told) for told in letter.undelivered]
     known = [] if night.plan is None else [floor.id for floor in night.plan.floors]
-    troubles += [no_such_floor(f, ", ".join(known)) for f in letter.floors if known and f not in known]
+    troubles += [no_such_floor(f, several(known)) for f in letter.floors if known and f not in known]
     if failed:
         troubles.append(failed)
     shown = Counter(f.kind for f in listed.findings)

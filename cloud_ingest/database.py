@@ -13,6 +13,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -64,8 +66,12 @@ class Database:
     def read(self) -> Generator[Session]:
         """One consistent view of the database, for reading only."""
         with Session(self.engine, expire_on_commit=False) as session:
-            # Only a writer must queue for SQLite's write lock; a reader never waits in WAL mode.
-            session.connection(execution_options={"read_only": True})
+            # Only a writer must queue for SQLite's write lock; a reader never waits in WAL mode. PostgreSQL would
+            # show each statement what was committed by then.
+            options: dict[str, Any] = {"read_only": True}
+            if self.engine.dialect.name == "postgresql":
+                options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            session.connection(execution_options=options)
             yield session
 
     def close(self) -> None:
@@ -103,16 +109,37 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the schema to the newest version; safe to call from several processes."""
+def alembic_config() -> Config:
+    """Return where the schema's steps are."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def migrate(engine: Engine, to: str = "head") -> None:
+    """Bring the schema to the newest version; safe to call from several processes.
+
+    Parameters
+    ----------
+    engine
+        SQLite or PostgreSQL.
+    to
+        Another version, an older one too, down to ``base``: what newer tables hold is lost then.
+    """
+    config = alembic_config()
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        steps = ScriptDirectory.from_config(config)
+        now = MigrationContext.configure(connection).get_current_revision()
+        older = to == "base" or (to != "head" and now is not None and to != now and _before(steps, to, now))
+        (command.downgrade if older else command.upgrade)(config, to)
+
+
+def _before(steps: ScriptDirectory, one: str, other: str) -> bool:
+    return one in {step.revision for step in steps.iterate_revisions(other, "base")}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from cloud_ingest import letters, staff_lists
 from cloud_ingest.expected import HOLDINGS, PLAN
 from cloud_ingest.models import CLOSING, FAILED, REPORTED, Batch, DocumentRow, FindingRow, Job, Run, RunEvent
-from cloud_ingest.nights import take_night
+from cloud_ingest.nights import ReadyNight, take_night
 from cloud_ingest.paths import run_folder, snapshot_folder
 from cloud_ingest.run_life import enter
 from cloud_ingest.settings import ServeSettings
@@ -103,12 +103,27 @@ def run_end(session: Session, run: Run) -> str:
 
 
 def store_result(
-    session: Session, settings: ServeSettings, job: Job, run: Run, result: Result, task: Task, now: int
+    session: Session,
+    settings: ServeSettings,
+    job: Job,
+    run: Run,
+    result: Result,
+    task: Task,
+    now: int,
+    night: ReadyNight | None = None,
 ) -> None:
-    """Write a report into the database, its night into the site's ledger, its letters, and the run's last state."""
+    """Write a report into the database, its night into the site's ledger, its letters, and the run's last state.
+
+    `night` is what `cloud_ingest.nights.ready_night` made of the result's night; None where it has none.
+
+    Raises
+    ------
+    StaleNightError
+        Another night was taken in since; the caller's transaction is to be given up.
+    """
     notes: list[str] = []
-    if result.night is not None and task.night is not None:
-        notes = take_night(session, settings, run, job, task.night, result.night, Path(task.work), now)
+    if night is not None and task.night is not None:
+        notes = take_night(session, settings, run, task.night, night, now)
         plan_inventory(session, settings, run, Path(task.work), now)
     _replace(session, settings, run, replace(result, notes=[*result.notes, *notes]))
     staff_lists.note_tallies(session, run.site, run.run_id, result.lists)

@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session, aliased
 from cloud_ingest.database import Database
 from cloud_ingest.job_results import fail_run, make_task, store_result
 from cloud_ingest.models import LOCALIZING, REPORTING, Job, Run
-from cloud_ingest.nights import make_night_task, sweep
+from cloud_ingest.nights import ReadyNight, StaleNightError, make_night_task, ready_night, sweep
 from cloud_ingest.paths import run_folder
 from cloud_ingest.pulse import is_pulse
 from cloud_ingest.run_life import enter
@@ -144,17 +144,37 @@ class JobRunner:
             task = replace(task, night=make_night_task(session, self._settings, run, job))
         _LOG.info("run %s: working it out, attempt %d", run.run_id, job.attempts)
         outcome = self._run_child(job, task, worker)
-        if outcome is None:  # stopped, or somebody else has the job now
+        # What follows takes seconds where a ledger is large: the lease must outlive it.
+        if outcome is None or not self._renew(job, worker, {}):  # stopped, or somebody else has the job now
             return
+        result = _read_result(Path(task.work)) if outcome.get("done") or outcome.get("result") else None
+        try:
+            kept = self._store(job, task, worker, outcome, result)
+        except StaleNightError as err:
+            kept = self._judge_again(job, worker, err)
+        if kept:
+            shutil.rmtree(task.work, ignore_errors=True)
+
+    def _store(
+        self, job: Job, task: Task, worker: str, outcome: dict[str, Any], result: Result | None
+    ) -> bool:
+        """Write down what became of a job; whether it was ours to the end."""
+        night: ReadyNight | None = None
+        done = bool(outcome.get("done"))
+        if done and result is not None and result.night is not None and task.night is not None:
+            with self._database.read() as session:
+                run = session.get_one(Run, job.run_id)
+                night = ready_night(
+                    session, self._settings, run, job, task.night, result.night, Path(task.work)
+                )
         with self._database.write() as session:
             held = self._held(session, job.id, worker)
             if held is None:
-                return
+                return False
             now = self._clock()
             run = session.get_one(Run, job.run_id, with_for_update=True)
-            result = _read_result(Path(task.work)) if outcome.get("done") or outcome.get("result") else None
-            if outcome.get("done") and result is not None:
-                store_result(session, self._settings, held, run, result, task, now)
+            if done and result is not None:
+                store_result(session, self._settings, held, run, result, task, now, night)
             elif outcome.get("final") or held.attempts >= self._settings.job_attempts:
                 reason = str(outcome.get("failed"))
                 fail_run(session, self._settings, held, run, reason, now, result)
@@ -163,7 +183,17 @@ class JobRunner:
                 held.error = one_line(str(outcome.get("failed")))
                 held.not_before = now + _NS * 2 ** (held.attempts - 1)
             _LOG.info("run %s: %s", run.run_id, run.reason)
-        shutil.rmtree(task.work, ignore_errors=True)
+        return True
+
+    def _judge_again(self, job: Job, worker: str, why: StaleNightError) -> bool:
+        """Give a job back whose night stands on a ledger that is no longer so; that is no failure of its worker."""
+        _LOG.warning("run %s: %s", job.run_id, why)
+        with self._database.write() as session:
+            held = self._held(session, job.id, worker)
+            if held is not None:
+                held.state, held.worker, held.lease_until = "queued", None, None
+                held.error, held.attempts = one_line(str(why)), held.attempts - 1
+        return held is not None
 
     def _run_child(self, job: Job, task: Task, worker: str) -> dict[str, Any] | None:
         """Run the worker process, keep the lease, pass on how far it is; return what it said last."""

@@ -47,7 +47,7 @@ def plan(session: Session, settings: ServeSettings, run: Run, kind: str, reason:
                 recipient=who.address,
                 site=run.site,
                 state=PLANNED,
-                due_at=now if when == here else int(when.timestamp()) * _NS,
+                due_at=max(now, int(when.timestamp()) * _NS),
                 attempts=0,
                 not_before=now,
                 reason=reason,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from cloud_ingest.errors import ServeError
 
@@ -96,7 +96,7 @@ def due(
     quiet
         Days without mail; what would be due then is due at the next mail day's hour.
     now
-        In the site's time zone.
+        In the site's time zone; so is what is returned.
     last
         When this recipient had the last mail with a report; None: never.
     morning
@@ -105,15 +105,25 @@ def due(
     if schedule is None and wants_mail(None, quiet, now.date()):
         return now
     hour = morning if schedule is None else schedule.hour
-    missed = datetime.combine(now.date(), hour, now.tzinfo)
-    if missed <= now < missed + _LATE and wants_mail(schedule, quiet, now.date()):
+    # Times of one zone are compared by the clock on the wall, which runs through an hour twice when it goes back.
+    at, missed = now.astimezone(UTC), _instant(now.date(), hour, now.tzinfo)
+    if wants_mail(schedule, quiet, now.date()):
+        if missed > at:
+            return missed.astimezone(now.tzinfo)
         # Late for today: better an hour after its time than the next week. One mail a day all the same.
-        if last is None or last < missed:
+        if at < missed + _LATE and (last is None or last.astimezone(UTC) < missed):
             return now
-    elif missed > now and wants_mail(schedule, quiet, now.date()):
-        return missed
     for ahead in range(1, _FURTHEST):
         day = now.date() + timedelta(days=ahead)
         if wants_mail(schedule, quiet, day):
-            return datetime.combine(day, hour, now.tzinfo)
-    return datetime.combine(now.date() + timedelta(days=_FURTHEST), hour, now.tzinfo)
+            return _instant(day, hour, now.tzinfo).astimezone(now.tzinfo)
+    return _instant(now.date() + timedelta(days=_FURTHEST), hour, now.tzinfo).astimezone(now.tzinfo)
+
+
+def _instant(day: date, hour: time, zone: tzinfo | None) -> datetime:
+    """Return a day's hour, UTC.
+
+    Where the clocks go back and the hour comes twice it is the first one; where they go forward and leave it out it is
+    as long after midnight as it would have been (RFC 5545, section 3.3.5).
+    """
+    return datetime.combine(day, hour, zone).astimezone(UTC)

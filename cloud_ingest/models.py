@@ -259,12 +259,9 @@ class Casebook(Base):
     head: Mapped[dict[str, object]] = mapped_column(JSON)
 
 
-class CaseRow(Base):
-    """One case of a site's ledger: an exception with its life. `data` is the case, the columns are to look by."""
+class _CaseColumns:
+    """What a case is looked for by, and the case itself."""
 
-    __tablename__ = "cases"
-    site: Mapped[str] = mapped_column(ForeignKey("sites.site"), primary_key=True)
-    finding_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     kind: Mapped[str] = mapped_column(String(32))
     state: Mapped[str] = mapped_column(String(16))
     resolution: Mapped[str] = mapped_column(String(32))
@@ -281,7 +278,31 @@ class CaseRow(Base):
     mailed_at: Mapped[int | None] = mapped_column(BigInteger)
     data: Mapped[dict[str, object]] = mapped_column(JSON)
 
+
+class CaseRow(_CaseColumns, Base):
+    """One case of a site's ledger: an exception with its life. `data` is the case, the columns are to look by."""
+
+    __tablename__ = "cases"
+    site: Mapped[str] = mapped_column(ForeignKey("sites.site"), primary_key=True)
+    finding_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+
     __table_args__ = (Index("ix_cases_state", "site", "state"),)
+
+
+class ArchivedCase(_CaseColumns, Base):
+    """A case that was resolved years ago and that no ledger needs any more, as it was then."""
+
+    __tablename__ = "archived_cases"
+    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    site: Mapped[str] = mapped_column(ForeignKey("sites.site"))
+    finding_id: Mapped[str] = mapped_column(String(64))
+    run_id: Mapped[str] = mapped_column(String(128))  # the night that put it away
+    archived_at: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        Index("ix_archived_cases_finding", "site", "finding_id"),
+        Index("ix_archived_cases_run", "site", "run_id"),
+    )
 
 
 class CaseStep(Base):

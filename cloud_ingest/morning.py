@@ -69,7 +69,8 @@ class Mornings:
             now = datetime.fromtimestamp(at / _NS, zone)
             hour = datetime.combine(now.date(), self._settings.morning, zone)
             seen_to = (site.site, now.date().isoformat()) in done
-            if now >= hour and not seen_to and site.first_seen < _ns(hour):
+            # Held against real time: by the clock on the wall some hours come twice, or not at all.
+            if at >= _ns(hour) and not seen_to and site.first_seen < _ns(hour):
                 self._see_to(site.site, hour)
 
     def _see_to(self, site: str, hour: datetime) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -128,7 +128,11 @@ def judge(
         day=_day(task, at),
     )
     after = update(ledger, night, _catalogue_now(task, holdings), policy)
-    night.memory.to_parquet(work / MEMORY)
+    learnt = night.memory
+    if holdings is not None:
+        before = night.at - timedelta(days=task.night.keep_days)
+        learnt = learnt.without(holdings.column("barcode"), holdings.column("epc"), before=before)
+    learnt.to_parquet(work / MEMORY)
     (work / LEDGER).write_text(json.dumps(after.to_json()), encoding="utf-8")
     if task.inventory and holdings is not None:
         heard = {"date": _day(task, at).isoformat(), "barcodes": heard_books(night.looks, holdings)}

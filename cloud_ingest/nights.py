@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import select, update
@@ -22,9 +24,12 @@ from cloud_ingest.night_work import LEDGER, MEMORY
 from cloud_ingest.paths import safe_name, site_folder, write_durably
 from cloud_ingest.settings import ServeSettings
 from cloud_ingest.tasks import NightResult, NightTask
+from recording.words import counted
+from reports.ledger_archive import part
 from reports.ledger_book import Ledger
 
 _LOG = logging.getLogger(__name__)
+_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,46 @@ def make_night_task(session: Session, settings: ServeSettings, run: Run, job: Jo
         not_before=newest.at if newest is not None and later else None,
         not_after=run.heard_at,
         policy=dict(settings.site(run.site).policy),
+        keep_days=settings.keep_cases_days,
     )
 
 
-def take_night(
+class StaleNightError(Exception):
+    """Another night has been taken into the ledger since this one was begun: it must be judged again, on that one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyNight:
+    """A night held against its site's ledger, to be stored as it is: what takes long is done, and nobody has waited.
+
+    Attributes
+    ----------
+    at
+        When the night was (ns UTC).
+    ledger
+        After it, and after every step up to `step`; with the cases that are put away.
+    changes
+        What of `ledger` is to be written, and what to be put away.
+    runs
+        The nights that were in the stored ledger.
+    step
+        The last step of staff or mails that `ledger` has.
+    memory
+        The new memory's file, relative to the data folder; None: there is none.
+    lost
+        Steps that could not be taken over, one sentence each.
+    """
+
+    at: int
+    ledger: Ledger
+    changes: casebook.Changes
+    runs: tuple[str, ...]
+    step: int
+    memory: str | None
+    lost: list[str]
+
+
+def ready_night(
     session: Session,
     settings: ServeSettings,
     run: Run,
@@ -71,29 +112,67 @@ def take_night(
     told: NightTask,
     result: NightResult,
     work: Path,
-    now: int,
-) -> list[str]:
-    """Make a night part of the site's ledger and memory, in the transaction that stores its result.
+) -> ReadyNight:
+    """Hold what a worker left against the ledger as it is stored; `session` only reads.
 
-    Returns
-    -------
-    list of str
-        What is to be said of it, one sentence each.
+    A ledger of many years takes seconds to read: no time to hold the lock that ingest and staff wait for.
+
+    Raises
+    ------
+    StaleNightError
+        The ledger has another night than the one this was judged on.
     """
-    assert told.ledger is not None, "a night that was judged had a ledger to start from"
     after = Ledger.from_json(json.loads((work / LEDGER).read_bytes()), str(work / LEDGER))
+    stored = casebook.load(session, run.site)
+    if _last(stored.runs, run.run_id) != _last(after.runs, run.run_id):
+        raise _stale(run, stored.runs)
+    step = casebook.last_step(session, run.site)
     after, lost = casebook.again(after, casebook.steps_since(session, run.site, told.step))
     memory: str | None = None
     if (work / MEMORY).is_file():
         file = _files(settings.data, run.site) / f"{_stem(run, job)}.memory.parquet"
         write_durably(file, (work / MEMORY).read_bytes())
         memory = file.relative_to(settings.data).as_posix()
-    casebook.save(session, run.site, after, now, before=casebook.load(session, run.site))
+    kept, old = part(after, _time(result.at), timedelta(days=settings.keep_cases_days))
+    changes = casebook.Changes.between(stored, kept, run.site, old)
+    return ReadyNight(result.at, after, changes, stored.runs, step, memory, lost)
+
+
+def take_night(
+    session: Session, settings: ServeSettings, run: Run, told: NightTask, ready: ReadyNight, now: int
+) -> list[str]:
+    """Make a night part of the site's ledger and memory, in the transaction that stores its result.
+
+    Of the ledger only what changes is written; what staff and mails have done since it was made ready is read.
+
+    Returns
+    -------
+    list of str
+        What is to be said of it, one sentence each.
+
+    Raises
+    ------
+    StaleNightError
+        Another night was taken in since; the caller's transaction is to be given up.
+    """
+    casebook.lock(session, run.site, now)
+    runs = casebook.runs_of(session, run.site)
+    if runs != ready.runs:
+        raise _stale(run, runs)
+    steps = casebook.steps_since(session, run.site, ready.step)
+    after, lost = casebook.again(ready.ledger, steps)
+    for case in {step.finding_id: after.find(step.finding_id) for step in steps}.values():
+        if case is not None:
+            ready.changes.touch(run.site, case.id, case)
+    casebook.write(session, run.site, ready.changes, after, now)
+    casebook.archive(session, run.site, run.run_id, ready.changes, now)
+    forgotten = _time(ready.at) - timedelta(days=settings.keep_cases_days)
+    casebook.forget_steps(session, run.site, told.step, int(forgotten.timestamp()) * _NS)
     row = session.get(NightRow, run.run_id)
     if row is None:
         row = NightRow(run_id=run.run_id, site=run.site)
         session.add(row)
-    row.at, row.revision, row.memory = result.at, run.revision, memory
+    row.at, row.revision, row.memory = ready.at, run.revision, ready.memory
     row.memory_before, row.ledger_before, row.step_before = told.memory, told.ledger, told.step
     session.flush()
     # Of former nights only the memory's last state is needed, and the newest night holds that.
@@ -102,18 +181,46 @@ def take_night(
         .where(NightRow.site == run.site, NightRow.run_id != run.run_id)
         .values(ledger_before=None, memory_before=None, memory=None)
     )
-    return lost
+    put_away: list[str] = []
+    if n := len(ready.changes.archived):
+        days = f"{settings.keep_cases_days:g} days"
+        put_away = [f"{counted(n, 'case')} resolved more than {days} ago went into the archive."]
+    return [*ready.lost, *lost, *put_away]
+
+
+def _time(at: int) -> datetime:
+    return datetime.fromtimestamp(at / _NS, UTC)
+
+
+def _last(runs: Sequence[str], but: str) -> str | None:
+    """Return the newest night but one; a run that is worked out again stands on the night before its own."""
+    return next((run for run in reversed(runs) if run != but), None)
+
+
+def _stale(run: Run, runs: Sequence[str]) -> StaleNightError:
+    newest = _last(runs, run.run_id)
+    return StaleNightError(
+        f"{'no night' if newest is None else f'the night {newest}'} is the newest of {run.site}'s ledger by now; "
+        f"{run.run_id} is judged again"
+    )
 
 
 def sweep(session: Session, settings: ServeSettings, site: str) -> int:
-    """Remove files of a site's nights that no row points to; call while no run of the site is worked out."""
+    """Remove files of a site's nights that no row points to, and no job at work; return how many."""
     folder = _files(settings.data, site)
     if not folder.is_dir():
         return 0
     known: set[str] = set()
     for row in session.scalars(select(NightRow).where(NightRow.site == site)):
         known |= {name for name in (row.memory, row.memory_before, row.ledger_before) if name is not None}
-    stale = [path for path in folder.iterdir() if path.relative_to(settings.data).as_posix() not in known]
+    working = select(Run, Job).join(Job, Job.run_id == Run.run_id)
+    at_work = session.execute(working.where(Run.site == site, Job.state == "running"))
+    theirs = tuple(f"{_stem(run, job)}." for run, job in at_work)
+    stale = [
+        path
+        for path in folder.iterdir()
+        if path.relative_to(settings.data).as_posix() not in known and not path.name.startswith(theirs)
+    ]
     for path in stale:
         path.unlink(missing_ok=True)
     return len(stale)

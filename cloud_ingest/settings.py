@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from cloud_ingest.errors import ServeError
 from cloud_ingest.paths import site_folder
-from cloud_ingest.sites import Recipient, SiteSettings, check_mail_address, check_zone
+from cloud_ingest.sites import Recipient, SiteSettings, check_mail_address
+from cloud_ingest.zones import check_zone
 
 if TYPE_CHECKING:
     from reports import SmtpSettings
@@ -85,6 +86,8 @@ class ServeSettings:
     bounce_address
         Where mail that cannot be delivered comes back to (the envelope's sender), without its part after the plus sign:
         each mail has one of its own, ``name+token@host``. None: to `sender`.
+    keep_cases_days
+        How long a resolved case stays in the ledger, and what nights taught of a copy that left the catalogue.
     attachment_bytes
         Documents of a mail that are larger in all are linked instead of attached.
     compose_timeout_s
@@ -129,6 +132,7 @@ class ServeSettings:
     quarantine_bytes: int = 256 << 20
     bounces: Path | None = None
     bounce_address: str | None = None
+    keep_cases_days: float = 730.0
     attachment_bytes: int = 8_000_000
     compose_timeout_s: float = 600.0
     recheck_s: float = 120.0
@@ -160,6 +164,10 @@ class ServeSettings:
         ):
             if getattr(self, name) < 1:
                 raise ServeError(f"{name}: {getattr(self, name)} must be 1 or more")
+        if not 60 <= self.keep_cases_days <= 36_500:
+            raise ServeError(
+                f"keep_cases_days: {self.keep_cases_days:g} must be 60 to 36500: a false alarm counts for 60 days"
+            )
         if self.role not in ("all", "ingest", "jobs", "web"):
             raise ServeError(f"role: '{self.role}' is none of all, ingest, jobs, web")
         for name, key in self.staff.items():

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from cloud_ingest.errors import ServeError
 from cloud_ingest.mail_days import Schedule, Span
+from cloud_ingest.zones import check_zone
 from reports import KINDS, AddressError, check_address
 from reports.pace import ByHand
 
@@ -136,14 +137,6 @@ def make_pace(site: str, values: Mapping[str, Any]) -> ByHand:
         return ByHand(**values)
     except (ValueError, TypeError) as err:
         raise ServeError(f"site {site}: {' '.join(str(err).split())}") from err
-
-
-def check_zone(setting: str, zone: str) -> None:
-    """Refuse what is no IANA zone."""
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError) as err:
-        raise ServeError(f"{setting}: '{zone}' is no IANA zone; write e.g. Europe/Berlin") from err
 
 
 def check_mail_address(setting: str, text: str) -> None:

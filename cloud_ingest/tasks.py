@@ -29,6 +29,8 @@ class NightTask:
         When the service last heard of the run: robots' clocks may be ahead.
     policy
         The site's own thresholds.
+    keep_days
+        How long what nights taught of a copy outlives its place in the catalogue.
     """
 
     ledger: str | None
@@ -37,6 +39,7 @@ class NightTask:
     not_before: int | None
     not_after: int
     policy: Mapping[str, float] = field(default_factory=dict[str, float])
+    keep_days: float = 730.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,6 +72,26 @@ def save(file: Path, ledger: Ledger, memory: Memory | None) -> None:
         for old in file.parent.glob(f"{_escaped(file.stem)}.memory-*.parquet"):
             if old != keep:
                 old.unlink(missing_ok=True)
+
+
+def put_away(file: Path, ledger: Ledger, at: datetime, keep_days: float) -> tuple[Ledger, int]:
+    """Add cases that nothing needs any more to the archive beside a ledger; return the ledger without them, how many.
+
+    They stand in the archive before the ledger is replaced: a program that ends between the two adds them again.
+    """
+    from reports.ledger_archive import part
+    from reports.ledger_json import case_to_json
+
+    kept, old = part(ledger, at, timedelta(days=keep_days))
+    if old:
+        with archive_file(file).open("a", encoding="utf-8") as out:
+            out.writelines(f"{json.dumps(case_to_json(case), ensure_ascii=False)}\n" for case in old)
+    return kept, len(old)
+
+
+def archive_file(file: Path) -> Path:
+    """Return where the cases of a ledger are that were put away, a line of JSON each."""
+    return file.with_name(f"{file.stem}.archive.jsonl")
 
 
 def memory_file(file: Path, ledger: Ledger) -> Path:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from nightstack.errors import InputError
 from nightstack.outputs import output_folder
@@ -103,6 +102,8 @@ def report_again(
     InputError
         The zone is unknown, or there is no catalogue for the language.
     """
+    from cloud_ingest.errors import ServeError
+    from cloud_ingest.zones import check_zone
     from localization import localize
     from localization.positions import read_coverage, read_positions, write_coverage, write_positions
     from nightstack.combined import open_run
@@ -115,11 +116,9 @@ def report_again(
     ended = _how_it_ended(place.folder)
     time_zone = time_zone or str(ended.get("time_zone", "UTC"))
     try:
-        ZoneInfo(time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise InputError(
-            f"--time-zone: {time_zone!r} is no IANA zone; write for example Europe/Berlin"
-        ) from None
+        check_zone("--time-zone", time_zone)
+    except ServeError as error:
+        raise InputError(str(error)) from None
     try:
         spoken(language)
     except LanguageError as error:

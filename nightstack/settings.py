@@ -115,6 +115,7 @@ class ServeFile(BaseSettings):
     quarantine_bytes: int | None = None
     bounces: Path | None = None
     bounce_address: str | None = None
+    keep_cases_days: float | None = None
     attachment_bytes: int | None = None
     compose_timeout_s: float | None = None
     recheck_s: float | None = None
@@ -212,7 +213,7 @@ def _ils(site: str, table: dict[str, Any], folder: Path) -> dict[str, Any]:
     from stacks.ils.settings import check
     from stacks.ils.settings_file import anchored
 
-    given = anchored(table, folder)
+    given = anchored(table, folder, site)
     kind = str(given.get("kind"))
     try:
         if kind not in KINDS:

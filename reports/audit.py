@@ -25,6 +25,7 @@ from reports.findings import Finding
 from reports.intervals import Share, share_of
 from reports.places import Places
 from reports.shelf_order import heaviest_order
+from reports.text import several
 from stacks.holdings import Holdings
 from stacks.plan import Plan
 
@@ -32,25 +33,6 @@ HEARD, SHELF, ORDER, THERE = "read rate", "right shelf", "neighbours in order", 
 JUDGED = ("wrong_shelf", "wrong_order", "missing", "on_shelf_loaned", "found", "dead_tag")
 """Kinds of findings a hand scan can judge."""
 _LEVEL = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A shelf to be scanned.
-
-    Attributes
-    ----------
-    shelf_id : str
-    books : int
-        Copies at home on it that should stand there.
-    first, last : str
-        Call numbers of the first and last of them.
-    """
-
-    shelf_id: str
-    books: int
-    first: str
-    last: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,33 +88,6 @@ class Audit:
     books: tuple[Book, ...]
     surveyed: Surveyed
     notes: tuple[str, ...]
-
-
-def choose_shelves(plan: Plan, holdings: Holdings, shelves: int = 10, seed: int = 1) -> list[Chosen]:
-    """Choose shelves at random, each that should hold a book with the same chance, in walking order.
-
-    Books are counted, not shelves, when shares are made of them (a ratio estimate): long shelves weigh what they hold.
-
-    Raises
-    ------
-    AuditError
-        When the plan has no shelf that should hold a book.
-    """
-    places = Places.of(plan)
-    catalogue = Catalogue.of(holdings, places)
-    due = np.isin(catalogue.status, list(EXPECTED)) & (catalogue.home >= 0)
-    used = np.unique(catalogue.home[due])
-    if not len(used):
-        raise AuditError("no shelf of the plan should hold a book; check home_location and range_start")
-    rng = np.random.default_rng([seed, 0xA0D17])
-    picked = np.sort(rng.permutation(used)[:shelves])
-    out: list[Chosen] = []
-    for place in picked.tolist():
-        rows = np.flatnonzero(due & (catalogue.home == place))
-        rows = rows[np.argsort(catalogue.rank[rows], kind="stable")]
-        names = [catalogue.rows[i].call_number for i in rows.tolist()]
-        out.append(Chosen(places.rows[place].id, len(rows), names[0], names[-1]))
-    return out
 
 
 @dataclass
@@ -272,7 +227,7 @@ def _scanned(scan: Scan, placed: Mapping[str, object], catalogue: Catalogue, pla
     if not out:
         return scan
     kept = tuple(s for s in scan.shelves if s.shelf_id not in out)
-    return Scan(kept, (*scan.notes, S.left_out(", ".join(out))))
+    return Scan(kept, (*scan.notes, S.left_out(several(out))))
 
 
 def _placed(positions: Positions, catalogue: Catalogue) -> dict[str, list[int]]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.audit_text import S
+from reports.text import several
 from stacks.holdings import Holdings, HoldingsError
 from stacks.imports.encodings import decode
 from stacks.plan import Plan
@@ -160,7 +161,7 @@ def parse_scan(text: str, plan: Plan, holdings: Holdings, source: str = "scan") 
     for barcode, n in times.items():
         if n > 1:
             at = [s for s in order if barcode in found[s]]
-            notes.append(S.twice(barcode, n, ", ".join(at)))
+            notes.append(S.twice(barcode, n, several(at)))
     made: list[ScannedShelf] = []
     taken: set[str] = set()
     for s in order:

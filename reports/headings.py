@@ -261,7 +261,7 @@ class P:
         return say("Pick list, {site}", site=site)
 
     @staticmethod
-    def footer(what: str, when: str) -> Said:
+    def dated(what: str, when: str) -> Said:
         return say("{what}, {when}", what=what, when=when)
 
     @staticmethod
@@ -279,6 +279,10 @@ class P:
     @staticmethod
     def beside(name: str, other: str) -> Said:
         return say("{name} ({other})", name=name, other=other)
+
+    @staticmethod
+    def also(said: str, rest: str) -> Said:
+        return say("{said}; {rest}", said=said, rest=rest)
 
     @staticmethod
     def to_do(kind: str, action: str, sure: str) -> Said:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,25 @@ class Memory:
         """Return the same memory with the holdings' own strings, where its copies are theirs (150 MB a million)."""
         same = len(self) == len(barcode) and bool(np.all(self.barcode == barcode))
         return replace(self, barcode=barcode, epc=epc) if same and bool(np.all(self.epc == epc)) else self
+
+    def without(self, barcode: Texts, epc: Texts, *, before: datetime) -> Memory:
+        """Return the memory without copies that nights said nothing of since a time and the catalogue does not name.
+
+        Parameters
+        ----------
+        barcode, epc : object array of str, shape (m,)
+            The catalogue's copies with their tags: these stay, however long nobody looked.
+        before : datetime
+            What left the catalogue a while ago may come back, and a catalogue may be a part of the whole.
+        """
+        old = self.at < int(before.timestamp()) * 1_000_000_000
+        if not old.any():
+            return self
+        at = np.flatnonzero(old)
+        asked = {pair: i for i, pair in enumerate(zip(self.barcode[at], self.epc[at], strict=True))}
+        there = [i for pair in zip(barcode, epc, strict=True) if (i := asked.get(pair)) is not None]
+        old[at[there]] = False
+        return self.select(~old) if old.any() else self
 
     def rows_of(self, barcode: Texts, epc: Texts) -> Ints:
         """Return the row of each copy, shape (m,); -1 where nothing is known of that copy with that tag."""

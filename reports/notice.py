@@ -13,6 +13,7 @@ from email.policy import SMTP, Policy
 from email.utils import format_datetime, parseaddr
 
 from reports.languages import language_or_english
+from reports.phrases import say
 from reports.text import T
 
 
@@ -79,7 +80,14 @@ def build_notice(
     unique = about or "\n".join((subject, *lines))
     about = f"notice {unique}"
     message = new_message(
-        f"{site}: {lang(subject)}", recipient, sender, site, date, message_id, about, reply_to=reply_to
+        lang(say("{site}: {counts}", site=site, counts=subject)),
+        recipient,
+        sender,
+        site,
+        date,
+        message_id,
+        about,
+        reply_to=reply_to,
     )
     body = "\n\n".join(" ".join(lang(line).split()) for line in lines)
     message.set_content(f"{body}\n\n-- \n{lang(T.signature(site))}\n", cte="quoted-printable")

@@ -58,7 +58,7 @@ _ZONES, _DROPPED = 12, 8
 
 def pdf_bytes(report: RunReport, layout: Layout) -> bytes:
     """Return the document; the same report gives the same bytes."""
-    footer = layout.lang(P.footer(report.info.site, layout.when))
+    footer = layout.lang(P.dated(report.info.site, layout.when))
     return build_pdf(layout, layout.title, footer, _story(report, layout))
 
 

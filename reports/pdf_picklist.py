@@ -34,4 +34,4 @@ def picklist_bytes(report: RunReport, layout: Layout) -> bytes:
     if not story:
         story = [text(title, LEAD, bold=True), text(layout.run, SMALL), Spacer(0, 5 * mm)]
         story.append(text(layout.nothing, BODY))
-    return build_pdf(layout, title, lang(P.footer(title, layout.when)), story)
+    return build_pdf(layout, title, lang(P.dated(title, layout.when)), story)

@@ -29,8 +29,9 @@ def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None =
             out.append(f"  {lang(P.more(len(texts) - 12))}")
     out += [""] if chosen.counts else []
     for c in chosen.counts:
-        waits = f"; {lang(P.waiting(c.waiting))}" if c.waiting else ""
-        out.append(f"{lang.number(c.here):>7}  {lang(P.beside(c.title, c.action))}{waits}")
+        what = P.beside(c.title, c.action)
+        what = P.also(what, P.waiting(c.waiting)) if c.waiting else what
+        out.append(f"{lang.number(c.here):>7}  {lang(what)}")
     if chosen.trends:
         out += ["", lang(P.TREND), *[f"  {blocks(t.heights)}  {t.words}" for t in chosen.trends]]
     if not chosen.stretches:
@@ -46,7 +47,7 @@ def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None =
             if lines and stop.heading:
                 out += ["", lang(P.beside(stop.heading, stop.shelf_id)) if stop.shelf_id else stop.heading]
             for line in lines:
-                sure = f"{line.sure}, {line.since}" if line.since else line.sure
+                sure = P.dated(line.sure, line.since) if line.since else line.sure
                 out += ["", f"[ ] {line.number}. {lang(P.to_do(line.kind, line.action, sure))}"]
                 out.append(f"    {line.title}")
                 out += [f"    {t}" for t in (f"{line.call_number}   {line.barcode}".strip(), line.block) if t]

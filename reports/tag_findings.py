@@ -17,7 +17,7 @@ from reports.odd import old_tags, on_the_move
 from reports.places import Places
 from reports.policy import Policy
 from reports.tags import blank
-from reports.text import T
+from reports.text import T, several
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -58,7 +58,7 @@ def tag_findings(
         sharing.setdefault(c.epc[i], []).append(c.barcode[i])
     for row in known[shared[s.copy[known]]].tolist():
         barcodes = sharing[c.epc[int(s.copy[row])]]
-        evidence = T.duplicate_epc(len(barcodes), ", ".join(barcodes[:5]))
+        evidence = T.duplicate_epc(len(barcodes), several(barcodes[:5]))
         more = {"confidence": 0.99, "evidence": evidence, **standing(s, row, places)}
         yield book_finding(c, int(s.copy[row]), "duplicate_tag", **more)
 

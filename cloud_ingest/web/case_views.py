@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from cloud_ingest.models import CaseRow, WriteBack
+from cloud_ingest.models import ArchivedCase, CaseRow, WriteBack
 from cloud_ingest.web.views import instant
 from reports.ledger_json import case_from_json
 
@@ -33,39 +33,46 @@ def list_cases(
     site, kind
         Of one site, of one kind; None: all.
     state
-        ``open``, ``assigned`` or ``resolved``; ``todo``: open and assigned ones that are not quiet; ``all``.
+        ``open``, ``assigned`` or ``resolved``; ``todo``: open and assigned ones that are not quiet; ``all`` of these;
+        ``archived``: those that were resolved years ago.
     text
         Part of a barcode, call number, title or shelf.
     offset, limit
         Which of them.
     """
+    of = ArchivedCase if state == "archived" else CaseRow
     wanted: list[ColumnElement[bool]] = []
     if site is not None:
-        wanted.append(CaseRow.site == site)
+        wanted.append(of.site == site)
     if kind is not None:
-        wanted.append(CaseRow.kind == kind)
+        wanted.append(of.kind == kind)
     if state == "todo":
-        wanted += [CaseRow.state.in_(_TODO), CaseRow.quiet.is_(False)]
-    elif state != "all":
-        wanted.append(CaseRow.state == state)
+        wanted += [of.state.in_(_TODO), of.quiet.is_(False)]
+    elif state not in ("all", "archived"):
+        wanted.append(of.state == state)
     if text:
-        columns = (CaseRow.barcode, CaseRow.call_number, CaseRow.title, CaseRow.shelf_id)
+        columns = (of.barcode, of.call_number, of.title, of.shelf_id)
         wanted.append(or_(*(column.icontains(text, autoescape=True) for column in columns)))
-    total = session.scalar(select(func.count()).select_from(CaseRow).where(*wanted)) or 0
+    total = session.scalar(select(func.count()).select_from(of).where(*wanted)) or 0
     rows = session.scalars(
-        select(CaseRow)
+        select(of)
         .where(*wanted)
-        .order_by(CaseRow.confidence.desc(), CaseRow.site, CaseRow.finding_id)
+        .order_by(of.confidence.desc(), of.site, of.finding_id)
         .offset(offset)
         .limit(limit)
     )
-    return {"total": total, "offset": offset, "cases": [_summary(row) for row in rows]}
+    away = select(func.count(ArchivedCase.id))
+    archived = session.scalar(away if site is None else away.where(ArchivedCase.site == site)) or 0
+    cases = [_summary(row) for row in rows]
+    return {"total": total, "archived": archived, "offset": offset, "cases": cases}
 
 
 def show_case(session: Session, site: str | None, finding_id: str) -> dict[str, Any] | None:
-    """Tell everything about one case; None: there is none of that id."""
-    rows = select(CaseRow).where(CaseRow.finding_id == finding_id)
-    row = session.scalars(rows if site is None else rows.where(CaseRow.site == site)).first()
+    """Tell everything about one case, the newest that was put away where there is none; None: nor that."""
+    row: CaseRow | ArchivedCase | None = None
+    for of in (CaseRow, ArchivedCase):
+        rows = select(of).where(of.finding_id == finding_id).order_by(of.seen_at.desc())
+        row = row or session.scalars(rows if site is None else rows.where(of.site == site)).first()
     if row is None:
         return None
     case = case_from_json(row.data, f"case {finding_id}")
@@ -104,7 +111,7 @@ def count_cases(session: Session) -> list[dict[str, Any]]:
     return [{"site": site, "kind": kind, "count": count} for site, kind, count in rows]
 
 
-def _summary(row: CaseRow) -> dict[str, Any]:
+def _summary(row: CaseRow | ArchivedCase) -> dict[str, Any]:
     return {
         "finding_id": row.finding_id,
         "site": row.site,

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from cloud_ingest.letters import POSTED
 from cloud_ingest.models import (
+    ArchivedCase,
     Batch,
     Bounce,
     CaseRow,
@@ -211,6 +212,7 @@ def totals(session: Session) -> dict[str, int]:
         made[f'nightstack_letters{{state="{state}"}}'] = count
     for state, count in session.execute(select(CaseRow.state, func.count()).group_by(CaseRow.state)):
         made[f'nightstack_cases{{state="{state}"}}'] = count
+    made['nightstack_cases{state="archived"}'] = session.scalar(select(func.count(ArchivedCase.id))) or 0
     for state, count in session.execute(select(Job.state, func.count()).group_by(Job.state)):
         made[f'nightstack_jobs{{state="{state}"}}'] = count
     made["nightstack_duplicate_batches"] = int(

@@ -18,7 +18,8 @@ from nightstack.outputs import output_file
 
 if TYPE_CHECKING:
     from nightstack.combined import Opened
-    from reports.audit import Audit, Chosen
+    from reports.audit import Audit
+    from reports.audit_choice import Chosen
     from reports.findings import Finding
     from reports.intervals import Share
     from stacks.holdings import Holdings
@@ -129,7 +130,7 @@ def _choose(
     plan: Plan, books: Holdings, shelves: int, seed: int, run: Path, out: Path | None, *, as_json: bool
 ) -> None:
     from recording.words import counted
-    from reports.audit import choose_shelves
+    from reports.audit_choice import choose_shelves
 
     chosen = choose_shelves(plan, books, shelves, seed)
     if len(chosen) < shelves:

@@ -26,7 +26,7 @@ _app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_STATES = ("todo", "open", "assigned", "resolved", "all")
+_STATES = ("todo", "open", "assigned", "resolved", "all", "archived")
 
 DataFolder = Annotated[
     Path | None,
@@ -69,7 +69,8 @@ def list_(
     state: Annotated[
         str,
         typer.Option(
-            help="todo: open and assigned ones that are worth a line; or open, assigned, resolved, all."
+            help="todo: open and assigned ones that are worth a line; or open, assigned, resolved, all, "
+            "archived (resolved years ago)."
         ),
     ] = "todo",
     kind: Annotated[
@@ -104,7 +105,8 @@ def list_(
 
     shown = len(found["cases"])
     more = "" if found["total"] == shown else f"; {shown} shown, --limit shows more"
-    typer.echo(f"{counted(found['total'], 'case')}{more}")
+    away = f"; {found['archived']:,} in the archive" if found["archived"] and state != "archived" else ""
+    typer.echo(f"{counted(found['total'], 'case')}{more}{away}")
 
 
 def show(
@@ -328,7 +330,7 @@ def _id(session: Session, site: str, named: str) -> str:
     """Return the id of the case somebody named: by its id, or by the barcode of the book it is about."""
     from sqlalchemy import select
 
-    from cloud_ingest.models import CaseRow
+    from cloud_ingest.models import ArchivedCase, CaseRow
 
     if session.get(CaseRow, (site, named)) is not None:
         return named
@@ -338,7 +340,12 @@ def _id(session: Session, site: str, named: str) -> str:
     if len(chosen) > 1:
         ids = ", ".join(f"{row.finding_id} ({row.kind})" for row in chosen)
         raise InputError(f"{named}: this book has several cases; name one of {ids}")
-    return chosen[0].finding_id if chosen else named
+    if chosen:
+        return chosen[0].finding_id
+    away = select(ArchivedCase.finding_id).where(
+        ArchivedCase.site == site, ArchivedCase.barcode == named.strip()
+    )
+    return session.scalar(away.order_by(ArchivedCase.seen_at.desc()).limit(1)) or named
 
 
 def _line(case: dict[str, Any]) -> str:

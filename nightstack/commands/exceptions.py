@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,6 +81,15 @@ def exceptions(
             metavar="[PURPOSE:]NAME=FILE",
         ),
     ] = None,
+    keep_days: Annotated[
+        float,
+        typer.Option(
+            help="Cases that a scan resolved so many days ago go from the ledger into LEDGER.archive.jsonl.",
+            min=60.0,
+            max=36_500.0,
+            metavar="DAYS",
+        ),
+    ] = 730.0,
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
@@ -186,6 +196,10 @@ def exceptions(
         said |= {"worklist": str(listed), "minutes": round(work.minutes, 1), "lines": len(work.findings)}
         said |= {"backlog": dict(work.backlog), "quiet": dict(work.quiet)}
     if ledger is not None:
+        if memory is not None:
+            since = info.started_at - timedelta(days=keep_days)
+            memory = memory.without(books.column("barcode"), books.column("epc"), before=since)
+            book, said["archived"] = ledger_file.put_away(ledger, book, info.started_at, keep_days)
         ledger_file.save(ledger, book, memory)
         said |= {"ledger": str(ledger), "open": len(book.open), "cases": len(book)}
     if as_json:
@@ -201,6 +215,8 @@ def exceptions(
         _say_work(work, listed)
     if ledger is not None:
         _say_cases(book, ledger)
+        if said.get("archived"):
+            typer.echo(f"{counted(said['archived'], 'case')} put away: {ledger_file.archive_file(ledger)}")
 
 
 def list_of(given: str) -> tuple[str, str, Path]:

@@ -92,7 +92,8 @@ def sync(
     if as_json:
         from dataclasses import asdict
 
-        typer.echo(json.dumps(asdict(made), ensure_ascii=False, indent=2))
+        shown = {**asdict(made), "difference": made.difference.to_json()}
+        typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
     else:
         _say_sync(made, holdings, dry_run)
 
@@ -147,6 +148,10 @@ def journal(
     if (settle is None) != (settled_as is None) or settled_as not in (None, "done", "failed"):
         raise InputError("--settle ID and --as done (or --as failed) go together")
     book = Journal(read_ils_settings(settings, site)["journal"])
+    typer.echo(
+        f"journal: {book.path.absolute()}{'' if book.path.exists() else ' (nothing was ever written back)'}",
+        err=True,
+    )
     if settle is not None and settled_as is not None:
         entry = next((e for e in book.entries() if e.id == settle), None)
         if entry is None or entry.outcome != "unknown":
@@ -176,14 +181,10 @@ def _opened(settings: Path, site: str | None) -> Any:
 def _say_sync(made: SyncReport, holdings: Path, dry_run: bool) -> None:
     for note in made.notes:
         typer.echo(f"note: {note}", err=True)
-    for line in made.examples:
-        typer.echo(line)
     how = "everything" if made.full else "changes"
-    columns = ", ".join(f"{name} {n}" for name, n in sorted(made.changed.items()))
-    typer.echo(
-        f"{how}: {made.pulled} items told; {len(made.added)} new, {len(made.removed)} gone, "
-        f"changed: {columns or 'nothing'}; {made.kept_epcs} EPCs kept"
-    )
+    typer.echo(f"{how}: {made.pulled} items told; {made.kept_epcs} EPCs kept")
+    for line in made.difference.lines():
+        typer.echo(line)
     if dry_run:
         typer.echo(f"dry run: {holdings} would have {made.rows} copies")
     else:

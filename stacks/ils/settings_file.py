@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from stacks.ils.errors import IlsSettingsError
 
@@ -45,21 +46,36 @@ def read_ils_settings(file: str | Path, site: str | None = None) -> dict[str, An
         raise IlsSettingsError(f"{path}: cannot be read ({error})") from None
     except tomllib.TOMLDecodeError as error:
         raise IlsSettingsError(f"{path}: is no TOML: {error}") from None
-    return anchored(_table(content, path, site), path.parent)
+    name, table = _table(content, path, site)
+    return anchored(table, path.parent, name)
 
 
-def anchored(table: Mapping[str, Any], folder: str | Path) -> dict[str, Any]:
-    """Return settings whose paths are meant from a folder, as whole paths; the journal has its place there, too."""
+def anchored(table: Mapping[str, Any], folder: str | Path, site: str | None = None) -> dict[str, Any]:
+    """
+    Return settings whose paths are meant from a folder, as whole paths; the journal has its place there, too.
+
+    Parameters
+    ----------
+    table : mapping
+        The settings of one connection.
+    folder : path
+        Of the file they stand in.
+    site : str, optional
+        Whose they are, where the file has tables ``[site.NAME.ils]``: libraries may share barcodes, and so each has
+        a journal of its own.
+    """
     base = Path(folder)
-    values = {"journal": "ils-journal.sqlite", **table}
+    own = "" if site is None else f"-{quote(site, safe='')}"
+    values = {"journal": f"ils-journal{own}.sqlite", **table}
     return {k: str(base / v) if k in _PATHS and isinstance(v, str) else v for k, v in values.items()}
 
 
-def _table(content: dict[str, Any], path: Path, site: str | None) -> dict[str, Any]:
+def _table(content: dict[str, Any], path: Path, site: str | None) -> tuple[str | None, dict[str, Any]]:
+    """Return whose settings were asked for, None in a file of one library, and the settings."""
     if "kind" in content and "site" not in content:
         if site is not None:
             raise IlsSettingsError(f"{path}: has the settings of one library and no sites; leave --site out")
-        return content
+        return None, content
     sites: Any = content.get("site")
     tables = {
         name: value["ils"]
@@ -67,9 +83,9 @@ def _table(content: dict[str, Any], path: Path, site: str | None) -> dict[str, A
         if isinstance(value, dict) and isinstance(value.get("ils"), dict)
     }
     if site is None and len(tables) == 1:
-        return next(iter(tables.values()))
+        return next(iter(tables.items()))
     if site is not None and site in tables:
-        return tables[site]
+        return site, tables[site]
     if not tables:
         raise IlsSettingsError(
             f"{path}: has neither kind = ... nor a table [site.NAME.ils]; docs/ils.md shows one"

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from stacks.difference import Difference, compare
 from stacks.holdings import COLUMNS, Holding, Holdings, read_holdings, write_holdings
 from stacks.ils.base import Ils
 from stacks.ils.errors import IlsError
@@ -40,31 +41,24 @@ class SyncReport:
         Everything was pulled, not only changes.
     pulled : int
         Items the system told.
-    added, removed : tuple of str
-        Barcodes.
-    changed : mapping
-        Column to how many rows of it changed.
+    difference : Difference
+        The new rows against the old ones.
     rows : int
         Rows of the new file.
     kept_epcs : int
         Rows whose EPC only the old file knew.
     notes : tuple of str
         What was left out, and why; one sentence each.
-    examples : tuple of str
-        Some changes, a line each.
     written : bool
         The file was written; False: a dry run, or nothing had changed.
     """
 
     full: bool
     pulled: int
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-    changed: dict[str, int]
+    difference: Difference
     rows: int
     kept_epcs: int
     notes: tuple[str, ...]
-    examples: tuple[str, ...]
     written: bool
 
 
@@ -77,14 +71,10 @@ class _State:
 
 @dataclass
 class _Merge:
-    """The rows to be, and what is different about them."""
+    """The rows to be, and where each of them comes from."""
 
-    rows: dict[str, Holding]
-    added: list[str] = field(default_factory=list[str])
-    removed: list[str] = field(default_factory=list[str])
-    changed: Counter[str] = field(default_factory=Counter[str])
-    examples: list[str] = field(default_factory=list[str])
-    notes: list[str] = field(default_factory=list[str])
+    rows: list[Holding] = field(default_factory=list[Holding])
+    origin: list[int] = field(default_factory=list[int])  # the old file's row each of them was; -1: none
     kept_epcs: int = 0
 
 
@@ -150,14 +140,15 @@ def sync(
     if not pulled and everything and (old.rows or not file.exists()):
         raise IlsError(f"{file}: the library system told no item at all; nothing was written")
     merge = _merged(ils, old, pulled, everything and ils.lists, frozenset(keep))
-    lost = len(merge.removed)
+    made = Holdings.of(merge.rows)
+    difference = compare(old, made, merge.origin)
+    lost = len(difference.removed)
     if lost > max(_FEW, most_loss * len(old)):
         raise IlsError(
             f"{file}: the pull knows {lost} of {len(old)} copies no more, over {most_loss:.0%}: nothing was written; "
             "if they are really gone, allow it with --allow-loss"
         )
-    made = Holdings.of(merge.rows.values())
-    different = bool(merge.added or merge.removed or merge.changed) or not file.exists()
+    different = bool(difference.added or lost or difference.changed) or not file.exists()
     if not dry_run:
         if different:
             write_holdings(file, made)
@@ -168,13 +159,10 @@ def sync(
     return SyncReport(
         full=everything,
         pulled=len(pulled),
-        added=tuple(merge.added),
-        removed=tuple(merge.removed),
-        changed=dict(merge.changed),
+        difference=difference,
         rows=len(made),
         kept_epcs=merge.kept_epcs,
-        notes=(*ils.notes, *merge.notes, *made.notes),
-        examples=tuple(merge.examples),
+        notes=(*ils.notes, *_unasked(ils, old, pulled), *made.notes),
         written=different and not dry_run,
     )
 
@@ -198,48 +186,40 @@ def _pull(
 
 
 def _merged(ils: Ils, old: Holdings, pulled: dict[str, IlsItem], drop: bool, keep: frozenset[str]) -> _Merge:
-    by_id = {row.extra.get("item_id", ""): row for row in old}
-    by_barcode: dict[str, Holding] = dict(old.by_barcode)
-    told: dict[str, list[IlsItem]] = {}
-    for item in pulled.values():
-        told.setdefault(item.barcode, []).append(item)
-    merge = _Merge({})
-    seen: set[int] = set()
-    fresh: dict[str, Holding] = {}
+    """Find each item's row in the old file: by the system's own id, else by the barcode."""
+    by_id = {row.extra.get("item_id", ""): i for i, row in enumerate(old)}
+    by_barcode = old.index_of_barcode
+    often = Counter(item.barcode for item in pulled.values())
+    merge = _Merge()
+    now: dict[int, Holding] = {}
+    fresh: list[Holding] = []
     for item_id, item in pulled.items():
-        same = by_id.get(item_id) if item_id else None
-        if same is None:
-            same = by_barcode.get(item.barcode)
-            if same is not None and same.extra.get("item_id", "") not in ("", item_id):
-                same = None if len(told[item.barcode]) > 1 else same
-        if same is not None and id(same) in seen:  # two items of one barcode: the second is a row of its own
-            same = None
-        row = _row(item, same, ils, keep)
-        if same is None:
-            merge.added.append(row.barcode)
-            fresh[item_id] = row
-            _example(merge, f"new: {row.barcode} {row.call_number}")
+        at = by_id.get(item_id) if item_id else None
+        if at is None:
+            at = by_barcode.get(item.barcode)
+            if at is not None and old.row(at).extra.get("item_id", "") not in ("", item_id):
+                at = None if often[item.barcode] > 1 else at
+        if at is None or at in now:  # two items of one barcode: the second is a row of its own
+            fresh.append(_row(item, None, ils, keep))
         else:
-            seen.add(id(same))
-            _compare(merge, same, row)
-            merge.kept_epcs += bool(row.epc and not item.epc)
-            merge.rows[f"{id(same)}"] = row
-    ordered: dict[str, Holding] = {}
-    for row in old:
-        key = f"{id(row)}"
-        if id(row) in seen:
-            ordered[key] = merge.rows[key]
-        elif not drop or row.barcode in ils.unread:
-            ordered[key] = row
-        else:
-            merge.removed.append(row.barcode)
-            _example(merge, f"gone: {row.barcode} {row.call_number}")
-    merge.rows = {**ordered, **{f"new {item_id}": row for item_id, row in fresh.items()}}
-    if not ils.lists and len(pulled) < len(old):
-        merge.notes.append(
-            f"{len(old) - len(pulled)} copies of the file are unknown to the system and stay as they are"
-        )
+            now[at] = _row(item, old.row(at), ils, keep)
+            merge.kept_epcs += bool(now[at].epc and not item.epc)
+    for at, row in enumerate(old):
+        if at in now or not drop or row.barcode in ils.unread:
+            merge.rows.append(now.get(at, row))
+            merge.origin.append(at)
+    merge.rows += fresh
+    merge.origin += [-1] * len(fresh)
     return merge
+
+
+def _unasked(ils: Ils, old: Holdings, pulled: dict[str, IlsItem]) -> list[str]:
+    unknown = 0 if ils.lists else len(old) - len(pulled)
+    return (
+        [f"{unknown} copies of the file are unknown to the system and stay as they are"]
+        if unknown > 0
+        else []
+    )
 
 
 def _row(item: IlsItem, old: Holding | None, ils: Ils, keep: frozenset[str]) -> Holding:
@@ -271,21 +251,6 @@ def _row(item: IlsItem, old: Holding | None, ils: Ils, keep: frozenset[str]) -> 
     # A system without call numbers or titles (SIP2) does not empty ours.
     ours |= {c: getattr(old, c) for c in ("call_number", "title", "home_location") if not getattr(told, c)}
     return replace(told, **ours)
-
-
-def _compare(merge: _Merge, old: Holding, new: Holding) -> None:
-    different = [c for c in COLUMNS if getattr(old, c) != getattr(new, c)]
-    different += [name for name in new.extra if old.extra.get(name, "") != new.extra[name]]
-    merge.changed.update(different)
-    shown = [c for c in different if c in COLUMNS]
-    if shown:
-        what = ", ".join(f"{c} {getattr(old, c)!r} -> {getattr(new, c)!r}" for c in shown[:3])
-        _example(merge, f"changed: {old.barcode}: {what}")
-
-
-def _example(merge: _Merge, line: str) -> None:
-    if len(merge.examples) < _FEW:
-        merge.examples.append(line)
 
 
 def _read_state(file: Path, kind: str) -> _State:

@@ -1,6 +1,6 @@
 """Holdings, and the plan's shelf ranges, from files of other systems."""
 
-from stacks.imports.difference import Difference, compare, refuse_shrinking, replace_holdings
+from stacks.difference import Difference, compare, refuse_shrinking, replace_holdings
 from stacks.imports.importer import Imported, import_holdings
 from stacks.imports.mapping import Mapped, mapping_of, read_mapping
 from stacks.imports.range_check import RangeCheck, check_ranges

@@ -149,11 +149,10 @@ def _whole(data: bytes) -> tuple[bytes, bool]:
         raise HoldingsError("is broken (its directory does not fit)")
     entries = [directory[i : i + 12] for i in range(0, len(directory), 12)]
     right = int(data[:5]) == len(data) or len(data) > 99_999
-    if right and all(
-        data[base + int(e[7:12]) + int(e[3:7]) - 1 : base + int(e[7:12]) + int(e[3:7])] == _END_OF_FIELD
-        for e in entries
-    ):
-        return data, False
+    if right:
+        ends = [base + int(e[7:12]) + int(e[3:7]) - 1 for e in entries]
+        if max(ends) < len(data) and {data[end] for end in ends} == {_END_OF_FIELD[0]}:
+            return data, False
     # The place where the directory ends may have moved as well.
     start = data.find(_END_OF_FIELD, 24)
     fields = data[start + 1 : -1].split(_END_OF_FIELD)
@@ -186,21 +185,17 @@ def _only(data: bytes, tags: frozenset[bytes]) -> bytes:
 
 def _decode(record: Any, raw: bytes, named: str | None) -> str:
     """Decode a record's texts in place and return the encoding they had."""
-    from pymarc import Field, Indicators, Subfield
+    from pymarc import Subfield
 
     if raw.isascii() and b"\x1b" not in raw:
         codec, said = "ascii", "ASCII"
     else:
         codec, said = _encoding(record, raw, named)
-    for n, old in enumerate(record.fields):
-        if old.control_field:
-            record.fields[n] = Field(tag=old.tag, data=_text(old.data, codec))
+    for field in record.fields:
+        if field.control_field:
+            field.data = _text(field.data, codec)
         else:
-            record.fields[n] = Field(
-                tag=old.tag,
-                indicators=Indicators(old.indicator1, old.indicator2),
-                subfields=[Subfield(code, _text(value, codec)) for code, value in old.subfields],
-            )
+            field.subfields = [Subfield(code, _text(value, codec)) for code, value in field.subfields]
     return said
 
 

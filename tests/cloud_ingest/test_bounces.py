@@ -49,9 +49,9 @@ def notice(
 
 
 @pytest.fixture
-def office(tmp_path):
+def office(tmp_path, database_url):
     with SmtpServer() as server:
-        made = Post(tmp_path / "data", server.port)
+        made = Post(tmp_path / "data", server.port, database=database_url)
         made.maildir = tmp_path / "Maildir"
         made.box = mailbox.Maildir(made.maildir)
         made.bounces = Bounces(made.database, made.maildir, lambda: made.now)

@@ -22,8 +22,9 @@ AT = 1_770_000_000 * S
 
 
 @pytest.fixture
-def kept(tmp_path):
-    world = World(tmp_path / "data", None)
+def kept(tmp_path, database_url, monkeypatch):
+    monkeypatch.setenv("NIGHTSTACK_DATABASE", database_url)
+    world = World(tmp_path / "data", database_url)
     cases = {
         "f1": case("f1", "run-1", AT, "missing"),
         "f2": case("f2", "run-1", AT, "wrong_shelf"),

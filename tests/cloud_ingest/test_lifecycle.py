@@ -174,7 +174,7 @@ def test_a_job_is_held_by_one_worker_until_its_lease_runs_out(night):
     night.now += 31 * S
     assert night.runner.claim("second").attempts == 2
     # The first one wakes up again: the job is not its any more.
-    with night.database.read() as session:
+    with night.database.write() as session:
         assert night.runner._held(session, night.job().id, "first") is None
         assert night.runner._held(session, night.job().id, "second") is not None
 

@@ -1,6 +1,7 @@
 """By the set hour there is a mail for every site."""
 
 import email
+from dataclasses import replace
 from datetime import datetime, time
 from email import policy
 from zoneinfo import ZoneInfo
@@ -80,8 +81,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path):
-    made = Desk(tmp_path)
+def desk(tmp_path, database_url):
+    made = Desk(tmp_path, database=database_url)
     yield made
     made.database.close()
 
@@ -207,4 +208,19 @@ def test_on_quiet_days_nobody_is_told_that_there_is_nothing(tmp_path):
     assert [to for to, _ in desk.mails()] == ["keen@lib.example"]
     desk.tick("2026-03-03T07:00")
     assert sorted(to for to, _ in desk.mails()) == ["keen@lib.example"] * 2 + ["quiet@lib.example"] * 2
+    desk.database.close()
+
+
+def test_where_the_clocks_go_back_a_morning_is_seen_to_when_its_hour_is_over_the_first_time(tmp_path):
+    """Half past two comes twice that night; a service that begins its work between the two is late already."""
+    desk = Desk(tmp_path, "2026-10-20T12:00")
+    desk.settings = replace(desk.settings, morning=time(2, 30))
+    mornings = Mornings(desk.database, desk.settings, lambda: "http://here", lambda: desk.now)
+    second = datetime(2026, 10, 25, 2, 15, fold=1, tzinfo=ZONE)
+    desk.now = int(second.timestamp()) * 1_000_000_000
+    mornings.tick()
+    assert len(desk.mails()) == 2, "one a site"
+    desk.now += 3600 * 1_000_000_000
+    mornings.tick()
+    assert len(desk.mails()) == 2
     desk.database.close()

@@ -12,7 +12,7 @@ from cloud_ingest import casebook
 from cloud_ingest.job_results import make_task, store_result
 from cloud_ingest.models import CaseStep, Job, NightRow, Run
 from cloud_ingest.night_work import LEDGER, MEMORY
-from cloud_ingest.nights import make_night_task, sweep
+from cloud_ingest.nights import make_night_task, ready_night, sweep
 from cloud_ingest.run_life import enter
 from cloud_ingest.tasks import NightResult, Result
 from reports.case import Case, Step
@@ -69,27 +69,47 @@ class Office(World):
             run = session.get(Run, run_id)
             enter(session, run, "localizing", "", self.now)
             job = session.scalar(select(Job).where(Job.run_id == run_id).order_by(Job.id.desc()))
+            job.state = "running"
             sweep(session, self.settings, run.site)
             task = make_task(session, self.settings, run, job, "http://here")
             return replace(task, night=make_night_task(session, self.settings, run, job)), job.id
 
+    def begin_again(self, run_id):
+        """What the night was judged on is no longer so."""
+        with self.database.write() as session:
+            session.scalar(select(Job).where(Job.run_id == run_id)).attempts += 1
+        return self.begin(run_id)
+
     def end(self, run_id, begun, names, memory=b"memory"):
         """The worker is done: its night found these cases beside those that were there."""
+        self.store_night(run_id, begun, self.make_ready(run_id, begun, names, memory))
+
+    def make_ready(self, run_id, begun, names, memory=b"memory"):
+        """What the worker left, held against the ledger; nobody has to wait for that."""
         task, job_id = begun
         work = Path(task.work)
         work.mkdir(parents=True, exist_ok=True)
-        night = None
-        if task.night.ledger is not None:
-            before = Ledger.from_json(json.loads((self.settings.data / task.night.ledger).read_bytes()))
-            found = {name: before.cases.get(name) or case(name, run_id, self.now) for name in names}
-            after = replace(before, cases={**before.cases, **found}, runs=(*before.runs, run_id))
-            (work / LEDGER).write_text(json.dumps(after.to_json()))
-            (work / MEMORY).write_bytes(memory)
+        if task.night.ledger is None:
+            return None
+        before = Ledger.from_json(json.loads((self.settings.data / task.night.ledger).read_bytes()))
+        found = {name: before.cases.get(name) or case(name, run_id, self.now) for name in names}
+        after = replace(before, cases={**before.cases, **found}, runs=(*before.runs, run_id))
+        (work / LEDGER).write_text(json.dumps(after.to_json()))
+        (work / MEMORY).write_bytes(memory)
+        with self.database.read() as session:
+            run, job = session.get(Run, run_id), session.get(Job, job_id)
             night = NightResult(task.night.not_after)
+            return ready_night(session, self.settings, run, job, task.night, night, work)
+
+    def store_night(self, run_id, begun, ready):
+        task, job_id = begun
+        night = None if ready is None else NightResult(ready.at)
         with self.database.write() as session:
             run, job = session.get(Run, run_id), session.get(Job, job_id)
             enter(session, run, "reporting", "", self.now)
-            store_result(session, self.settings, job, run, Result([], [], [], 0, night), task, self.now)
+            store_result(
+                session, self.settings, job, run, Result([], [], [], 0, night), task, self.now, ready
+            )
 
     def work_out(self, run_id, hours, *names):
         self.close_run(run_id, hours)

@@ -19,10 +19,15 @@ S = 1_000_000_000
 
 
 class Post:
-    def __init__(self, tmp_path, port):
+    def __init__(self, tmp_path, port, database):
         smtp = SmtpSettings("127.0.0.1", port, timeout_s=5.0)
         self.settings = ServeSettings(
-            tmp_path, smtp=smtp, recipients=(Recipient("a@b.example"),), mail_retry_s=10.0, mail_attempts=4
+            tmp_path,
+            smtp=smtp,
+            recipients=(Recipient("a@b.example"),),
+            mail_retry_s=10.0,
+            mail_attempts=4,
+            database=database,
         )
         self.database = Database(self.settings)
         self.now = 100 * S
@@ -56,8 +61,8 @@ class Post:
 
 
 @pytest.fixture
-def post(tmp_path, mail_server):
-    made = Post(tmp_path, mail_server.port)
+def post(tmp_path, mail_server, database_url):
+    made = Post(tmp_path, mail_server.port, database_url)
     yield made
     made.database.close()
 

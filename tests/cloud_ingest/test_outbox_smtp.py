@@ -29,12 +29,13 @@ THREE = ("anna@lib.example", "boris@lib.example", "chen@lib.example")
 
 
 class Post:
-    def __init__(self, tmp_path, port, host="127.0.0.1", timeout_s=5.0, **smtp):
+    def __init__(self, tmp_path, port, host="127.0.0.1", timeout_s=5.0, database=None, **smtp):
         self.settings = ServeSettings(
             tmp_path,
             smtp=SmtpSettings(host, port, timeout_s=timeout_s, **smtp),
             recipients=tuple(Recipient(who) for who in THREE),
             mail_retry_s=10.0,
+            database=database,
         )
         self.database = Database(self.settings)
         self.now = 1_800_000_000 * S

@@ -40,13 +40,16 @@ def book(n, status="available", epc=None):
 class Office:
     """A service with a library system of its own; time stands still unless somebody moves it."""
 
-    def __init__(self, tmp_path, koha, writes=("missing", "inventory_date"), url=None):
+    def __init__(self, tmp_path, koha, database, writes=("missing", "inventory_date"), url=None):
         ils = {
             "kind": "koha", "url": url or koha.url, "client_id": koha.client_id, "timeout_s": 10.0, "retries": 0,
             "client_secret": koha.client_secret, "journal": str(tmp_path / "journal.sqlite"), "writes": list(writes),
         }  # fmt: skip
         self.settings = ServeSettings(
-            tmp_path / "data", sites=(SiteSettings("north", ils=ils),), writes_per_minute=6000
+            tmp_path / "data",
+            sites=(SiteSettings("north", ils=ils),),
+            writes_per_minute=6000,
+            database=database,
         )
         self.database = Database(self.settings)
         self.now = AT
@@ -97,11 +100,11 @@ def koha():
 
 
 @pytest.fixture
-def office(tmp_path, koha):
+def office(tmp_path, koha, database_url):
     made = []
 
     def make(**more):
-        made.append(Office(tmp_path, koha, **more))
+        made.append(Office(tmp_path, koha, database_url, **more))
         return made[-1]
 
     yield make

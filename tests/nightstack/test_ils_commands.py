@@ -68,7 +68,8 @@ def test_a_library_is_pulled_asked_and_written_to(koha, tmp_path):
     assert len(read_holdings(tmp_path / "holdings.csv")) == 30
     httpx.post(f"{koha}/_sim/lend", json={"barcode": "31822000000"})
     told = run("stacks", "sync", "holdings.csv", cwd=tmp_path, **SECRET)
-    assert "changed: 31822000000: status 'available' -> 'loaned'" in told.stdout
+    assert "status of 1: 31822000000: 'available' -> 'loaned'" in told.stdout
+    assert "30 copies: 0 added, 0 removed, 1 changed, 29 as they were" in told.stdout, "as an import says it"
     asked = run("stacks", "status", "31822000000", "nope", cwd=tmp_path, **SECRET)
     assert asked.stdout.splitlines()[0].startswith("31822000000  loaned (checked_out_date=")
     assert asked.stdout.splitlines()[0].endswith("红楼梦 第一册")
@@ -77,6 +78,40 @@ def test_a_library_is_pulled_asked_and_written_to(koha, tmp_path):
         run("stacks", "status", "31822000003", "nope", "--json", cwd=tmp_path, **SECRET).stdout
     )
     assert (shown[0]["status"], shown[1]) == ("available", {"barcode": "nope", "known": False})
+
+
+def test_the_journal_lies_beside_the_settings_and_each_library_has_its_own(koha, tmp_path, monkeypatch):
+    """Wherever one stands: what the service wrote for a library is what `stacks journal` lists for it."""
+    from nightstack.settings import read_serve_settings
+    from stacks.ils import open_ils
+
+    monkeypatch.setenv("NIGHTSTACK_ILS_CLIENT_SECRET", "koha-client-secret")
+    folder, elsewhere = tmp_path / "etc", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    table = (tmp_path / "ils.toml").read_text()
+    (folder / "serve.toml").write_text(f"data = 'd'\n[site.north.ils]\n{table}[site.south.ils]\n{table}")
+    (folder / "ils.toml").write_text(table)
+    settings = read_serve_settings(folder / "serve.toml")
+    for site, barcode in (("north", "31822000000"), ("south", "31822000001")):
+        with open_ils(settings.site(site).ils) as ils:
+            ils.mark_missing(barcode, "three nights")
+    for site, barcode in (("north", "31822000000"), ("south", "31822000001")):
+        listed = run(
+            *("stacks", "journal", "--json", "--settings", str(folder / "serve.toml"), "--site", site),
+            cwd=elsewhere,
+        )
+        assert [e["barcode"] for e in json.loads(listed.stdout)] == [barcode], "libraries may share barcodes"
+        assert listed.stderr.strip() == f"journal: {folder / f'ils-journal-{site}.sqlite'}"
+    synced = run("stacks", "sync", "h.csv", "--settings", "../etc/ils.toml", cwd=elsewhere, **SECRET)
+    assert synced.returncode == 0, synced.stderr
+    made = {p.name for p in (*elsewhere.iterdir(), *folder.iterdir())}
+    assert "ils-journal.sqlite" not in made, "what only reads begins no journal"
+    none = run("stacks", "journal", "--settings", "../etc/ils.toml", cwd=elsewhere)
+    assert none.stdout == "nothing was written back\n"
+    assert f"{folder / 'ils-journal.sqlite'} (nothing was ever written back)" in none.stderr.replace(
+        "elsewhere/../", ""
+    )
 
 
 def test_writes_are_listed_and_settled(koha, tmp_path):

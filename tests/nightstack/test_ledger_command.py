@@ -9,10 +9,11 @@ import pytest
 from nightstack.cli import main
 from nightstack.errors import InputError
 from nightstack.ledger_file import memory_file, read_ledger, record_acts
-from reports.case import Case
+from reports.case import Case, Step
 from reports.exceptions_csv import read_exceptions
 from reports.findings import Finding
 from reports.ledger_book import Ledger, LedgerError
+from reports.ledger_json import case_from_json
 from tests.nightstack.night import csv_rows
 
 
@@ -67,6 +68,33 @@ def test_cases_live_in_a_file_from_night_to_night(nights, tmp_path, capsys):
     after = read_ledger(file, book.site)
     assert after.cases[case.id].resolution == "false_alarm" and after.runs == book.runs
     assert len(after.open) == len(book.open) - 1
+
+
+def test_cases_resolved_years_ago_go_into_the_archive_beside_the_ledger(nights, tmp_path, capsys):
+    info = json.loads((nights[0] / "run.json").read_text())
+    at = datetime.fromisoformat(info["started_at"])
+    made = {}
+    for name, days, how in (
+        ("old", 731, "seen_right"),
+        ("young", 700, "seen_right"),
+        ("alarm", 900, "false_alarm"),
+    ):
+        then, finding = at - timedelta(days=days), Finding("wrong_shelf", name, barcode=name, confidence=0.9)
+        steps = (
+            Step(then, "scan", "opened", "", "wrong_shelf", 0.9),
+            Step(then, "x", how, "", "wrong_shelf", 0.9),
+        )
+        made[name] = Case(finding, "resolved", then, "r", then, "r", resolution=how, history=steps)
+    file = tmp_path / "cases.json"
+    file.write_text(json.dumps(Ledger(made, info["site"], ("night-x",)).to_json()))
+    args = [nights[0], "--positions", nights[0] / "positions.parquet", "--ledger", file]
+    status, out, err = run(capsys, *args, "--keep-days", 730)
+    assert status == 0, err
+    assert f"1 case put away: {tmp_path / 'cases.archive.jsonl'}" in out
+    (line,) = (tmp_path / "cases.archive.jsonl").read_text().splitlines()
+    assert case_from_json(json.loads(line)) == made["old"]
+    assert {"young", "alarm"} < set(read_ledger(file, info["site"]).cases)
+    assert "old" not in read_ledger(file, info["site"]).cases
 
 
 def test_what_is_wrong_is_said_in_a_line(nights, tmp_path, capsys):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from reports import find_exceptions
-from reports.audit import HEARD, ORDER, SHELF, THERE, audit, choose_shelves
+from reports.audit import HEARD, ORDER, SHELF, THERE, audit
+from reports.audit_choice import choose_shelves
 from reports.audit_scan import AuditError, parse_scan, read_scan
 from sim.library import make_library
 from sim.library_folder import truth_of

@@ -24,7 +24,7 @@ from reports.findings import KINDS, Finding
 from reports.languages import FOLDERS_VARIABLE, LanguageError, language, languages
 from reports.layout import lay_out
 from reports.phrases import from_json, say, say_n, to_json
-from reports.text import T
+from reports.text import T, several
 
 ROOT = Path(__file__).parents[2]
 CHINESE = ROOT / "reports" / "locale" / "zh" / "LC_MESSAGES" / "nightstack.po"
@@ -178,7 +178,23 @@ def english_in(text, report):
     return re.findall(r"[A-Za-z]{3,}", re.sub(r"\bQA[\d.]+\b|(AB){3,}", " ", text))
 
 
+def latin_marks_in(text):
+    """Where a Latin comma, semicolon, colon or bracket stands beside Chinese."""
+    return re.findall(
+        r".{0,12}[\u3000-\u9fff\uff00-\uffef] ?[,;:?!(] ?.{0,8}|.{0,8}[,;:!)] ?[\u4e00-\u9fff].{0,8}", text
+    )
+
+
 def test_nothing_english_is_left_in_chinese_documents(everything, tmp_path):
+    twice = T.duplicate_epc(2, several(["馆藏一", "馆藏二"]))
+    shared = Finding(
+        "duplicate_tag", "x99", barcode="B99", title="家", evidence=twice, shelf_id="A-01-4", offset_m=0.6
+    )
+    moved = [
+        replace(f, move_id="m1") if f.kind in ("wrong_order", "wrong_shelf") else f
+        for f in everything.findings
+    ]
+    everything = replace(everything, findings=(*moved, shared), backlog={"missing": 1234, "wrong_order": 2})
     made = write_documents(everything, tmp_path)
     mail = build_mail(everything, made, "desk@library.example", "nightstack@library.example")
     page, body = Words(), Words()
@@ -200,6 +216,7 @@ def test_nothing_english_is_left_in_chinese_documents(everything, tmp_path):
         shown[f"sheet {sheet.title}"] = f"{sheet.title} " + " ".join(str(v) for row in rows for v in row if v)
     for name, text in shown.items():
         assert english_in(text, everything) == [], name
+        assert latin_marks_in(text) == [], name
     assert "错乱架" in shown["subject"]
     for words in (
         "盘点报告",
@@ -294,7 +311,7 @@ def test_notices_in_chinese():
     notice = build_notice(
         "城东", say("stocktake {run} failed", run="r7"), lines, "a@b.example", "n@l.example", language="zh"
     )
-    assert notice["Subject"] == "城东: 盘点 r7 失败"
+    assert notice["Subject"] == "城东：盘点 r7 失败"
     assert notice.get_content().startswith("自 2026-11-20 以来没有开始过盘点。\n\nplain words")
     english = build_notice(
         "城东", say("stocktake {run} failed", run="r7"), lines, "a@b.example", "n@l.example"

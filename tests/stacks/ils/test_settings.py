@@ -123,7 +123,8 @@ def test_the_same_table_stands_in_two_files(tmp_path):
         'api_key_file = "key"\nca_file = "/etc/ca.pem"\n'
     )
     made = read_ils_settings(alone)
-    assert made == read_ils_settings(serve) == read_ils_settings(serve, "main")
+    journal = {"journal": str(tmp_path / "ils-journal-main.sqlite")}
+    assert read_ils_settings(serve) == read_ils_settings(serve, "main") == made | journal
     assert made["api_key_file"] == str(tmp_path / "key")
     assert made["ca_file"] == "/etc/ca.pem"
     assert made["journal"] == str(tmp_path / "ils-journal.sqlite")

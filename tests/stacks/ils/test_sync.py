@@ -31,7 +31,13 @@ def test_a_first_sync_makes_the_file_and_the_next_one_only_changes(connect, tmp_
     with emulated("koha") as emulator:
         ils = connect(emulator)
         made = sync(ils, file)
-        assert (made.full, made.pulled, len(made.added), made.rows, made.written) == (True, 30, 30, 30, True)
+        assert (made.full, made.pulled, len(made.difference.added), made.rows, made.written) == (
+            True,
+            30,
+            30,
+            30,
+            True,
+        )
         rows = rows_of(file)
         assert rows["31822000003"].extra["requests"] == "2"
         assert rows["31822000003"].extra["item_id"] == "4"
@@ -39,12 +45,17 @@ def test_a_first_sync_makes_the_file_and_the_next_one_only_changes(connect, tmp_
         emulator.stock.lend("31822000000")
         before = len(emulator.trouble.seen)
         made = sync(ils, file)
-        assert (made.full, made.changed["status"], made.written) == (False, 1, True)
+        assert (made.full, made.difference.changed["status"], made.written) == (False, 1, True)
         assert made.pulled < 30
         assert len(emulator.trouble.seen) - before <= 6, "only the changes were asked for"
         assert rows_of(file)["31822000000"].status == "loaned"
         again = sync(ils, file)
-        assert (again.written, again.changed, again.added, again.removed) == (False, {}, (), ())
+        assert (
+            again.written,
+            again.difference.changed,
+            again.difference.added,
+            again.difference.removed,
+        ) == (False, {}, (), ())
 
 
 @pytest.mark.parametrize("kind", ["koha", "folio", "alma", "sip2"])
@@ -64,7 +75,7 @@ def test_what_only_the_file_knows_is_kept(kind, connect, tmp_path):
         assert [r.barcode for r in read_holdings(file)] == [r.barcode for r in old], "in the order they had"
         assert {r.status for r in now.values()} > {"available", "loaned"}
         assert made.kept_epcs == 30
-        assert made.changed["status"] > 5
+        assert made.difference.changed["status"] > 5
 
 
 def test_a_copy_with_a_new_barcode_keeps_its_tag(connect, tmp_path):
@@ -81,7 +92,8 @@ def test_a_copy_with_a_new_barcode_keeps_its_tag(connect, tmp_path):
         now = rows_of(file)
         assert now["NEW1"].epc == "AA00"
         assert first.barcode not in now
-        assert (made.added, made.removed) == ((), ())
+        assert (made.difference.added, made.difference.removed) == ((), ())
+        assert made.difference.examples["barcode"] == (f"{first.barcode}: '{first.barcode}' -> 'NEW1'",)
 
 
 def test_two_items_of_one_barcode_are_two_rows(connect, tmp_path):
@@ -104,8 +116,9 @@ def test_a_dry_run_writes_nothing_and_says_what_would_be(connect, tmp_path):
         before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
         emulator.stock.lend("31822000000")
         made = sync(ils, file, dry_run=True)
-        assert made.changed["status"] == 1
-        assert made.examples == ("changed: 31822000000: status 'available' -> 'loaned'",)
+        assert made.difference.changed["status"] == 1
+        assert made.difference.examples["status"] == ("31822000000: 'available' -> 'loaned'",)
+        assert made.difference.status_changes == {"available -> loaned": 1}
         assert not made.written
         assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
@@ -120,7 +133,7 @@ def test_a_catalogue_that_shrinks_too_much_is_not_believed(connect, tmp_path):
             sync(ils, file)
         assert file.read_bytes() == before
         made = sync(ils, file, most_loss=0.1)
-        assert (len(made.removed), made.rows) == (40, 560)
+        assert (len(made.difference.removed), made.rows) == (40, 560)
     with emulated("koha", []) as emulator, pytest.raises(IlsError, match=r"no more|no item at all"):
         sync(connect(emulator), file, full=True)
 
@@ -146,7 +159,7 @@ def test_an_interrupted_pull_loses_nothing(connect, tmp_path):
             sync(ils, file)
         assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == kept
         emulator.trouble._queue.clear()
-        assert sync(ils, file).changed["status"] == 1, "the change is still seen"
+        assert sync(ils, file).difference.changed["status"] == 1, "the change is still seen"
 
 
 def test_a_change_while_a_pull_runs_is_in_the_next_one(connect, tmp_path):
@@ -198,7 +211,7 @@ def test_copies_whose_record_cannot_be_read_stay(connect, tmp_path, monkeypatch)
             koha, "_shown", lambda c, e: {**shown(c, e), **({"lost_status": "x"} if c.number == 9 else {})}
         )
         made = sync(ils, file, full=True)
-        assert made.removed == ()
+        assert made.difference.removed == ()
         assert rows[8].barcode in rows_of(file)
         assert any("could not be read" in note for note in made.notes)
 

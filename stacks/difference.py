@@ -1,4 +1,4 @@
-"""What an import would change against the present holdings, and writing it so that the former ones stay."""
+"""What an import or a sync would change against the present holdings, and writing it so that the former ones stay."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,12 @@ FORMER = ".former"
 @dataclass(frozen=True)
 class Difference:
     """
-    New holdings against the present ones, by barcode.
+    New holdings against the present ones.
 
     Attributes
     ----------
     present, new : int
-        How many different barcodes each has.
+        How many copies of each were compared.
     added, removed : tuple of str
         Barcodes.
     changed : mapping of str to int
@@ -90,16 +90,34 @@ class Difference:
         return made
 
 
-def compare(present: Holdings, new: Holdings) -> Difference:
-    """Hold new holdings against the present ones; of a barcode that stands twice the first copy counts."""
-    before, after = present.index_of_barcode, new.index_of_barcode
-    both = [barcode for barcode in after if barcode in before]
-    old_at = np.fromiter((before[barcode] for barcode in both), np.int64, len(both))
-    new_at = np.fromiter((after[barcode] for barcode in both), np.int64, len(both))
-    names = [*COLUMNS[1:], *dict.fromkeys((*present.extra_columns, *new.extra_columns))]
+def compare(present: Holdings, new: Holdings, origin: Sequence[int] | None = None) -> Difference:
+    """
+    Hold new holdings against the present ones.
+
+    Parameters
+    ----------
+    present, new : Holdings
+        As they are, and as they would be.
+    origin : sequence of int, shape (len(new),), optional
+        The row in `present` that each new copy was; -1: none. So one whose barcode is new is still the same copy,
+        where a system's own id says so. None: the barcode tells; where one stands twice, the first copy counts.
+    """
+    if origin is None:
+        before, after = present.index_of_barcode, new.index_of_barcode
+        rows = np.fromiter(after.values(), np.int64, len(after))
+        was = np.fromiter((before.get(barcode, -1) for barcode in after), np.int64, len(after))
+        there = np.fromiter(before.values(), np.int64, len(before))
+    else:
+        was, rows = np.asarray(origin, np.int64), np.arange(len(new), dtype=np.int64)
+        there = np.arange(len(present), dtype=np.int64)
+    old_at, new_at = was[was >= 0], rows[was >= 0]
+    both = present.column("barcode")[old_at]
+    added = new.column("barcode")[rows[was < 0]]
+    removed = present.column("barcode")[there[~np.isin(there, old_at)]]
+    names = [*COLUMNS, *dict.fromkeys((*present.extra_columns, *new.extra_columns))]
     changed: dict[str, int] = {}
     examples: dict[str, tuple[str, ...]] = {}
-    any_changed = np.zeros(len(both), bool)
+    any_changed = np.zeros(len(old_at), bool)
     moves: Counter[str] = Counter()
     for name in names:
         old, now = present.column(name)[old_at], new.column(name)[new_at]
@@ -115,10 +133,10 @@ def compare(present: Holdings, new: Holdings) -> Difference:
         if name == "status":
             moves.update(f"{a} -> {b}" for a, b in zip(old[places], now[places], strict=True))
     return Difference(
-        len(before),
-        len(after),
-        tuple(barcode for barcode in after if barcode not in before),
-        tuple(barcode for barcode in before if barcode not in after),
+        len(there),
+        len(rows),
+        tuple(added.tolist()),
+        tuple(removed.tolist()),
         changed,
         int(any_changed.sum()),
         examples,
