@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from cloud_ingest import casebook
 from cloud_ingest.settings import ServeSettings
 from reports.pace import HANDLING_S, Pace
-from reports.pace_learning import study_pace
 from stacks.plan import Plan, read_plan
 
 _SHOWN = 10
@@ -20,6 +19,9 @@ def show_pace(session: Session, site: str, settings: ServeSettings) -> dict[str,
 
     Nothing is told of single people: the pace is the site's.
     """
+    # It brings a compiler and solvers, which a service that nobody asks for the pace does not load.
+    from reports.pace_learning import study_pace
+
     own = settings.site(site)
     ledger = casebook.load(session, site)
     learnt = study_pace(ledger, _plan(settings, site), own.pace)

@@ -16,7 +16,7 @@ from nightstack.settings import SettingsError, read_serve_settings
 from reports.ledger_book import Ledger
 from reports.pace import HANDLING_S, ByHand
 from stacks.plan import write_plan
-from tests.cloud_ingest.test_letters import Desk
+from tests.cloud_ingest.letter_desk import Desk
 from tests.cloud_ingest.test_store import World
 from tests.reports.staff import FIRST, PLAN, Staff
 

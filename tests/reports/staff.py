@@ -64,7 +64,7 @@ class Staff:
                 days=float(self.rng.integers(0, 90))
             )  # what waits is worth more: lists mix kinds
             case = Case(found(kind, self.books, shelf, None, 0.97, **more), "open", since, "run", at, "run",
-                        confidence=0.97, nights=6)  # fmt: skip
+                        confidence=0.97, nights=6, silent=6)  # fmt: skip
             made[case.id] = case
         self.ledger = replace(self.ledger, cases={**self.ledger.cases, **made})
 
