@@ -39,9 +39,10 @@ from reports.base_rates import fit_shares
 from reports.books import Catalogue
 from reports.exceptions import find_exceptions
 from reports.findings import Finding
-from reports.ledger import Ledger, act, confirmed, due, mailed, update
+from reports.ledger import Ledger, act, confirmed, due, mailed, took, update
 from reports.memory import Memory
 from reports.night import SILENT, Night, judge_night
+from reports.pace_learning import learn_pace
 from reports.places import Places
 from reports.policy import Policy
 from reports.recheck import recheck
@@ -239,7 +240,10 @@ class _State:
         opened = {c.id for c in self.ledger.open if c.mailed_at is None}
         figures: dict[str, Any] = {}
         if month.ranked:
-            made = make_worklist(self.ledger.open, plan, now, minutes=month.minutes, new_run=night.run_id)
+            pace = learn_pace(self.ledger, plan)
+            made = make_worklist(
+                self.ledger.open, plan, now, minutes=month.minutes, new_run=night.run_id, pace=pace
+            )
             checked = recheck(made.findings, life.item, now=at, seen=night.at)
             lines: list[Finding] = list(checked.kept)
             figures["dropped"] = len(checked.dropped)
@@ -254,17 +258,28 @@ class _State:
         lines = [f for f in lines if f.barcode or f.epc]
         new = [f for f in lines if f.finding_id in opened]
         assert self.ways is not None
-        done = work(life, self.ways, lines, month.minutes, at + timedelta(hours=1), self.rng)
-        for finding, did, why in done.worked:
+        begun = at + timedelta(hours=1)
+        done = work(life, self.ways, lines, month.minutes, begun, self.rng)
+        for finding, did, why, seconds in done.worked:
             case = self.ledger.find(finding.finding_id)
             if did == "marked_missing":
                 gone = finding.barcode in truth.of["missing"]
                 self.looked.setdefault(finding.barcode, (self.life.day, gone))
             if did and case is not None:
                 self.ledger = act(
-                    self.ledger, finding.finding_id, did, who="staff", why=why, at=at + timedelta(hours=1)
+                    self.ledger,
+                    finding.finding_id,
+                    did,
+                    who="staff",
+                    why=why,
+                    at=begun + timedelta(seconds=seconds),
                 )
         self.ledger = mailed(self.ledger, [f.finding_id for f in lines], at)
+        if any(did for _, did, _, _ in done.worked):
+            # Books put away at the end leave no act: staff say how long it took in all.
+            minutes = max(done.seconds / 60.0, 1.0)
+            ended = begun + timedelta(minutes=minutes)
+            self.ledger = took(self.ledger, minutes, who="staff", at=ended, recorded=True)
         return figures | _mailed(lines, new, done, truth)
 
     def _state_chances(self, night: Night, truth: Truth, holdings: Holdings) -> None:
@@ -351,7 +366,7 @@ def _mailed(lines: Sequence[Finding], new: Sequence[Finding], done: Morning, tru
         "new": len(new),
         "new_right": sum(truth.right(f) for f in new),
         "worked": len(done.worked),
-        "did": dict(Counter(did for _, did, _ in done.worked)),
+        "did": dict(Counter(did for _, did, _, _ in done.worked)),
         "staff_s": done.seconds,
         "put_right": done.right,
         "put_right_wanted": done.wanted,

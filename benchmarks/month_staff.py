@@ -37,9 +37,9 @@ class Morning:
     Attributes
     ----------
     seconds : float
-    worked : list of (finding, what they did, why)
-        Those there was time for, in the order worked; what they did is one of `reports.case.BY_STAFF`, or empty where
-        they could say nothing.
+    worked : list of (finding, what they did, why, seconds)
+        Those there was time for, in the order worked, and how far into the morning each was done; what they did is one
+        of `reports.case.BY_STAFF`, or empty where they could say nothing.
     right : int
         Books put right: put where they belong, taken out of the records of what is there, checked in, retagged.
     wanted : int
@@ -47,7 +47,9 @@ class Morning:
     """
 
     seconds: float = 0.0
-    worked: list[tuple[Finding, str, str]] = field(default_factory=list[tuple[Finding, str, str]])
+    worked: list[tuple[Finding, str, str, float]] = field(
+        default_factory=list[tuple[Finding, str, str, float]]
+    )
     right: int = 0
     wanted: int = 0
 
@@ -118,7 +120,7 @@ def work(
         place = line.shelf_id or place
         seconds, did, why, right = _deal(life, line, at, rng, cart)
         done.seconds += seconds
-        done.worked.append((line, did, why))
+        done.worked.append((line, did, why, done.seconds))
         if right:
             done.right += 1
             c = life.copy.get(line.barcode)
