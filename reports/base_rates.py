@@ -61,7 +61,7 @@ def fit_shares(
     behind = heard_from_behind(first, catalogue, places, heard, policy)
     chosen = replace(policy, misshelved_share=START, disorder_share=START)
     for _ in range(_ROUNDS):
-        shelved, wrong_shelf, doubt, near = settle(first, places, chosen, behind)
+        shelved, wrong_shelf, doubt, near, _ = settle(first, places, chosen, behind)
         unordered = (near >= policy.doubt_from) | is_odd(shelved, "lying", policy.doubt_from)
         verdict = judge(shelved, catalogue, places, chosen, wrong_shelf, doubt, unordered)
         copy = shelved.copy

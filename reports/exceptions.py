@@ -18,7 +18,13 @@ from reports.books import LOST, Catalogue, Shelved
 from reports.deaf import doubt_silence
 from reports.exceptions_csv import number_findings
 from reports.findings import KINDS, Finding, finding_id
-from reports.former import Lesson, believed_misplaced, order_with_former, shelf_with_former
+from reports.former import (
+    Lesson,
+    believed_misplaced,
+    order_with_former,
+    shelf_with_former,
+    tonights_word,
+)
 from reports.gaps import Gaps
 from reports.gone import split_gone, weigh_gone
 from reports.listed import ListTally, Wanted, with_listed
@@ -175,17 +181,17 @@ def judge_in(
     runs = find_runs(shelved, catalogue, places, chosen, behind)
     range_lines = list(range_findings(runs, shelved, catalogue, places))
     shelved = at_home(shelved, runs)
-    away = wrong_shelf_chances(
-        shelved, places, chosen, behind, believed_misplaced(shelved, past, places, chosen)
-    )
-    away = shelf_with_former(away, shelved, past, places, chosen)
-    shelved, wrong_shelf, doubt, behind = settle(shelved, places, chosen, behind, away)
+    known = believed_misplaced(shelved, past, places, chosen)
+    away = wrong_shelf_chances(shelved, places, chosen, behind, known)
+    away, told_shelf = shelf_with_former(away, shelved, past, places, chosen)
+    shelved, wrong_shelf, doubt, behind, order = settle(shelved, places, chosen, behind, away)
     likely_behind = behind >= chosen.doubt_from
     elsewhere = _elsewhere(shelved, catalogue, places, locations) & ~likely_behind
     # In a pile left and right say nothing of the order.
     unordered = elsewhere | likely_behind | is_odd(shelved, "lying", chosen.doubt_from)
     verdict = judge(shelved, catalogue, places, chosen, wrong_shelf, doubt, unordered)
-    verdict = order_with_former(verdict, shelved, past, places, chosen)
+    verdict, told_order = order_with_former(verdict, shelved, past, places, chosen)
+    told = tonights_word(told_shelf[order], told_order, shelved, doubt)
     gaps = Gaps(shelved, catalogue, places, verdict.right)
     expected = expected_copies(catalogue, heard.asked)
     silent = find_silent(expected, shelved, catalogue, places, heard, gaps, chosen, likely_behind, past)
@@ -213,7 +219,7 @@ def judge_in(
     findings = with_listed(findings, wanted, shelved, catalogue, places, behind, chosen)
     findings = number_findings(sort_walking(findings, places))
     tallies = wanted.tallies(shelved, catalogue, silent)
-    lesson = Lesson(shelved, verdict, doubt, silent, gaps)
+    lesson = Lesson(shelved, verdict, doubt, told, silent, gaps)
     return Judged(
         findings, shelved, verdict, elsewhere, behind, expected, silent, lesson, past, chosen, tallies, wanted.barcodes
     )  # fmt: skip

@@ -6,7 +6,12 @@ neglected library is. So each book's belief is carried from night to night (the 
 model, L. R. Rabiner, Proc. IEEE 77, 1989): it takes the place of the run's base rate as the prior of tonight's
 evidence. Two nights that say the same of a book at the same place say more than one, but not twice as much: the same
 robot drives the same way past the same shelf and errs alike. With errors carried over by a share ``a`` (a first-order
-autoregression) an equal second look adds ``(1 - a) / (1 + a)`` of its log-likelihood ratio.
+autoregression) an equal second look adds ``(1 - a) / (1 + a)`` of its log-likelihood ratio. Nights differ in how much
+they can tell, so of those that say the same the strongest counts fully, and each weaker one by that part; a night that
+says the contrary counts fully.
+
+A belief is about one question: does this book stand wrong, where its record says that home? Another home in the record
+makes it another question, and the belief void.
 """
 
 from __future__ import annotations
@@ -26,13 +31,15 @@ from reports.missing import Silent
 from reports.odd import on_the_move
 from reports.places import Places
 from reports.policy import Policy
-from reports.silence import DAY_NS, Past
+from reports.silence import DAY_NS, Past, home_names
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _AGAIN = 0.18  # of a night's evidence that says the same again: nights of one robot err alike by .7
+# ... and at most so much: a tag that slipped to a shelf slips there again, four nights in five.
+_SLIP_AGAIN = 0.25
 _SAME_M = 0.05  # a book farther off than this, and than its error bar, from where it was has been moved
 _WIDEST_M = 0.3
 _BESIDE_M = 1.0
@@ -52,45 +59,92 @@ class Lesson:
     shelved: Shelved
     verdict: Judgement
     doubt: Floats
+    told: Floats
     silent: Silent
     gaps: Gaps
 
 
-def shelf_with_former(away: Floats, s: Shelved, past: Past, places: Places, policy: Policy) -> Floats:
-    """Return the chances of standing on another shelf with each book's own prior, where former nights heard it."""
+def shelf_with_former(
+    away: Floats, s: Shelved, past: Past, places: Places, policy: Policy
+) -> tuple[Floats, Floats]:
+    """Weigh the chances of standing on another shelf with each book's own prior, where former nights heard it.
+
+    Parameters
+    ----------
+    away : float64 array, shape (n,)
+        Tonight's chances, as `reports.settle.wrong_shelf_chances` returns them.
+    s, past, places, policy
+
+    Returns
+    -------
+    away : float64 array, shape (n,)
+        All nights together.
+    told : float64 array, shape (n,)
+        Tonight's own log-likelihood ratio, wrong against right; 0 where it cannot be asked.
+    """
     rows, before = _before(s, past, places)
     mine = (away[rows] > 0.0) & (s.home[rows] != s.place[rows])
     # One that stood on its own shelf, in order or not, says nothing of another shelf.
     belief = np.where(before.elsewhere, before.belief, 0.0)
-    return _carried_on(away, rows[mine], before.select(mine), belief[mine], policy.misshelved_share)
+    # They were made with this share or a smaller one: rather too little is said to be tonight's own word than too much.
+    share = policy.misshelved_share
+    told = np.where(away > 0.0, _ratio(away, share), 0.0)
+    return _carried_on(away, told, rows[mine], before.select(mine), belief[mine], share, _SLIP_AGAIN), told
 
 
-def order_with_former(v: Judgement, s: Shelved, past: Past, places: Places, policy: Policy) -> Judgement:
-    """Judge the order with each book's own prior, where former nights heard it on its shelf."""
+def order_with_former(
+    v: Judgement, s: Shelved, past: Past, places: Places, policy: Policy
+) -> tuple[Judgement, Floats]:
+    """Judge the order with each book's own prior, where former nights heard it on its shelf.
+
+    Returns
+    -------
+    verdict : Judgement
+    told : float64 array, shape (n,)
+        Tonight's own log-likelihood ratio, out of order against in order.
+    """
+    share = policy.disorder_share
+    told = _ratio(v.wrong_order, share)
     rows, before = _before(s, past, places)
     mine = (v.wrong_order[rows] > 0.0) & ~before.elsewhere
     # Of a place told no better than this nobody can say that the book has not been put right: it is a hand's breadth.
-    told = np.nan_to_num(s.positions.sigma_along_m[rows], nan=_WIDEST_M) <= _TOLD_M
-    before = replace(before, same=before.same & told)
+    sharp = np.nan_to_num(s.positions.sigma_along_m[rows], nan=_WIDEST_M) <= _TOLD_M
+    before = replace(before, same=before.same & sharp, alike=before.alike | before.close | before.same)
     order = _carried_on(
-        v.wrong_order, rows[mine], before.select(mine), before.belief[mine], policy.disorder_share, again=True
+        v.wrong_order, told, rows[mine], before.select(mine), before.belief[mine], share, _MOST
     )
     accused = np.maximum(v.wrong_shelf, order) >= policy.accuse_from
-    return replace(v, wrong_order=order, right=v.right & ~accused)
+    return replace(v, wrong_order=order, right=v.right & ~accused), told
+
+
+def tonights_word(told_shelf: Floats, told_order: Floats, s: Shelved, doubt: Floats) -> Floats:
+    """Return what tonight alone says of each tag, wrong against right, as a log-likelihood ratio, shape (n,)."""
+    return np.where((s.home != s.place) | (doubt >= _DOUBTED), told_shelf, told_order)
+
+
+def _ratio(chance: Floats, share: float) -> Floats:
+    return np.clip(_logit(np.clip(chance, 1e-4, 0.9999)) - _logit(share), -_MOST, _MOST)
 
 
 def _carried_on(
-    chance: Floats, rows: Ints, before: _Before, belief: Floats, share: float, again: bool = False
+    chance: Floats, told: Floats, rows: Ints, before: _Before, belief: Floats, share: float, cap: float
 ) -> Floats:
     out = chance.copy()
     fresh = np.minimum(share, _SPOILED * before.days)
     prior = np.where(
         before.same, belief, np.maximum(np.where(before.close, _CARRIED_ON * belief, 0.0), fresh)
     )
-    told = np.clip(_logit(np.clip(chance[rows], 1e-4, 0.9999)) - _logit(share), -_MOST, _MOST)
-    told = np.where((before.same | again) & (told > 0.0) & (belief > share), _AGAIN * told, told)
-    out[rows] = np.minimum(_sigmoid(_logit(np.clip(prior, _LEAST, 1.0 - _LEAST)) + told), 0.995)
+    added = np.where(before.alike, _beyond(told[rows], before.told, cap), told[rows])
+    out[rows] = np.minimum(_sigmoid(_logit(np.clip(prior, _LEAST, 1.0 - _LEAST)) + added), 0.995)
     return out
+
+
+def _beyond(now: Floats, strongest: Floats, cap: float) -> Floats:
+    """Return what a night adds to nights that erred alike, of which the strongest said so much."""
+    same = np.sign(now) == np.sign(strongest)
+    weaker = np.where(np.abs(now) > np.abs(strongest), strongest, now)
+    again = np.clip(_AGAIN * weaker, -cap, cap)
+    return np.where(same, now - weaker + again, now)
 
 
 def believed_misplaced(s: Shelved, past: Past, places: Places, policy: Policy) -> Bools:
@@ -122,9 +176,12 @@ def learn(
     states = np.stack([new[name] for name in ("p_here", "p_dead", "p_away", "p_gone")], axis=1)
     # Heard after nights of silence: it was there all along, or came back. What it most likely was tells its tag.
     new["missed"][copy] += (past.stayed * past.silent)[copy]
-    ended = np.where(past.silent[copy] > 0.0, 1.0 - past.stayed[copy], 0.0)
+    quiet_nights = past.silent[copy]
+    ended = np.where((quiet_nights > 0.0) & (past.heard_at[copy] > 0), past.came[copy], 0.0)
+    # Of nights apart alike the first silent one came one of them after it was last heard.
+    days = np.maximum(now - past.heard_at[copy], 0) / DAY_NS * quiet_nights / (quiet_nights + 1.0)
     new["returns"][copy] += ended
-    new["away"][copy] += ended * past.silent[copy]
+    new["away"][copy] += ended * days
     new["heard"][copy] += 1.0
     new["silent"][copy] = 0.0
     new["heard_at"][copy] = now
@@ -143,10 +200,15 @@ def learn(
     new["wrong"][copy] = np.where(
         doubt >= _DOUBTED, _logit(np.clip(doubt, _LEAST, 0.5)), _belief(lesson.verdict, s, heard)
     )
+    new["told"][copy] = _strongest(lesson.told, s, past, places)[heard]
+    new["wrong_home"][copy] = np.where(s.place[heard] >= 0, home_names(catalogue, places)[copy], "")
     new["silent"][named] += 1.0
     states[named] = silent.states[quiet]
     for i, name in ((HERE, "p_here"), (DEAD, "p_dead"), (AWAY, "p_away"), (GONE, "p_gone")):
         new[name] = states[:, i]
+    looked = np.concatenate([copy, named])
+    looked = looked[new["at"][looked] > 0]
+    new["watched"][looked] += np.maximum(now - new["at"][looked], 0) / DAY_NS
     new["at"][copy] = new["at"][named] = now
     made = Memory(catalogue.barcode, catalogue.epc, **_typed(new))
     del new, states
@@ -158,7 +220,7 @@ def _carried(old: Memory, past: Past, n: int) -> dict[str, npt.NDArray[Any]]:
     """Return the old columns in the catalogue's order; nothing known where the memory has no row."""
     known = np.flatnonzero(past.row >= 0)
     rows = past.row[known]
-    blanks: Mapping[str, Any] = {"strength": np.nan, "heard_m": np.nan, "heard_shelf": ""}
+    blanks: Mapping[str, Any] = {"strength": np.nan, "heard_m": np.nan, "heard_shelf": "", "wrong_home": ""}
     out: dict[str, npt.NDArray[Any]] = {}
     for name in Memory.__dataclass_fields__:
         if name in ("barcode", "epc"):
@@ -208,13 +270,16 @@ class _Before:
     """What is remembered of books heard tonight and before; one row a book.
 
     `belief` that it stood wrong where it was last heard, whether that was on another shelf than its own (`elsewhere`),
-    whether it is heard there again (`same`) or `close` by, and the days between.
+    whether it is heard there again (`same`) or `close` by, whether tonight errs `alike`, and the days between. `told`
+    is what the strongest of those nights said. Copies whose record names another home now are none of them.
     """
 
     belief: Floats
+    told: Floats
     elsewhere: Bools
     same: Bools
     close: Bools
+    alike: Bools
     days: Floats
 
     def select(self, rows: Bools) -> _Before:
@@ -225,7 +290,7 @@ def _before(s: Shelved, past: Past, places: Places) -> tuple[Ints, _Before]:
     """Return the rows of the books heard tonight and before, and what is remembered of them."""
     rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0))
     copy = s.copy[rows]
-    rows = rows[(past.place[copy] >= 0) & np.isfinite(past.heard_m[copy])]
+    rows = rows[past.about[copy] & (past.place[copy] >= 0) & np.isfinite(past.heard_m[copy])]
     copy = s.copy[rows]
     place, bar = past.place[copy], np.nan_to_num(s.positions.sigma_along_m[rows], nan=_WIDEST_M)
     by_m = np.abs(past.heard_m[copy] - s.offset_m[rows])
@@ -241,7 +306,18 @@ def _before(s: Shelved, past: Past, places: Places) -> tuple[Ints, _Before]:
     days = np.ones(len(rows))
     if past.now and past.judged is not None:
         days = np.clip((past.now - past.judged[copy]) / DAY_NS, 1.0, 30.0)
-    return rows, _Before(_sigmoid(past.wrong[copy]), place != s.home[rows], same, close, days)
+    elsewhere = place != s.home[rows]
+    return rows, _Before(_sigmoid(past.wrong[copy]), past.told[copy], elsewhere, same, close, same, days)
+
+
+def _strongest(told: Floats, s: Shelved, past: Past, places: Places) -> Floats:
+    """Return the strongest of tonight's word and of the nights before that said the same of the same place."""
+    out = told.copy()
+    rows, before = _before(s, past, places)
+    same = before.same & (np.sign(told[rows]) == np.sign(before.told))
+    weaker = same & (np.abs(before.told) > np.abs(told[rows]))
+    out[rows[weaker]] = before.told[weaker]
+    return out
 
 
 def _logit(p: Floats | float) -> Floats:

@@ -26,8 +26,7 @@ Ints = npt.NDArray[np.int64]
 
 MEMORY_FORMAT = "nightstack-memory/2"
 _FORMER_FORMAT = "nightstack-memory/1"
-"""Read, too: without `away` and `returns`, its `wrong` no belief but a part of one."""
-_TOLD_BEFORE = 0.7
+"""Read, too: what it says of tags; its `wrong` was no belief but a part of one."""
 
 HERE, DEAD, AWAY, GONE = range(4)
 """Columns of `Memory.states`."""
@@ -46,12 +45,15 @@ _TYPES: dict[str, Any] = {
     "missed": _SHARE,
     "away": _SHARE,
     "returns": _SHARE,
+    "watched": _SHARE,
     "silent": _SHARE,
     "strength": _SHARE,
     "heard_at": _TIME,
     "heard_shelf": _TEXT,
     "heard_m": _SHARE,
     "wrong": _SHARE,
+    "wrong_home": _TEXT,
+    "told": _SHARE,
 }
 
 
@@ -77,8 +79,10 @@ class Memory:
     missed : float32 array, shape (n,)
         Nights on which it was silent although, as it turned out later, it most likely was there; fractions of nights.
     away, returns : float32 array, shape (n,)
-        Nights of its absences that have ended, and how many these were; each counted by the chance that it was in use
-        in the house and not only unheard.
+        Days of its absences that have ended, and how many these were; each counted by the chance that it was in use
+        in the house and not only unheard, or lost and found.
+    watched : float32 array, shape (n,)
+        Days between the nights that looked at it.
     silent : float32 array, shape (n,)
         Nights of silence in a row, on scanned shelves, up to `at`.
     strength : float32 array, shape (n,)
@@ -91,6 +95,11 @@ class Memory:
         At which offset along the face; NaN: none.
     wrong : float32 array, shape (n,)
         Log-odds that it stands wrong where it was last heard, all nights together; 0 without a place.
+    wrong_home : object array of str, shape (n,)
+        The home that this was about, by the record of that night; empty: none. A record that names another one now has
+        made another question of it.
+    told : float32 array, shape (n,)
+        Log-likelihood ratio, wrong against right, of the strongest night of those that spoke alike of that place.
     """
 
     barcode: Texts
@@ -104,12 +113,15 @@ class Memory:
     missed: Singles
     away: Singles
     returns: Singles
+    watched: Singles
     silent: Singles
     strength: Singles
     heard_at: Ints
     heard_shelf: Texts
     heard_m: Singles
     wrong: Singles
+    wrong_home: Texts
+    told: Singles
 
     def __post_init__(self) -> None:
         lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)}
@@ -167,6 +179,12 @@ class Memory:
         else:
             index = {b: i for i, b in enumerate(self.barcode.tolist())}
             row = np.fromiter((index.get(b, -1) for b in barcode.tolist()), np.int64, len(barcode))
+            if len(index) < len(self):
+                # Several copies of one barcode: their tags tell them apart.
+                names = [f"{b}\x1f{e}" for b, e in zip(self.barcode.tolist(), self.epc.tolist(), strict=True)]
+                exact = {name: i for i, name in enumerate(names)}
+                wanted = (f"{b}\x1f{e}" for b, e in zip(barcode.tolist(), epc.tolist(), strict=True))
+                row = np.fromiter((exact.get(name, -1) for name in wanted), np.int64, len(barcode))
         same = self.epc[np.maximum(row, 0)] == epc
         return np.where((row >= 0) & same.astype(bool), row, -1)
 
@@ -230,16 +248,14 @@ class Memory:
 
 
 def _from_former(table: Any) -> Any:
-    """Return a table of the former format in this one: what it doubted strongly is believed, all else is not."""
+    """Return a table of the former format in this one: what it believed of places is forgotten."""
     if "wrong" not in table.column_names:
         return table
-    told = table.column("wrong").to_numpy() >= _TOLD_BEFORE
-    belief = pa.array(np.where(told, 2.0, -5.0).astype(np.float32))
-    table = table.set_column(table.column_names.index("wrong"), "wrong", belief)
     nought = pa.array(np.zeros(len(table), np.float32))
-    for name in ("away", "returns"):
+    table = table.set_column(table.column_names.index("wrong"), "wrong", nought)
+    for name in ("away", "returns", "watched", "told"):
         table = table.append_column(name, nought)
-    return table
+    return table.append_column("wrong_home", pa.array([""] * len(table), _TEXT))
 
 
 def _blank(kind: Any) -> npt.NDArray[Any]:

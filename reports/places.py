@@ -147,10 +147,12 @@ class Places:
         if n < 2:
             return 1.0
         box = self._boxes
+        # A face without shelves is a plane: any height is on it.
+        whole = ~np.isfinite(box[:, 6])
         middle = 0.5 * (box[:, 4] + box[:, 5])
         x = box[:, 0] + middle * np.cos(box[:, 2]) - box[:, 8] * np.cos(box[:, 3])
         y = box[:, 1] + middle * np.sin(box[:, 2]) - box[:, 8] * np.sin(box[:, 3])
-        z = np.nan_to_num(0.5 * (box[:, 6] + box[:, 7]))
+        z = 0.5 * (np.where(whole, 0.0, box[:, 6]) + np.where(whole, 0.0, box[:, 7]))
         some = np.unique(np.linspace(0, n - 1, 30).astype(np.int64))
         near = [np.count_nonzero(self.distance_m(np.full(n, p), x, y, z) <= within_m) - 1 for p in some]
         return float(np.clip(np.mean(near) / (n - 1), 0.0, 1.0))

@@ -37,7 +37,7 @@ _EDGE_M = 0.01  # the plan's own error at a shelf end
 
 def settle(
     shelved: Shelved, places: Places, policy: Policy, behind: Floats, away: Floats | None = None
-) -> tuple[Shelved, Floats, Floats, Floats]:
+) -> tuple[Shelved, Floats, Floats, Floats, Ints]:
     """Weigh the home shelf against the shelf heard; books that are most likely at home are put there.
 
     Parameters
@@ -58,9 +58,12 @@ def settle(
         The same for books moved home: the chance that this was wrong.
     behind : float64 array, shape (n,)
         As given, for the new rows; 0 for books moved home.
+    order : int64 array, shape (n,)
+        The former row of each new row.
     """
     if not len(shelved) or not len(places):
-        return shelved, np.zeros(len(shelved)), np.zeros(len(shelved)), behind
+        n = len(shelved)
+        return shelved, np.zeros(n), np.zeros(n), behind, np.arange(n)
     if away is None:
         away = wrong_shelf_chances(shelved, places, policy, behind)
     home = np.maximum(shelved.home, 0)
@@ -77,6 +80,7 @@ def settle(
         np.where(back, 0.0, away)[order],
         np.where(back, away, 0.0)[order],
         np.where(back, 0.0, behind)[order],
+        order,
     )
 
 

@@ -52,14 +52,20 @@ class Past:
         Chances of HERE, DEAD, AWAY and GONE tonight; those of copies not known yet are the policy's.
     stayed : float64 array, shape (n,)
         Of the chance to be HERE tonight the part of having been there on the last night, too.
+    came : float64 array, shape (n,)
+        ... the part of having been in use in the house then.
     nights, missed, silent, strength : float64 array, shape (n,)
         As in `Memory` (`nights` is its ``heard``); 0, 0, 0 and NaN for copies not known yet.
     place : int64 array, shape (n,)
         Where it was last heard; -1: never.
     heard_m : float64 array, shape (n,)
         At which offset.
-    wrong : float64 array, shape (n,)
-        Log-odds that former nights add to its standing wrong there.
+    heard_at : int64 array, shape (n,)
+        When, ns UTC; 0: never.
+    wrong, told : float64 array, shape (n,)
+        As in `Memory`; 0 where the record names another home than it did then.
+    about : bool array, shape (n,)
+        The record names the home that `wrong` is about.
     rates : Policy
         With how fast this library's books come and go.
     weak : float
@@ -74,13 +80,17 @@ class Past:
     known: Bools
     states: Floats
     stayed: Floats
+    came: Floats
     nights: Floats
     missed: Floats
     silent: Floats
     strength: Floats
     place: Ints
     heard_m: Floats
+    heard_at: Ints
     wrong: Floats
+    told: Floats
+    about: Bools
     rates: Policy
     weak: float
     now: int = 0
@@ -96,35 +106,41 @@ class Past:
         if memory is None or not len(memory):
             # One number each, seen as a column: a first night of a million copies needs no room for it.
             none, nought, untold = (np.broadcast_to(np.float64(v), n) for v in (-1, 0.0, np.nan))
-            row = none.astype(np.int64)
+            row, no = none.astype(np.int64), np.broadcast_to(np.False_, n)
             return cls(
                 row, np.zeros(n, bool), np.broadcast_to(start, (n, 4)), np.broadcast_to(np.float64(1.0), n),
-                nought, nought, nought, untold, row, untold, nought, policy, policy.weak_share,
+                nought, nought, nought, nought, untold, row, untold, row, nought, nought, no, policy, policy.weak_share,
                 0 if at is None else in_ns(at),
             )  # fmt: skip
         row = memory.rows_of(catalogue.barcode, catalogue.epc)
         known = row >= 0
         same = len(row) == len(memory) and bool(np.array_equal(row, np.arange(len(row))))
         then = memory if same else memory.select(np.maximum(row, 0))
-        states, stayed = np.tile(start, (n, 1)), np.ones(n)
+        states, stayed, came = np.tile(start, (n, 1)), np.ones(n), np.zeros(n)
         now = in_ns(at) if at is not None else int(memory.at.max())
         days = np.clip((now - then.at) / DAY_NS, 0.0, _LONGEST_DAYS)
         before = then.states
-        rates = fit_turnover(memory, now, policy)
+        rates = fit_turnover(memory, policy)
         # A night has one time: few spans occur.
         for span in np.unique(days[known]).tolist():
             mine = known & (days == span)
             moved = _moves(rates, float(span))
             states[mine] = before[mine] @ moved
-            stayed[mine] = before[mine, HERE] * moved[HERE, HERE] / np.maximum(states[mine, HERE], 1e-12)
+            here = np.maximum(states[mine, HERE], 1e-12)
+            stayed[mine] = before[mine, HERE] * moved[HERE, HERE] / here
+            came[mine] = before[mine, AWAY] * moved[AWAY, HERE] / here
+
+        # A record that names another home now asks another question than that of the nights before.
+        about = known & (then.wrong_home == home_names(catalogue, places)) & (then.wrong_home != "")
 
         def told(column: npt.NDArray[np.float32], otherwise: float) -> Floats:
             return np.where(known, column, otherwise).astype(np.float64)
 
         return cls(
-            row, known, states, stayed, told(then.heard, 0.0), told(then.missed, 0.0), told(then.silent, 0.0),
+            row, known, states, stayed, came, told(then.heard, 0.0), told(then.missed, 0.0), told(then.silent, 0.0),
             told(then.strength, np.nan), np.where(known, places.number(then.heard_shelf), -1),
-            told(then.heard_m, np.nan), told(then.wrong, 0.0), rates,
+            told(then.heard_m, np.nan), np.where(known, then.heard_at, 0).astype(np.int64),
+            np.where(about, told(then.wrong, 0.0), 0.0), np.where(about, told(then.told, 0.0), 0.0), about, rates,
             _share_weak(then.heard[known].astype(np.float64), then.missed[known].astype(np.float64), policy),
             0 if at is None else now, np.where(known, then.at, 0).astype(np.int64),
         )  # fmt: skip
@@ -163,6 +179,12 @@ class Past:
         poor = (_WEAK[0] + missed) / (sum(_WEAK) + heard + missed)
         weak = _chance_weak(self.weak, heard, missed, silent)
         return (1.0 - weak) * usual + weak * np.maximum(poor, silent)
+
+
+def home_names(catalogue: Catalogue, places: Places) -> npt.NDArray[np.object_]:
+    """Return the name of each copy's home by tonight's record, empty where it names none, shape (n,)."""
+    names: npt.NDArray[np.object_] = np.array([*(p.id for p in places.rows), ""], object)
+    return names[catalogue.home]
 
 
 def _chance_weak(share: float, heard: Floats, missed: Floats, silent: Floats | float) -> Floats:

@@ -15,37 +15,35 @@ import numpy as np
 from reports.memory import Memory
 from reports.policy import Policy
 
-_PRIOR_RETURNS = 6.0  # how many ended absences the policy's rate of coming back is worth
+_PRIOR_RETURNS = 6.0  # how many days away the policy's rate of coming back is worth
 _PRIOR_DAYS = 5000.0  # how many days of one book on its shelf its shares of used and lost books are worth
 _DAY_NS = 86_400 * 10**9
-_MOST_BACK = 0.95
+_LEAST_BACK, _MOST_BACK = 0.05, 0.95
 _MOST_USED, _MOST_LOST = 0.05, 0.01
 
 
-def fit_turnover(memory: Memory, now: int, policy: Policy) -> Policy:
+def fit_turnover(memory: Memory, policy: Policy) -> Policy:
     """Return the policy with the library's own rates of use in the house, coming back, and loss.
 
     Parameters
     ----------
     memory : Memory
-    now : int
-        When tonight is, ns UTC: days between nights are taken to be as from the newest night to this one.
     policy : Policy
         Its `used_share`, `back_per_day` and `lost_per_day` are the prior.
     """
     known = memory.heard > 0.0
     if not known.any():
         return policy
-    apart = float(np.clip((now - int(memory.at.max())) / _DAY_NS, 1.0, 30.0))
+    days = float(memory.watched[known].sum(dtype=np.float64))
     silent = memory.silent[known].astype(np.float64)
-    days = apart * float((memory.heard[known] - 1.0 + silent).sum())
     away = memory.p_away[known].astype(np.float64)
     ended = float(memory.returns[known].sum(dtype=np.float64))
     # Those still away have not come back on so many days; the last of their nights has had no day after it yet.
-    still = float((away * np.maximum(silent - 1.0, 0.0)).sum())
+    since = np.maximum(memory.at[known] - memory.heard_at[known], 0) / _DAY_NS
+    still = float((away * since * np.maximum(silent - 1.0, 0.0) / np.maximum(silent, 1.0)).sum())
     spent = float(memory.away[known].sum(dtype=np.float64)) + still
-    back = (ended + _PRIOR_RETURNS * policy.back_per_day) / (apart * spent + _PRIOR_RETURNS)
-    back = float(np.clip(back, 0.05, _MOST_BACK))
+    back = (ended + _PRIOR_RETURNS * policy.back_per_day) / (max(spent, ended) + _PRIOR_RETURNS)
+    back = float(np.clip(back, _LEAST_BACK, _MOST_BACK))
     begun = ended + float(away.sum())
     per_day = -np.log1p(-policy.back_per_day) * policy.used_share
     used = (begun + _PRIOR_DAYS * per_day) / (days + _PRIOR_DAYS) / -np.log1p(-back)
