@@ -22,19 +22,11 @@ MOST_LLR = 6.0
 LEAST, MOST = 0.05, 0.995
 """Belief stays within these, so that a changed world is noticed after one or two nights, not after ten."""
 
-NEUTRAL = 0.2
-"""The chance of one night that speaks neither for nor against a book that is already under suspicion."""
-
 
 def logit(p: float) -> float:
     """Return the log odds of a chance; finite for 0 and 1."""
     q = min(max(p, 1e-9), 1.0 - 1e-9)
     return math.log(q / (1.0 - q))
-
-
-def llr_of(p_wrong: float) -> float:
-    """Return what one night's chance of standing wrong says, as a log-likelihood ratio."""
-    return min(max(logit(p_wrong) - logit(NEUTRAL), -MOST_LLR), MOST_LLR)
 
 
 def believe(before: float, llr_before: float, llr: float, *, mended: float, life: Life) -> float:
@@ -45,7 +37,7 @@ def believe(before: float, llr_before: float, llr: float, *, mended: float, life
     before
         Belief after the look before.
     llr_before, llr
-        What the two looks say (`llr_of`); 0 where there was none before.
+        What each of the two nights alone says, as a log-likelihood ratio; 0 where there was none before.
     mended
         Chance that it was put right in between.
     life

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from reports.books import EXPECTED
 from reports.case import Case
 from reports.findings import MOVES, Finding
+from reports.ledger_belief import MOST_LLR
 from reports.night import NOT_LOOKED, RIGHT, Night
 from stacks.holdings import Holdings
 
@@ -25,6 +26,7 @@ class Look:
     p_wrong: float
     p_missing: float
     shelf_id: str
+    told: float = math.nan
     tag_worked: bool = False
     nights_silent: int = 0
 
@@ -32,6 +34,11 @@ class Look:
     def right(self) -> bool:
         """Whether it was seen where it belongs."""
         return self.what == RIGHT
+
+    @property
+    def llr(self) -> float:
+        """What this night alone says, wrong against right, within `MOST_LLR`; 0 where it says nothing."""
+        return 0.0 if math.isnan(self.told) else min(max(self.told, -MOST_LLR), MOST_LLR)
 
 
 NOTHING = Look(NOT_LOOKED, math.nan, math.nan, "")
@@ -71,6 +78,7 @@ class Seen:
             float(at.p_wrong[row]),
             float(at.p_missing[row]),
             str(at.shelf_id[row]),
+            float(at.told[row]),
             bool(at.tag_worked[row]),
             round(float(at.nights_silent[row])),
         )

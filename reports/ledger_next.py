@@ -8,7 +8,7 @@ from datetime import datetime
 
 from reports.case import BY_STAFF, SCANNER, WHEREABOUTS, Case, Step
 from reports.findings import MOVES, Finding
-from reports.ledger_belief import believe, bounded, llr_of
+from reports.ledger_belief import believe, bounded
 from reports.ledger_looks import NOTHING, Look, Seen
 from reports.ledger_policy import Life
 from reports.ledger_text import L
@@ -114,7 +114,7 @@ def _resolved(case: Case, found: Finding | None, look: Look, tonight: Tonight) -
         if look.what == NOT_LOOKED:
             return case
         heard = look.what != SILENT
-        llr = llr_of(look.p_wrong) if not math.isnan(look.p_wrong) else 0.0
+        llr = look.llr
         # A dead tag that is heard is not dead.
         return tonight.looked(replace(case, dead_tag=case.dead_tag and not heard), look, llr)
     same = _same_claim(case, found, tonight.life)
@@ -126,7 +126,7 @@ def _resolved(case: Case, found: Finding | None, look: Look, tonight: Tonight) -
         if case.resolution == "marked_missing" or (case.dead_tag and found.kind == "missing"):
             return tonight.looked(case, look, 0.0)  # known: searched for, or its tag is dead
         return _reopen(case, found, found.confidence, look, 0.0, tonight)
-    llr = llr_of(found.confidence)
+    llr = look.llr
     if found.kind in MOVES and same and case.looked_at is not None:
         before = case.llr if case.resolution == "seen_right" else 0.0
         sure = believe(bounded(case.confidence), before, llr, mended=0.0, life=tonight.life)
@@ -200,7 +200,7 @@ def _listed(case: Case, found: Finding, look: Look, tonight: Tonight) -> Case:
         if not (look.right and mended):
             return weighed  # as stubborn as if nobody had listed it
     if found.kind in MOVES and was in (*MOVES, "low_confidence"):
-        llr = llr_of(found.confidence)
+        llr = look.llr
         moved = was == "low_confidence" or not _same_place(case, found, tonight.life)
         mended = _mended(case, tonight.life)
         sure = (
@@ -281,7 +281,7 @@ def _weighed(case: Case, look: Look, tonight: Tonight) -> Case:
     """Return a case of a misplaced book with tonight's chance weighed in."""
     if math.isnan(look.p_wrong):
         return tonight.looked(case, look, case.llr)
-    llr = llr_of(look.p_wrong)
+    llr = look.llr
     if _moved(case, look):
         sure = bounded(look.p_wrong)
     else:

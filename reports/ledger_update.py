@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from reports.case import SCANNER, Case, Step, subject
 from reports.findings import Finding
-from reports.ledger_belief import bounded, llr_of
 from reports.ledger_book import Ledger
 from reports.ledger_looks import Seen
 from reports.ledger_next import Tonight, next_of
@@ -91,7 +90,7 @@ def _opened(f: Finding, tonight: Tonight) -> Case:
         history=(step,),
         looked_at=night.at,
         heard_on=look.shelf_id,
-        llr=llr_of(bounded(f.confidence)),
+        llr=look.llr,
         tag_worked=look.tag_worked,
         silent=look.nights_silent,
         dead_tag=f.kind == "dead_tag",

@@ -33,6 +33,9 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Texts = npt.NDArray[np.object_]
 
+_BELONGS_ELSEWHERE = 3.0
+"""Log-likelihood ratio of a book that belongs to another location and stands here."""
+
 NOT_LOOKED, RIGHT, WRONG, SILENT, UNSURE = range(5)
 """What a night saw of a copy (`Looks.what`).
 
@@ -54,6 +57,8 @@ class Looks:
     p_wrong : float64 array, shape (n,)
         Chance that it stands wrong, on another shelf or out of order, with what former nights said of it; NaN unless
         heard at a place that can be judged.
+    told : float64 array, shape (n,)
+        What tonight alone says of that: log-likelihood ratio, wrong against right; NaN where `p_wrong` is.
     p_missing : float64 array, shape (n,)
         Chance that it is gone from its shelf, all nights together; NaN where it was heard, was not due, or its zone
         was not scanned.
@@ -71,6 +76,7 @@ class Looks:
     epc: Texts
     what: npt.NDArray[np.uint8]
     p_wrong: Floats
+    told: Floats
     p_missing: Floats
     p_heard: Floats
     shelf_id: Texts
@@ -141,7 +147,8 @@ def judge_night(
     positions, coverage, plan, holdings, scanned, locations, policy
         As for `reports.exceptions.find_exceptions`.
     memory : Memory, optional
-        That of the night before; None: this is the first.
+        That of the night before; None: this is the first. One that has this night, or a later one, is given back as it
+        is, and the night is judged alone.
     retag : collection of str, optional
         Barcodes of copies that staff found on their shelf although silent: their tag is dead. While silent they are
         ``dead_tag`` and never missing.
@@ -159,7 +166,9 @@ def judge_night(
     places = Places.of(plan)
     catalogue = Catalogue.of(holdings, places)
     chosen = policy or Policy()
-    past = Past.of(memory, catalogue, places, at, chosen)
+    # A night older than what is remembered cannot be told by what came after it, and teaches nothing.
+    late = memory is not None and len(memory) > 0 and in_ns(at) <= int(memory.at.max())
+    past = Past.of(None if late else memory, catalogue, places, at, chosen)
     judged = judge_in(
         positions,
         coverage,
@@ -175,7 +184,11 @@ def judge_night(
         day=day or at.date(),
     )
     looks = look(judged, catalogue, places, chosen)
-    learnt = learn(memory, judged.lesson, past, catalogue, places, in_ns(at), judged.policy)
+    learnt = (
+        memory
+        if late and memory is not None
+        else learn(memory, judged.lesson, past, catalogue, places, in_ns(at), judged.policy)
+    )
     weak = weak_findings(learnt, judged, catalogue, places, chosen)
     findings = number_findings(sort_walking([*judged.findings, *weak], places))
     return Night(run_id, at, findings, looks, learnt, judged.lists, judged.on_lists)
@@ -185,7 +198,7 @@ def look(judged: Judged, catalogue: Catalogue, places: Places, policy: Policy) -
     """Say of every copy what the night saw of it."""
     n, s, v, silent = len(catalogue), judged.shelved, judged.verdict, judged.silent
     what = np.full(n, NOT_LOOKED, np.uint8)
-    p_wrong, p_missing, p_heard = (np.full(n, np.nan) for _ in range(3))
+    p_wrong, word, p_missing, p_heard = (np.full(n, np.nan) for _ in range(4))
     shelf = np.full(n, "", object)
     rows = np.flatnonzero(s.copy >= 0)
     copy, place = s.copy[rows], s.place[rows]
@@ -196,6 +209,9 @@ def look(judged: Judged, catalogue: Catalogue, places: Places, policy: Policy) -
     wrong, right = chance >= policy.accuse_from, sure & (chance < policy.doubt_from)
     what[copy] = np.select([told & wrong, told & right], [WRONG, RIGHT], UNSURE)
     p_wrong[copy] = np.where(told, chance, np.nan)
+    word[copy] = np.where(
+        told, np.where(judged.elsewhere[rows], _BELONGS_ELSEWHERE, judged.lesson.told[rows]), np.nan
+    )
     ids = np.array([*(p.id for p in places.rows), ""], object)
     shelf[copy] = ids[place]
     p_heard[judged.expected] = 1.0 - judged.past.unheard(judged.expected, np.zeros(len(judged.expected)))
@@ -205,5 +221,14 @@ def look(judged: Judged, catalogue: Catalogue, places: Places, policy: Policy) -
     nights_silent[copy] = 0.0
     p_missing[silent.copy] = np.where(silent.looked, silent.missing, np.nan)
     return Looks(
-        catalogue.barcode, catalogue.epc, what, p_wrong, p_missing, p_heard, shelf, worked, nights_silent
+        catalogue.barcode,
+        catalogue.epc,
+        what,
+        p_wrong,
+        word,
+        p_missing,
+        p_heard,
+        shelf,
+        worked,
+        nights_silent,
     )

@@ -15,6 +15,12 @@ FIRST = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 AS = {"right": RIGHT, "wrong": WRONG, "silent": SILENT, "unsure": UNSURE, "not_looked": NOT_LOOKED}
 
 
+def told_of(chance: np.ndarray) -> np.ndarray:
+    """A night's own word: its chance against one in five, which is neither for nor against a book under suspicion."""
+    p = np.clip(chance, 1e-9, 1.0 - 1e-9)
+    return np.log(p / (1.0 - p)) - np.log(0.2 / 0.8)
+
+
 def epc_of(n: int) -> str:
     return f"{0xE2000000 + n:024X}"
 
@@ -93,6 +99,7 @@ class Months:
             np.array(barcodes, object), np.array(epcs, object),
             np.concatenate([columns["what"], np.full(k, RIGHT, np.uint8)]),
             np.concatenate([columns["p_wrong"], np.full(k, 0.0)]),
+            np.concatenate([told_of(columns["p_wrong"]), np.zeros(k)]),
             np.concatenate([missing, np.full(k, np.nan)]), np.concatenate([p_heard, np.full(k, np.nan)]),
             np.array([*columns["shelf"], *scanned], object), np.concatenate([worked, np.zeros(k, bool)]),
             np.concatenate([self.silent, np.zeros(k)]),
