@@ -42,6 +42,27 @@ def test_numbers_behind_words_of_all_languages_count_as_numbers(
     assert (one == other) == (a == b)
 
 
+@pytest.mark.parametrize("scheme", sorted(BOOKS))
+@pytest.mark.parametrize("word", ["Anno", "Jg.", "Jahrg.", "année", "roč.", "évf.", "årg."])
+@pytest.mark.parametrize("of", ["v.", "Bd. ", "no.", "c.", "H."])
+def test_a_volumes_number_stays_its_own_before_a_word_of_years(scheme: str, word: str, of: str) -> None:
+    names = [f"{of}11", f"{of}12", f"{of}12 {word}", f"{of}13"]
+    keys = [key(scheme, f"{BOOKS[scheme]} {name}") for name in names]
+    assert keys == sorted(set(keys)), names
+    years = [key(scheme, f"{BOOKS[scheme]} 1999 {name}") for name in names]
+    assert years == sorted(set(years)), names
+
+
+@pytest.mark.parametrize("scheme", ["lcc", "nlm", "ddc"])
+def test_a_number_before_a_word_of_years_is_theirs(scheme: str) -> None:
+    forms = ["Jg.3", "3. Jg.", "3. Jahrg.", "3e année", "3 Jg."]
+    assert len({key(scheme, f"{BOOKS[scheme]} {form}") for form in forms}) == 1
+    order = ["2. Jg.", "3. Jg.", "3/4. Jg.", "4. Jg."]
+    keys = [key(scheme, f"{BOOKS[scheme]} {form}") for form in order]
+    assert keys == sorted(set(keys))
+    assert key(scheme, f"{BOOKS[scheme]} v.2 3. Jg.") == key(scheme, f"{BOOKS[scheme]} v.2 Jg.3")
+
+
 @pytest.mark.parametrize("scheme", ["lcc", "nlm", "ddc"])
 @pytest.mark.parametrize("word", ["v.", "vol. ", "Bd.", "t. ", "Band "])
 @given(number=st.integers(1, 399))
