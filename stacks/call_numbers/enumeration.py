@@ -86,6 +86,8 @@ _ROMAN = re.compile(
 )
 _ROMAN_HINT = re.compile(r"[.\s][IVXLCivxlc]{1,13}(?![^\W_]|\.\s?\d)")
 _ROMAN_FORM = re.compile(r"(?:C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+_PARTS = frozenset(name for name, of in VOLUME_WORDS.items() if of == "PT")
+_COPY_NUMBER = re.compile(r"\.?\s*\d{1,2}(?!\d)")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _ORDINAL = re.compile(r"(?<![A-Za-z\d.])(?:(\d+)(?:ST|ND|RD|TH)|(\d{1,3})D)(?![A-Za-z\d])", re.IGNORECASE)
 _ORDINAL_ENDING = re.compile(r"\d(?:[Ss][Tt]|[NnRr]?[Dd]|[Tt][Hh])")
@@ -197,8 +199,12 @@ def _ordinal_year(match: re.Match[str]) -> str:
 
 def _roman(match: re.Match[str]) -> str:
     figures = match[2].upper()
-    # A single C or L is a letter of a part (pt. C) more often than a hundred.
-    if figures in ("C", "L") or _ROMAN_FORM.fullmatch(figures) is None:
+    if _ROMAN_FORM.fullmatch(figures) is None:
+        return match[0]
+    # Parts have letters more often than fifty or a hundred of them; c. 2 is a copy.
+    if figures in ("C", "L") and match[1].rstrip(". ").upper() in _PARTS:
+        return match[0]
+    if figures == "C" and _COPY_NUMBER.match(match.string, match.end()) is not None:
         return match[0]
     return f"{match[1]}{_value(figures)}"
 
