@@ -74,10 +74,11 @@ _SERIES_HINT = re.compile(r"ser|[no]\.? ?s|s\. ?\d|n\.? ?[fr]|folge|foljd|re[ie]
 """What a text in small letters must have for `_SERIES` to match, which is slow to say no."""
 
 _ORDINAL_YEAR = re.compile(
-    r"(?<![^\W_])(\d{1,3})(?:\.|e|eme|[ao])?\s*"
+    r"(?<![^\W_])(?<![-/])(\d{1,3}(?:\.?[-/]\d{1,3})?)(?:\.|e|eme|[ao])?\s*"
     r"(Jahrg(?:ang)?|Jg|annee|anno|ano|arg(?:ang)?|a+rg(?:ang)?|jaarg(?:ang)?|roc(?:nik)?|evf)(?![^\W_])\.?(?!\s*\d)",
     re.IGNORECASE,
 )
+_WORD_BEFORE = re.compile(r"(?<![^\W_])([^\W\d_]+)(\.?)\s*\Z")
 _ROMAN = re.compile(
     r"(?<![^\W_])((?:v|vols?|volume|bde?|band|tom[eo]?|t|pts?|part|teil|no|nr|heft|bk|book|livr|fasc)\.\s*"
     r"|(?:vols?|volume|band|tom[eo]|part|teil|heft|book)\s+)([ivxlc]{1,13})(?![^\W_]|\.\d)",
@@ -85,6 +86,8 @@ _ROMAN = re.compile(
 )
 _ROMAN_HINT = re.compile(r"[.\s][IVXLCivxlc]{1,13}(?![^\W_]|\.\s?\d)")
 _ROMAN_FORM = re.compile(r"(?:C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+_PARTS = frozenset(name for name, of in VOLUME_WORDS.items() if of == "PT")
+_COPY_NUMBER = re.compile(r"\.?\s*\d{1,2}(?!\d)")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _ORDINAL = re.compile(r"(?<![A-Za-z\d.])(?:(\d+)(?:ST|ND|RD|TH)|(\d{1,3})D)(?![A-Za-z\d])", re.IGNORECASE)
 _ORDINAL_ENDING = re.compile(r"\d(?:[Ss][Tt]|[NnRr]?[Dd]|[Tt][Hh])")
@@ -106,7 +109,7 @@ def prepared(text: str) -> str:
     ``Dec. 1995`` becomes 1995 Dec. (so that January of 1996 comes behind it), ``2nd`` 2, ``vol. IX`` vol. 9, ``197-``
     1970z, ``3. Jahrg.`` Jg.3; an apostrophe within a word says nothing (ALA Filing Rules), and a series is as `SERIES`.
     """
-    if len(text) < 3:
+    if len(text) < 2:  # ``2d`` is an ordinal
         return text
     if "  " in text:
         text = " ".join(text.split())
@@ -119,7 +122,7 @@ def prepared(text: str) -> str:
     if _WORD_AND_YEAR.search(text) is not None:
         text = _MONTH_FIRST.sub(r"\2 \1", text)
     if "j" in small or "an" in small or "rg" in small or "roc" in small or "evf" in small:
-        text = _ORDINAL_YEAR.sub(r"Jg.\1 ", text)
+        text = _ORDINAL_YEAR.sub(_ordinal_year, text)
     if _ORDINAL_ENDING.search(text) is not None:
         text = _ORDINAL.sub(lambda m: (m[1] or m[2]) + " ", text)
     return text
@@ -184,10 +187,24 @@ def _decade(match: re.Match[str]) -> str:
     return f"{match[1]}0z" if match[1] else f"{match[2]}00z"
 
 
+def _ordinal_year(match: re.Match[str]) -> str:
+    # The number of ``v.12 Anno`` is the volume's.
+    before = _WORD_BEFORE.search(match.string, max(0, match.start() - 20), match.start())
+    if before is not None:
+        name = word(before[1])
+        if name in VOLUME_WORDS or (before[2] and name in POINTED_WORDS):
+            return match[0]
+    return f"Jg.{match[1]} "
+
+
 def _roman(match: re.Match[str]) -> str:
     figures = match[2].upper()
-    # A single C or L is a letter of a part (pt. C) more often than a hundred.
-    if figures in ("C", "L") or _ROMAN_FORM.fullmatch(figures) is None:
+    if _ROMAN_FORM.fullmatch(figures) is None:
+        return match[0]
+    # Parts have letters more often than fifty or a hundred of them; c. 2 is a copy.
+    if figures in ("C", "L") and match[1].rstrip(". ").upper() in _PARTS:
+        return match[0]
+    if figures == "C" and _COPY_NUMBER.match(match.string, match.end()) is not None:
         return match[0]
     return f"{match[1]}{_value(figures)}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ SHOWN = 10
 BAD_TEXT = ("refuse", "skip", "keep")
 _CHECKED = ("barcode", "call_number", "title", "home_location")
 _LONGEST = {"barcode": 200, "epc": 200}
+_SHORT_CLASS = re.compile(r"(\d{1,2})([.\s]|\Z)")
+"""A Dewey class of fewer than three digits, and what follows: a point where it has decimals."""
 _ONCE = ("scheme", "status", "home_location", *EXTRA)
 
 
@@ -184,6 +187,8 @@ class Builder:
             "call number": "call numbers are numbers in the workbook: zeros at their ends, if they had any, are lost",
             "ddc": "Dewey numbers had lost zeros at their beginning in the workbook; they are filled to "
             "three digits again",
+            "ddc_92": "Dewey numbers are 92 in the workbook and stay so: biography, or 092 where the plan's policy "
+            f"ddc_92 is zero_lost{'; others had lost zeros' if 'ddc' in self.odd else ''}",
             "date": "call numbers became dates in the workbook and cannot be told any more; they are left empty",
             "filled": "barcodes were filled with zeros",
             "apostrophe": "barcodes began with an apostrophe, a spreadsheet's mark of a text; it was taken off",
@@ -247,16 +252,21 @@ class Builder:
             if what == "date":
                 columns["call_number"][i] = ""
                 self._count("date", value)
-            elif (
-                self._words["scheme"].get(columns.get("scheme", [""] * (i + 1))[i]) == "ddc"
-                and value.find(".") < 3
-            ):
-                whole, point, rest = value.partition(".")
-                if len(whole) < 3:
-                    columns["call_number"][i] = whole.zfill(3) + point + rest
-                    self._count("ddc", value)
-            else:
+                continue
+            dewey = "scheme" in columns and self._is_dewey(columns["scheme"][i])
+            short = _SHORT_CLASS.match(value) if dewey else None
+            if short is not None and short[1] == "92" and short[2] != ".":
+                # The policy that is asked when books are sorted reads 92 as either, but 092 as 092 alone.
+                self._count("ddc_92", value)
+            elif short is not None:
+                columns["call_number"][i] = short[1].zfill(3) + value[short.end(1) :]
+                self._count("ddc", value)
+            elif not dewey or value.find(".") >= 3:
                 self._count("call number", value)
+
+    def _is_dewey(self, word: str) -> bool:
+        table = self._words["scheme"]
+        return (table.get(word) or table.get(plain(word))) == "ddc"
 
     def _too_long(self, columns: dict[str, list[str]], bad: dict[int, str]) -> None:
         for name, column in columns.items():

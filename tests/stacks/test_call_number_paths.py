@@ -1,5 +1,6 @@
 """The fast path equals the plain one, keys are a total order of plain ASCII, and policies and rules do as they say."""
 
+import random
 import unicodedata
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +28,7 @@ from stacks.call_numbers import (
 )
 from stacks.errors import PlanError
 from stacks.plan import Plan
+from tests.stacks.call_number_texts import random_text
 
 MAKERS = {"lcc": lcc.maker, "ddc": ddc.maker, "clc": clc.maker, "sudoc": sudoc.maker, "nlm": nlm.maker}
 POLICIES = [
@@ -160,6 +162,24 @@ def test_the_fast_path_gives_what_the_plain_one_gives(
 ) -> None:
     text = gap.join(pieces)
     assert MAKERS[scheme](policy)(text) == MAKERS[scheme](policy, fast=False)(text)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "text"),
+    [("ddc", "813.54 c.2 Jahrg."), ("lcc", "QA1 .A1 v.2 Jg."), ("ddc", "993 3d"), ("nlm", "WB115 no.4 roč.")],
+)
+def test_both_paths_read_a_number_and_the_word_behind_it_alike(scheme: str, text: str) -> None:
+    assert MAKERS[scheme]()(text) == MAKERS[scheme](fast=False)(text) is not None
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("scheme", sorted(MAKERS))
+def test_both_paths_agree_on_enumeration_of_all_languages(scheme: str, policy: CallNumberPolicy) -> None:
+    rng = random.Random(f"{scheme} 5")
+    texts = [random_text(scheme, rng) for _ in range(3_000)]
+    plain = MAKERS[scheme](policy, fast=False)
+    fast = MAKERS[scheme](policy)
+    assert [(t, fast(t), plain(t)) for t in texts if fast(t) != plain(t)] == []
 
 
 @pytest.mark.parametrize("policy", POLICIES)

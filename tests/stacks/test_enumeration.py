@@ -42,6 +42,27 @@ def test_numbers_behind_words_of_all_languages_count_as_numbers(
     assert (one == other) == (a == b)
 
 
+@pytest.mark.parametrize("scheme", sorted(BOOKS))
+@pytest.mark.parametrize("word", ["Anno", "Jg.", "Jahrg.", "année", "roč.", "évf.", "årg."])
+@pytest.mark.parametrize("of", ["v.", "Bd. ", "no.", "c.", "H."])
+def test_a_volumes_number_stays_its_own_before_a_word_of_years(scheme: str, word: str, of: str) -> None:
+    names = [f"{of}11", f"{of}12", f"{of}12 {word}", f"{of}13"]
+    keys = [key(scheme, f"{BOOKS[scheme]} {name}") for name in names]
+    assert keys == sorted(set(keys)), names
+    years = [key(scheme, f"{BOOKS[scheme]} 1999 {name}") for name in names]
+    assert years == sorted(set(years)), names
+
+
+@pytest.mark.parametrize("scheme", ["lcc", "nlm", "ddc"])
+def test_a_number_before_a_word_of_years_is_theirs(scheme: str) -> None:
+    forms = ["Jg.3", "3. Jg.", "3. Jahrg.", "3e année", "3 Jg."]
+    assert len({key(scheme, f"{BOOKS[scheme]} {form}") for form in forms}) == 1
+    order = ["2. Jg.", "3. Jg.", "3/4. Jg.", "4. Jg."]
+    keys = [key(scheme, f"{BOOKS[scheme]} {form}") for form in order]
+    assert keys == sorted(set(keys))
+    assert key(scheme, f"{BOOKS[scheme]} v.2 3. Jg.") == key(scheme, f"{BOOKS[scheme]} v.2 Jg.3")
+
+
 @pytest.mark.parametrize("scheme", ["lcc", "nlm", "ddc"])
 @pytest.mark.parametrize("word", ["v.", "vol. ", "Bd.", "t. ", "Band "])
 @given(number=st.integers(1, 399))
@@ -50,8 +71,30 @@ def test_roman_figures_of_volumes_are_their_numbers(scheme: str, word: str, numb
     ones = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
     tens = ("", "X", "XX", "XXX", "XL", "L", "LX", "LXX", "LXXX", "XC")
     roman = "C" * (number // 100) + tens[number // 10 % 10] + ones[number % 10]
-    if roman not in ("C", "L"):
-        assert key(scheme, f"{BOOKS[scheme]} {word}{roman}") == key(scheme, f"{BOOKS[scheme]} {word}{number}")
+    assert key(scheme, f"{BOOKS[scheme]} {word}{roman}") == key(scheme, f"{BOOKS[scheme]} {word}{number}")
+
+
+@pytest.mark.parametrize("scheme", sorted(BOOKS))
+@pytest.mark.parametrize("word", ["v. ", "v.", "vol. ", "Bd. ", "tome ", "T. ", "fasc. ", "Heft "])
+def test_a_lone_l_or_c_behind_a_volumes_word_is_fifty_or_a_hundred(scheme: str, word: str) -> None:
+    figures = ["I", "XLIX", "L", "LI", "XCIX", "C", "CI"]
+    keys = [key(scheme, f"{BOOKS[scheme]} {word}{f}") for f in figures]
+    assert keys == sorted(set(keys))
+    for figure, n in (("L", 50), ("C", 100)):
+        for behind in ("", " 1999", " pt. 2"):
+            roman, arabic = (f"{BOOKS[scheme]} {word}{f}{behind}" for f in (figure, n))
+            assert key(scheme, roman) == key(scheme, arabic)
+
+
+@pytest.mark.parametrize("scheme", sorted(BOOKS))
+def test_a_lone_c_of_a_part_or_before_a_copys_number_is_a_letter(scheme: str) -> None:
+    for letter, n in (("C", 100), ("L", 50)):
+        for word in ("pt. ", "pts. ", "part ", "Teil "):
+            assert key(scheme, f"{BOOKS[scheme]} {word}{letter}") != key(scheme, f"{BOOKS[scheme]} {word}{n}")
+    parts = [key(scheme, f"{BOOKS[scheme]} v.2 pt. {letter}") for letter in "BCDL"]
+    assert parts == sorted(set(parts))
+    for copy in ("c. 2", "C. 2", "c.2"):
+        assert key(scheme, f"{BOOKS[scheme]} v. {copy}") != key(scheme, f"{BOOKS[scheme]} v. 100. 2")
 
 
 @pytest.mark.parametrize("scheme", sorted(BOOKS))

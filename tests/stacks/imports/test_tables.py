@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stacks.call_numbers import CallNumberPolicy, sort_key
 from stacks.holdings import HoldingsError, read_holdings, write_holdings
 from stacks.imports import Mapped, import_holdings, read_mapping
 from tests.stacks.imports.tables import GERMAN, imported, write
@@ -165,6 +166,48 @@ def test_a_workbook_and_what_it_did_to_its_cells(tmp_path):
     assert made.unreadable["ddc"].empty == 1
     wide = imported(file, "constants:scheme=ddc", barcode_width=8)
     assert "00031001" in wide.holdings.by_barcode
+
+
+def test_dewey_numbers_that_a_workbook_made_numbers(tmp_path):
+    rows = [["Barcode", "Class", "Author", "Title", "Status", "Scheme"]]
+    cells = [
+        (92, ""),
+        (92, "LIN"),
+        (5, ""),
+        (5, "HUN v.2"),
+        (20, "ABC"),
+        (92.4, ""),
+        (100, "A"),
+        ("092", ""),
+        (813.5, ""),
+    ]
+    rows += [[f"{i:04d}", *cell, "T", "Available", "Dewey"] for i, cell in enumerate(cells)]
+    file = workbook(tmp_path / "x.xlsx", rows)
+    made = imported(file, "columns:call_number=Class+Author")
+    assert list(made.holdings.column("call_number")) == [
+        "92", "92 LIN", "005", "005 HUN v.2", "020 ABC", "092.4", "100 A", "092", "813.5",
+    ]  # fmt: skip
+    notes = "\n".join(made.notes)
+    assert "4 Dewey numbers had lost zeros" in notes and "'5'" in notes
+    (kept,) = [note for note in made.notes if "ddc_92" in note]
+    assert kept.startswith("2 Dewey numbers are 92") and "'92', '92 LIN'" in kept
+    assert "others had lost zeros" in kept
+    assert "1 call numbers are numbers in the workbook" in notes
+
+
+def test_92_of_a_workbook_stands_where_the_librarys_policy_has_it(tmp_path):
+    rows = [["Barcode", "Call number", "Title", "Status"], ["1", 92, "A life", "Available"]]
+    rows += [["2", 92, "A life", "Available"], ["3", 940, "History", "Available"]]
+    made = imported(workbook(tmp_path / "x.xlsx", rows), "constants:scheme=ddc")
+    (text, _, _) = made.holdings.column("call_number")
+    assert text == "92"
+    shelved, lost = CallNumberPolicy(), CallNumberPolicy(ddc_92="zero_lost")
+    assert (
+        sort_key("ddc", "919.9", shelved) < sort_key("ddc", text, shelved) < sort_key("ddc", "920", shelved)
+    )
+    assert sort_key("ddc", text, lost) == sort_key("ddc", "092", lost)
+    (kept,) = [note for note in made.notes if "ddc_92" in note]
+    assert "others" not in kept
 
 
 def test_a_workbook_that_is_none_and_a_sheet_that_is_not_there(tmp_path):
