@@ -146,6 +146,10 @@ class P:
     LISTS = say("Staff's lists")
     TREND = say("The last nights")
     DOUBTS = say("Doubtful")
+    WAIT = say("wait for another night")
+    PERHAPS_NOTE = say(
+        "Silent for too few nights to be searched for: wait for another night, and look only if a reader asks."
+    )
     DOUBTS_NOTE = say("Not sure enough to send anybody; the next run will tell, or a look in passing.")
     NOTES = say("Notes")
     AFTERWARDS = say("At the shelf, and afterwards")
@@ -315,3 +319,7 @@ class P:
     @staticmethod
     def more(count: int) -> Said:
         return say_n("{n} more is in the attached report.", "{n} more are in the attached report.", count)
+
+    @staticmethod
+    def more_of(what: str, count: int) -> Said:
+        return say_n("{what}: {n}, in the attached report", "{what}: {n}, in the attached report", count, what=what)

@@ -242,6 +242,7 @@ def _row(
     if line.since:
         style = ParagraphStyle("new", SMALL_RIGHT, textColor=INK) if line.new else SMALL_RIGHT
         confidence.append(text(line.since, style, bold=line.new))
-    number = text(str(line.number), SMALL)
+    number = text(str(line.number or ""), SMALL)
+    box = CheckBox() if line.number else ""
     stands = "" if line.stands_m is None or not line.stands else layout.lang(centimetres(line.stands_m))
-    return [CheckBox(), number, what, book, text(stands, BODY), belongs or "", confidence], why
+    return [box, number, what, book, text(stands, BODY), belongs or "", confidence], why
