@@ -100,6 +100,7 @@ class X:
         say("Shelf"),
         say("cm from left"),
         say("Belongs"),
+        say("For"),
         say("Move"),
         say("Sure"),
         say("Known since"),
@@ -309,6 +310,10 @@ class P:
         return say('{action}; on the list "{lists}"', action=action, lists=lists)
 
     @staticmethod
+    def asked_for(lists: str) -> Said:
+        return say("For: {lists}", lists=lists)
+
+    @staticmethod
     def findings(count: int) -> Said:
         return say_n("{n} finding", "{n} findings", count)
 
@@ -322,4 +327,6 @@ class P:
 
     @staticmethod
     def more_of(what: str, count: int) -> Said:
-        return say_n("{what}: {n}, in the attached report", "{what}: {n}, in the attached report", count, what=what)
+        return say_n(
+            "{what}: {n}, in the attached report", "{what}: {n}, in the attached report", count, what=what
+        )

@@ -56,6 +56,8 @@ class Line:
         "new", or the day it was first found; empty where nobody keeps that.
     beside : str
         Of a copy on a staff list, between which books it stands.
+    asked_for : str
+        Of a copy to be fetched, for which list.
     target : Strip or None
         The shelf it belongs on, with the gap there; of a book that moves on its shelf, with the book, too.
     """
@@ -78,6 +80,7 @@ class Line:
     new: bool = False
     target: Strip | None = None
     beside: str = ""
+    asked_for: str = ""
 
     @property
     def stands_beside(self) -> str:
@@ -217,9 +220,7 @@ def lay_out(report: RunReport) -> Layout:
     zones = tuple(lang(f.evidence) for f in report.findings if f.kind == "zone_not_scanned")
     unsure = {f.finding_id for f in report.perhaps_missing}
     stretches = tuple(
-        maker.stretches(
-            f for f in report.findings if f.kind not in _UNWALKED and f.finding_id not in unsure
-        )
+        maker.stretches(f for f in report.findings if f.kind not in _UNWALKED and f.finding_id not in unsure)
     )
     doubts = tuple(maker.line(f, on_shelf=True) for f in report.findings if f.kind == "low_confidence")
     perhaps = tuple(maker.line(f, on_shelf=True, numbered=False) for f in report.perhaps_missing)
@@ -442,6 +443,7 @@ class _Lines:
             new=new,
             target=target,
             beside=lang(f.beside),
+            asked_for=lang(P.asked_for(f.asked_for)) if f.asked_for else "",
         )
 
     def _target(self, f: Finding, goal: Place) -> Strip:

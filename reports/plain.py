@@ -53,6 +53,7 @@ def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None =
                 out += [f"    {t}" for t in (f"{line.call_number}   {line.barcode}".strip(), line.block) if t]
                 out += [f"    {lang(P.COLUMNS[3])} {line.stands_beside}"] if line.stands else []
                 out += [f"    {lang(P.COLUMNS[4])} {line.belongs}"] if line.belongs else []
+                out += [f"    {line.asked_for}"] if line.asked_for else []
     more = sum(s.count for s in chosen.stretches) - shown
     rest = [lang(P.more(more))] if more else []
     rest += [lang(text) for text in unwalked(chosen)]

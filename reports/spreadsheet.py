@@ -85,6 +85,7 @@ def _findings(book: Any, style: dict[str, Any], report: RunReport, layout: Layou
                 f.shelf_id,
                 stands,
                 lang(f.belongs),
+                lang(f.asked_for),
                 f.move_id,
                 f.confidence,
                 lines[id(f)].since if id(f) in lines else "",
@@ -93,13 +94,13 @@ def _findings(book: Any, style: dict[str, Any], report: RunReport, layout: Layou
                 f.finding_id,
             )
         )
-    widths = (6, 26, 20, 42, 24, 16, 8, 8, 8, 8, 14, 12, 44, 12, 8, 14, 60, 28, 20)
+    widths = (6, 26, 20, 42, 24, 16, 8, 8, 8, 8, 14, 12, 44, 30, 12, 8, 14, 60, 28, 20)
     formats = [
         "count",
         *["text"] * 3,
         *["plain"] * 7,
         "number",
-        "text",
+        *["text"] * 2,
         "plain",
         "share",
         "plain",
