@@ -11,9 +11,10 @@ import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nightstack.errors import InputError
+from nightstack.ledger_cases import case_id
 from recording.files import replacing
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 _MAX_BYTES = 1 << 30
 
 
-def read_ledger(file: Path, site: str) -> Ledger:
-    """Return the ledger of a file; a new one where there is none.
+def read_ledger(file: Path, site: str | None = None) -> Ledger:
+    """Return the ledger of a file; a new one where there is none. None: of whatever site it is.
 
     Raises
     ------
@@ -38,10 +39,12 @@ def read_ledger(file: Path, site: str) -> Ledger:
             raise InputError(f"{file}: is larger than {_MAX_BYTES >> 20} MiB, so it is no ledger")
         obj = json.loads(file.read_bytes())
     except FileNotFoundError:
-        return Ledger(site=site)
+        return Ledger(site=site or "")
     except (OSError, ValueError, RecursionError) as e:
         raise InputError(f"{file}: cannot be read as a ledger ({e}); name another with --ledger") from None
     ledger = Ledger.from_json(obj, str(file))
+    if site is None:
+        return ledger
     if ledger.site not in ("", site):
         raise InputError(f"{file}: is the ledger of {ledger.site}, not of {site}; name another with --ledger")
     return replace(ledger, site=site)
@@ -100,27 +103,74 @@ def memory_file(file: Path, ledger: Ledger) -> Path:
     return file.with_name(f"{file.stem}.memory-{hashlib.sha256(run.encode()).hexdigest()[:12]}.parquet")
 
 
+def record(
+    ledger: Ledger, acts: list[str], minutes: float | None, who: str, at: datetime
+) -> tuple[Ledger, dict[str, Any], str]:
+    """Record what staff did and how long their list took: all of it, or nothing.
+
+    Returns
+    -------
+    ledger : Ledger
+    told : dict
+        What was recorded, for a program; empty where nothing was given.
+    said : str
+        The same for people; empty where nothing was given.
+
+    Raises
+    ------
+    InputError
+        Something of it cannot be; that nothing was recorded is said.
+    """
+    from recording.words import counted
+    from reports.ledger import LedgerError, took
+
+    if not acts and minutes is None:
+        return ledger, {}, ""
+    told: dict[str, Any] = {"who": who.strip()}
+    parts: list[str] = []
+    try:
+        after = record_acts(ledger, acts, who, at)
+        if acts:
+            told["cases"] = len({case_id(ledger, _named(given)) for given in acts})
+            parts.append(counted(told["cases"], "case"))
+        if minutes is not None:
+            try:
+                after = took(after, minutes, who=who, at=at)
+            except LedgerError as error:
+                raise InputError(_which_list(ledger, at) or str(error)) from None
+            told |= {"minutes": minutes, "lines": len(after.mornings[-1].lines)}
+            parts.append(f"{minutes:g} minutes for {counted(told['lines'], 'line')}")
+    except (InputError, LedgerError) as error:
+        raise InputError(f"{error} (nothing was recorded)") from None
+    return after, told, f"recorded: {'; '.join(parts)}, by {told['who']}"
+
+
+def _which_list(ledger: Ledger, at: datetime) -> str:
+    """Say which list is the last, where the time given is not of its morning; empty where it is, or there is none."""
+    last = max((c.mailed_at for c in ledger.cases.values() if c.mailed_at), default=None)
+    if last is None or last <= at <= last + timedelta(hours=20):
+        return ""
+    morning = (last + timedelta(hours=10)).isoformat(timespec="minutes")
+    return (
+        f"--took: the last list is that of {last:%Y-%m-%d %H:%M %Z}, not of the 20 hours before "
+        f"{at:%Y-%m-%d %H:%M %Z}; say when it was done, such as --at {morning}"
+    )
+
+
 def record_acts(ledger: Ledger, acts: list[str], who: str, at: datetime) -> Ledger:
     """Record what staff did, each given as ID=WHAT or BARCODE=WHAT; raises InputError and LedgerError."""
     from reports.ledger import act
 
     for given in acts:
-        name, sep, did = given.partition("=")
+        _, sep, did = given.partition("=")
         if not sep:
             raise InputError(f"--did {given}: say which case and what was done, such as f1234=reshelved")
-        ledger = act(ledger, _id(ledger, name.strip()), did.strip(), who=who, at=at)
+        ledger = act(ledger, case_id(ledger, _named(given)), did.strip(), who=who, at=at)
     return ledger
 
 
-def _id(ledger: Ledger, named: str) -> str:
-    if not named or ledger.find(named) is not None:
-        return named
-    about = [case for case in ledger.cases.values() if case.finding.barcode == named]
-    chosen = [case for case in about if not case.resolved] or about
-    if len(chosen) > 1:
-        ids = ", ".join(f"{case.id} ({case.finding.kind})" for case in chosen)
-        raise InputError(f"--did {named}: this book has several cases; name one of {ids}")
-    return chosen[0].id if chosen else named
+def _named(given: str) -> str:
+    return given.partition("=")[0].strip()
 
 
 def _escaped(stem: str) -> str:

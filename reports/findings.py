@@ -68,6 +68,8 @@ class Finding:
     lists, purpose : str
         The staff lists its copy is on, and what the most pressing of them is for (`stacks.staff_lists.PURPOSES`);
         empty: on none. Not columns of the file.
+    asked_for : str
+        Of a ``listed`` copy, for which lists it is to be fetched, their purposes and staff's notes; not a column.
     """
 
     kind: str
@@ -88,6 +90,7 @@ class Finding:
     beside: str = ""
     lists: str = ""
     purpose: str = ""
+    asked_for: str = ""
 
 
 def finding_id(kind: str, *about: str) -> str:

@@ -100,6 +100,7 @@ class X:
         say("Shelf"),
         say("cm from left"),
         say("Belongs"),
+        say("For"),
         say("Move"),
         say("Sure"),
         say("Known since"),
@@ -146,6 +147,10 @@ class P:
     LISTS = say("Staff's lists")
     TREND = say("The last nights")
     DOUBTS = say("Doubtful")
+    WAIT = say("wait for another night")
+    PERHAPS_NOTE = say(
+        "Silent for too few nights to be searched for: wait for another night, and look only if a reader asks."
+    )
     DOUBTS_NOTE = say("Not sure enough to send anybody; the next run will tell, or a look in passing.")
     NOTES = say("Notes")
     AFTERWARDS = say("At the shelf, and afterwards")
@@ -305,6 +310,10 @@ class P:
         return say('{action}; on the list "{lists}"', action=action, lists=lists)
 
     @staticmethod
+    def asked_for(lists: str) -> Said:
+        return say("For: {lists}", lists=lists)
+
+    @staticmethod
     def findings(count: int) -> Said:
         return say_n("{n} finding", "{n} findings", count)
 
@@ -315,3 +324,9 @@ class P:
     @staticmethod
     def more(count: int) -> Said:
         return say_n("{n} more is in the attached report.", "{n} more are in the attached report.", count)
+
+    @staticmethod
+    def more_of(what: str, count: int) -> Said:
+        return say_n(
+            "{what}: {n}, in the attached report", "{what}: {n}, in the attached report", count, what=what
+        )

@@ -8,9 +8,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reports.headings import P
+from reports.headings import PERHAPS_MISSING, P
 from reports.languages import Language
 from reports.layout import COLOURS, Layout, Trend, lay_out
+from reports.phrases import Said
 from reports.report import RunReport
 from reports.strips import Strip, gap_labels
 from reports.text import T, centimetres
@@ -59,12 +60,19 @@ def mail_html(report: RunReport, left_behind: str = "", layout: Layout | None = 
         **_common(report, chosen),
         shown=stretches,
         more=chosen.lang(P.more(more)) if more else "",
+        unwalked=[chosen.lang(text) for text in unwalked(chosen)],
         left_behind=left_behind,
         zones_shown=chosen.zones[:12],
         zones_more=chosen.lang(P.more(len(chosen.zones) - 12)) if len(chosen.zones) > 12 else "",
         dropped_shown=chosen.dropped[:12],
         dropped_more=chosen.lang(P.more(len(chosen.dropped) - 12)) if len(chosen.dropped) > 12 else "",
     )
+
+
+def unwalked(layout: Layout) -> list[Said]:
+    """Say what the mail leaves to the attached report, because nobody is sent for it."""
+    some = ((P.DOUBTS, layout.doubts), (PERHAPS_MISSING[0], layout.perhaps))
+    return [P.more_of(what, len(lines)) for what, lines in some if lines]
 
 
 def _rendered(template: str, **values: Any) -> str:
@@ -148,6 +156,7 @@ def _common(report: RunReport, layout: Layout) -> dict[str, Any]:
         "lang": layout.lang,
         "colours": COLOURS,
         "P": P,
+        "PERHAPS": PERHAPS_MISSING[0],
         "columns": [layout.lang(name) for name in P.COLUMNS],
         "moved": layout.lang(P.COLUMNS[4]),
         "blocks": blocks,

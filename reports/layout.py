@@ -48,12 +48,16 @@ class Line:
 
     Attributes
     ----------
+    number : int
+        0: it is no errand.
     stands_m : float or None
         Metres from the left end of its shelf.
     since : str
         "new", or the day it was first found; empty where nobody keeps that.
     beside : str
         Of a copy on a staff list, between which books it stands.
+    asked_for : str
+        Of a copy to be fetched, for which list.
     target : Strip or None
         The shelf it belongs on, with the gap there; of a book that moves on its shelf, with the book, too.
     """
@@ -76,6 +80,7 @@ class Line:
     new: bool = False
     target: Strip | None = None
     beside: str = ""
+    asked_for: str = ""
 
     @property
     def stands_beside(self) -> str:
@@ -168,6 +173,8 @@ class Layout:
         What there is to do, in walking order.
     doubts : tuple of Line
         What may be wrong and needs no walk of its own.
+    perhaps : tuple of Line
+        Books perhaps missing, without numbers: nobody is sent for them.
     lists : tuple of str
         What became of staff's lists.
     trends : tuple of Trend
@@ -192,12 +199,13 @@ class Layout:
     doubts: tuple[Line, ...]
     lists: tuple[str, ...] = ()
     trends: tuple[Trend, ...] = ()
+    perhaps: tuple[Line, ...] = ()
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """Every numbered line, by its number."""
+        """Every line: the numbered ones by their number, then those that are no errand."""
         walked = (line for stretch in self.stretches for stop in stretch.stops for line in stop.lines)
-        return (*walked, *self.doubts)
+        return (*walked, *self.doubts, *self.perhaps)
 
     @property
     def waiting(self) -> bool:
@@ -210,20 +218,14 @@ def lay_out(report: RunReport) -> Layout:
     lang = language_or_english(report.language)
     maker = _Lines(report, lang)
     zones = tuple(lang(f.evidence) for f in report.findings if f.kind == "zone_not_scanned")
-    stretches = tuple(maker.stretches(f for f in report.findings if f.kind not in _UNWALKED))
-    doubts = tuple(maker.line(f, on_shelf=True) for f in report.findings if f.kind == "low_confidence")
-    counted = Counter(f.kind for f in report.findings)
-    counts = tuple(
-        Count(
-            TONES.get(kind, "data"),
-            lang(KIND_TITLES[kind]),
-            lang(KIND_ACTIONS[kind]),
-            counted[kind],
-            report.backlog.get(kind, 0),
-        )
-        for kind in KIND_TITLES
-        if counted[kind] or report.backlog.get(kind, 0)
+    unsure = {f.finding_id for f in report.perhaps_missing}
+    stretches = tuple(
+        maker.stretches(f for f in report.findings if f.kind not in _UNWALKED and f.finding_id not in unsure)
     )
+    doubts = tuple(maker.line(f, on_shelf=True) for f in report.findings if f.kind == "low_confidence")
+    perhaps = tuple(maker.line(f, on_shelf=True, numbered=False) for f in report.perhaps_missing)
+    counted = Counter(f.kind for f in report.findings if f.finding_id not in unsure)
+    counts = tuple(_counts(report, counted, lang))
     when = _when(report, lang)
     return Layout(
         lang=lang,
@@ -244,7 +246,20 @@ def lay_out(report: RunReport) -> Layout:
         doubts=doubts,
         lists=tuple(lang(text) for text in report.lists),
         trends=tuple(_trends(report, lang)),
+        perhaps=perhaps,
     )
+
+
+def _counts(report: RunReport, counted: Mapping[str, int], lang: Language) -> Iterator[Count]:
+    """Count each kind; the perhaps missing apart, after the missing."""
+    put_off = Counter({"missing": report.put_off})
+    for kind in KIND_TITLES:
+        here, left = counted.get(kind, 0), max(0, report.backlog.get(kind, 0) - put_off[kind])
+        if here or left:
+            tone = TONES.get(kind, "data")
+            yield Count(tone, lang(KIND_TITLES[kind]), lang(KIND_ACTIONS[kind]), here, left)
+        if kind == "missing" and (here := len(report.perhaps_missing)) + report.put_off:
+            yield Count("data", lang(PERHAPS_MISSING[0]), lang(P.WAIT), here, report.put_off)
 
 
 _CUTTER = re.compile(r" (?=\.[A-Za-z][0-9])")  # a class number and its cutter stay on one line
@@ -302,8 +317,11 @@ def _figures(report: RunReport, counted: Mapping[str, int], lang: Language) -> I
     yield lang.number(moves), T.figure("moves")
     yield lang.number(missing), T.figure("missing")
     yield lang.number(other), T.figure("other")
+    if unsure := len(report.perhaps_missing) + report.put_off:
+        yield lang.number(unsure), T.figure("perhaps")
     if report.first_seen is not None:
-        fresh = sum(_first(report, f) is None for f in report.findings if f.kind not in _UNWALKED)
+        walked = (f for f in report.findings if f.kind not in _UNWALKED)
+        fresh = sum(_first(report, f) is None for f in walked if f not in report.perhaps_missing)
         yield lang.number(fresh), T.figure("new")
     heard = lang(percent(s.expected_heard / s.expected)) if s.expected else "–"
     scanned = lang(percent(s.coverage_share)) if np.isfinite(s.coverage_share) else "–"
@@ -375,8 +393,12 @@ class _Lines:
             title = T.floor_face(floor_id, face_id) if face_id else T.no_place()
             yield Stretch(lang(title), tuple(stops), floor_id)
 
-    def line(self, f: Finding, *, on_shelf: bool = False) -> Line:
-        """Lay out a finding; ``on_shelf`` names its shelf with it, for lines that stand under no shelf's heading."""
+    def line(self, f: Finding, *, on_shelf: bool = False, numbered: bool = True) -> Line:
+        """Lay out a finding.
+
+        ``on_shelf`` names its shelf with it, for lines that stand under no shelf's heading; a line that is not
+        `numbered` is no errand.
+        """
         at, lang = self.place(f.shelf_id), self.lang
         stands, stands_m = "", None
         if at is not None and f.offset_m is not None:
@@ -394,18 +416,18 @@ class _Lines:
         if f.kind in _MOVED and goal is not None and goal.shelf is not None and f.belongs_m is not None:
             belongs = lang(P.with_gap(f.belongs, f.belongs_m - goal.from_m))
             target = self._target(f, goal)
-        name, action = KIND_SHORT[f.kind], KIND_ACTIONS[f.kind]
+        name, action, tone = KIND_SHORT[f.kind], KIND_ACTIONS[f.kind], TONES.get(f.kind, "data")
         if f.kind == "missing" and f.finding_id in self.report.perhaps:
-            name, action = PERHAPS_MISSING
+            name, action, tone = *PERHAPS_MISSING, "data"
         if f.purpose and f.kind == "listed":
             action = LIST_ACTIONS[f.purpose]
         elif f.lists:
             action = P.also_listed(action, f.lists)
-        self.made += 1
+        self.made += numbered
         return Line(
-            number=self.made,
+            number=self.made if numbered else 0,
             finding=f,
-            tone=TONES.get(f.kind, "data"),
+            tone=tone,
             kind=lang(name),
             action=lang(action),
             title=f.title or lang(T.no_title() if f.barcode else T.tag(f.epc)),
@@ -421,6 +443,7 @@ class _Lines:
             new=new,
             target=target,
             beside=lang(f.beside),
+            asked_for=lang(P.asked_for(f.asked_for)) if f.asked_for else "",
         )
 
     def _target(self, f: Finding, goal: Place) -> Strip:

@@ -18,7 +18,7 @@ from reports.trend import NightFigures
 
 FORMAT = "nightstack-ledger/1"
 
-_SENTENCES = ("belongs", "evidence", "beside")
+_SENTENCES = ("belongs", "evidence", "beside", "asked_for")
 _TIMES = ("opened_at", "seen_at", "mailed_at", "looked_at")
 _FINDING = {f.name: f.default for f in fields(Finding)}
 _STEP = {f.name: f.default for f in fields(Step)}

@@ -227,7 +227,8 @@ def _finding(
         where, beside = standing(s, row, places), say.beside(*_neighbours(s, c, row))
         evidence, sure = say.heard_here(readings, beside), presence(s, row) * (1.0 - behind)
     evidence = evidence + (" " + doubt if doubt else "")
-    more = {**where, "beside": beside, "belongs": _belongs(on), "confidence": sure, "evidence": evidence}
+    more = {**where, **_belongs(s, row, places), "beside": beside, "confidence": sure, "evidence": evidence}
+    more["asked_for"] = several([say.for_list(of.name, of.purpose, row.note) for of, row in on])
     return _also(book_finding(c, copy, "listed", **more), on)
 
 
@@ -239,9 +240,12 @@ def _also(f: Finding, on: Sequence[tuple[StaffList, ListRow]]) -> Finding:
     return replace(f, evidence=evidence, lists="; ".join(of.name for of, _ in on), purpose=on[0][0].purpose)
 
 
-def _belongs(on: Sequence[tuple[StaffList, ListRow]]) -> str:
-    """Say for which list a copy is to be fetched, with staff's note."""
-    return several([say.for_list(of.name, row.note) for of, row in on])
+def _belongs(s: Shelved, row: int, places: Places) -> dict[str, object]:
+    """Return the fields that say on which shelf a tag's copy belongs; none where nobody knows."""
+    home = int(s.home[row])
+    if not 0 <= home < len(places):
+        return {}
+    return {"belongs": places.rows[home].id, "belongs_shelf_id": places.rows[home].id}
 
 
 def _neighbours(s: Shelved, c: Catalogue, row: int) -> tuple[str, str]:

@@ -77,11 +77,12 @@ def on_list(name: str, purpose: str, note: str) -> Said:
     return say(' On the list "{list}" ({purpose}).', list=name, purpose=why)
 
 
-def for_list(name: str, note: str) -> Said:
-    """Say for which list a copy is to be fetched."""
+def for_list(name: str, purpose: str, note: str) -> Said:
+    """Say for which list a copy is to be fetched, what that is for, and staff's note."""
+    why = PURPOSE_WORDS[purpose]
     if note:
-        return say('for "{list}": {note}', list=name, note=note)
-    return say('for "{list}"', list=name)
+        return say("{list} ({purpose}): {note}", list=name, purpose=why, note=note)
+    return say("{list} ({purpose})", list=name, purpose=why)
 
 
 def tally(

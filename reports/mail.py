@@ -69,7 +69,8 @@ def build_mail(
     layout = lay_out(report)
     lang = layout.lang
     left_behind = lang(T.left_behind([a.name for a in left], where)) if left else ""
-    counts = Counter(f.kind for f in report.findings)
+    unsure = {f.finding_id for f in report.perhaps_missing}
+    counts = Counter(f.kind for f in report.findings if f.finding_id not in unsure)
     to_act_on = sum(n for kind, n in counts.items() if kind not in ("zone_not_scanned", "low_confidence"))
     subject = lang(T.subject(report.info.site, report.state, counts, to_act_on))
     about = f"run {report.info.run_id}"

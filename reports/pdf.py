@@ -24,7 +24,7 @@ from reportlab.platypus import (
 )
 
 from reports import fonts
-from reports.headings import P
+from reports.headings import PERHAPS_MISSING, P
 from reports.layout import COLOURS, Layout
 from reports.pdf_list import lines_table, stretch_parts, stretch_table
 from reports.pdf_parts import Pill, Spark
@@ -115,6 +115,9 @@ def _story(report: RunReport, layout: Layout) -> list[Flowable]:
     if layout.doubts:
         story += [CondPageBreak(45 * mm), Spacer(0, 6 * mm), text(lang(P.DOUBTS), FACE, bold=True)]
         story += [text(lang(P.DOUBTS_NOTE), SMALL), Spacer(0, 1 * mm), lines_table(layout.doubts, layout)]
+    if layout.perhaps:
+        story += [CondPageBreak(45 * mm), Spacer(0, 6 * mm), text(lang(PERHAPS_MISSING[0]), FACE, bold=True)]
+        story += [text(lang(P.PERHAPS_NOTE), SMALL), Spacer(0, 1 * mm), lines_table(layout.perhaps, layout)]
     story += _notes(report, layout)
     return story
 

@@ -121,7 +121,7 @@ def pick_table(stretch: Stretch, layout: Layout, count: int) -> Flowable:
                     text(line.title, BODY, limit=62),
                     text(line.barcode, SMALL, limit=60),
                     text(line.kind, SMALL, limit=60),
-                    text(line.belongs, SMALL, limit=110),
+                    [text(t, SMALL, limit=110) for t in (line.belongs, line.asked_for) if t] or "",
                 ]
             )
     return table.made(_PICK_COLUMNS, (3, 7))
@@ -228,6 +228,8 @@ def _row(
     details = "\u00a0\u00a0\u00a0 ".join(t for t in (line.call_number, line.barcode) if t)
     if details:
         book.append(text(details, _NUMBERS, limit=110))
+    if line.asked_for:
+        book.append(text(line.asked_for, BODY, limit=160))
     if on_shelf:
         book.append(text(line.stands, SMALL))
     belongs: list[Any] = [text(line.belongs, _PLACE, limit=130)] if line.belongs else []
@@ -242,6 +244,7 @@ def _row(
     if line.since:
         style = ParagraphStyle("new", SMALL_RIGHT, textColor=INK) if line.new else SMALL_RIGHT
         confidence.append(text(line.since, style, bold=line.new))
-    number = text(str(line.number), SMALL)
+    number = text(str(line.number or ""), SMALL)
+    box = CheckBox() if line.number else ""
     stands = "" if line.stands_m is None or not line.stands else layout.lang(centimetres(line.stands_m))
-    return [CheckBox(), number, what, book, text(stands, BODY), belongs or "", confidence], why
+    return [box, number, what, book, text(stands, BODY), belongs or "", confidence], why

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reports.headings import P
-from reports.html import MAIL_LINES
+from reports.html import MAIL_LINES, unwalked
 from reports.layout import Layout, lay_out
 from reports.report import RunReport
 from reports.trend import blocks
@@ -53,9 +53,11 @@ def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None =
                 out += [f"    {t}" for t in (f"{line.call_number}   {line.barcode}".strip(), line.block) if t]
                 out += [f"    {lang(P.COLUMNS[3])} {line.stands_beside}"] if line.stands else []
                 out += [f"    {lang(P.COLUMNS[4])} {line.belongs}"] if line.belongs else []
+                out += [f"    {line.asked_for}"] if line.asked_for else []
     more = sum(s.count for s in chosen.stretches) - shown
-    if more:
-        out += ["", lang(P.more(more))]
+    rest = [lang(P.more(more))] if more else []
+    rest += [lang(text) for text in unwalked(chosen)]
+    out += ["", *rest] if rest else []
     if chosen.afterwards:
         out += ["", lang(P.AFTERWARDS), *[f"  * {text}" for text in chosen.afterwards]]
     if report.link:

@@ -185,6 +185,11 @@ class RunReport:
     lists: tuple[str, ...] = ()
     nights: tuple[NightFigures, ...] = ()
 
+    @property
+    def perhaps_missing(self) -> tuple[Finding, ...]:
+        """Listed books that are only perhaps missing: nobody is sent for them, and they count as no missing book."""
+        return tuple(f for f in self.findings if f.kind == "missing" and f.finding_id in self.perhaps)
+
 
 def make_report(
     info: RunInfo,

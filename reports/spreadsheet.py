@@ -10,7 +10,7 @@ from typing import Any
 
 import xlsxwriter
 
-from reports.headings import KIND_ACTIONS, KIND_TITLES, P, X
+from reports.headings import KIND_ACTIONS, KIND_TITLES, PERHAPS_MISSING, P, X
 from reports.layout import Layout, local
 from reports.places import Places
 from reports.report import RunReport
@@ -63,8 +63,9 @@ def _findings(book: Any, style: dict[str, Any], report: RunReport, layout: Layou
     rows: list[Sequence[object]] = []
     # Numbered, and in the order, as the mail and the other documents have them; zones have no number and come last.
     lines = {id(line.finding): line for line in layout.lines}
-    numbers = {key: line.number for key, line in lines.items()}
+    numbers = {key: line.number for key, line in lines.items() if line.number}
     last = len(report.findings) + 1
+    unsure = {f.finding_id for f in report.perhaps_missing}
     for f in sorted(report.findings, key=lambda f: numbers.get(id(f), last)):
         at = places.index.get(f.shelf_id)
         place = None if at is None else places.rows[at]
@@ -72,7 +73,7 @@ def _findings(book: Any, style: dict[str, Any], report: RunReport, layout: Layou
         rows.append(
             (
                 numbers.get(id(f), ""),
-                lang(KIND_TITLES[f.kind]),
+                lang(PERHAPS_MISSING[0] if f.finding_id in unsure else KIND_TITLES[f.kind]),
                 lines[id(f)].action if id(f) in lines else lang(KIND_ACTIONS[f.kind]),
                 f.title,
                 f.call_number,
@@ -84,6 +85,7 @@ def _findings(book: Any, style: dict[str, Any], report: RunReport, layout: Layou
                 f.shelf_id,
                 stands,
                 lang(f.belongs),
+                lang(f.asked_for),
                 f.move_id,
                 f.confidence,
                 lines[id(f)].since if id(f) in lines else "",
@@ -92,13 +94,13 @@ def _findings(book: Any, style: dict[str, Any], report: RunReport, layout: Layou
                 f.finding_id,
             )
         )
-    widths = (6, 26, 20, 42, 24, 16, 8, 8, 8, 8, 14, 12, 44, 12, 8, 14, 60, 28, 20)
+    widths = (6, 26, 20, 42, 24, 16, 8, 8, 8, 8, 14, 12, 44, 30, 12, 8, 14, 60, 28, 20)
     formats = [
         "count",
         *["text"] * 3,
         *["plain"] * 7,
         "number",
-        "text",
+        *["text"] * 2,
         "plain",
         "share",
         "plain",

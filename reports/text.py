@@ -312,6 +312,7 @@ class T:
         return {
             "moves": say("misplaced"),
             "missing": say("missing books"),
+            "perhaps": say("perhaps missing (wait for another night)"),
             "other": say("other to resolve"),
             "new": say("new tonight"),
             "scanned": say("of the shelves scanned"),

@@ -34,7 +34,7 @@ class Worklist:
     findings : tuple of Finding
         In walking order.
     minutes : float
-        How long it will take: walking and handling.
+        How long it will take: walking and handling; what is only perhaps missing takes none.
     backlog : mapping of str to int
         By kind, open cases of this recipient that are not listed.
     first_seen : mapping of str to datetime
@@ -104,9 +104,11 @@ def make_worklist(
     put_off = {c.id for c in perhaps if minutes is not None and not _waited_for(c, books)}
     sure = mail_from or {}
     ready = [c for c in loud if c.id not in put_off and c.confidence >= sure.get(c.finding.kind, 0.0)]
-    chosen, seconds = _chosen(ready, books, places, walk, minutes)
     unsure = {c.id for c in perhaps}
     asked = {c.id for c in perhaps if _waited_for(c, books)}
+    errands = [c for c in ready if c.id not in unsure or c.id in asked]
+    chosen, seconds = _chosen(errands, books, places, walk, minutes)
+    chosen += [c for c in ready if c.id in unsure and c.id not in asked]  # told, but no part of the walk
     lines = [_line(c.finding, c.id in unsure, c.id in asked) for c in chosen]
     shown = [z for z in zones if _wanted_by(z, places, kinds, floors)]
     taken = {c.id for c in chosen}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nightstack.commands.shared import AsJson, PlanFile, plan_of, say_notes
+from nightstack.commands.shared import AsJson, PlanFile, plan_of, say_notes, time_of
 from nightstack.errors import InputError
 from nightstack.inputs import holdings_file, input_file, plan_file, recording_or_combined
 from nightstack.outputs import output_file
@@ -75,7 +75,8 @@ def audit(
         str,
         typer.Option(
             "--at",
-            help="When staff scanned, such as 2026-03-02 or 2026-03-02T08:30; default: the file's own time.",
+            help="When staff scanned, such as 2026-03-02, 2026-03-02T08:30 or 2026-03-02T08:30+01:00; without a zone "
+            "in this machine's own. Default: the file's own time.",
             metavar="TIME",
         ),
     ] = "",
@@ -239,13 +240,7 @@ def _exceptions_of(
 
 def _time_of(text: str, scan: Path | None) -> datetime:
     if text:
-        try:
-            told = datetime.fromisoformat(text)
-        except ValueError:
-            raise InputError(
-                f"--at: {text[:40]!r} is no time; write 2026-03-02 or 2026-03-02T08:30"
-            ) from None
-        return told if told.tzinfo else told.replace(tzinfo=UTC)
+        return time_of(text)
     return datetime.fromtimestamp(scan.stat().st_mtime, UTC) if scan is not None else datetime.now(UTC)
 
 

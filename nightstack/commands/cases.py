@@ -14,6 +14,7 @@ import typer
 from nightstack.commands.shared import AsJson, At, time_of
 from nightstack.errors import InputError
 from nightstack.inputs import input_file
+from nightstack.ledger_cases import FEWEST
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -40,11 +41,26 @@ Site = Annotated[
     str | None, typer.Option("--site", help="Which library; needed where there are several.", metavar="SITE")
 ]
 CaseId = Annotated[
-    str, typer.Argument(help="The book's barcode, or the case's id as `cases list` shows it.", metavar="CASE")
+    str,
+    typer.Argument(
+        help="The book's barcode, or the case's id as `cases list` shows it, 8 characters of it or more.",
+        metavar="CASE",
+    ),
 ]
 CaseIds = Annotated[
     list[str],
-    typer.Argument(help="Barcodes of books, or ids of cases as `cases list` shows them.", metavar="CASE"),
+    typer.Argument(
+        help="Barcodes of books, or ids of cases as `cases list` shows them, 8 characters or more.",
+        metavar="CASE",
+    ),
+]
+LedgerFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--ledger",
+        help="The ledger that `exceptions --ledger` keeps, instead of a service's data.",
+        metavar="FILE",
+    ),
 ]
 Why = Annotated[str, typer.Option("--why", help="In your own words; kept with the case.")]
 By = Annotated[str | None, typer.Option("--by", help="Who did it. Default: the name you are logged in with.")]
@@ -80,6 +96,7 @@ def list_(
         str, typer.Option(help="Part of a barcode, call number, title or shelf.", metavar="TEXT")
     ] = "",
     limit: Annotated[int, typer.Option(help="How many lines at most.", min=1)] = 50,
+    ledger: LedgerFile = None,
     as_json: AsJson = False,
 ) -> None:
     """List cases, the surest first."""
@@ -89,16 +106,24 @@ def list_(
         raise InputError(f"--kind: {kind!r} is none of {', '.join(KINDS)}")
     if state not in _STATES:
         raise InputError(f"--state: {state!r} is none of {', '.join(_STATES)}")
-    with _opened(data, settings) as database:
-        from cloud_ingest.web.case_views import list_cases
+    if ledger is not None:
+        from nightstack.ledger_cases import list_ledger
 
-        with database.read() as session:
-            if site is not None:
-                _site(session, site)
-            found = list_cases(session, site, state, kind, text, 0, limit)
+        _ledger_alone(data, settings, site)
+        found = list_ledger(ledger, state, kind, text, limit)
+    else:
+        with _opened(data, settings) as database:
+            from cloud_ingest.web.case_views import list_cases
+
+            with database.read() as session:
+                if site is not None:
+                    _site(session, site)
+                found = list_cases(session, site, state, kind, text, 0, limit)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
+    if found["cases"]:
+        typer.echo(_row("case", "kind", "sure", "state", "shelf", "book"))
     for case in found["cases"]:
         typer.echo(_line(case))
     from recording.words import counted
@@ -114,14 +139,21 @@ def show(
     data: DataFolder = None,
     settings: SettingsFile = None,
     site: Site = None,
+    ledger: LedgerFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one case: what, where, why, and everything that happened to it."""
-    with _opened(data, settings) as database, database.read() as session:
-        from cloud_ingest.web.case_views import show_case
+    if ledger is not None:
+        from nightstack.ledger_cases import show_ledger
 
-        of = _site(session, site)
-        found = show_case(session, of, _id(session, of, case))
+        _ledger_alone(data, settings, site)
+        found = show_ledger(ledger, case)
+    else:
+        with _opened(data, settings) as database, database.read() as session:
+            from cloud_ingest.web.case_views import show_case
+
+            of = _site(session, site)
+            found = show_case(session, of, _id(session, of, case))
     if found is None:
         raise InputError(f"{case}: no such case; `nightstack cases list --state all` shows them")
     if as_json:
@@ -342,6 +374,15 @@ def _id(session: Session, site: str, named: str) -> str:
         raise InputError(f"{named}: this book has several cases; name one of {ids}")
     if chosen:
         return chosen[0].finding_id
+    if len(named) >= FEWEST:
+        begins = select(CaseRow.finding_id).where(
+            CaseRow.site == site, CaseRow.finding_id.startswith(named, autoescape=True)
+        )
+        ids = sorted(session.scalars(begins))
+        if len(ids) > 1:
+            raise InputError(f"{named}: several cases begin so; name one of {', '.join(ids)}")
+        if ids:
+            return ids[0]
     away = select(ArchivedCase.finding_id).where(
         ArchivedCase.site == site, ArchivedCase.barcode == named.strip()
     )
@@ -349,10 +390,21 @@ def _id(session: Session, site: str, named: str) -> str:
 
 
 def _line(case: dict[str, Any]) -> str:
+    kind = "perhaps missing" if case.get("perhaps") else case["kind"]
     state = case["state"] + (f" ({case['resolution']})" if case["resolution"] else "")
     if case["assigned_to"]:
         state += f" to {case['assigned_to']}"
     what = " ".join(text for text in (case["call_number"], case["barcode"], case["title"]) if text)
-    what = what or f"tag {case['epc']}"
-    sure = f"{min(99, round(100 * case['confidence']))} %"
-    return f"{case['finding_id']}  {case['kind']}  {sure}  {state}  {case['shelf_id']}  {what}"
+    what = what or (f"tag {case['epc']}" if case.get("epc") else "")
+    # How sure the trouble was says nothing about one that is over.
+    sure = f"{min(99, round(100 * case['confidence']))} %" if case["state"] != "resolved" else ""
+    return _row(case["finding_id"], kind, sure, state, case["shelf_id"], what)
+
+
+def _row(case: str, kind: str, sure: str, state: str, shelf: str, book: str) -> str:
+    return f"{case:16}  {kind:16}  {sure:>4}  {state:24}  {shelf:12}  {book}"
+
+
+def _ledger_alone(data: Path | None, settings: Path | None, site: str | None) -> None:
+    if data is not None or settings is not None or site is not None:
+        raise InputError("--ledger: a ledger is one site's and needs no --data, --settings or --site")

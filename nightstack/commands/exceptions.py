@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from reports.ledger import Ledger
     from reports.listed import ListTally
     from reports.worklist import Worklist
+
+
+_FEWEST_HEARD, _LEAST_KNOWN = 30, 0.1
+"""Of so many tags and more this share at least is in the catalogue, if it is that of the library scanned."""
 
 
 def exceptions(
@@ -56,8 +61,8 @@ def exceptions(
     did: Annotated[
         list[str] | None,
         typer.Option(
-            help="What was done about a case or a barcode, such as f1234=reshelved (may be given again); "
-            "needs --ledger, --who.",
+            help="What was done about a case (its id, 8 characters of it or more, or the book's barcode), such as "
+            "f0123456=reshelved (may be given again); needs --ledger, --who.",
             metavar="CASE=WHAT",
         ),
     ] = None,
@@ -115,7 +120,8 @@ def exceptions(
     from recording.words import counted
     from reports.exceptions_csv import write_exceptions
     from reports.feedback import learn
-    from reports.ledger import Ledger, mailed, took, update
+    from reports.ledger import Ledger, mailed, update
+    from reports.ledger_policy import waiting
     from reports.night import judge_night
     from reports.outcomes import outcomes
     from reports.pace_learning import learn_pace
@@ -137,13 +143,10 @@ def exceptions(
         raise InputError(f"{recording}: no holdings.csv in the folder; name one with --holdings FILE")
     info = heard.info
     book = Ledger() if ledger is None else ledger_file.read_ledger(ledger, info.site)
-    if did:
-        book = ledger_file.record_acts(book, did, who, time_of(at))
-    if minutes_taken is not None:
-        book = took(book, minutes_taken, who=who, at=time_of(at))
+    book, recorded, told_recorded = ledger_file.record(book, did or [], minutes_taken, who, time_of(at))
     books = read_holdings(catalogue)
     say_notes(books.notes, as_json)
-    said: dict[str, Any] = {}
+    said: dict[str, Any] = {"recorded": recorded} if recorded else {}
     findings: list[Finding] = []
     told: list[str] = []
     memory = None
@@ -152,6 +155,9 @@ def exceptions(
         before, note = (None, "") if ledger is None else ledger_file.read_memory(ledger, book)
         say_notes([note] if note else [], as_json)
         places, coverage = positions_of(heard, the_plan, recording, positions, quiet=as_json)
+        if strange := hardly_known(places.epc, books.column("epc"), catalogue):
+            say_notes([strange], as_json)
+            said["notes"] = [strange]
         policy = learn(outcomes(book.cases.values())).policy(Policy())
         night = judge_night(
             info.run_id,
@@ -174,7 +180,7 @@ def exceptions(
         if ledger is not None or minutes is not None:
             book = update(book, night, books, policy)
     elif not as_json:
-        typer.echo(f"{info.run_id} is in {ledger} already; its findings are not taken in again")
+        typer.echo(f"{info.run_id} was taken into {ledger} already: its findings are in the cases")
     work = None
     if listed is not None:
         zones = [f for f in findings if f.kind == "zone_not_scanned"]
@@ -205,14 +211,17 @@ def exceptions(
     if as_json:
         typer.echo(json.dumps(said, indent=2))
         return
-    for kind, n in _counts(findings).items():
+    perhaps = {c.id for c in book.open if waiting(c)}
+    for kind, n in _counts(findings, perhaps).items():
         typer.echo(f"{kind:18} {n}")
     if new:
         typer.echo(f"{counted(len(findings), 'finding')}: {target}")
     for line in told:
         typer.echo(f"list {line}")
     if work is not None:
-        _say_work(work, listed)
+        _say_work(work, listed, perhaps)
+    if told_recorded:
+        typer.echo(told_recorded)
     if ledger is not None:
         _say_cases(book, ledger)
         if said.get("archived"):
@@ -249,28 +258,51 @@ def _tally(of: ListTally) -> dict[str, Any]:
     return asdict(of)
 
 
-def _counts(findings: list[Finding]) -> dict[str, int]:
+def hardly_known(heard: Iterable[object], known: Iterable[str], catalogue: Path) -> str:
+    """Say that hardly any tag heard is in the catalogue; empty where enough are, or few were heard."""
+    tags = {str(epc).upper() for epc in heard}
+    there = len(tags & {epc.upper() for epc in known})
+    if len(tags) < _FEWEST_HEARD or there >= _LEAST_KNOWN * len(tags):
+        return ""
+    some = "none of the" if not there else f"only {there} of the"
+    verb = "is" if there < 2 else "are"
+    return f"{some} {len(tags)} tags heard {verb} in this catalogue ({catalogue}): is it this library's?"
+
+
+def _counts(findings: list[Finding], perhaps: Collection[str] = ()) -> dict[str, int]:
     counts: dict[str, int] = {}
     for finding in findings:
-        counts[finding.kind] = counts.get(finding.kind, 0) + 1
+        kind = _kind(finding, perhaps)
+        counts[kind] = counts.get(kind, 0) + 1
     return {kind: counts[kind] for kind in sorted(counts)}
 
 
-def _say_work(work: Worklist, listed: Path | None) -> None:
+def _kind(finding: Finding, perhaps: Collection[str]) -> str:
+    return "perhaps missing" if finding.finding_id in perhaps else finding.kind
+
+
+def _say_work(work: Worklist, listed: Path | None, perhaps: Collection[str]) -> None:
     from recording.words import counted
 
     for f in work.findings:
         what = " ".join(t for t in (f.call_number, f.title) if t) or f.epc
-        typer.echo(f"{f.finding_id}  {f.shelf_id:10} {f.kind:16} {what}")
-    left, few = sum(work.backlog.values()), len(work.waiting)
-    silent = f" ({few} of them silent for too few nights to be called missing)" if few else ""
-    lines = counted(len(work.findings), "line")
-    typer.echo(
-        f"{lines} for {counted(round(work.minutes), 'minute')}, {left} left for another day{silent}: {listed}"
-    )
+        typer.echo(f"{f.finding_id}  {f.shelf_id:10} {_kind(f, perhaps):16} {what}")
+    zones = sum(f.kind == "zone_not_scanned" for f in work.findings)
+    left, few, quiet = sum(work.backlog.values()), len(work.waiting), sum(work.quiet.values())
+    parts = [f"{counted(len(work.findings) - zones, 'line')} for {counted(round(work.minutes), 'minute')}"]
+    silent = f" ({few} of them perhaps missing: silent for too few nights)" if few else ""
+    parts.append(f"{left} left for another day{silent}")
+    if quiet:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in work.quiet.items())
+        parts.append(f"{quiet} only counted ({kinds})")
+    if zones:
+        parts.append(f"{counted(zones, 'zone')} not scanned")
+    typer.echo(f"{', '.join(parts)}: {listed}")
 
 
 def _say_cases(book: Ledger, file: Path) -> None:
     from recording.words import counted
 
-    typer.echo(f"{counted(len(book.open), 'open case')} of {len(book)}: {file}")
+    quiet = sum(case.quiet for case in book.open)
+    only = f" ({quiet} of them doubtful or known, only counted)" if quiet else ""
+    typer.echo(f"{counted(len(book.open), 'open case')}{only} of {len(book)}: {file}")

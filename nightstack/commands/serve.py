@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nightstack.commands.shared import say_notes
 from nightstack.inputs import input_file
 from nightstack.outputs import output_folder
 
@@ -80,7 +81,11 @@ def report(
     data: DataFolder = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Where the documents go. Default: the run's own folder.", metavar="FOLDER"),
+        typer.Option(
+            help="Where the documents go. Default: the run's own folder; its folder `again` where documents are there "
+            "already.",
+            metavar="FOLDER",
+        ),
     ] = None,
     time_zone: Annotated[
         str | None,
@@ -94,14 +99,21 @@ def report(
 
     A corrected plan.json or holdings.csv belongs into the run's recording folder, DATA/runs/RUN/recording, first.
     Positions stay as they are: where the plan's faces or shelves were moved, run `nightstack localize` on that
-    folder with --out DATA/runs/RUN before.
+    folder with --out DATA/runs/RUN before. The run is judged by itself: no case of a ledger and none of staff's
+    lists has a part in it.
     """
     from nightstack.progress import progress
     from nightstack.rereport import find_run, report_again
 
     place = find_run(run, data or Path("nightstack-data"))
-    output_folder(out or place.folder)
+    there = [name for name in ("exceptions.csv", "report.html") if (place.folder / name).exists()]
+    target = out or (place.folder / "again" if there else place.folder)
+    output_folder(target)
     with progress("report", computing=True) as tell:
-        made = report_again(place, out or place.folder, time_zone=time_zone, language=language, progress=tell)
+        made = report_again(place, target, time_zone=time_zone, language=language, progress=tell)
+    kept = f"; {place.folder / there[0]} stays as it is" if there and target != place.folder else ""
+    say_notes(
+        [f"judged from this run alone, without a ledger's cases and without staff's lists{kept}"], False
+    )
     for file in (made.html, made.pdf, made.picklist, made.xlsx, made.csv):
         typer.echo(str(file))

@@ -106,20 +106,27 @@ At = Annotated[
     str | None,
     typer.Option(
         "--at",
-        help="When it was done, such as 2026-03-02T08:30+01:00. Default: now.",
+        help="When it was done, such as 2026-03-02T08:30, or 2026-03-02T08:30+01:00; without a zone in this "
+        "machine's own. Default: now.",
         metavar="TIME",
     ),
 ]
 
 
 def time_of(at: str | None) -> datetime:
-    """Return the time that `At` names, now without one; raises InputError where it is none or has no zone."""
+    """Return the time that `At` names, now without one; without a zone it is meant in this machine's own.
+
+    Raises
+    ------
+    InputError
+        It is no time.
+    """
     if at is None:
         return datetime.now(UTC)
     try:
         when = datetime.fromisoformat(at)
-    except ValueError:
-        when = None
-    if when is None or when.tzinfo is None:
-        raise InputError(f"--at {at}: write date, time and zone, such as 2026-03-02T08:30+01:00")
-    return when
+        return when if when.tzinfo is not None else when.astimezone()
+    except (ValueError, OverflowError, OSError):
+        raise InputError(
+            f"--at: {at[:40]!r} is no time; write 2026-03-02T08:30, or with its zone 2026-03-02T08:30+01:00"
+        ) from None

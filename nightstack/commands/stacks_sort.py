@@ -16,6 +16,7 @@ from nightstack.errors import FAILED, InputError
 if TYPE_CHECKING:
     from stacks.call_numbers import CallNumberPolicy
 
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # of XLSX and ODS, and of XLS
 _SCHEMES = ("lcc", "ddc", "clc", "sudoc", "nlm", "local")
 
 
@@ -25,7 +26,10 @@ def register(app: typer.Typer) -> None:
 
 
 def sort(
-    scheme: Annotated[str, typer.Argument(help=f"Which scheme: {', '.join(_SCHEMES)}.")],
+    scheme: Annotated[
+        str,
+        typer.Argument(help=f"Which scheme: {', '.join(_SCHEMES)}, or another name of it, such as dewey."),
+    ],
     file: Annotated[Path | None, typer.Argument(help="Lines to sort; standard input by default.")] = None,
     keys: Annotated[
         bool, typer.Option("--keys", help="Show each line's key in front of it, a tab between.")
@@ -52,8 +56,7 @@ def sort(
     """
     from stacks.call_numbers import sort_keys
 
-    if scheme not in _SCHEMES:
-        raise InputError(f"{scheme!r} is no scheme; there are {', '.join(_SCHEMES)}")
+    scheme = _scheme(scheme)
     decided = _policy(policy or [], rules)
     if scheme == "local" and decided.local is None:
         raise InputError("scheme local needs the library's rules; name them: --rules FILE")
@@ -82,6 +85,16 @@ def sort(
             print(f"line {number}: cannot be read as {scheme}: {text[:200]!r}", file=sys.stderr)
     if bad or wrong is not None:
         raise typer.Exit(FAILED)
+
+
+def _scheme(named: str) -> str:
+    """Return the scheme somebody named, in any case or by one of the names other systems have for it."""
+    from stacks.imports.names import SCHEME_WORDS, plain
+
+    known = SCHEME_WORDS.get(plain(named), plain(named))
+    if known not in _SCHEMES:
+        raise InputError(f"{named!r} is no scheme; there are {', '.join(_SCHEMES)}")
+    return known
 
 
 def _report(
@@ -142,15 +155,33 @@ def _lines(file: Path | None) -> Iterator[tuple[int, str]]:
         raise InputError(f"{file}: cannot be read ({e.strerror or e}); name a file of call numbers") from None
 
 
+def _looks(data: bytes) -> str:
+    """Say what bytes that are not UTF-8 look like, as the import of catalogues tells it, and how to convert them."""
+    from stacks.errors import HoldingsError
+    from stacks.imports.encodings import decode
+
+    try:
+        _, found = decode(data, "")
+    except HoldingsError:
+        return "convert it: iconv -f WINDOWS-1252 -t UTF-8 (western letters), -f GB18030 (Chinese)"
+    name = {"cp1252": "WINDOWS-1252", "gb18030": "GB18030"}[found.codec]
+    return f"it looks like {found.why}; convert it: iconv -f {name} -t UTF-8"
+
+
 def _decoded(handle: BinaryIO, source: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(handle, 1):
         if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise InputError(f"{source}: is UTF-16; convert it: iconv -f UTF-16 -t UTF-8")
+        if number == 1 and line.startswith(_WORKBOOKS):
+            raise InputError(
+                f"{source}: this is a workbook, not a text file; save its column of call numbers as text, or take "
+                "the whole sheet in with `nightstack stacks import`"
+            )
         try:
             text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).decode("utf-8")
         except UnicodeDecodeError:
             raise InputError(
-                f"{source}: line {number} is not UTF-8; convert it, for example: iconv -f GB18030 -t UTF-8"
+                f"{source}: line {number} is not UTF-8; {_looks(line + handle.read())}"
             ) from None
         text = text.rstrip("\r\n")
         if text.strip():

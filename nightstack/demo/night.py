@@ -242,6 +242,7 @@ def _collect(out: Path, run_id: str, mail: Path) -> tuple[tuple[Path, str], ...]
     run = out / "cloud" / "runs" / run_id
     wanted = (
         ("report.pdf", "the report to print"),
+        ("picklist.pdf", "the walk alone, to take along"),
         ("report.html", "the report to read on a screen"),
         ("report.xlsx", "the report as a workbook"),
         ("exceptions.csv", "the findings for a program"),

@@ -90,6 +90,10 @@ def print_files(files: Sequence[tuple[Path, str]], next_steps: Sequence[str]) ->
     typer.echo("")
     for name, (_, what) in zip(names, files, strict=True):
         typer.echo(f"{name:{width}}  {what}")
+    by_name = {file.name: name for name, (file, _) in zip(names, files, strict=True)}
+    first = [by_name[name] for name in ("report.pdf", "mail.txt") if name in by_name]
+    if first:
+        typer.echo(f"\nFirst open {' and '.join(first)}.")
     typer.echo("\nTo go on:")
     for command in next_steps:
         typer.echo(f"  {command}")

@@ -85,7 +85,7 @@ def test_a_case_is_listed_assigned_resolved_and_reopened(capsys, kept):
         ("list", "--state", "lost"),
         ("list", "--site", "south"),
         ("list", "--kind", "foo"),
-        ("resolve", "f1", "--as", "found", "--at", "2026-03-02T08:30"),
+        ("resolve", "f1", "--as", "found", "--at", "yesterday"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_changes_nothing(capsys, kept, arguments):
@@ -93,6 +93,18 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(capsys, kept, argum
     assert status == 2
     assert err.count("\n") == 1
     assert {c["state"] for c in listed(capsys, kept, "--state", "all").values()} == {"open"}
+
+
+def test_the_beginning_of_an_id_names_a_case_and_one_that_is_over_is_no_percentage(capsys, kept):
+    made = {name: case(name, "run-1", AT, "wrong_shelf") for name in ("f12345678a", "f12345679b")}
+    with kept.database.write() as session:
+        casebook.save(session, "south", Ledger(made, "south"), AT, before=Ledger(site="south"))
+    status, _, err = run(capsys, kept, "resolve", "f1234567", "--as", "reshelved", "--site", "south")
+    assert status == 2 and "f12345678a, f12345679b" in err
+    status, out, _ = run(capsys, kept, "resolve", "f12345678", "--as", "reshelved", "--site", "south")
+    assert status == 0 and out.startswith("f12345678a") and "resolved (reshelved)" in out and "%" not in out
+    _, out, _ = run(capsys, kept, "list")
+    assert out.split()[:6] == ["case", "kind", "sure", "state", "shelf", "book"] and " % " in out
 
 
 def test_a_verdict_may_say_when_and_counts_once(capsys, kept):

@@ -113,7 +113,10 @@ def test_what_is_wrong_is_said_in_a_line(nights, tmp_path, capsys):
     status, _, err = run(capsys, night, *positions, "--ledger", file, "--did", "f1=found")
     assert status == 2 and "--who" in err
     status, _, err = run(capsys, night, *positions, "--ledger", file, "--at", "2026-03-02 08:30")
-    assert status == 2 and "--at" in err and "zone" in err and not file.exists()
+    assert status == 0 and not err, "without a zone it is the machine's own"
+    file.unlink()
+    status, _, err = run(capsys, night, *positions, "--ledger", file, "--at", "yesterday")
+    assert status == 2 and "--at: 'yesterday' is no time" in err and not file.exists()
     status, _, err = run(capsys, night, *positions, "--ledger", file, "--did", "f1=found", "--who", "x")
     assert status == 2 and "no case 'f1'" in err and not file.exists()
     assert run(capsys, night, "--ledger", tmp_path)[0] == 2
@@ -169,4 +172,77 @@ def test_minutes_that_a_list_took_are_kept_and_plan_the_next(nights, tmp_path, c
     status, _, err = run(capsys, *night, "--took", 30)
     assert status == 2 and "--took: needs the ledger" in err
     status, _, err = run(capsys, *night, "--took", 30, "--who", "Desk")
-    assert status == 2 and "no list was mailed" in err and err.count("\n") == 1
+    hint = (datetime.fromisoformat(info["started_at"]) + timedelta(hours=10)).isoformat(timespec="minutes")
+    assert status == 2 and f"such as --at {hint} (nothing was recorded)" in err and err.count("\n") == 1
+    status, out, err = run(capsys, *night[:-1], "--took", 30, "--who", "Desk", "--at", hint)
+    assert status == 0 and f"recorded: 30 minutes for {planned['lines']} lines, by Desk\n" in out, err
+    assert f"was taken into {file} already" in out
+
+
+def test_what_is_wrong_with_one_act_records_none(nights, tmp_path, capsys):
+    file = tmp_path / "cases.json"
+    night = [nights[0], "--positions", nights[0] / "positions.parquet", "--ledger", file]
+    assert run(capsys, *night, "--minutes", 600)[0] == 0
+    first, second, *_ = read_ledger(file).open
+    before = file.read_bytes()
+    acts = ["--did", f"{first.id}=note", "--did", f"{second.id[:8]}=reshelved", "--who", "Desk"]
+    for wrong in (["--took", 30], ["--did", "nobody=found"], ["--did", f"{first.id}=burnt"]):
+        status, _, err = run(capsys, *night, *acts, *wrong)
+        assert status == 2 and err.endswith("(nothing was recorded)\n") and err.count("\n") == 1
+        assert file.read_bytes() == before
+    status, out, err = run(capsys, *night, *acts)
+    assert status == 0 and "recorded: 2 cases, by Desk\n" in out, err
+    after = read_ledger(file)
+    assert after.cases[second.id].resolution == "reshelved", "the beginning of an id names it"
+    assert after.cases[first.id].history[-1].did == "noted"
+
+
+def test_cases_of_a_ledger_are_listed_and_shown(nights, tmp_path, capsys):
+    file = tmp_path / "cases.json"
+    night = [nights[0], "--positions", nights[0] / "positions.parquet", "--ledger", file]
+    _, out, _ = run(capsys, *night, "--minutes", 600)
+    book = read_ledger(file)
+    perhaps = [c for c in book.open if c.finding.kind == "missing"]
+    quiet = [c for c in book.open if c.quiet]
+    listed = len(read_exceptions(nights[0] / "worklist.csv"))
+    assert perhaps and f"\nperhaps missing {len(perhaps):>4}\n" in "\n" + out
+    assert f", {len(perhaps)} left for another day ({len(perhaps)} of them perhaps missing" in out
+    zones = [f for f in read_exceptions(nights[0] / "worklist.csv") if f.kind == "zone_not_scanned"]
+    assert len(book.open) == listed - len(zones) + len(perhaps) + len(quiet), "the counts add up"
+    assert not quiet or f", {len(quiet)} only counted (" in out
+
+    capsys.readouterr()
+    assert main(["cases", "list", "--ledger", str(file)]) == 0
+    head, *rows, count = capsys.readouterr().out.splitlines()
+    assert head.split() == ["case", "kind", "sure", "state", "shelf", "book"]
+    assert len(rows) == len(book.open) - len(quiet) and count == f"{len(rows)} cases"
+    assert sum("perhaps missing" in row for row in rows) == len(perhaps)
+    case = next(c for c in book.open if c.finding.kind == "wrong_shelf")
+    for named in (case.id, case.id[:8], case.finding.barcode):
+        assert main(["cases", "show", named, "--ledger", str(file)]) == 0
+        told = capsys.readouterr().out
+        assert case.id in told and case.finding.title in told and "opened" in told
+    assert main(["cases", "show", case.id[:7], "--ledger", str(file)]) == 2
+    assert run(capsys, *night, "--did", f"{case.id}=reshelved", "--who", "Desk")[0] == 0
+    assert main(["cases", "list", "--ledger", str(file), "--state", "resolved"]) == 0
+    row = capsys.readouterr().out.splitlines()[-2]
+    assert case.id in row and "resolved (reshelved)" in row and "%" not in row
+    for wrong in (["--ledger", str(tmp_path / "no.json")], ["--ledger", str(file), "--site", "x"]):
+        assert main(["cases", "list", *wrong]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_catalogue_of_another_library_is_noticed(nights, tmp_path, capsys):
+    rows = csv_rows(nights[0] / "holdings.csv")
+    other = tmp_path / "other.csv"
+    text = (nights[0] / "holdings.csv").read_text("utf-8")
+    for n, row in enumerate(rows):
+        text = text.replace(row["epc"], f"{n:024X}") if row["epc"] else text
+    other.write_text(text, "utf-8")
+    night = [nights[0], "--positions", nights[0] / "positions.parquet", "--holdings", other]
+    status, _, err = run(capsys, *night)
+    assert status == 0
+    (line,) = [line for line in err.splitlines() if "is it this library's?" in line]
+    assert "none of the" in line and "tags heard is in this catalogue" in line
+    assert "is it this library's?" in json.loads(run(capsys, *night, "--json")[1])["notes"][0]
+    assert "this library's" not in run(capsys, *night[:3])[2]

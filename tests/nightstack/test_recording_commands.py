@@ -109,3 +109,17 @@ def test_more_jobs_change_nothing(recording, tmp_path, capsys, jobs):
     capsys.readouterr()
     one, two = (pq.read_table(tmp_path / run / "positions.parquet") for run in ("1", "n"))
     assert one.equals(two)
+
+
+def test_a_report_made_again_leaves_the_list_that_is_there(recording, capsys):
+    mine = recording / "exceptions.csv"
+    assert main(["localize", str(recording)]) == 0
+    assert main(["exceptions", str(recording)]) == 0
+    text = mine.read_bytes().replace(b"missing", b"found")
+    mine.write_bytes(text)
+    capsys.readouterr()
+    assert main(["report", str(recording)]) == 0
+    out, err = capsys.readouterr()
+    assert mine.read_bytes() == text and str(recording / "again" / "exceptions.csv") in out
+    (note,) = [line for line in err.splitlines() if line.startswith("note: judged from this run alone")]
+    assert "ledger" in note and f"{mine} stays as it is" in note

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -62,11 +63,32 @@ def test_another_encoding_is_refused_naming_the_line(tmp_path: Path) -> None:
     path.write_bytes("TP3/1\nTP3/2 上\n".encode("gb18030"))
     ran = run("clc", str(path))
     assert ran.returncode == 2
-    assert "line 2 is not UTF-8" in ran.stderr.decode()
+    assert "line 2 is not UTF-8; it looks like GB18030" in ran.stderr.decode()
+    assert "iconv -f GB18030 -t UTF-8" in ran.stderr.decode()
     assert ran.stderr.decode().count("\n") == 1
     assert ran.stdout == b""
     path.write_bytes("QA 1\n".encode("utf-16"))
     assert "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8" in run("lcc", str(path)).stderr.decode()
+
+
+def test_what_an_office_wrote_is_named_for_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "office.txt"
+    path.write_bytes("QA 1 .A5\nQA 2 .Bär\nQA 3 .Müller\n".encode("cp1252"))
+    ran = run("lcc", str(path))
+    assert ran.returncode == 2 and ran.stderr.decode().count("\n") == 1
+    assert "looks like Windows-1252" in ran.stderr.decode()
+    assert "iconv -f WINDOWS-1252 -t UTF-8" in ran.stderr.decode() and "GB18030 -t" not in ran.stderr.decode()
+    with zipfile.ZipFile(path, "w") as book:
+        book.writestr("xl/workbook.xml", "<workbook/>")
+    for ran in (run("lcc", str(path)), run("lcc", given=path.read_bytes())):
+        assert ran.returncode == 2 and ran.stdout == b""
+        assert "this is a workbook" in ran.stderr.decode() and ran.stderr.decode().count("\n") == 1
+
+
+def test_schemes_are_known_by_their_usual_names_in_any_case() -> None:
+    for name, given in (("LCC", b"QA 2\nQA 1\n"), ("Dewey", b"2\n1\n"), ("中图法", b"TP2\nTP1\n")):
+        ran = run(name, given=given)
+        assert ran.returncode == 0 and ran.stdout.split() == b"".join(given.splitlines(True)[::-1]).split()
 
 
 def test_a_reader_that_leaves_is_no_traceback() -> None:

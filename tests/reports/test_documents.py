@@ -150,7 +150,7 @@ def test_every_document_says_what_there_is_to_do(troubled, tmp_path):
     # By the number that a line has in the mail and in the other documents; what has none comes last.
     lines = lay_out(report).lines
     numbered = [r for r in rows if r[0]]
-    assert [(r[0], r[5] or "", r[17] or "") for r in numbered] == [
+    assert [(r[0], r[5] or "", r[18] or "") for r in numbered] == [
         (x.number, x.finding.barcode, x.finding.epc) for x in lines
     ]
     for x in lines:

@@ -36,7 +36,10 @@ def test_a_listed_copy_on_its_shelf_is_a_line_with_place_neighbours_list_and_not
     assert f.kind == "listed" and f.shelf_id == library.at(f.epc)[0] and f.confidence > 0.95
     assert f.offset_m == pytest.approx(library.at(f.epc)[1], abs=0.01)
     assert f.beside == f"between {left} and {right}"
-    assert f.belongs == 'for "Course": for the 9 o\'clock class'
+    assert f.belongs == f.belongs_shelf_id == library.at(f.epc)[0], (
+        "it belongs on its shelf, whoever waits for it"
+    )
+    assert f.asked_for == "Course (a reader waits): for the 9 o'clock class"
     assert f"on this shelf, between {left} and {right}." in f.evidence
     assert 'On the list "Course" (a reader waits): for the 9 o\'clock class.' in f.evidence
     assert [x.kind for x in night.findings] == ["listed"]

@@ -15,6 +15,7 @@ from pypdf import PdfReader
 from recording import AntennaMount, RunInfo
 from reports import Finding, build_mail, fonts, make_report, write_documents
 from reports.layout import lay_out
+from reports.listed_text import for_list
 from reports.plain import plain_text
 from reports.right_to_left import visual
 from reports.strips import Mark, Strip, gap_labels, neighbours
@@ -217,7 +218,7 @@ def test_the_morning_s_plan_comes_first(busy, tmp_path):
     assert mail["Subject"].startswith("North Library: ")
     assert "310" not in mail["Subject"]
     rows = [*openpyxl.load_workbook(made.xlsx)["Findings"].iter_rows(min_row=2, values_only=True)]
-    assert [r[15] for r in rows].count("since 18 Nov") == 3
+    assert [r[16] for r in rows].count("since 18 Nov") == 3
 
 
 @pytest.mark.parametrize(
@@ -345,18 +346,41 @@ def test_a_book_perhaps_missing_is_not_sent_for(busy, tmp_path):
     assert len(gone) > 1
     first = next(f for f in made.findings if f.finding_id == gone[0])
     report = replace(made, perhaps=frozenset(gone[:1]), put_off=3, minutes_asked=30.0, minutes=29.0)
-    lines = {line.finding.finding_id: line for line in lay_out(report).lines}
+    layout = lay_out(report)
+    lines = {line.finding.finding_id: line for line in layout.lines}
+    assert lines[gone[0]].number == 0 < lines[gone[1]].number, "it is no errand"
+    assert all(
+        gone[0] != line.finding.finding_id for s in layout.stretches for p in s.stops for line in p.lines
+    )
+    said = {label: value for value, label in layout.figures}
+    assert said["missing books"] == str(len(gone) - 1)
+    assert said["perhaps missing (wait for another night)"] == "4"
+    rows = {c.title: (c.here, c.waiting, c.action) for c in layout.counts}
+    assert rows["Missing"] == (len(gone) - 1, 0, "search")
+    assert rows["Perhaps missing"] == (1, 3, "wait for another night")
     assert (lines[gone[0]].kind, lines[gone[1]].kind) == ("Perhaps missing", "Missing")
     assert "reader asks" in lines[gone[0]].action and lines[gone[1]].action == "search"
     text = flat(plain_text(report))
     assert "3 of them were silent for too few nights to be called missing" in text
-    block = next(b for b in plain_text(report).split("[ ] ") if first.barcode in b)
-    assert "Perhaps missing: look only if a reader asks" in block
+    assert not [b for b in plain_text(report).split("[ ] ")[1:] if first.barcode in b]
+    assert "Perhaps missing: 1, in the attached report" in text
     made = write_documents(report, tmp_path)
-    for path in (made.pdf, made.picklist):
-        assert any("Perhaps missing" in page for page in pages(path))
-    chinese = flat(plain_text(replace(report, language="zh")))
-    assert "丢失待确认" in chinese and "其中 3 册" in chinese
+    mail = build_mail(report, made, "desk@lib.example", "nightstack@lib.example")
+    assert f"{len(gone) - 1} missing" in mail["Subject"]
+    body = re.sub("<[^>]*>", " ", mail.get_body(("html",)).get_content())
+    assert "Perhaps missing: 1, in the attached report" in flat(body)
+    assert any("wait for another night, and look only if a reader asks" in page for page in pages(made.pdf))
+    assert not [page for page in pages(made.picklist) if first.barcode in page]
+    page = made.html.read_text("utf-8")
+    assert page.count('type="checkbox"') == len(layout.lines) - 1 and first.barcode in page
+    sheet = openpyxl.load_workbook(made.xlsx).worksheets[0]
+    row = next(r for r in sheet.iter_rows(values_only=True) if r[5] == first.barcode)
+    assert row[:2] == (None, "Perhaps missing")
+    chinese = replace(report, language="zh")
+    text = flat(plain_text(chinese))
+    assert "丢失待确认" in text and "其中 3 册" in text and "等下一夜再看" in text
+    subject = build_mail(chinese, None, "desk@lib.example", "nightstack@lib.example")["Subject"]
+    assert f"丢失 {len(gone) - 1} 册" in subject
 
 
 def test_every_list_says_what_to_do_at_the_shelf_and_how_to_say_so(busy, library, tmp_path):
@@ -383,3 +407,41 @@ def test_a_call_number_on_the_pick_list_breaks_only_between_its_parts(library, t
     made = write_documents(report_of(library, findings=[finding]), tmp_path)
     words = " ".join(pages(made.picklist)).split()
     assert all(part in words for part in number.split())
+
+
+def test_a_book_on_a_list_says_for_whom_in_a_place_of_its_own(library, tmp_path):
+    finding = Finding(
+        "listed",
+        "f1",
+        barcode="1",
+        call_number="QA1",
+        title="Sets",
+        shelf_id="A-01-1",
+        offset_m=0.2,
+        belongs="A-01-2",
+        lists="Course",
+        purpose="wanted",
+        asked_for=for_list("Course", "wanted", ""),
+    )
+    english, chinese = "For: Course (a reader waits)", "用途：Course（读者在等）"
+    for language, words in (("en", english), ("zh", chinese)):
+        report = report_of(library, findings=[finding], language=language)
+        made = write_documents(report, tmp_path / language)
+        mail = build_mail(report, made, "desk@lib.example", "nightstack@lib.example")
+        (line,) = lay_out(report).lines
+        assert (line.belongs, flat(line.asked_for)) == ("A-01-2", words)
+        texts = [
+            mail.get_body(("plain",)).get_content(),
+            mail.get_body(("html",)).get_content(),
+            made.html.read_text("utf-8"),
+        ]
+        assert all(words in flat(text) for text in texts)
+        if language == "en":
+            for path in (made.pdf, made.picklist):
+                assert any("For: Course (a reader" in page for page in pages(path))
+        sheet = openpyxl.load_workbook(made.xlsx).worksheets[0]
+        heads, row = list(sheet.iter_rows(max_row=2, values_only=True))
+        assert (
+            row[heads.index("For" if language == "en" else "用途")]
+            == words.partition(" " if language == "en" else "：")[2]
+        )

@@ -123,6 +123,7 @@ def test_what_is_perhaps_missing_waits_for_a_night_unless_a_reader_waits_for_it(
     assert w.perhaps == frozenset()
     everything = listed(cases, None, books)
     assert len(everything.findings) == 3
+    assert everything.minutes == listed(cases[1:], None, books).minutes, "it is no errand"
     assert everything.perhaps == {f.finding_id for f in everything.findings if f.barcode == "b1"}
 
 
