@@ -400,7 +400,7 @@ class _Lines:
         if f.purpose and f.kind == "listed":
             action = LIST_ACTIONS[f.purpose]
         elif f.lists:
-            action = P.also_listed(action, f.lists)
+            action = P.also_listed(action, "; ".join(f.lists))
         self.made += 1
         return Line(
             number=self.made,

@@ -236,7 +236,10 @@ def _also(f: Finding, on: Sequence[tuple[StaffList, ListRow]]) -> Finding:
     evidence = f.evidence
     for of, row in on:
         evidence = evidence + say.on_list(of.name, of.purpose, row.note)
-    return replace(f, evidence=evidence, lists="; ".join(of.name for of, _ in on), purpose=on[0][0].purpose)
+    at = max((of.at for of, _ in on if of.at is not None), default=None)
+    return replace(
+        f, evidence=evidence, lists=tuple(of.name for of, _ in on), purpose=on[0][0].purpose, listed_at=at
+    )
 
 
 def _belongs(on: Sequence[tuple[StaffList, ListRow]]) -> str:

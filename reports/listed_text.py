@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from reports.phrases import Said, say, say_n
+from reports.findings import Finding
+from reports.phrases import Phrase, Said, say, say_n
 from reports.text import STATUS_WORDS, several
 
 PURPOSE_WORDS: dict[str, Said] = {
@@ -75,6 +77,23 @@ def on_list(name: str, purpose: str, note: str) -> Said:
             ' On the list "{list}" ({purpose}): {note}.', list=name, purpose=why, note=note.rstrip(".")
         )
     return say(' On the list "{list}" ({purpose}).', list=name, purpose=why)
+
+
+def off_list(f: Finding) -> Finding:
+    """Return a finding without the lists its copy was on, and without what its evidence says of them."""
+    evidence = f.evidence
+    if isinstance(evidence, Said):
+        said = (p for p in evidence.phrases if isinstance(p, str) or p.template not in _ON_LIST)
+        evidence = Said(tuple(said))
+    return replace(f, evidence=evidence, lists=(), purpose="", listed_at=None)
+
+
+_ON_LIST = frozenset(
+    phrase.template
+    for note in ("", "-")
+    for phrase in on_list("", "search", note).phrases
+    if isinstance(phrase, Phrase)
+)
 
 
 def for_list(name: str, note: str) -> Said:

@@ -83,12 +83,15 @@ class StaffList:
         Each barcode once.
     notes : tuple of str
         What was left out of the file and why, one sentence each.
+    at : datetime or None
+        When staff put it where it is, with a time zone; None: not known.
     """
 
     name: str
     purpose: str
     rows: tuple[ListRow, ...]
     notes: tuple[str, ...] = ()
+    at: dt.datetime | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -109,14 +112,22 @@ class StaffList:
     def to_json(self) -> dict[str, Any]:
         """Return an object for ``json.dumps``."""
         rows = [[r.barcode, r.note, None if r.until is None else r.until.isoformat()] for r in self.rows]
-        return {"name": self.name, "purpose": self.purpose, "rows": rows, "notes": list(self.notes)}
+        made = {"name": self.name, "purpose": self.purpose, "rows": rows, "notes": list(self.notes)}
+        return made if self.at is None else {**made, "at": self.at.isoformat()}
 
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> StaffList:
         """Return the list of `to_json`'s object."""
         rows = cast("list[list[Any]]", obj["rows"])
         made = (ListRow(b, n, None if u is None else dt.date.fromisoformat(u)) for b, n, u in rows)
-        return cls(str(obj["name"]), str(obj["purpose"]), tuple(made), tuple(obj.get("notes", ())))
+        at = obj.get("at")
+        return cls(
+            str(obj["name"]),
+            str(obj["purpose"]),
+            tuple(made),
+            tuple(obj.get("notes", ())),
+            None if at is None else dt.datetime.fromisoformat(at),
+        )
 
 
 def check_name(name: str) -> str:
