@@ -68,7 +68,7 @@ def put(session: Session, site: str, of: StaffList, who: str, at: int) -> None:
         row = StaffListRow(site=site, name=of.name)
         session.add(row)
     clean = (ListRow(storable(r.barcode), storable(r.note), r.until) for r in of.rows)
-    new = StaffList(of.name, of.purpose, tuple(clean), tuple(storable(note) for note in of.notes))
+    new = StaffList(of.name, of.purpose, tuple(clean), of.notes)
     kept = new.to_json()
     if row.data == kept:
         return  # sent again by a script: nobody asks anew for what was found

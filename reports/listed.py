@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from reports.phrases import Said
 from reports.places import Places
 from reports.policy import Policy
 from reports.text import several
-from stacks.staff_lists import PURPOSES, ListRow, StaffList
+from stacks.staff_lists import PURPOSES, ListNote, ListRow, StaffList
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,7 +58,7 @@ class ListTally:
         Barcodes the catalogue does not know.
     expired : int
         Rows whose last day is over; not among those asked for.
-    notes : tuple of str
+    notes : tuple of ListNote
         What was left out of the file.
     """
 
@@ -71,7 +72,13 @@ class ListTally:
     not_looked: int = 0
     unknown: tuple[str, ...] = ()
     expired: int = 0
-    notes: tuple[str, ...] = ()
+    notes: tuple[ListNote, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return an object for ``json.dumps``, notes in English words."""
+        made = {f.name: getattr(self, f.name) for f in fields(self)}
+        notes = [str(say.file_note(note)) for note in self.notes]
+        return made | {"away": dict(self.away), "unknown": list(self.unknown), "notes": notes}
 
     @property
     def said(self) -> Said:

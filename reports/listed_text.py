@@ -8,6 +8,7 @@ from dataclasses import replace
 from reports.findings import Finding
 from reports.phrases import Phrase, Said, say, say_n
 from reports.text import STATUS_WORDS, several
+from stacks.staff_lists import ListNote
 
 PURPOSE_WORDS: dict[str, Said] = {
     "wanted": say("a reader waits"),
@@ -110,7 +111,7 @@ def tally(
     away: Mapping[str, int],
     unknown: tuple[Sequence[str], int],
     expired: int,
-    notes: Sequence[str],
+    notes: Sequence[ListNote],
 ) -> Said:
     """Say what became of a list: located, asked, without a place, not heard, and of these not looked for."""
     located, asked, unplaced, silent, not_looked = counts
@@ -136,8 +137,33 @@ def tally(
     if expired:
         said += say_n(" {n} row is past its last day.", " {n} rows are past their last day.", expired)
     for note in notes:
-        said += say(" Of the file: {note}.", note=note.rstrip("."))
+        said += say(" Of the file: {note}.", note=file_note(note))
     return said
+
+
+def file_note(note: ListNote) -> Said:
+    """Say what was left out of a list's file, without the full stop."""
+    place = (
+        say("row {n} (line {line})", n=note.row, line=note.line) if note.line else say("row {n}", n=note.row)
+    )
+    if note.kind == "no_barcode":
+        return say("{row} has no barcode, and is left out", row=place)
+    if note.kind == "fields":
+        return say(
+            "{row} has {a} fields where the header has {b}, and is left out",
+            row=place,
+            a=note.count,
+            b=note.of,
+        )
+    if note.kind == "twice":
+        return say_n(
+            "{n} row names a barcode that stands above already, and is left out",
+            "{n} rows name a barcode that stands above already, and are left out",
+            note.count,
+        )
+    if note.kind == "more":
+        return say_n("and {n} more row like these", "and {n} more rows like these", note.count)
+    return Said((note.text.rstrip("."),))
 
 
 def off_lists(run_id: str) -> Said:

@@ -28,7 +28,15 @@ from reports.case import Case
 from reports.ledger_book import Ledger
 from reports.ledger_mornings import Took
 from reports.pace import HANDLING_S, ByHand, Pace
-from reports.pace_acts import PUT_SHARE, Times, morning_index, mornings_of, staff_acts, times_between, worked_at
+from reports.pace_acts import (
+    PUT_SHARE,
+    Times,
+    morning_index,
+    mornings_of,
+    staff_acts,
+    times_between,
+    worked_at,
+)
 from reports.places import Places
 from reports.walk import Walk
 from reports.worklist import planned_s
@@ -300,7 +308,9 @@ def _scatter(seconds: Floats, expected: Floats) -> float:
     return float(np.sqrt((n * found**2 + _SCATTER_ACTS * _SCATTER**2) / (n + _SCATTER_ACTS)))
 
 
-_Told = tuple[int, float, list[Case]]  # of a report its morning, the seconds that were said, the cases that were worked
+_Told = tuple[
+    int, float, list[Case]
+]  # of a report its morning, the seconds that were said, the cases that were worked
 
 
 def _told(ledger: Ledger) -> Iterator[tuple[Took, list[Case]]]:
@@ -333,9 +343,7 @@ def _put_away(
     return exp(settled(np.array(said), np.array(variance)))
 
 
-def _said(
-    told: Sequence[_Told], places: Places, pace_at: Callable[[float], Pace]
-) -> dict[int, float]:
+def _said(told: Sequence[_Told], places: Places, pace_at: Callable[[float], Pace]) -> dict[int, float]:
     """Return by morning the level (in the logarithm) at which its lines take the minutes that staff said."""
     spent: dict[int, list[float]] = {}
     for morning, seconds, cases in told:

@@ -6,11 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from reports.findings import finding_id
+from reports.languages import language_or_english
 from reports.ledger import Ledger, act, mailed, update
+from reports.listed import ListTally
 from reports.night import judge_night
 from reports.policy import Policy
 from reports.worklist import make_worklist
-from stacks.staff_lists import ListRow, StaffList
+from stacks.staff_lists import ListNote, ListRow, StaffList
 from tests.reports.nights import FIRST, Months, found
 
 AT = datetime(2026, 3, 1, 2, tzinfo=UTC)
@@ -128,6 +130,29 @@ def test_a_search_stays_open_until_staff_say_found_and_does_not_come_back():
     assert (m.case(1).state, m.case(1).resolution) == ("resolved", "found")
     m.night(listed(1, ("Course", "Bindery")))
     assert m.case(1).state == "open", "a further list asks for it again"
+
+
+@pytest.mark.parametrize(
+    ("note", "en", "zh"),
+    [
+        (ListNote("twice", count=1), "1 row names a barcode that", "1 行"),
+        (ListNote("twice", count=2), "2 rows name a barcode that", "2 行"),
+        (
+            ListNote("no_barcode", 2, 3),
+            "row 2 (line 3) has no barcode, and",
+            "第 2 行（文件第 3 行）没有条码",
+        ),
+        (ListNote("no_barcode", 2), "row 2 has no barcode, and", "第 2 行没有条码"),
+        (ListNote("fields", 4, 5, 3, 2), "row 4 (line 5) has 3 fields where the header has 2", "3"),
+        (ListNote("more", count=1), "and 1 more row like these", "1"),
+        (ListNote("said", text="in words."), "in words", "in words"),
+    ],
+)
+def test_what_was_left_out_of_a_file_is_said_in_the_readers_language(note, en, zh):
+    tally = ListTally("Course", "wanted", 3, notes=(note,)).said
+    assert f"Of the file: {en}" in tally and ".." not in tally
+    chinese = language_or_english("zh")(tally)
+    assert zh in chinese and ("Of the file" not in chinese and "left out" not in chinese)
 
 
 def test_a_list_of_the_same_name_that_is_put_there_later_asks_again():
