@@ -131,16 +131,16 @@ def strip_svg(strip: Strip, lang: Language) -> Markup:
 
 def spark_svg(trend: Trend) -> Markup:
     """Draw one figure over the last nights, with gaps where it is not known; the newest has a dot."""
-    step = 160 / (len(trend.heights) - 1) if len(trend.heights) > 1 else 0.0
+    count, last = len(trend.heights), trend.heights[-1]
+    step = 160 / max(count - 1, 1)
     path, dot = "", ""
     for piece in pieces(trend.heights):
         points = [(4 + step * i, 36 - 32 * h) for i, h in piece]
         if len(points) == 1:  # a night between two of which nothing is known
             points = [(points[0][0] - 1.5, points[0][1]), (points[0][0] + 1.5, points[0][1])]
         path += "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-    *earlier, last = trend.heights
     if not math.isnan(last):
-        x, y = 4 + step * len(earlier), 36 - 32 * last
+        x, y = 4 + step * (count - 1), 36 - 32 * last
         dot = f'<circle class="{trend.tone}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
     # Numbers only, and our own words, escaped.
     return Markup(  # noqa: S704 (see above)

@@ -141,9 +141,14 @@ class Wanted:
 
     def tallies(self, s: Shelved, c: Catalogue, silent: Silent) -> tuple[ListTally, ...]:
         """Count what became of every list."""
-        placed = set(s.copy[(s.copy >= 0) & (s.place >= 0)].tolist())
-        heard = set(s.copy[s.copy >= 0].tolist())
-        looked = set(silent.copy[silent.looked].tolist())
+        if not self.lists:
+            return ()
+        asked = np.array(
+            sorted({copy for found in self.copies for some in found.values() for copy in some}), np.int64
+        )
+        placed = _among(asked, s.copy[s.place >= 0])
+        heard = _among(asked, s.copy)
+        looked = _among(asked, silent.copy[silent.looked])
         made: list[ListTally] = []
         for of, rows, found in zip(self.lists, self.rows, self.copies, strict=True):
             counts: Counter[str] = Counter()
@@ -175,6 +180,11 @@ class Wanted:
         return tuple(made)
 
 
+def _among(asked: npt.NDArray[np.int64], copies: npt.NDArray[np.int64]) -> set[int]:
+    """Return which of the copies asked for are among some."""
+    return set(asked[np.isin(asked, copies)].tolist())
+
+
 def with_listed(
     findings: Iterable[Finding],
     wanted: Wanted,
@@ -192,9 +202,9 @@ def with_listed(
     if not on:
         return list(findings)
     row_of: dict[int, int] = {}
-    for row in np.flatnonzero((s.copy >= 0) & (s.place >= 0)).tolist():
-        if (copy := int(s.copy[row])) in on:
-            row_of.setdefault(copy, row)
+    rows = np.flatnonzero((s.place >= 0) & np.isin(s.copy, np.array(list(on), np.int64)))
+    for row in rows.tolist():
+        row_of.setdefault(int(s.copy[row]), row)
     named = {(c.barcode[copy], c.epc[copy].upper()): copy for copy in on}
     kept: list[Finding] = []
     doubts: dict[int, str] = {}

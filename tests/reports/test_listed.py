@@ -8,7 +8,7 @@ import pytest
 from reports.findings import finding_id
 from reports.languages import language_or_english
 from reports.ledger import Ledger, act, mailed, update
-from reports.listed import ListTally
+from reports.listed import ListTally, Wanted
 from reports.night import judge_night
 from reports.policy import Policy
 from reports.worklist import make_worklist
@@ -99,6 +99,18 @@ def test_a_missing_copy_that_is_listed_says_so(library):
     library.stands.pop(library.book(5).epc)
     (f,) = about(judged(library, of("Course", "wanted", "B00005")), 5)
     assert f.kind == "missing" and f.purpose == "wanted" and 'On the list "Course"' in f.evidence
+
+
+def test_without_lists_nothing_is_counted_and_no_copy_is_looked_at():
+    assert Wanted((), (), ()).tallies(None, None, None) == ()
+
+
+def test_of_two_copies_with_one_barcode_either_may_be_located(library):
+    first, second = library.book(5), library.book(40)
+    library.change(second.epc, barcode=first.barcode)
+    library.stands.pop(first.epc)
+    (tally,) = judged(library, of("Course", "search", first.barcode)).lists
+    assert (tally.asked, tally.located, tally.silent) == (1, 1, 0)
 
 
 def test_without_lists_nothing_changes(library):
