@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import traceback
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -221,7 +221,7 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         notes=list(report.notes),
         positions=0 if run.positions is None else int(run.positions.placed.sum()),
         night=None if judged is None else judged.night,
-        lists=[] if judged is None else [{**asdict(of), "said": to_json(of.said)} for of in judged.lists],
+        lists=[] if judged is None else [{**of.to_json(), "said": to_json(of.said)} for of in judged.lists],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def read_upload(content: bytes, name: str, purpose: str) -> StaffList:
 
 def put(session: Session, site: str, of: StaffList, who: str, at: int) -> None:
     """
-    Store a list; one of the same name is replaced.
+    Store a list; one of the same name is replaced, unless it is the same list.
 
     Raises
     ------
@@ -67,14 +68,11 @@ def put(session: Session, site: str, of: StaffList, who: str, at: int) -> None:
         row = StaffListRow(site=site, name=of.name)
         session.add(row)
     clean = (ListRow(storable(r.barcode), storable(r.note), r.until) for r in of.rows)
-    kept = StaffList(of.name, of.purpose, tuple(clean), tuple(storable(note) for note in of.notes))
-    row.purpose, row.size, row.who, row.at, row.data = (
-        of.purpose,
-        len(of.rows),
-        one_line(who),
-        at,
-        kept.to_json(),
-    )
+    new = StaffList(of.name, of.purpose, tuple(clean), of.notes)
+    kept = new.to_json()
+    if row.data == kept:
+        return  # sent again by a script: nobody asks anew for what was found
+    row.purpose, row.size, row.who, row.at, row.data = of.purpose, len(of.rows), one_line(who), at, kept
     row.run_id, row.tally = None, None
     session.flush()
 
@@ -94,7 +92,7 @@ def lists_of(session: Session, site: str) -> list[dict[str, Any]]:
     rows = session.scalars(
         select(StaffListRow).where(StaffListRow.site == site).order_by(StaffListRow.at, StaffListRow.name)
     )
-    return [row.data for row in rows]
+    return [{**row.data, "at": datetime.fromtimestamp(row.at / 1e9, UTC).isoformat()} for row in rows]
 
 
 def note_tallies(session: Session, site: str, run_id: str, tallies: Iterable[Mapping[str, Any]]) -> None:

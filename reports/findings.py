@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 
 KINDS: tuple[str, ...] = (
     "wrong_shelf",
@@ -65,9 +66,12 @@ class Finding:
         How long a zone is; not a column of the file.
     beside : str
         Of a copy on a staff list, between which two books it stands now; not a column of the file.
-    lists, purpose : str
-        The staff lists its copy is on, and what the most pressing of them is for (`stacks.staff_lists.PURPOSES`);
-        empty: on none. Not columns of the file.
+    lists : tuple of str
+        Names of the staff lists its copy is on, the most pressing first; not a column of the file.
+    purpose : str
+        What the first of them is for (`stacks.staff_lists.PURPOSES`); empty: on none. Not a column of the file.
+    listed_at : datetime or None
+        When staff put the newest of them there (with a time zone), where that is known; not a column of the file.
     asked_for : str
         Of a ``listed`` copy, for which lists it is to be fetched, their purposes and staff's notes; not a column.
     """
@@ -88,9 +92,10 @@ class Finding:
     belongs_m: float | None = None
     extent_m: float | None = None
     beside: str = ""
-    lists: str = ""
+    lists: tuple[str, ...] = ()
     purpose: str = ""
     asked_for: str = ""
+    listed_at: datetime | None = None
 
 
 def finding_id(kind: str, *about: str) -> str:

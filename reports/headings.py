@@ -124,7 +124,7 @@ class X:
     NIGHTS = say("Nights")
     NIGHT_COLUMNS = (
         say("Night"),
-        say("Missing"),
+        say("Due to be searched for"),
         say("Misplaced"),
         say("Copies expected on the shelves"),
         say("Expected copies heard"),
@@ -227,10 +227,8 @@ class P:
         )
 
     @staticmethod
-    def say_minutes() -> Said:
-        return say(
-            "Done? Say how many minutes it took, and the next lists fit better: nightstack cases took MINUTES."
-        )
+    def say_minutes(page: str) -> Said:
+        return say("Done? Say how many minutes it took, and the next lists fit better: {page}", page=page)
 
     @staticmethod
     def checked(time: str, dropped: int) -> Said:
@@ -303,7 +301,7 @@ class P:
             values=values,
         )
 
-    TRENDS = (say("Missing, open"), say("Misplaced, open"), say("Expected books heard"))
+    TRENDS = (say("Due to be searched for"), say("Misplaced, open"), say("Expected books heard"))
 
     @staticmethod
     def also_listed(action: str, lists: str) -> Said:

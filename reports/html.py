@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from reports.figures import Trend
 from reports.headings import PERHAPS_MISSING, P
 from reports.languages import Language
-from reports.layout import COLOURS, Layout, Trend, lay_out
+from reports.layout import COLOURS, Layout, lay_out
 from reports.phrases import Said
 from reports.report import RunReport
 from reports.strips import Strip, gap_labels
 from reports.text import T, centimetres
-from reports.trend import blocks
+from reports.trend import blocks, pieces
 
 MAIL_LINES = 60
 """Findings the mail itself lists; the rest is in the attachments."""
@@ -75,6 +77,14 @@ def unwalked(layout: Layout) -> list[Said]:
     return [P.more_of(what, len(lines)) for what, lines in some if lines]
 
 
+def linked(words: str, address: str) -> Markup:
+    """Return a text with an address in it to be followed."""
+    if not address:
+        return escape(words)
+    link = Markup('<a href="{0}" style="color:#1d5f8a">{0}</a>').format(address)
+    return link.join(escape(part) for part in words.split(address))
+
+
 def _rendered(template: str, **values: Any) -> str:
     # A catalogue may hold half a surrogate pair, which no encoding of the page can carry.
     return _environment().get_template(template).render(**values).encode("utf-8", "replace").decode()
@@ -128,15 +138,22 @@ def strip_svg(strip: Strip, lang: Language) -> Markup:
 
 
 def spark_svg(trend: Trend) -> Markup:
-    """Draw one figure over the last nights; the newest has a dot."""
-    step = 160 / (len(trend.heights) - 1) if len(trend.heights) > 1 else 0.0
-    points = [(4 + step * i, 36 - 32 * h) for i, h in enumerate(trend.heights)]
-    path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-    x, y = points[-1]
+    """Draw one figure over the last nights, with gaps where it is not known; the newest has a dot."""
+    count, last = len(trend.heights), trend.heights[-1]
+    step = 160 / max(count - 1, 1)
+    path, dot = "", ""
+    for piece in pieces(trend.heights):
+        points = [(4 + step * i, 36 - 32 * h) for i, h in piece]
+        if len(points) == 1:  # a night between two of which nothing is known
+            points = [(points[0][0] - 1.5, points[0][1]), (points[0][0] + 1.5, points[0][1])]
+        path += "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+    if not math.isnan(last):
+        x, y = 4 + step * (count - 1), 36 - 32 * last
+        dot = f'<circle class="{trend.tone}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
     # Numbers only, and our own words, escaped.
     return Markup(  # noqa: S704 (see above)
         f'<svg class="spark" viewBox="0 0 170 40" role="img" aria-label="{escape(trend.words)}">'
-        f'<path class="{trend.tone}" d="M{path}"/><circle class="{trend.tone}" cx="{x:.1f}" cy="{y:.1f}" r="4"/></svg>'
+        f'<path class="{trend.tone}" d="{path}"/>{dot}</svg>'
     )
 
 
@@ -160,6 +177,7 @@ def _common(report: RunReport, layout: Layout) -> dict[str, Any]:
         "columns": [layout.lang(name) for name in P.COLUMNS],
         "moved": layout.lang(P.COLUMNS[4]),
         "blocks": blocks,
+        "linked": linked,
     }
 
 

@@ -6,13 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from itertools import groupby
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from urllib.parse import quote
 
 import numpy as np
 
-from reports.findings import Finding
+from reports.figures import UNWALKED, Trend, figures, first_day, local, trends
+from reports.findings import MOVES, Finding
 from reports.headings import KIND_ACTIONS, KIND_SHORT, KIND_TITLES, PERHAPS_MISSING, P
 from reports.languages import Language, language_or_english
 from reports.listed_text import LIST_ACTIONS
@@ -20,8 +20,7 @@ from reports.phrases import Said, blanks_of
 from reports.places import Place, Places
 from reports.report import RunReport
 from reports.strips import Mark, Strip, neighbours
-from reports.text import T, percent, several, sure
-from reports.trend import heights, shown
+from reports.text import T, sure
 
 TONES: dict[str, str] = {
     "wrong_shelf": "move",
@@ -37,9 +36,6 @@ TONES: dict[str, str] = {
 
 COLOURS = {"move": "#b45309", "missing": "#a61e34", "status": "#1d5f8a", "data": "#5b6673"}
 """Dark enough on white for small type (WCAG 2.2, contrast of 4.5 to 1)."""
-
-_MOVED = ("wrong_shelf", "wrong_order", "wrong_location")
-_UNWALKED = ("zone_not_scanned", "low_confidence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,31 +120,6 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Trend:
-    """One figure over the last nights.
-
-    Attributes
-    ----------
-    label : str
-    first, last : str
-        Its value on the first and the last of the nights.
-    heights : tuple of float
-        How high each night is drawn, 0..1, oldest first.
-    values, words : str
-        All values, for those who see no drawing; and these as a sentence.
-    tone : str
-    """
-
-    label: str
-    first: str
-    last: str
-    heights: tuple[float, ...]
-    values: str
-    words: str
-    tone: str
-
-
-@dataclass(frozen=True, slots=True)
 class Layout:
     """The whole report, ready to be drawn; every text is in the reader's language.
 
@@ -179,6 +150,8 @@ class Layout:
         What became of staff's lists.
     trends : tuple of Trend
         Nothing before there are three nights.
+    pace_page : str
+        Where to say how long the morning took, as `afterwards` has it; empty where no service keeps that.
     """
 
     lang: Language
@@ -200,6 +173,7 @@ class Layout:
     lists: tuple[str, ...] = ()
     trends: tuple[Trend, ...] = ()
     perhaps: tuple[Line, ...] = ()
+    pace_page: str = ""
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -220,7 +194,7 @@ def lay_out(report: RunReport) -> Layout:
     zones = tuple(lang(f.evidence) for f in report.findings if f.kind == "zone_not_scanned")
     unsure = {f.finding_id for f in report.perhaps_missing}
     stretches = tuple(
-        maker.stretches(f for f in report.findings if f.kind not in _UNWALKED and f.finding_id not in unsure)
+        maker.stretches(f for f in report.findings if f.kind not in UNWALKED and f.finding_id not in unsure)
     )
     doubts = tuple(maker.line(f, on_shelf=True) for f in report.findings if f.kind == "low_confidence")
     perhaps = tuple(maker.line(f, on_shelf=True, numbered=False) for f in report.perhaps_missing)
@@ -233,7 +207,7 @@ def lay_out(report: RunReport) -> Layout:
         when=when,
         run=lang(P.run(when, report.info.run_id, report.info.robot_id)),
         plan=tuple(lang(text) for text in _plan(report, sum(s.count for s in stretches), lang)),
-        figures=tuple((value, lang(label)) for value, label in _figures(report, counted, lang)),
+        figures=tuple((value, lang(label)) for value, label in figures(report, counted, lang)),
         counts=counts,
         troubles=tuple(lang(text) for text in report.troubles),
         zones=zones,
@@ -245,8 +219,9 @@ def lay_out(report: RunReport) -> Layout:
         stretches=stretches,
         doubts=doubts,
         lists=tuple(lang(text) for text in report.lists),
-        trends=tuple(_trends(report, lang)),
+        trends=tuple(trends(report, lang)),
         perhaps=perhaps,
+        pace_page=_pace_page(report) if report.link else "",
     )
 
 
@@ -267,14 +242,6 @@ _CUTTER = re.compile(r" (?=\.[A-Za-z][0-9])")  # a class number and its cutter s
 
 def _unbroken(call_number: str) -> str:
     return call_number.replace(" ", "\u00a0") if len(call_number) <= 28 else call_number
-
-
-def local(moment: datetime, time_zone: str) -> datetime:
-    """Return a moment in a zone; in UTC where the zone is not known here."""
-    try:
-        return moment.astimezone(ZoneInfo(time_zone))
-    except (ZoneInfoNotFoundError, ValueError):
-        return moment.astimezone(ZoneInfo("UTC"))
 
 
 def _when(report: RunReport, lang: Language) -> str:
@@ -302,64 +269,17 @@ def _plan(report: RunReport, lines: int, lang: Language) -> Iterator[Said]:
         yield P.checked(lang.time(local(report.checked_at, report.time_zone)), len(report.dropped))
 
 
+def _pace_page(report: RunReport) -> str:
+    """Return the service's page that asks how long a morning took; the report's own link is one of its runs."""
+    return f"{report.link.rsplit('/runs/', 1)[0].rstrip('/')}/pace?site={quote(report.info.site, safe='')}"
+
+
 def _afterwards(report: RunReport) -> Iterator[Said]:
     yield P.not_there()
     if report.link:  # a service keeps the cases
         yield P.say_so()
         if report.minutes_asked is not None:
-            yield P.say_minutes()
-
-
-def _figures(report: RunReport, counted: Mapping[str, int], lang: Language) -> Iterator[tuple[str, Said]]:
-    s = report.summary
-    moves, missing = sum(counted.get(k, 0) for k in _MOVED), counted.get("missing", 0)
-    other = sum(n for kind, n in counted.items() if kind not in _UNWALKED) - moves - missing
-    yield lang.number(moves), T.figure("moves")
-    yield lang.number(missing), T.figure("missing")
-    yield lang.number(other), T.figure("other")
-    if unsure := len(report.perhaps_missing) + report.put_off:
-        yield lang.number(unsure), T.figure("perhaps")
-    if report.first_seen is not None:
-        walked = (f for f in report.findings if f.kind not in _UNWALKED)
-        fresh = sum(_first(report, f) is None for f in walked if f not in report.perhaps_missing)
-        yield lang.number(fresh), T.figure("new")
-    heard = lang(percent(s.expected_heard / s.expected)) if s.expected else "–"
-    scanned = lang(percent(s.coverage_share)) if np.isfinite(s.coverage_share) else "–"
-    yield heard, T.figure_heard(s.expected_heard, s.expected)
-    yield scanned, T.figure("scanned")
-
-
-def _trends(report: RunReport, lang: Language) -> Iterator[Trend]:
-    nights = shown(report.nights)
-    if not nights:
-        return
-    columns: list[tuple[Said, str, list[float]]] = [
-        (P.TRENDS[0], "missing", [n.missing for n in nights]),
-        (P.TRENDS[1], "move", [n.misplaced for n in nights]),
-        (P.TRENDS[2], "data", [n.rate for n in nights if np.isfinite(n.rate)]),
-    ]
-    for label, tone, values in columns:
-        if not values:
-            continue
-        rate = tone == "data"
-        said = [percent(v) if rate else lang.number(v) for v in values]
-        yield Trend(
-            lang(label),
-            lang(said[0]),
-            lang(said[-1]),
-            heights(values, rate=rate),
-            lang(several(said)),
-            lang(P.trend(label, several(said), len(values))),
-            tone,
-        )
-
-
-def _first(report: RunReport, f: Finding) -> date | None:
-    """Return the day a finding was first made, as the library counts days; None: tonight."""
-    at = (report.first_seen or {}).get(f.finding_id)
-    if isinstance(at, datetime):
-        return None if at >= report.info.started_at else local(at, report.time_zone).date()
-    return at
+            yield P.say_minutes(_pace_page(report))
 
 
 class _Lines:
@@ -408,12 +328,12 @@ class _Lines:
         if on_shelf and at is not None:
             stands = lang(P.at(f.shelf_id, stands)) if stands else f.shelf_id
         together = self.blocks[f.move_id] if f.move_id else 0
-        first = None if self.report.first_seen is None else _first(self.report, f)
+        first = None if self.report.first_seen is None else first_day(self.report, f)
         new = self.report.first_seen is not None and first is None
         since = lang(P.NEW) if new else lang(P.since(lang.day(first))) if first is not None else ""
         belongs, target = lang(f.belongs), None
         goal = self.place(f.belongs_shelf_id)
-        if f.kind in _MOVED and goal is not None and goal.shelf is not None and f.belongs_m is not None:
+        if f.kind in MOVES and goal is not None and goal.shelf is not None and f.belongs_m is not None:
             belongs = lang(P.with_gap(f.belongs, f.belongs_m - goal.from_m))
             target = self._target(f, goal)
         name, action, tone = KIND_SHORT[f.kind], KIND_ACTIONS[f.kind], TONES.get(f.kind, "data")
@@ -422,7 +342,7 @@ class _Lines:
         if f.purpose and f.kind == "listed":
             action = LIST_ACTIONS[f.purpose]
         elif f.lists:
-            action = P.also_listed(action, f.lists)
+            action = P.also_listed(action, "; ".join(f.lists))
         self.made += numbered
         return Line(
             number=self.made if numbered else 0,

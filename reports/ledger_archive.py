@@ -31,7 +31,8 @@ def part(ledger: Ledger, now: datetime, keep: timedelta | None) -> tuple[Ledger,
         The ledger without them, and the cases to be put away. Put away is what a scan or the catalogue resolved longer
         ago than `keep`. Open cases stay, and those of which people said whether they were true: `reports.feedback`
         learns from them, a false alarm keeps its claim quiet, a dead tag its book out of the missing ones, and what
-        was marked missing is not to be listed again.
+        was marked missing is not to be listed again. So do the lines of mornings whose minutes staff told:
+        `reports.pace_learning` holds one against the other.
 
     Raises
     ------
@@ -44,7 +45,12 @@ def part(ledger: Ledger, now: datetime, keep: timedelta | None) -> tuple[Ledger,
         raise ValueError(
             f"resolved cases: kept for {keep.total_seconds() / 86400:g} days; it must be above 0"
         )
-    old = {name: case for name, case in ledger.cases.items() if _done_with(case, now - keep)}
+    told = {line for took in ledger.mornings for line in took.lines}
+    old = {
+        name: case
+        for name, case in ledger.cases.items()
+        if _done_with(case, now - keep) and told.isdisjoint((name, *case.also))
+    }
     if not old:
         return ledger, []
     kept = {name: case for name, case in ledger.cases.items() if name not in old}

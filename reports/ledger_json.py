@@ -124,6 +124,10 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
     for name in _SENTENCES:
         if name in made:
             made[name] = text_to_json(made[name])
+    if "lists" in made:
+        made["lists"] = list(finding.lists)
+    if finding.listed_at is not None:
+        made["listed_at"] = finding.listed_at.isoformat()
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in made.items()}
 
 
@@ -132,6 +136,12 @@ def finding_from_json(obj: object, source: str = "finding") -> Finding:
     values = _taken(_object(obj, source), _FINDING, source)
     if values["kind"] not in KINDS:
         raise LedgerError(f"{source}: kind {values['kind']!r} is none of {', '.join(KINDS)}")
+    if "lists" in values:
+        lists = values["lists"]  # ledgers of before hold the names in one text
+        lists = lists.split("; ") if isinstance(lists, str) else lists
+        values["lists"] = tuple(str(name) for name in lists if name)
+    if values.get("listed_at") is not None:
+        values["listed_at"] = _time(values["listed_at"], f"{source}.listed_at")
     return Finding(**_sentences(values, _SENTENCES, source))
 
 

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 MOST_MINUTES = 24 * 60.0
 """Longer than this is no morning."""
 
+LATE = timedelta(hours=20)
+"""Said in the evening, it is still about the morning's list."""
+
 _KEPT = 60
-_LATE = timedelta(hours=20)  # said in the evening, it is still about the morning's list
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def took(ledger: Ledger, minutes: float, *, who: str, at: datetime, recorded: bo
     last = max(
         (c.mailed_at for c in ledger.cases.values() if c.mailed_at and c.mailed_at <= at), default=None
     )
-    if last is None or at - last > _LATE:
+    if last is None or at - last > LATE:
         raise LedgerError(
             "took: no list was mailed in the last 20 hours, so there is nothing that it could be about"
         )

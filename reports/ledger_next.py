@@ -12,7 +12,7 @@ from reports.ledger_belief import believe, bounded
 from reports.ledger_looks import NOTHING, Look, Seen
 from reports.ledger_policy import Life
 from reports.ledger_text import L
-from reports.listed_text import off_lists
+from reports.listed_text import off_list, off_lists
 from reports.night import NOT_LOOKED, SILENT, Night
 from reports.phrases import Said
 from reports.policy import Policy
@@ -62,6 +62,8 @@ def next_of(case: Case, found: Finding | None, tonight: Tonight) -> Case:
         return case
     if (told := _told_at(case)) is not None and at <= told:
         return case  # a person has looked since this scan
+    if case.finding.lists and not case.resolved and case.finding.barcode not in tonight.seen.on_lists:
+        case = _off_lists(case, tonight)
     look = tonight.seen.look(found or case.finding)
     status = tonight.seen.settled(found or case.finding)
     if status is not None:
@@ -70,18 +72,19 @@ def next_of(case: Case, found: Finding | None, tonight: Tonight) -> Case:
         return case
     if case.finding.kind == "weak_tag":
         return _weak(case, found, tonight)
-    if (
-        case.finding.kind == "listed"
-        and not case.resolved
-        and case.finding.barcode not in tonight.seen.on_lists
-    ):
-        # Nobody looks for it any more; what else may be wrong with it opens the case anew.
-        case = tonight.close(case, "no_longer_expected", off_lists(tonight.night.run_id))
     if case.finding.kind not in WHEREABOUTS:
         return _listed(case, found, look, tonight) if found else _unlisted_trouble(case, tonight)
     if case.resolved:
         return _resolved(case, found, look, tonight)
     return _listed(case, found, look, tonight) if found else _unlisted(case, look, tonight)
+
+
+def _off_lists(case: Case, tonight: Tonight) -> Case:
+    """Return an open case whose copy no list names any more: a search is over, other trouble is as pressing as any."""
+    if case.finding.kind == "listed":
+        # Nobody looks for it any more; what else may be wrong with it opens the case anew.
+        return tonight.close(case, "no_longer_expected", off_lists(tonight.night.run_id))
+    return replace(case, finding=off_list(case.finding))
 
 
 def _told_at(case: Case) -> datetime | None:
@@ -137,9 +140,15 @@ def _resolved(case: Case, found: Finding | None, look: Look, tonight: Tonight) -
 
 
 def _dealt_with(case: Case, found: Finding) -> bool:
-    """Whether staff have settled that a copy is on these lists: only a further list asks for it again."""
-    asked, done = set(found.lists.split("; ")), set(case.finding.lists.split("; "))
-    return case.finding.kind == "listed" and case.resolution in BY_STAFF and asked <= done
+    """Whether staff have settled that a copy is on these lists: a further one, or a newer of one name, asks again."""
+    told = _told_at(case)
+    newer = told is not None and found.listed_at is not None and found.listed_at > told
+    return (
+        case.finding.kind == "listed"
+        and case.resolution in BY_STAFF
+        and set(found.lists) <= set(case.finding.lists)
+        and not newer
+    )
 
 
 def _weak(case: Case, found: Finding | None, tonight: Tonight) -> Case:

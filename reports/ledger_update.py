@@ -13,7 +13,7 @@ from reports.ledger_policy import Life
 from reports.ledger_text import L
 from reports.night import Night
 from reports.policy import Policy
-from reports.trend import KEPT, figures_of
+from reports.trend import figures_of, with_night
 from stacks.holdings import Holdings
 
 _RUNS_KEPT = 64
@@ -70,7 +70,7 @@ def update(
             name += "+"
         cases[name] = _opened(replace(f, finding_id=name), tonight)
     runs = (*ledger.runs, night.run_id)[-_RUNS_KEPT:]
-    nights = (*ledger.nights, figures_of(night, cases.values(), tonight.life))[-KEPT:]
+    nights = with_night(ledger.nights, figures_of(night, cases.values(), tonight.life))
     return replace(ledger, cases=cases, runs=runs, nights=nights)
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from reports.phrases import Said
 from reports.places import Places
 from reports.policy import Policy
 from reports.text import several
-from stacks.staff_lists import PURPOSES, ListRow, StaffList
+from stacks.staff_lists import PURPOSES, ListNote, ListRow, StaffList
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,7 +58,7 @@ class ListTally:
         Barcodes the catalogue does not know.
     expired : int
         Rows whose last day is over; not among those asked for.
-    notes : tuple of str
+    notes : tuple of ListNote
         What was left out of the file.
     """
 
@@ -71,7 +72,13 @@ class ListTally:
     not_looked: int = 0
     unknown: tuple[str, ...] = ()
     expired: int = 0
-    notes: tuple[str, ...] = ()
+    notes: tuple[ListNote, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return an object for ``json.dumps``, notes in English words."""
+        made = {f.name: getattr(self, f.name) for f in fields(self)}
+        notes = [str(say.file_note(note)) for note in self.notes]
+        return made | {"away": dict(self.away), "unknown": list(self.unknown), "notes": notes}
 
     @property
     def said(self) -> Said:
@@ -134,9 +141,14 @@ class Wanted:
 
     def tallies(self, s: Shelved, c: Catalogue, silent: Silent) -> tuple[ListTally, ...]:
         """Count what became of every list."""
-        placed = set(s.copy[(s.copy >= 0) & (s.place >= 0)].tolist())
-        heard = set(s.copy[s.copy >= 0].tolist())
-        looked = set(silent.copy[silent.looked].tolist())
+        if not self.lists:
+            return ()
+        asked = np.array(
+            sorted({copy for found in self.copies for some in found.values() for copy in some}), np.int64
+        )
+        placed = _among(asked, s.copy[s.place >= 0])
+        heard = _among(asked, s.copy)
+        looked = _among(asked, silent.copy[silent.looked])
         made: list[ListTally] = []
         for of, rows, found in zip(self.lists, self.rows, self.copies, strict=True):
             counts: Counter[str] = Counter()
@@ -168,6 +180,11 @@ class Wanted:
         return tuple(made)
 
 
+def _among(asked: npt.NDArray[np.int64], copies: npt.NDArray[np.int64]) -> set[int]:
+    """Return which of the copies asked for are among some."""
+    return set(asked[np.isin(asked, copies)].tolist())
+
+
 def with_listed(
     findings: Iterable[Finding],
     wanted: Wanted,
@@ -185,9 +202,9 @@ def with_listed(
     if not on:
         return list(findings)
     row_of: dict[int, int] = {}
-    for row in np.flatnonzero((s.copy >= 0) & (s.place >= 0)).tolist():
-        if (copy := int(s.copy[row])) in on:
-            row_of.setdefault(copy, row)
+    rows = np.flatnonzero((s.place >= 0) & np.isin(s.copy, np.array(list(on), np.int64)))
+    for row in rows.tolist():
+        row_of.setdefault(int(s.copy[row]), row)
     named = {(c.barcode[copy], c.epc[copy].upper()): copy for copy in on}
     kept: list[Finding] = []
     doubts: dict[int, str] = {}
@@ -237,7 +254,10 @@ def _also(f: Finding, on: Sequence[tuple[StaffList, ListRow]]) -> Finding:
     evidence = f.evidence
     for of, row in on:
         evidence = evidence + say.on_list(of.name, of.purpose, row.note)
-    return replace(f, evidence=evidence, lists="; ".join(of.name for of, _ in on), purpose=on[0][0].purpose)
+    at = max((of.at for of, _ in on if of.at is not None), default=None)
+    return replace(
+        f, evidence=evidence, lists=tuple(of.name for of, _ in on), purpose=on[0][0].purpose, listed_at=at
+    )
 
 
 def _belongs(s: Shelved, row: int, places: Places) -> dict[str, object]:

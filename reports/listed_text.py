@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from reports.phrases import Said, say, say_n
+from reports.findings import Finding
+from reports.phrases import Phrase, Said, say, say_n
 from reports.text import STATUS_WORDS, several
+from stacks.staff_lists import ListNote
 
 PURPOSE_WORDS: dict[str, Said] = {
     "wanted": say("a reader waits"),
@@ -77,6 +80,23 @@ def on_list(name: str, purpose: str, note: str) -> Said:
     return say(' On the list "{list}" ({purpose}).', list=name, purpose=why)
 
 
+def off_list(f: Finding) -> Finding:
+    """Return a finding without the lists its copy was on, and without what its evidence says of them."""
+    evidence = f.evidence
+    if isinstance(evidence, Said):
+        said = (p for p in evidence.phrases if isinstance(p, str) or p.template not in _ON_LIST)
+        evidence = Said(tuple(said))
+    return replace(f, evidence=evidence, lists=(), purpose="", listed_at=None)
+
+
+_ON_LIST = frozenset(
+    phrase.template
+    for note in ("", "-")
+    for phrase in on_list("", "search", note).phrases
+    if isinstance(phrase, Phrase)
+)
+
+
 def for_list(name: str, purpose: str, note: str) -> Said:
     """Say for which list a copy is to be fetched, what that is for, and staff's note."""
     why = PURPOSE_WORDS[purpose]
@@ -92,7 +112,7 @@ def tally(
     away: Mapping[str, int],
     unknown: tuple[Sequence[str], int],
     expired: int,
-    notes: Sequence[str],
+    notes: Sequence[ListNote],
 ) -> Said:
     """Say what became of a list: located, asked, without a place, not heard, and of these not looked for."""
     located, asked, unplaced, silent, not_looked = counts
@@ -118,8 +138,33 @@ def tally(
     if expired:
         said += say_n(" {n} row is past its last day.", " {n} rows are past their last day.", expired)
     for note in notes:
-        said += say(" Of the file: {note}.", note=note.rstrip("."))
+        said += say(" Of the file: {note}.", note=file_note(note))
     return said
+
+
+def file_note(note: ListNote) -> Said:
+    """Say what was left out of a list's file, without the full stop."""
+    place = (
+        say("row {n} (line {line})", n=note.row, line=note.line) if note.line else say("row {n}", n=note.row)
+    )
+    if note.kind == "no_barcode":
+        return say("{row} has no barcode, and is left out", row=place)
+    if note.kind == "fields":
+        return say(
+            "{row} has {a} fields where the header has {b}, and is left out",
+            row=place,
+            a=note.count,
+            b=note.of,
+        )
+    if note.kind == "twice":
+        return say_n(
+            "{n} row names a barcode that stands above already, and is left out",
+            "{n} rows name a barcode that stands above already, and are left out",
+            note.count,
+        )
+    if note.kind == "more":
+        return say_n("and {n} more row like these", "and {n} more rows like these", note.count)
+    return Said((note.text.rstrip("."),))
 
 
 def off_lists(run_id: str) -> Said:

@@ -14,8 +14,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from reports.case import BY_STAFF, Case
+from reports.case import BY_STAFF, SCANNER, Case
 from reports.findings import Finding
+from reports.ledger_mornings import LATE, Took
 from reports.pace import Pace
 from reports.walk import NOWHERE, Walk
 
@@ -40,7 +41,18 @@ _BREAK_S, _BREAK_TIMES, _SURE_BREAK_S = 300.0, 6.0, 900.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Act:
+class Act:
+    """What one person said was done about one line.
+
+    Attributes
+    ----------
+    at : datetime
+    who : str
+    case : Case
+    kind : str
+        What the case was about just then.
+    """
+
     at: datetime
     who: str
     case: Case
@@ -91,20 +103,40 @@ def morning_index(at: datetime, starts: list[datetime]) -> int:
     return int(np.searchsorted(np.array([s.timestamp() for s in starts]), at.timestamp(), "right")) - 1
 
 
-def staff_acts(cases: Iterable[Case]) -> list[_Act]:
+def staff_acts(cases: Iterable[Case]) -> list[Act]:
     """Return what people said was done about lines that a mail had shown, in the order of time."""
     made = [
-        _Act(step.at, step.who.strip(), case, step.kind or case.finding.kind)
+        Act(step.at, step.who.strip(), case, step.kind or case.finding.kind)
         for case in cases
         if case.mailed_at is not None
         for step in case.history
-        if step.did in BY_STAFF and step.who != "scan"
+        if step.did in BY_STAFF and step.who != SCANNER
     ]
     return sorted(made, key=lambda act: act.at)
 
 
+def worked_at(told: Took, cases: Iterable[Case]) -> datetime:
+    """Return when the work began that a report of minutes is about, which may be told hours later.
+
+    The first act on its lines, by whomever; where nobody recorded any, the mail that showed them; else its own time.
+
+    Parameters
+    ----------
+    told
+        The report.
+    cases
+        Those of its lines that are in the ledger.
+    """
+    since, cases = told.at - LATE, list(cases)
+    acts = [s.at for c in cases for s in c.history if s.did in BY_STAFF and s.who != SCANNER]
+    if begun := [at for at in acts if since <= at <= told.at]:
+        return min(begun)
+    mails = [c.mailed_at for c in cases if c.mailed_at is not None and since <= c.mailed_at <= told.at]
+    return max(mails, default=told.at)
+
+
 def times_between(
-    acts: list[_Act],
+    acts: list[Act],
     walk: Walk,
     base: Pace,
     starts: list[datetime],
@@ -127,7 +159,7 @@ def times_between(
     on_way
         True: books for a place further on are put down when it is passed; False: all at the end.
     """
-    persons: dict[tuple[int, str], list[_Act]] = {}
+    persons: dict[tuple[int, str], list[Act]] = {}
     for act in acts:
         morning = morning_index(act.at, starts)
         if morning >= 0:
@@ -150,16 +182,16 @@ def times_between(
     )  # fmt: skip
 
 
-def _once(acts: list[_Act]) -> list[_Act]:
+def _once(acts: list[Act]) -> list[Act]:
     """Return the acts without second words on the same line."""
-    first: dict[str, _Act] = {}
+    first: dict[str, Act] = {}
     for act in acts:
         first.setdefault(act.case.id, act)
     return list(first.values())
 
 
 def _of_person(
-    acts: list[_Act], morning: int, walk: Walk, base: Pace, by_hand: Collection[str], on_way: bool
+    acts: list[Act], morning: int, walk: Walk, base: Pace, by_hand: Collection[str], on_way: bool
 ) -> Times | None:
     if len(acts) < 2:
         return None
@@ -187,7 +219,7 @@ def _of_person(
     )  # fmt: skip
 
 
-def _put(act: _Act, walk: Walk) -> int:
+def _put(act: Act, walk: Walk) -> int:
     f = act.case.finding
     if act.kind != "wrong_shelf" or act.case.resolution == "false_alarm" or not f.belongs_shelf_id:
         return NOWHERE

@@ -16,9 +16,8 @@ books put away at the end, the small talk; where there are both, the difference 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from math import exp, log
 from typing import Final
 
@@ -27,8 +26,17 @@ import numpy.typing as npt
 
 from reports.case import Case
 from reports.ledger_book import Ledger
+from reports.ledger_mornings import Took
 from reports.pace import HANDLING_S, ByHand, Pace
-from reports.pace_acts import PUT_SHARE, Times, morning_index, mornings_of, staff_acts, times_between
+from reports.pace_acts import (
+    PUT_SHARE,
+    Times,
+    morning_index,
+    mornings_of,
+    staff_acts,
+    times_between,
+    worked_at,
+)
 from reports.places import Places
 from reports.walk import Walk
 from reports.worklist import planned_s
@@ -114,7 +122,13 @@ def study_pace(ledger: Ledger, plan: Plan | None, by_hand: ByHand | None = None)
         return Learnt(base, by_hand=set_)
     places = Places.of(plan)
     acts = staff_acts(ledger.cases.values())
-    starts = mornings_of([a.at for a in acts] + [t.at for t in ledger.mornings], MORNINGS)
+    reports = list(_told(ledger))
+    starts = mornings_of([a.at for a in acts] + [worked_at(told, cases) for told, cases in reports], MORNINGS)
+    told = [
+        (morning, 60.0 * t.minutes, cases)
+        for t, cases in reports
+        if (morning := morning_index(worked_at(t, cases), starts)) >= 0
+    ]
     walk = Walk(places, base)
     fits = [
         _fit(times_between(acts, walk, base, starts, set_, on_way=way), walk_set="walk_mps" in set_)
@@ -122,9 +136,9 @@ def study_pace(ledger: Ledger, plan: Plan | None, by_hand: ByHand | None = None)
     ]
     # Where books are put down nobody tells: whichever explains the times better, the planned way where both do alike.
     fit = fits[0] if fits[0].misfit <= fits[1].misfit else fits[1]
-    fit = replace(fit, whole=any(True for _ in _told(ledger, starts)))
-    fit = replace(fit, put=_put_away(ledger, places, starts, fit, lambda m, f: _scaled(base, chosen, m, f)))
-    said = _said(ledger, places, starts, lambda m: _scaled(base, chosen, m, fit))
+    fit = replace(fit, whole=bool(told))
+    fit = replace(fit, put=_put_away(told, places, fit, lambda m, f: _scaled(base, chosen, m, f)))
+    said = _said(told, places, lambda m: _scaled(base, chosen, m, fit))
     level = exp(settled(*_levels(fit, said)))
     used = fit.times
     return Learnt(
@@ -294,26 +308,29 @@ def _scatter(seconds: Floats, expected: Floats) -> float:
     return float(np.sqrt((n * found**2 + _SCATTER_ACTS * _SCATTER**2) / (n + _SCATTER_ACTS)))
 
 
-def _told(ledger: Ledger, starts: list[datetime]) -> Iterator[tuple[int, float, list[Case]]]:
-    """Yield of each report its morning, the seconds that were said, and the cases that were worked."""
+_Told = tuple[
+    int, float, list[Case]
+]  # of a report its morning, the seconds that were said, the cases that were worked
+
+
+def _told(ledger: Ledger) -> Iterator[tuple[Took, list[Case]]]:
+    """Yield the reports all of whose lines are still known; minutes of lines that are not would count for the rest."""
     for told in ledger.mornings:
         cases = [c for c in (ledger.find(line) for line in told.lines) if c is not None]
-        morning = morning_index(told.at, starts)
-        if morning >= 0 and cases:
-            yield morning, 60.0 * told.minutes, cases
+        if cases and len(cases) == len(told.lines):
+            yield told, cases
 
 
 def _put_away(
-    ledger: Ledger,
+    told: Sequence[_Told],
     places: Places,
-    starts: list[datetime],
     fit: _Fit,
     pace_at: Callable[[float, _Fit], Pace],
 ) -> float:
     """Return how much longer putting down takes than thought: what minutes said hold beyond what acts show."""
     said: list[float] = []
     variance: list[float] = []
-    for morning, seconds, cases in _told(ledger, starts):
+    for morning, seconds, cases in told:
         if morning in fit.level:
             level, unsure = fit.level[morning]
             once, twice = (
@@ -326,12 +343,10 @@ def _put_away(
     return exp(settled(np.array(said), np.array(variance)))
 
 
-def _said(
-    ledger: Ledger, places: Places, starts: list[datetime], pace_at: Callable[[float], Pace]
-) -> dict[int, float]:
+def _said(told: Sequence[_Told], places: Places, pace_at: Callable[[float], Pace]) -> dict[int, float]:
     """Return by morning the level (in the logarithm) at which its lines take the minutes that staff said."""
     spent: dict[int, list[float]] = {}
-    for morning, seconds, cases in _told(ledger, starts):
+    for morning, seconds, cases in told:
         once, twice = (planned_s(cases, places, pace_at(m)) for m in (1.0, 2.0))
         sums = spent.setdefault(morning, [0.0, 0.0, 0.0])
         sums[0] += seconds

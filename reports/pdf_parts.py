@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from reportlab.lib.colors import HexColor, white
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable
@@ -11,6 +13,7 @@ from reports.languages import Language
 from reports.layout import COLOURS
 from reports.strips import Strip, gap_labels
 from reports.text import centimetres
+from reports.trend import pieces
 
 _DARK, _BOARD, _BOOK, _QUIET = (
     HexColor("#1d2733"),
@@ -62,7 +65,7 @@ class Pill(Flowable):
 
 
 class Spark(Flowable):
-    """One figure over the last nights; the newest has a dot."""
+    """One figure over the last nights, with gaps where it is not known; the newest has a dot."""
 
     _TALL = 5 * mm
 
@@ -79,17 +82,29 @@ class Spark(Flowable):
         """Draw the line and its dot."""
         c, room = self.canv, 0.9 * mm
         step = (self.across - 2 * room) / max(len(self.heights) - 1, 1)
-        points = [(room + step * i, room + (self._TALL - 2 * room) * h) for i, h in enumerate(self.heights)]
+        tall = self._TALL - 2 * room
         c.setStrokeColor(self.colour)
         c.setFillColor(self.colour)
         c.setLineWidth(1.1)
         c.setLineJoin(1)
         path = c.beginPath()
-        path.moveTo(*points[0])
-        for x, y in points[1:]:
-            path.lineTo(x, y)
+        for piece in pieces(self.heights):
+            points = [(room + step * i, room + tall * h) for i, h in piece]
+            if len(points) == 1:  # a night between two of which nothing is known
+                ((x, y),) = points
+                points = [(x - 0.3 * mm, y), (x + 0.3 * mm, y)]
+            path.moveTo(*points[0])
+            for x, y in points[1:]:
+                path.lineTo(x, y)
         c.drawPath(path, stroke=1, fill=0)
-        c.circle(*points[-1], 0.8 * mm, stroke=0, fill=1)
+        if not math.isnan(self.heights[-1]):
+            c.circle(
+                room + step * (len(self.heights) - 1),
+                room + tall * self.heights[-1],
+                0.8 * mm,
+                stroke=0,
+                fill=1,
+            )
 
 
 class ShelfStrip(Flowable):

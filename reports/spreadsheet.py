@@ -10,8 +10,9 @@ from typing import Any
 
 import xlsxwriter
 
+from reports.figures import local
 from reports.headings import KIND_ACTIONS, KIND_TITLES, PERHAPS_MISSING, P, X
-from reports.layout import Layout, local
+from reports.layout import Layout
 from reports.places import Places
 from reports.report import RunReport
 from reports.text import T

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,8 @@ class NightFigures:
     run_id : str
     at : datetime
     missing, misplaced : int
-        Cases open after it: books missing for certain, and books on another shelf, out of order or from elsewhere.
+        Cases open after it: missing books due to be searched for, and books on another shelf, out of order or from
+        elsewhere.
     expected, heard : int
         Copies that were due on the shelves the run was to scan, and those of them it heard.
     """
@@ -79,18 +81,40 @@ def figures_of(night: Night, cases: Iterable[Case], life: Life) -> NightFigures:
     )
 
 
+def with_night(nights: Sequence[NightFigures], new: NightFigures) -> tuple[NightFigures, ...]:
+    """Return the nights with one more, oldest first; one older than the newest is left out.
+
+    What cases a night left open is only known when it is taken in as the newest: later ones are in them already.
+    """
+    if nights and new.at < max(night.at for night in nights):
+        return tuple(nights)
+    return (*nights, new)[-KEPT:]
+
+
 def shown(nights: Sequence[NightFigures]) -> tuple[NightFigures, ...]:
     """Return the nights a trend is drawn of, oldest first; none where there are too few."""
-    return tuple(nights[-SHOWN:]) if len(nights) >= LEAST else ()
+    return tuple(sorted(nights, key=lambda night: night.at)[-SHOWN:]) if len(nights) >= LEAST else ()
 
 
 def heights(values: Sequence[float], *, rate: bool = False) -> tuple[float, ...]:
-    """Return how high each value is drawn, 0..1: counts from nought, rates from nine tenths or the worst night."""
-    low = min(_RATE_FROM, *values) if rate else 0.0
-    high = 1.0 if rate else max(1.0, *values)
-    return tuple((value - low) / (high - low) if high > low else 1.0 for value in values)
+    """Return how high each value is drawn, 0..1: counts from nought, rates from nine tenths or the worst night.
+
+    A value that is not known (NaN) has no height (NaN).
+    """
+    known = [value for value in values if not math.isnan(value)]
+    low = min([_RATE_FROM, *known]) if rate else 0.0
+    high = 1.0 if rate else max([1.0, *known])
+    return tuple((value - low) / (high - low) for value in values)
+
+
+def pieces(drawn: Sequence[float]) -> Iterator[list[tuple[int, float]]]:
+    """Yield the stretches of heights without a gap: each night's number and its height."""
+    known = ((i, height) for i, height in enumerate(drawn) if not math.isnan(height))
+    for _, piece in groupby(enumerate(known), key=lambda entry: entry[1][0] - entry[0]):
+        yield [point for _, point in piece]
 
 
 def blocks(drawn: Sequence[float]) -> str:
-    """Draw heights with block characters, for mail."""
-    return "".join(_BLOCKS[min(len(_BLOCKS) - 1, int(h * len(_BLOCKS)))] for h in drawn)
+    """Draw heights with block characters, for mail; a gap is a space that keeps its place."""
+    most = len(_BLOCKS) - 1
+    return "".join("\u00a0" if math.isnan(h) else _BLOCKS[min(most, int(h * len(_BLOCKS)))] for h in drawn)

@@ -91,19 +91,19 @@ def weak_findings(
         rows = rows[~is_odd(s, kind, policy.doubt_from)[rows]]
     at = row_in[s.copy[rows]]
     rows, at = rows[at >= 0], at[at >= 0]
-    for row, i in zip(rows.tolist(), at.tolist(), strict=True):
-        chance = min(float(w.chance[i]), _MOST)
-        if chance >= policy.weak_from:
-            heard, nights = round(float(w.heard[i])), round(float(w.nights[i]))
-            evidence = say_why.weak_tag(heard, nights, float(w.ratio[i]), chance)
-            yield book_finding(
-                c,
-                int(s.copy[row]),
-                "weak_tag",
-                confidence=chance,
-                evidence=evidence,
-                **standing(s, row, places),
-            )
+    chances = np.minimum(w.chance[at], _MOST)
+    weak = np.flatnonzero(chances >= policy.weak_from)
+    for row, i, chance in zip(rows[weak].tolist(), at[weak].tolist(), chances[weak].tolist(), strict=True):
+        heard, nights = round(float(w.heard[i])), round(float(w.nights[i]))
+        evidence = say_why.weak_tag(heard, nights, float(w.ratio[i]), chance)
+        yield book_finding(
+            c,
+            int(s.copy[row]),
+            "weak_tag",
+            confidence=chance,
+            evidence=evidence,
+            **standing(s, row, places),
+        )
 
 
 def _usual(strength: Floats) -> tuple[float, float]:

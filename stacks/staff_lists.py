@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, cast
 
 from stacks.errors import HoldingsError
 from stacks.imports.names import HOLDINGS_HEADERS, plain
 from stacks.imports.table import Block, Table, open_table
-from stacks.imports.values import SHORTENED, moment, tidy
+from stacks.imports.values import SHORTENED, day, tidy
 
 PURPOSES: Final[Mapping[str, str]] = {
     "wanted": "search",
@@ -69,6 +70,41 @@ class ListRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ListNote:
+    """
+    What was left out of a file, for people to be told in their language.
+
+    Attributes
+    ----------
+    kind : {"no_barcode", "fields", "twice", "more", "said"}
+        A row without a barcode; one with more fields than the header; rows whose barcode stands above already;
+        further rows left out; in words, as older lists have it.
+    row, line : int
+        Which row, and on which line of a file of text (0: it is a workbook's).
+    count, of : int
+        Fields of the row and of the header; or how many rows.
+    text : str
+        The words of ``said``.
+    """
+
+    kind: str
+    row: int = 0
+    line: int = 0
+    count: int = 0
+    of: int = 0
+    text: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return an object for ``json.dumps``; what is as it is by default is left out."""
+        return {name: value for name, value in asdict(self).items() if value not in (0, "")}
+
+    @classmethod
+    def from_json(cls, obj: Any) -> ListNote:
+        """Return the note of `to_json`'s object, or of the sentence that older lists have."""
+        return cls("said", text=obj) if isinstance(obj, str) else cls(**obj)
+
+
+@dataclass(frozen=True, slots=True)
 class StaffList:
     """
     A list of copies that staff want found.
@@ -81,14 +117,17 @@ class StaffList:
         One of `PURPOSES`.
     rows : tuple of ListRow
         Each barcode once.
-    notes : tuple of str
-        What was left out of the file and why, one sentence each.
+    notes : tuple of ListNote
+        What was left out of the file and why.
+    at : datetime or None
+        When staff put it where it is, with a time zone; None: not known.
     """
 
     name: str
     purpose: str
     rows: tuple[ListRow, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[ListNote, ...] = ()
+    at: dt.datetime | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -109,14 +148,23 @@ class StaffList:
     def to_json(self) -> dict[str, Any]:
         """Return an object for ``json.dumps``."""
         rows = [[r.barcode, r.note, None if r.until is None else r.until.isoformat()] for r in self.rows]
-        return {"name": self.name, "purpose": self.purpose, "rows": rows, "notes": list(self.notes)}
+        notes = [note.to_json() for note in self.notes]
+        made = {"name": self.name, "purpose": self.purpose, "rows": rows, "notes": notes}
+        return made if self.at is None else {**made, "at": self.at.isoformat()}
 
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> StaffList:
         """Return the list of `to_json`'s object."""
         rows = cast("list[list[Any]]", obj["rows"])
         made = (ListRow(b, n, None if u is None else dt.date.fromisoformat(u)) for b, n, u in rows)
-        return cls(str(obj["name"]), str(obj["purpose"]), tuple(made), tuple(obj.get("notes", ())))
+        at = obj.get("at")
+        return cls(
+            str(obj["name"]),
+            str(obj["purpose"]),
+            tuple(made),
+            tuple(map(ListNote.from_json, obj.get("notes", ()))),
+            None if at is None else dt.datetime.fromisoformat(at),
+        )
 
 
 def check_name(name: str) -> str:
@@ -145,15 +193,15 @@ def read_staff_list(path: str | Path, name: str, purpose: str = "search") -> Sta
     HoldingsError
         It cannot be read, has no barcodes or too many; one line.
     """
-    table = open_table(path)
+    table = open_table(path, pad=True)
     columns = _columns(table)
     rows: dict[str, ListRow] = {}
-    notes: list[str] = []
+    notes: list[ListNote] = []
     twice = 0
-    for where, fields, odd in _rows(table, columns, notes):
-        barcode = tidy(fields[columns["barcode"]])
+    for (number, line), fields, odd in _rows(table, columns, notes):
+        barcode, where = tidy(fields[columns["barcode"]]), table.place(number, line)
         if not barcode:
-            notes.append(f"{where}: has no barcode, and is left out")
+            notes.append(_left_out(table, "no_barcode", number, line))
             continue
         if odd == "rounded" or SHORTENED.fullmatch(barcode):
             raise HoldingsError(
@@ -168,10 +216,10 @@ def read_staff_list(path: str | Path, name: str, purpose: str = "search") -> Sta
             raise HoldingsError(f"{path}: has more than {MOST_ROWS:,} barcodes; split it")
     if not rows:
         raise HoldingsError(f"{path}: has no barcodes; it needs one a line, or a column named barcode")
-    if twice:
-        notes.append(f"{twice} rows name a barcode that stands above already, and are left out")
     if len(notes) > _MOST_NOTES:
-        notes = [*notes[:_MOST_NOTES], f"and {len(notes) - _MOST_NOTES} more like these"]
+        notes = [*notes[:_MOST_NOTES], ListNote("more", count=len(notes) - _MOST_NOTES)]
+    if twice:
+        notes.append(ListNote("twice", count=twice))
     return StaffList(name, purpose, tuple(rows.values()), tuple(notes))
 
 
@@ -193,28 +241,43 @@ def _columns(table: Table) -> dict[str, int]:
 
 
 def _rows(
-    table: Table, columns: Mapping[str, int], notes: list[str]
-) -> Iterator[tuple[str, Sequence[str], str]]:
-    """Yield each row: where it stands, its fields, and what is odd about its barcode."""
+    table: Table, columns: Mapping[str, int], notes: list[ListNote]
+) -> Iterator[tuple[tuple[int, int], Sequence[str], str]]:
+    """Yield each row: its number and line, its fields, and what is odd about its barcode."""
     at = columns["barcode"]
+    blocks = iter(table.blocks)
     if "headless" in columns:
-        yield "row 1", table.header, ""
-    for block in table.blocks:
-        notes.extend(f"{table.place(n, line)}: {why}, and is left out" for n, line, why in block.broken)
-        yield from _of_block(table, block, at)
+        first = next(blocks, Block([], [], []))
+        if not _is_header(table.header[at], first, at):
+            yield (1, 1), table.header, ""
+        blocks = chain([first], blocks)
+    for block in blocks:
+        notes.extend(
+            _left_out(table, "fields", number, line, fields, len(table.header))
+            for number, line, fields in block.broken
+        )
+        for i, fields in enumerate(block.fields):
+            if any(fields):
+                yield (block.number[i], block.line[i]), fields, block.odd.get((i, at), "")
 
 
-def _of_block(table: Table, block: Block, at: int) -> Iterator[tuple[str, Sequence[str], str]]:
-    for i, fields in enumerate(block.fields):
-        if any(fields):
-            yield table.place(block.number[i], block.line[i]), fields, block.odd.get((i, at), "")
+def _is_header(first: str, block: Block, at: int) -> bool:
+    """Whether the first line of a column of unknown name is that name: it has no digit, most below it have."""
+    below = [fields[at] for fields in block.fields if fields[at]]
+    numbered = sum(any(map(str.isdigit, text)) for text in below)
+    return not any(map(str.isdigit, first)) and 2 * numbered > len(below)
+
+
+def _left_out(table: Table, kind: str, number: int, line: int, count: int = 0, of: int = 0) -> ListNote:
+    row = (line, 0) if table.kind == "workbook" else (number, line)
+    return ListNote(kind, *row, count, of)
 
 
 def _day(text: str, path: str | Path, where: str) -> dt.date | None:
     text = tidy(text)
     if not text:
         return None
-    read = moment(text)
+    read = day(text)
     if read is None:
         raise HoldingsError(f"{path}: {where}: {text[:40]!r} is no day; write it as 2026-12-31")
-    return dt.date.fromisoformat(read[:10])
+    return read

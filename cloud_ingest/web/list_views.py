@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Annotated, Any
@@ -20,10 +20,10 @@ from cloud_ingest.database import Database
 from cloud_ingest.models import Site, StaffListRow
 from cloud_ingest.web.staff import staff_only, who
 from cloud_ingest.web.views import instant
-from reports.listed_text import PURPOSE_WORDS
+from reports.listed_text import PURPOSE_WORDS, file_note
 from reports.phrases import from_json
 from stacks.errors import HoldingsError
-from stacks.staff_lists import MOST_NAME, PURPOSES, StaffList
+from stacks.staff_lists import MOST_NAME, PURPOSES, ListNote, StaffList
 
 _Text = Annotated[str, Query(min_length=1, max_length=128)]
 
@@ -50,7 +50,13 @@ def list_router(
             {"barcode": r.barcode, "note": r.note, "until": None if r.until is None else r.until.isoformat()}
             for r in made.rows
         ]
-        return {"site": site, "name": name, "purpose": made.purpose, "rows": kept, "notes": list(made.notes)}
+        return {
+            "site": site,
+            "name": name,
+            "purpose": made.purpose,
+            "rows": kept,
+            "notes": _words(made.notes),
+        }
 
     @routes.put("/api/v1/lists")
     async def upload(request: Request, site: _Text, name: _Text, purpose: _Text = "search") -> dict[str, Any]:
@@ -109,13 +115,17 @@ def show_lists(session: Session, site: str | None) -> list[dict[str, Any]]:
             "barcodes": row.size,
             "by": row.who,
             "at": instant(row.at),
-            "notes": row.data.get("notes", []),
+            "notes": _words(map(ListNote.from_json, row.data.get("notes", ()))),
             "run_id": row.run_id,
             "tally": row.tally and {key: value for key, value in row.tally.items() if key != "said"},
             "said": row.tally and str(from_json(row.tally["said"])),
         }
         for row in session.scalars(wanted)
     ]
+
+
+def _words(notes: Iterable[ListNote]) -> list[str]:
+    return [str(file_note(note)) for note in notes]
 
 
 def _put(database: Database, site: str, name: str, purpose: str, content: bytes, who: str) -> dict[str, Any]:
@@ -130,7 +140,7 @@ def _put(database: Database, site: str, name: str, purpose: str, content: bytes,
         "name": name,
         "purpose": purpose,
         "barcodes": len(made.rows),
-        "notes": list(made.notes),
+        "notes": _words(made.notes),
     }
 
 

@@ -18,7 +18,6 @@ from nightstack.outputs import output_file
 if TYPE_CHECKING:
     from reports.findings import Finding
     from reports.ledger import Ledger
-    from reports.listed import ListTally
     from reports.worklist import Worklist
 
 
@@ -172,7 +171,7 @@ def exceptions(
             lists=wanted,
         )
         findings, memory = night.findings, night.memory
-        said |= {"lists": [_tally(of) for of in night.lists]} if wanted else {}
+        said |= {"lists": [of.to_json() for of in night.lists]} if wanted else {}
         told = [str(of.said) for of in night.lists]
         target.parent.mkdir(parents=True, exist_ok=True)
         write_exceptions(target, findings)
@@ -249,13 +248,6 @@ def list_of(given: str) -> tuple[str, str, Path]:
         return name.strip(), purpose.strip(), Path(file)
     named = named.strip()
     return named, named if named in PURPOSES else "search", Path(file)
-
-
-def _tally(of: ListTally) -> dict[str, Any]:
-    """Return what became of a list as plain data."""
-    from dataclasses import asdict
-
-    return asdict(of)
 
 
 def hardly_known(heard: Iterable[object], known: Iterable[str], catalogue: Path) -> str:

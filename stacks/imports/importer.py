@@ -224,7 +224,7 @@ def _batches(table: Table, places: Mapping[str, tuple[int, ...]]) -> Iterator[Ba
         def where(i: int, number: list[int] = number, line: list[int] = line) -> str:
             return table.place(number[i], line[i])
 
-        broken = [f"{table.place(n, at)}: {why}" for n, at, why in block.broken]
+        broken = [f"{table.place(n, at)}: {table.misfit(width)}" for n, at, width in block.broken]
         yield Batch(columns, where, odd, broken, block.share)
 
 

@@ -76,8 +76,8 @@ def read_ranges(
                 )
         rows: list[RangeRow] = []
         for block in table.blocks:
-            for n, line, why in block.broken:
-                raise HoldingsError(f"{table.source}: {table.place(n, line)}: {why}")
+            for n, line, width in block.broken:
+                raise HoldingsError(f"{table.source}: {table.place(n, line)}: {table.misfit(width)}")
             for i, fields in enumerate(block.fields):
                 where = f"{table.source}: {table.place(block.number[i], block.line[i])}"
                 odd = block.odd.get((i, places["range_start"][0]), "")

@@ -35,8 +35,8 @@ class Block:
     odd : mapping of (int, int) to str
         What is odd about a cell of a workbook, by row of this block and column: ``number``, ``rounded``, ``date``,
         ``error``.
-    broken : list of (int, int, str)
-        Rows left out: number, line, why.
+    broken : list of (int, int, int)
+        Rows left out: number, line, how many fields they have; `Table.misfit` says why.
     share : float
         How much of the file has been read, 0 to 1.
     """
@@ -45,7 +45,7 @@ class Block:
     number: list[int]
     line: list[int]
     odd: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
-    broken: list[tuple[int, int, str]] = field(default_factory=list[tuple[int, int, str]])
+    broken: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
     share: float = 0.0
 
 
@@ -78,9 +78,18 @@ class Table:
         """Return the name of a row for people: of a workbook, as its program counts them."""
         return f"row {line}" if self.kind == "workbook" else f"row {number} (line {line})"
 
+    def misfit(self, fields: int) -> str:
+        """Return why a row with so many fields is left out."""
+        return f"has {fields} fields where the header has {len(self.header)}"
+
 
 def open_table(
-    path: str | Path, *, encoding: str | None = None, delimiter: str | None = None, sheet: str | None = None
+    path: str | Path,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    sheet: str | None = None,
+    pad: bool = False,
 ) -> Table:
     """
     Open a table of any kind; the file's first bytes tell which.
@@ -91,6 +100,8 @@ def open_table(
         CSV, TSV, XLSX, XLS or ODS.
     encoding, delimiter, sheet : str, optional
         Instead of what the file looks like.
+    pad
+        Whether rows of text with fewer fields than the header are filled up, rather than left out.
 
     Raises
     ------
@@ -107,14 +118,14 @@ def open_table(
             return open_workbook(file, sheet)
         if sheet is not None:
             raise HoldingsError(f"{file}: is no workbook, so --sheet means nothing; leave it out")
-        return _open_text(file, encoding, delimiter)
+        return _open_text(file, encoding, delimiter, pad)
     except FileNotFoundError:
         raise HoldingsError(f"{file}: is missing; name a file to import") from None
     except OSError as e:
         raise HoldingsError(f"{file}: cannot be read ({e.strerror or e})") from None
 
 
-def _open_text(file: Path, encoding: str | None, delimiter: str | None) -> Table:
+def _open_text(file: Path, encoding: str | None, delimiter: str | None, pad: bool) -> Table:
     with file.open("rb") as opened:
         if opened.read(4) in (b"PAR1", b"SQLi", b"%PDF"):
             raise HoldingsError(
@@ -141,13 +152,13 @@ def _open_text(file: Path, encoding: str | None, delimiter: str | None) -> Table
         notes.append(
             "form: one column only, or a delimiter that is none of comma, semicolon, tab and bar (--delimiter)"
         )
-    blocks = _text_blocks(file, found.codec, dialect, size)
+    blocks = _text_blocks(file, found.codec, dialect, size, pad)
     first = next(blocks)
     header = first.fields.pop(0) if first.fields else []
     return Table(str(file), "csv", header, notes, blocks)
 
 
-def _text_blocks(file: Path, codec: str, dialect: Dialect, size: int) -> Iterator[Block]:
+def _text_blocks(file: Path, codec: str, dialect: Dialect, size: int, pad: bool) -> Iterator[Block]:
     """Yield the header as a block of its own, then the rows."""
     row = 0
     limit = csv.field_size_limit(_MAX_FIELD)
@@ -181,7 +192,7 @@ def _text_blocks(file: Path, codec: str, dialect: Dialect, size: int) -> Iterato
                     made.number = list(range(row + 1, row + 1 + len(took)))
                     row += len(took)
                 else:
-                    row = _fit(took, lines, width, row, made)
+                    row = _fit(took, lines, width, row, made, pad)
                 if dialect.skip:
                     made.line = [line + dialect.skip for line in made.line]
                 yield made
@@ -193,7 +204,7 @@ def _text_blocks(file: Path, codec: str, dialect: Dialect, size: int) -> Iterato
         csv.field_size_limit(limit)
 
 
-def _fit(took: list[list[str]], lines: list[int], width: int, row: int, made: Block) -> int:
+def _fit(took: list[list[str]], lines: list[int], width: int, row: int, made: Block, pad: bool) -> int:
     """Sort rows of another width out: blank lines go, empty fields at the end too, others are broken."""
     for fields, line in zip(took, lines, strict=True):
         if not any(fields):
@@ -201,8 +212,10 @@ def _fit(took: list[list[str]], lines: list[int], width: int, row: int, made: Bl
         row += 1
         if len(fields) > width and not any(fields[width:]):
             fields = fields[:width]
+        if pad:
+            fields = fields + [""] * (width - len(fields))
         if len(fields) != width:
-            made.broken.append((row, line, f"has {len(fields)} fields where the header has {width}"))
+            made.broken.append((row, line, len(fields)))
             continue
         made.fields.append(fields)
         made.number.append(row)

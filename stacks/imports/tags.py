@@ -37,8 +37,8 @@ def read_tags(path: str | Path) -> dict[str, str]:
     (barcode_at,), (epc_at,) = places["barcode"], places["epc"]
     made: dict[str, str] = {}
     for block in table.blocks:
-        for n, line, why in block.broken:
-            raise HoldingsError(f"{table.source}: row {n} (line {line}): {why}")
+        for n, line, fields in block.broken:
+            raise HoldingsError(f"{table.source}: row {n} (line {line}): {table.misfit(fields)}")
         for fields, n, line in zip(block.fields, block.number, block.line, strict=True):
             barcode, text = values.tidy(fields[barcode_at]), values.tidy(fields[epc_at])
             if not barcode or not text:

@@ -49,13 +49,7 @@ def moment(text: str) -> str | None:
     day = _DAY.match(text)
     if day is None:
         return None
-    y, m, d = (
-        (day[1], day[2], day[3])
-        if day[1]
-        else (day[6], day[5], day[4])
-        if day[6]
-        else (day[7], day[8], day[9])
-    )
+    y, m, d = _parts(day)
     rest = text[day.end() :]
     clock = _TIME.fullmatch(rest)
     if rest and clock is None:
@@ -74,6 +68,19 @@ def moment(text: str) -> str | None:
         return at.strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError):
         return None
+
+
+def day(text: str) -> dt.date | None:
+    """Return the day that a text names as it stands there, whatever the zone of its time; forms as of `moment`."""
+    found = _DAY.match(text)
+    return None if found is None or moment(text) is None else dt.date(*map(int, _parts(found)))
+
+
+def _parts(day: re.Match[str]) -> tuple[str, str, str]:
+    """Return year, month and day of a match."""
+    if day[1]:
+        return day[1], day[2], day[3]
+    return (day[6], day[5], day[4]) if day[6] else (day[7], day[8], day[9])
 
 
 def tagged(text: str) -> str | None:

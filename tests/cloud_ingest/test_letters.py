@@ -56,7 +56,7 @@ def test_each_recipient_gets_the_own_floors_and_kinds_in_the_own_language(desk):
 def test_lists_and_the_last_nights_are_in_the_mail_in_each_language(desk):
     office = desk(Recipient(MANY), Recipient("zh@lib.example", "zh"))
     line = replace(
-        finding(1, "listed", "A-1"), belongs=for_list("Course", "desk"), beside=beside("QA1", "QA3"), lists="Course",
+        finding(1, "listed", "A-1"), belongs=for_list("Course", "desk"), beside=beside("QA1", "QA3"), lists=("Course",),
         purpose="wanted",
     )  # fmt: skip
     tally = ListTally("Course", "wanted", 40, located=7, away={"loaned": 3}, silent=30)

@@ -209,7 +209,7 @@ def test_the_mail_is_planned_with_the_pace_and_says_so(tmp_path):
             assert desk.tick() == 1
             lines[name] = len(desk.mailed())
             (text,) = desk.texts().values()
-            assert "about 1 minute" in text and "nightstack cases took MINUTES" in text
+            assert "about 1 minute" in text and "/pace?site=site" in text
             assert "Planned with the pace" not in text, "nobody has recorded anything"
             with desk.database.write() as session:
                 casebook.took(session, "site", 1.0, who="anna", at=desk.now + 3600 * NS)

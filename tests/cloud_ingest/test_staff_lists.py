@@ -172,6 +172,13 @@ def test_a_worker_is_given_the_lists_and_their_tally_is_kept(tmp_path):
         task = Task.from_json(make_task(session, office.settings, run, job, "http://here").to_json())
     (given,) = (StaffList.from_json(told) for told in task.lists)
     assert given.purpose == "wanted" and [r.barcode for r in given.rows] == ["B1", "B2"]
+    assert given.at == datetime.fromtimestamp(1e-9, UTC)
+    for content, at in ((b"B1\nB2\n", 1), (b"B1\n", 3)):  # the same list again is no other list
+        with office.database.write() as session:
+            staff_lists.put(session, of, staff_lists.read_upload(content, "Course", "wanted"), "script", 3)
+        with office.database.read() as session:
+            (row,) = staff_lists.lists_of(session, of)
+        assert StaffList.from_json(row).at == datetime.fromtimestamp(at / 1e9, UTC)
     tally = ListTally("Course", "wanted", 2, located=1, unknown=("B2",))
     told = {"name": "Course", "located": 1, "said": to_json(tally.said)}
     with office.database.write() as session:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reports.case import BY_SCAN, BY_STAFF, RESOLUTIONS, Case, Step
 from reports.feedback import learn
 from reports.findings import KINDS, Finding
-from reports.ledger import act
+from reports.ledger import act, mailed, took
 from reports.ledger_archive import part
 from reports.ledger_book import Ledger
 from reports.memory import Memory
@@ -128,3 +128,16 @@ def test_memory_forgets_copies_that_left_the_catalogue_long_ago_and_no_others():
     # b1 is in the catalogue, however long nobody looked; b2 has a new tag; b3 left it ten days ago.
     assert list(zip(kept.barcode, kept.epc, strict=True)) == [("b1", "AA"), ("b2", "CC"), ("b3", "DD")]
     assert memory.without(*catalogue, before=NOW - timedelta(days=1000)) is memory
+
+
+def test_the_lines_of_a_morning_whose_minutes_were_told_stay():
+    m = Months()
+    m.night(found("wrong_shelf", 1), found("wrong_shelf", 2))
+    m.ledger = mailed(m.ledger, [m.case(1).id], m.now)
+    m.ledger = took(m.ledger, 12, who="anna", at=m.now + timedelta(hours=3))
+    for _ in range(4):
+        m.night()
+    assert {m.case(n).resolution for n in (1, 2)} == {"seen_right"}
+    kept, old = part(m.ledger, NOW, YEARS)
+    assert [c.finding.barcode for c in kept.cases.values()] == ["b1"]
+    assert [c.finding.barcode for c in old] == ["b2"]

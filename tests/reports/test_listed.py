@@ -1,16 +1,19 @@
 """Staff's lists: located copies are lines of their own, the others are counted, none is dropped."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from reports.findings import finding_id
-from reports.ledger import act, mailed
+from reports.languages import language_or_english
+from reports.ledger import Ledger, act, mailed, update
+from reports.listed import ListTally, Wanted
 from reports.night import judge_night
 from reports.policy import Policy
 from reports.worklist import make_worklist
-from stacks.staff_lists import ListRow, StaffList
-from tests.reports.nights import Months, found
+from stacks.staff_lists import ListNote, ListRow, StaffList
+from tests.reports.nights import FIRST, Months, found
 
 AT = datetime(2026, 3, 1, 2, tzinfo=UTC)
 
@@ -78,7 +81,7 @@ def test_what_must_be_put_right_stays_what_it_is_and_says_that_it_is_listed(libr
     library.set_status(library.book(9).epc, "loaned")
     night = judged(library, of("Course", "wanted", "B00005", "B00009"), of("Binding", "binding", "B00005"))
     (moved,) = about(night, 5)
-    assert moved.kind == "wrong_shelf" and (moved.lists, moved.purpose) == ("Course; Binding", "wanted")
+    assert moved.kind == "wrong_shelf" and (moved.lists, moved.purpose) == (("Course", "Binding"), "wanted")
     assert 'On the list "Course"' in moved.evidence and 'On the list "Binding"' in moved.evidence
     (lent,) = about(night, 9)
     assert lent.kind == "on_shelf_loaned" and 'On the list "Course"' in lent.evidence
@@ -101,6 +104,18 @@ def test_a_missing_copy_that_is_listed_says_so(library):
     assert f.kind == "missing" and f.purpose == "wanted" and 'On the list "Course"' in f.evidence
 
 
+def test_without_lists_nothing_is_counted_and_no_copy_is_looked_at():
+    assert Wanted((), (), ()).tallies(None, None, None) == ()
+
+
+def test_of_two_copies_with_one_barcode_either_may_be_located(library):
+    first, second = library.book(5), library.book(40)
+    library.change(second.epc, barcode=first.barcode)
+    library.stands.pop(first.epc)
+    (tally,) = judged(library, of("Course", "search", first.barcode)).lists
+    assert (tally.asked, tally.located, tally.silent) == (1, 1, 0)
+
+
 def test_without_lists_nothing_changes(library):
     library.stands.pop(library.book(5).epc)
     assert judged(library).findings == judged(library, of("Empty", "pull", "B99999")).findings
@@ -109,7 +124,7 @@ def test_without_lists_nothing_changes(library):
 # -- the life of a listed case ---------------------------------------------------------------------------------
 
 
-def listed(n, lists="Course", purpose="wanted", **more):
+def listed(n, lists=("Course",), purpose="wanted", **more):
     return found("listed", n, shelf="A-01-1", p=0.99, lists=lists, purpose=purpose, **more)
 
 
@@ -128,8 +143,79 @@ def test_a_search_stays_open_until_staff_say_found_and_does_not_come_back():
     for _ in range(3):
         m.night(listed(1))
     assert (m.case(1).state, m.case(1).resolution) == ("resolved", "found")
-    m.night(listed(1, "Course; Bindery"))
+    m.night(listed(1, ("Course", "Bindery")))
     assert m.case(1).state == "open", "a further list asks for it again"
+
+
+@pytest.mark.parametrize(
+    ("note", "en", "zh"),
+    [
+        (ListNote("twice", count=1), "1 row names a barcode that", "1 行"),
+        (ListNote("twice", count=2), "2 rows name a barcode that", "2 行"),
+        (
+            ListNote("no_barcode", 2, 3),
+            "row 2 (line 3) has no barcode, and",
+            "第 2 行（文件第 3 行）没有条码",
+        ),
+        (ListNote("no_barcode", 2), "row 2 has no barcode, and", "第 2 行没有条码"),
+        (ListNote("fields", 4, 5, 3, 2), "row 4 (line 5) has 3 fields where the header has 2", "3"),
+        (ListNote("more", count=1), "and 1 more row like these", "1"),
+        (ListNote("said", text="in words."), "in words", "in words"),
+    ],
+)
+def test_what_was_left_out_of_a_file_is_said_in_the_readers_language(note, en, zh):
+    tally = ListTally("Course", "wanted", 3, notes=(note,)).said
+    assert f"Of the file: {en}" in tally and ".." not in tally
+    chinese = language_or_english("zh")(tally)
+    assert zh in chinese and ("Of the file" not in chinese and "left out" not in chinese)
+
+
+def test_a_list_of_the_same_name_that_is_put_there_later_asks_again():
+    m = Months()
+    m.night(listed(1, listed_at=FIRST))
+    staff(m, 1, "found")
+    m.night(listed(1, listed_at=FIRST))
+    m.night(on_lists=())
+    assert m.case(1).resolution == "found"
+    m.day += 90
+    m.night(listed(1, listed_at=m.now - timedelta(days=1)))
+    assert m.case(1).state == "open"
+
+
+def test_names_of_lists_may_hold_anything_and_old_ledgers_are_read():
+    m = Months()
+    m.night(listed(1, ("Course; part 2",), listed_at=FIRST))
+    obj = json.loads(json.dumps(m.ledger.to_json()))
+    assert Ledger.from_json(obj) == m.ledger
+    staff(m, 1, "found")
+    m.night(listed(1, ("Course",)))
+    assert m.case(1).state == "open", "another list"
+    obj["cases"][0]["finding"] |= {"lists": "Course; Bindery"}
+    del obj["cases"][0]["finding"]["listed_at"]
+    (old,) = Ledger.from_json(obj).cases.values()
+    assert old.finding.lists == ("Course", "Bindery") and old.finding.listed_at is None
+
+
+def test_a_list_that_is_removed_leaves_no_weight_and_no_words(library):
+    home, _ = library.at(library.book(5).epc)
+    library.stands.pop(library.book(5).epc)
+    away = judged(library, of("Course", "wanted", ListRow("B00005", "for the 9 o'clock class")))
+    book = update(Ledger(), away, library.holdings())
+    # A night that looked elsewhere, and no list any more.
+    library.p_heard[home, 0.0, 9.0] = 0.0
+    later = judge_night(
+        "r2", AT + timedelta(days=1), library.positions(), library.coverage(), library.plan, library.holdings()
+    )  # fmt: skip
+    assert not about(later, 5)
+    before, after = (of_b5(b).finding for b in (book, update(book, later, library.holdings())))
+    assert (before.kind, before.lists, before.purpose) == ("missing", ("Course",), "wanted")
+    assert (after.kind, after.lists, after.purpose, after.listed_at) == ("missing", (), "", None)
+    assert after.evidence and before.evidence.startswith(after.evidence)
+    assert "Course" in before.evidence and "Course" not in after.evidence
+
+
+def of_b5(ledger):
+    return next(c for c in ledger.cases.values() if c.finding.barcode == "B00005")
 
 
 def test_it_closes_when_the_list_is_removed_or_the_copy_is_lent():
@@ -153,11 +239,11 @@ def test_of_a_lost_copy_the_search_goes_on():
 
 def test_a_misplaced_copy_that_is_put_right_is_still_to_be_fetched():
     m = Months()
-    m.night(found("wrong_shelf", 1, lists="Course", purpose="wanted"))
+    m.night(found("wrong_shelf", 1, lists=("Course",), purpose="wanted"))
     assert m.case(1).finding.kind == "wrong_shelf"
     m.night(listed(1))
     assert (m.case(1).state, m.case(1).finding.kind) == ("open", "listed")
-    m.night(found("wrong_shelf", 1, lists="Course", purpose="wanted"))
+    m.night(found("wrong_shelf", 1, lists=("Course",), purpose="wanted"))
     staff(m, 1, "reshelved")
     m.night(listed(1))
     assert (m.case(1).state, m.case(1).finding.kind) == ("open", "listed")
@@ -175,7 +261,7 @@ def test_a_reader_who_waits_goes_before_weeding(library):
     shelf = library.plan.walking_order[0].id
     rows = []
     for n, purpose in ((1, "weeding"), (2, "wanted")):
-        rows.append(found("listed", n, shelf=shelf, at=0.2, purpose=purpose, lists=purpose))
+        rows.append(found("listed", n, shelf=shelf, at=0.2, purpose=purpose, lists=(purpose,)))
     m.night(*rows)
     work = make_worklist(m.ledger.open, library.plan, library.holdings(), minutes=0.6)
     assert [f.purpose for f in work.findings] == ["wanted"] and work.backlog == {"listed": 1}

@@ -158,6 +158,26 @@ def test_minutes_said_hold_what_acts_do_not_show():
     assert off[1] < 0.1 < off[0]
 
 
+@pytest.mark.parametrize("press", [True, False])
+def test_minutes_said_in_the_evening_are_about_the_morning(press):
+    at_noon, at_night = (Staff(0.8, 3, at_the_end=True, away=2.0) for _ in range(2))
+    for staff, hours in ((at_noon, 3), (at_night, 9)):
+        for _ in range(5):
+            day, spent = staff.day, staff.morning(press=press)
+            at = FIRST + timedelta(days=day, hours=hours)
+            staff.ledger = took(staff.ledger, spent / 60.0, who="Desk", at=at)
+    assert at_night.learnt.mornings == 5 == at_night.learnt.said
+    assert at_night.learnt == at_noon.learnt
+
+
+def test_a_report_of_lines_that_are_gone_says_nothing():
+    staff = worked(1.0, mornings=4, tell=True, press=False)
+    (first, *rest) = staff.ledger.mornings
+    gone = first.lines[::2]
+    left = replace(staff.ledger, cases={i: c for i, c in staff.ledger.cases.items() if i not in gone})
+    assert study_pace(left, PLAN) == study_pace(replace(left, mornings=tuple(rest)), PLAN)
+
+
 def test_two_people_in_one_morning_are_not_taken_for_one():
     """Their acts lie between each other's: each has a pace, the clock of both together has none."""
     alone = worked(0.7, mornings=4, bulk=0.0, breaks=0).ledger

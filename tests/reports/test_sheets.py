@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import quote
 
 import numpy as np
 import openpyxl
@@ -399,6 +400,17 @@ def test_every_list_says_what_to_do_at_the_shelf_and_how_to_say_so(busy, library
         assert "nightstack cases resolve BARCODE --as reshelved" in flat(text)
     assert "nightstack cases" not in plain_text(report_of(busy)), "nobody keeps cases there"
     assert "behind the row" not in plain_text(report_of(library, findings=[]))
+
+
+def test_who_told_no_minutes_yet_finds_the_page_for_it(busy, tmp_path):
+    served = replace(report_of(busy), link="https://here/stock/runs/1", minutes_asked=60.0)
+    page = f"https://here/stock/pace?site={quote(served.info.site)}"
+    made = write_documents(served, tmp_path)
+    mail = build_mail(served, made, "desk@lib.example", "nightstack@lib.example")
+    assert f"the next lists fit better: {page}" in flat(mail.get_body(("plain",)).get_content())
+    for html in (mail.get_body(("html",)).get_content(), made.html.read_text("utf-8")):
+        assert re.search(rf'<a href="{re.escape(page)}"[^>]*>{re.escape(page)}</a>', html)
+    assert "/pace" not in plain_text(replace(served, link="")), "nobody keeps minutes there"
 
 
 def test_a_call_number_on_the_pick_list_breaks_only_between_its_parts(library, tmp_path):

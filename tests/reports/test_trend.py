@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,7 +16,7 @@ from reports.pdf import pdf_bytes
 from reports.plain import plain_text
 from reports.report import make_report
 from reports.spreadsheet import xlsx_bytes
-from reports.trend import NightFigures, blocks, heights, shown
+from reports.trend import NightFigures, blocks, heights, pieces, shown
 from tests.cloud_ingest.conftest import make_info
 from tests.reports.nights import FIRST, Months, found
 
@@ -58,8 +59,40 @@ def test_counts_are_drawn_from_nought_and_rates_from_nine_tenths_or_the_worst():
     assert blocks((0.0, 0.5, 1.0)) == "▁▅█"
 
 
+def test_nights_are_oldest_first_and_a_late_one_is_left_out():
+    m = Months()
+    m.night()
+    m.day = 5
+    m.night(found("wrong_shelf", 1))
+    m.day = 1
+    m.night(run="late")
+    assert [n.run_id for n in m.ledger.nights] == ["run1", "run6"]
+    assert [n.run_id for n in shown(FIVE[::-1])] == [n.run_id for n in FIVE]
+
+
+def test_a_night_that_expected_nothing_leaves_a_gap_in_its_place(library):
+    drawn = heights([0.95, math.nan, 0.97, 1.0], rate=True)
+    assert blocks(drawn) == "▄\u00a0▆█" and math.isnan(drawn[1])
+    assert [[i for i, _ in piece] for piece in pieces(drawn)] == [[0], [2, 3]]
+    four = nights((12, 30, 1000, 950), (11, 26, 0, 0), (9, 20, 1000, 970), (7, 11, 0, 0))
+    report = make_report(
+        make_info(), positions=library.positions(), coverage=library.coverage(), plan=library.plan,
+        holdings=library.holdings(), findings=[], nights=four,
+    )  # fmt: skip
+    layout = lay_out(report)
+    assert [len(t.heights) for t in layout.trends] == [4, 4, 4]
+    assert layout.trends[2].words == "Expected books heard: 95\u00a0%, –, 97\u00a0%, – (last 4 nights)"
+    page = page_html(report, layout)
+    assert "nan" not in page.casefold().replace("nance", "") and page.count("<circle") == 2
+    assert mail_html(report) and plain_text(report) and pdf_bytes(report, layout).startswith(b"%PDF")
+    book = openpyxl.load_workbook(io.BytesIO(xlsx_bytes(report, layout)))
+    assert [book.worksheets[2].cell(row, 6).value for row in range(2, 6)] == [0.95, None, 0.97, None]
+    never = lay_out(replace(report, nights=tuple(replace(n, expected=0, heard=0) for n in four)))
+    assert len(never.trends) == 2
+
+
 @pytest.mark.parametrize(
-    ("language", "words"), [("en", "Missing, open: 12, 11, 9, 7, 4"), ("zh", "缺失（未处理）：12")]
+    ("language", "words"), [("en", "Due to be searched for: 12, 11, 9, 7, 4"), ("zh", "待查找的缺失图书：12")]
 )
 def test_every_document_draws_and_says_it(library, language, words):
     report = make_report(

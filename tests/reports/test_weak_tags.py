@@ -49,6 +49,21 @@ def test_chances_hold_and_usual_tags_are_left_alone():
     assert sum(true) > 100 and np.mean(true) >= np.mean(stated) - 0.05, "no surer than it is right"
 
 
+@pytest.mark.parametrize("seed", [5, 6, 7])
+def test_chances_at_both_ends_are_as_stated_and_those_between_are_too_low(seed):
+    rng = np.random.default_rng(seed)
+    stated = np.concatenate([weigh(drawn(rng, 1000, 10, 8), Policy()).chance for _ in range(20)])
+    weak = np.tile(np.arange(1000) < 10, 20)
+    for low, high, below, above in ((0.0, 0.05, 0.001, 0.001), (0.05, 0.8, 0.0, 0.4), (0.8, 1.0, 0.02, 0.03)):
+        here = (stated >= low) & (stated < high if high < 1.0 else stated <= 1.0)
+        assert np.count_nonzero(here) > 50
+        off = weak[here].mean() - stated[here].mean()
+        assert -below <= off <= above, (
+            f"{low} to {high}: {stated[here].mean():.3f} stated, {weak[here].mean():.3f} so"
+        )
+    assert 0.8 * weak.sum() <= stated.sum() <= weak.sum()
+
+
 @pytest.mark.parametrize(("heard", "missed"), [(1.0, 0.0), (2.0, 0.0), (0.0, 5.0)])
 def test_too_few_nights_say_nothing(heard, missed):
     rng = np.random.default_rng(1)

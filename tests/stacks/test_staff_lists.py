@@ -1,12 +1,13 @@
 """Lists as staff have them: plain barcodes, tables and workbooks, with notes and last days."""
 
 import datetime as dt
+import json
 
 import pytest
 import xlsxwriter
 
 from stacks.errors import HoldingsError
-from stacks.staff_lists import ListRow, StaffList, read_staff_list
+from stacks.staff_lists import ListNote, ListRow, StaffList, read_staff_list
 
 
 def write(tmp_path, text, name="list.csv", encoding="utf-8"):
@@ -57,8 +58,41 @@ def test_a_barcode_that_a_spreadsheet_rounded_is_refused(tmp_path):
 def test_what_is_left_out_is_said(tmp_path):
     made = read_staff_list(write(tmp_path, "barcode,note\nB1,a\n,b\nB1,c\nB2,x,y\n"), "Some")
     assert [r.barcode for r in made.rows] == ["B1"] and made.rows[0].note == "a"
-    said = " ".join(made.notes)
-    assert "row 2" in said and "no barcode" in said and "1 rows name" in said and "3 fields" in said
+    assert made.notes == (
+        ListNote("fields", 4, 5, 3, 2),
+        ListNote("no_barcode", 2, 3),
+        ListNote("twice", count=1),
+    )
+    assert StaffList.from_json(json.loads(json.dumps(made.to_json()))) == made
+    old = made.to_json() | {"notes": ["row 2 (line 3): has no barcode, and is left out"]}
+    assert StaffList.from_json(old).notes == (ListNote("said", text=old["notes"][0]),)
+
+
+@pytest.mark.parametrize(
+    ("text", "barcodes"),
+    [
+        ("item number\n123\n456\n", ["123", "456"]),
+        ("123\nx\n456\n", ["123", "x", "456"]),
+        ("ABC\nDEF\nGHI\n", ["ABC", "DEF", "GHI"]),
+        ("AB1\nAB2\n", ["AB1", "AB2"]),
+        ("ABC\n", ["ABC"]),
+    ],
+)
+def test_the_first_line_of_one_column_is_a_name_if_it_alone_has_no_digit(tmp_path, text, barcodes):
+    assert [r.barcode for r in read_staff_list(write(tmp_path, text), "One").rows] == barcodes
+
+
+def test_a_short_row_keeps_its_copy(tmp_path):
+    made = read_staff_list(write(tmp_path, "barcode,note\n1\n2,ok\n"), "Short")
+    assert made.rows == (ListRow("1"), ListRow("2", "ok")) and made.notes == ()
+
+
+@pytest.mark.parametrize(
+    "until", ["2026-12-31T23:30:00-05:00", "2026-12-31T00:30:00+08:00", "31.12.2026", "20261231"]
+)
+def test_the_last_day_is_the_day_that_is_written(tmp_path, until):
+    (row,) = read_staff_list(write(tmp_path, f"barcode,until\n1,{until}\n"), "Show").rows
+    assert row.until == dt.date(2026, 12, 31)
 
 
 @pytest.mark.parametrize(
