@@ -166,7 +166,7 @@ def _compose_one(task: ComposeTask, letter: LetterTask, night: _Night, asking: A
     )
     file = Path(task.work) / f"{letter.id}.eml"
     file.write_bytes(mail.as_bytes(policy=MAIL_POLICY))
-    lines = [f.finding_id for f in listed.findings if f.kind != _ZONE]
+    lines = [f.finding_id for f in listed.findings if f.kind != _ZONE and f.finding_id not in listed.perhaps]
     return Written(letter.id, file.name, lines, asked, failed)
 
 
