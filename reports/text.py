@@ -1,7 +1,7 @@
 """Every sentence staff read, told once and said in each reader's language. Names are in `headings`.
 
-How a run went is in `run_text`. Each template is a literal of one `say` or `say_n`, whole, so that it can be extracted; ``_`` marks one that is said
-elsewhere.
+How a run went is in `run_text`. Each template is a literal of one `say` or `say_n`, whole, so that it can be extracted;
+``_`` marks one that is said elsewhere.
 """
 
 # ruff: noqa: D102 (each sentence is its own description)
