@@ -23,6 +23,7 @@ from PIL import Image
 from localization.positions import Positions, read_coverage, read_positions
 from recording import AntennaMount, RunInfo, read_recording
 from reports import Finding, RunReport, Summary, build_mail, make_report, write_documents
+from reports.run_text import R
 from reports.text import T
 from stacks import read_holdings, read_plan
 from stacks.call_numbers import sort_key
@@ -134,7 +135,7 @@ def chinese_night() -> RunReport:
         language="zh_CN",
         ended_at=info.started_at + timedelta(hours=6, minutes=20), minutes=43.0, minutes_asked=45.0, first_seen=days,
         backlog={"wrong_order": 210, "wrong_shelf": 64, "missing": 36},
-        troubles=(T.event("aisle_blocked", "", 1, ""), T.run_ended("aborted", "")),
+        troubles=(R.event("aisle_blocked", "", 1, ""), R.run_ended("aborted", "")),
         checked_at=info.started_at + timedelta(hours=9),
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from reports.gone import split_gone
 from reports.missing import expected_copies
 from reports.places import Places
 from reports.policy import Policy
-from reports.text import T
+from reports.run_text import R
 from reports.trend import NightFigures
 from reports.zones import Heard
 from stacks.holdings import Holdings
@@ -349,21 +349,21 @@ def _troubles(
 ) -> tuple[str, ...]:
     said: list[str] = []
     if state != "done":
-        said.append(T.run_ended(state, reason))
+        said.append(R.run_ended(state, reason))
     if positions is None:
-        said.append(T.no_positions())
+        said.append(R.no_positions())
     elif plan is None:
-        said.append(T.no_plan())
+        said.append(R.no_plan())
     elif coverage is None:
-        said.append(T.no_coverage())
+        said.append(R.no_coverage())
     if positions is not None and (holdings is None or not len(holdings.rows)):
-        said.append(T.no_holdings())
+        said.append(R.no_holdings())
     if events is not None and len(events):
         seen: dict[tuple[str, str], list[str]] = {}
         for source, kind, detail in zip(events.source, events.kind, events.detail, strict=True):
-            if str(kind) in T.EVENTS:
+            if str(kind) in R.EVENTS:
                 seen.setdefault((str(kind), str(source)), []).append(str(detail))
         said.extend(
-            T.event(kind, source, len(details), details[-1]) for (kind, source), details in seen.items()
+            R.event(kind, source, len(details), details[-1]) for (kind, source), details in seen.items()
         )
     return tuple(said)

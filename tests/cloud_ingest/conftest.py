@@ -12,7 +12,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,10 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from recording import AntennaMount, Poses, Readings, RunInfo
+from recording import Poses, Readings, RunInfo
 from recording.topics import End, Status, Topics
 from recording.wire import Batch, encode_batch
 from tests.support.mqtt_broker import free_port
-
-MOUNT = AntennaMount(1, "reader", 1, "gen2", (0.0, 0.2, 1.0), (90.0, 0.0))
-
-
-def make_info(run_id: str = "run-1", site: str = "site", robot: str = "robot") -> RunInfo:
-    return RunInfo(run_id, site, datetime(2026, 1, 31, 22, tzinfo=UTC), robot, (MOUNT,))
 
 
 def make_batch(run_id: str = "run-1", seq: int = 0, rows: int = 20, kind: str = "readings") -> Batch:

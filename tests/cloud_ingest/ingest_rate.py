@@ -12,8 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.cloud_ingest.conftest import Robot, Service, make_batch, make_info, until
+from tests.cloud_ingest.conftest import Robot, Service, make_batch, until
 from tests.support.mqtt_broker import free_port, start_amqtt, start_mosquitto
+from tests.support.runs import make_info
 
 
 def measure(kind: str, batches: int, rows: int, database: str | None = None) -> dict[str, object]:

@@ -21,7 +21,7 @@ from reports.findings import Finding
 from reports.phrases import say
 from stacks.holdings import Holding, Holdings, write_holdings
 from stacks.plan import Face, Floor, Plan, Shelf, write_plan
-from tests.cloud_ingest.conftest import make_info
+from tests.support.runs import make_info
 
 S = 1_000_000_000
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -9,8 +9,9 @@ import pytest
 
 from cloud_ingest.raw_store import read_batches
 from recording.wire import decode_batch
-from tests.cloud_ingest.conftest import make_batch, make_info, until
+from tests.cloud_ingest.conftest import make_batch, until
 from tests.support.mqtt_broker import start_amqtt, start_mosquitto
+from tests.support.runs import make_info
 
 BATCHES, ROWS = 120, 20
 

@@ -15,8 +15,8 @@ from cloud_ingest.models import FindingRow, Job, Letter, Run, RunEvent
 from cloud_ingest.run_life import enter
 from cloud_ingest.tasks import Result
 from recording.topics import End, Status
-from tests.cloud_ingest.conftest import make_info
 from tests.cloud_ingest.test_store import TOPICS, World
+from tests.support.runs import make_info
 
 S = 1_000_000_000
 

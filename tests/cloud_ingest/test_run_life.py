@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from cloud_ingest.models import REPORTED
-from tests.cloud_ingest.conftest import make_batch, make_info, until
+from tests.cloud_ingest.conftest import make_batch, until
 from tests.cloud_ingest.test_bounces import notice
+from tests.support.runs import make_info
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from cloud_ingest.consumer import Consumer
 from cloud_ingest.database import Database
 from cloud_ingest.store import Store
 from recording.wire import encode_batch
-from tests.cloud_ingest.conftest import make_batch, make_info, until
+from tests.cloud_ingest.conftest import make_batch, until
 from tests.support.mqtt_broker import free_port, start_amqtt
+from tests.support.runs import make_info
 
 
 def test_ingest_does_not_load_compilers_or_solvers():

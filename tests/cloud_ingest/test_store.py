@@ -15,7 +15,8 @@ from cloud_ingest.models import Batch, QuarantineRow, Run
 from cloud_ingest.store import Store
 from recording.topics import End, Status, Topics
 from recording.wire import encode_batch
-from tests.cloud_ingest.conftest import make_batch, make_info
+from tests.cloud_ingest.conftest import make_batch
+from tests.support.runs import make_info
 
 TOPICS = Topics("site", "robot")
 

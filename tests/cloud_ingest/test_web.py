@@ -11,8 +11,8 @@ from cloud_ingest.models import DocumentRow, Run
 from cloud_ingest.web import make_app
 from cloud_ingest.web.server import WebServer
 from recording.topics import End, Topics
-from tests.cloud_ingest.conftest import make_info
 from tests.cloud_ingest.test_store import TOPICS, World
+from tests.support.runs import make_info
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ from reports.night import NOT_LOOKED, RIGHT, SILENT, UNSURE, WRONG
 from sim.ils import KohaEmulator, Stock
 from stacks.holdings import Holding, Holdings
 from stacks.ils import Journal
-from tests.cloud_ingest.conftest import make_info
 from tests.cloud_ingest.test_nights import Office as NightOffice
 from tests.cloud_ingest.test_nights import case
 from tests.reports.conftest import make_world
 from tests.stacks.ils.support import CuttingProxy
+from tests.support.runs import make_info
 
 S = 1_000_000_000
 AT = 1_770_000_000 * S

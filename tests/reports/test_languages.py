@@ -24,6 +24,7 @@ from reports.findings import KINDS, Finding
 from reports.languages import FOLDERS_VARIABLE, LanguageError, language, languages
 from reports.layout import lay_out
 from reports.phrases import from_json, say, say_n, to_json
+from reports.run_text import R
 from reports.text import T, several
 
 ROOT = Path(__file__).parents[2]
@@ -137,7 +138,7 @@ def everything(library):
     return replace(
         report,
         findings=(*report.findings, *extra),
-        troubles=(*report.troubles, T.no_coverage(), T.event("reader_gone", "r-1", 3, "")),
+        troubles=(*report.troubles, R.no_coverage(), R.event("reader_gone", "r-1", 3, "")),
         first_seen={f.finding_id: date(2026, 11, 18) for f in report.findings[::2]},
         minutes=43.0,
         minutes_asked=45.0,

@@ -17,8 +17,8 @@ from reports.plain import plain_text
 from reports.report import make_report
 from reports.spreadsheet import xlsx_bytes
 from reports.trend import NightFigures, blocks, heights, pieces, shown
-from tests.cloud_ingest.conftest import make_info
 from tests.reports.nights import FIRST, Months, found
+from tests.support.runs import make_info
 
 
 def nights(*rows):
