@@ -70,10 +70,10 @@ def test_lists_and_the_last_nights_are_in_the_mail_in_each_language(desk):
         "fetch for the reader",
         "between QA1 and QA3",
         'for "Course": desk',
-        "Missing, open: 8, 7, 6 (last 3 nights)",
+        "Due to be searched for: 8, 7, 6 (last 3 nights)",
     ):
         assert words in texts[MANY], words
-    for words in ("“Course”（读者在等）：40 册中已找到 7 册", "取出交给读者", "缺失（未处理）：8"):
+    for words in ("“Course”（读者在等）：40 册中已找到 7 册", "取出交给读者", "待查找的缺失图书：8"):
         assert words in texts["zh@lib.example"], words
 
 
