@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cloud_ingest.list_process import read_apart
 from cloud_ingest.models import Site, StaffListRow
 from cloud_ingest.texts import one_line, storable
 from stacks.errors import HoldingsError
-from stacks.staff_lists import PURPOSES, ListRow, StaffList, check_name, read_staff_list
+from stacks.staff_lists import PURPOSES, ListRow, StaffList, check_name
 
 MOST_BYTES = 8_000_000
 """Of an uploaded file."""
@@ -40,7 +41,7 @@ def read_upload(content: bytes, name: str, purpose: str) -> StaffList:
         file = Path(folder) / "file"
         file.write_bytes(content)
         try:
-            return read_staff_list(file, name, purpose)
+            return read_apart(file, name, purpose)
         except HoldingsError as error:
             raise HoldingsError(str(error).replace(str(file), "the file")) from None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stacks.errors import HoldingsError
+from stacks.imports.extent import check_extent
 from stacks.imports.table import Block, Table
 
 _BLOCK = 20_000
@@ -31,6 +32,7 @@ def open_workbook(file: Path, sheet: str | None = None) -> Table:
     """
     from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 
+    check_extent(file)
     try:
         book = CalamineWorkbook.from_path(str(file))
     except Exception as e:

@@ -1,6 +1,8 @@
 """Staff's lists through HTTP: uploaded, shown and removed by staff alone, and read when a run is judged."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 
 import httpx
@@ -23,6 +25,7 @@ from stacks.staff_lists import ListRow, StaffList
 from tests.cloud_ingest.test_nights import Office, S
 from tests.cloud_ingest.test_store import World
 from tests.reports.conftest import make_world
+from tests.stacks.imports.test_extent import far_xlsx
 
 KEY = "correct-horse-battery"
 ANNA = ("anna", KEY)
@@ -118,6 +121,29 @@ def test_what_is_no_list_is_refused_in_one_line(site, content, params, why):
     answer = put(client, content, **params)
     assert answer.status_code == 422 and why in answer.json()["detail"] and "/tmp" not in answer.text
     assert client.get("/api/v1/lists", auth=ANNA).json() == []
+
+
+def test_a_small_file_with_a_huge_sheet_costs_the_service_nothing(site, tmp_path):
+    _, client = site
+    answer = put(client, far_xlsx(tmp_path / "a.xlsx").read_bytes())
+    assert (
+        answer.status_code == 422
+        and "the file: has a sheet of 17,179,869,184 cells" in answer.json()["detail"]
+    )
+    assert client.get("/api/v1/lists", auth=ANNA).status_code == 200
+
+
+def test_a_list_that_takes_too_much_memory_ends_its_reader_alone(tmp_path):
+    """Nothing that measures a file knows all that a reader may do."""
+    code = (
+        "import sys, stacks.imports.extent as e\ne.MOST_CELLS = 1 << 60\n"
+        "from cloud_ingest.list_process import main\nmain(*sys.argv[1:])"
+    )
+    file = far_xlsx(tmp_path / "a.xlsx")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file), "Course", "wanted"], capture_output=True, timeout=60
+    )
+    assert done.returncode != 0 and done.stdout == b""
 
 
 def test_a_file_that_is_too_large_is_refused(site):
