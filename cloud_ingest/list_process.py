@@ -1,6 +1,6 @@
 """Read an uploaded list in a process of its own, with bounds on memory and time: whatever it is, the service stays.
 
-``python -m cloud_ingest.list_process FILE NAME PURPOSE`` prints the list as JSON, or what is wrong with it.
+``python -m cloud_ingest.list_process`` is told file, name, purpose (JSON) and prints the list, or what is wrong.
 """
 
 from __future__ import annotations
@@ -27,9 +27,14 @@ def read_apart(file: Path, name: str, purpose: str) -> StaffList:
     HoldingsError
         It is no list, or reading it takes too much memory or time: one line.
     """
-    command = [sys.executable, "-m", "cloud_ingest.list_process", str(file), name, purpose]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_TIME_S, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "cloud_ingest.list_process"],
+            input=json.dumps([str(file), name, purpose]).encode(),
+            capture_output=True,
+            timeout=_TIME_S,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         raise HoldingsError(f"{file}: takes more than {_TIME_S} s to read; save it as CSV") from None
     try:
@@ -43,8 +48,9 @@ def read_apart(file: Path, name: str, purpose: str) -> StaffList:
     return StaffList.from_json(said)
 
 
-def main(file: str, name: str, purpose: str) -> None:
+def main() -> None:
     """Read, and say what was read."""
+    file, name, purpose = json.loads(sys.stdin.buffer.read())
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
@@ -55,4 +61,4 @@ def main(file: str, name: str, purpose: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -91,17 +91,24 @@ def remove(session: Session, site: str, name: str) -> bool:
 
 
 def lists_of(session: Session, site: str) -> list[dict[str, Any]]:
-    """Return the lists of a site as a worker is given them (`StaffList.from_json`)."""
+    """Return the lists of a site as a worker is given them (`StaffList.from_json`), and when each was put there."""
     rows = session.scalars(
         select(StaffListRow).where(StaffListRow.site == site).order_by(StaffListRow.at, StaffListRow.name)
     )
-    return [row.data for row in rows]
+    return [{**row.data, "at": row.at} for row in rows]
 
 
-def note_tallies(session: Session, site: str, run_id: str, tallies: Iterable[Mapping[str, Any]]) -> None:
-    """Write down what a run made of each list, where the list is still there."""
+def note_tallies(
+    session: Session,
+    site: str,
+    run_id: str,
+    given: Iterable[Mapping[str, Any]],
+    tallies: Iterable[Mapping[str, Any]],
+) -> None:
+    """Write down what a run made of each list it was `given` (`lists_of`), where that is still the list there is."""
+    at = {str(of["name"]): of.get("at") for of in given}
     for told in tallies:
         row = session.get(StaffListRow, (site, str(told["name"])))
-        if row is not None:
+        if row is not None and row.at == at.get(row.name):
             row.run_id, row.tally = run_id, dict(told)
     session.flush()

@@ -71,6 +71,25 @@ def test_a_night_that_lost_its_ledger_while_it_was_made_ready_is_told_as_well(of
         assert set(session.scalars(select(NightRow.run_id))) == {"run-0", "run-2"}
 
 
+@pytest.mark.parametrize("when", ["before it is made ready", "between that and the lock"])
+def test_a_former_night_that_is_worked_out_again_meanwhile_is_not_overwritten(office, when):
+    """Its name in the ledger is the same, what it found is not."""
+    office.work_out("run-1", 0, "a", "b")
+    office.close_run("run-2", 24)
+    begun = office.begin("run-2")
+    ready = None if when.startswith("before") else office.make_ready("run-2", begun, ["c"])
+    office.again("run-1")
+    office.work_out("run-1", 2, "a", "late")
+    with pytest.raises(StaleNightError, match="run-1"):
+        if ready is None:
+            office.end("run-2", begun, ["c"])
+        else:
+            office.store_night("run-2", begun, ready)
+    assert set(office.states()) == {"a", "late"}
+    office.end("run-2", office.begin_again("run-2"), ["c"])
+    assert set(office.states()) == {"a", "late", "c"} and office.ledger().runs == ("run-1", "run-2")
+
+
 def test_staff_who_act_while_a_night_is_taken_lose_nothing(office):
     names = [f"case-{n:02}" for n in range(24)]
     office.work_out("run-1", 0, *names)
