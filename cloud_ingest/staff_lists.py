@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from cloud_ingest.list_process import read_apart
@@ -65,8 +66,12 @@ def put(session: Session, site: str, of: StaffList, who: str, at: int) -> None:
         there = select(StaffListRow.name).where(StaffListRow.site == site)
         if len(session.scalars(there).all()) >= MOST_LISTS:
             raise HoldingsError(f"site {site} has {MOST_LISTS} lists; remove one first")
-        row = StaffListRow(site=site, name=of.name)
-        session.add(row)
+        # Two may begin it at once: the second one waits here, and replaces it.
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        empty = {"purpose": of.purpose, "size": 0, "who": "", "at": at, "data": {}}
+        begun = dialect.insert(StaffListRow).values(site=site, name=of.name, **empty)
+        session.execute(begun.on_conflict_do_nothing())
+        row = session.get_one(StaffListRow, (site, of.name), with_for_update=True)
     clean = (ListRow(storable(r.barcode), storable(r.note), r.until) for r in of.rows)
     kept = StaffList(of.name, of.purpose, tuple(clean), tuple(storable(note) for note in of.notes))
     row.purpose, row.size, row.who, row.at, row.data = (

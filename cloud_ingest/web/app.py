@@ -21,13 +21,14 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from cloud_ingest.database import Database
 from cloud_ingest.models import DocumentRow, Letter, Run
-from cloud_ingest.paths import letter_folder, run_folder
+from cloud_ingest.paths import NOTES, letter_folder, run_folder
 from cloud_ingest.settings import ServeSettings
 from cloud_ingest.trouble import undelivered
 from cloud_ingest.web import case_views, views
 from cloud_ingest.web.exchange import SAFE
 from cloud_ingest.web.list_views import list_router
 from cloud_ingest.web.pace_pages import pace_router
+from cloud_ingest.web.staff import logged_in, staff_only
 
 RunId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Name = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$")]
@@ -50,10 +51,15 @@ def make_app(
         Who of staff may change something, where sites' plans are, and what they set of their pace; None: as it is
         without settings, and nobody may.
     """
+    known = settings or ServeSettings(data=database.data)
+    staff = staff_only(known.staff)
     app = FastAPI(title="Nightstack", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
     pages = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape()
     )
+
+    def is_staff(request: Request) -> bool:
+        return logged_in(known.staff, request) is not None
 
     @app.get("/healthz")
     def healthz() -> JSONResponse:
@@ -116,14 +122,16 @@ def make_app(
 
     @app.get("/api/v1/runs/{run_id}/letters/{letter_id}/{name}")
     def letter_document(
-        run_id: RunId, letter_id: Annotated[int, PathParameter(ge=1)], name: Name
+        request: Request, run_id: RunId, letter_id: Annotated[int, PathParameter(ge=1)], name: Name
     ) -> Response:
         with database.read() as session:
             letter = session.get(Letter, letter_id)
         if letter is not None and letter.run_id == run_id:
-            file = letter_folder(database.data, run_id, letter.kind, letter.recipient) / name
-            if file.is_file():
-                return FileResponse(file, headers=SAFE)
+            folder = letter_folder(database.data, run_id, letter.kind, letter.recipient)
+            if (folder / NOTES).exists():
+                staff(request)
+            if (folder / name).is_file():
+                return FileResponse(folder / name, headers=SAFE)
         raise HTTPException(404, f"run {run_id} has no letter {letter_id} with {name}")
 
     @app.get("/api/v1/mail")
@@ -144,9 +152,9 @@ def make_app(
             return case_views.list_cases(session, site, state, kind, text, offset, limit)
 
     @app.get("/api/v1/cases/{finding_id}")
-    def case(finding_id: CaseId, site: str | None = None) -> dict[str, Any]:
+    def case(request: Request, finding_id: CaseId, site: str | None = None) -> dict[str, Any]:
         with database.read() as session:
-            found = case_views.show_case(session, site, finding_id)
+            found = case_views.show_case(session, site, finding_id, notes=is_staff(request))
         if found is None:
             raise HTTPException(404, f"no case {finding_id}")
         return found
@@ -159,9 +167,9 @@ def make_app(
         return HTMLResponse(page, headers=SAFE)
 
     @app.get("/cases/{finding_id}", response_class=HTMLResponse)
-    def case_page(finding_id: CaseId, site: str | None = None) -> HTMLResponse:
+    def case_page(request: Request, finding_id: CaseId, site: str | None = None) -> HTMLResponse:
         with database.read() as session:
-            found = case_views.show_case(session, site, finding_id)
+            found = case_views.show_case(session, site, finding_id, notes=is_staff(request))
         if found is None:
             raise HTTPException(404, f"no case {finding_id}")
         return HTMLResponse(pages.get_template("case.html").render(case=found), headers=SAFE)
@@ -190,7 +198,6 @@ def make_app(
             )
         return HTMLResponse(page, headers=SAFE)
 
-    known = settings or ServeSettings(data=database.data)
     for made in (pace_router, list_router):
         app.include_router(made(database, pages, known))
 

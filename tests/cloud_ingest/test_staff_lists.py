@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, date, datetime
+from threading import Barrier
 
 import httpx
 import pytest
@@ -258,6 +260,25 @@ def test_a_worker_is_given_the_lists_and_their_tally_is_kept(tmp_path):
     finally:
         server.stop()
         office.database.close()
+
+
+def test_two_who_upload_one_list_at_once_both_do(tmp_path, database_url):
+    world = World(tmp_path / "data", database_url)
+    with closing(world.database):
+        with world.database.write() as session:
+            session.add(Site(site="main", first_seen=0))
+        upload, at_once = StaffList("Course", "wanted", (ListRow("B1"),)), Barrier(4)
+
+        def one(at):
+            at_once.wait(30)
+            with world.database.write() as session:
+                staff_lists.put(session, "main", upload, "anna", at)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(one, range(1, 5)))
+        with world.database.read() as session:
+            (row,) = session.query(StaffListRow)
+            assert row.size == 1 and StaffList.from_json(row.data) == upload
 
 
 @pytest.mark.parametrize("case", ["another list by now", "no part of the ledger", "told"])

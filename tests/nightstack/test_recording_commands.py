@@ -1,6 +1,7 @@
 """localize, exceptions, evaluate, report: from a recording folder to files, and what they say on the way."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -109,3 +110,13 @@ def test_more_jobs_change_nothing(recording, tmp_path, capsys, jobs):
     capsys.readouterr()
     one, two = (pq.read_table(tmp_path / run / "positions.parquet") for run in ("1", "n"))
     assert one.equals(two)
+
+
+def test_a_run_kept_with_any_zone_is_reported_again(recording, tmp_path):
+    """What the service once took is no reason to refuse a run now."""
+    place = tmp_path / "run"
+    shutil.copytree(recording, place / "recording")
+    for zone in ("EST", "CST", "localtime"):
+        (place / "ended.json").write_text(json.dumps({"time_zone": zone}))
+        assert main(["report", str(place), "--out", str(tmp_path / zone)]) == 0
+    assert main(["report", str(place), "--out", str(tmp_path / "out"), "--time-zone", "CST"]) == 2
