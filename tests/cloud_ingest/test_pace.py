@@ -16,7 +16,7 @@ from cloud_ingest.web.server import WebServer
 from nightstack.cli import main
 from nightstack.settings import SettingsError, read_serve_settings
 from reports.case import BY_STAFF
-from reports.ledger_book import Ledger
+from reports.ledger_book import Ledger, LedgerError
 from reports.ledger_json import case_from_json
 from reports.ledger_mornings import took as took_by
 from reports.pace import HANDLING_S, ByHand
@@ -212,6 +212,32 @@ def test_the_pace_is_worked_out_once_for_each_state_of_the_ledger(kept, client):
     assert [client.get("/api/v1/pace").json() for _ in range(3)] == [first] * 3 and read == []
     assert client.post("/api/v1/mornings", json={"minutes": 200}).status_code == 201
     assert client.get("/api/v1/pace").json()["said"] == 1
+
+
+def test_what_a_ledger_keeps_of_mornings_is_bounded(kept):
+    at = datetime.now(UTC)
+    with kept.database.read() as session:
+        whole = casebook.load(session, "north")
+    last = max(c.mailed_at for c in whole.cases.values() if c.mailed_at)
+    one = next(iter(whole.cases.values()))
+    many = {
+        f"x{i}": replace(one, finding=replace(one.finding, finding_id=f"x{i}"), mailed_at=last)
+        for i in range(8000)
+    }
+    ledger = replace(whole, cases=many)
+    for n in range(4):
+        ledger = took_by(ledger, 60 + n, who=f"p{n}", at=at)
+    assert [m.minutes for m in ledger.mornings] == [62, 63], "two of 8,000 lines each"
+    more = {
+        **many,
+        **{
+            f"y{n}{i}": replace(c, finding=replace(c.finding, finding_id=f"y{n}{i}"))
+            for n in range(2)
+            for i, c in many.items()
+        },
+    }
+    with pytest.raises(LedgerError, match="24,000 lines are no morning's work"):
+        took_by(replace(ledger, cases=more), 60, who="a", at=at)
 
 
 @pytest.mark.parametrize("recorded", [False, True])

@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import event, select
 
 from cloud_ingest import casebook
-from cloud_ingest.models import CaseRow, NightRow
+from cloud_ingest.jobs import JobRunner
+from cloud_ingest.models import CaseRow, Job, NightRow
 from cloud_ingest.nights import StaleNightError
-from tests.cloud_ingest.test_nights import Office
+from tests.cloud_ingest.test_nights import Office, S
 
 
 @pytest.fixture
@@ -140,3 +141,25 @@ def test_the_write_lock_is_not_held_while_a_ledger_is_read(office):
     assert [statement for statement in read if statement.startswith("SELECT")] == []
     assert len(office.states()) == 301
     assert office.states()[names[7]] == ("resolved", "reshelved")
+
+
+def test_a_job_that_is_stale_again_and_again_pauses_longer_each_time_and_ends(office):
+    runner = JobRunner(office.database, office.settings, lambda: "http://here", lambda: office.now)
+    office.close_run("run-1", 0)
+    with office.database.write() as session:
+        session.scalar(select(Job)).attempts = 0
+    pauses = []
+    while (job := runner.claim("worker")) is not None:
+        assert job.attempts == 1, "that is no failure of the worker"
+        runner._judge_again(job, "worker", StaleNightError("the night run-0 is the newest by now"))
+        since = office.now
+        while office.run("run-1").state != "failed" and (office.now - since) < 600 * S:
+            with office.database.read() as session:
+                if session.scalar(select(Job)).not_before <= office.now:
+                    break
+            assert runner.claim("worker") is None
+            office.now += S
+        pauses.append((office.now - since) // S)
+    assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 0]
+    run = office.run("run-1")
+    assert run.state == "failed" and "9 times" in run.reason and "\n" not in run.reason

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -71,7 +72,9 @@ def test_cases_live_in_a_file_from_night_to_night(nights, tmp_path, capsys):
     assert len(after.open) == len(book.open) - 1
 
 
-def test_cases_resolved_years_ago_go_into_the_archive_beside_the_ledger(nights, tmp_path, capsys, monkeypatch):
+def test_cases_resolved_years_ago_go_into_the_archive_beside_the_ledger(
+    nights, tmp_path, capsys, monkeypatch
+):
     info = json.loads((nights[0] / "run.json").read_text())
     at = datetime.fromisoformat(info["started_at"])
     made = {}
@@ -92,7 +95,14 @@ def test_cases_resolved_years_ago_go_into_the_archive_beside_the_ledger(nights, 
     on_disk = []
     fsync = os.fsync
     # Called through: what is on disk, and whether the ledger still had the case then.
-    monkeypatch.setattr(os, "fsync", lambda to: fsync(to) or on_disk.append((os.readlink(f"/proc/self/fd/{to}"), "old" in file.read_text())))
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda to: (
+            fsync(to)
+            or on_disk.append((str(Path(f"/proc/self/fd/{to}").readlink()), "old" in file.read_text()))
+        ),
+    )
     status, out, err = run(capsys, *args, "--keep-days", 730)
     assert (str(tmp_path / "cases.archive.jsonl"), True) in on_disk
     assert status == 0, err

@@ -72,7 +72,9 @@ def test_how_a_list_is_named(given, read):
     assert list_of(given) == read
 
 
-@pytest.mark.parametrize("given", ["wantd:Course=f.csv", "Wanted:Course=f.csv", "exhibtion: Spring=f.csv", "x:y=z"])
+@pytest.mark.parametrize(
+    "given", ["wantd:Course=f.csv", "Wanted:Course=f.csv", "exhibtion: Spring=f.csv", "x:y=z"]
+)
 def test_a_misspelt_purpose_is_refused_with_the_purposes(given):
     with pytest.raises(InputError, match="none of wanted, claimed_returned"):
         list_of(given)
