@@ -64,7 +64,7 @@ def load(session: Session, site: str, only: Collection[str] | None = None) -> Le
     """
     if session.get(Casebook, site) is None:
         return Ledger(site=site)
-    wanted = select(CaseRow.finding_id, CaseRow.data).where(CaseRow.site == site)
+    wanted = select(CaseRow.finding_id, CaseRow.data, CaseRow.opened_at).where(CaseRow.site == site)
     stored: list[Any] = []
     if only is not None:
         names = list(only)
@@ -72,8 +72,9 @@ def load(session: Session, site: str, only: Collection[str] | None = None) -> Le
             some = CaseRow.finding_id.in_(names[first : first + _MANY])
             stored += session.execute(wanted.where(some)).all()
     if only is None or len(stored) < len(set(only)):
-        stored = list(session.execute(wanted.order_by(CaseRow.opened_at, CaseRow.finding_id)))
-    cases = {name: case_from_json(data, f"case {name} of {site}") for name, data in stored}
+        stored = list(session.execute(wanted))
+    stored.sort(key=lambda row: (row.opened_at, row.finding_id))
+    cases = {name: case_from_json(data, f"case {name} of {site}") for name, data, _ in stored}
     return replace(head_of(session, site), cases=cases)
 
 
@@ -214,13 +215,31 @@ def took(session: Session, site: str, minutes: float, *, who: str, at: int, reco
         It makes no sense: one line. The caller's transaction is to be given up.
     """
     lock(session, site, at)
-    before = load(session, site)
     who = storable(who)
-    ledger = took_by(before, minutes, who=who, at=_time(at), recorded=recorded)
+    ledger = took_by(
+        _of_morning(session, site, at, recorded), minutes, who=who, at=_time(at), recorded=recorded
+    )
     why = f"{minutes!r} {_RECORDED if recorded else _LIST}"
     session.add(CaseStep(site=site, finding_id="", at=at, who=who.strip(), did=TOOK, why=why))
-    save(session, site, ledger, at, before=before)
+    write(session, site, Changes({}, {}, set(), {}), ledger, at)
     return ledger.mornings[-1]
+
+
+def _of_morning(session: Session, site: str, at: int, recorded: bool) -> Ledger:
+    """Return the ledger with those cases alone that the last mail showed, or somebody has touched since."""
+    last = session.scalar(
+        select(func.max(CaseRow.mailed_at)).where(CaseRow.site == site, CaseRow.mailed_at <= at)
+    )
+    if last is None:
+        return head_of(session, site)
+    mailed_then = select(CaseRow.finding_id).where(CaseRow.site == site, CaseRow.mailed_at == last)
+    names = set(session.scalars(mailed_then.limit(1) if recorded else mailed_then))
+    if recorded:
+        # A case of that time may have become another's by now: then its name leads `load` to it.
+        acts = CaseStep.did.not_in((MAILED, TOOK))
+        since = (CaseStep.site == site) & (CaseStep.at >= last) & (CaseStep.at <= at)
+        names |= set(session.scalars(select(CaseStep.finding_id).where(since, acts)))
+    return load(session, site, names)
 
 
 def mark_mailed(session: Session, site: str, finding_ids: Collection[str], at: int) -> None:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from cloud_ingest.compose_tasks import ComposeTask, LetterTask, Written
 from cloud_ingest.findings_json import read_findings
 from cloud_ingest.mails import MAIL_POLICY
+from cloud_ingest.paths import NOTES
 from cloud_ingest.tasks import ENDED
 from recording.run_info import RunInfo
 from reports import RunReport, build_mail, make_report, write_documents
@@ -23,6 +24,7 @@ from reports.delivery_text import no_such_floor, not_delivered
 from reports.feedback import learn
 from reports.findings import Finding
 from reports.ledger_book import Ledger
+from reports.listed_text import without_notes
 from reports.outcomes import outcomes
 from reports.pace import ByHand, Pace
 from reports.pace_learning import Learnt, study_pace
@@ -154,6 +156,11 @@ def _compose_one(task: ComposeTask, letter: LetterTask, night: _Night, asking: A
         dropped=tuple(dropped),
         checked_at=now if asked and not failed else None,  # else the trouble says how far that went
     )
+    Path(letter.folder).mkdir(parents=True, exist_ok=True)
+    if any(without_notes(text) != text for f in listed.findings for text in (f.evidence, f.asked_for)):
+        (Path(letter.folder) / NOTES).touch()
+    else:
+        (Path(letter.folder) / NOTES).unlink(missing_ok=True)
     documents = write_documents(report, letter.folder)
     mail = build_mail(
         report,

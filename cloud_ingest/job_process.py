@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ from recording.run_info import RunInfo
 if TYPE_CHECKING:
     from localization import Coverage, Positions
     from recording.records import Recording
-    from reports import RunReport
+    from reports import Finding, RunReport
     from stacks.holdings import Holdings
     from stacks.plan import Plan
 
@@ -214,6 +214,8 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
     }
     write_findings(Path(task.folder), report.findings)
     write_durably(Path(task.folder) / ENDED, json.dumps(facts, indent=1).encode())
+    # Documents of a run are open to whoever may see the pages; notes of staff's lists are for their letters alone.
+    report = replace(report, findings=tuple(map(_open_to_all, report.findings)))
     write_documents(report, work)
     return Result(
         documents=_publish(task, work),
@@ -222,6 +224,14 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         positions=0 if run.positions is None else int(run.positions.placed.sum()),
         night=None if judged is None else judged.night,
         lists=[] if judged is None else [{**of.to_json(), "said": to_json(of.said)} for of in judged.lists],
+    )
+
+
+def _open_to_all(finding: Finding) -> Finding:
+    from reports.listed_text import without_notes
+
+    return replace(
+        finding, evidence=without_notes(finding.evidence), asked_for=without_notes(finding.asked_for)
     )
 
 

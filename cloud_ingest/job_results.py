@@ -126,7 +126,8 @@ def store_result(
         notes = take_night(session, settings, run, task.night, night, now)
         plan_inventory(session, settings, run, Path(task.work), now)
     _replace(session, settings, run, replace(result, notes=[*result.notes, *notes]))
-    staff_lists.note_tallies(session, run.site, run.run_id, result.lists)
+    if result.night is not None:  # else a later night has told already what became of them
+        staff_lists.note_tallies(session, run.site, run.run_id, task.lists, result.lists)
     kind = "report" if run.revision == 0 else f"update-{run.revision}"
     letters.plan(session, settings, run, kind, "", now)
     job.state, job.finished_at, job.error, job.progress = "done", now, None, "100 %"

@@ -40,6 +40,7 @@ from cloud_ingest.texts import one_line
 _LOG = logging.getLogger(__name__)
 _NS = 1_000_000_000
 _LOG_TAIL = 4000
+_MOST_STALE = 8  # the pauses between them are four minutes in all
 _PROGRESS_S = 1.0  # progress is written down no more often: each time is a transaction
 
 
@@ -191,8 +192,16 @@ class JobRunner:
         with self._database.write() as session:
             held = self._held(session, job.id, worker)
             if held is not None:
-                held.state, held.worker, held.lease_until = "queued", None, None
-                held.error, held.attempts = one_line(str(why)), held.attempts - 1
+                now = self._clock()
+                held.stale += 1
+                if held.stale > _MOST_STALE:
+                    run = session.get_one(Run, job.run_id, with_for_update=True)
+                    reason = f"other nights were taken in meanwhile {held.stale} times; the last time, {why}"
+                    fail_run(session, self._settings, held, run, reason, now)
+                else:
+                    held.state, held.worker, held.lease_until = "queued", None, None
+                    held.error, held.attempts = one_line(str(why)), held.attempts - 1
+                    held.not_before = now + _NS * 2 ** (held.stale - 1)
         return held is not None
 
     def _run_child(self, job: Job, task: Task, worker: str) -> dict[str, Any] | None:

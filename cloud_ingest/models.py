@@ -121,6 +121,8 @@ class Job(Base):
     revision: Mapped[int] = mapped_column(Integer)
     state: Mapped[str] = mapped_column(String(16), index=True)  # queued, running, done, failed
     attempts: Mapped[int] = mapped_column(Integer)
+    # Times its night was judged on a ledger that was no longer so: no failures, but they have an end, too.
+    stale: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     worker: Mapped[str | None] = mapped_column(String(128))
     lease_until: Mapped[int | None] = mapped_column(BigInteger)
     not_before: Mapped[int] = mapped_column(BigInteger)

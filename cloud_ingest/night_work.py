@@ -130,8 +130,8 @@ def judge(
     after = update(ledger, night, _catalogue_now(task, holdings), policy)
     learnt = night.memory
     if holdings is not None:
-        before = night.at - timedelta(days=task.night.keep_days)
-        learnt = learnt.without(holdings.column("barcode"), holdings.column("epc"), before=before)
+        forget_before = night.at - timedelta(days=task.night.keep_days)
+        learnt = learnt.without(holdings.column("barcode"), holdings.column("epc"), before=forget_before)
     learnt.to_parquet(work / MEMORY)
     (work / LEDGER).write_text(json.dumps(after.to_json()), encoding="utf-8")
     if task.inventory and holdings is not None:

@@ -66,6 +66,7 @@ def make_night_task(session: Session, settings: ServeSettings, run: Run, job: Jo
         not_after=run.heard_at,
         policy=dict(settings.site(run.site).policy),
         keep_days=settings.keep_cases_days,
+        newest=_named(newest),
     )
 
 
@@ -124,8 +125,9 @@ def ready_night(
     """
     after = Ledger.from_json(json.loads((work / LEDGER).read_bytes()), str(work / LEDGER))
     stored = casebook.load(session, run.site)
+    _check_newest(session, run, told)
     if _last(stored.runs, run.run_id) != _last(after.runs, run.run_id):
-        raise _stale(run, stored.runs)
+        raise _stale(run, _last(stored.runs, run.run_id))
     step = casebook.last_step(session, run.site)
     after, lost = casebook.again(after, casebook.steps_since(session, run.site, told.step))
     memory: str | None = None
@@ -156,9 +158,10 @@ def take_night(
         Another night was taken in since; the caller's transaction is to be given up.
     """
     casebook.lock(session, run.site, now)
+    _check_newest(session, run, told)
     runs = casebook.runs_of(session, run.site)
     if runs != ready.runs:
-        raise _stale(run, runs)
+        raise _stale(run, _last(runs, run.run_id))
     steps = casebook.steps_since(session, run.site, ready.step)
     after, lost = casebook.again(ready.ledger, steps)
     for case in {step.finding_id: after.find(step.finding_id) for step in steps}.values():
@@ -197,11 +200,24 @@ def _last(runs: Sequence[str], but: str) -> str | None:
     return next((run for run in reversed(runs) if run != but), None)
 
 
-def _stale(run: Run, runs: Sequence[str]) -> StaleNightError:
-    newest = _last(runs, run.run_id)
+def _check_newest(session: Session, run: Run, told: NightTask) -> None:
+    """Raise StaleNightError where another night was taken in since this one was begun, or the same one anew.
+
+    A night that is worked out again keeps its name in the ledger: only its revision tells.
+    """
+    newest = _newest(session, run.site)
+    if _named(newest) != told.newest:
+        raise _stale(run, None if newest is None else newest.run_id)
+
+
+def _named(night: NightRow | None) -> str:
+    return "" if night is None else f"{night.run_id}#{night.revision}"
+
+
+def _stale(run: Run, newest: str | None) -> StaleNightError:
+    which = "no night" if newest is None else f"the night {newest}, as it was worked out last,"
     return StaleNightError(
-        f"{'no night' if newest is None else f'the night {newest}'} is the newest of {run.site}'s ledger by now; "
-        f"{run.run_id} is judged again"
+        f"{which} is the newest of {run.site}'s ledger by now; {run.run_id} is judged again"
     )
 
 

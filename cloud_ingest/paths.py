@@ -44,6 +44,10 @@ def snapshot_folder(data: Path, run_id: str) -> Path:
     return run_folder(data, run_id) / "expected"
 
 
+NOTES = ".notes"
+"""In a letter's folder where its documents hold notes of staff's lists, which only staff may see."""
+
+
 def letter_folder(data: Path, run_id: str, kind: str, recipient: str) -> Path:
     """``DATA/runs/<run_id>/mail/<kind>-<recipient>``: the documents of one letter."""
     return run_folder(data, run_id) / "mail" / f"{safe_name(kind)}-{safe_name(recipient)}"

@@ -99,6 +99,8 @@ class _Service:
         self._consumer: Consumer | None = None
         self._http: str | None = None
         roles = {"ingest", "jobs", "web"} if settings.role == "all" else {settings.role}
+        for said in settings.doubts:
+            _LOG.warning("%s", said)
         settings.data.mkdir(parents=True, exist_ok=True)
         for role in sorted(roles & {"ingest", "jobs"}):
             stack.enter_context(_only_one(settings, role))

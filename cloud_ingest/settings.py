@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from cloud_ingest.errors import ServeError
 from cloud_ingest.paths import site_folder
 from cloud_ingest.sites import Recipient, SiteSettings, check_mail_address
-from cloud_ingest.zones import check_zone
+from cloud_ingest.zones import check_zone, doubt_about_zone
 
 if TYPE_CHECKING:
     from reports import SmtpSettings
@@ -193,6 +193,13 @@ class ServeSettings:
     def zone(self) -> ZoneInfo:
         """The zone the morning hour is meant in."""
         return ZoneInfo(self.time_zone)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is taken as it stands and may not be meant so, one line each."""
+        own = ((f"site {site.site}: time_zone", site.time_zone) for site in self.sites)
+        named = (("time_zone", self.time_zone), *own)
+        return tuple(said for where, zone in named if zone and (said := doubt_about_zone(where, zone)))
 
     def site(self, site: str) -> SiteSettings:
         """Return the settings of a site, with every default filled in; never fails for an unknown one."""

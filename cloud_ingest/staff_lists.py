@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cloud_ingest.list_process import read_apart
 from cloud_ingest.models import Site, StaffListRow
 from cloud_ingest.texts import one_line, storable
 from stacks.errors import HoldingsError
-from stacks.staff_lists import PURPOSES, ListRow, StaffList, check_name, read_staff_list
+from stacks.staff_lists import PURPOSES, ListRow, StaffList, check_name
 
 MOST_BYTES = 8_000_000
 """Of an uploaded file."""
@@ -41,7 +43,7 @@ def read_upload(content: bytes, name: str, purpose: str) -> StaffList:
         file = Path(folder) / "file"
         file.write_bytes(content)
         try:
-            return read_staff_list(file, name, purpose)
+            return read_apart(file, name, purpose)
         except HoldingsError as error:
             raise HoldingsError(str(error).replace(str(file), "the file")) from None
 
@@ -65,8 +67,12 @@ def put(session: Session, site: str, of: StaffList, who: str, at: int) -> None:
         there = select(StaffListRow.name).where(StaffListRow.site == site)
         if len(session.scalars(there).all()) >= MOST_LISTS:
             raise HoldingsError(f"site {site} has {MOST_LISTS} lists; remove one first")
-        row = StaffListRow(site=site, name=of.name)
-        session.add(row)
+        # Two may begin it at once: the second one waits here, and replaces it.
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        empty = {"purpose": of.purpose, "size": 0, "who": "", "at": at, "data": {}}
+        begun = dialect.insert(StaffListRow).values(site=site, name=of.name, **empty)
+        session.execute(begun.on_conflict_do_nothing())
+        row = session.get_one(StaffListRow, (site, of.name), with_for_update=True)
     clean = (ListRow(storable(r.barcode), storable(r.note), r.until) for r in of.rows)
     new = StaffList(of.name, of.purpose, tuple(clean), of.notes)
     kept = new.to_json()
@@ -88,17 +94,29 @@ def remove(session: Session, site: str, name: str) -> bool:
 
 
 def lists_of(session: Session, site: str) -> list[dict[str, Any]]:
-    """Return the lists of a site as a worker is given them (`StaffList.from_json`)."""
+    """Return the lists of a site as a worker is given them (`StaffList.from_json`), and when each was put there."""
     rows = session.scalars(
         select(StaffListRow).where(StaffListRow.site == site).order_by(StaffListRow.at, StaffListRow.name)
     )
-    return [{**row.data, "at": datetime.fromtimestamp(row.at / 1e9, UTC).isoformat()} for row in rows]
+    return [{**row.data, "at": _since(row.at)} for row in rows]
 
 
-def note_tallies(session: Session, site: str, run_id: str, tallies: Iterable[Mapping[str, Any]]) -> None:
-    """Write down what a run made of each list, where the list is still there."""
+def _since(at: int) -> str:
+    """Return when a list was put there, as tasks carry it."""
+    return datetime.fromtimestamp(at / 1e9, UTC).isoformat()
+
+
+def note_tallies(
+    session: Session,
+    site: str,
+    run_id: str,
+    given: Iterable[Mapping[str, Any]],
+    tallies: Iterable[Mapping[str, Any]],
+) -> None:
+    """Write down what a run made of each list it was `given` (`lists_of`), where that is still the list there is."""
+    at = {str(of["name"]): of.get("at") for of in given}
     for told in tallies:
         row = session.get(StaffListRow, (site, str(told["name"])))
-        if row is not None:
+        if row is not None and _since(row.at) == at.get(row.name):
             row.run_id, row.tally = run_id, dict(told)
     session.flush()

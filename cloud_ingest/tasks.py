@@ -31,6 +31,8 @@ class NightTask:
         The site's own thresholds.
     keep_days
         How long what nights taught of a copy outlives its place in the catalogue.
+    newest
+        The newest night of the site and its revision when this one was begun; "": there was none.
     """
 
     ledger: str | None
@@ -40,6 +42,7 @@ class NightTask:
     not_after: int
     policy: Mapping[str, float] = field(default_factory=dict[str, float])
     keep_days: float = 730.0
+    newest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class Task:
     facts
         How the run ended: `complete`, `reason`, `notes`, counts of batches.
     lists
-        Staff's lists as they are now (`StaffList.to_json`).
+        Staff's lists as they are now (`StaffList.to_json`), and ``at``, when each was put there.
     """
 
     run_id: str

@@ -8,6 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from cloud_ingest.errors import ServeError
 
 _PLAIN = ("UTC", "GMT")  # short names that mean the same everywhere
+_NO_PLACE = ("localtime", "posixrules", "Factory", "leapseconds")
+_WRITE = "write region and city, such as Asia/Shanghai, America/New_York or Europe/Berlin"
+_SHOWN = 40
 _MOST = 4
 # Of the many zones that share a short name, those that most people mean come first.
 _FIRST = (
@@ -19,30 +22,36 @@ _FIRST = (
 
 
 def check_zone(setting: str, name: str) -> None:
-    """Refuse what is no IANA zone, and short names that are several zones' (CST is China's, Chicago's and Cuba's).
+    """Refuse what is no IANA zone of a place: unknown names, and those that mean this machine's own clock or none.
 
     Raises
     ------
     ServeError
         One line that says which names to write.
     """
+    said = repr(name[:_SHOWN])
+    if name in _NO_PLACE or name.startswith(("right/", "posix/")):
+        raise ServeError(f"{setting}: {said} is the zone of no place; {_WRITE}")
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        found = False
-    else:
-        found = True
-        if "/" in name or name in _PLAIN:
-            return
-    meant = _zones_called(name)
-    if meant:
-        written = f"write the city's: {', '.join(meant[:_MOST])}{' ...' if len(meant) > _MOST else ''}"
-        raise ServeError(f"{setting}: '{name}' is a short name of more than one zone; {written}")
-    if not found:
-        raise ServeError(
-            f"{setting}: '{name}' is no IANA zone; write region and city, "
-            "such as Asia/Shanghai, America/New_York or Europe/Berlin"
-        )
+        meant = _zones_called(name)
+        if meant:
+            raise ServeError(
+                f"{setting}: {said} is a short name of more than one zone; {_cities(meant)}"
+            ) from None
+        raise ServeError(f"{setting}: {said} is no IANA zone; {_WRITE}") from None
+
+
+def doubt_about_zone(setting: str, name: str) -> str:
+    """Return a sentence about a zone's name that many use for another one; "": there is no doubt."""
+    if "/" in name or name in _PLAIN or not (meant := _zones_called(name)):
+        return ""
+    return f"{setting}: '{name}' is taken, but is a short name of more than one zone; {_cities(meant)}"
+
+
+def _cities(meant: list[str]) -> str:
+    return f"write the city's: {', '.join(meant[:_MOST])}{' ...' if len(meant) > _MOST else ''}"
 
 
 def _zones_called(name: str) -> list[str]:

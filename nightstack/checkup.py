@@ -177,7 +177,9 @@ def check_service(file: Path) -> list[Check]:
         return [
             Check("settings", "bad", one_line(error), f"edit {file}; docs/cloud_ingest.md lists the settings")
         ]
-    checks = [Check("settings", "good", str(file)), _data_folder(settings.data)]
+    checks = [Check("settings", "good", str(file))]
+    checks += [Check("settings", "absent", said, f"correct {file}") for said in settings.doubts]
+    checks.append(_data_folder(settings.data))
     checks.append(
         Check("broker", "good", f"its own, on {settings.broker_listen}")
         if settings.broker is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -89,6 +90,8 @@ def put_away(file: Path, ledger: Ledger, at: datetime, keep_days: float) -> tupl
     if old:
         with archive_file(file).open("a", encoding="utf-8") as out:
             out.writelines(f"{json.dumps(case_to_json(case), ensure_ascii=False)}\n" for case in old)
+            out.flush()
+            os.fsync(out.fileno())
     return kept, len(old)
 
 

@@ -114,11 +114,13 @@ def report_again(
     from stacks.plan import read_plan
 
     ended = _how_it_ended(place.folder)
-    time_zone = time_zone or str(ended.get("time_zone", "UTC"))
-    try:
-        check_zone("--time-zone", time_zone)
-    except ServeError as error:
-        raise InputError(str(error)) from None
+    if time_zone is None:  # the service took the run's own, whatever is taken today
+        time_zone = str(ended.get("time_zone", "UTC"))
+    else:
+        try:
+            check_zone("--time-zone", time_zone)
+        except ServeError as error:
+            raise InputError(str(error)) from None
     try:
         spoken(language)
     except LanguageError as error:

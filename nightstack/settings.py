@@ -188,6 +188,7 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
         )
     values["staff"] = {name: key.get_secret_value() for name, key in read.staff.items()}
     values["recipients"] = tuple(_recipient(who) for who in read.recipients)
+    with_ils = sum(bool(site.ils) for site in read.site.values())
     values["sites"] = tuple(
         SiteSettings(
             name,
@@ -196,7 +197,7 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
             _from(folder, site.holdings),
             _from(folder, site.calibration),
             site.time_zone,
-            _ils(name, site.ils, folder) if site.ils else {},
+            _ils(name, site.ils, folder, alone=with_ils == 1) if site.ils else {},
             site.policy,
             make_pace(name, site.pace.model_dump()),
         )
@@ -205,7 +206,7 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
     return ServeSettings(**values)
 
 
-def _ils(site: str, table: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _ils(site: str, table: dict[str, Any], folder: Path, *, alone: bool) -> dict[str, Any]:
     """Return the settings of a site's library system; what is wrong with them is said now and not at the first mail."""
     from importlib import import_module
 
@@ -213,9 +214,9 @@ def _ils(site: str, table: dict[str, Any], folder: Path) -> dict[str, Any]:
     from stacks.ils.settings import check
     from stacks.ils.settings_file import anchored
 
-    given = anchored(table, folder, site)
-    kind = str(given.get("kind"))
+    kind = str(table.get("kind"))
     try:
+        given = anchored(table, folder, site, alone=alone)
         if kind not in KINDS:
             raise IlsSettingsError(
                 f"ils.kind: {kind[:40]!r} is none of {', '.join(KINDS)}; docs/ils.md lists the settings"

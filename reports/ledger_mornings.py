@@ -18,6 +18,7 @@ LATE = timedelta(hours=20)
 """Said in the evening, it is still about the morning's list."""
 
 _KEPT = 60
+_MOST_LINES = 20_000  # of all mornings that are kept: a ledger's head is written anew with each step
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,22 @@ def took(ledger: Ledger, minutes: float, *, who: str, at: datetime, recorded: bo
             "or say that the whole list was"
         )
     said = [t for t in ledger.mornings if not (t.who == who and last <= t.at <= at)]
-    return replace(ledger, mornings=(*said, Took(at, who, float(minutes), tuple(lines)))[-_KEPT:])
+    if len(lines) > _MOST_LINES:
+        raise LedgerError(
+            f"took: {len(lines):,} lines are no morning's work; say that only what was recorded is meant"
+        )
+    return replace(ledger, mornings=_newest([*said, Took(at, who, float(minutes), tuple(lines))]))
+
+
+def _newest(mornings: list[Took]) -> tuple[Took, ...]:
+    """Return the last mornings, as many as a ledger keeps."""
+    made, lines = list[Took](), 0
+    for told in reversed(mornings[-_KEPT:]):
+        lines += len(told.lines)
+        if lines > _MOST_LINES:
+            break
+        made.append(told)
+    return tuple(reversed(made))
 
 
 def _worked(case: Case, who: str, since: datetime, until: datetime) -> bool:

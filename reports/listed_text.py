@@ -74,6 +74,7 @@ def on_list(name: str, purpose: str, note: str) -> Said:
     """Say that a copy is on a list, with staff's note."""
     why = PURPOSE_WORDS[purpose]
     if note:
+        # As in _WITH_NOTE.
         return say(
             ' On the list "{list}" ({purpose}): {note}.', list=name, purpose=why, note=note.rstrip(".")
         )
@@ -103,6 +104,29 @@ def for_list(name: str, purpose: str, note: str) -> Said:
     if note:
         return say("{list} ({purpose}): {note}", list=name, purpose=why, note=note)
     return say("{list} ({purpose})", list=name, purpose=why)
+
+
+_WITH_NOTE = {
+    ' On the list "{list}" ({purpose}): {note}.': ' On the list "{list}" ({purpose}).',
+    "{list} ({purpose}): {note}": "{list} ({purpose})",
+}
+
+
+def without_notes(text: str) -> str:
+    """Return a text without the notes of staff's lists, for those who are not staff."""
+    if not isinstance(text, Said):
+        return text
+    made: list[Phrase | str] = []
+    for phrase in text.phrases:
+        if isinstance(phrase, Phrase):
+            values = {k: without_notes(v) if isinstance(v, str) else v for k, v in phrase.values.items()}
+            bare = _WITH_NOTE.get(phrase.template)
+            if bare is not None:
+                del values["note"]
+            made.append(Phrase(bare or phrase.template, values, phrase.many, phrase.count))
+        else:
+            made.append(phrase)
+    return Said(tuple(made))
 
 
 def tally(

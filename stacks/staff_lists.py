@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 from stacks.errors import HoldingsError
 from stacks.imports.names import HOLDINGS_HEADERS, plain
-from stacks.imports.table import Block, Table, open_table
+from stacks.imports.table import OTHER_SHEETS, Block, Table, open_table
 from stacks.imports.values import SHORTENED, day, tidy
 
 PURPOSES: Final[Mapping[str, str]] = {
@@ -196,7 +196,8 @@ def read_staff_list(path: str | Path, name: str, purpose: str = "search") -> Sta
     table = open_table(path, pad=True)
     columns = _columns(table)
     rows: dict[str, ListRow] = {}
-    notes: list[ListNote] = []
+    said = (note.removesuffix(" (--sheet)") for note in table.notes if note.startswith(OTHER_SHEETS))
+    notes = [ListNote("said", text=text) for text in said]
     twice = 0
     for (number, line), fields, odd in _rows(table, columns, notes):
         barcode, where = tidy(fields[columns["barcode"]]), table.place(number, line)
@@ -235,9 +236,8 @@ def _columns(table: Table) -> dict[str, int]:
         return found
     if len([header for header in table.header if header]) == 1 and not found:
         return {"barcode": next(i for i, header in enumerate(table.header) if header), "headless": 1}
-    raise HoldingsError(
-        f"{table.source}: no column is named barcode (there are {', '.join(table.header)[:200]}); name one so"
-    )
+    there = " ".join(", ".join(table.header).split())[:200]
+    raise HoldingsError(f"{table.source}: no column is named barcode (there are {there}); name one so")
 
 
 def _rows(

@@ -10,32 +10,30 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fastapi import FastAPI, HTTPException, Query
+from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi import Path as PathParameter
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from cloud_ingest.database import Database
 from cloud_ingest.models import DocumentRow, Letter, Run
-from cloud_ingest.paths import letter_folder, run_folder
+from cloud_ingest.paths import NOTES, letter_folder, run_folder
 from cloud_ingest.settings import ServeSettings
 from cloud_ingest.trouble import undelivered
 from cloud_ingest.web import case_views, views
+from cloud_ingest.web.exchange import SAFE
 from cloud_ingest.web.list_views import list_router
-from cloud_ingest.web.pace_pages import add_pace
+from cloud_ingest.web.pace_pages import pace_router
+from cloud_ingest.web.staff import logged_in, staff_only
 
 RunId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Name = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$")]
 CaseId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9+_-]{0,63}$")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
-
-# Documents show catalogue texts, which come from outside: nothing in them may run.
-_SAFE = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def make_app(
@@ -53,10 +51,15 @@ def make_app(
         Who of staff may change something, where sites' plans are, and what they set of their pace; None: as it is
         without settings, and nobody may.
     """
+    known = settings or ServeSettings(data=database.data)
+    staff = staff_only(known.staff)
     app = FastAPI(title="Nightstack", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
     pages = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape()
     )
+
+    def is_staff(request: Request) -> bool:
+        return logged_in(known.staff, request) is not None
 
     @app.get("/healthz")
     def healthz() -> JSONResponse:
@@ -96,7 +99,7 @@ def make_app(
             row = session.get(DocumentRow, (_run(session, run_id).run_id, name))
         if row is None or not (database.data / row.file).is_file():
             raise HTTPException(404, f"run {run_id} has no document {name}")
-        return FileResponse(database.data / row.file, media_type=row.media_type, headers=_SAFE)
+        return FileResponse(database.data / row.file, media_type=row.media_type, headers=SAFE)
 
     @app.get("/api/v1/runs/{run_id}/positions")
     def positions(
@@ -119,14 +122,16 @@ def make_app(
 
     @app.get("/api/v1/runs/{run_id}/letters/{letter_id}/{name}")
     def letter_document(
-        run_id: RunId, letter_id: Annotated[int, PathParameter(ge=1)], name: Name
+        request: Request, run_id: RunId, letter_id: Annotated[int, PathParameter(ge=1)], name: Name
     ) -> Response:
         with database.read() as session:
             letter = session.get(Letter, letter_id)
         if letter is not None and letter.run_id == run_id:
-            file = letter_folder(database.data, run_id, letter.kind, letter.recipient) / name
-            if file.is_file():
-                return FileResponse(file, headers=_SAFE)
+            folder = letter_folder(database.data, run_id, letter.kind, letter.recipient)
+            if (folder / NOTES).exists():
+                staff(request)
+            if (folder / name).is_file():
+                return FileResponse(folder / name, headers=SAFE)
         raise HTTPException(404, f"run {run_id} has no letter {letter_id} with {name}")
 
     @app.get("/api/v1/mail")
@@ -147,9 +152,9 @@ def make_app(
             return case_views.list_cases(session, site, state, kind, text, offset, limit)
 
     @app.get("/api/v1/cases/{finding_id}")
-    def case(finding_id: CaseId, site: str | None = None) -> dict[str, Any]:
+    def case(request: Request, finding_id: CaseId, site: str | None = None) -> dict[str, Any]:
         with database.read() as session:
-            found = case_views.show_case(session, site, finding_id)
+            found = case_views.show_case(session, site, finding_id, notes=is_staff(request))
         if found is None:
             raise HTTPException(404, f"no case {finding_id}")
         return found
@@ -159,18 +164,15 @@ def make_app(
         with database.read() as session:
             listed = case_views.list_cases(session, site, "todo", kind, "", 0, 500)
             page = pages.get_template("cases.html").render(listed=listed, site=site, kind=kind)
-        return HTMLResponse(page, headers=_SAFE)
+        return HTMLResponse(page, headers=SAFE)
 
     @app.get("/cases/{finding_id}", response_class=HTMLResponse)
-    def case_page(finding_id: CaseId, site: str | None = None) -> HTMLResponse:
+    def case_page(request: Request, finding_id: CaseId, site: str | None = None) -> HTMLResponse:
         with database.read() as session:
-            found = case_views.show_case(session, site, finding_id)
+            found = case_views.show_case(session, site, finding_id, notes=is_staff(request))
         if found is None:
             raise HTTPException(404, f"no case {finding_id}")
-        return HTMLResponse(pages.get_template("case.html").render(case=found), headers=_SAFE)
-
-    known = settings or ServeSettings(data=database.data)
-    add_pace(app, database, pages, known)
+        return HTMLResponse(pages.get_template("case.html").render(case=found), headers=SAFE)
 
     @app.get("/api/v1/quarantine")
     def quarantine(limit: Limit = 100, run_id: str | None = None) -> dict[str, Any]:
@@ -186,7 +188,7 @@ def make_app(
                 cases=case_views.count_cases(session),
                 trouble=views.list_trouble(session, time.time_ns()),
             )
-        return HTMLResponse(page, headers=_SAFE)
+        return HTMLResponse(page, headers=SAFE)
 
     @app.get("/runs/{run_id}", response_class=HTMLResponse)
     def run_page(run_id: RunId) -> HTMLResponse:
@@ -194,9 +196,19 @@ def make_app(
             page = pages.get_template("run.html").render(
                 run=views.show_run(session, _run(session, run_id), database.data)
             )
-        return HTMLResponse(page, headers=_SAFE)
+        return HTMLResponse(page, headers=SAFE)
 
-    app.include_router(list_router(database, known.staff, pages, _SAFE))
+    for made in (pace_router, list_router):
+        app.include_router(made(database, pages, known))
+
+    @app.exception_handler(StarletteHTTPException)
+    async def problem(request: Request, error: StarletteHTTPException) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """Tell who looks at a page what is wrong on a page; programs get JSON."""
+        if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
+            return await http_exception_handler(request, error)
+        page = pages.get_template("problem.html").render(problem=error.detail)
+        return HTMLResponse(page, error.status_code, headers={**SAFE, **(error.headers or {})})
+
     return app
 
 

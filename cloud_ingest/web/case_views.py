@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from cloud_ingest.models import ArchivedCase, CaseRow, WriteBack
 from cloud_ingest.web.views import instant
 from reports.ledger_json import case_from_json
+from reports.listed_text import without_notes
 
 _TODO = ("open", "assigned")
 
@@ -67,8 +69,13 @@ def list_cases(
     return {"total": total, "archived": archived, "offset": offset, "cases": cases}
 
 
-def show_case(session: Session, site: str | None, finding_id: str) -> dict[str, Any] | None:
-    """Tell everything about one case, the newest that was put away where there is none; None: nor that."""
+def show_case(
+    session: Session, site: str | None, finding_id: str, *, notes: bool = True
+) -> dict[str, Any] | None:
+    """Tell everything about one case, the newest that was put away where there is none; None: nor that.
+
+    Without `notes`, those of staff's lists are left out.
+    """
     row: CaseRow | ArchivedCase | None = None
     for of in (CaseRow, ArchivedCase):
         rows = select(of).where(of.finding_id == finding_id).order_by(of.seen_at.desc())
@@ -77,6 +84,7 @@ def show_case(session: Session, site: str | None, finding_id: str) -> dict[str, 
         return None
     case = case_from_json(row.data, f"case {finding_id}")
     finding = case.finding
+    shown: Callable[[str], str] = str if notes else lambda text: str(without_notes(text))
     told = session.scalars(
         select(WriteBack)
         .where(WriteBack.site == row.site, WriteBack.about == finding_id, WriteBack.barcode != "")
@@ -87,14 +95,14 @@ def show_case(session: Session, site: str | None, finding_id: str) -> dict[str, 
         "epc": finding.epc,
         "offset_m": finding.offset_m,
         "belongs": str(finding.belongs),
-        "evidence": str(finding.evidence),
+        "evidence": shown(finding.evidence),
         "library_system": [
             {"what": w.what, "state": w.state, "error": w.error, "at": instant(w.done_at)} for w in told
         ],
         "opened_run": case.opened_run,
         "seen_run": case.seen_run,
         "history": [
-            {"at": _iso(step.at), "who": step.who, "did": step.did, "why": str(step.why)}
+            {"at": _iso(step.at), "who": step.who, "did": step.did, "why": shown(step.why)}
             for step in case.history
         ],
     }

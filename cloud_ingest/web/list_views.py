@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from email.parser import BytesParser
-from email.policy import HTTP
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
@@ -18,6 +16,8 @@ from sqlalchemy.orm import Session
 from cloud_ingest import staff_lists
 from cloud_ingest.database import Database
 from cloud_ingest.models import Site, StaffListRow
+from cloud_ingest.settings import ServeSettings
+from cloud_ingest.web.exchange import SAFE, body_of, fields_of
 from cloud_ingest.web.staff import staff_only, who
 from cloud_ingest.web.views import instant
 from reports.listed_text import PURPOSE_WORDS, file_note
@@ -28,11 +28,9 @@ from stacks.staff_lists import MOST_NAME, PURPOSES, ListNote, StaffList
 _Text = Annotated[str, Query(min_length=1, max_length=128)]
 
 
-def list_router(
-    database: Database, keys: Mapping[str, str], pages: Environment, headers: Mapping[str, str]
-) -> APIRouter:
-    """Make the routes; every one of them is staff's alone, as notes on a list are not for everybody."""
-    routes = APIRouter(dependencies=[Depends(staff_only(keys))])
+def list_router(database: Database, pages: Environment, settings: ServeSettings) -> APIRouter:
+    """Make the routes; every one of them is staff's alone."""
+    routes = APIRouter(dependencies=[Depends(staff_only(settings.staff))])
 
     @routes.get("/api/v1/lists")
     def lists(site: str | None = None) -> list[dict[str, Any]]:
@@ -72,32 +70,34 @@ def list_router(
 
     @routes.get("/lists", response_class=HTMLResponse)
     def page(request: Request) -> HTMLResponse:
-        return _page(database, pages, headers, who(request))
+        return _page(database, pages, who(request))
 
     @routes.post("/lists", response_class=HTMLResponse)
     async def send(request: Request) -> Any:
-        form = await run_in_threadpool(_form, request.headers.get("content-type", ""), await _body(request))
-        text = {key: part.decode("utf-8", "replace").strip() for key, part in form.items() if key != "file"}
-        file = form.get("file", b"")
-        content = file if file.strip() else text.get("barcodes", "").encode()
-        site, name = text.get("site", ""), text.get("name", "")
+        return await said_on_page(request, upload_form)
+
+    @routes.post("/lists/remove", response_class=HTMLResponse)
+    async def take_away(request: Request) -> Any:
+        return await said_on_page(request, remove_form)
+
+    async def said_on_page(request: Request, do: Callable[[Mapping[str, bytes], str], None]) -> Any:
+        """Do what a form asks for, and go back to the page; what is wrong stands on it."""
         try:
-            await run_in_threadpool(
-                _put, database, site, name, text.get("purpose", ""), content, who(request)
-            )
+            body = await _body(request)
+            form = await run_in_threadpool(fields_of, request.headers.get("content-type", ""), body)
+            await run_in_threadpool(do, form, who(request))
         except HTTPException as error:
             said = str(error.detail)
-            return await run_in_threadpool(
-                _page, database, pages, headers, who(request), said, error.status_code
-            )
+            return await run_in_threadpool(_page, database, pages, who(request), said, error.status_code)
         return RedirectResponse("/lists", 303)
 
-    @routes.post("/lists/remove")
-    async def take_away(request: Request) -> RedirectResponse:
-        form = await run_in_threadpool(_form, request.headers.get("content-type", ""), await _body(request))
-        site, name = (form.get(key, b"").decode("utf-8", "replace") for key in ("site", "name"))
-        await run_in_threadpool(remove, site, name)
-        return RedirectResponse("/lists", 303)
+    def upload_form(form: Mapping[str, bytes], by: str) -> None:
+        file = form.get("file", b"")
+        content = file if file.strip() else form.get("barcodes", b"")
+        _put(database, _text(form, "site"), _text(form, "name"), _text(form, "purpose"), content, by)
+
+    def remove_form(form: Mapping[str, bytes], _by: str) -> None:
+        remove(_text(form, "site"), _text(form, "name"))
 
     return routes
 
@@ -147,7 +147,6 @@ def _put(database: Database, site: str, name: str, purpose: str, content: bytes,
 def _page(
     database: Database,
     pages: Environment,
-    headers: Mapping[str, str],
     name: str,
     problem: str = "",
     status: int = 200,
@@ -162,29 +161,13 @@ def _page(
             problem=problem,
             who=name,
         )
-    return HTMLResponse(page, status, headers=dict(headers))
+    return HTMLResponse(page, status, headers=SAFE)
 
 
 async def _body(request: Request) -> bytes:
-    """Read what was sent, and no more than a list may have."""
-    made = bytearray()
-    async for chunk in request.stream():
-        made += chunk
-        if len(made) > staff_lists.MOST_BYTES + 65536:
-            raise HTTPException(413, f"more than {staff_lists.MOST_BYTES // 1_000_000} MB; split the list")
-    return bytes(made)
+    most = staff_lists.MOST_BYTES
+    return await body_of(request, most + 65536, f"more than {most // 1_000_000} MB; split the list")
 
 
-def _form(content_type: str, body: bytes) -> dict[str, bytes]:
-    """Return the fields of a form (multipart/form-data, RFC 7578)."""
-    if not content_type.startswith("multipart/form-data"):
-        raise HTTPException(415, "send the form as multipart/form-data")
-    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
-    message = BytesParser(policy=HTTP).parsebytes(head + body)
-    fields: dict[str, bytes] = {}
-    for part in message.iter_parts():
-        name = part.get_param("name", header="content-disposition")
-        content = part.get_payload(decode=True)
-        if isinstance(name, str) and isinstance(content, bytes):
-            fields[name] = content
-    return fields
+def _text(form: Mapping[str, bytes], name: str) -> str:
+    return form.get(name, b"").decode("utf-8", "replace").strip()

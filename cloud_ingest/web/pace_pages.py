@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment
 from sqlalchemy import select
@@ -18,98 +19,117 @@ from cloud_ingest import casebook
 from cloud_ingest.database import Database
 from cloud_ingest.models import Casebook
 from cloud_ingest.settings import ServeSettings
-from cloud_ingest.web.pace_views import show_pace
+from cloud_ingest.web.exchange import SAFE, body_of, fields_of
+from cloud_ingest.web.pace_views import plan_time, show_pace
 from cloud_ingest.web.staff import staff_only, who
 from reports.ledger_book import LedgerError
 
 _MOST_BYTES = 10_000
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
-    "X-Content-Type-Options": "nosniff",
-}
+_JSON = "{site, minutes: number, recorded: true or false}"
 
 
-def add_pace(app: FastAPI, database: Database, pages: Environment, settings: ServeSettings) -> None:
-    """Add the page ``/pace``, ``/api/v1/pace`` and ``/api/v1/mornings`` to the application."""
+def pace_router(database: Database, pages: Environment, settings: ServeSettings) -> APIRouter:
+    """Make the routes ``/pace``, ``/api/v1/pace`` and ``/api/v1/mornings``: anybody sees, staff say."""
+    routes = APIRouter()
     allowed = Depends(staff_only(settings.staff))
+    paces = _Paces(database, settings)
 
-    @app.get("/api/v1/pace")
+    @routes.get("/api/v1/pace")
     def pace(site: str | None = None) -> dict[str, Any]:
-        with database.read() as session:
-            return show_pace(session, _site(session, site), settings)
+        return paces.of(site)
 
-    @app.get("/pace", response_class=HTMLResponse)
+    @routes.get("/pace", response_class=HTMLResponse)
     def pace_page(site: str | None = None) -> HTMLResponse:
-        return _page(site, "")
+        return page(site, "")
 
-    @app.post("/pace", response_class=HTMLResponse, dependencies=[allowed])
+    @routes.post("/pace", response_class=HTMLResponse, dependencies=[allowed])
     async def say_on_page(request: Request) -> Response:
-        form = {
-            name: values[-1]
-            for name, values in parse_qs((await _body(request)).decode("utf-8", "replace")).items()
-        }
-        site = form.get("site")
+        site: str | None = None
         try:
+            body = await body_of(request, _MOST_BYTES, "the form is too long")
+            fields = fields_of(request.headers.get("content-type", ""), body)
+            form = {name: value.decode("utf-8", "replace") for name, value in fields.items()}
+            site = form.get("site") or None
             minutes = float(form.get("minutes", "").replace(",", "."))
-        except ValueError:
-            return await run_in_threadpool(_page, site, "minutes: write a number, such as 45")
-        try:
-            await run_in_threadpool(
-                _took, site, minutes, form.get("who", "") or who(request), form.get("what") == "recorded"
-            )
+            recorded = form.get("what") == "recorded"
+            await run_in_threadpool(took, site, minutes, _name(request, form.get("who")), recorded)
         except LedgerError as err:
-            return await run_in_threadpool(_page, site, str(err))
+            return await run_in_threadpool(page, site, str(err))
+        except ValueError:
+            return await run_in_threadpool(page, site, "minutes: write a number, such as 45")
+        except HTTPException as err:
+            if err.status_code == 404:
+                raise
+            return await run_in_threadpool(page, site, str(err.detail), err.status_code)
         return RedirectResponse(f"/pace?site={quote(site)}" if site else "/pace", 303)
 
-    @app.post("/api/v1/mornings", status_code=201, dependencies=[allowed])
+    @routes.post("/api/v1/mornings", status_code=201, dependencies=[allowed])
     async def say(request: Request) -> dict[str, Any]:
         if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
-            raise HTTPException(415, "send JSON: {site, minutes, who, recorded}")
+            raise HTTPException(415, f"send JSON: {_JSON}")
+        site, minutes, name, recorded = _told(await body_of(request, _MOST_BYTES, "too long"))
         try:
-            told: Any = json.loads(await _body(request))
-            minutes, name, recorded = (
-                told["minutes"],
-                told.get("who", who(request)),
-                told.get("recorded", False),
-            )
-            site = told.get("site")
-            right = isinstance(minutes, int | float) and not isinstance(minutes, bool)
-            if not (
-                right
-                and isinstance(name, str)
-                and isinstance(recorded, bool)
-                and isinstance(site, str | None)
-            ):
-                raise TypeError
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise HTTPException(
-                422, "send JSON: {site, minutes: number, who: name, recorded: true or false}"
-            ) from None
-        try:
-            return await run_in_threadpool(_took, site, float(minutes), name, recorded)
+            return await run_in_threadpool(took, site, minutes, _name(request, name), recorded)
         except LedgerError as err:
             raise HTTPException(422, str(err)) from None
 
-    def _took(site: str | None, minutes: float, name: str, recorded: bool) -> dict[str, Any]:
+    def took(site: str | None, minutes: float, name: str, recorded: bool) -> dict[str, Any]:
         with database.write() as session:
             of = _site(session, site)
             told = casebook.took(session, of, minutes, who=name, at=time.time_ns(), recorded=recorded)
         return {"site": of, "who": told.who, "minutes": told.minutes, "lines": len(told.lines)}
 
-    def _page(site: str | None, wrong: str) -> HTMLResponse:
-        with database.read() as session:
-            told = show_pace(session, _site(session, site), settings)
-        page = pages.get_template("pace.html").render(pace=told, wrong=wrong)
-        return HTMLResponse(page, 422 if wrong else 200, headers=_HEADERS)
+    def page(site: str | None, wrong: str, status: int = 422) -> HTMLResponse:
+        made = pages.get_template("pace.html").render(pace=paces.of(site), wrong=wrong)
+        return HTMLResponse(made, status if wrong else 200, headers=SAFE)
+
+    return routes
 
 
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_BYTES:
-            raise HTTPException(413, "too long")
-    return body
+class _Paces:
+    """What is known of each site's pace, worked out once for each state of its ledger: strangers may ask for it."""
+
+    def __init__(self, database: Database, settings: ServeSettings) -> None:
+        self._database, self._settings = database, settings
+        self._known: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {}
+        self._one_at_a_time = threading.Lock()
+
+    def of(self, named: str | None) -> dict[str, Any]:
+        with self._one_at_a_time, self._database.read() as session:
+            site = _site(session, named)
+            state = (session.get_one(Casebook, site).version, plan_time(self._settings, site))
+            known = self._known.get(site)
+            if known is None or known[0] != state:
+                known = self._known[site] = (state, show_pace(session, site, self._settings))
+            return known[1]
+
+
+def _told(body: bytes) -> tuple[str | None, float, str | None, bool]:
+    """Return site, minutes, name and what was worked, as JSON says it."""
+    try:
+        told: Any = json.loads(body)
+        minutes, name, recorded, site = (
+            told["minutes"],
+            told.get("who"),
+            told.get("recorded", False),
+            told.get("site"),
+        )
+        right = isinstance(minutes, int | float) and not isinstance(minutes, bool)
+        texts = isinstance(name, str | None) and isinstance(site, str | None)
+        if not (right and texts and isinstance(recorded, bool)):
+            raise TypeError
+        return site, float(minutes), name, recorded
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        raise HTTPException(422, f"send JSON: {_JSON}") from None
+
+
+def _name(request: Request, given: str | None) -> str:
+    """Return whose morning it was: theirs who are logged in, and nobody says it for another."""
+    if given is not None and given.strip() not in ("", who(request)):
+        raise HTTPException(
+            422, f"you are logged in as {who(request)}: leave the name out, or log in as the other"
+        )
+    return who(request)
 
 
 def _site(session: Session, named: str | None) -> str:

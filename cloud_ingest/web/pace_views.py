@@ -57,6 +57,15 @@ def show_pace(session: Session, site: str, settings: ServeSettings) -> dict[str,
     }
 
 
+def plan_time(settings: ServeSettings, site: str) -> int:
+    """Return when a site's plan was changed last (ns UTC); 0 where there is none."""
+    file = settings.site(site).plan
+    try:
+        return 0 if file is None else file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def _plan(settings: ServeSettings, site: str) -> Plan | None:
     file = settings.site(site).plan
     try:

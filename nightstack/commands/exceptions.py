@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -180,6 +181,8 @@ def exceptions(
             book = update(book, night, books, policy)
     elif not as_json:
         typer.echo(f"{info.run_id} was taken into {ledger} already: its findings are in the cases")
+    if wanted and not new:
+        say_notes([f"--list: ignored, as {info.run_id} is in {ledger} already"], as_json)
     work = None
     if listed is not None:
         zones = [f for f in findings if f.kind == "zone_not_scanned"]
@@ -246,6 +249,11 @@ def list_of(given: str) -> tuple[str, str, Path]:
     purpose, sep, name = named.partition(":")
     if sep and purpose.strip() in PURPOSES and name.strip():
         return name.strip(), purpose.strip(), Path(file)
+    word = purpose.strip().casefold()
+    # A name may have a colon of its own, such as "Shelf: A".
+    meant = (word.isidentifier() and not name.startswith(" ")) or get_close_matches(word, PURPOSES, 1, 0.75)
+    if sep and meant:
+        raise InputError(f"--list {given}: {purpose.strip()!r} is none of {', '.join(PURPOSES)}")
     named = named.strip()
     return named, named if named in PURPOSES else "search", Path(file)
 

@@ -15,7 +15,8 @@ from nightstack.outputs import output_file
 from nightstack.progress import progress
 
 if TYPE_CHECKING:
-    from stacks.imports import Difference, Imported
+    from stacks.difference import Difference
+    from stacks.imports import Imported
 
 SHRINK = 0.2
 """An import that takes more than this share of the present copies away needs ``--allow-shrink``."""
@@ -137,16 +138,9 @@ def import_(
         input_file(tags, "name the table of barcodes and EPCs with --tags")
     if out.exists() and out.samefile(file):
         raise InputError(f"{out}: is the file to import; name another with --out")
+    from stacks.difference import compare, refuse_shrinking, replace_holdings
     from stacks.holdings import read_holdings
-    from stacks.imports import (
-        Mapped,
-        compare,
-        import_holdings,
-        mapping_of,
-        read_mapping,
-        refuse_shrinking,
-        replace_holdings,
-    )  # fmt: skip
+    from stacks.imports import Mapped, import_holdings, mapping_of, read_mapping
 
     words = read_mapping(mapping) if mapping is not None else Mapped()
     words = words.and_then(

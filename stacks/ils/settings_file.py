@@ -21,6 +21,10 @@ _PATHS = (
 )
 
 
+_SHARED = "ils-journal.sqlite"
+"""The journal of a file of one library; of all sites, before each had its own."""
+
+
 def read_ils_settings(file: str | Path, site: str | None = None) -> dict[str, Any]:
     """
     Return the settings of one connection, its paths meant from the file's folder.
@@ -46,11 +50,13 @@ def read_ils_settings(file: str | Path, site: str | None = None) -> dict[str, An
         raise IlsSettingsError(f"{path}: cannot be read ({error})") from None
     except tomllib.TOMLDecodeError as error:
         raise IlsSettingsError(f"{path}: is no TOML: {error}") from None
-    name, table = _table(content, path, site)
-    return anchored(table, path.parent, name)
+    name, table, alone = _table(content, path, site)
+    return anchored(table, path.parent, name, alone=alone)
 
 
-def anchored(table: Mapping[str, Any], folder: str | Path, site: str | None = None) -> dict[str, Any]:
+def anchored(
+    table: Mapping[str, Any], folder: str | Path, site: str | None = None, *, alone: bool = False
+) -> dict[str, Any]:
     """
     Return settings whose paths are meant from a folder, as whole paths; the journal has its place there, too.
 
@@ -63,19 +69,39 @@ def anchored(table: Mapping[str, Any], folder: str | Path, site: str | None = No
     site : str, optional
         Whose they are, where the file has tables ``[site.NAME.ils]``: libraries may share barcodes, and so each has
         a journal of its own.
+    alone : bool
+        Whether the file has no other site's: a journal from when all sites had one is this site's then.
+
+    Raises
+    ------
+    IlsSettingsError
+        There is a journal from when all sites had one, and nobody knows whose it is: one line.
     """
     base = Path(folder)
-    own = "" if site is None else f"-{quote(site, safe='')}"
-    values = {"journal": f"ils-journal{own}.sqlite", **table}
+    values = {"journal": _journal(base, site, alone), **table} if "journal" not in table else dict(table)
     return {k: str(base / v) if k in _PATHS and isinstance(v, str) else v for k, v in values.items()}
 
 
-def _table(content: dict[str, Any], path: Path, site: str | None) -> tuple[str | None, dict[str, Any]]:
-    """Return whose settings were asked for, None in a file of one library, and the settings."""
+def _journal(base: Path, site: str | None, alone: bool) -> str:
+    if site is None:
+        return _SHARED
+    own = f"ils-journal-{quote(site, safe='')}.sqlite"
+    if not (base / _SHARED).exists() or (base / own).exists():
+        return own
+    if alone:  # what was written before is known, and is not written again
+        return _SHARED
+    raise IlsSettingsError(
+        f"ils.journal: {base / _SHARED} was the journal of all sites, and each has its own now: "
+        f"rename it to ils-journal-NAME.sqlite of the site it is about, such as {own}"
+    )
+
+
+def _table(content: dict[str, Any], path: Path, site: str | None) -> tuple[str | None, dict[str, Any], bool]:
+    """Return whose settings were asked for, None in a file of one library, the settings, and whether no others are."""
     if "kind" in content and "site" not in content:
         if site is not None:
             raise IlsSettingsError(f"{path}: has the settings of one library and no sites; leave --site out")
-        return None, content
+        return None, content, True
     sites: Any = content.get("site")
     tables = {
         name: value["ils"]
@@ -83,9 +109,9 @@ def _table(content: dict[str, Any], path: Path, site: str | None) -> tuple[str |
         if isinstance(value, dict) and isinstance(value.get("ils"), dict)
     }
     if site is None and len(tables) == 1:
-        return next(iter(tables.items()))
+        return *next(iter(tables.items())), True
     if site is not None and site in tables:
-        return site, tables[site]
+        return site, tables[site], len(tables) == 1
     if not tables:
         raise IlsSettingsError(
             f"{path}: has neither kind = ... nor a table [site.NAME.ils]; docs/ils.md shows one"

@@ -1,6 +1,5 @@
 """Holdings, and the plan's shelf ranges, from files of other systems."""
 
-from stacks.difference import Difference, compare, refuse_shrinking, replace_holdings
 from stacks.imports.importer import Imported, import_holdings
 from stacks.imports.mapping import Mapped, mapping_of, read_mapping
 from stacks.imports.range_check import RangeCheck, check_ranges
@@ -8,7 +7,6 @@ from stacks.imports.range_file import RangeRows, apply_ranges, read_ranges
 from stacks.imports.range_learn import Heard, Learned, learn_ranges
 
 __all__ = [
-    "Difference",
     "Heard",
     "Imported",
     "Learned",
@@ -17,12 +15,9 @@ __all__ = [
     "RangeRows",
     "apply_ranges",
     "check_ranges",
-    "compare",
     "import_holdings",
     "learn_ranges",
     "mapping_of",
     "read_mapping",
     "read_ranges",
-    "refuse_shrinking",
-    "replace_holdings",
 ]

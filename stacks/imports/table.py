@@ -16,6 +16,8 @@ from stacks.imports.encodings import sniff_encoding
 _BLOCK = 20_000
 _MAX_FIELD = 1 << 17
 _SAMPLE_CHARS = 1 << 20
+OTHER_SHEETS = "its other sheets were not read"
+"""How a table's note about a workbook's other sheets begins."""
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 

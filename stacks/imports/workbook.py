@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from stacks.errors import HoldingsError
-from stacks.imports.table import Block, Table
+from stacks.imports.extent import check_extent
+from stacks.imports.table import OTHER_SHEETS, Block, Table
 
 _BLOCK = 20_000
 _EXACT = 10**15
@@ -31,6 +32,7 @@ def open_workbook(file: Path, sheet: str | None = None) -> Table:
     """
     from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 
+    check_extent(file)
     try:
         book = CalamineWorkbook.from_path(str(file))
     except Exception as e:
@@ -58,7 +60,7 @@ def open_workbook(file: Path, sheet: str | None = None) -> Table:
     notes = [f"form: workbook, sheet {taken.name!r}"]
     others = [name for name in seen if name != taken.name]
     if others and sheet is None:
-        notes.append(f"its other sheets were not read: {', '.join(others)[:200]} (--sheet)")
+        notes.append(f"{OTHER_SHEETS}: {', '.join(others)[:200]} (--sheet)")
     return Table(str(file), "workbook", header, notes, blocks)
 
 

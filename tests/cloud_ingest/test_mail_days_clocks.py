@@ -154,12 +154,15 @@ def test_without_a_schedule_mail_goes_at_once_or_at_the_morning_after_the_quiet_
     [
         ("CST", ("Asia/Shanghai", "America/Chicago")),
         ("IST", ("Asia/Kolkata", "Europe/Dublin")),
-        ("EST", ("America/New_York",)),
         ("BST", ("Europe/London",)),
-        ("CET", ("Europe/Berlin",)),
-        ("CST6CDT", ("America/Chicago",)),
         ("Beijing", ("Asia/Shanghai",)),
         ("+08:00", ("Asia/Shanghai",)),
+        ("localtime", ("Asia/Shanghai",)),
+        ("posixrules", ("Europe/Berlin",)),
+        ("Factory", ("Europe/Berlin",)),
+        ("right/Europe/Berlin", ("Europe/Berlin",)),
+        ("", ("Europe/Berlin",)),
+        ("../../etc/passwd", ("Europe/Berlin",)),
     ],
 )
 def test_a_short_name_of_several_zones_is_refused_with_those_to_write(tmp_path, name, meant):
@@ -176,3 +179,27 @@ def test_a_short_name_of_several_zones_is_refused_with_those_to_write(tmp_path, 
 )
 def test_names_that_mean_one_zone_are_taken(tmp_path, name):
     assert ServeSettings(tmp_path, time_zone=name).zone.key == name
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("CET", "Europe/Berlin"),
+        ("EST", "America/New_York"),
+        ("EST5EDT", "America/New_York"),
+        ("MST", "America/Denver"),
+    ],
+)
+def test_short_names_that_the_zone_database_knows_are_taken_with_a_word_of_doubt(tmp_path, name, meant):
+    """A service that was set so must start after an upgrade."""
+    settings = ServeSettings(tmp_path, time_zone=name, sites=(SiteSettings("s", time_zone=name),))
+    assert settings.zone.key == settings.site("s").zone.key == name
+    own, sites = settings.doubts
+    assert f"'{name}'" in own and meant in own and sites.startswith("site s: time_zone")
+    assert ServeSettings(tmp_path, time_zone="Europe/Berlin").doubts == ()
+
+
+def test_a_long_name_is_cut(tmp_path):
+    with pytest.raises(ServeError) as caught:
+        ServeSettings(tmp_path, time_zone="Mars/" * 5000)
+    assert len(str(caught.value)) < 300

@@ -7,13 +7,18 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from sqlalchemy import event
 
 from cloud_ingest import Recipient, ServeError, SiteSettings, casebook
+from cloud_ingest.models import CaseRow, CaseStep
 from cloud_ingest.web import make_app
 from cloud_ingest.web.server import WebServer
 from nightstack.cli import main
 from nightstack.settings import SettingsError, read_serve_settings
-from reports.ledger_book import Ledger
+from reports.case import BY_STAFF
+from reports.ledger_book import Ledger, LedgerError
+from reports.ledger_json import case_from_json
+from reports.ledger_mornings import took as took_by
 from reports.pace import HANDLING_S, ByHand
 from stacks.plan import write_plan
 from tests.cloud_ingest.letter_desk import Desk
@@ -39,6 +44,12 @@ def worked(tmp_path, mornings):
     cases = {i: moved(c, later) for i, c in staff.ledger.cases.items()}
     with world.database.write() as session:
         casebook.save(session, "north", Ledger(cases, "north"), ns(FIRST), before=Ledger(site="north"))
+        session.add_all(
+            CaseStep(site="north", finding_id=name, at=ns(step.at), who=step.who, did=step.did, why="")
+            for name, case in cases.items()
+            for step in case.history
+            if step.did in BY_STAFF
+        )
     (world.settings.data / "sites" / "north").mkdir(parents=True)
     write_plan(world.settings.data / "sites" / "north" / "plan.json", PLAN)
     return world
@@ -70,7 +81,7 @@ def run(capsys, kept, *arguments):
 
 @pytest.fixture
 def client(kept):
-    settings = replace(kept.settings, staff={"anna": KEY})
+    settings = replace(kept.settings, staff={"anna": KEY, "Desk": KEY})
     app = make_app(kept.database, lambda: {"ok": True, "problem": None}, settings)
     server = WebServer(app, "127.0.0.1:0")
     server.start()
@@ -110,14 +121,14 @@ def test_minutes_that_cannot_be_are_one_line_and_change_nothing(capsys, kept, ar
 
 
 def test_minutes_said_on_the_page(client, kept):
-    form = {"site": "north", "minutes": "55", "who": "Anna", "what": "list"}
+    form = {"site": "north", "minutes": "55", "what": "list"}
     assert client.post("/pace", data=form).status_code == 303
     page = client.get("/pace?site=north").text
     assert "55 minutes" in page
-    assert "Anna" not in page, "the pace is the site's, and nobody's in particular"
+    assert "anna" not in page, "the pace is the site's, and nobody's in particular"
     wrong = client.post("/pace", data={**form, "minutes": "many"})
     assert wrong.status_code == 422 and "write a number" in wrong.text
-    assert "recorded nothing" in client.post("/pace", data={**form, "who": "Boris", "what": "recorded"}).text
+    assert "recorded nothing" in client.post("/pace", data={**form, "what": "recorded"}).text
     with kept.database.read() as session:
         assert [t.minutes for t in casebook.load(session, "north").mornings] == [55.0]
 
@@ -133,31 +144,127 @@ def test_only_staff_say_how_a_morning_went(client):
 
 
 def test_minutes_said_through_the_api(client):
-    said = client.post("/api/v1/mornings", json={"minutes": 60, "who": "Desk", "recorded": True})
+    said = client.post("/api/v1/mornings", json={"minutes": 60, "recorded": True}, auth=("Desk", KEY))
     assert said.status_code == 201
     assert said.json()["lines"] > 20
     for wrong in (
         {},
-        {"minutes": "60", "who": "x"},
+        {"minutes": "60"},
         {"minutes": 60, "who": 5},
         [],
-        {"minutes": -1, "who": "x"},
+        {"minutes": -1},
+        {"minutes": 10**400},
     ):
         assert client.post("/api/v1/mornings", json=wrong).status_code == 422
-    assert (
-        client.post("/api/v1/mornings", json={"minutes": 6, "who": "x", "site": "south"}).status_code == 404
-    )
+    for text in ("[" * 9000, '{"minutes": ' + "9" * 400 + "}", '{"minutes": NaN}', "\xff"):
+        answer = client.post(
+            "/api/v1/mornings", content=text.encode("latin-1"), headers={"content-type": "application/json"}
+        )
+        assert answer.status_code == 422, text[:20]
+    assert client.post("/api/v1/mornings", json={"minutes": 6, "site": "south"}).status_code == 404
+
+
+def test_whoever_is_logged_in_says_it_and_nobody_for_another(client):
+    said = client.post("/api/v1/mornings", json={"minutes": 60, "who": "Desk"})
+    assert said.status_code == 422 and "logged in as anna" in said.json()["detail"]
+    page = client.post("/pace", data={"minutes": "60", "who": "Desk"})
+    assert page.status_code == 422 and "logged in as anna" in page.text
+    assert client.get("/api/v1/pace").json()["said"] == 0
+    assert client.post("/api/v1/mornings", json={"minutes": 60, "who": "anna"}).json()["who"] == "anna"
+
+
+def test_what_is_wrong_with_a_form_stands_on_a_page(client):
+    browser = {"accept": "text/html,application/xhtml+xml"}
+    for form, said in (
+        ({"minutes": "1" * 20_000}, "too long"),
+        ({"minutes": "5", "site": "south"}, "name a site"),
+    ):
+        answer = client.post("/pace", data=form, headers=browser)
+        assert answer.status_code in (404, 413) and said in answer.text and "<html" in answer.text
+    assert client.post("/pace", json={}).status_code == 415
+    assert "<html" in client.get("/runs/no-such", headers=browser).text
+    assert client.get("/runs/no-such").json()["detail"] == "no run no-such"
+    assert client.get("/api/v1/runs/no-such", headers=browser).json()["detail"] == "no run no-such"
+
+
+def test_pages_are_framed_by_nobody_and_send_forms_home(client):
+    for path in ("/", "/cases", "/pace", "/lists"):
+        policy = client.get(path).headers["content-security-policy"]
+        for part in ("default-src 'none'", "frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"):
+            assert part in policy, path
+
+
+def count_cases_read(kept):
+    """Return a list that grows with each case that is read from the database."""
+    read = []
+
+    def told(_c, cursor, statement, *more):
+        if f"FROM {CaseRow.__tablename__}" in statement and "SELECT" in statement and ".data" in statement:
+            read.append(statement)
+
+    event.listen(kept.database.engine, "after_cursor_execute", told)
+    return read
+
+
+def test_the_pace_is_worked_out_once_for_each_state_of_the_ledger(kept, client):
+    first = client.get("/api/v1/pace").json()
+    read = count_cases_read(kept)
+    assert [client.get("/api/v1/pace").json() for _ in range(3)] == [first] * 3 and read == []
+    assert client.post("/api/v1/mornings", json={"minutes": 200}).status_code == 201
+    assert client.get("/api/v1/pace").json()["said"] == 1
+
+
+def test_what_a_ledger_keeps_of_mornings_is_bounded(kept):
+    at = datetime.now(UTC)
+    with kept.database.read() as session:
+        whole = casebook.load(session, "north")
+    last = max(c.mailed_at for c in whole.cases.values() if c.mailed_at)
+    one = next(iter(whole.cases.values()))
+    many = {
+        f"x{i}": replace(one, finding=replace(one.finding, finding_id=f"x{i}"), mailed_at=last)
+        for i in range(8000)
+    }
+    ledger = replace(whole, cases=many)
+    for n in range(4):
+        ledger = took_by(ledger, 60 + n, who=f"p{n}", at=at)
+    assert [m.minutes for m in ledger.mornings] == [62, 63], "two of 8,000 lines each"
+    more = {
+        **many,
+        **{
+            f"y{n}{i}": replace(c, finding=replace(c.finding, finding_id=f"y{n}{i}"))
+            for n in range(2)
+            for i, c in many.items()
+        },
+    }
+    with pytest.raises(LedgerError, match="24,000 lines are no morning's work"):
+        took_by(replace(ledger, cases=more), 60, who="a", at=at)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_minutes_are_written_down_without_a_look_at_every_case(kept, monkeypatch, recorded):
+    at = ns(datetime.now(UTC))
+    with kept.database.read() as session:
+        whole = casebook.load(session, "north")
+    wanted = took_by(whole, 60, who="Desk", at=datetime.fromtimestamp(at / NS, UTC), recorded=recorded)
+    parsed = []
+    monkeypatch.setattr(casebook, "case_from_json", lambda *a: parsed.append(a) or case_from_json(*a))
+    with kept.database.write() as session:
+        casebook.took(session, "north", 60, who="Desk", at=at, recorded=recorded)
+    with kept.database.read() as session:
+        mornings = casebook.head_of(session, "north").mornings
+    assert [(m.minutes, set(m.lines)) for m in mornings] == [
+        (m.minutes, set(m.lines)) for m in wanted.mornings
+    ]
+    assert 0 < len(parsed) < len(whole.cases) / 2, "the last morning is one of five"
 
 
 @pytest.mark.parametrize(
     "headers", [{"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}]
 )
 def test_a_page_of_another_site_can_say_nothing(client, headers):
-    form = {"site": "north", "minutes": "55", "who": "Anna", "what": "list"}
+    form = {"site": "north", "minutes": "55", "what": "list"}
     assert client.post("/pace", data=form, headers=headers).status_code == 403
-    assert (
-        client.post("/api/v1/mornings", json={"minutes": 60, "who": "x"}, headers=headers).status_code == 403
-    )
+    assert client.post("/api/v1/mornings", json={"minutes": 60}, headers=headers).status_code == 403
     assert client.post("/api/v1/mornings", data={"minutes": 60, "who": "x"}).status_code == 415
     assert client.get("/api/v1/pace").json()["said"] == 0
 

@@ -1,7 +1,12 @@
 """Staff's lists through HTTP: uploaded, shown and removed by staff alone, and read when a run is judged."""
 
 import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, date, datetime
+from threading import Barrier
 
 import httpx
 import pytest
@@ -9,11 +14,12 @@ import xlsxwriter
 
 from cloud_ingest import staff_lists
 from cloud_ingest.errors import ServeError
-from cloud_ingest.job_results import make_task
-from cloud_ingest.models import Job, Run, Site
+from cloud_ingest.job_results import make_task, store_result
+from cloud_ingest.models import Job, Run, Site, StaffListRow
 from cloud_ingest.night_work import judge
+from cloud_ingest.run_life import enter
 from cloud_ingest.settings import ServeSettings
-from cloud_ingest.tasks import NightTask, Task
+from cloud_ingest.tasks import NightResult, NightTask, Result, Task
 from cloud_ingest.web import make_app
 from cloud_ingest.web.server import WebServer
 from reports.ledger import Ledger
@@ -23,6 +29,7 @@ from stacks.staff_lists import ListRow, StaffList
 from tests.cloud_ingest.test_nights import Office, S
 from tests.cloud_ingest.test_store import World
 from tests.reports.conftest import make_world
+from tests.stacks.imports.test_extent import far_xlsx
 
 KEY = "correct-horse-battery"
 ANNA = ("anna", KEY)
@@ -81,6 +88,12 @@ def test_a_list_is_uploaded_shown_and_removed(site, tmp_path):
     )
 
 
+@pytest.mark.parametrize("header", [b"Basic \xe9", b"Basic ====", b"Basic", b"\xff", b"Basic /w=="])
+def test_a_log_in_that_nobody_can_read_is_a_wrong_one(site, header):
+    _, client = site
+    assert client.get("/lists", headers={"authorization": header}).status_code == 401
+
+
 @pytest.mark.parametrize("auth", [None, ("anna", "wrong"), ("", ""), ("bob", KEY), ("bob", "")])
 def test_strangers_neither_see_nor_change_lists(site, auth):
     _, client = site
@@ -120,6 +133,28 @@ def test_what_is_no_list_is_refused_in_one_line(site, content, params, why):
     assert client.get("/api/v1/lists", auth=ANNA).json() == []
 
 
+def test_a_small_file_with_a_huge_sheet_costs_the_service_nothing(site, tmp_path):
+    _, client = site
+    answer = put(client, far_xlsx(tmp_path / "a.xlsx").read_bytes())
+    assert (
+        answer.status_code == 422
+        and "the file: has a sheet of 17,179,869,184 cells" in answer.json()["detail"]
+    )
+    assert client.get("/api/v1/lists", auth=ANNA).status_code == 200
+
+
+def test_a_list_that_takes_too_much_memory_ends_its_reader_alone(tmp_path):
+    """Nothing that measures a file knows all that a reader may do."""
+    code = (
+        "import stacks.imports.extent as e\ne.MOST_CELLS = 1 << 60\n"
+        "from cloud_ingest.list_process import main\nmain()"
+    )
+    file = far_xlsx(tmp_path / "a.xlsx")
+    told = json.dumps([str(file), "Course", "wanted"]).encode()
+    done = subprocess.run([sys.executable, "-c", code], input=told, capture_output=True, timeout=60)
+    assert done.returncode != 0 and done.stdout == b""
+
+
 def test_a_file_that_is_too_large_is_refused(site):
     _, client = site
     assert put(client, b"B1\n" * 3_000_000).status_code == 413
@@ -143,6 +178,34 @@ def test_the_page_takes_a_file_or_barcodes_and_escapes_what_it_shows(site):
         "/lists/remove", data={"site": "main", "name": "Course"}, files={"x": b""}, auth=ANNA
     )
     assert removed.status_code == 303 and "Course" not in client.get("/lists", auth=ANNA).text
+
+
+def part(name, content):
+    return f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{content}\r\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "why"),
+    [
+        (part("a", "b") * 100_000 + "--x--\r\n", 422, "more than 20 fields"),
+        ("--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y\r\n" * 5, 422, "one line"),
+        ("--x\r\nno head\r\n", 422, "broken"),
+        ("", 422, "one line"),
+        ("x" * 9_000_000, 413, "more than 8 MB"),
+    ],
+)
+def test_a_form_that_is_none_is_told_on_the_page(site, body, status, why):
+    _, client = site
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    answer = client.post("/lists", content=body, headers=kind, auth=ANNA)
+    assert answer.status_code == status and why in answer.text and "<html" in answer.text
+    gone = client.post(
+        "/lists/remove",
+        content=part("site", "main") + part("name", "No such") + "--x--\r\n",
+        headers=kind,
+        auth=ANNA,
+    )
+    assert gone.status_code == 404 and "has no list No such" in gone.text and "<html" in gone.text
 
 
 @pytest.mark.parametrize("header", [{"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}])
@@ -183,7 +246,7 @@ def test_a_worker_is_given_the_lists_and_their_tally_is_kept(tmp_path):
     told = {"name": "Course", "located": 1, "said": to_json(tally.said)}
     with office.database.write() as session:
         staff_lists.note_tallies(
-            session, of, "run-1", [json.loads(json.dumps(told)), {"name": "gone", "said": ""}]
+            session, of, "run-1", task.lists, [json.loads(json.dumps(told)), {"name": "gone", "said": ""}]
         )
     server = WebServer(
         make_app(
@@ -204,6 +267,54 @@ def test_a_worker_is_given_the_lists_and_their_tally_is_kept(tmp_path):
     finally:
         server.stop()
         office.database.close()
+
+
+def test_two_who_upload_one_list_at_once_both_do(tmp_path, database_url):
+    world = World(tmp_path / "data", database_url)
+    with closing(world.database):
+        with world.database.write() as session:
+            session.add(Site(site="main", first_seen=0))
+        upload, at_once = StaffList("Course", "wanted", (ListRow("B1"),)), Barrier(4)
+
+        def one(at):
+            at_once.wait(30)
+            with world.database.write() as session:
+                staff_lists.put(session, "main", upload, "anna", at)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(one, range(1, 5)))
+        with world.database.read() as session:
+            (row,) = session.query(StaffListRow)
+            assert row.size == 1 and StaffList.from_json(row.data) == upload
+
+
+@pytest.mark.parametrize("case", ["another list by now", "no part of the ledger", "told"])
+def test_a_tally_is_of_the_list_that_is_there_and_of_the_newest_night(tmp_path, case):
+    office = Office(tmp_path / "data", None)
+    with closing(office.database):
+        office.close_run("run-1", 0)
+        upload = staff_lists.read_upload(b"B1\nB2\n", "Course", "wanted")
+        with office.database.write() as session:
+            staff_lists.put(session, "site", upload, "anna", 1)
+        task, job_id = office.begin("run-1")
+        if case == "another list by now":
+            with office.database.write() as session:
+                staff_lists.put(session, "site", upload, "anna", 2)
+        told = {
+            "name": "Course",
+            "located": 1,
+            "said": to_json(ListTally("Course", "wanted", 2, located=1).said),
+        }
+        night = None if case == "no part of the ledger" else NightResult(task.night.not_after)
+        ready = None if night is None else office.make_ready("run-1", (task, job_id), ["a"])
+        with office.database.write() as session:
+            run, job = session.get(Run, "run-1"), session.get(Job, job_id)
+            enter(session, run, "reporting", "", office.now)
+            result = Result([], [], [], 0, night, [told])
+            store_result(session, office.settings, job, run, result, task, office.now, ready)
+        with office.database.read() as session:
+            (row,) = session.query(StaffListRow)
+        assert (row.run_id, row.tally) == (("run-1", told) if case == "told" else (None, None))
 
 
 @pytest.fixture

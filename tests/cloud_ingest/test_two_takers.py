@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import event, select
 
 from cloud_ingest import casebook
-from cloud_ingest.models import CaseRow, NightRow
+from cloud_ingest.jobs import JobRunner
+from cloud_ingest.models import CaseRow, Job, NightRow
 from cloud_ingest.nights import StaleNightError
-from tests.cloud_ingest.test_nights import Office
+from tests.cloud_ingest.test_nights import Office, S
 
 
 @pytest.fixture
@@ -71,6 +72,25 @@ def test_a_night_that_lost_its_ledger_while_it_was_made_ready_is_told_as_well(of
         assert set(session.scalars(select(NightRow.run_id))) == {"run-0", "run-2"}
 
 
+@pytest.mark.parametrize("when", ["before it is made ready", "between that and the lock"])
+def test_a_former_night_that_is_worked_out_again_meanwhile_is_not_overwritten(office, when):
+    """Its name in the ledger is the same, what it found is not."""
+    office.work_out("run-1", 0, "a", "b")
+    office.close_run("run-2", 24)
+    begun = office.begin("run-2")
+    ready = None if when.startswith("before") else office.make_ready("run-2", begun, ["c"])
+    office.again("run-1")
+    office.work_out("run-1", 2, "a", "late")
+    with pytest.raises(StaleNightError, match="run-1"):
+        if ready is None:
+            office.end("run-2", begun, ["c"])
+        else:
+            office.store_night("run-2", begun, ready)
+    assert set(office.states()) == {"a", "late"}
+    office.end("run-2", office.begin_again("run-2"), ["c"])
+    assert set(office.states()) == {"a", "late", "c"} and office.ledger().runs == ("run-1", "run-2")
+
+
 def test_staff_who_act_while_a_night_is_taken_lose_nothing(office):
     names = [f"case-{n:02}" for n in range(24)]
     office.work_out("run-1", 0, *names)
@@ -121,3 +141,25 @@ def test_the_write_lock_is_not_held_while_a_ledger_is_read(office):
     assert [statement for statement in read if statement.startswith("SELECT")] == []
     assert len(office.states()) == 301
     assert office.states()[names[7]] == ("resolved", "reshelved")
+
+
+def test_a_job_that_is_stale_again_and_again_pauses_longer_each_time_and_ends(office):
+    runner = JobRunner(office.database, office.settings, lambda: "http://here", lambda: office.now)
+    office.close_run("run-1", 0)
+    with office.database.write() as session:
+        session.scalar(select(Job)).attempts = 0
+    pauses = []
+    while (job := runner.claim("worker")) is not None:
+        assert job.attempts == 1, "that is no failure of the worker"
+        runner._judge_again(job, "worker", StaleNightError("the night run-0 is the newest by now"))
+        since = office.now
+        while office.run("run-1").state != "failed" and (office.now - since) < 600 * S:
+            with office.database.read() as session:
+                if session.scalar(select(Job)).not_before <= office.now:
+                    break
+            assert runner.claim("worker") is None
+            office.now += S
+        pauses.append((office.now - since) // S)
+    assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 0]
+    run = office.run("run-1")
+    assert run.state == "failed" and "9 times" in run.reason and "\n" not in run.reason

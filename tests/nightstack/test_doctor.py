@@ -93,6 +93,15 @@ def test_floors_and_languages_that_nobody_has(library, tmp_path, capsys):
     assert status == 0 and "site north: a@b.example" not in checks
 
 
+def test_a_zone_that_many_mean_otherwise_is_told(tmp_path, capsys):
+    settings = tmp_path / "serve.toml"
+    settings.write_text(f"data = '{tmp_path}'\ntime_zone = 'EST'\n")
+    capsys.readouterr()
+    main(["doctor", "--json", "--settings", str(settings)])
+    said = [c for c in json.loads(capsys.readouterr().out)["checks"] if c["what"] == "settings"]
+    assert [c["state"] for c in said] == ["good", "absent"] and "America/New_York" in said[1]["found"]
+
+
 def test_settings_that_are_not_there(tmp_path, capsys):
     for option, name in (("--settings", "settings"), ("--robot", "robot settings")):
         status, checks = found(capsys, option, tmp_path / "nosuch.toml")

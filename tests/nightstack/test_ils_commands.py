@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -112,6 +113,36 @@ def test_the_journal_lies_beside_the_settings_and_each_library_has_its_own(koha,
     assert f"{folder / 'ils-journal.sqlite'} (nothing was ever written back)" in none.stderr.replace(
         "elsewhere/../", ""
     )
+
+
+def test_a_journal_from_when_all_sites_had_one_is_not_forgotten(koha, tmp_path, monkeypatch):
+    """Otherwise what was written would be written again, and what is unknown would be settled by nobody."""
+    from nightstack.settings import SettingsError, read_serve_settings
+    from stacks.ils import IlsError, open_ils
+    from stacks.ils.settings_file import read_ils_settings
+
+    monkeypatch.setenv("NIGHTSTACK_ILS_CLIENT_SECRET", "koha-client-secret")
+    table, file, old = (
+        (tmp_path / "ils.toml").read_text(),
+        tmp_path / "serve.toml",
+        tmp_path / "ils-journal.sqlite",
+    )
+    with open_ils({**read_ils_settings(tmp_path / "ils.toml"), "journal": str(old)}) as ils:
+        ils.mark_missing("31822000000", "three nights")
+    file.write_text(f"data = 'd'\n[site.north.ils]\n{table}")
+    assert read_serve_settings(file).site("north").ils["journal"] == str(old), "one site: it is its own"
+    assert read_ils_settings(file)["journal"] == read_ils_settings(file, "north")["journal"] == str(old)
+    file.write_text(f"data = 'd'\n[site.north.ils]\n{table}[site.south.ils]\n{table}")
+    for read in (lambda: read_serve_settings(file), lambda: read_ils_settings(file, "north")):
+        with pytest.raises((SettingsError, IlsError)) as caught:
+            read()
+        assert "rename it to ils-journal-NAME.sqlite" in str(caught.value) and "\n" not in str(caught.value)
+        assert str(old) in str(caught.value) and "ils-journal-north.sqlite" in str(caught.value)
+    old.rename(tmp_path / "ils-journal-north.sqlite")
+    made = read_serve_settings(file)
+    assert [Path(made.site(s).ils["journal"]).name for s in ("north", "south")] == [
+        "ils-journal-north.sqlite", "ils-journal-south.sqlite",
+    ]  # fmt: skip
 
 
 def test_writes_are_listed_and_settled(koha, tmp_path):

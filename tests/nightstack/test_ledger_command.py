@@ -1,8 +1,10 @@
 """``exceptions --ledger``: cases kept in a file from night to night."""
 
 import json
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -70,7 +72,9 @@ def test_cases_live_in_a_file_from_night_to_night(nights, tmp_path, capsys):
     assert len(after.open) == len(book.open) - 1
 
 
-def test_cases_resolved_years_ago_go_into_the_archive_beside_the_ledger(nights, tmp_path, capsys):
+def test_cases_resolved_years_ago_go_into_the_archive_beside_the_ledger(
+    nights, tmp_path, capsys, monkeypatch
+):
     info = json.loads((nights[0] / "run.json").read_text())
     at = datetime.fromisoformat(info["started_at"])
     made = {}
@@ -88,7 +92,19 @@ def test_cases_resolved_years_ago_go_into_the_archive_beside_the_ledger(nights, 
     file = tmp_path / "cases.json"
     file.write_text(json.dumps(Ledger(made, info["site"], ("night-x",)).to_json()))
     args = [nights[0], "--positions", nights[0] / "positions.parquet", "--ledger", file]
+    on_disk = []
+    fsync = os.fsync
+    # Called through: what is on disk, and whether the ledger still had the case then.
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda to: (
+            fsync(to)
+            or on_disk.append((str(Path(f"/proc/self/fd/{to}").readlink()), "old" in file.read_text()))
+        ),
+    )
     status, out, err = run(capsys, *args, "--keep-days", 730)
+    assert (str(tmp_path / "cases.archive.jsonl"), True) in on_disk
     assert status == 0, err
     assert f"1 case put away: {tmp_path / 'cases.archive.jsonl'}" in out
     (line,) = (tmp_path / "cases.archive.jsonl").read_text().splitlines()

@@ -55,6 +55,8 @@ def test_lists_are_located_counted_and_kept_open(night, tmp_path, capsys):
     assert {f.kind for f in read_exceptions(night / "worklist.csv")} >= {"listed"}
     status, out, _ = run(capsys, night, *named, "--positions", night / "positions.parquet")
     assert status == 0 and 'list "Course" (a reader waits): ' in out
+    status, _, err = run(capsys, night, *named, "--positions", night / "positions.parquet", "--ledger", file)
+    assert status == 0 and "--list: ignored" in err, "this night is in the ledger already"
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,14 @@ def test_lists_are_located_counted_and_kept_open(night, tmp_path, capsys):
 )
 def test_how_a_list_is_named(given, read):
     assert list_of(given) == read
+
+
+@pytest.mark.parametrize(
+    "given", ["wantd:Course=f.csv", "Wanted:Course=f.csv", "exhibtion: Spring=f.csv", "x:y=z"]
+)
+def test_a_misspelt_purpose_is_refused_with_the_purposes(given):
+    with pytest.raises(InputError, match="none of wanted, claimed_returned"):
+        list_of(given)
 
 
 @pytest.mark.parametrize("given", ["a.csv", "=a.csv", "Course="])

@@ -1,6 +1,7 @@
 """localize, exceptions, evaluate, report: from a recording folder to files, and what they say on the way."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -123,3 +124,13 @@ def test_a_report_made_again_leaves_the_list_that_is_there(recording, capsys):
     assert mine.read_bytes() == text and str(recording / "again" / "exceptions.csv") in out
     (note,) = [line for line in err.splitlines() if line.startswith("note: judged from this run alone")]
     assert "ledger" in note and f"{mine} stays as it is" in note
+
+
+def test_a_run_kept_with_any_zone_is_reported_again(recording, tmp_path):
+    """What the service once took is no reason to refuse a run now."""
+    place = tmp_path / "run"
+    shutil.copytree(recording, place / "recording")
+    for zone in ("EST", "CST", "localtime"):
+        (place / "ended.json").write_text(json.dumps({"time_zone": zone}))
+        assert main(["report", str(place), "--out", str(tmp_path / zone)]) == 0
+    assert main(["report", str(place), "--out", str(tmp_path / "out"), "--time-zone", "CST"]) == 2

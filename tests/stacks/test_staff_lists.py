@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 
+import openpyxl
 import pytest
 import xlsxwriter
 
@@ -125,3 +126,21 @@ def test_json_gives_the_same_list_back(tmp_path):
     path = write(tmp_path, "barcode,note,until\nB1,a,2026-01-02\nB1,,\n")
     made = read_staff_list(path, "备选", "hold")
     assert StaffList.from_json(made.to_json()) == made
+
+
+def test_sheets_that_were_not_read_are_named(tmp_path):
+    book = openpyxl.Workbook()
+    for name in ("First", "Second"):
+        sheet = book.create_sheet(name)
+        sheet.append(["barcode"])
+        sheet.append(["B1"])
+    book.save(tmp_path / "a.xlsx")
+    assert read_staff_list(tmp_path / "a.xlsx", "L").notes == (
+        "its other sheets were not read: Sheet, Second",
+    )
+
+
+def test_a_header_with_a_line_break_is_told_in_one_line(tmp_path):
+    with pytest.raises(HoldingsError, match="no column is named barcode") as caught:
+        read_staff_list(write(tmp_path, 'a,"b\nc\r\nd"\n1,2\n'), "L")
+    assert len(str(caught.value).splitlines()) == 1
