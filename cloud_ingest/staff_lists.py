@@ -98,7 +98,7 @@ def lists_of(session: Session, site: str) -> list[dict[str, Any]]:
     rows = session.scalars(
         select(StaffListRow).where(StaffListRow.site == site).order_by(StaffListRow.at, StaffListRow.name)
     )
-    return [{**row.data, "at": _since(row.at)} for row in rows]
+    return [{**row.data, "at": _since(row.at), "put_at": row.at} for row in rows]
 
 
 def _since(at: int) -> str:
@@ -114,9 +114,9 @@ def note_tallies(
     tallies: Iterable[Mapping[str, Any]],
 ) -> None:
     """Write down what a run made of each list it was `given` (`lists_of`), where that is still the list there is."""
-    at = {str(of["name"]): of.get("at") for of in given}
+    at = {str(of["name"]): of.get("put_at") for of in given}
     for told in tallies:
         row = session.get(StaffListRow, (site, str(told["name"])))
-        if row is not None and _since(row.at) == at.get(row.name):
+        if row is not None and row.at == at.get(row.name):
             row.run_id, row.tally = run_id, dict(told)
     session.flush()

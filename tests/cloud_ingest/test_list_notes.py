@@ -77,8 +77,8 @@ def test_a_runs_own_documents_have_no_notes():
     f = replace(FINDINGS[0], evidence=FINDINGS[0].evidence + on_list("Course", "wanted", NOTE))
     f = replace(f, asked_for=for_list("Course", "wanted", NOTE), evidence=from_json(to_json(f.evidence)))
     shown = _open_to_all(f)
-    assert NOTE in f.evidence and NOTE not in shown.evidence + shown.lists
+    assert NOTE in f.evidence and NOTE not in shown.evidence + shown.asked_for
     assert (
         shown.evidence.endswith('times. On the list "Course" (a reader waits).')
-        and shown.lists == 'for "Course"'
+        and shown.asked_for == "Course (a reader waits)"
     )

@@ -136,7 +136,7 @@ def test_sheets_that_were_not_read_are_named(tmp_path):
         sheet.append(["B1"])
     book.save(tmp_path / "a.xlsx")
     assert read_staff_list(tmp_path / "a.xlsx", "L").notes == (
-        "its other sheets were not read: Sheet, Second",
+        ListNote("said", text="its other sheets were not read: Sheet, Second"),
     )
 
 
