@@ -246,7 +246,7 @@ def test_a_worker_is_given_the_lists_and_their_tally_is_kept(tmp_path):
     told = {"name": "Course", "located": 1, "said": to_json(tally.said)}
     with office.database.write() as session:
         staff_lists.note_tallies(
-            session, of, "run-1", task.lists, [json.loads(json.dumps(told)), {"name": "gone", "said": ""}]
+            session, of, "run-1", [row], [json.loads(json.dumps(told)), {"name": "gone", "said": ""}]
         )
     server = WebServer(
         make_app(
@@ -299,7 +299,8 @@ def test_a_tally_is_of_the_list_that_is_there_and_of_the_newest_night(tmp_path, 
         task, job_id = office.begin("run-1")
         if case == "another list by now":
             with office.database.write() as session:
-                staff_lists.put(session, "site", upload, "anna", 2)
+                other = staff_lists.read_upload(b"B1\nB3\n", "Course", "wanted")
+                staff_lists.put(session, "site", other, "anna", 2)
         told = {
             "name": "Course",
             "located": 1,
