@@ -178,8 +178,10 @@ def learn(
     new["missed"][copy] += (past.stayed * past.silent)[copy]
     quiet_nights = past.silent[copy]
     ended = np.where((quiet_nights > 0.0) & (past.heard_at[copy] > 0), past.came[copy], 0.0)
-    # Of nights apart alike the first silent one came one of them after it was last heard.
-    days = np.maximum(now - past.heard_at[copy], 0) / DAY_NS * quiet_nights / (quiet_nights + 1.0)
+    # It was away from night to night, and came back on some day since the last: which, that day's chance tells.
+    last = past.heard_at if past.judged is None else past.judged
+    gap = np.maximum(now - last[copy], 0) / DAY_NS
+    days = np.maximum(quiet_nights - 1.0, 0.0) * _days_apart(old) + days_until(gap, past.rates.back_per_day)
     new["returns"][copy] += ended
     new["away"][copy] += ended * days
     new["heard"][copy] += 1.0
@@ -214,6 +216,19 @@ def learn(
     del new, states
     made = made if bool(np.all(made.at > 0)) else made.select(made.at > 0)
     return _with_others(made, old, catalogue)
+
+
+def _days_apart(old: Memory) -> float:
+    """Return how far nights of this library are apart, in days, on average."""
+    nights = float((old.heard + old.silent).sum(dtype=np.float64)) - len(old)
+    return float(old.watched.sum(dtype=np.float64)) / nights if nights >= 1.0 else 1.0
+
+
+def days_until(within: Floats, chance: float) -> Floats:
+    """Return after how many days something with a daily chance came about that came about within so many days."""
+    days = np.maximum(within, 1.0)
+    none = (1.0 - chance) ** days
+    return 1.0 / chance - days * none / (1.0 - none)
 
 
 def _carried(old: Memory, past: Past, n: int) -> dict[str, npt.NDArray[Any]]:

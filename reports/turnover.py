@@ -17,7 +17,6 @@ from reports.policy import Policy
 
 _PRIOR_RETURNS = 6.0  # how many days away the policy's rate of coming back is worth
 _PRIOR_DAYS = 5000.0  # how many days of one book on its shelf its shares of used and lost books are worth
-_DAY_NS = 86_400 * 10**9
 _LEAST_BACK, _MOST_BACK = 0.05, 0.95
 _MOST_USED, _MOST_LOST = 0.05, 0.01
 
@@ -39,8 +38,8 @@ def fit_turnover(memory: Memory, policy: Policy) -> Policy:
     away = memory.p_away[known].astype(np.float64)
     ended = float(memory.returns[known].sum(dtype=np.float64))
     # Those still away have not come back on so many days; the last of their nights has had no day after it yet.
-    since = np.maximum(memory.at[known] - memory.heard_at[known], 0) / _DAY_NS
-    still = float((away * since * np.maximum(silent - 1.0, 0.0) / np.maximum(silent, 1.0)).sum())
+    nights = float((memory.heard[known] + silent - 1.0).sum())
+    still = float((away * np.maximum(silent - 1.0, 0.0)).sum()) * days / max(nights, 1.0)
     spent = float(memory.away[known].sum(dtype=np.float64)) + still
     back = (ended + _PRIOR_RETURNS * policy.back_per_day) / (max(spent, ended) + _PRIOR_RETURNS)
     back = float(np.clip(back, _LEAST_BACK, _MOST_BACK))
