@@ -48,7 +48,8 @@ def test_nights_are_found_mailed_and_worked(figures):
 
 def test_missing_books_are_confirmed_and_chances_scored(figures):
     missing = figures["ranked"]["missing"]
-    assert missing["gone"] >= 12 and missing["by_third"] > 0.8
+    assert missing["never heard"]["gone"] >= 12 and missing["never heard"]["by_third"] > 0.8
+    assert missing["told"] >= 12 and missing["precision"] >= 0.95
     stated = figures["ranked"]["stated"]["silent book is missing"]
     assert 0 < stated["brier"] < 0.25 and stated["n"] == sum(b["n"] for b in stated["bins"])
 
@@ -71,7 +72,9 @@ def test_staff_find_what_is_really_there_within_their_minutes():
         line(life, "wrong_shelf", wrong[1], life.home[wrong[1]]),
     ]  # fmt: skip
     done = work(life, ways, lines, 60.0, life.morning, rng)
-    did = [d for _, d, _ in done.worked]
+    did = [d for _, d, _, _ in done.worked]
+    at = [seconds for _, _, _, seconds in done.worked]
+    assert at == sorted(at) and at[0] > 0.0 and at[-1] <= done.seconds
     assert did[:3] == ["reshelved", "false_alarm", "marked_missing"] and did[3] in ("found", "retagged")
     assert did[4] == "false_alarm"
     assert done.right == 2 + (did[3] == "retagged")
