@@ -38,17 +38,17 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _AGAIN = 0.18  # of a night's evidence that says the same again: nights of one robot err alike by .7
-# ... and at most so much: a tag that slipped to a shelf slips there again, four nights in five.
+# Of a book on another shelf at most so much, in log-odds: a tag that slipped to a shelf mostly slips there again.
 _SLIP_AGAIN = 0.25
 _SAME_M = 0.05  # a book farther off than this, and than its error bar, from where it was has been moved
-_WIDEST_M = 0.3
-_BESIDE_M = 1.0
-_TOLD_M = 0.05
+_WIDEST_M = 0.3  # bars wider than this say nothing of whether a book has been moved
+_BESIDE_M = 1.0  # within this of its shelf a book may have been put back and placed a board too high or low
+_TOLD_M = 0.05  # of an offset told worse than this nobody can say that the book stands where it stood
 _SPOILED = 0.003  # share of books that come to stand wrong in a day, at most
 _CARRIED_ON = 0.5  # of the belief, where a book stands wrong again, but at another place
 _MOST = 12.0  # log-odds one night may say
 _LEAST = 0.001  # belief stays within this and its counterpart: the world may have changed
-_DOUBTED = 0.05
+_DOUBTED = 0.05  # from this doubt on a book taken to be at home is remembered where it was heard
 _ON_TROLLEY = 0.9  # a tag that moves is on a trolley, most likely
 
 
@@ -181,7 +181,7 @@ def learn(
     # It was away from night to night, and came back on some day since the last: which, that day's chance tells.
     last = past.heard_at if past.judged is None else past.judged
     gap = np.maximum(now - last[copy], 0) / DAY_NS
-    days = np.maximum(quiet_nights - 1.0, 0.0) * _days_apart(old) + days_until(gap, past.rates.back_per_day)
+    days = np.maximum(quiet_nights - 1.0, 0.0) * _days_apart(old) + _days_until(gap, past.rates.back_per_day)
     new["returns"][copy] += ended
     new["away"][copy] += ended * days
     new["heard"][copy] += 1.0
@@ -224,7 +224,7 @@ def _days_apart(old: Memory) -> float:
     return float(old.watched.sum(dtype=np.float64)) / nights if nights >= 1.0 else 1.0
 
 
-def days_until(within: Floats, chance: float) -> Floats:
+def _days_until(within: Floats, chance: float) -> Floats:
     """Return after how many days something with a daily chance came about that came about within so many days."""
     days = np.maximum(within, 1.0)
     none = (1.0 - chance) ** days

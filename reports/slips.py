@@ -21,10 +21,9 @@ WIDE_M = (0.03, 0.1)
 """Error bars along the face: of the wide ones other shares are claimed wrongly."""
 _CLAIMS = np.array([0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.01])
 _PRIOR_BOOKS = 20.0  # how many books localization's own claim is worth in each class of claims
-_PRIOR_SEEN = (
-    0.5  # how many of what seldom happens are taken to have been seen already: one alone tells no rate
-)
-_PRIOR_SURE = 0.4  # ... of misplaced books among the surest
+# How many of what seldom happens are taken to have been seen already: one alone tells no rate.
+_PRIOR_SEEN = 0.5
+_PRIOR_SURE = 0.4  # how many misplaced books among the surest are taken to have been seen already
 _SURE = 0.98  # claims that are seldom slips
 _ROUNDS = 30
 
