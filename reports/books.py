@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, overload
 
 import numpy as np
@@ -166,7 +166,7 @@ class Shelved:
     Attributes
     ----------
     positions : Positions
-        What localization says of each tag.
+        What localization says of each tag; without when and by how many antennas it was heard.
     offset_m : float64 array, shape (n,)
         Along the face; that of the second best place where `resettle` has chosen it.
     place, alt : int64 array, shape (n,)
@@ -195,7 +195,7 @@ class Shelved:
         place = places.number(positions.shelf_id, positions.face_id)
         place = np.where(np.isfinite(positions.offset_m), place, -1)
         order = np.lexsort((positions.epc.astype(str), positions.offset_m, place))
-        p = positions.select(order)
+        p = _sorted(positions, order)
         by_epc = catalogue.by_epc
         copy = np.fromiter((by_epc.get(e.upper(), -1) for e in p.epc), np.int64, len(p))
         place, home = place[order], _of_copy(catalogue.home, copy)
@@ -230,7 +230,7 @@ class Shelved:
         order = np.lexsort((np.arange(len(self)), new_offset, new_place))
         return (
             Shelved(
-                positions=self.positions.select(order),
+                positions=_sorted(self.positions, order),
                 offset_m=new_offset[order],
                 place=new_place[order],
                 alt=self.alt[order],
@@ -241,6 +241,18 @@ class Shelved:
             ),
             order,
         )
+
+
+def _sorted(positions: Positions, order: Ints) -> Positions:
+    """Return the rows in that order; columns that no judgement reads hold one number for all of them."""
+    unread: dict[str, Any] = dict.fromkeys(("antennas", "heard_from", "heard_to"), np.int64(0))
+    unread |= dict.fromkeys(("p_present", "p_moved"), np.float64(np.nan))
+    n = len(order)
+    columns = {
+        f.name: np.broadcast_to(unread[f.name], n) if f.name in unread else getattr(positions, f.name)[order]
+        for f in fields(positions)
+    }
+    return replace(positions, **columns)
 
 
 def _of_copy(column: Ints, copy: Ints) -> Ints:

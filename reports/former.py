@@ -16,7 +16,7 @@ makes it another question, and the belief void.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -49,6 +49,7 @@ _CARRIED_ON = 0.5  # of the belief, where a book stands wrong again, but at anot
 _MOST = 12.0  # log-odds one night may say
 _LEAST = 0.001  # belief stays within this and its counterpart: the world may have changed
 _DOUBTED = 0.05  # from this doubt on a book taken to be at home is remembered where it was heard
+_BLOCK = 100_000  # rows at a time
 _ON_TROLLEY = 0.9  # a tag that moves is on a trolley, most likely
 
 
@@ -82,14 +83,13 @@ def shelf_with_former(
     told : float64 array, shape (n,)
         Tonight's own log-likelihood ratio, wrong against right; 0 where it cannot be asked.
     """
-    rows, before = _before(s, past, places)
-    mine = (away[rows] > 0.0) & (s.home[rows] != s.place[rows])
+    rows, before = _before(s, past, places, np.flatnonzero((away > 0.0) & (s.home != s.place)))
     # One that stood on its own shelf, in order or not, says nothing of another shelf.
     belief = np.where(before.elsewhere, before.belief, 0.0)
     # They were made with this share or a smaller one: rather too little is said to be tonight's own word than too much.
     share = policy.misshelved_share
     told = np.where(away > 0.0, _ratio(away, share), 0.0)
-    return _carried_on(away, told, rows[mine], before.select(mine), belief[mine], share, _SLIP_AGAIN), told
+    return _carried_on(away, told, rows, before, belief, share, _SLIP_AGAIN), told
 
 
 def order_with_former(
@@ -105,8 +105,8 @@ def order_with_former(
     """
     share = policy.disorder_share
     told = _ratio(v.wrong_order, share)
-    rows, before = _before(s, past, places)
-    mine = (v.wrong_order[rows] > 0.0) & ~before.elsewhere
+    rows, before = _before(s, past, places, np.flatnonzero(v.wrong_order > 0.0))
+    mine = ~before.elsewhere
     # Of a place told no better than this nobody can say that the book has not been put right: it is a hand's breadth.
     sharp = np.nan_to_num(s.positions.sigma_along_m[rows], nan=_WIDEST_M) <= _TOLD_M
     before = replace(before, same=before.same & sharp, alike=before.alike | before.close | before.same)
@@ -150,7 +150,7 @@ def _beyond(now: Floats, strongest: Floats, cap: float) -> Floats:
 def believed_misplaced(s: Shelved, past: Past, places: Places, policy: Policy) -> Bools:
     """Return which tags stand where former nights already knew them to be misplaced, shape (n,): no news tonight."""
     out = np.zeros(len(s), bool)
-    rows, before = _before(s, past, places)
+    rows, before = _before(s, past, places, np.arange(len(s)))
     out[rows] = before.same & before.elsewhere & (before.belief >= policy.doubt_from)
     return out
 
@@ -176,33 +176,34 @@ def learn(
     states = np.stack([new[name] for name in ("p_here", "p_dead", "p_away", "p_gone")], axis=1)
     # Heard after nights of silence: it was there all along, or came back. What it most likely was tells its tag.
     new["missed"][copy] += (past.stayed * past.silent)[copy]
-    quiet_nights = past.silent[copy]
-    ended = np.where((quiet_nights > 0.0) & (past.heard_at[copy] > 0), past.came[copy], 0.0)
+    back = copy[(past.silent[copy] > 0.0) & (past.heard_at[copy] > 0)]
+    ended = past.came[back]
     # It was away from night to night, and came back on some day since the last: which, that day's chance tells.
     last = past.heard_at if past.judged is None else past.judged
-    gap = np.maximum(now - last[copy], 0) / DAY_NS
-    days = np.maximum(quiet_nights - 1.0, 0.0) * _days_apart(old) + _days_until(gap, past.rates.back_per_day)
-    new["returns"][copy] += ended
-    new["away"][copy] += ended * days
+    gap = np.maximum(now - last[back], 0) / DAY_NS
+    days = np.maximum(past.silent[back] - 1.0, 0.0) * _days_apart(old)
+    days = days + _days_until(gap, past.rates.back_per_day)
+    new["returns"][back] += ended
+    new["away"][back] += ended * days
     new["heard"][copy] += 1.0
     new["silent"][copy] = 0.0
     new["heard_at"][copy] = now
     ids = np.array([*(p.id for p in places.rows), ""], object)
     # Where localization put it is remembered of a book about which there is doubt, although it was taken to be at home.
     doubt = lesson.doubt[heard]
-    placed = s.positions.select(heard)
-    put = np.where(doubt >= _DOUBTED, places.number(placed.shelf_id, placed.face_id), s.place[heard])
-    new["heard_shelf"][copy] = ids[put]
-    new["heard_m"][copy] = np.where(doubt >= _DOUBTED, placed.offset_m, s.offset_m[heard])
+    put, put_m, unsure = s.place[heard], s.offset_m[heard], np.flatnonzero(doubt >= _DOUBTED)
+    placed = s.positions.select(heard[unsure])
+    put[unsure], put_m[unsure] = places.number(placed.shelf_id, placed.face_id), placed.offset_m
+    new["heard_shelf"][copy], new["heard_m"][copy] = ids[put], put_m
     states[copy] = 0.0
     states[copy, HERE] = 1.0
     moving = copy[on_the_move(s, policy)[heard]]
     states[moving, HERE], states[moving, AWAY] = 1.0 - _ON_TROLLEY, _ON_TROLLEY
-    new["strength"][copy] = _strength(lesson, heard, past)
-    new["wrong"][copy] = np.where(
-        doubt >= _DOUBTED, _logit(np.clip(doubt, _LEAST, 0.5)), _belief(lesson.verdict, s, heard)
-    )
-    new["told"][copy] = _strongest(lesson.told, s, past, places)[heard]
+    for part in _blocks(heard):
+        theirs = s.copy[part]
+        new["strength"][theirs] = _strength(lesson, part, past)
+        new["wrong"][theirs] = _belief(lesson, part)
+        new["told"][theirs] = _strongest(lesson.told, s, past, places, part)
     new["wrong_home"][copy] = np.where(s.place[heard] >= 0, home_names(catalogue, places)[copy], "")
     new["silent"][named] += 1.0
     states[named] = silent.states[quiet]
@@ -270,14 +271,16 @@ def _strength(lesson: Lesson, heard: Ints, past: Past) -> Floats:
     copy = s.copy[heard]
     near = lesson.gaps.readings_nearby(s.place[heard], s.rank[heard])
     tonight = np.log((s.positions.readings[heard] + 0.5) / (near + 0.5))
-    nights, before = past.nights[copy], past.strength[copy]
+    nights, before = past.nights[copy].astype(np.float64), past.strength[copy].astype(np.float64)
     mean = np.where(np.isfinite(before), (before * nights + tonight) / (nights + 1.0), tonight)
     return np.where(np.isfinite(tonight) & (s.place[heard] >= 0), mean, before)
 
 
-def _belief(v: Judgement, s: Shelved, heard: Ints) -> Floats:
-    chance = np.clip(np.maximum(v.wrong_shelf, v.wrong_order)[heard], _LEAST, 1.0 - _LEAST)
-    return np.where(s.place[heard] >= 0, _logit(chance), 0.0)
+def _belief(lesson: Lesson, heard: Ints) -> Floats:
+    v, doubt = lesson.verdict, lesson.doubt[heard]
+    chance = np.clip(np.maximum(v.wrong_shelf[heard], v.wrong_order[heard]), _LEAST, 1.0 - _LEAST)
+    belief = np.where(lesson.shelved.place[heard] >= 0, _logit(chance), 0.0)
+    return np.where(doubt >= _DOUBTED, _logit(np.clip(doubt, _LEAST, 0.5)), belief)
 
 
 @dataclass(frozen=True)
@@ -301,9 +304,9 @@ class _Before:
         return _Before(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
-def _before(s: Shelved, past: Past, places: Places) -> tuple[Ints, _Before]:
-    """Return the rows of the books heard tonight and before, and what is remembered of them."""
-    rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0))
+def _before(s: Shelved, past: Past, places: Places, rows: Ints) -> tuple[Ints, _Before]:
+    """Return those of the rows whose books were heard before, and what is remembered of them."""
+    rows = rows[(s.copy[rows] >= 0) & (s.place[rows] >= 0)]
     copy = s.copy[rows]
     rows = rows[past.about[copy] & (past.place[copy] >= 0) & np.isfinite(past.heard_m[copy])]
     copy = s.copy[rows]
@@ -322,17 +325,24 @@ def _before(s: Shelved, past: Past, places: Places) -> tuple[Ints, _Before]:
     if past.now and past.judged is not None:
         days = np.clip((past.now - past.judged[copy]) / DAY_NS, 1.0, 30.0)
     elsewhere = place != s.home[rows]
-    return rows, _Before(_sigmoid(past.wrong[copy]), past.told[copy], elsewhere, same, close, same, days)
+    belief = _sigmoid(past.wrong[copy].astype(np.float64))
+    return rows, _Before(belief, past.told[copy].astype(np.float64), elsewhere, same, close, same, days)
 
 
-def _strongest(told: Floats, s: Shelved, past: Past, places: Places) -> Floats:
-    """Return the strongest of tonight's word and of the nights before that said the same of the same place."""
-    out = told.copy()
-    rows, before = _before(s, past, places)
+def _strongest(told: Floats, s: Shelved, past: Past, places: Places, heard: Ints) -> Floats:
+    """Return the strongest of tonight's word and of nights before that said the same of the place; rows ascend."""
+    out = told[heard]
+    rows, before = _before(s, past, places, heard)
     same = before.same & (np.sign(told[rows]) == np.sign(before.told))
     weaker = same & (np.abs(before.told) > np.abs(told[rows]))
-    out[rows[weaker]] = before.told[weaker]
+    out[np.searchsorted(heard, rows[weaker])] = before.told[weaker]
     return out
+
+
+def _blocks(rows: Ints) -> Iterator[Ints]:
+    """Yield the rows in parts: what is worked out of them is a dozen columns, too much of a million books at once."""
+    for first in range(0, len(rows), _BLOCK):
+        yield rows[first : first + _BLOCK]
 
 
 def _logit(p: Floats | float) -> Floats:

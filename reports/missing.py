@@ -118,7 +118,7 @@ def find_silent(
     p_heard = heard.p_heard(home, from_m, to_m)
     p_heard = np.minimum(p_heard, _heard_where_last(copy, home, past, heard))
     near = np.where(rank >= 0, gaps.readings_nearby(home, rank), np.nan)
-    strength, nights = past.strength[copy], past.nights[copy]
+    strength, nights = past.strength[copy].astype(np.float64), past.nights[copy].astype(np.float64)
     # Half as strong as its neighbours, until its own nights have told.
     by_history = np.exp(np.clip(np.nan_to_num(strength), -3.0, 1.0)) * (1.0 - 0.5 / (1.0 + nights))
     loudness = np.where(np.isfinite(strength), by_history, 0.5)
@@ -146,7 +146,7 @@ def find_silent(
 def _heard_where_last(copy: Ints, home: Ints, past: Past, heard: Heard) -> Floats:
     """Return the chance that each copy was heard where it was last heard, if that was not its own shelf; else 1."""
     chance = np.ones(len(copy))
-    place, x = past.place[copy], past.heard_m[copy]
+    place, x = past.place[copy], past.heard_m[copy].astype(np.float64)
     rows = np.flatnonzero((place >= 0) & (place != home) & np.isfinite(x))
     chance[rows] = heard.p_heard(place[rows], x[rows] - _MARGIN_M, x[rows] + _MARGIN_M)
     return chance

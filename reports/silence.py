@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from reports.policy import Policy
 from reports.turnover import fit_turnover
 
 Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
@@ -48,21 +50,21 @@ class Past:
         Row of the memory; -1: none.
     known : bool array, shape (n,)
         A former night, or staff, have judged it.
-    states : float64 array, shape (n, 4)
+    states : float32 array, shape (n, 4)
         Chances of HERE, DEAD, AWAY and GONE tonight; those of copies not known yet are the policy's.
-    stayed : float64 array, shape (n,)
+    stayed : float32 array, shape (n,)
         Of the chance to be HERE tonight the part of having been there on the last night, too.
-    came : float64 array, shape (n,)
+    came : float32 array, shape (n,)
         ... the part of having been in use in the house then.
-    nights, missed, silent, strength : float64 array, shape (n,)
+    nights, missed, silent, strength : float32 array, shape (n,)
         As in `Memory` (`nights` is its ``heard``); 0, 0, 0 and NaN for copies not known yet.
     place : int64 array, shape (n,)
         Where it was last heard; -1: never.
-    heard_m : float64 array, shape (n,)
+    heard_m : float32 array, shape (n,)
         At which offset.
     heard_at : int64 array, shape (n,)
         When, ns UTC; 0: never.
-    wrong, told : float64 array, shape (n,)
+    wrong, told : float32 array, shape (n,)
         As in `Memory`; 0 where the record names another home than it did then.
     about : bool array, shape (n,)
         The record names the home that `wrong` is about.
@@ -78,18 +80,18 @@ class Past:
 
     row: Ints
     known: Bools
-    states: Floats
-    stayed: Floats
-    came: Floats
-    nights: Floats
-    missed: Floats
-    silent: Floats
-    strength: Floats
+    states: Singles
+    stayed: Singles
+    came: Singles
+    nights: Singles
+    missed: Singles
+    silent: Singles
+    strength: Singles
     place: Ints
-    heard_m: Floats
+    heard_m: Singles
     heard_at: Ints
-    wrong: Floats
-    told: Floats
+    wrong: Singles
+    told: Singles
     about: Bools
     rates: Policy
     weak: float
@@ -102,21 +104,21 @@ class Past:
     ) -> Past:
         """Bring the memory to tonight."""
         n = len(catalogue)
-        start = first_night(policy, policy.missing_share)
+        start = first_night(policy, policy.missing_share).astype(np.float32)
         if memory is None or not len(memory):
             # One number each, seen as a column: a first night of a million copies needs no room for it.
-            none, nought, untold = (np.broadcast_to(np.float64(v), n) for v in (-1, 0.0, np.nan))
-            row, no = none.astype(np.int64), np.broadcast_to(np.False_, n)
+            nought, one, untold = (np.broadcast_to(np.float32(v), n) for v in (0.0, 1.0, np.nan))
+            none, never = (np.broadcast_to(np.int64(v), n) for v in (-1, 0))
+            no = np.broadcast_to(np.False_, n)
             return cls(
-                row, np.zeros(n, bool), np.broadcast_to(start, (n, 4)), np.broadcast_to(np.float64(1.0), n),
-                nought, nought, nought, nought, untold, row, untold, row, nought, nought, no, policy, policy.weak_share,
-                0 if at is None else in_ns(at),
+                none, np.zeros(n, bool), np.broadcast_to(start, (n, 4)), one, nought, nought, nought, nought, untold,
+                none, untold, never, nought, nought, no, policy, policy.weak_share, 0 if at is None else in_ns(at),
             )  # fmt: skip
         row = memory.rows_of(catalogue.barcode, catalogue.epc)
         known = row >= 0
         same = len(row) == len(memory) and bool(np.array_equal(row, np.arange(len(row))))
         then = memory if same else memory.select(np.maximum(row, 0))
-        states, stayed, came = np.tile(start, (n, 1)), np.ones(n), np.zeros(n)
+        states, stayed, came = np.tile(start, (n, 1)), np.ones(n, np.float32), np.zeros(n, np.float32)
         now = in_ns(at) if at is not None else int(memory.at.max())
         days = np.clip((now - then.at) / DAY_NS, 0.0, _LONGEST_DAYS)
         before = then.states
@@ -125,24 +127,25 @@ class Past:
         for span in np.unique(days[known]).tolist():
             mine = known & (days == span)
             moved = _moves(rates, float(span))
-            states[mine] = before[mine] @ moved
-            here = np.maximum(states[mine, HERE], 1e-12)
+            tonight = before[mine] @ moved
+            here = np.maximum(tonight[:, HERE], 1e-12)
             stayed[mine] = before[mine, HERE] * moved[HERE, HERE] / here
             came[mine] = before[mine, AWAY] * moved[AWAY, HERE] / here
+            states[mine] = tonight
 
         # A record that names another home now asks another question than that of the nights before.
         about = known & (then.wrong_home == home_names(catalogue, places)) & (then.wrong_home != "")
 
-        def told(column: npt.NDArray[np.float32], otherwise: float) -> Floats:
-            return np.where(known, column, otherwise).astype(np.float64)
+        def told(column: npt.NDArray[Any], otherwise: float = 0.0, of: Bools = known) -> npt.NDArray[Any]:
+            # Where every copy is known, the memory's own column: a million copies are not held twice.
+            return column if of.all() else np.where(of, column, column.dtype.type(otherwise))
 
         return cls(
-            row, known, states, stayed, came, told(then.heard, 0.0), told(then.missed, 0.0), told(then.silent, 0.0),
-            told(then.strength, np.nan), np.where(known, places.number(then.heard_shelf), -1),
-            told(then.heard_m, np.nan), np.where(known, then.heard_at, 0).astype(np.int64),
-            np.where(about, told(then.wrong, 0.0), 0.0), np.where(about, told(then.told, 0.0), 0.0), about, rates,
+            row, known, states, stayed, came, told(then.heard), told(then.missed), told(then.silent),
+            told(then.strength, np.nan), told(places.number(then.heard_shelf), -1), told(then.heard_m, np.nan),
+            told(then.heard_at), told(then.wrong, of=about), told(then.told, of=about), about, rates,
             _share_weak(then.heard[known].astype(np.float64), then.missed[known].astype(np.float64), policy),
-            0 if at is None else now, np.where(known, then.at, 0).astype(np.int64),
+            0 if at is None else now, told(then.at),
         )  # fmt: skip
 
     def with_dead(self, copies: Ints) -> Past:
@@ -174,7 +177,8 @@ class Past:
         third night.
         """
         silent = np.clip(tonight, 1e-6, 0.999)
-        heard, missed = self.nights[copy], self.missed[copy] + self.silent[copy]
+        heard = self.nights[copy].astype(np.float64)
+        missed = self.missed[copy].astype(np.float64) + self.silent[copy]
         usual = (_NIGHTS * silent + missed) / (_NIGHTS + heard + missed)
         poor = (_WEAK[0] + missed) / (sum(_WEAK) + heard + missed)
         weak = _chance_weak(self.weak, heard, missed, silent)
