@@ -61,7 +61,7 @@ class Seen:
                 self._epcs.setdefault(barcode, []).append(epc)
         self.scanned = frozenset(s for s in set(looks.shelf_id.tolist()) if s)
         self.scanned |= frozenset(f.shelf_id for f in night.findings if f.epc and f.shelf_id)
-        self.on_lists = night.on_lists
+        self.on_lists, self.secured = night.on_lists, night.secured
         self._looks = looks
         self._status: dict[str, str] | None = None
         if holdings is not None:

@@ -72,6 +72,8 @@ def next_of(case: Case, found: Finding | None, tonight: Tonight) -> Case:
         return case
     if case.finding.kind == "weak_tag":
         return _weak(case, found, tonight)
+    if case.finding.kind == "security_off" and found is None:
+        return _security(case, tonight)
     if case.finding.kind not in WHEREABOUTS:
         return _listed(case, found, look, tonight) if found else _unlisted_trouble(case, tonight)
     if case.resolved:
@@ -164,6 +166,13 @@ def _weak(case: Case, found: Finding | None, tonight: Tonight) -> Case:
         nights=case.nights + 1,
         looked_at=tonight.night.at,
     )
+
+
+def _security(case: Case, tonight: Tonight) -> Case:
+    """Hold the case of a book whose security was off against a night: only reading it again tells that it is on."""
+    if case.resolved or case.finding.epc.upper() not in tonight.seen.secured:
+        return case
+    return tonight.close(replace(case, looked_at=tonight.night.at), "seen_right", L.secured())
 
 
 def _reopen(case: Case, found: Finding, sure: float, look: Look, llr: float, tonight: Tonight) -> Case:

@@ -25,6 +25,11 @@ class L:
         return say("The scan {run} sees it where it belongs.", run=run_id)
 
     @staticmethod
+    def secured() -> Said:
+        """Return why a case of security that is off closed."""
+        return say("Its security was read again and is on.")
+
+    @staticmethod
     def heard(run_id: str) -> Said:
         """Return why a missing book's case closed: it was heard, if not placed for certain."""
         return say("The scan {run} heard it again.", run=run_id)

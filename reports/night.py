@@ -110,6 +110,8 @@ class Night:
         What became of each of staff's lists.
     on_lists : frozenset of str
         Barcodes that one of them named.
+    secured : frozenset of str
+        EPCs whose security somebody read, and it is on.
     """
 
     run_id: str
@@ -119,6 +121,7 @@ class Night:
     memory: Memory
     lists: tuple[ListTally, ...] = ()
     on_lists: frozenset[str] = frozenset()
+    secured: frozenset[str] = frozenset()
 
 
 def judge_night(
@@ -153,7 +156,8 @@ def judge_night(
         Barcodes of copies that staff found on their shelf although silent: their tag is dead. While silent they are
         ``dead_tag`` and never missing.
     security : mapping of str to bool, optional
-        Of EPCs whose security bit somebody read: whether it is on. None: nobody did, and nothing is said of it.
+        Of EPCs whose security somebody read (`stacks.security`): whether it is on. None: nobody did, and nothing is
+        said of it.
     lists : sequence of StaffList, optional
         What staff search for or want pulled.
     day : date, optional
@@ -191,7 +195,8 @@ def judge_night(
     )
     weak = weak_findings(learnt, judged, catalogue, places, chosen)
     findings = number_findings(sort_walking([*judged.findings, *weak], places))
-    return Night(run_id, at, findings, looks, learnt, judged.lists, judged.on_lists)
+    secured = frozenset(epc.upper() for epc, on in (security or {}).items() if on)
+    return Night(run_id, at, findings, looks, learnt, judged.lists, judged.on_lists, secured)
 
 
 def look(judged: Judged, catalogue: Catalogue, places: Places, policy: Policy) -> Looks:

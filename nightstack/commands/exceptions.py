@@ -86,6 +86,14 @@ def exceptions(
             metavar="[PURPOSE:]NAME=FILE",
         ),
     ] = None,
+    security: Annotated[
+        Path | None,
+        typer.Option(
+            help="Which copies' security was read and is off: CSV, TSV or XLSX with epc or barcode, and security, eas "
+            "(on or off) or afi (07 or C2); default: security.csv in the folder, if there is one.",
+            metavar="FILE",
+        ),
+    ] = None,
     keep_days: Annotated[
         float,
         typer.Option(
@@ -104,6 +112,10 @@ def exceptions(
     holdings_file(holdings)
     if positions is not None:
         input_file(positions, f"`nightstack localize {recording}` makes it")
+    if security is not None:
+        input_file(security, "name a table of tags and whether their security is on")
+    elif (recording / "security.csv").is_file():
+        security = recording / "security.csv"
     target = output_file(out if out is not None else recording / "exceptions.csv", "exceptions")
     listed = output_file(target.with_name("worklist.csv"), "exceptions") if minutes is not None else None
     time_of(at)  # a wrong one is told before the work
@@ -128,11 +140,13 @@ def exceptions(
     from reports.policy import Policy
     from reports.worklist import make_worklist
     from stacks.holdings import read_holdings
+    from stacks.security import read_security
     from stacks.staff_lists import read_staff_list
 
     wanted = [read_staff_list(file, name, purpose) for name, purpose, file in map(list_of, lists or ())]
     if len({of.name for of in wanted}) < len(wanted):
         raise InputError("--list: two lists have one name; give each its own")
+    gates = None if security is None else read_security(security)
     heard = open_run(recording)
     say_notes(heard.notes, as_json)
     the_plan = plan_of(heard, plan)
@@ -145,6 +159,8 @@ def exceptions(
     book = Ledger() if ledger is None else ledger_file.read_ledger(ledger, info.site)
     book, recorded, told_recorded = ledger_file.record(book, did or [], minutes_taken, who, time_of(at))
     books = read_holdings(catalogue)
+    if gates is not None:
+        say_notes([f"{security}: {note}" for note in gates.notes], as_json)
     say_notes(books.notes, as_json)
     said: dict[str, Any] = {"recorded": recorded} if recorded else {}
     findings: list[Finding] = []
@@ -170,6 +186,7 @@ def exceptions(
             retag=book.retag,
             policy=policy,
             lists=wanted,
+            security=None if gates is None else gates.of_tags(books.column("barcode"), books.column("epc")),
         )
         findings, memory = night.findings, night.memory
         said |= {"lists": [of.to_json() for of in night.lists]} if wanted else {}

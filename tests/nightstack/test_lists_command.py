@@ -93,3 +93,22 @@ def test_a_list_that_is_not_there_or_twice_is_told_in_one_line(night, tmp_path, 
     good.write_text("B1\n")
     status, _, err = run(capsys, night, "--list", f"A={good}", "--list", f"A={good}")
     assert status == 2 and "two lists have one name" in err
+
+
+def test_whose_security_is_off_is_listed_until_it_is_read_again(night, tmp_path, capsys):
+    right = [r for r in csv_rows(night / "holdings.csv") if r["status"] == "available"]
+    table = tmp_path / "gate.csv"
+    table.write_text("barcode,afi\n" + "".join(f"{r['barcode']},C2\n" for r in right[:20]) + "X,9D\n")
+    file = tmp_path / "cases.json"
+    status, _, err = run(capsys, night, "--security", table, "--ledger", file)
+    assert status == 0 and "1 row left out: afi is neither 07 (secured) nor C2 (lent)" in err
+    lines = [f for f in read_exceptions(night / "exceptions.csv") if f.kind == "security_off"]
+    assert 5 <= len(lines) <= 20 and {f.barcode for f in lines} <= {r["barcode"] for r in right[:20]}
+    assert all("gate" in f.evidence and f.shelf_id for f in lines)
+    # Without the option the folder's own table is taken.
+    (night / "security.csv").write_text(f"epc,security\n{lines[0].epc},off\n")
+    assert run(capsys, night)[0] == 0
+    again = [f.epc for f in read_exceptions(night / "exceptions.csv") if f.kind == "security_off"]
+    assert again == [lines[0].epc]
+    status, _, err = run(capsys, night, "--security", tmp_path / "none.csv")
+    assert status == 2 and "none.csv: no such file" in err

@@ -59,7 +59,13 @@ class Months:
         return FIRST + timedelta(days=self.day)
 
     def night(
-        self, *findings: Finding, run: str = "", scanned=("A-01-1", "A-02-1"), on_lists=(), **looks
+        self,
+        *findings: Finding,
+        run: str = "",
+        scanned=("A-01-1", "A-02-1"),
+        on_lists=(),
+        secured=(),
+        **looks,
     ) -> Ledger:
         """Books are right unless said otherwise: b3=("silent", 0.9), b2=("wrong", 0.95, "A-02-1")."""
         self.day += 1
@@ -68,7 +74,7 @@ class Months:
         missing, p_heard = np.full(n, np.nan), np.full(n, 0.99)
         told = {f.barcode: ("silent", f.confidence) if f.kind in ("missing", "dead_tag")
                 else ("wrong", f.confidence, f.shelf_id) for f in findings
-                if f.kind not in ("listed", "weak_tag")}  # fmt: skip
+                if f.kind not in ("listed", "weak_tag", "security_off")}  # fmt: skip
         for row, h in enumerate(self.rows):
             look = looks.get(h.barcode, told.get(h.barcode))
             if h.status != "available" and look is None:
@@ -105,7 +111,15 @@ class Months:
             np.concatenate([self.silent, np.zeros(k)]),
         )  # fmt: skip
         on = frozenset((*on_lists, *(f.barcode for f in findings if f.lists)))
-        night = Night(run or f"run{self.day}", self.now, list(findings), at, Memory.empty(), on_lists=on)
+        night = Night(
+            run or f"run{self.day}",
+            self.now,
+            list(findings),
+            at,
+            Memory.empty(),
+            on_lists=on,
+            secured=frozenset(secured),
+        )
         self.ledger = update(self.ledger, night, Holdings.of(self.rows))
         return self.ledger
 

@@ -13,7 +13,7 @@ from reports.night import judge_night
 from reports.policy import Policy
 from reports.worklist import make_worklist
 from stacks.staff_lists import ListNote, ListRow, StaffList
-from tests.reports.nights import FIRST, Months, found
+from tests.reports.nights import FIRST, Months, epc_of, found
 
 AT = datetime(2026, 3, 1, 2, tzinfo=UTC)
 
@@ -298,3 +298,20 @@ def test_a_weak_tag_beside_a_misplaced_book_is_a_line_of_its_own():
     m = Months()
     m.night(found("wrong_shelf", 1), found("weak_tag", 1, p=0.9))
     assert sorted(c.finding.kind for c in m.ledger.open) == ["weak_tag", "wrong_shelf"]
+
+
+def test_security_that_is_off_stays_open_until_it_is_read_again_and_is_on():
+    m = Months()
+    off = found("security_off", 1, shelf="A-01-1", p=0.99)
+    m.night(off)
+    for _ in range(4):
+        m.night()  # nobody read it
+    m.night(secured=[epc_of(2)])
+    (case,) = m.ledger.cases.values()
+    assert case.state == "open"
+    m.night(secured=[epc_of(1)])
+    (case,) = m.ledger.cases.values()
+    assert (case.state, case.resolution) == ("resolved", "seen_right")
+    m.night(off)
+    (case,) = m.ledger.cases.values()
+    assert case.state == "open"
