@@ -76,6 +76,12 @@ class ReaderSettings:
         Seconds between signs of life; after three without one the reader counts as gone.
     port_power_dbm
         Transmit power of single ports, dBm, where it differs from `power_dbm`.
+    region
+        Regulatory region to set, such as `EU` or `CN`, where the protocol has it; None: the reader's own.
+    q
+        Gen2's slot-count exponent to begin with, 0..15; None: the reader's choice.
+    target
+        Which tags answer: those whose session flag is `A`, `B`, or in turn `AB`. None: as `search` has it.
     """
 
     ports: tuple[int, ...] = ()
@@ -86,6 +92,9 @@ class ReaderSettings:
     channels: tuple[int, ...] = ()
     keepalive_s: float = 5.0
     port_power_dbm: Mapping[int, float] = field(default_factory=dict[int, float])
+    region: str | None = None
+    q: int | None = None
+    target: Literal["A", "B", "AB"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

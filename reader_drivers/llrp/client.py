@@ -23,7 +23,7 @@ from reader_drivers.llrp.codec import (
     encode_message,
     message,
 )
-from reader_drivers.llrp.transport import LinkLostError, TcpTransport
+from reader_drivers.transport import LinkLostError, Transport
 
 
 class Listener(Protocol):
@@ -62,7 +62,7 @@ class LlrpClient:
     """
 
     def __init__(
-        self, transport: TcpTransport, listener: Listener, clock: Callable[[], int], timeout_s: float
+        self, transport: Transport, listener: Listener, clock: Callable[[], int], timeout_s: float
     ) -> None:
         self.where = transport.where
         self.last_heard = time.monotonic()

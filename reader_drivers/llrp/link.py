@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reader_drivers._reader import ReaderSettings
+from reader_drivers._reader import Capabilities, ReaderSettings
 from reader_drivers.clock_map import ClockMap
+from reader_drivers.inbox import Inbox
 from reader_drivers.llrp.capabilities import LlrpCapabilities, connected_ports, read_capabilities
 from reader_drivers.llrp.client import LlrpClient, RefusedError
 from reader_drivers.llrp.codec import (
@@ -19,11 +20,10 @@ from reader_drivers.llrp.codec import (
     Requested,
     RequestedConfig,
 )
-from reader_drivers.llrp.inbox import Inbox
 from reader_drivers.llrp.options import Options
 from reader_drivers.llrp.readings import ReportConverter
 from reader_drivers.llrp.rospec import ROSPEC_ID, build_rospec, power_entry, reader_config
-from reader_drivers.llrp.transport import LinkLostError, TcpTransport, Wake
+from reader_drivers.transport import LinkLostError, TcpTransport, Wake
 
 MISSED_KEEPALIVES = 3
 """After so many keepalive periods of silence a reader counts as gone."""
@@ -38,7 +38,7 @@ class _Running:
     session: int
 
 
-class Link:
+class LlrpLink:
     """A reader that answers.
 
     Parameters
@@ -72,8 +72,8 @@ class Link:
         self._stopping = False
         self._missing: set[int] = set()
         self._keepalive_s: float | None = None
-        transport = TcpTransport(options.host, options.port, options.timeout_s, wake)
-        self.client = LlrpClient(transport, self, clock, options.timeout_s)
+        transport = TcpTransport(options.where, options.target, options.common.timeout_s, wake)
+        self.client = LlrpClient(transport, self, clock, options.common.timeout_s)
         self.where = self.client.where
         try:
             self.client.handshake()
@@ -81,6 +81,11 @@ class Link:
         except BaseException:
             self.client.close()
             raise
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the reader said it can do."""
+        return self.abilities.public
 
     def _set_up(self) -> LlrpCapabilities:
         client = self.client
