@@ -1,0 +1,41 @@
+"""The driver of M100 modules."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from reader_drivers._reader import Capabilities, ReaderSettings
+from reader_drivers.m100.codec import FRAMES
+from reader_drivers.m100.link import M100Link, check_settings
+from reader_drivers.targets import Line, read_url
+from reader_drivers.threaded import ThreadedReader
+
+LINE: Final = Line(port=None, baud=115_200)
+
+
+class M100Reader(ThreadedReader[M100Link]):
+    """A module at ``m100:///dev/ttyUSB0`` or ``m100://host:port``.
+
+    Parameters
+    ----------
+    url
+        Where it is, with options.
+    clock
+        Host time, ns UTC.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
+        self._address = read_url(url, LINE)
+        super().__init__(url, clock, self._address.settings, self._address.common)
+        self._capabilities: Capabilities | None = None
+
+    def _open_link(self) -> M100Link:
+        link = M100Link(self._address, FRAMES, self._clock, self._inbox, self._wake)
+        self._capabilities = link.capabilities
+        return link
+
+    def _check(self, settings: ReaderSettings) -> None:
+        assert self._capabilities is not None
+        check_settings(settings, self._capabilities, self.url)

@@ -1,0 +1,198 @@
+"""The wire of an emulated serial reader: a TCP port, as a device server's, or a pty, as a UART's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+import tty
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+_MOST: Final = 1 << 16
+
+
+class Wire(ABC):
+    """Bytes to and from whoever is at the other end.
+
+    Attributes
+    ----------
+    heard : callable
+        Called with what arrives.
+    """
+
+    def __init__(self) -> None:
+        self.heard: Callable[[bytes], None] = lambda data: None  # noqa: ARG005
+        self.left: Callable[[], None] = lambda: None
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """``HOST:PORT``, or the path of the line."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Be there."""
+
+    @abstractmethod
+    def cut(self) -> None:
+        """Lose whoever is connected; a pty is unplugged until `open`."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Be gone; `open` comes back at the same address."""
+
+    @abstractmethod
+    def send(self, data: bytes) -> None:
+        """Put bytes on the wire; lost where nobody is connected."""
+
+    @abstractmethod
+    async def drain(self) -> None:
+        """Wait while whoever is connected takes nothing."""
+
+
+class TcpWire(Wire):
+    """A port; of several clients the last has the line, as with most device servers."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__()
+        self._host, self._port = host, port
+        self._server: asyncio.Server | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def address(self) -> str:
+        """``HOST:PORT``."""
+        return f"{self._host}:{self._port}"
+
+    async def open(self) -> None:
+        """Listen."""
+        self._server = await asyncio.start_server(self._serve, self._host, self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = writer
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+                while data := await reader.read(_MOST):
+                    if self._writer is writer:
+                        self.heard(data)
+        finally:
+            if self._writer is writer:
+                self._writer = None
+                self.left()
+            writer.close()
+
+    def cut(self) -> None:
+        """Reset the connection."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+    async def close(self) -> None:
+        """Stop listening, and end the connection."""
+        if self._server is not None:
+            self._server.close()
+        if self._writer is not None:
+            self._writer.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._server is not None:
+            await self._server.wait_closed()
+            self._server = None
+
+    def send(self, data: bytes) -> None:
+        """Put bytes on the wire."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(data)
+
+    async def drain(self) -> None:
+        """Wait for room."""
+        if self._writer is not None:
+            with contextlib.suppress(ConnectionError):
+                await self._writer.drain()
+
+
+class PtyWire(Wire):
+    """A pseudo terminal, whose path stays while it is unplugged and plugged in again (a link, as udev makes them).
+
+    Parameters
+    ----------
+    path
+        Of the link; None: one in a folder of its own.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        super().__init__()
+        self._folder = None if path else tempfile.TemporaryDirectory(prefix="reader-")
+        self._path = Path(path) if path else Path(self._folder.name if self._folder else "") / "line"
+        self._ends: tuple[int, int] | None = None
+
+    @property
+    def address(self) -> str:
+        """The path to open."""
+        return str(self._path)
+
+    async def open(self) -> None:
+        """Plug it in."""
+        near, far = os.openpty()
+        tty.setraw(far)
+        os.set_blocking(near, False)
+        # Our own hold on the far end keeps the line while nobody else has it open, as a UART is there without a user.
+        self._ends = near, far
+        fresh = self._path.with_name(self._path.name + ".new")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(os.ttyname(far))
+        fresh.replace(self._path)
+        asyncio.get_running_loop().add_reader(near, self._read, near)
+
+    def _read(self, near: int) -> None:
+        with contextlib.suppress(BlockingIOError, OSError):
+            self.heard(os.read(near, _MOST))
+
+    def cut(self) -> None:
+        """Unplug it: who has it open reads an end."""
+        if self._ends is not None:
+            near, far = self._ends
+            self._ends = None
+            asyncio.get_running_loop().remove_reader(near)
+            self._path.unlink(missing_ok=True)
+            os.close(near)
+            os.close(far)
+            self.left()
+
+    async def close(self) -> None:
+        """Unplug it."""
+        self.cut()
+
+    def send(self, data: bytes) -> None:
+        """Put bytes on the wire; what a full line does not take is lost, as in a UART without handshake."""
+        if self._ends is not None:
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._ends[0], data)
+
+    async def drain(self) -> None:
+        """Nothing to wait for: a UART does not know who reads."""
+
+
+def make_wire(listen: str) -> Wire:
+    """Make the wire of ``HOST:PORT`` (port 0: a free one), ``pty`` or ``pty:PATH``; raises ValueError."""
+    if listen == "pty":
+        return PtyWire()
+    if listen.startswith("pty:"):
+        return PtyWire(listen.removeprefix("pty:"))
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{listen}: no address to listen on; give HOST:PORT, such as 127.0.0.1:0, or pty")
+    return TcpWire(host.strip("[]"), int(port))
