@@ -119,6 +119,40 @@ class ReaderEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class TagData:
+    """What a tag's memory says, beyond its identifier; a driver that reads it does so once for each tag it hears.
+
+    Parameters
+    ----------
+    t
+        Host time, ns UTC.
+    epc
+        The tag as its readings name it, upper-case hexadecimal: EPC or UID.
+    antenna
+        Port it was read on.
+    afi
+        Application family identifier, 0..255; None: not read.
+    eas
+        Whether the chip's EAS bit is on; None: not read, or the chip has none.
+    dsfid
+        Data storage format identifier, 0..255: how `memory` is laid out; None: not read.
+    memory
+        User memory from its beginning, in the order of the tag's own bytes; empty: not read.
+    block_bytes
+        Size of its blocks (ISO 15693); 0: it has none.
+    """
+
+    t: int
+    epc: str
+    antenna: int
+    afi: int | None = None
+    eas: bool | None = None
+    dsfid: int | None = None
+    memory: bytes = b""
+    block_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ReaderBatch:
     """What was heard since the last call of `Reader.read`.
 
@@ -130,11 +164,14 @@ class ReaderBatch:
         In order of time.
     activity
         When each port listened, or None where nothing is known. `antenna` is the port number.
+    tags
+        Memories of tags that were read (option `memory=1` of drivers that can).
     """
 
     readings: Readings = field(default_factory=Readings.empty)
     events: tuple[ReaderEvent, ...] = ()
     activity: Activity | None = None
+    tags: tuple[TagData, ...] = ()
 
 
 class Reader(ABC):

@@ -18,6 +18,9 @@ from reader_drivers.transport import LinkLostError, SerialTransport, TcpTranspor
 QUIET_S = 0.1
 """A frame that was begun and gets no byte for so long will not become whole."""
 
+TRIES = 3
+"""How often a request is sent before the reader counts as gone."""
+
 
 class Listener(Protocol):
     """Whom a client tells what the reader sends."""
@@ -72,7 +75,12 @@ class SerialClient:
         self.transport.send(frame)
 
     def request(
-        self, frame: bytes, is_answer: Callable[[bytes], bool], what: str, timeout_s: float | None = None
+        self,
+        frame: bytes,
+        is_answer: Callable[[bytes], bool],
+        what: str,
+        timeout_s: float | None = None,
+        tries: int = TRIES,
     ) -> bytes:
         """Send a frame and return its answer, handling whatever comes before it.
 
@@ -84,7 +92,9 @@ class SerialClient:
         what
             What is asked, for messages.
         timeout_s
-            How long the answer may take; None: as long as any.
+            How long the answer may take in all; None: as long as any.
+        tries
+            How often it is asked within that time: lines lose bytes. 1: it must not be asked twice.
 
         Raises
         ------
@@ -94,13 +104,14 @@ class SerialClient:
         limit = self.timeout_s if timeout_s is None else timeout_s
         self._wanted, self._answer = is_answer, None
         try:
-            self.send(frame)
-            deadline = time.monotonic() + limit
-            while self._answer is None:
-                if time.monotonic() > deadline:
-                    raise LinkLostError(f"{self.where}: no answer to {what} within {limit:g} s")
-                self.pump(deadline - time.monotonic())
-            return self._answer
+            for _ in range(tries):
+                self.send(frame)
+                deadline = time.monotonic() + limit / tries
+                while (left := deadline - time.monotonic()) > 0:
+                    self.pump(left)
+                    if self._answer is not None:
+                        return self._answer
+            raise LinkLostError(f"{self.where}: no answer to {what} within {limit:g} s")
         finally:
             self._wanted = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import tempfile
 import tty
 from abc import ABC, abstractmethod
@@ -135,8 +136,10 @@ class PtyWire(Wire):
 
     def __init__(self, path: str | None = None) -> None:
         super().__init__()
-        self._folder = None if path else tempfile.TemporaryDirectory(prefix="reader-")
-        self._path = Path(path) if path else Path(self._folder.name if self._folder else "") / "line"
+        self._own = path is None
+        self._path = (
+            Path(path) if path else Path(tempfile.gettempdir()) / f"reader-{secrets.token_hex(8)}" / "line"
+        )
         self._ends: tuple[int, int] | None = None
 
     @property
@@ -146,6 +149,8 @@ class PtyWire(Wire):
 
     async def open(self) -> None:
         """Plug it in."""
+        if self._own:
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
         near, far = os.openpty()
         tty.setraw(far)
         os.set_blocking(near, False)
@@ -175,6 +180,9 @@ class PtyWire(Wire):
     async def close(self) -> None:
         """Unplug it."""
         self.cut()
+        if self._own:
+            with contextlib.suppress(FileNotFoundError):
+                self._path.parent.rmdir()
 
     def send(self, data: bytes) -> None:
         """Put bytes on the wire; what a full line does not take is lost, as in a UART without handshake."""

@@ -1,0 +1,126 @@
+"""M100 modules: public frames, the driver against the emulator over TCP and a pty, and what lines do to frames."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reader_drivers import ReaderError, ReaderSettings, open_reader
+from reader_drivers.framing import Framer
+from reader_drivers.m100.codec import FRAMES, NOTICE, Command, decode_notices, encode, encode_notice
+from sim.readers.m100 import M100Emulator
+from sim.readers.small_world import SmallWorld
+from tests.reader_drivers.harness import Heard, Loop
+from tests.reader_drivers.serial_harness import FAST, serving
+
+# Frames of the module's protocol manual and of yrm100lib.
+COMMANDS = [
+    (Command.INFO, "00", "BB 00 03 00 01 00 04 7E"),
+    (Command.POLL, "", "BB 00 22 00 00 22 7E"),
+    (Command.POLL_MANY, "22 27 10", "BB 00 27 00 03 22 27 10 83 7E"),
+    (Command.STOP, "", "BB 00 28 00 00 28 7E"),
+    (Command.POWER, "07 D0", "BB 00 B6 00 02 07 D0 8F 7E"),
+    (Command.GET_POWER, "", "BB 00 B7 00 00 B7 7E"),
+    (Command.CHANNEL, "01", "BB 00 AB 00 01 01 AD 7E"),
+    (Command.HOPPING, "FF", "BB 00 AD 00 01 FF AD 7E"),
+    (Command.SET_QUERY, "10 20", "BB 00 0E 00 02 10 20 40 7E"),
+]
+TAG = bytes.fromhex("BB02220011C9340030751FEB705C5904E3D50D703A76EF7E")
+
+
+@pytest.mark.parametrize(("command", "values", "frame"), COMMANDS)
+def test_commands_are_framed_as_the_manual_has_them(command: Command, values: str, frame: str) -> None:
+    assert encode(command, bytes.fromhex(values)) == bytes.fromhex(frame)
+
+
+def test_the_manuals_tag_notice_is_read_and_written() -> None:
+    frames = Framer(FRAMES).feed(TAG)
+    read = decode_notices(frames)
+    assert [tag.hex() for tag in read.tags] == ["30751feb705c5904e3d50d70"]
+    assert (read.rssi_dbm.tolist(), read.bad) == ([-55.0], 0)
+    assert encode_notice(-55, 0x3400 & 0xF800 | 0x0400, read.tags[0], 0x3A76) == TAG
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-128, -1),
+            st.integers(0, 31).flatmap(lambda n: st.binary(min_size=2 * n, max_size=2 * n)),
+        ),
+        max_size=20,
+    )
+)
+def test_notices_come_out_as_they_went_in(reads: list[tuple[int, bytes]]) -> None:
+    stream = b"".join(encode_notice(rssi, len(epc) // 2 << 11, epc, 0) for rssi, epc in reads)
+    read = decode_notices(Framer(FRAMES).feed(stream))
+    assert [(int(r), read.tags[k]) for r, k in zip(read.rssi_dbm, read.tag, strict=True)] == reads
+
+
+def test_a_notice_whose_lengths_contradict_each_other_is_left_out() -> None:
+    body = bytes([0xC9]) + (31 << 11).to_bytes(2, "big") + bytes(12) + b"\0\0"
+    read = decode_notices(Framer(FRAMES).feed(encode(Command.POLL, body, NOTICE) + TAG))
+    assert (len(read.row), read.bad) == (1, 1)
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "pty"])
+def test_a_night_with_everything_that_happens_to_a_line(loop: Loop, listen: str) -> None:
+    world = SmallWorld(3, reads_per_s=200)
+    with (
+        serving(loop, lambda: M100Emulator(world, listen)) as emulator,
+        open_reader(f"{emulator.url}?{FAST}") as reader,
+    ):
+        can = reader.connect()
+        assert (can.model, can.antennas, can.phase, can.region) == ("M100 26dBm V1.0", 1, False, "CN")
+        reader.start(ReaderSettings(power_dbm=20.0, session=2, channels=(3,)))
+        heard = Heard(reader).until(lambda h: len(h.readings) > 50)
+        assert world.inventory is not None
+        assert (world.inventory.power_dbm, world.inventory.session, world.inventory.channels) == (
+            (20.0,),
+            2,
+            (3,),
+        )
+        assert set(heard.readings.frequency_khz.tolist()) == {920_625}
+        assert {bytes.fromhex(tag) for tag in heard.readings.tags} <= set(world.tags)
+        for fault in ("reboot", "silent", "drop", "crash"):
+            if fault == "silent":
+                loop.call(emulator.go_silent)
+                heard.until(lambda h: h.kinds.count("reader_gone") > h.kinds.count("reader_back"))
+                loop.call(lambda: emulator.go_silent(False))
+            else:
+                loop.run(emulator.reboot(0.2) if fault == "reboot" else getattr(emulator, fault)())
+            gone = heard.kinds.count("reader_back")
+            heard.until(lambda h, gone=gone: h.kinds.count("reader_back") > gone)
+            count = len(heard.readings)
+            heard.until(lambda h, count=count: len(h.readings) > count + 20)
+        assert world.inventory.channels == (3,), "what was set before holds after a loss of power, too"
+        loop.call(lambda: emulator.spoil(3))
+        heard.until(lambda h: "bad_message" in h.kinds)
+        reader.stop()
+        assert world.inventory is None
+
+
+def test_what_a_module_cannot_do_is_refused_in_one_line(loop: Loop) -> None:
+    with serving(loop, lambda: M100Emulator(SmallWorld(3))) as emulator, open_reader(emulator.url) as reader:
+        reader.connect()
+        for settings, says in (
+            (ReaderSettings(ports=(2,)), "no antenna port 2; it has port 1 only"),
+            (ReaderSettings(power_dbm=3.0), "power 3 dBm is below its least (10 dBm)"),
+            (ReaderSettings(channels=(1, 2)), "stays on one channel of 1 to 20"),
+        ):
+            with pytest.raises(ReaderError) as error:
+                reader.start(settings)
+            assert says in str(error.value)
+
+
+def test_another_protocol_on_the_line_is_said(loop: Loop) -> None:
+    class Strange(M100Emulator):
+        async def answer(self, frame: bytes) -> None:
+            self.send_raw(b"HELLO\r\n" * 3)
+
+    with (
+        serving(loop, lambda: Strange(SmallWorld(3))) as emulator,
+        open_reader(f"{emulator.url}?timeout=0.3") as reader,
+        pytest.raises(ReaderError, match=r"no answer to stop.*reader of this kind"),
+    ):
+        reader.connect()
