@@ -74,7 +74,7 @@ def weak_tag(heard: int, nights: int, ratio: float, chance: float) -> Said:
 
 
 def blank_tag(why: str, readings: int) -> Said:
-    """Say that a tag was never programmed; `why` is one of `reports.tags.BLANK`."""
+    """Say that a tag was never programmed; `why` is what `stacks.tag_data.blank` returns, or ``memory``."""
     match why:
         case "zeros":
             reason = say("it answers with zeros only")

@@ -16,7 +16,7 @@ from reports.findings import Finding
 from reports.odd import old_tags, on_the_move
 from reports.places import Places
 from reports.policy import Policy
-from reports.tags import blank
+from stacks.tag_data.blank import blank
 from reports.text import T, several
 
 Floats = npt.NDArray[np.float64]
