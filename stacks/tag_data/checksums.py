@@ -19,7 +19,7 @@ _TABLE: Final = _table()
 
 
 def crc_ccitt_false(data: bytes) -> int:
-    """Return the CRC-16 of ISO 28560-3, 5.5.1: polynomial 1021, start FFFF, most significant bit first, no final xor."""
+    """Return the CRC-16 of ISO 28560-3, 5.5.1: polynomial 1021, start FFFF, highest bit first, no final xor."""
     crc = 0xFFFF
     for byte in data:
         crc = ((crc << 8) & 0xFFFF) ^ _TABLE[(crc >> 8) ^ byte]

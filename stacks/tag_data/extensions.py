@@ -2,9 +2,9 @@
 Structured extension blocks of ISO 28560-3, behind the fixed block.
 
 ``length number(2, least significant byte first) checksum fields``; the exclusive or of all bytes of a block is zero. A
-length of zero ends them. Proven, and therefore understood, is the library extension block (1): media format in one byte,
-then item identifier and owner, texts with a zero between them. Of the others (2 acquisition, 3 library supplement,
-4 title, 5 interlibrary loan) the order of the fields is not verified: they are kept as they are.
+length of zero ends them. Proven, and therefore understood, is the library extension block (1): media format in one
+byte, then item identifier and owner, texts with a zero between them. Of the others (2 acquisition, 3 library
+supplement, 4 title, 5 interlibrary loan) the order of the fields is not verified: they are kept as they are.
 """
 
 from __future__ import annotations
@@ -42,13 +42,19 @@ class Extension:
         """Item identifier and owner of a library extension block, as far as they are there; none of another."""
         if self.number != LIBRARY:
             return ()
-        return tuple(part.decode(errors="replace") for part in self.data[1:].split(b"\0")) if self.data[1:] else ()
+        return (
+            tuple(part.decode(errors="replace") for part in self.data[1:].split(b"\0"))
+            if self.data[1:]
+            else ()
+        )
 
     def to_bytes(self) -> bytes:
         """Return the block; raises TagDataError where it is too long or its number is none."""
         length = _HEAD + len(self.data)
         if not (0 < self.number <= 0xFFFF and length <= 255):
-            raise TagDataError(f"extension block {self.number} of {length} bytes: at most 65535, and 255 bytes")
+            raise TagDataError(
+                f"extension block {self.number} of {length} bytes: at most 65535, and 255 bytes"
+            )
         made = bytearray([length, *self.number.to_bytes(2, "little"), 0, *self.data])
         made[3] = functools.reduce(operator.xor, made)
         return bytes(made)

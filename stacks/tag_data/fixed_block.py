@@ -126,7 +126,7 @@ def checked(memory: bytes, block_bytes: int = 4) -> tuple[bytes, tuple[str, ...]
     """
     if len(memory) < SHORT:
         return None
-    ways = [(memory, ())]
+    ways: list[tuple[bytes, tuple[str, ...]]] = [(memory, ())]
     if block_bytes > 1:
         ways.append((turned(memory, block_bytes), (REVERSED,)))
     for data, notes in ways:

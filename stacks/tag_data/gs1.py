@@ -73,7 +73,9 @@ class Gs1Epc:
         if len(prefix) not in _PREFIX_DIGITS or len(prefix) + len(reference) != together:
             raise TagDataError(f"{self.urn}: 6 to 12 digits of prefix, {together} with what follows them")
         if not (0 <= self.serial <= _MASK and 0 <= self.filter <= 7):
-            raise TagDataError(f"{self.urn}: serial below 2 to the 38th, without leading zeros; filter 0 to 7")
+            raise TagDataError(
+                f"{self.urn}: serial below 2 to the 38th, without leading zeros; filter 0 to 7"
+            )
         partition = _PREFIX_DIGITS.index(len(prefix))
         header = next(h for h, name in HEADERS.items() if name == self.scheme)
         number = ((header << 3 | self.filter) << 3 | partition) << 44

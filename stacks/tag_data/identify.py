@@ -96,7 +96,10 @@ def identify(
     if security is None and not clash and made.lent is not None:
         security = not made.lent
     elif made.lent is not None and security is made.lent:
-        security, clash = None, f"its lending flag says {'lent' if made.lent else 'here'}, its AFI or EAS otherwise"
+        security, clash = (
+            None,
+            f"its lending flag says {'lent' if made.lent else 'here'}, its AFI or EAS otherwise",
+        )
     if clash:
         made = replace(made, problem=made.problem or CONTRADICTION, notes=(*made.notes, clash))
     return made if security is None else replace(made, security=security)
@@ -131,7 +134,9 @@ def _of_memory(memory: bytes | None, dsfid: int | None, block_bytes: int) -> Tag
     if found:
         return _told(found)
     if stated == FIXED_BLOCK and len(memory) < fixed_block.SHORT:
-        return TagContents(stated, problem=BROKEN, notes=(f"{len(memory)} bytes were read, and it has 32 or 34",))
+        return TagContents(
+            stated, problem=BROKEN, notes=(f"{len(memory)} bytes were read, and it has 32 or 34",)
+        )
     likely = fixed_block.resembles(memory) or fixed_block.resembles(fixed_block.turned(memory, block_bytes))
     right = fixed_block.checked(memory, block_bytes) is not None
     if (stated == FIXED_BLOCK or (stated is None and likely)) and not right:
@@ -141,9 +146,7 @@ def _of_memory(memory: bytes | None, dsfid: int | None, block_bytes: int) -> Tag
     return TagContents(problem=FOREIGN)
 
 
-def _of_gen2(
-    epc: bytes, pc: ControlWord | None, memory: bytes | None, policy: SecurityPolicy
-) -> TagContents:
+def _of_gen2(epc: bytes, pc: ControlWord | None, memory: bytes | None, policy: SecurityPolicy) -> TagContents:
     """Read the EPC of a Gen2 tag, and its user bank."""
     notes: tuple[str, ...] = ()
     if pc is not None and 2 * pc.words != len(epc):
@@ -177,7 +180,9 @@ def _with_bank(reading: Reading, bank: bytes | None) -> Reading:
         return reading._replace(notes=(*reading.notes, "its user bank is not understood"))
     if more is None:
         return reading
-    both = {name: (getattr(reading, name), getattr(more, name)) for name in ("item_id", "owner", "parts", "part")}
+    both = {
+        name: (getattr(reading, name), getattr(more, name)) for name in ("item_id", "owner", "parts", "part")
+    }
     clash = [n for n, (epc, user) in both.items() if epc not in ("", None) and user not in ("", None, epc)]
     merged = {n: epc if epc not in ("", None) else user for n, (epc, user) in both.items()}
     notes = (*reading.notes, *more.notes, *(f"user bank has another {n.replace('_', ' ')}" for n in clash))

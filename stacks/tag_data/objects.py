@@ -106,15 +106,13 @@ def encode_objects(objects: Sequence[DataObject], *, block_bytes: int = 4, conte
 
 def _parts(one: DataObject) -> tuple[bytes, bytes]:
     """Return precursor (with the number that does not fit into it) and the compacted bytes."""
-    code = one.compaction
+    code, plain = one.compaction, one.compaction in (None, compactions.APPLICATION)
     if one.number == CONTENT:
         code, data = compactions.APPLICATION, content_parameter(int(n) for n in one.text.split(","))
-    elif one.number == USAGE and code in (None, compactions.APPLICATION):
-        code, data = compactions.APPLICATION, _hex(one)
-    elif one.number in _ISILS and code in (None, compactions.APPLICATION):
+    elif one.number in _ISILS and plain:
         code, data = compactions.APPLICATION, compact_isil(one.text)
-    elif code == compactions.APPLICATION:
-        data = _hex(one)
+    elif (one.number == USAGE and plain) or code == compactions.APPLICATION:
+        code, data = compactions.APPLICATION, _hex(one)
     else:
         code = compactions.best_compaction(one.text) if code is None else code
         data = compactions.compact(one.text, code)
@@ -164,9 +162,13 @@ def _walk(data: bytes, *, pads_first: bool) -> tuple[tuple[DataObject, ...], tup
         body = data[i : i + length]
         i += length + pads
         if len(body) < length:
-            raise TagDataError(f"object {number} at byte {start} is cut short: {length} bytes, {len(body)} are there")
+            raise TagDataError(
+                f"object {number} at byte {start} is cut short: {length} bytes, {len(body)} are there"
+            )
         if number in found or number == 0:
-            raise TagDataError(f"object {number} at byte {start} stands there {'again' if number else 'unnumbered'}")
+            raise TagDataError(
+                f"object {number} at byte {start} stands there {'again' if number else 'unnumbered'}"
+            )
         found[number] = _object(number, body, head >> 4 & 7)
     if not found:
         raise TagDataError("there is no object")

@@ -61,7 +61,9 @@ def of_epc(epc: bytes, pc: ControlWord | None = None, *, brief: bool = False) ->
     # Without its control word an identifier of ISO/TS 28560-4 is only believed with a country's ISIL at its front:
     # nearly all bytes are some text of URN Code 40.
     if pc is None and begins_with_country(epc):
-        found.extend(r for r in of_uii(epc) if is_isil(r.owner, country=True) and _CREDIBLE.fullmatch(r.item_id))
+        found.extend(
+            r for r in of_uii(epc) if is_isil(r.owner, country=True) and _CREDIBLE.fullmatch(r.item_id)
+        )
     return found + _raw(epc)
 
 

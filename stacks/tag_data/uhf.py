@@ -66,7 +66,9 @@ def encode_uii(
     text = f"{owner}.{item_id}" if owner else item_id
     if parts or part:
         if not owner:
-            raise TagDataError("set information needs the owner before it: without it, it cannot be told apart")
+            raise TagDataError(
+                "set information needs the owner before it: without it, it cannot be told apart"
+            )
         text += f".{set_text(parts, part)}"
     data = encode_urn_code_40(text)
     if len(data) > 62:

@@ -1,9 +1,9 @@
 """
 URN Code 40 of ISO/IEC 15962, in which ISO/TS 28560-4 writes the identifier of a UHF tag.
 
-Three characters a word: ``1600 a + 40 b + c + 1`` with A to Z as 1 to 26, ``-`` 27, ``.`` 28, ``:`` 29, 0 to 9 as 30 to
-39, and 0 to fill up. A first byte of FB begins a long number (how many digits less 9 and how many bytes less 4, a nibble
-each, then the number), FC one ASCII character, FD and FE a UTF-8 character of two and three bytes.
+Three characters a word: ``1600 a + 40 b + c + 1`` with A to Z as 1 to 26, ``-`` 27, ``.`` 28, ``:`` 29, 0 to 9 as 30
+to 39, and 0 to fill up. A first byte of FB begins a long number (how many digits less 9 and how many bytes less 4, a
+nibble each, then the number), FC one ASCII character, FD and FE a UTF-8 character of two and three bytes.
 """
 
 from __future__ import annotations
