@@ -34,10 +34,9 @@ from cloud_ingest.quarantine import Quarantine
 from cloud_ingest.run_life import enter, note, remember_site
 from cloud_ingest.settings import ServeSettings
 from cloud_ingest.watermarks import Watermarks, acks
-from recording.topics import Ack
+from recording.topics import KINDS, Ack
 
 _LOG = logging.getLogger(__name__)
-_KINDS = ("readings", "poses", "events", "activity")
 _MOST_HEARD_OF = 256  # a broker keeps one run.json a robot; who makes up robots must not fill the memory
 
 Identity = tuple[str, str, int]
@@ -145,7 +144,7 @@ class Store:
         for run_id, (sender, kinds) in group.to_acknowledge.items():
             run = group.runs.get(run_id)
             if run is None:  # a robot asks for a run of which nothing is stored
-                made += [(sender, Ack(run_id, kind, -1)) for kind in _KINDS]
+                made += [(sender, Ack(run_id, kind, -1)) for kind in KINDS]
                 continue
             with self._database.read() as session:
                 every = acks(run_id, self._marks.of(session, run_id), run.announced)

@@ -19,7 +19,7 @@ from recording.tables import ParquetTable
 NOT_READ = -1
 Int16 = npt.NDArray[np.int16]
 _BYTES = ("afi", "eas", "dsfid")
-_MOST_BYTES = 1 << 14
+MOST_BYTES = 1 << 14
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +123,7 @@ def read_tag_memories(path: Path, mounts: set[int], notes: list[str]) -> TagMemo
         columns[name] = np.where(null, NOT_READ, values.astype(np.int16)).astype(np.int16)
     columns["block_bytes"] = table.numbers("block_bytes")[0]
     columns["memory"] = _memories(table)
-    long = np.fromiter((len(m) > _MOST_BYTES for m in columns["memory"].tolist()), np.bool_, len(epc))
+    long = np.fromiter((len(m) > MOST_BYTES for m in columns["memory"].tolist()), np.bool_, len(epc))
     others = [values for name, values in columns.items() if name not in ("t", "memory")]
     others += [table.ranks(name) for name in ("epc", "memory", *table.extra)]
     repeated = cleaning.duplicates(columns["t"], others)

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from stacks.tag_data import ControlWord, DataObject, Gs1Epc, UniversityEpc, encode_fixed, encode_objects, encode_uii
-from stacks.tag_data import identify
+from stacks.tag_data import (
+    ControlWord,
+    DataObject,
+    Gs1Epc,
+    UniversityEpc,
+    encode_fixed,
+    encode_objects,
+    encode_uii,
+    identify,
+)
 from stacks.tag_data.checksums import crc_ccitt_false
 from stacks.tag_data.compactions import BITS_5, BITS_6, BITS_7, INTEGER, NUMERIC, compact, expand
 from stacks.tag_data.gs1 import decode_gs1
@@ -92,7 +100,7 @@ def test_an_object_above_fourteen_is_written_and_read():
 
 
 def test_a_content_parameter_of_five_bytes_is_read():
-    memory = h("9100051CBE991A140205D0000000001402" "04B34607441CB6E2E335D6830207ACC09EBAA06F6B0000")
+    memory = h("9100051CBE991A140205D000000000140204B34607441CB6E2E335D6830207ACC09EBAA06F6B0000")
     assert identify(UID, memory=memory, dsfid=0x06).notes == ()
 
 
@@ -114,7 +122,7 @@ def test_the_computed_fixed_block_of_34_bytes_is_written_and_read():
 
 
 def test_the_block_as_a_reader_gave_it_in_nine_blocks():
-    memory = h("110101313030303030303133360000000000003615444B37313835303000000000000000" "0000")
+    memory = h("110101313030303030303133360000000000003615444B373138353030000000000000000000")
     assert identify(UID, memory=memory[:36], dsfid=0x3E).item_id == "1000000136"
 
 
