@@ -74,6 +74,19 @@ def test_what_comes_out_is_what_went_in_bit_for_bit(tmp_path):
                 rounds=np.array([1], "u4"),
             ),
         ),
+        (
+            "tags",
+            TagMemories(
+                t=np.array([3, 3], np.int64),
+                epc=np.array(["E0040150AA", "E2"], object),
+                antenna=np.array([1, 255], "u1"),
+                afi=np.array([0xC2, -1], "i2"),
+                eas=np.array([-1, 1], "i2"),
+                dsfid=np.array([0x3E, -1], "i2"),
+                memory=np.array([bytes(range(256)), b""], object),
+                block_bytes=np.array([4, 0], "u1"),
+            ),
+        ),
     ],
 )
 def test_every_kind_comes_back(tmp_path, kind, data):
