@@ -3,7 +3,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cloud_ingest.raw_store import read_batches, read_segment, segment_name, write_segment
-from recording import NO_TIME, Activity, Events, Poses, Readings
+from recording import NO_TIME, Activity, Events, Poses, Readings, TagMemories
 from recording.wire import Batch, decode_batch, encode_batch
 
 ODD = np.array([0x7FC00000, 0x7FC00001, 0xFFC12345, 0x80000000, 0x7F800000, 0x00000001], np.uint32).view("f4")
