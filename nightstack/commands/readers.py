@@ -67,7 +67,7 @@ def probe(
     with open_reader(url) as reader:
         capabilities = asdict(reader.connect())
         board = _listen(reader, seconds, ports, power) if seconds else None
-    faults = [] if board is None else _faults(board, capabilities, ports)
+    faults = [] if board is None else faults_of(board, capabilities, ports)
     if as_json:
         said: dict[str, Any] = {"url": url, **capabilities}
         if board is not None:
@@ -118,7 +118,7 @@ def _listen(reader: Reader, seconds: float, ports: str | None, power: float | No
     return board
 
 
-def _faults(board: Board, can: dict[str, Any], ports: str | None) -> list[str]:
+def faults_of(board: Board, can: dict[str, Any], ports: str | None) -> list[str]:
     """Return what is wrong with a reader that was listened to."""
     faults = [f"{e.kind}: {e.detail}" for e in _once(board.events) if e.kind in _BAD]
     asked = _numbers(ports) if ports else tuple(range(1, can["antennas"] + 1))

@@ -147,7 +147,7 @@ def test_urn_code_40_makes_the_bytes_of_the_standard(text, made):
 def test_the_example_of_iso_28560_4_is_written_and_read():
     pc, data = encode_uii("12345678", "CH-000134-1", parts=3, part=1)
     assert (f"{int(pc):04X}", data.hex().upper()) == ("45C2", UII)
-    bank = b"\x06" + encode_objects(COPY[1:3] + (DataObject(3, "US-InU-Mu", BITS_7),)) + b"\0"
+    bank = b"\x06" + encode_objects((*COPY[1:3], DataObject(3, "US-InU-Mu", BITS_7))) + b"\0"
     assert bank.hex().upper() == "060201D0140204B34607441CB6E2E335D65308AB4D6C9DD556CDEB00"
     said = identify(UII, pc=0x45C2)
     assert (said.format, said.item_id, said.owner) == ("iso-28560-4", "12345678", "CH-000134-1")
