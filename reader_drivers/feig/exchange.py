@@ -1,7 +1,8 @@
 """Requests and answers of readers that are polled: which answer belongs to which request.
 
 The protocol numbers nothing, so an answer that comes after its time would be taken for the next request's, and every
-one after it for that of the one behind. So after a request that was repeated the line is let run dry.
+one after it for that of the one behind. So requests and answers are counted: behind one that had to be repeated, what
+is still due is waited for before anything else is asked.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from reader_drivers.transport import LinkLostError
 
 _DRY_S = 0.05
 _DRY_MOST_S = 1.0
+_SPOILED_S = 0.3
+"""How long an answer may still be due that the line seems to have spoiled."""
 
 
 class Exchange:
@@ -50,7 +53,7 @@ class Exchange:
         self.sent = self.arrived = self.request_bytes = self.answer_bytes = 0
         none = np.zeros(0, np.int64)
         self.frame = Frames(np.zeros(0, np.uint8), none, none)
-        self._wanted = -1
+        self._control, self._asking, self._due = -1, False, 0
         self._answer: Answer | None = None
         self._noise = False
 
@@ -64,16 +67,20 @@ class Exchange:
         """
         request = self.layout.request(control, data, self._address)
         limit_s = self.client.timeout_s / TRIES
-        for tried in range(TRIES):
+        self._due, patience_s = 0, 0.0
+        for _ in range(TRIES):
             answer = self._once(request, control, limit_s)
-            if tried or answer is None:
-                self.run_dry()
             if answer is not None:
+                if self._due > 0:
+                    self._wait_for_late_ones(patience_s)
                 return answer
+            patience_s = max(patience_s, min(limit_s, _SPOILED_S) if self._noise else limit_s)
+            self.run_dry()
         raise LinkLostError(f"{self.client.where}: no answer to {what} within {self.client.timeout_s:g} s")
 
     def _once(self, request: bytes, control: int, limit_s: float) -> Answer | None:
-        self._wanted, self._answer, self._noise = control, None, False
+        self._control, self._asking, self._answer, self._noise = control, True, None, False
+        self._due += 1
         self.sent = self._clock()
         self.request_bytes = len(request)
         try:
@@ -84,11 +91,17 @@ class Exchange:
                 if self._answer is not None:
                     return self._answer
                 if self._noise and not came:
-                    # The line spoiled the answer: nothing more will come.
+                    # The line spoiled something, most likely the answer.
                     return None
             return None
         finally:
-            self._wanted = -1
+            self._asking = False
+
+    def _wait_for_late_ones(self, limit_s: float) -> None:
+        until = time.monotonic() + limit_s
+        while self._due > 0 and (left := until - time.monotonic()) > 0:
+            self.client.pump(left)
+        self.run_dry()
 
     def run_dry(self) -> None:
         """Throw away what still comes."""
@@ -99,12 +112,13 @@ class Exchange:
     def on_frames(self, frames: Frames, t: NDArray[np.int64]) -> None:
         """Take frames that came; what nobody asked for (a reader that notifies by itself) is passed over."""
         for row in range(len(frames)):
-            if self._wanted < 0 or self._answer is not None:
-                return
             answer = self.layout.read(frames.frame(row))
-            if answer is None or answer.control != self._wanted:
+            if answer is None or answer.control != self._control:
                 continue
-            if self._address in (0xFF, answer.address):
+            if self._address not in (0xFF, answer.address):
+                continue
+            self._due -= 1
+            if self._asking and self._answer is None:
                 self._answer, self.arrived = answer, int(t[row])
                 self.frame = frames.select(slice(row, row + 1))
                 self.answer_bytes = int(frames.length[row])

@@ -134,6 +134,19 @@ class Memories:
         self._aside_s -= max((self._clock() - began) * 1e-9, least)
         return answer
 
+    def _eas(self, uid: bytes) -> bool | None:
+        """Return whether a tag's EAS bit is on; None: it cannot be told.
+
+        A tag whose bit is off keeps silent, and so does one that has left the field. Off is what was silent twice and
+        answers to something else after each.
+        """
+        for _ in range(2):
+            if self._request(Control.CUSTOM, eas_request(uid)).status == Status.OK:
+                return True
+            if self._request(Control.ISO, iso_request(Iso.SYSTEM_INFO, uid)).status != Status.OK:
+                return None
+        return False
+
     def _read(self, uid: bytes, port: int, dsfid: int) -> Iterator[None]:
         """Read a tag, one request at a time."""
         answer = self._request(Control.ISO, iso_request(Iso.SYSTEM_INFO, uid))
@@ -172,9 +185,10 @@ class Memories:
         eas = None
         if self._options.eas and uid[1] == 0x04:
             yield
-            answer = self._request(Control.CUSTOM, eas_request(uid))
-            if answer.status in (Status.OK, Status.NO_TRANSPONDER):
-                eas = answer.status == Status.OK
+            eas = self._eas(uid)
+            if eas is None:
+                self._before.failed(uid, self._clock())
+                return
         data = bytes(memory)
         if self._options.block_order == "reversed":
             data = reverse_blocks(data, size)
