@@ -15,12 +15,12 @@ from reader_drivers._reader import ReaderError
 from reader_drivers.targets import SerialTarget, Target, TcpTarget
 
 try:
-    import termios
-except ImportError:  # Windows
-    _REFUSED: tuple[type[Exception], ...] = (serial.SerialException, OSError)
-else:
     # pyserial lets it through; it is no OSError.
-    _REFUSED = (serial.SerialException, OSError, termios.error)
+    from termios import error as termios_error
+except ImportError:  # Windows
+    termios_error = serial.SerialException
+
+_REFUSED = (serial.SerialException, OSError, termios_error)
 
 _MOST = 1 << 18
 _POLL_S = 0.01

@@ -46,12 +46,18 @@ class Addresses:
     urls: dict[str, str] = field(default_factory=dict[str, str])
 
     def line(self) -> str:
-        """Return the line a served world reports itself by; a single reader is called ``reader``."""
+        """Return the line a served world reports itself by.
+
+        A single reader is called ``reader``; readers that do not speak LLRP are named by their URL.
+        """
         readers = " ".join(
             f"reader{'' if n == 0 else '.' + name}={address}"
-            for n, (name, address) in enumerate(self.readers.items())
+            for n, (name, address) in enumerate((self.readers | self._others()).items())
         )
         return f"listening {readers} base={self.base}"
+
+    def _others(self) -> dict[str, str]:
+        return {name: url for name, url in self.urls.items() if not url.startswith("llrp://")}
 
 
 @contextlib.asynccontextmanager

@@ -163,8 +163,8 @@ class FeigLink(SerialLink):
     def _poll(self) -> int:
         """Ask by the port whose turn it is; return the reader's status."""
         port = self._ports[self._turn]
-        if not self._switch_to(port):
-            return Status.HARDWARE_WARNING
+        if (refused := self._switch_to(port)) != Status.OK:
+            return refused
         field = 1 << (port - 1) if self._options.antennas else None
         answer = self._exchange.ask(Control.ISO, inventory_request(antennas=field), "an inventory")
         start, end = self._exchange.sent, self._exchange.arrived
@@ -226,18 +226,19 @@ class FeigLink(SerialLink):
         )
         return _first(sets, rows) if self._memories is not None else {}
 
-    def _switch_to(self, port: int) -> bool:
+    def _switch_to(self, port: int) -> int:
+        """Choose an antenna by the command that the options name, if any; return the reader's status."""
         command = self._options.switch.get(port)
         now = time.monotonic()
         if command is None or (self._switched[0] == port and now - self._switched[1] < _SWITCHED_AGAIN_S):
-            return True
+            return Status.OK
         answer = self._exchange.ask(command[0], command[1:], f"the switch to antenna {port}")
         if answer.status != Status.OK:
             self._tell(answer.status, answer)
-            return False
+            return answer.status
         self._switched = (port, now)
         time.sleep(self._options.settle_s)
-        return True
+        return Status.OK
 
     def _tell(self, status: int, answer: Answer) -> None:
         now = time.monotonic()

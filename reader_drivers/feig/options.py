@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reader_drivers._reader import ReaderError, ReaderSettings
-from reader_drivers.targets import Address, Line, Table, TcpTarget, choice, flag, positive
+from reader_drivers.targets import Address, Line, Table, TcpTarget, choice, flag
 
 LINE: Final = Line(port=10_001, baud=38_400, parity="E")
 MOST_ANTENNAS: Final = 8
@@ -29,6 +29,13 @@ def _commands(text: str) -> dict[int, bytes]:
     return made
 
 
+def _seconds(text: str, most: float) -> float:
+    value = float(text)
+    if not 0.0 <= value <= most:
+        raise ValueError(text)
+    return value
+
+
 def _share(text: str) -> float:
     value = float(text)
     if not 0.0 < value <= 0.9:
@@ -42,9 +49,9 @@ OWN: Final[Table] = {
     "ant": ("antennas", lambda text: _number(0, MOST_ANTENNAS, text)),
     "phase": ("phase", flag),
     "switch": ("switch", _commands),
-    "settle": ("settle_s", positive),
+    "settle": ("settle_s", lambda text: _seconds(text, 1.0)),
     "memory": ("memory", flag),
-    "memory_again": ("memory_again_s", float),
+    "memory_again": ("memory_again_s", lambda text: _seconds(text, 1e9)),
     "memory_share": ("memory_share", _share),
     "memory_blocks": ("memory_blocks", lambda text: _number(1, 256, text)),
     "block_order": ("block_order", choice("auto", "tag", "reversed")),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from reader_drivers import ReaderError, ReaderSettings, TagData, open_reader
 from reader_drivers.feig.codec import ADVANCED, Control, Iso, Status, encode_sets, reverse_blocks
+from reader_drivers.feig.options import OWN
 from sim.readers.feig import FeigEmulator
 from sim.readers.hf_small_world import HfSmallWorld
 from sim.readers.hf_tags import danish_block
@@ -404,3 +407,24 @@ def test_the_small_worlds_tags_are_written_as_iso_28560_3_has_it() -> None:
         assert bytes(tag.memory[:34]) == danish_block(item, "DK-718500") and uid[0] == 0xE0
     with pytest.raises(ValueError, match="does not fit"):
         danish_block("x" * 17)
+
+
+def test_a_switch_that_the_reader_refuses_is_an_error_of_the_start(loop: Loop) -> None:
+    with (
+        serving(loop, lambda: FeigEmulator(standing(), outputs={b"\x01": 1})) as emulator,
+        open_reader(f"{emulator.url}?switch=1:7201,2:7202") as reader,
+    ):
+        reader.connect()
+        with pytest.raises(ReaderError, match=r"antenna 2.*status 11"):
+            reader.start()
+
+
+def test_the_options_are_taken_as_they_are_listed() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reader_drivers.md").read_text()
+    table = page.split("## `feig://")[1].split("| option | meaning |")[1].split("\n\n")[0]
+    options = re.findall(r"^\| `([a-z_]+)=([^`]+)`", table.replace("\\|", "/"), re.MULTILINE)
+    assert {name for name, _ in options} == {*OWN, "ports"}
+    needs = {"phase": "&ant=1", "eas": "&memory=1"}
+    for name, values in options:
+        for value in values.split("/"):
+            open_reader(f"feig://reader.example?{name}={value.split('..')[0]}{needs.get(name, '')}").close()

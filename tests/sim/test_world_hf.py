@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,3 +177,29 @@ def test_a_reader_has_antennas_of_one_air_only(mixed: Library) -> None:
     wrong: AntennaMount = replace(near[0], reader=mixed.robot.mounts[0].reader)
     with pytest.raises(SimError, match="antennas of two airs"):
         World(mixed, (*mixed.robot.mounts, wrong), started_ns=START_NS)
+
+
+def test_a_library_with_hf_tags_is_served_as_a_program(tmp_path: Path) -> None:
+    hf_library(make_library(40, seed=6)).save(tmp_path)
+    code = "import sys; from sim.world import serve_world; serve_world(sys.argv[1], seed=2, real_time=True)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    ) as program:
+        assert program.stdout is not None
+        word, *parts = program.stdout.readline().split()
+        urls = dict(part.split("=", 1) for part in parts)
+        assert word == "listening"
+        assert set(urls) == {"reader", "reader.hf2", "reader.hf3", "reader.hf4", "reader.hf5", "base"}
+        with open_reader(urls["reader.hf2"]) as reader:
+            assert reader.connect().air == "iso15693"
+            reader.start()
+            polled = 0
+            while polled < 5:
+                spans = reader.read(1.0).activity
+                polled += 0 if spans is None else int(spans.rounds.sum())
+            reader.stop()
+        program.terminate()
+        assert program.wait(10) == 0
