@@ -34,7 +34,7 @@ class Inbox:
         self._count = 0
         self._events: list[ReaderEvent] = []
         self._left_out: Counter[str] = Counter()
-        self._spans: list[tuple[int, int, int, float, int]] = []
+        self._spans: list[tuple[int, int, int, float, int, int]] = []
         self._tags: list[TagData] = []
         self._closed = False
 
@@ -71,11 +71,13 @@ class Inbox:
         with self._changed:
             self._left_out[kind] += count
 
-    def add_span(self, start: int, end: int, port: int, power_dbm: float, session: int) -> None:
-        """Store that a port listened from `start` to `end`."""
+    def add_span(
+        self, start: int, end: int, port: int, power_dbm: float, session: int, rounds: int = 0
+    ) -> None:
+        """Store that a port listened from `start` to `end`, and in how many inventory rounds (0: not known)."""
         if end > start:
             with self._changed:
-                self._spans.append((start, end, port, power_dbm, session))
+                self._spans.append((start, end, port, power_dbm, session, rounds))
 
     def close(self) -> None:
         """End every wait; nothing more will come."""
@@ -99,15 +101,15 @@ class Inbox:
         return ReaderBatch(Readings.concat(readings), tuple(events), _activity(spans), tuple(tags))
 
 
-def _activity(spans: list[tuple[int, int, int, float, int]]) -> Activity | None:
+def _activity(spans: list[tuple[int, int, int, float, int, int]]) -> Activity | None:
     if not spans:
         return None
-    start, end, port, power, session = zip(*spans, strict=True)
+    start, end, port, power, session, rounds = zip(*spans, strict=True)
     return Activity(
         t_start=np.array(start, np.int64),
         t_end=np.array(end, np.int64),
         antenna=np.array(port, np.uint8),
         power_dbm=np.array(power, np.float32),
         session=np.array(session, np.uint8),
-        rounds=np.zeros(len(spans), np.uint32),
+        rounds=np.array(rounds, np.uint32),
     )

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from collections.abc import Iterable
+from typing import ClassVar, Protocol, Self
 
 from reader_drivers.framing import FrameFormat, Framer
 from sim.readers.clock import ReaderClock
@@ -16,6 +17,23 @@ from sim.readers.wires import make_wire
 log = logging.getLogger("nightstack.sim.readers")
 
 _FLUSH_S = 0.1
+
+
+class RequestFramer(Protocol):
+    """Cuts requests out of a byte stream, as `reader_drivers.framing.Framer` does."""
+
+    @property
+    def pending(self) -> int:
+        """Return how many bytes of a frame are there that is not whole."""
+        ...
+
+    def feed(self, data: bytes) -> Iterable[bytes]:
+        """Return the frames that are whole now."""
+        ...
+
+    def flush(self) -> Iterable[bytes]:
+        """Return the frames behind one that will not become whole."""
+        ...
 
 
 class SerialEmulator(ABC):
@@ -57,7 +75,7 @@ class SerialEmulator(ABC):
         self.baud = baud
         self.wire = make_wire(listen)
         self.wire.heard, self.wire.left = self._heard, self._left
-        self._framer = Framer(self.frames)
+        self._framer = self.make_framer()
         self._framer.feed(b"")  # compiled before anybody waits for an answer
         self._flush: asyncio.TimerHandle | None = None
         self._requests: asyncio.Queue[bytes] = asyncio.Queue()
@@ -85,6 +103,10 @@ class SerialEmulator(ABC):
     def greet(self) -> bytes:
         """Return what a reader says when it has booted."""
         return b""
+
+    def make_framer(self) -> RequestFramer:
+        """Return what cuts its requests out of the stream."""
+        return Framer(self.frames)
 
     # Life
 
@@ -139,7 +161,7 @@ class SerialEmulator(ABC):
         await self.close()
         self.reset()
         await asyncio.sleep(down_s)
-        self._framer = Framer(self.frames)
+        self._framer = self.make_framer()
         self._requests = asyncio.Queue()
         await self.start()
         self.wire.send(self.greet())
@@ -176,7 +198,7 @@ class SerialEmulator(ABC):
 
     def _left(self) -> None:
         """Note that a client hung up: a serial reader does not notice, and reads on."""
-        self._framer = Framer(self.frames)
+        self._framer = self.make_framer()
 
     async def _serve(self) -> None:
         while True:
