@@ -12,6 +12,7 @@ from sim.readers.emulate import serve_until_stopped
 PROTOCOLS: Final = {
     "llrp": ("sim.readers.llrp:LlrpEmulator", "127.0.0.1:5084"),
     "m100": ("sim.readers.m100:M100Emulator", "pty"),
+    "feig": ("sim.readers.feig:FeigEmulator", "127.0.0.1:10001"),
 }
 """Protocol to its emulator and to where that listens unless told otherwise."""
 
@@ -51,8 +52,12 @@ def main_emulate(protocol: str, listen: str | None = None, seed: int = 1, tags: 
     return serve_until_stopped(PROTOCOLS[protocol][1] if listen is None else listen, serve)
 
 
-def small_world(protocol: str, seed: int, tags: int) -> Any:  # noqa: ARG001 (HF readers will have their own)
+def small_world(protocol: str, seed: int, tags: int) -> Any:
     """Return a world of tags that readers of a protocol hear."""
+    from sim.readers.hf_small_world import HfSmallWorld
     from sim.readers.small_world import SmallWorld
+
+    if protocol in HF:
+        return HfSmallWorld(seed, tags=tags)
 
     return SmallWorld(seed, tags=tags)

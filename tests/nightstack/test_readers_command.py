@@ -50,7 +50,7 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize(
-    ("protocol", "listen"), [("llrp", "127.0.0.1:0"), ("m100", "pty"), ("m100", "127.0.0.1:0")]
+    ("protocol", "listen"), [("llrp", "127.0.0.1:0"), ("m100", "pty"), ("m100", "127.0.0.1:0"), ("feig", "127.0.0.1:0")]
 )
 def test_a_reader_is_probed_and_found_healthy(emulated, protocol, listen):
     address = emulated(protocol, "--listen", listen)
