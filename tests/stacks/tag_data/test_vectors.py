@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from stacks.tag_data import ControlWord, DataObject, Gs1Epc, UniversityEpc, encode_fixed, encode_objects, encode_uii
-from stacks.tag_data import identify
+from stacks.tag_data import (
+    ControlWord,
+    DataObject,
+    Gs1Epc,
+    UniversityEpc,
+    encode_fixed,
+    encode_objects,
+    encode_uii,
+    identify,
+)
 from stacks.tag_data.checksums import crc_ccitt_false
 from stacks.tag_data.compactions import BITS_5, BITS_6, BITS_7, INTEGER, NUMERIC, compact, expand
 from stacks.tag_data.gs1 import decode_gs1
@@ -92,7 +100,7 @@ def test_an_object_above_fourteen_is_written_and_read():
 
 
 def test_a_content_parameter_of_five_bytes_is_read():
-    memory = h("9100051CBE991A140205D0000000001402" "04B34607441CB6E2E335D6830207ACC09EBAA06F6B0000")
+    memory = h("9100051CBE991A140205D000000000140204B34607441CB6E2E335D6830207ACC09EBAA06F6B0000")
     assert identify(UID, memory=memory, dsfid=0x06).notes == ()
 
 
@@ -114,7 +122,7 @@ def test_the_computed_fixed_block_of_34_bytes_is_written_and_read():
 
 
 def test_the_block_as_a_reader_gave_it_in_nine_blocks():
-    memory = h("110101313030303030303133360000000000003615444B37313835303000000000000000" "0000")
+    memory = h("110101313030303030303133360000000000003615444B373138353030000000000000000000")
     assert identify(UID, memory=memory[:36], dsfid=0x3E).item_id == "1000000136"
 
 
@@ -139,7 +147,7 @@ def test_urn_code_40_makes_the_bytes_of_the_standard(text, made):
 def test_the_example_of_iso_28560_4_is_written_and_read():
     pc, data = encode_uii("12345678", "CH-000134-1", parts=3, part=1)
     assert (f"{int(pc):04X}", data.hex().upper()) == ("45C2", UII)
-    bank = b"\x06" + encode_objects(COPY[1:3] + (DataObject(3, "US-InU-Mu", BITS_7),)) + b"\0"
+    bank = b"\x06" + encode_objects((*COPY[1:3], DataObject(3, "US-InU-Mu", BITS_7))) + b"\0"
     assert bank.hex().upper() == "060201D0140204B34607441CB6E2E335D65308AB4D6C9DD556CDEB00"
     said = identify(UII, pc=0x45C2)
     assert (said.format, said.item_id, said.owner) == ("iso-28560-4", "12345678", "CH-000134-1")
