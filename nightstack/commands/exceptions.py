@@ -195,9 +195,6 @@ def exceptions(
         before, note = (None, "") if ledger is None else ledger_file.read_memory(ledger, book)
         say_notes([note] if note else [], as_json)
         places, coverage = positions_of(heard, the_plan, recording, positions, quiet=as_json)
-        if strange := hardly_known(places.epc, books.column("epc"), catalogue):
-            say_notes([strange], as_json)
-            said["notes"] = [strange]
         policy = learn(outcomes(book.cases.values())).policy(Policy())
         memories = None if heard.recording is None else heard.recording.tag_memories
         contents = {} if memories is None else contents_of(memories, secured)
@@ -221,6 +218,10 @@ def exceptions(
             owners=owner,
         )
         findings, memory = night.findings, night.memory
+        by_contents = int(((night.looks.epc == "") & (night.looks.shelf_id != "")).sum())
+        if strange := hardly_known(places.epc, books.column("epc"), catalogue, by_contents):
+            say_notes([strange], as_json)
+            said["notes"] = [strange]
         said |= {"lists": [of.to_json() for of in night.lists]} if wanted else {}
         told = [str(of.said) for of in night.lists]
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -307,10 +308,13 @@ def list_of(given: str) -> tuple[str, str, Path]:
     return named, named if named in PURPOSES else "search", Path(file)
 
 
-def hardly_known(heard: Iterable[object], known: Iterable[str], catalogue: Path) -> str:
-    """Say that hardly any tag heard is in the catalogue; empty where enough are, or few were heard."""
+def hardly_known(heard: Iterable[object], known: Iterable[str], catalogue: Path, by_contents: int = 0) -> str:
+    """Say that hardly any tag heard is in the catalogue; empty where enough are, or few were heard.
+
+    `by_contents` more of them are known by the barcode that they carry.
+    """
     tags = {str(epc).upper() for epc in heard}
-    there = len(tags & {epc.upper() for epc in known})
+    there = len(tags & {epc.upper() for epc in known}) + by_contents
     if len(tags) < _FEWEST_HEARD or there >= _LEAST_KNOWN * len(tags):
         return ""
     some = "none of the" if not there else f"only {there} of the"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nightstack.cli import main
+from nightstack.commands.exceptions import hardly_known
 from recording import NOT_READ, TagMemories, read_recording, write_recording
 from reports.exceptions_csv import read_exceptions
 from stacks.tag_data import encode_fixed
@@ -82,9 +83,9 @@ def test_wrong_arguments_are_one_line(capsys, args, words):
 
 
 @pytest.fixture(scope="module")
-def placed(recording, tmp_path_factory):
+def placed(scanned, tmp_path_factory):
     """The scan with its positions."""
-    folder = shutil.copytree(recording, tmp_path_factory.mktemp("placed") / "night")
+    folder = shutil.copytree(scanned, tmp_path_factory.mktemp("placed") / "night")
     assert main(["localize", str(folder)]) == 0
     return folder
 
@@ -139,3 +140,9 @@ def test_where_no_tag_is_secured_nothing_is_said(placed, tmp_path, capsys):
     status, _, err = run(capsys, "exceptions", folder)
     assert (status, off(folder)) == (0, set())
     assert "0 of the" in err
+
+
+def test_tags_known_by_their_barcodes_are_known(tmp_path):
+    heard = [f"{n:024X}" for n in range(40)]
+    assert "none of the 40 tags" in hardly_known(heard, [""] * 40, tmp_path / "holdings.csv")
+    assert hardly_known(heard, [""] * 40, tmp_path / "holdings.csv", 40) == ""
