@@ -64,7 +64,7 @@ class TagsTonight:
     foreign : mapping of str to str
         EPC to the ISIL of another library.
     said : mapping of str to TagContents
-        EPC to all it says.
+        EPC to all it says, of those that are in neither `copy_of` nor `further`.
     """
 
     copy_of: Mapping[str, int] = field(default_factory=dict[str, int])

@@ -19,6 +19,7 @@ from reports.policy import Policy
 from reports.text import T, several
 from stacks.tag_data.blank import blank
 from stacks.tag_data.contents import BLANK
+from stacks.tag_data.universities import same_tag
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -75,7 +76,9 @@ def _renumbered(s: Shelved, c: Catalogue, places: Places) -> Iterator[Finding]:
     """List the tags that are known by the barcode they carry, and have another number than its record."""
     if not c.tags.copy_of:
         return
-    renumbered = {epc for epc, copy in c.tags.copy_of.items() if c.epc[copy]}
+    renumbered = {
+        epc for epc, copy in c.tags.copy_of.items() if c.epc[copy] and not same_tag(epc, str(c.epc[copy]))
+    }
     for row in np.flatnonzero(s.copy >= 0).tolist() if renumbered else ():
         epc, copy = str(s.positions.epc[row]), int(s.copy[row])
         if epc.upper() in renumbered:

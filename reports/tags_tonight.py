@@ -62,7 +62,9 @@ def with_tags(
     sounding = own_tag.intersection(heard)
     second = {epc: row for epc, row in meant.items() if catalogue.epc[row] in sounding}
     copy_of = {epc: row for epc, row in meant.items() if epc not in second}
-    made = TagsTonight(copy_of, second, further, foreign, said)
+    # What a tag says is told of those alone that stay unknown.
+    untold = {epc: tag for epc, tag in said.items() if epc not in copy_of and epc not in further}
+    made = TagsTonight(copy_of, second, further, foreign, untold)
     return replace(catalogue, tags=made, tagged=_tagged(catalogue, copy_of.values()))
 
 
@@ -75,7 +77,16 @@ def _said(unknown: list[str], read: Mapping[str, TagContents]) -> Iterator[tuple
         if table.problem[i]:
             yield numbers[i], identify(numbers[i])
         else:
-            yield numbers[i], TagContents(table.format[i], table.item_id[i], table.owner[i])
+            yield (
+                numbers[i],
+                TagContents(
+                    table.format[i],
+                    table.item_id[i],
+                    table.owner[i],
+                    parts=table.parts[i],
+                    part=table.part[i],
+                ),
+            )
     for epc in unknown:
         if epc in read:
             yield epc, read[epc]

@@ -208,12 +208,15 @@ class Identified:
     Attributes
     ----------
     format, item_id, owner, problem : object array of str, shape (n,)
+    parts, part : object array of int or None, shape (n,)
     """
 
     format: Texts
     item_id: Texts
     owner: Texts
     problem: Texts
+    parts: Texts
+    part: Texts
 
     def __len__(self) -> int:
         return len(self.format)
@@ -228,19 +231,28 @@ def identify_epcs(epcs: Iterable[str]) -> Identified:
     epcs : iterable of str
         Hexadecimal of whole bytes, as recordings hold it.
     """
-    rows: list[tuple[str, str, str, str]] = []
-    for epc in epcs:
-        number = bytes.fromhex(epc)
-        found = [] if is_uid(number) else of_epc(number, brief=True)
-        if len(found) == 1:
-            rows.append((found[0].format, found[0].item_id, found[0].owner, ""))
-        elif found:
-            rows.append(("", "", "", AMBIGUOUS))
-        elif is_uid(number):
-            rows.append(("", "", "", UNREAD))
-        else:
-            rows.append(("", "", "", BLANK if blank(epc.upper()) or not any(number) else FOREIGN))
-    columns = np.empty((4, len(rows)), object)
-    if rows:
-        columns[:] = np.array(rows, object).T
+    rows = [_row(epc) for epc in epcs]
+    columns = [np.empty(len(rows), object) for _ in _FOREIGN_ROW]
+    for column, values in zip(columns, zip(*rows, strict=True), strict=False):
+        column[:] = values
     return Identified(*columns)
+
+
+_Row = tuple[str, str, str, str, int | None, int | None]
+_FOREIGN_ROW: Final[_Row] = ("", "", "", FOREIGN, None, None)
+_UNREAD_ROW: Final[_Row] = ("", "", "", UNREAD, None, None)
+_AMBIGUOUS_ROW: Final[_Row] = ("", "", "", AMBIGUOUS, None, None)
+_BLANK_ROW: Final[_Row] = ("", "", "", BLANK, None, None)
+
+
+def _row(epc: str) -> _Row:
+    number = bytes.fromhex(epc)
+    if is_uid(number):
+        return _UNREAD_ROW
+    found = of_epc(number, brief=True)
+    if len(found) == 1:
+        one = found[0]
+        return one.format, one.item_id, one.owner, "", one.parts, one.part
+    if found:
+        return _AMBIGUOUS_ROW
+    return _BLANK_ROW if blank(epc.upper()) or not any(number) else _FOREIGN_ROW

@@ -161,9 +161,9 @@ def _walk(data: bytes, *, pads_first: bool) -> tuple[tuple[DataObject, ...], tup
         length, i = _byte(data, i)
         body = data[i : i + length]
         i += length + pads
-        if len(body) < length:
+        if i > len(data):
             raise TagDataError(
-                f"object {number} at byte {start} is cut short: {length} bytes, {len(body)} are there"
+                f"object {number} at byte {start} is cut short: {length} bytes and {pads} pads"
             )
         if number in found or number == 0:
             raise TagDataError(

@@ -29,6 +29,7 @@ _HEX_OF_DIGITS: Final = frozenset("0123456789")
 _SCHEMES: Final = {"grai": GRAI_96, "sgtin": SGTIN_96}
 _SHOWN: Final = (bytes(range(0x21, 0x7F)), 4)
 _FEWEST_ZEROS: Final = 4
+_FEWEST_SURE: Final = 8
 _CREDIBLE: Final = re.compile(r"(?=.*[0-9])[A-Z0-9-]{4,}")
 
 
@@ -51,20 +52,24 @@ def of_epc(epc: bytes, pc: ControlWord | None = None, *, brief: bool = False) ->
     """Return the ways in which an EPC can be read; `brief`: without identifier and notes where they cost time."""
     if pc is not None and pc.iso:
         return of_uii(epc)
+    raw = _raw(epc)
+    if raw and len(raw[0].item_id) >= _FEWEST_SURE and raw[0].format == TEXT and raw[0].item_id.isalnum():
+        # That eight bytes and more of another format are all letters and digits is beyond chance.
+        return raw
     found: list[Reading] = []
     head = epc[0] if epc else 0
     if head in HEADERS:
         found.extend(_gs1(epc, brief))
-    made = universities.decode_university(epc, sure=pc is not None)
-    if made is not None:
-        found.append(Reading(UNIVERSITIES, made.item_id, lent=made.lent))
+    item_id = universities.item_of(epc, sure=pc is not None)
+    if item_id:
+        found.append(Reading(UNIVERSITIES, item_id, lent=universities.is_lent(epc)))
     # Without its control word an identifier of ISO/TS 28560-4 is only believed with a country's ISIL at its front:
     # nearly all bytes are some text of URN Code 40.
     if pc is None and begins_with_country(epc):
         found.extend(
             r for r in of_uii(epc) if is_isil(r.owner, country=True) and _CREDIBLE.fullmatch(r.item_id)
         )
-    return found + _raw(epc)
+    return found + raw
 
 
 def _gs1(epc: bytes, brief: bool) -> list[Reading]:

@@ -109,18 +109,28 @@ def decode_university(epc: bytes, *, sure: bool = False) -> UniversityEpc | None
     sure : bool
         Its protocol control word says that it is no ISO format.
     """
-    if len(epc) < 6 or epc[0] & 0x40:
-        return None
-    encoding, version = epc[1] >> 6, (epc[1] & 0x3F) + 1
-    if encoding > PLAIN or (version > _VERSIONS and not sure):
-        return None
-    body = epc[4:]
-    item_id = _plain(body) if encoding == PLAIN else _unpacked(body, encoding)
+    item_id = item_of(epc, sure=sure)
     if not item_id:
         return None
     bitmap = int.from_bytes(epc[2:4], "big")
     contents = tuple(n for i, n in enumerate(_NUMBERS) if bitmap >> i & 1)
-    return UniversityEpc(item_id, bool(epc[0] & 0x80), epc[0] & 15, epc[0] >> 4 & 3, version, contents)
+    version = (epc[1] & 0x3F) + 1
+    return UniversityEpc(item_id, is_lent(epc), epc[0] & 15, epc[0] >> 4 & 3, version, contents)
+
+
+def item_of(epc: bytes, *, sure: bool = False) -> str:
+    """Return the item identifier alone; empty where `decode_university` returns None."""
+    if len(epc) < 6 or epc[0] & 0x40:
+        return ""
+    encoding = epc[1] >> 6
+    if encoding > PLAIN or ((epc[1] & 0x3F) >= _VERSIONS and not sure):
+        return ""
+    return _plain(epc[4:]) if encoding == PLAIN else _unpacked(epc[4:], encoding)
+
+
+def is_lent(epc: bytes) -> bool:
+    """Whether the lending flag of an EPC is set."""
+    return bool(epc[0] & 0x80)
 
 
 def _plain(body: bytes) -> str:
@@ -209,3 +219,8 @@ def usage_of(kind: int, state: int) -> str:
         states = ("circulation", "not for circulation", *(("discarded",) if kind == 0 else ()), "acquisition")
         return states[state] if state < len(states) else "local use"
     return {2: "equipment", 3: "patron card", 4: "equipment"}.get(kind, f"future use {kind:X}")
+
+
+def same_tag(epc: str, other: str) -> bool:
+    """Whether two EPCs are one tag's before and after its flags were set: they alone, the first byte, differ."""
+    return epc[2:].upper() == other[2:].upper() and decode_university(bytes.fromhex(epc)) is not None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
+import struct
 from typing import Final
 
 from stacks.tag_data.errors import TagDataError
@@ -93,6 +94,11 @@ def decode_urn_code_40(data: bytes) -> str:
         A byte, a word or a number is none of this code, or something stands behind the end.
     """
     known, made, at = words(), "", 0
+    if not len(data) % 2:
+        # Most identifiers are words from end to end.
+        parts = [known[word] for word in struct.unpack(f">{len(data) // 2}H", data)]
+        if all(parts):
+            return "".join(parts)  # type: ignore[arg-type]
     while at < len(data):
         head = data[at]
         if head < _NUMBER:
