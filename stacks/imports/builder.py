@@ -11,14 +11,11 @@ from stacks.holding import COLUMNS, SCHEMES, STATUSES
 from stacks.holdings_csv import MAX_FIELD
 from stacks.imports import values
 from stacks.imports.encodings import bad_texts
-from stacks.imports.faults import Faults, Place, Words, refused, times
+from stacks.imports.faults import Faults, Place, Words
 from stacks.imports.mapping import Mapped
 from stacks.imports.names import EXTRA, SCHEME_WORDS, STATUS_WORDS, plain
 
 SHOWN = 10
-_MOST_SAID = 12
-_MANY = 100
-"""In files of so many rows one may always be left out."""
 BAD_TEXT = ("refuse", "skip", "keep")
 _CHECKED = ("barcode", "call_number", "title", "home_location")
 _LONGEST = {"barcode": 200, "epc": 200}
@@ -82,8 +79,12 @@ class Builder:
     left_out_count : int
     faults : Faults
         What is wrong with those left out, and texts once read in a wrong encoding where they are refused.
-    unknown : dict of str to Words
-        Words for a status or a scheme that are not known.
+    unknown, unknown_of_bad : dict of str to Words
+        Words for a status or a scheme that are not known: of copies that were taken, of those left out.
+    names : set of str
+        The columns that were there.
+    copies : int
+        Rows or items that could be read, those left out among them.
     """
 
     def __init__(
@@ -96,10 +97,9 @@ class Builder:
         self.left_out: list[str] = []
         self.faults = Faults()
         self.unknown = {"status": Words(), "scheme": Words()}
-        # Of rows that are left out, their words are told where the file is refused for them anyway.
-        self._unknown_of_bad = {"status": Words(), "scheme": Words()}
-        self._names: set[str] = set()
-        self._copies = 0
+        self.unknown_of_bad = {"status": Words(), "scheme": Words()}
+        self.names: set[str] = set()
+        self.copies = 0
         self.odd: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
         self._words = {
@@ -109,7 +109,7 @@ class Builder:
         self._seen: dict[str, dict[str, str]] = {name: {} for name in _ONCE}
 
     def add(self, batch: Batch) -> None:
-        """Take some copies; what is wrong with them is gathered for `check`."""
+        """Take some copies; what is wrong with them is gathered for `stacks.imports.refusal`."""
         for kind, place, what in batch.broken:
             self.faults.add(kind, lambda place=place: place, lambda what=what: what)
             self._leave_out(place, what)
@@ -118,8 +118,8 @@ class Builder:
         self.rows += n + len(batch.broken)
         for name, value in self.mapped.constants.items():
             columns[name] = [value] * n
-        self._names |= columns.keys()
-        self._copies += n
+        self.names |= columns.keys()
+        self.copies += n
         bad: _Bad = defaultdict(list)
         self._spreadsheet(columns, batch, bad)
         self._too_long(columns, bad)
@@ -155,99 +155,21 @@ class Builder:
         for column in self.columns.values():
             column.extend([""] * (now - len(column)))
 
-    def check(self, most_bad: float, records: int = 0) -> None:
-        """
-        Say all that is wrong with what was taken, if it may not be.
-
-        Parameters
-        ----------
-        most_bad : float
-            The largest share of rows or records that may be left out.
-        records : int
-            How many records there were, where that is not the number of copies.
-
-        Raises
-        ------
-        RowsError
-            Too many rows cannot be used, texts were once read in a wrong encoding and `bad_text` says to refuse them,
-            words for statuses or schemes are not known, or the file has none of them.
-        """
-        everything = max(self.rows, records)
-        # One row of a hundred and more is an accident, whatever the share; of a few it is the share that counts.
-        allowed = max(most_bad * everything, 1 if most_bad > 0 and everything >= _MANY else 0)
-        reasons: list[str] = []
-        too_many = self.left_out_count > allowed
-        if too_many:
-            share = self.left_out_count / everything
-            reasons.append(
-                f"{self.left_out_count:,} of {everything:,} rows or records ({share:.1%}) cannot be used, the first: "
-                f"{self.left_out[0]}; mend the export, or allow more with --most-bad {min(1.0, share + 0.01):.2f}"
-            )
-        if encoded := self._refused_texts():
-            first = self.faults.first("wrong_encoding")
-            counted = (
-                f"{encoded:,} texts were once read in a wrong encoding, the first: " if encoded > 1 else ""
-            )
-            reasons.append(
-                f"{counted}{first.where}: {first.said}; export it anew or name its encoding with --encoding (or "
-                "--bad-text skip, or keep)"
-            )
-        unknown = {
-            name: words.with_those_of(self._unknown_of_bad[name]) if too_many else words
-            for name, words in self.unknown.items()
-        }
-        reasons += [self._said_unknown(name, words) for name, words in unknown.items() if words.rows]
-        reasons += self._lacking()
-        if not reasons:
-            return
-        but = () if too_many else tuple(kind for kind in self.faults.kinds if kind != "wrong_encoding")
-        if not too_many and not encoded:
-            but = self.faults.kinds
-        groups = [
-            *self.faults.groups(but=but),
-            *(words.group(name) for name, words in unknown.items() if words.rows),
-        ]
-        raise refused(f"{self.source}: {'; also: '.join(reasons)}", everything, groups)
-
-    def _refused_texts(self) -> int:
+    @property
+    def refused_texts(self) -> int:
+        """How many texts were once read in a wrong encoding, where that is refused."""
         return self.faults.count("wrong_encoding") if self.bad_text == "refuse" else 0
 
     def _hopeless(self) -> bool:
         """Whether the file will be refused for what has been seen already."""
-        return bool(self._refused_texts() or any(words.rows for words in self.unknown.values()))
-
-    def _said_unknown(self, name: str, words: Words) -> str:
-        common, ours = words.common(), STATUSES if name == "status" else SCHEMES
-        said = ", ".join(f"{word[:80]!r} ({times(n)})" for word, n in common[:_MOST_SAID])
-        return (
-            f"no {name} of ours is known for {said}{words.more(_MOST_SAID)}; map each, as "
-            f"--{name} '{common[0][0][:80]}={ours[0]}', to one of {', '.join(ours)}"
-        )
-
-    def _lacking(self) -> list[str]:
-        made: list[str] = []
-        if "status" not in self._names and self._copies:
-            made.append(
-                "has no status; name its column with --map status=HEADER, or say that all copies have one with "
-                f"--set status=available{self._columns()}"
-            )
-        if "scheme" not in self._names and self._copies:
-            made.append(
-                "does not say the scheme of its call numbers; name it with --set scheme=lcc (one of "
-                f"{', '.join(SCHEMES)}), or its column with --map scheme=HEADER"
-            )
-        return made
+        return bool(self.refused_texts or any(words.rows for words in self.unknown.values()))
 
     def finished(self) -> dict[str, list[str]]:
-        """Return the columns, those that no file had empty; to be asked for after `check`."""
+        """Return the columns, those that no file had empty; to be asked for once they are checked."""
         n = len(self.columns.get("barcode", ()))
         return {name: self.columns.get(name, [""] * n) for name in COLUMNS} | {
             name: column for name, column in self.columns.items() if name not in COLUMNS
         }
-
-    def _columns(self) -> str:
-        shown = ", ".join(name for name in self.header if name)[:300]
-        return f"; it has {shown}" if shown else ""
 
     def notes(self) -> list[str]:
         """Return what was odd about single values, a sentence each, with examples."""
@@ -403,7 +325,7 @@ class Builder:
             column[i] = made
 
     def _ours(self, name: str, column: list[str], batch: Batch, bad: _Bad) -> list[str]:
-        table, unknown, of_bad = self._words[name], self.unknown[name], self._unknown_of_bad[name]
+        table, unknown, of_bad = self._words[name], self.unknown[name], self.unknown_of_bad[name]
         made: list[str] = []
         for i, word in enumerate(column):
             ours = table.get(word)

@@ -144,12 +144,12 @@ class Faults:
         """Return the first of a kind that there is."""
         return self._kinds[kind].first[0]
 
-    def groups(self, *, but: Sequence[str] = ()) -> list[Group]:
-        """Return those of all kinds but some, in the order of `KINDS`."""
+    def groups(self) -> list[Group]:
+        """Return what there is of each kind, in the order of `KINDS`."""
         return [
             Group(kind, its.count, tuple(its.first), its.count - len(its.first))
             for kind in KINDS
-            if kind not in but and (its := self._kinds.get(kind)) is not None
+            if (its := self._kinds.get(kind)) is not None
         ]
 
 

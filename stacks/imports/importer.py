@@ -18,6 +18,7 @@ from stacks.imports.marc import MarcSource, choose_profile
 from stacks.imports.marc_profiles import profile_of
 from stacks.imports.marc_records import is_iso2709, is_marcxml
 from stacks.imports.names import HOLDINGS_HEADERS
+from stacks.imports.refusal import check_rows
 from stacks.imports.table import Table, open_table
 from stacks.imports.tags import join_tags, read_tags
 
@@ -153,7 +154,7 @@ def import_holdings(
             tell(0.6 * last, f"reading, {builder.rows:,} copies")
     except OSError as e:
         raise HoldingsError(f"{file}: cannot be read ({e.strerror or e})") from None
-    builder.check(most_bad, marc.records if marc else 0)
+    check_rows(builder, most_bad, marc.records if marc else 0)
     columns = builder.finished()
     if not columns["barcode"]:
         raise HoldingsError(f"{file}: has no copy at all; is it the right file, and the right {_part(marc)}?")

@@ -104,7 +104,7 @@ class Table:
 
     def misfit(self, fields: int) -> str:
         """Return why a row with so many fields is left out."""
-        return f"has {fields} fields where the header has {len(self.header)}"
+        return f"has {fields} field{'' if fields == 1 else 's'} where the header has {len(self.header)}"
 
 
 def open_table(
