@@ -161,10 +161,11 @@ class Consumer:
             )
             _LOG.error("%s", self.problem)
             return
+        # The first time goes without saying: the service says what it listens on.
+        _LOG.log(logging.DEBUG if self.problem is None else logging.INFO, "connected to %s", self._address)
         self.problem = None
         self._connected_at = self._clock()
         self._subscribed.set()
-        _LOG.info("listening to %s", self._address)
 
     def _on_disconnect(
         self, _client: mqtt.Client, _data: object, _flags: object, code: Any, _props: object
