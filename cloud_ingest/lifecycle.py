@@ -112,8 +112,8 @@ class Lifecycle:
             run.complete = complete
             now = run.closed_at = self._clock()
             enter(session, run, CLOSING, why, now)
-            said = ", ".join([why, *stored_counts(session, run_id)])
-        _LOG.info("run %s of %s ended: %s", run_id, run.site, said)
+            said = ", ".join(_stored_counts(session, run_id))
+        _LOG.info("run %s of %s ended: %s; %s", run_id, run.site, why, said or "nothing is stored")
 
     def _finish(self, run: Run) -> None:
         """Bring the rest into segments, then hand the run to a worker."""
@@ -155,7 +155,7 @@ class Lifecycle:
         _LOG.info("run %s of %s begun again: %s", run.run_id, run.site, why)
 
 
-def stored_counts(session: Session, run_id: str) -> list[str]:
+def _stored_counts(session: Session, run_id: str) -> list[str]:
     """Say how much of each kind is stored of a run; a clause each."""
     rows = session.execute(
         select(Batch.kind, func.count(), func.sum(Batch.rows))

@@ -56,6 +56,12 @@ ACTS: dict[str, Said] = {
 FOUND_MISSING = say("It stands on its shelf: the tag is dead")
 """What ``found`` means of a missing book."""
 
+TOGETHER: dict[str, Said] = {
+    "found": say("Found (the tag of a missing book is dead)"),
+    "assign": say("I take it on"),
+}
+"""Acts that are said otherwise of several lines at once, which may be of different kinds."""
+
 DONE: dict[str, Said] = {
     "opened": say("opened"),
     "became": say("seen differently"),
@@ -107,7 +113,7 @@ class W:
     ADDRESS = say("Look at its address, or begin anew from all stocktakes.")
     UNWELL = say("the service is not well, see /healthz")
 
-    RUNS, RUN, SITE, STATE = say("Runs"), say("Run"), say("Site"), say("State")
+    RUNS, RUN, SITE, STATE = say("Runs"), say("Stocktake"), say("Site"), say("State")
     READINGS, DOCUMENTS = say("Readings"), say("Documents")
     NOTHING_YET = say("No robot has sent anything yet.")
     UNDELIVERED = say("Mail that does not arrive")
@@ -175,6 +181,10 @@ class W:
     FROM_ELSEWHERE = say("sent by another site's page: use the page of this service")
     TOO_LONG = say("the form is too long")
     WRITE_A_NUMBER = say("minutes: write a number, such as 45")
+
+    @staticmethod
+    def about(what: str, which: str) -> Said:
+        return say("{what}: {which}", what=what, which=which)
 
     @staticmethod
     def times(zone: str) -> Said:

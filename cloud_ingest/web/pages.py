@@ -71,6 +71,7 @@ class Pages:
             number=lang.number,
             kind_of=partial(_word, lang, KIND_SHORT),
             word=partial(_word, lang),
+            standing=partial(_standing, lang),
             words=page_text,
             W=page_text.W,
             when=clock.time,
@@ -85,6 +86,13 @@ class Pages:
 def _word(lang: Language, words: Mapping[str, str], key: str) -> str:
     """Return what something is called; what has no name in the catalogue yet is called as programs call it."""
     return lang(words.get(key) or key.replace("_", " "))
+
+
+def _standing(lang: Language, case: Mapping[str, Any]) -> str:
+    """Say how a case stands: open, who has it, or how it was settled."""
+    state = _word(lang, page_text.CASE_STATES, case["state"])
+    more = _word(lang, page_text.DONE, case["resolution"]) or case["assigned_to"]
+    return lang(page_text.W.about(state, more)) if more else state
 
 
 class _Clock:
