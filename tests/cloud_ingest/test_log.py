@@ -8,13 +8,14 @@ import subprocess
 import sys
 
 import pytest
+from paho.mqtt.publish import single
 
 from nightstack.replay import replay_recording
 from recording import read_recording
 from recording.topics import Topics
 from sim.library import make_library
 from sim.record import record
-from tests.cloud_ingest.conftest import Robot, until
+from tests.cloud_ingest.conftest import until
 
 STAMP = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} "
 
@@ -101,11 +102,9 @@ def test_a_night_is_a_handful_of_plain_lines(start, tmp_path, mail_server):
     judged = serve.line(f"night {run} of north judged: ", 200.0)
     assert re.search(r"\d+ findings; .*; \d+ new cases? \(\d+ \w+", judged), judged
     serve.line(r"warning: mail to staff@library.example deferred, no mail server is set")
-    robot = Robot(int(serve.broker.rpartition(":")[2]), site="north", robot="r9")
-    robot.publish(Topics("north", "r9").readings, b"junk")
+    port = int(serve.broker.rpartition(":")[2])
+    single(Topics("north", "r9").readings, b"junk", qos=1, hostname="127.0.0.1", port=port)
     assert "payload" in serve.line("warning: refused a message on nightstack/v1/north/r9/readings: ")
-    robot.client.disconnect()
-    robot.client.loop_stop()
     serve.stop()
     lines = serve.log.splitlines()
     assert all(re.match(STAMP, line) for line in lines), serve.log
