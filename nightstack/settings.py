@@ -77,6 +77,7 @@ class SiteTable(_Table):
     ils: dict[str, Any] | None = None  # checked by stacks.ils when it is opened
     policy: dict[str, float] = Field(default_factory=dict[str, float])
     pace: PaceTable = Field(default_factory=PaceTable)
+    language: str = ""
 
 
 class ServeFile(BaseSettings):
@@ -101,6 +102,7 @@ class ServeFile(BaseSettings):
     sender: str | None = None
     morning: time | None = None
     time_zone: str | None = None
+    language: str | None = None
     silence_s: float | None = None
     offline_s: float | None = None
     segment_rows: int | None = None
@@ -200,6 +202,7 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
             _ils(name, site.ils, folder, alone=with_ils == 1) if site.ils else {},
             site.policy,
             make_pace(name, site.pace.model_dump()),
+            site.language,
         )
         for name, site in read.site.items()
     )
