@@ -12,7 +12,7 @@ import xlsxwriter
 
 from reports.figures import local
 from reports.headings import KIND_ACTIONS, KIND_TITLES, PERHAPS_MISSING, P, X
-from reports.layout import Layout
+from reports.layout_parts import Layout
 from reports.places import Places
 from reports.report import RunReport
 from reports.text import T
