@@ -151,8 +151,10 @@ def _beyond(now: Floats, strongest: Floats, cap: float) -> Floats:
 def believed_misplaced(s: Shelved, past: Past, places: Places, policy: Policy) -> Bools:
     """Return which tags stand where former nights already knew them to be misplaced, shape (n,): no news tonight."""
     out = np.zeros(len(s), bool)
-    rows, before = _before(s, past, places, np.arange(len(s)))
-    out[rows] = before.same & before.elsewhere & (before.belief >= policy.doubt_from)
+    heard = np.flatnonzero(s.copy >= 0)
+    believed = expit(past.wrong[s.copy[heard]].astype(np.float64)) >= policy.doubt_from
+    rows, before = _before(s, past, places, heard[believed])
+    out[rows] = before.same & before.elsewhere
     return out
 
 
