@@ -141,14 +141,6 @@ def make_policy(site: str, values: Mapping[str, float]) -> Policy:
         raise ServeError(f"site {site}: {' '.join(str(err).split())}") from err
 
 
-def make_pace(site: str, values: Mapping[str, Any]) -> ByHand:
-    """Return what a site sets of its pace, or a `ServeError` that names the wrong value."""
-    try:
-        return ByHand(**values)
-    except (ValueError, TypeError) as err:
-        raise ServeError(f"site {site}: {' '.join(str(err).split())}") from err
-
-
 def check_mail_address(setting: str, text: str) -> None:
     """Refuse now what would fail only when the night's first mail is built."""
     try:
