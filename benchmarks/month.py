@@ -29,7 +29,8 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.accuracy import wide_console
-from benchmarks.month_figures import KINDS, Stated, Truth, draw_reliability, score, share, truth_of
+from benchmarks.month_figures import KINDS, Stated, Truth, draw_reliability, score, truth_of
+from benchmarks.month_missing import GoneBooks
 from benchmarks.month_staff import Morning, Ways, work
 from benchmarks.month_tables import print_month
 from benchmarks.slip_rates import count_slips
@@ -39,7 +40,7 @@ from reports.base_rates import fit_shares
 from reports.books import Catalogue
 from reports.exceptions import find_exceptions
 from reports.findings import Finding
-from reports.ledger import Ledger, act, confirmed, due, mailed, took, update
+from reports.ledger import Ledger, act, mailed, took, update
 from reports.memory import Memory
 from reports.night import SILENT, Night, judge_night
 from reports.pace_learning import learn_pace
@@ -141,7 +142,7 @@ def simulate(month: Month) -> dict[str, Any]:
         "month": {name: getattr(month, name) for name in Month.__dataclass_fields__},
         "nights": nights,
         "stated": state.stated.figures(),
-        "missing": state.missing_figures(),
+        "missing": state.gone.figures(month.nights),
         "seconds": monotonic() - begun,
         "cpu_s": process_time() - cpu,
     }
@@ -170,11 +171,7 @@ class _State:
         self.memory, self.ledger = Memory.empty(), Ledger()
         self.stated = Stated()
         self.ways: Ways | None = None
-        self.gone_since: dict[str, tuple[int, bool]] = {}
-        self.due: dict[str, tuple[int, str]] = {}
-        self.confirmed: dict[str, tuple[int, str]] = {}
-        self.looked: dict[str, tuple[int, bool]] = {}
-        self.heard: set[str] = set()
+        self.gone = GoneBooks()
         self.rng = np.random.default_rng([month.seed, 0x57AF])
 
     def night(self, folder: Path) -> dict[str, Any]:
@@ -182,8 +179,7 @@ class _State:
         life, month, n = self.life, self.month, self.life.day
         truth = truth_of(life)
         holdings = life.holdings()
-        for barcode in truth.of["missing"]:
-            self.gone_since.setdefault(barcode, (n, barcode in self.heard))
+        self.gone.evening(n, truth)
         shutil.rmtree(folder, ignore_errors=True)
         started = process_time()
         record(
@@ -213,8 +209,8 @@ class _State:
         now = life.holdings()
         self.ledger = update(self.ledger, night, now)
         self._state_chances(night, truth, holdings)
-        self._confirm(n, truth)
-        self.heard.update(h.barcode for h in holdings.rows if h.epc in set_of_epcs)
+        self.gone.night(n, self.ledger.open, truth)
+        self.gone.hear(h.barcode for h in holdings.rows if h.epc in set_of_epcs)
         judged = process_time()
         figures: dict[str, Any] = {
             "night": n,
@@ -264,7 +260,7 @@ class _State:
             case = self.ledger.find(finding.finding_id)
             if did == "marked_missing":
                 gone = finding.barcode in truth.of["missing"]
-                self.looked.setdefault(finding.barcode, (self.life.day, gone))
+                self.gone.look(life.day, finding.barcode, gone=gone)
             if did and case is not None:
                 self.ledger = act(
                     self.ledger,
@@ -310,52 +306,6 @@ class _State:
             "silent book is missing", [float(looks.p_missing[i]) for i in silent],
             [looks.barcode[i] in truth.of["missing"] for i in silent],
         )  # fmt: skip
-
-    def _confirm(self, n: int, truth: Truth) -> None:
-        """Note for which missing books somebody is to look since tonight, and which are confirmed."""
-        for case in self.ledger.open:
-            barcode = case.finding.barcode
-            if case.finding.kind != "missing":
-                continue
-            why = "" if barcode in truth.of["missing"] else truth.why_wrong(case.finding)
-            if due(case):
-                self.due.setdefault(barcode, (n, why))
-            if confirmed(case):
-                self.confirmed.setdefault(barcode, (n, why))
-
-    def missing_figures(self) -> dict[str, Any]:
-        """Return on which night gone books were told, counted from the first that could see it; and how rightly."""
-        last = self.month.nights - 1
-        waited: dict[str, list[int]] = {"heard": [], "never heard": []}
-        never = Counter[str]()
-        for barcode, (since, heard) in self.gone_since.items():
-            if last - since < 2:
-                continue
-            group = "heard" if heard else "never heard"
-            nights = [told[barcode][0] for told in (self.due, self.looked) if barcode in told]
-            if nights:
-                waited[group].append(max(min(nights) - since, 0) + 1)
-            else:
-                never[group] += 1
-        figures: dict[str, Any] = {}
-        for group, nights in waited.items():
-            gone = len(nights) + never[group]
-            figures[group] = {
-                "gone": gone, "told_by_night": {str(k): v for k, v in sorted(Counter(nights).items())},
-                "never": never[group], "by_third": share(sum(w <= 3 for w in nights), gone),
-            }  # fmt: skip
-        # Confirmed by the radio, and by somebody who looked and found nothing.
-        wrong = Counter(why for _, why in self.confirmed.values() if why)
-        looked = {b: right for b, (_, right) in self.looked.items() if b not in self.confirmed}
-        by_all = len(self.confirmed) + len(looked)
-        right = len(self.confirmed) - sum(wrong.values()) + sum(looked.values())
-        told = Counter(why for _, why in self.due.values() if why)
-        return figures | {
-            "told": len(self.due), "told_wrong": dict(told),
-            "told_right": share(len(self.due) - sum(told.values()), len(self.due)),
-            "confirmed": len(self.confirmed), "confirmed_wrong": dict(wrong),
-            "looked": len(looked), "looked_right": sum(looked.values()), "precision": share(right, by_all),
-        }  # fmt: skip
 
 
 def _mailed(lines: Sequence[Finding], new: Sequence[Finding], done: Morning, truth: Truth) -> dict[str, Any]:

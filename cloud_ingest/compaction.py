@@ -125,7 +125,7 @@ class Compactor:
         write_segment(path, batches)
         with self._database.write() as session:
             session.execute(update(Batch).where(*span).values(file=name, payload=None))
-        _LOG.info("wrote %s", name)
+        _LOG.debug("wrote %s", name)
 
     def _sweep(self, run_id: str, kind: str, folder: Path) -> None:
         """Remove what a crash left: files that no batch points to, whose batches are all in the log."""

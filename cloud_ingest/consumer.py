@@ -66,6 +66,7 @@ class Consumer:
         self._queue: queue.Queue[_Waiting] = queue.Queue(_WAITING)
         self._stop = threading.Event()
         self._stopped_taking = threading.Event()
+        self._lost = False
         self._connection = 0
         self._connected_at: int | None = None
         self._subscribed = threading.Event()
@@ -161,10 +162,12 @@ class Consumer:
             )
             _LOG.error("%s", self.problem)
             return
+        # The first time goes without saying: the service says what it listens on.
+        _LOG.log(logging.INFO if self._lost else logging.DEBUG, "connected to %s", self._address)
+        self._lost = False
         self.problem = None
         self._connected_at = self._clock()
         self._subscribed.set()
-        _LOG.info("listening to %s", self._address)
 
     def _on_disconnect(
         self, _client: mqtt.Client, _data: object, _flags: object, code: Any, _props: object
@@ -172,6 +175,7 @@ class Consumer:
         self._connected_at = None
         self._subscribed.clear()
         if not self._stop.is_set():
+            self._lost = True
             self.problem = f"broker {self._address} is gone ({code}); reconnecting"
             _LOG.warning("%s", self.problem)
 

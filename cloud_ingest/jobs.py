@@ -127,7 +127,9 @@ class JobRunner:
             run = session.get_one(Run, job.run_id, with_for_update=True)
             taken_over = job.state == "running"
             if job.attempts >= self._settings.job_attempts:
-                fail_run(session, self._settings, job, run, "its worker died every time", now)
+                why = "its worker died every time"
+                fail_run(session, self._settings, job, run, why, now)
+                _LOG.error("run %s of %s failed: %s", run.run_id, run.site, why)
                 return None
             job.state, job.worker = "running", worker
             job.attempts += 1
@@ -143,7 +145,7 @@ class JobRunner:
             task = make_task(session, self._settings, run, job, self._url(run))
             sweep(session, self._settings, run.site)
             task = replace(task, night=make_night_task(session, self._settings, run, job))
-        _LOG.info("run %s: working it out, attempt %d", run.run_id, job.attempts)
+        _LOG.debug("run %s: working it out, attempt %d", run.run_id, job.attempts)
         outcome = self._run_child(job, task, worker)
         # What follows takes seconds where a ledger is large: the lease must outlive it.
         if outcome is None or not self._renew(job, worker, {}):  # stopped, or somebody else has the job now
@@ -183,7 +185,13 @@ class JobRunner:
                 held.state, held.worker, held.lease_until = "queued", None, None
                 held.error = one_line(str(outcome.get("failed")))
                 held.not_before = now + _NS * 2 ** (held.attempts - 1)
-            _LOG.info("run %s: %s", run.run_id, run.reason)
+        if held.state == "done":
+            cases = "no case is new, its site's ledger is unchanged" if night is None else night.opened
+            _LOG.info("night %s of %s judged: %s; %s", run.run_id, run.site, run.reason, cases)
+        elif held.state == "failed":
+            _LOG.error("run %s of %s failed: %s", run.run_id, run.site, run.reason)
+        else:
+            _LOG.warning("run %s of %s is tried again: %s", run.run_id, run.site, held.error)
         return True
 
     def _judge_again(self, job: Job, worker: str, why: StaleNightError) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from cloud_ingest import expected
 from cloud_ingest.compaction import Compactor
@@ -111,7 +112,8 @@ class Lifecycle:
             run.complete = complete
             now = run.closed_at = self._clock()
             enter(session, run, CLOSING, why, now)
-        _LOG.info("run %s closes: %s", run_id, why)
+            said = ", ".join(_stored_counts(session, run_id))
+        _LOG.info("run %s of %s ended: %s; %s", run_id, run.site, why, said or "nothing is stored")
 
     def _finish(self, run: Run) -> None:
         """Bring the rest into segments, then hand the run to a worker."""
@@ -150,7 +152,18 @@ class Lifecycle:
             run.complete = False
             run.heard_at = max(run.heard_at, self._clock())
             enter(session, run, RECORDING, why, self._clock())
-        _LOG.info("run %s is open again: %s", run.run_id, why)
+        _LOG.info("run %s of %s begun again: %s", run.run_id, run.site, why)
+
+
+def _stored_counts(session: Session, run_id: str) -> list[str]:
+    """Say how much of each kind is stored of a run; a clause each."""
+    rows = session.execute(
+        select(Batch.kind, func.count(), func.sum(Batch.rows))
+        .where(Batch.run_id == run_id)
+        .group_by(Batch.kind)
+        .order_by(Batch.kind)
+    )
+    return [f"{int(n):,} {kind} in {batches:,} batches" for kind, batches, n in rows]
 
 
 def _span(seconds: float) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -103,6 +104,16 @@ class ReadyNight:
     step: int
     memory: str | None
     lost: list[str]
+
+    @property
+    def opened(self) -> str:
+        """How many cases this night has opened, kind by kind; those that no mail shows as lines apart."""
+        new = self.changes.new.values()
+        kinds = Counter(str(row["kind"]) for row in new if not row["quiet"])
+        said = ", ".join(f"{n:,} {kind}" for kind, n in kinds.most_common())
+        quiet = sum(bool(row["quiet"]) for row in new)
+        doubts = f", and {quiet:,} not to be listed" if quiet else ""
+        return f"{counted(sum(kinds.values()), 'new case')}{f' ({said})' if said else ''}{doubts}"
 
 
 def ready_night(

@@ -168,6 +168,7 @@ class Outbox:
             row = session.get_one(OutboxMail, mail_id)
         self._keep_copy(row)
         self._shown.add(mail_id)
+        _LOG.warning("mail to %s deferred, no mail server is set ([smtp]): %s", row.recipient, _about(row))
 
     def _keep_copy(self, row: OutboxMail) -> None:
         try:
@@ -188,20 +189,23 @@ class Outbox:
         try:
             self._send(email.message_from_bytes(message, policy=MAIL_POLICY))
         except Exception as err:
-            self._outcomes[mail_id] = self._failure(row.recipient, attempts, err)
+            self._outcomes[mail_id] = self._failure(row, attempts, err)
         else:
             self._outcomes[mail_id] = _Outcome("sent", None, self._clock(), row.not_before)
-            _LOG.info("mail %s sent to %s", row.message_id, row.recipient)
+            _LOG.info("mail to %s sent: %s", row.recipient, _about(row))
         taken = self._outcomes[mail_id].state == "sent"
         self._write_down()
         return taken
 
-    def _failure(self, recipient: str, attempts: int, err: Exception) -> _Outcome:
+    def _failure(self, row: OutboxMail, attempts: int, err: Exception) -> _Outcome:
         final = _is_final(err) or attempts >= self._settings.mail_attempts
         # The exponent is bounded, too: a float has no 2 to the 1024th.
         pause_s = min(self._settings.mail_retry_s * 2 ** min(attempts - 1, 60), _LONGEST_PAUSE_S)
-        what = "given up" if final else f"again in {pause_s:.0f} s"
-        _LOG.error("mail to %s: %s; %s", recipient, _one_line(err), what)
+        if final:
+            _LOG.error("mail to %s failed: %s; %s", row.recipient, _about(row), _one_line(err))
+        else:
+            again = f"again in {pause_s:.0f} s"
+            _LOG.warning("mail to %s deferred, %s: %s; %s", row.recipient, again, _about(row), _one_line(err))
         now = self._clock()
         state = "failed" if final else "pending"
         return _Outcome(state, _one_line(err), now, now + int(pause_s * _NS))
@@ -232,6 +236,11 @@ def _is_final(err: Exception) -> bool:
     cause = err.__cause__
     refusals = smtplib.SMTPRecipientsRefused | smtplib.SMTPSenderRefused | smtplib.SMTPDataError
     return bool(getattr(err, "permanent", False)) and isinstance(cause, refusals)
+
+
+def _about(row: OutboxMail) -> str:
+    """Say which mail it is."""
+    return f"{row.report_kind} of {row.site if row.run_id is None else f'run {row.run_id}'}"
 
 
 def _one_line(err: Exception) -> str:

@@ -36,8 +36,8 @@ class Quarantine:
         self._max_bytes = max_bytes
         self._since_trim = _TRIM_EVERY
 
-    def put(self, session: Session, arrival: Arrival, why: Rejected) -> None:
-        """Write row and payload in the caller's transaction; the same message again only counts up."""
+    def put(self, session: Session, arrival: Arrival, why: Rejected) -> bool:
+        """Write row and payload in the caller's transaction; the same message again only counts up: then False."""
         topic = one_line(arrival.topic, _LONGEST_TEXT)
         fingerprint = hashlib.sha256(
             arrival.topic.encode("utf-8", "replace") + b"\0" + arrival.payload
@@ -46,7 +46,7 @@ class Quarantine:
         if row is not None:
             row.times += 1
             row.last_at = arrival.at
-            return
+            return False
         name = f"{fingerprint[:32]}.bin"
         kept = self._keep(name, arrival.payload)
         session.add(
@@ -70,6 +70,7 @@ class Quarantine:
         if self._since_trim >= _TRIM_EVERY:
             self._since_trim = 0
             self._trim(session)
+        return True
 
     def _keep(self, name: str, payload: bytes) -> bool:
         if len(payload) > self._max_bytes:

@@ -81,11 +81,11 @@ def serve(
             raise ServeError(
                 f"data {settings.data}: {err.strerror or err}; name a folder that can be written"
             ) from err
-        _LOG.info("serving %s broker %s", service.serving.http, service.serving.broker)
+        _LOG.info("%s", _listens(service.serving, settings))
         if on_ready is not None:
             on_ready(service.serving)
         stopping.wait()
-        _LOG.info("stopping")
+        _LOG.debug("stopping")
 
 
 class _Service:
@@ -222,6 +222,13 @@ class _Service:
                 "dropped": consumer.dropped,
             }
         return said
+
+
+def _listens(serving: Serving, settings: ServeSettings) -> str:
+    """Say in one line where the service can be reached, and what it keeps."""
+    parts = [f"pages {serving.http}"] if serving.http else []
+    parts += [f"robots {serving.broker}"] if serving.broker else []
+    return f"listens: {', '.join([*parts, f'data {settings.data}'])}"
 
 
 @contextmanager

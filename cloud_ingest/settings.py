@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cloud_ingest.errors import ServeError
 from cloud_ingest.paths import site_folder
-from cloud_ingest.sites import Recipient, SiteSettings, check_mail_address
+from cloud_ingest.sites import Recipient, SiteSettings, check_language, check_mail_address, shared_language
 from cloud_ingest.zones import check_zone, doubt_about_zone
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ class ServeSettings:
         Most writes to a library system a minute.
     staff
         Names and keys of those who may change staff's lists and say how mornings went through HTTP; none: nobody may.
+    language
+        Language of the pages of a site that sets none; empty: the one its recipients share, else English.
     mail_attempts, mail_retry_s
         Tries of one mail, and the first pause between them (doubled each time, at most a quarter of an hour). The
         default keeps trying for five days, as RFC 5321, section 4.5.4.1 asks.
@@ -137,6 +139,7 @@ class ServeSettings:
     compose_timeout_s: float = 600.0
     recheck_s: float = 120.0
     writes_per_minute: float = 120.0
+    language: str = ""
     mail_attempts: int = 500
     mail_retry_s: float = 30.0
     staff: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)  # keys are secrets
@@ -176,6 +179,8 @@ class ServeSettings:
                     f"staff: {name[:40]!r} needs a name without a colon and a key of {_LEAST_KEY} characters and more"
                 )
         check_zone("time_zone", self.time_zone)
+        if self.language:
+            check_language("serve settings", self.language)
         check_mail_address("sender", self.sender)
         if self.bounce_address is not None:
             check_mail_address("bounce_address", self.bounce_address)
@@ -193,6 +198,23 @@ class ServeSettings:
     def zone(self) -> ZoneInfo:
         """The zone the morning hour is meant in."""
         return ZoneInfo(self.time_zone)
+
+    def of_pages(self, site: str | None) -> SiteSettings:
+        """Return the settings that a page is written with: a site's, or what all sites have in common.
+
+        Of a page about no site in particular, time zone and language are those of the sites there are settings for
+        where these agree, else the service's own.
+        """
+        if site is not None:
+            return self.site(site)
+        every = [self.site(own.site) for own in self.sites]
+        zones, spoken = {one.time_zone for one in every}, {one.spoken for one in every}
+        usual = self.language or shared_language(self.recipients)
+        return SiteSettings(
+            "",
+            time_zone=zones.pop() if len(zones) == 1 else self.time_zone,
+            language=spoken.pop() if len(spoken) == 1 else usual,
+        )
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -215,6 +237,7 @@ class ServeSettings:
             own.ils,
             own.policy,
             own.pace,
+            own.language or self.language,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +64,7 @@ class Recipient:
             raise ServeError(
                 f"recipients: {self.address}: minutes: {self.minutes} must be more than 0; leave it out for all"
             )
-        _check_language(self.address, self.language)
+        check_language(f"recipients: {self.address}", self.language)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,8 @@ class SiteSettings:
         Thresholds of the findings that differ from the usual ones, by their names in `reports.Policy`.
     pace
         How fast its people work, as far as that is set and not to be learnt.
+    language
+        Language of its pages; empty: the one its recipients share, else English.
     """
 
     site: str
@@ -100,14 +102,22 @@ class SiteSettings:
     ils: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)  # may hold a password
     policy: Mapping[str, float] = field(default_factory=dict[str, float])
     pace: ByHand = field(default_factory=ByHand)
+    language: str = ""
 
     def __post_init__(self) -> None:
         if self.time_zone is not None:
             check_zone(f"site {self.site}: time_zone", self.time_zone)
         make_policy(self.site, self.policy)
+        if self.language:
+            check_language(f"site {self.site}", self.language)
         addresses = [who.address for who in self.recipients]
         if len(set(addresses)) != len(addresses):
             raise ServeError(f"site {self.site}: recipients: an address stands there twice; name it once")
+
+    @property
+    def spoken(self) -> str:
+        """The language of its pages."""
+        return self.language or shared_language(self.recipients)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -131,14 +141,6 @@ def make_policy(site: str, values: Mapping[str, float]) -> Policy:
         raise ServeError(f"site {site}: {' '.join(str(err).split())}") from err
 
 
-def make_pace(site: str, values: Mapping[str, Any]) -> ByHand:
-    """Return what a site sets of its pace, or a `ServeError` that names the wrong value."""
-    try:
-        return ByHand(**values)
-    except (ValueError, TypeError) as err:
-        raise ServeError(f"site {site}: {' '.join(str(err).split())}") from err
-
-
 def check_mail_address(setting: str, text: str) -> None:
     """Refuse now what would fail only when the night's first mail is built."""
     try:
@@ -149,9 +151,14 @@ def check_mail_address(setting: str, text: str) -> None:
         raise ServeError(f"{setting}: '{text}' has letters beyond ASCII, which many mail servers refuse")
 
 
-def _check_language(address: str, language: str) -> None:
+def shared_language(recipients: Sequence[Recipient]) -> str:
+    """Return the language that all recipients share; English where they have none in common."""
+    spoken = {who.language for who in recipients}
+    return spoken.pop() if len(spoken) == 1 else "en"
+
+
+def check_language(where: str, language: str) -> None:
+    """Refuse what cannot be a language's name."""
     parts = language.replace("_", "-").split("-")
     if not (parts[0].isascii() and parts[0].isalpha() and 2 <= len(parts[0]) <= 8):
-        raise ServeError(
-            f"recipients: {address}: language: '{language}' is no language tag; write e.g. en or zh"
-        )
+        raise ServeError(f"{where}: language: '{language}' is no language tag; write e.g. en or zh")

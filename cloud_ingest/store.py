@@ -33,10 +33,12 @@ from cloud_ingest.models import FAILED, RECORDING, Batch, Run
 from cloud_ingest.quarantine import Quarantine
 from cloud_ingest.run_life import enter, note, remember_site
 from cloud_ingest.settings import ServeSettings
+from cloud_ingest.texts import one_line
 from cloud_ingest.watermarks import Watermarks, acks
 from recording.topics import KINDS, Ack
 
 _LOG = logging.getLogger(__name__)
+_MOST_SAID = 5  # refused messages of one transaction that the log names: a robot gone wild sends thousands
 _MOST_HEARD_OF = 256  # a broker keeps one run.json a robot; who makes up robots must not fill the memory
 
 Identity = tuple[str, str, int]
@@ -108,16 +110,20 @@ class Store:
             self._remember(group.heard_of)
             group.outcome.acks = self._acks_of(group)
             self._count(group.outcome)
-            return group.outcome
+        for run in group.begun:
+            _LOG.info("run %s of %s begun by robot %s", run.run_id, run.site, run.robot)
+        _say_refused(group.refused)
+        return group.outcome
 
     def reject(self, arrival: Arrival, reason: str) -> Outcome:
         """Put one message aside that could not be stored."""
         with self._lock:
             with self._database.write() as session:
-                self._quarantine.put(session, arrival, Rejected(reason))
+                new = self._quarantine.put(session, arrival, Rejected(reason))
             outcome = Outcome(quarantined=1)
             self._count(outcome)
-            return outcome
+        _say_refused([(arrival.topic, Rejected(reason))] if new else [])
+        return outcome
 
     def acks(self, run_id: str) -> list[tuple[Sender, Ack]]:
         """Everything there is to acknowledge of a run."""
@@ -172,6 +178,9 @@ class _Group:
         self.new: list[Identity] = []
         self.to_acknowledge: dict[str, tuple[Sender, set[str]]] = {}
         self.outcome = Outcome()
+        # Said once they are committed.
+        self.begun: list[Run] = []
+        self.refused: list[tuple[str, Rejected]] = []
 
     @property
     def touched_runs(self) -> set[str]:
@@ -338,6 +347,7 @@ class _Group:
             enter(self._session, run, RECORDING, why, arrival.at)
             self._session.flush()
             self.runs[run.run_id] = run
+            self.begun.append(run)
             return run
         if (run.site, run.robot) != (message.sender.site, message.sender.robot):
             self._reject(arrival, _foreign(run, message))
@@ -358,9 +368,19 @@ class _Group:
             self.to_acknowledge[run_id][1].add(kind)
 
     def _reject(self, arrival: Arrival, why: Rejected) -> None:
-        self._quarantine.put(self._session, arrival, why)
+        if self._quarantine.put(self._session, arrival, why):
+            self.refused.append((arrival.topic, why))
         self.outcome.quarantined += 1
-        _LOG.warning("quarantined a message on %s: %s", arrival.topic[:200], why.reason)
+
+
+def _say_refused(refused: Sequence[tuple[str, Rejected]]) -> None:
+    """Log what was put aside and why; of many at once the first ones and how many more."""
+    for topic, why in refused[:_MOST_SAID]:
+        batch = "" if why.seq is None else f", batch {why.kind} {why.seq} of run {why.run_id}"
+        _LOG.warning("refused a message on %s%s: %s", one_line(topic, 200), batch, one_line(why.reason))
+    more = len(refused) - _MOST_SAID
+    if more > 0:
+        _LOG.warning("refused %d more messages; /api/v1/quarantine shows them", more)
 
 
 def _foreign(run: Run, message: BatchMessage | RunMessage | EndMessage | StatusMessage) -> Rejected:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from reports.pace import ByHand
+
 if TYPE_CHECKING:
     from cloud_ingest.settings import ServeSettings
     from cloud_ingest.sites import Recipient
@@ -54,18 +56,6 @@ class SmtpTable(_Table):
     ca_file: Path | None = None
 
 
-class PaceTable(_Table):
-    """``[site.NAME.pace]``: how fast its people work; what is not set is learnt."""
-
-    handling_s: dict[str, float] = Field(default_factory=dict[str, float])
-    block_s: float | None = None
-    walk_mps: float | None = None
-    floor_s: float | None = None
-    cart_books: int | None = None
-    trip_s: float | None = None
-    learn: bool = True
-
-
 class SiteTable(_Table):
     """``[site.NAME]``: one library."""
 
@@ -76,7 +66,8 @@ class SiteTable(_Table):
     time_zone: str | None = None
     ils: dict[str, Any] | None = None  # checked by stacks.ils when it is opened
     policy: dict[str, float] = Field(default_factory=dict[str, float])
-    pace: PaceTable = Field(default_factory=PaceTable)
+    pace: ByHand = Field(default_factory=ByHand)  # it checks itself
+    language: str = ""
 
 
 class ServeFile(BaseSettings):
@@ -101,6 +92,7 @@ class ServeFile(BaseSettings):
     sender: str | None = None
     morning: time | None = None
     time_zone: str | None = None
+    language: str | None = None
     silence_s: float | None = None
     offline_s: float | None = None
     segment_rows: int | None = None
@@ -161,7 +153,7 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
         A file that is no TOML, an unknown setting, a value of the wrong type: one line naming file and setting.
     """
     from cloud_ingest.settings import ServeSettings
-    from cloud_ingest.sites import SiteSettings, make_pace
+    from cloud_ingest.sites import SiteSettings
     from reports import SmtpSettings
 
     read = _read_file(file)
@@ -199,7 +191,8 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
             site.time_zone,
             _ils(name, site.ils, folder, alone=with_ils == 1) if site.ils else {},
             site.policy,
-            make_pace(name, site.pace.model_dump()),
+            site.pace,
+            site.language,
         )
         for name, site in read.site.items()
     )
@@ -270,5 +263,7 @@ def _read_file(file: Path | None) -> ServeFile:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        what = "no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+        unknown = first["type"] in ("extra_forbidden", "unexpected_keyword_argument")
+        what = "no such setting" if unknown else first["msg"].removeprefix("Value error, ")
+        what = what.removeprefix(f"{first['loc'][-1]}: ") if first["loc"] else what
         raise SettingsError(f"{source}: {where}: {what}; docs/cloud_ingest.md lists the settings") from None

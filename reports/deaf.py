@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaln, expit
+from scipy.special import betaln, expit, logit
 
 from reports.books import Catalogue
 from reports.findings import Finding
@@ -50,7 +50,7 @@ def chance_deaf(silent: Floats, due: Floats, missing_share: float, *, spread: fl
     heard = np.maximum(due - silent, 0.0)
     gone = betaln(silent + some, heard + others) - betaln(some, others)
     deaf = betaln(silent + 1.0, heard + 1.0)
-    return expit(np.log(_DEAF / (1.0 - _DEAF)) + deaf - gone)
+    return expit(logit(_DEAF) + deaf - gone)
 
 
 def doubt_silence(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, logit
 
 from reports.outcomes import Outcome
 from reports.policy import Policy
@@ -49,7 +50,7 @@ class Correction:
     def __call__(self, p: Floats | float) -> Floats:
         """Return the corrected chances."""
         q = np.clip(np.asarray(p, np.float64), _LEAST, 1.0 - _LEAST)
-        return 1.0 / (1.0 + np.exp(-(CENTRE + self.shift + self.slope * (np.log(q / (1.0 - q)) - CENTRE))))
+        return expit(CENTRE + self.shift + self.slope * (logit(q) - CENTRE))
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def learn(outcomes: Iterable[Outcome]) -> Feedback:
 def _fit(p: Floats, true: npt.NDArray[np.bool_]) -> Correction:
     """Fit one kind's correction by Newton's method; the posterior is concave, halved steps never overshoot."""
     q = np.clip(p, _LEAST, 1.0 - _LEAST)
-    x = np.stack([np.ones(len(q)), np.log(q / (1.0 - q)) - CENTRE], axis=1)
+    x = np.stack([np.ones(len(q)), logit(q) - CENTRE], axis=1)
     prior, weight = np.array([0.0, 1.0]), np.array([_SHIFT_SD**-2, _SLOPE_SD**-2])
 
     def loss(w: Floats) -> float:
@@ -134,7 +135,7 @@ def _fit(p: Floats, true: npt.NDArray[np.bool_]) -> Correction:
 
     w: Floats = prior.copy()
     for _ in range(50):
-        r = 1.0 / (1.0 + np.exp(-(CENTRE + x @ w)))
+        r = expit(CENTRE + x @ w)
         slope = x.T @ (r - true) + weight * (w - prior)
         step = np.asarray(np.linalg.solve((x.T * (r * (1.0 - r))) @ x + np.diag(weight), slope), np.float64)
         size = 1.0

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, logit
 
 from reports.books import Catalogue, Shelved
 from reports.gaps import Gaps
@@ -123,7 +124,7 @@ def tonights_word(told_shelf: Floats, told_order: Floats, s: Shelved, doubt: Flo
 
 
 def _ratio(chance: Floats, share: float) -> Floats:
-    return np.clip(_logit(np.clip(chance, 1e-4, 0.9999)) - _logit(share), -_MOST, _MOST)
+    return np.clip(logit(np.clip(chance, 1e-4, 0.9999)) - logit(share), -_MOST, _MOST)
 
 
 def _carried_on(
@@ -135,7 +136,7 @@ def _carried_on(
         before.same, belief, np.maximum(np.where(before.close, _CARRIED_ON * belief, 0.0), fresh)
     )
     added = np.where(before.alike, _beyond(told[rows], before.told, cap), told[rows])
-    out[rows] = np.minimum(_sigmoid(_logit(np.clip(prior, _LEAST, 1.0 - _LEAST)) + added), 0.995)
+    out[rows] = np.minimum(expit(logit(np.clip(prior, _LEAST, 1.0 - _LEAST)) + added), 0.995)
     return out
 
 
@@ -150,8 +151,10 @@ def _beyond(now: Floats, strongest: Floats, cap: float) -> Floats:
 def believed_misplaced(s: Shelved, past: Past, places: Places, policy: Policy) -> Bools:
     """Return which tags stand where former nights already knew them to be misplaced, shape (n,): no news tonight."""
     out = np.zeros(len(s), bool)
-    rows, before = _before(s, past, places, np.arange(len(s)))
-    out[rows] = before.same & before.elsewhere & (before.belief >= policy.doubt_from)
+    heard = np.flatnonzero(s.copy >= 0)
+    believed = expit(past.wrong[s.copy[heard]].astype(np.float64)) >= policy.doubt_from
+    rows, before = _before(s, past, places, heard[believed])
+    out[rows] = before.same & before.elsewhere
     return out
 
 
@@ -279,8 +282,8 @@ def _strength(lesson: Lesson, heard: Ints, past: Past) -> Floats:
 def _belief(lesson: Lesson, heard: Ints) -> Floats:
     v, doubt = lesson.verdict, lesson.doubt[heard]
     chance = np.clip(np.maximum(v.wrong_shelf[heard], v.wrong_order[heard]), _LEAST, 1.0 - _LEAST)
-    belief = np.where(lesson.shelved.place[heard] >= 0, _logit(chance), 0.0)
-    return np.where(doubt >= _DOUBTED, _logit(np.clip(doubt, _LEAST, 0.5)), belief)
+    belief = np.where(lesson.shelved.place[heard] >= 0, logit(chance), 0.0)
+    return np.where(doubt >= _DOUBTED, logit(np.clip(doubt, _LEAST, 0.5)), belief)
 
 
 @dataclass(frozen=True)
@@ -325,7 +328,7 @@ def _before(s: Shelved, past: Past, places: Places, rows: Ints) -> tuple[Ints, _
     if past.now and past.judged is not None:
         days = np.clip((past.now - past.judged[copy]) / DAY_NS, 1.0, 30.0)
     elsewhere = place != s.home[rows]
-    belief = _sigmoid(past.wrong[copy].astype(np.float64))
+    belief = expit(past.wrong[copy].astype(np.float64))
     return rows, _Before(belief, past.told[copy].astype(np.float64), elsewhere, same, close, same, days)
 
 
@@ -343,12 +346,3 @@ def _blocks(rows: Ints) -> Iterator[Ints]:
     """Yield the rows in parts: what is worked out of them is a dozen columns, too much of a million books at once."""
     for first in range(0, len(rows), _BLOCK):
         yield rows[first : first + _BLOCK]
-
-
-def _logit(p: Floats | float) -> Floats:
-    out: Floats = np.log(p) - np.log1p(-np.asarray(p, np.float64))
-    return out
-
-
-def _sigmoid(x: Floats) -> Floats:
-    return 1.0 / (1.0 + np.exp(-x))

@@ -12,7 +12,8 @@ from markupsafe import Markup, escape
 from reports.figures import Trend
 from reports.headings import PERHAPS_MISSING, P
 from reports.languages import Language
-from reports.layout import COLOURS, Layout, lay_out
+from reports.layout import lay_out
+from reports.layout_parts import COLOURS, Layout
 from reports.phrases import Said
 from reports.report import RunReport
 from reports.strips import Strip, gap_labels

@@ -23,12 +23,6 @@ LEAST, MOST = 0.05, 0.995
 """Belief stays within these, so that a changed world is noticed after one or two nights, not after ten."""
 
 
-def logit(p: float) -> float:
-    """Return the log odds of a chance; finite for 0 and 1."""
-    q = min(max(p, 1e-9), 1.0 - 1e-9)
-    return math.log(q / (1.0 - q))
-
-
 def believe(before: float, llr_before: float, llr: float, *, mended: float, life: Life) -> float:
     """Return the belief that a book that has not changed its place stands wrong, after another look.
 

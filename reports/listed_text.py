@@ -162,15 +162,23 @@ def tally(
     if expired:
         said += say_n(" {n} row is past its last day.", " {n} rows are past their last day.", expired)
     for note in notes:
+        if note.kind == "header":  # of use where the file is uploaded, not every morning
+            continue
         said += say(" Of the file: {note}.", note=file_note(note))
     return said
 
 
 def file_note(note: ListNote) -> Said:
-    """Say what was left out of a list's file, without the full stop."""
+    """Say how a list's file was read or what was left out of it, without the full stop."""
     place = (
         say("row {n} (line {line})", n=note.row, line=note.line) if note.line else say("row {n}", n=note.row)
     )
+    if note.kind == "header":
+        if not note.row:
+            place = say("line {n}", n=note.line)
+        if not note.text:
+            return say("{row} was taken for the header; what stands above it is blank", row=place)
+        return say('{row} was taken for the header; above it stands "{text}"', row=place, text=note.text)
     if note.kind == "no_barcode":
         return say("{row} has no barcode, and is left out", row=place)
     if note.kind == "fields":

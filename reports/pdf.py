@@ -25,7 +25,7 @@ from reportlab.platypus import (
 
 from reports import fonts
 from reports.headings import PERHAPS_MISSING, P
-from reports.layout import COLOURS, Layout
+from reports.layout_parts import COLOURS, Layout
 from reports.pdf_list import lines_table, stretch_parts, stretch_table
 from reports.pdf_parts import Pill, Spark
 from reports.pdf_style import (

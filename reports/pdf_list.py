@@ -13,7 +13,7 @@ from reportlab.platypus import CondPageBreak, Flowable, LongTable, PageBreak, Pa
 
 from reports import fonts
 from reports.headings import P
-from reports.layout import COLOURS, Layout, Line, Stop, Stretch
+from reports.layout_parts import COLOURS, Layout, Line, Stop, Stretch
 from reports.pdf_parts import CheckBox, Pill, ShelfStrip, TargetStrip
 from reports.pdf_style import (
     BODY,

@@ -10,7 +10,7 @@ from reportlab.platypus import Flowable
 
 from reports import fonts
 from reports.languages import Language
-from reports.layout import COLOURS
+from reports.layout_parts import COLOURS
 from reports.strips import Strip, gap_labels
 from reports.text import centimetres
 from reports.trend import pieces

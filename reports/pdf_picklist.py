@@ -8,7 +8,7 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, PageBreak, Spacer
 
 from reports.headings import P
-from reports.layout import Layout
+from reports.layout_parts import Layout
 from reports.pdf import build_pdf
 from reports.pdf_list import pick_table, stretch_parts
 from reports.pdf_style import BODY, LEAD, SMALL, text

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from reports.headings import P
 from reports.html import MAIL_LINES, unwalked
-from reports.layout import Layout, lay_out
+from reports.layout import lay_out
+from reports.layout_parts import Layout
 from reports.report import RunReport
 from reports.trend import blocks
 

@@ -13,7 +13,7 @@ import numpy as np
 from localization.positions import Coverage, Positions
 from recording import Events, RunInfo
 from reports.books import Catalogue
-from reports.exceptions import find_in, sort_walking
+from reports.exceptions import judge_in, sort_walking
 from reports.findings import KINDS, Finding
 from reports.gone import split_gone
 from reports.missing import expected_copies
@@ -239,7 +239,7 @@ def make_report(
     places = Places.of(plan)
     catalogue = with_tags(Catalogue.of(holdings, places), heard.epc)
     if findings is None and positions is not None:
-        findings = find_in(heard, coverage, places, catalogue, scanned, locations, chosen)
+        findings = judge_in(heard, coverage, places, catalogue, scanned, locations, chosen).findings
     findings = findings or []
     here, _ = split_gone(heard)
     summary = _summarize(here, coverage, places, catalogue, findings, scanned, readings, chosen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+from scipy.special import expit, logit, ndtr
 
 from reports.books import Shelved
 from reports.places import Places
@@ -15,6 +15,7 @@ from reports.slips import (
     UNNAMED,
     WIDE_M,
     Classes,
+    Crowd,
     far_slips,
     honest_claims,
     no_more_of_wide,
@@ -144,16 +145,16 @@ def wrong_shelf_chances(
     gap = np.maximum(places.from_m[home] - s.offset_m, s.offset_m - places.to_m[home])
     crossed = here * ndtr(-np.maximum(np.nan_to_num(gap), 0.0) / sigma)
     at_home = np.where(same_level, np.maximum(at_home, crossed), at_home)
-    beside_share = share * (_NEXT + (1.0 - _NEXT) * places.near_share(_NEAR_M))
     ratio, told = _beneath_its_place(s, places, sigma, asked)
+    near_share = share * (_NEXT + (1.0 - _NEXT) * places.near_share(_NEAR_M))
+    crowd = Crowd(kinds, everybody, ratio, told, share, near_share)
     most = np.ones(len(s))
     for way, off in ((SECOND, second_best), (UNNAMED, beside)):
-        put, slip = put_or_slipped(kinds, off, everybody, ratio, told, share, beside_share, usual[way])
+        put, slip = put_or_slipped(crowd, off, usual[way])
         most = np.where(off, put / (put + slip), most)
     confidence = (1.0 - at_home) * share / ((1.0 - at_home) * share + at_home * (1.0 - share))
     confidence = np.clip(np.minimum(confidence, most), 0.0, 0.999)
-    odds = confidence / (1.0 - confidence) / ratio
-    confidence = np.minimum(odds / (1.0 + odds), 1.0 - behind)
+    confidence = np.minimum(expit(logit(confidence) - np.log(ratio)), 1.0 - behind)
     confidence = np.where(asked, np.minimum(confidence, 0.995), 0.0)
     return no_more_of_wide(kinds, confidence, asked, everybody, share)
 

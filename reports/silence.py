@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import expm
-from scipy.special import betaln
+from scipy.special import betaln, expit, logit
 
 from reports.books import Catalogue
 from reports.memory import AWAY, DEAD, GONE, HERE, Memory
@@ -196,8 +196,7 @@ def _chance_weak(share: float, heard: Floats, missed: Floats, silent: Floats | f
     a, b = _NIGHTS * np.asarray(silent), _NIGHTS * (1.0 - np.asarray(silent))
     usual = betaln(a + missed, b + heard) - betaln(a, b)
     poor = betaln(_WEAK[0] + missed, _WEAK[1] + heard) - betaln(*_WEAK)
-    odds: Floats = np.log(share / (1.0 - share)) + poor - usual
-    return 1.0 / (1.0 + np.exp(np.clip(-odds, -500.0, 500.0)))
+    return expit(logit(share) + poor - usual)
 
 
 def _share_weak(heard: Floats, missed: Floats, policy: Policy) -> float:

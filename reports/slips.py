@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import isotonic_regression
+from scipy.special import expit, logit
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -59,16 +60,32 @@ def usual_slips(way: int, sigma: Floats, claimed: Floats, readings: Floats) -> F
     return slips
 
 
-def put_or_slipped(
-    kinds: Classes,
-    off: Bools,
-    everybody: Bools,
-    ratio: Floats,
-    told: Bools,
-    share: float,
-    near: float,
-    usual: Floats,
-) -> tuple[Floats, Floats]:
+@dataclass(frozen=True)
+class Crowd:
+    """One run's tags, and what they tell of books off their shelf, however they came there.
+
+    Attributes
+    ----------
+    kinds : Classes
+    everybody : bool array, shape (n,)
+        The tags that tell.
+    ratio : float64 array, shape (n,)
+        How much better the offset fits a slip than chance.
+    told : bool array, shape (n,)
+        Of which tags that is known.
+    share, near : float
+        Of books on another shelf; of books on another shelf beside their own.
+    """
+
+    kinds: Classes
+    everybody: Bools
+    ratio: Floats
+    told: Bools
+    share: float
+    near: float
+
+
+def put_or_slipped(crowd: Crowd, off: Bools, usual: Floats) -> tuple[Floats, Floats]:
     """Return, for each tag, which shares of the books so claimed were put beside their shelf, and slipped there.
 
     A slip of localization to the next shelf keeps the book's offset along the face, a book that readers put there
@@ -78,30 +95,24 @@ def put_or_slipped(
 
     Parameters
     ----------
-    kinds
+    crowd
     off : bool array, shape (n,)
         The tags asked: placed off their home in one way.
-    everybody : bool array, shape (n,)
-        The tags that tell.
-    ratio : float64 array, shape (n,)
-        How much better the offset fits a slip than chance; known where `told`.
-    told : bool array, shape (n,)
-    share, near : float
-        Of books on another shelf; of books on another shelf beside their own.
     usual : float64 array, shape (n,)
-        `usual_slips`.
+        `usual_slips` of that way.
     """
-    n = np.bincount(kinds.of_tag[everybody], minlength=kinds.size)
+    kinds, near, told = crowd.kinds, crowd.near, crowd.told
+    n = np.bincount(kinds.of_tag[crowd.everybody], minlength=kinds.size)
     prior = kinds.mean(usual, off, 1.0)
     put, slip = np.full(kinds.size, near), prior.copy()
     blind_put, blind_slip = put.copy(), slip.copy()
     worth_put = max(_PRIOR_BOOKS, _PRIOR_SEEN / near)
     for k in np.unique(kinds.of_tag[off]).tolist():
-        mine = (kinds.of_tag == k) & everybody
-        rows, r = mine & off, ratio[mine & off & told]
+        mine = (kinds.of_tag == k) & crowd.everybody
+        rows, r = mine & off, crowd.ratio[mine & off & told]
         blind = np.count_nonzero(rows) - len(r)
         # As many may stand wrong, near or far, of every class.
-        most = _at_most(share * float(n[k]))
+        most = _at_most(crowd.share * float(n[k]))
         worth = max(_PRIOR_BOOKS, _PRIOR_SEEN / float(prior[k]))
         for _ in range(_ROUNDS if len(r) else 0):
             each = put[k] / (put[k] + slip[k] * r)
@@ -182,8 +193,7 @@ def _at_most(usual: float) -> float:
 
 def _lowered(chance: Floats, by: float) -> Floats:
     """Return chances whose log-odds are moved by so much."""
-    odds = chance / (1.0 - chance) * np.exp(by)
-    return odds / (1.0 + odds)
+    return expit(logit(chance) + by)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -12,7 +12,7 @@ import xlsxwriter
 
 from reports.figures import local
 from reports.headings import KIND_ACTIONS, KIND_TITLES, PERHAPS_MISSING, P, X
-from reports.layout import Layout
+from reports.layout_parts import Layout
 from reports.places import Places
 from reports.report import RunReport
 from reports.text import T
@@ -115,8 +115,8 @@ def _findings(book: Any, style: dict[str, Any], report: RunReport, layout: Layou
         [lang(name) for name in X.FINDING_COLUMNS],
         widths,
         rows,
-        [style[f] for f in formats],
-        style["head"],
+        style,
+        formats,
         frozen=4,
     )
 
@@ -138,8 +138,8 @@ def _shelves(book: Any, style: dict[str, Any], report: RunReport, layout: Layout
         [layout.lang(n) for n in X.SHELF_COLUMNS],
         widths,
         rows,
-        [style[f] for f in formats],
-        style["head"],
+        style,
+        formats,
         frozen=0,
     )
 
@@ -159,10 +159,8 @@ def _nights(book: Any, style: dict[str, Any], report: RunReport, layout: Layout)
     if rows:
         formats = ["plain", *["count"] * 4, "share"]
         titles = [layout.lang(name) for name in X.NIGHT_COLUMNS]
-        name, head = layout.lang(X.NIGHTS), style["head"]
-        _sheet(
-            book, name, titles, (14, 12, 12, 18, 18, 12), rows, [style[f] for f in formats], head, frozen=0
-        )
+        widths = (14, 12, 12, 18, 18, 12)
+        _sheet(book, layout.lang(X.NIGHTS), titles, widths, rows, style, formats, frozen=0)
 
 
 def _run(book: Any, style: dict[str, Any], report: RunReport, layout: Layout) -> None:
@@ -202,18 +200,19 @@ def _sheet(
     columns: Sequence[str],
     widths: Sequence[float],
     rows: Sequence[Sequence[object]],
-    formats: Sequence[Any],
-    head: Any,
+    style: Mapping[str, Any],
+    formats: Sequence[str],
     *,
     frozen: int,
 ) -> None:
     sheet = book.add_worksheet(name[:31])
+    styles = [style[f] for f in formats]
     for j, (title, width) in enumerate(zip(columns, widths, strict=True)):
-        sheet.set_column(j, j, width, formats[j])
-        sheet.write_string(0, j, title, head)
+        sheet.set_column(j, j, width, styles[j])
+        sheet.write_string(0, j, title, style["head"])
     for i, row in enumerate(rows, start=1):
         for j, value in enumerate(row):
-            _cell(sheet, i, j, value, formats[j])
+            _cell(sheet, i, j, value, styles[j])
     sheet.freeze_panes(1, frozen)
     sheet.autofilter(0, 0, max(len(rows), 1), len(columns) - 1)
     sheet.set_landscape()

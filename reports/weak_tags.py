@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaln
+from scipy.special import betaln, expit, logit
 
 from reports import evidence_text as say_why
 from reports.book_findings import book_finding, standing
@@ -155,6 +155,6 @@ def _posterior(odds: Floats, share: float) -> tuple[float, Floats]:
     usual = share
     chance = np.zeros(len(odds))
     for _ in range(20):
-        chance = 1.0 / (1.0 + np.exp(np.clip(np.log((1.0 - share) / share) - odds, -500.0, 500.0)))
+        chance = expit(logit(share) + odds)
         share = float((chance.sum() + _PRIOR_BOOKS * usual) / (len(odds) + _PRIOR_BOOKS))
     return share, chance

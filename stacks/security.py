@@ -14,6 +14,7 @@ from typing import Final
 
 from stacks.errors import HoldingsError
 from stacks.imports import values
+from stacks.imports.header import names_of
 from stacks.imports.names import HOLDINGS_HEADERS, plain
 from stacks.imports.table import Table, open_table
 from stacks.tag_data.security import SecurityPolicy
@@ -31,6 +32,9 @@ _HEADERS: Final[Mapping[str, str]] = {
     }.items()
     for word in words
 }  # fmt: skip
+_NAMES: Final = names_of(
+    _HEADERS | {word: ours for word, ours in HOLDINGS_HEADERS.items() if ours in ("epc", "barcode")}
+)
 _ON: Final = frozenset(
     ("on", "armed", "set", "secured", "active", "enabled", "an", "ein", "开", "开启", "已开启")
 )
@@ -49,7 +53,7 @@ class Security:
     by_epc, by_barcode : dict of str to bool
         Whether it is on, of a tag (EPC or UID in capitals) or a copy; of what stands there twice the last.
     notes : list of str
-        What was left out, a sentence each.
+        Where the header was found if not in the first row, and what was left out, a sentence each.
     """
 
     by_epc: dict[str, bool] = field(default_factory=dict[str, bool])
@@ -84,10 +88,12 @@ def read_security(path: str | Path, policy: SecurityPolicy | None = None) -> Sec
         It cannot be read, lacks a column, or says nothing that is known; one line.
     """
     policy = policy or SecurityPolicy()
-    table = open_table(path, pad=True)
+    table = open_table(path, pad=True, names=_NAMES)
     at = _columns(table)
     said = next(name for name in ("security", "afi", "eas") if name in at)
     made, strange, first, nameless = Security(), 0, "", 0
+    if table.header_note:
+        made.notes.append(table.header_note)
     for block in table.blocks:
         made.notes.extend(
             f"{table.place(n, line)} was left out: it {table.misfit(count)}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from stacks.errors import HoldingsError
+from stacks.imports.header import names_of
 from stacks.imports.names import HOLDINGS_HEADERS, plain
 from stacks.imports.table import OTHER_SHEETS, Block, Table, open_table
 from stacks.imports.values import SHORTENED, day, tidy
@@ -48,6 +49,9 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 _HEADERS: Mapping[str, str] = {plain(word): ours for ours, words in _WORDS.items() for word in words}
+_NAMES: Final = names_of(
+    {**_HEADERS, **{word: ours for word, ours in HOLDINGS_HEADERS.items() if ours == "barcode"}}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +76,20 @@ class ListRow:
 @dataclass(frozen=True, slots=True)
 class ListNote:
     """
-    What was left out of a file, for people to be told in their language.
+    How a file was read and what was left out of it, for people to be told in their language.
 
     Attributes
     ----------
-    kind : {"no_barcode", "fields", "twice", "more", "said"}
-        A row without a barcode; one with more fields than the header; rows whose barcode stands above already;
-        further rows left out; in words, as older lists have it.
+    kind : {"header", "no_barcode", "fields", "twice", "more", "said"}
+        Which row was taken for the header, where others stand above it; a row without a barcode; one with more fields
+        than the header; rows whose barcode stands above already; further rows left out; in words, as older lists
+        have it.
     row, line : int
         Which row, and on which line of a file of text (0: it is a workbook's).
     count, of : int
         Fields of the row and of the header; or how many rows.
     text : str
-        The words of ``said``.
+        The words of ``said``, or what stands above the header (empty: it is blank).
     """
 
     kind: str
@@ -193,11 +198,14 @@ def read_staff_list(path: str | Path, name: str, purpose: str = "search") -> Sta
     HoldingsError
         It cannot be read, has no barcodes or too many; one line.
     """
-    table = open_table(path, pad=True)
+    table = open_table(path, pad=True, names=_NAMES)
     columns = _columns(table)
     rows: dict[str, ListRow] = {}
     said = (note.removesuffix(" (--sheet)") for note in table.notes if note.startswith(OTHER_SHEETS))
     notes = [ListNote("said", text=text) for text in said]
+    if table.header_line:
+        row, line = (table.header_line, 0) if table.kind == "workbook" else (0, table.header_line)
+        notes.append(ListNote("header", row, line, text=table.above))
     twice = 0
     for (number, line), fields, odd in _rows(table, columns, notes):
         barcode, where = tidy(fields[columns["barcode"]]), table.place(number, line)

@@ -1,23 +1,19 @@
-"""The HTTP side: what is stored, what became of it, and the documents; staff change lists and say how mornings went."""
+"""The HTTP side: what is stored, what became of it, and the documents; staff say what they want and what they did."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi import Path as PathParameter
-from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
-from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from cloud_ingest.database import Database
 from cloud_ingest.models import DocumentRow, Letter, Run
@@ -25,14 +21,17 @@ from cloud_ingest.paths import NOTES, letter_folder, run_folder
 from cloud_ingest.settings import ServeSettings
 from cloud_ingest.trouble import undelivered
 from cloud_ingest.web import case_views, views
+from cloud_ingest.web.case_pages import CaseId, case_router
 from cloud_ingest.web.exchange import SAFE
 from cloud_ingest.web.list_views import list_router
 from cloud_ingest.web.pace_pages import pace_router
+from cloud_ingest.web.page_text import W
+from cloud_ingest.web.pages import Pages
+from cloud_ingest.web.problems import tell_problems
 from cloud_ingest.web.staff import logged_in, staff_only
 
 RunId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Name = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$")]
-CaseId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9+_-]{0,63}$")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
@@ -54,9 +53,7 @@ def make_app(
     known = settings or ServeSettings(data=database.data)
     staff = staff_only(known.staff)
     app = FastAPI(title="Nightstack", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
-    pages = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape()
-    )
+    pages = Pages(known)
 
     def is_staff(request: Request) -> bool:
         return logged_in(known.staff, request) is not None
@@ -156,23 +153,8 @@ def make_app(
         with database.read() as session:
             found = case_views.show_case(session, site, finding_id, notes=is_staff(request))
         if found is None:
-            raise HTTPException(404, f"no case {finding_id}")
+            raise HTTPException(404, W.no_case(finding_id))
         return found
-
-    @app.get("/cases", response_class=HTMLResponse)
-    def cases_page(site: str | None = None, kind: str | None = None) -> HTMLResponse:
-        with database.read() as session:
-            listed = case_views.list_cases(session, site, "todo", kind, "", 0, 500)
-            page = pages.get_template("cases.html").render(listed=listed, site=site, kind=kind)
-        return HTMLResponse(page, headers=SAFE)
-
-    @app.get("/cases/{finding_id}", response_class=HTMLResponse)
-    def case_page(request: Request, finding_id: CaseId, site: str | None = None) -> HTMLResponse:
-        with database.read() as session:
-            found = case_views.show_case(session, site, finding_id, notes=is_staff(request))
-        if found is None:
-            raise HTTPException(404, f"no case {finding_id}")
-        return HTMLResponse(pages.get_template("case.html").render(case=found), headers=SAFE)
 
     @app.get("/api/v1/quarantine")
     def quarantine(limit: Limit = 100, run_id: str | None = None) -> dict[str, Any]:
@@ -182,40 +164,29 @@ def make_app(
     @app.get("/", response_class=HTMLResponse)
     def index() -> HTMLResponse:
         with database.read() as session:
-            page = pages.get_template("index.html").render(
-                runs=views.list_runs(session, 50, None),
-                health=health(),
-                cases=case_views.count_cases(session),
-                trouble=views.list_trouble(session, time.time_ns()),
-            )
-        return HTMLResponse(page, headers=SAFE)
+            shown: dict[str, Any] = {
+                "runs": views.list_runs(session, 50, None),
+                "cases": case_views.count_cases(session),
+                "trouble": views.list_trouble(session, time.time_ns()),
+            }
+        return pages.html("index.html", None, health=health(), **shown)
 
     @app.get("/runs/{run_id}", response_class=HTMLResponse)
     def run_page(run_id: RunId) -> HTMLResponse:
         with database.read() as session:
-            page = pages.get_template("run.html").render(
-                run=views.show_run(session, _run(session, run_id), database.data)
-            )
-        return HTMLResponse(page, headers=SAFE)
+            told = views.show_run(session, _run(session, run_id), database.data)
+        return pages.html("run.html", told["site"], run=told)
 
-    for made in (pace_router, list_router):
+    for made in (case_router, pace_router, list_router):
         app.include_router(made(database, pages, known))
-
-    @app.exception_handler(StarletteHTTPException)
-    async def problem(request: Request, error: StarletteHTTPException) -> Response:  # pyright: ignore[reportUnusedFunction]
-        """Tell who looks at a page what is wrong on a page; programs get JSON."""
-        if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
-            return await http_exception_handler(request, error)
-        page = pages.get_template("problem.html").render(problem=error.detail)
-        return HTMLResponse(page, error.status_code, headers={**SAFE, **(error.headers or {})})
-
+    tell_problems(app, pages)
     return app
 
 
 def _run(session: Session, run_id: str) -> Run:
     run = session.get(Run, run_id)
     if run is None:
-        raise HTTPException(404, f"no run {run_id}")
+        raise HTTPException(404, W.no_run(run_id))
     return run
 
 

@@ -70,11 +70,16 @@ def list_cases(
 
 
 def show_case(
-    session: Session, site: str | None, finding_id: str, *, notes: bool = True
+    session: Session,
+    site: str | None,
+    finding_id: str,
+    *,
+    notes: bool = True,
+    say: Callable[[str], str] = str,
 ) -> dict[str, Any] | None:
     """Tell everything about one case, the newest that was put away where there is none; None: nor that.
 
-    Without `notes`, those of staff's lists are left out.
+    Without `notes`, those of staff's lists are left out. `say` puts sentences into a reader's language.
     """
     row: CaseRow | ArchivedCase | None = None
     for of in (CaseRow, ArchivedCase):
@@ -84,7 +89,10 @@ def show_case(
         return None
     case = case_from_json(row.data, f"case {finding_id}")
     finding = case.finding
-    shown: Callable[[str], str] = str if notes else lambda text: str(without_notes(text))
+
+    def shown(text: str) -> str:
+        return say(text if notes else without_notes(text))
+
     told = session.scalars(
         select(WriteBack)
         .where(WriteBack.site == row.site, WriteBack.about == finding_id, WriteBack.barcode != "")
@@ -94,7 +102,8 @@ def show_case(
         **_summary(row),
         "epc": finding.epc,
         "offset_m": finding.offset_m,
-        "belongs": str(finding.belongs),
+        "archived": isinstance(row, ArchivedCase),
+        "belongs": say(finding.belongs),
         "evidence": shown(finding.evidence),
         "library_system": [
             {"what": w.what, "state": w.state, "error": w.error, "at": instant(w.done_at)} for w in told

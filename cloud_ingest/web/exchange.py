@@ -77,6 +77,23 @@ def fields_of(content_type: str, body: bytes) -> dict[str, bytes]:
     return fields
 
 
+def many_of(content_type: str, body: bytes, most: int) -> dict[str, list[str]]:
+    """
+    Return the fields of a form whose fields may come several times (application/x-www-form-urlencoded).
+
+    Raises
+    ------
+    HTTPException
+        415: it is something else; 422: it has more than `most` fields.
+    """
+    if content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        raise HTTPException(415, "send the form as application/x-www-form-urlencoded")
+    try:
+        return parse_qs(body.decode("utf-8", "replace"), max_num_fields=most, errors="replace")
+    except ValueError:
+        raise HTTPException(422, f"the form has more than {most} fields") from None
+
+
 def _parameter(header: str, name: str, of: str) -> str:
     made = BytesHeaderParser(policy=HTTP).parsebytes(f"{of}: {header}\r\n\r\n".encode("utf-8", "replace"))
     found = made.get_param(name, header=of)

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import Environment
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -17,7 +16,9 @@ from cloud_ingest import staff_lists
 from cloud_ingest.database import Database
 from cloud_ingest.models import Site, StaffListRow
 from cloud_ingest.settings import ServeSettings
-from cloud_ingest.web.exchange import SAFE, body_of, fields_of
+from cloud_ingest.web.exchange import body_of, fields_of
+from cloud_ingest.web.page_text import W
+from cloud_ingest.web.pages import Pages
 from cloud_ingest.web.staff import staff_only, who
 from cloud_ingest.web.views import instant
 from reports.listed_text import PURPOSE_WORDS, file_note
@@ -28,7 +29,7 @@ from stacks.staff_lists import MOST_NAME, PURPOSES, ListNote, StaffList
 _Text = Annotated[str, Query(min_length=1, max_length=128)]
 
 
-def list_router(database: Database, pages: Environment, settings: ServeSettings) -> APIRouter:
+def list_router(database: Database, pages: Pages, settings: ServeSettings) -> APIRouter:
     """Make the routes; every one of them is staff's alone."""
     routes = APIRouter(dependencies=[Depends(staff_only(settings.staff))])
 
@@ -87,7 +88,7 @@ def list_router(database: Database, pages: Environment, settings: ServeSettings)
             form = await run_in_threadpool(fields_of, request.headers.get("content-type", ""), body)
             await run_in_threadpool(do, form, who(request))
         except HTTPException as error:
-            said = str(error.detail)
+            said = error.detail
             return await run_in_threadpool(_page, database, pages, who(request), said, error.status_code)
         return RedirectResponse("/lists", 303)
 
@@ -102,8 +103,8 @@ def list_router(database: Database, pages: Environment, settings: ServeSettings)
     return routes
 
 
-def show_lists(session: Session, site: str | None) -> list[dict[str, Any]]:
-    """Tell of all lists, site by site, the newest first."""
+def show_lists(session: Session, site: str | None, say: Callable[[str], str] = str) -> list[dict[str, Any]]:
+    """Tell of all lists, site by site, the newest first; `say` puts sentences into a reader's language."""
     wanted = select(StaffListRow).order_by(StaffListRow.site, StaffListRow.at.desc(), StaffListRow.name)
     if site is not None:
         wanted = wanted.where(StaffListRow.site == site)
@@ -115,17 +116,17 @@ def show_lists(session: Session, site: str | None) -> list[dict[str, Any]]:
             "barcodes": row.size,
             "by": row.who,
             "at": instant(row.at),
-            "notes": _words(map(ListNote.from_json, row.data.get("notes", ()))),
+            "notes": _words(map(ListNote.from_json, row.data.get("notes", ())), say),
             "run_id": row.run_id,
             "tally": row.tally and {key: value for key, value in row.tally.items() if key != "said"},
-            "said": row.tally and str(from_json(row.tally["said"])),
+            "said": row.tally and say(from_json(row.tally["said"])),
         }
         for row in session.scalars(wanted)
     ]
 
 
-def _words(notes: Iterable[ListNote]) -> list[str]:
-    return [str(file_note(note)) for note in notes]
+def _words(notes: Iterable[ListNote], say: Callable[[str], str] = str) -> list[str]:
+    return [say(file_note(note)) for note in notes]
 
 
 def _put(database: Database, site: str, name: str, purpose: str, content: bytes, who: str) -> dict[str, Any]:
@@ -146,27 +147,31 @@ def _put(database: Database, site: str, name: str, purpose: str, content: bytes,
 
 def _page(
     database: Database,
-    pages: Environment,
+    pages: Pages,
     name: str,
     problem: str = "",
     status: int = 200,
 ) -> HTMLResponse:
     with database.read() as session:
-        page = pages.get_template("lists.html").render(
-            lists=show_lists(session, None),
-            sites=sorted(session.scalars(select(Site.site))),
-            purposes=[(purpose, str(PURPOSE_WORDS[purpose]), what) for purpose, what in PURPOSES.items()],
-            words={purpose: str(words) for purpose, words in PURPOSE_WORDS.items()},
-            most_name=MOST_NAME,
-            problem=problem,
-            who=name,
-        )
-    return HTMLResponse(page, status, headers=SAFE)
+        lists = show_lists(session, None, pages.language(None))
+        sites = sorted(session.scalars(select(Site.site)))
+    return pages.html(
+        "lists.html",
+        None,
+        status,
+        lists=lists,
+        sites=sites,
+        purposes=PURPOSES,
+        purpose_words=PURPOSE_WORDS,
+        most_name=MOST_NAME,
+        problem=problem,
+        who=name,
+    )
 
 
 async def _body(request: Request) -> bytes:
     most = staff_lists.MOST_BYTES
-    return await body_of(request, most + 65536, f"more than {most // 1_000_000} MB; split the list")
+    return await body_of(request, most + 65536, W.split_list(most // 1_000_000))
 
 
 def _text(form: Mapping[str, bytes], name: str) -> str:

@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -19,8 +18,10 @@ from cloud_ingest import casebook
 from cloud_ingest.database import Database
 from cloud_ingest.models import Casebook
 from cloud_ingest.settings import ServeSettings
-from cloud_ingest.web.exchange import SAFE, body_of, fields_of
+from cloud_ingest.web.exchange import body_of, fields_of
 from cloud_ingest.web.pace_views import plan_time, show_pace
+from cloud_ingest.web.page_text import W
+from cloud_ingest.web.pages import Pages
 from cloud_ingest.web.staff import staff_only, who
 from reports.ledger_book import LedgerError
 
@@ -28,7 +29,7 @@ _MOST_BYTES = 10_000
 _JSON = "{site, minutes: number, recorded: true or false}"
 
 
-def pace_router(database: Database, pages: Environment, settings: ServeSettings) -> APIRouter:
+def pace_router(database: Database, pages: Pages, settings: ServeSettings) -> APIRouter:
     """Make the routes ``/pace``, ``/api/v1/pace`` and ``/api/v1/mornings``: anybody sees, staff say."""
     routes = APIRouter()
     allowed = Depends(staff_only(settings.staff))
@@ -46,7 +47,7 @@ def pace_router(database: Database, pages: Environment, settings: ServeSettings)
     async def say_on_page(request: Request) -> Response:
         site: str | None = None
         try:
-            body = await body_of(request, _MOST_BYTES, "the form is too long")
+            body = await body_of(request, _MOST_BYTES, W.TOO_LONG)
             fields = fields_of(request.headers.get("content-type", ""), body)
             form = {name: value.decode("utf-8", "replace") for name, value in fields.items()}
             site = form.get("site") or None
@@ -56,11 +57,11 @@ def pace_router(database: Database, pages: Environment, settings: ServeSettings)
         except LedgerError as err:
             return await run_in_threadpool(page, site, str(err))
         except ValueError:
-            return await run_in_threadpool(page, site, "minutes: write a number, such as 45")
+            return await run_in_threadpool(page, site, W.WRITE_A_NUMBER)
         except HTTPException as err:
             if err.status_code == 404:
                 raise
-            return await run_in_threadpool(page, site, str(err.detail), err.status_code)
+            return await run_in_threadpool(page, site, err.detail, err.status_code)
         return RedirectResponse(f"/pace?site={quote(site)}" if site else "/pace", 303)
 
     @routes.post("/api/v1/mornings", status_code=201, dependencies=[allowed])
@@ -80,8 +81,8 @@ def pace_router(database: Database, pages: Environment, settings: ServeSettings)
         return {"site": of, "who": told.who, "minutes": told.minutes, "lines": len(told.lines)}
 
     def page(site: str | None, wrong: str, status: int = 422) -> HTMLResponse:
-        made = pages.get_template("pace.html").render(pace=paces.of(site), wrong=wrong)
-        return HTMLResponse(made, status if wrong else 200, headers=SAFE)
+        pace = paces.of(site)
+        return pages.html("pace.html", pace["site"], status if wrong else 200, pace=pace, wrong=wrong)
 
     return routes
 
@@ -126,9 +127,7 @@ def _told(body: bytes) -> tuple[str | None, float, str | None, bool]:
 def _name(request: Request, given: str | None) -> str:
     """Return whose morning it was: theirs who are logged in, and nobody says it for another."""
     if given is not None and given.strip() not in ("", who(request)):
-        raise HTTPException(
-            422, f"you are logged in as {who(request)}: leave the name out, or log in as the other"
-        )
+        raise HTTPException(422, W.not_for_others(who(request)))
     return who(request)
 
 
@@ -137,5 +136,5 @@ def _site(session: Session, named: str | None) -> str:
     if named is None and len(there) == 1:
         return there[0]
     if named is None or named not in there:
-        raise HTTPException(404, f"name a site with cases: ?site= one of {', '.join(there) or 'none yet'}")
+        raise HTTPException(404, W.name_site(", ".join(there)))
     return named

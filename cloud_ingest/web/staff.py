@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
 
+from cloud_ingest.web.page_text import W
+
 _ASK = {"WWW-Authenticate": 'Basic realm="Nightstack", charset="UTF-8"'}
 
 
@@ -23,14 +25,12 @@ def staff_only(keys: Mapping[str, str]) -> Callable[[Request], None]:
 
     def check(request: Request) -> None:
         if not keys:
-            raise HTTPException(
-                403, "nobody may do this here: name staff and their keys in the settings ([staff])"
-            )
+            raise HTTPException(403, W.NOBODY_MAY)
         name = logged_in(keys, request)
         if name is None:
-            raise HTTPException(401, "log in with your name and your key", headers=_ASK)
+            raise HTTPException(401, W.LOG_IN, headers=_ASK)
         if request.method not in ("GET", "HEAD") and _from_elsewhere(request):
-            raise HTTPException(403, "sent by another site's page: use the page of this service")
+            raise HTTPException(403, W.FROM_ELSEWHERE)
         request.state.staff = name
 
     return check

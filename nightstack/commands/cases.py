@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from nightstack.commands.shared import AsJson, At, time_of
 from nightstack.errors import InputError
-from nightstack.inputs import input_file
-from nightstack.ledger_cases import FEWEST
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
-    from cloud_ingest.database import Database
+from nightstack.service_cases import case_id, opened_service, site_of_cases
 
 _app = typer.Typer(
     no_args_is_help=True,
@@ -112,12 +104,12 @@ def list_(
         _ledger_alone(data, settings, site)
         found = list_ledger(ledger, state, kind, text, limit)
     else:
-        with _opened(data, settings) as database:
+        with opened_service(data, settings) as database:
             from cloud_ingest.web.case_views import list_cases
 
             with database.read() as session:
                 if site is not None:
-                    _site(session, site)
+                    site_of_cases(session, site)
                 found = list_cases(session, site, state, kind, text, 0, limit)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
@@ -149,11 +141,11 @@ def show(
         _ledger_alone(data, settings, site)
         found = show_ledger(ledger, case)
     else:
-        with _opened(data, settings) as database, database.read() as session:
+        with opened_service(data, settings) as database, database.read() as session:
             from cloud_ingest.web.case_views import show_case
 
-            of = _site(session, site)
-            found = show_case(session, of, _id(session, of, case))
+            of = site_of_cases(session, site)
+            found = show_case(session, of, case_id(session, of, case))
     if found is None:
         raise InputError(f"{case}: no such case; `nightstack cases list --state all` shows them")
     if as_json:
@@ -249,12 +241,12 @@ def took(
     """Say how long this morning's list took; the next ones are planned with that."""
     person = by if by is not None else getpass.getuser()
     when = int(time_of(at).timestamp() * 1e9)
-    with _opened(data, settings) as database:
+    with opened_service(data, settings) as database:
         from cloud_ingest import casebook
 
         with database.write() as session:
             told = casebook.took(
-                session, _site(session, site), minutes, who=person, at=when, recorded=recorded
+                session, site_of_cases(session, site), minutes, who=person, at=when, recorded=recorded
             )
     if as_json:
         typer.echo(json.dumps({"who": told.who, "minutes": told.minutes, "lines": len(told.lines)}))
@@ -268,12 +260,12 @@ def pace(
     data: DataFolder = None, settings: SettingsFile = None, site: Site = None, as_json: AsJson = False
 ) -> None:
     """Show how fast the work goes: the pace that lists are planned with, and what it is learnt from."""
-    with _opened(data, settings) as database:
+    with opened_service(data, settings) as database:
         from cloud_ingest.web.pace_views import show_pace
         from nightstack.settings import read_serve_settings
 
         with database.read() as session:
-            told = show_pace(session, _site(session, site), read_serve_settings(settings, data=data))
+            told = show_pace(session, site_of_cases(session, site), read_serve_settings(settings, data=data))
     if as_json:
         typer.echo(json.dumps(told, indent=2))
         return
@@ -306,13 +298,13 @@ def _do(
     """Do one thing with each case: all of them, or none where one of them cannot be."""
     person = who if who is not None else getpass.getuser()
     when = int(time_of(at).timestamp() * 1e9)
-    with _opened(data, settings) as database:
+    with opened_service(data, settings) as database:
         from cloud_ingest import casebook
         from cloud_ingest.web.case_views import show_case
 
         with database.write() as session:
-            of = _site(session, site)
-            named = dict.fromkeys(_id(session, of, case) for case in cases)
+            of = site_of_cases(session, site)
+            named = dict.fromkeys(case_id(session, of, case) for case in cases)
             done = [
                 case.id for case in casebook.act_on_all(session, of, named, did, who=person, why=why, at=when)
             ]
@@ -323,70 +315,6 @@ def _do(
     for case in after:
         if case is not None:
             typer.echo(_line(case))
-
-
-@contextmanager
-def _opened(data: Path | None, file: Path | None) -> Generator[Database]:
-    """Open the service's database; the service may be running."""
-    if file is not None:
-        input_file(file, "docs/cloud_ingest.md shows one")
-    from cloud_ingest.database import Database
-    from nightstack.settings import read_serve_settings
-
-    settings = read_serve_settings(file, data=data)
-    if settings.database is None and not (settings.data / "nightstack.db").is_file():
-        raise InputError(f"{settings.data}: no service has kept its data there; name its folder with --data")
-    database = Database(settings)
-    try:
-        yield database
-    finally:
-        database.close()
-
-
-def _site(session: Session, named: str | None) -> str:
-    from sqlalchemy import select
-
-    from cloud_ingest.models import Casebook
-
-    there = sorted(session.scalars(select(Casebook.site)))
-    if named is not None and named not in there:
-        known = f"there are cases of {', '.join(there)}" if there else "no site has cases yet"
-        raise InputError(f"--site: {named!r} has no cases; {known}")
-    if named is None and len(there) != 1:
-        which = f"name one with --site: {', '.join(there)}" if there else "no site has cases yet"
-        raise InputError(f"--site: {which}")
-    return named or there[0]
-
-
-def _id(session: Session, site: str, named: str) -> str:
-    """Return the id of the case somebody named: by its id, or by the barcode of the book it is about."""
-    from sqlalchemy import select
-
-    from cloud_ingest.models import ArchivedCase, CaseRow
-
-    if session.get(CaseRow, (site, named)) is not None:
-        return named
-    about = select(CaseRow).where(CaseRow.site == site, CaseRow.barcode == named.strip())
-    found = session.scalars(about.order_by(CaseRow.seen_at.desc())).all()
-    chosen = [row for row in found if row.state != "resolved"] or list(found)
-    if len(chosen) > 1:
-        ids = ", ".join(f"{row.finding_id} ({row.kind})" for row in chosen)
-        raise InputError(f"{named}: this book has several cases; name one of {ids}")
-    if chosen:
-        return chosen[0].finding_id
-    if len(named) >= FEWEST:
-        begins = select(CaseRow.finding_id).where(
-            CaseRow.site == site, CaseRow.finding_id.startswith(named, autoescape=True)
-        )
-        ids = sorted(session.scalars(begins))
-        if len(ids) > 1:
-            raise InputError(f"{named}: several cases begin so; name one of {', '.join(ids)}")
-        if ids:
-            return ids[0]
-    away = select(ArchivedCase.finding_id).where(
-        ArchivedCase.site == site, ArchivedCase.barcode == named.strip()
-    )
-    return session.scalar(away.order_by(ArchivedCase.seen_at.desc()).limit(1)) or named
 
 
 def _line(case: dict[str, Any]) -> str:

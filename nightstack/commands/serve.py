@@ -48,6 +48,9 @@ def serve(
     role: Annotated[
         str, typer.Option(help="all, or one of ingest, jobs, web over the same data and database.")
     ] = "all",
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Log each step of every part, too (to standard error).")
+    ] = False,
 ) -> None:
     """Take in what robots send, work runs out, report and mail; until it is stopped (SIGTERM, Ctrl-C)."""
     if settings is not None:
@@ -56,6 +59,7 @@ def serve(
         output_folder(data, "--data")
     from cloud_ingest import Serving
     from cloud_ingest import serve as run
+    from nightstack.service_log import start_log
     from nightstack.settings import read_serve_settings
 
     config = read_serve_settings(
@@ -71,6 +75,7 @@ def serve(
     def ready(serving: Serving) -> None:
         typer.echo(f"serving http={serving.http} broker={serving.broker} data={config.data}")
 
+    start_log(verbose=verbose)
     run(config, on_ready=ready)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -152,7 +154,7 @@ def import_(
             keep=keep or (),
         )
     )
-    with progress("import", quiet=as_json) as tell:
+    with _all_that_is_wrong(as_json), progress("import", quiet=as_json) as tell:
         made = import_holdings(
             file, words, kind=format_, encoding=encoding, delimiter=character(delimiter), sheet=sheet, profile=profile,
             tags=tags, bad_text=bad_text, most_bad=most_bad, barcode_width=barcode_width, tell=tell,
@@ -194,6 +196,22 @@ def character(text: str | None) -> str | None:
     if named is not None and (len(named) != 1 or named in '"\r\n'):
         raise InputError(f"--delimiter: {text!r} is not one character; such as ';' or tab")
     return named
+
+
+@contextmanager
+def _all_that_is_wrong(as_json: bool) -> Generator[None]:
+    """Print what is wrong with the rows of a file that is refused for them, before the error's own line."""
+    from stacks.imports import RowsError
+
+    try:
+        yield
+    except RowsError as error:
+        if as_json:
+            typer.echo(json.dumps(error.to_json(), indent=2, ensure_ascii=False))
+        else:
+            for line in error.lines():
+                typer.echo(line, err=True)
+        raise
 
 
 def _lines(made: Imported, difference: Difference | None) -> list[str]:

@@ -1,5 +1,6 @@
 """Holdings, and the plan's shelf ranges, from files of other systems."""
 
+from stacks.imports.faults import RowsError
 from stacks.imports.importer import Imported, import_holdings
 from stacks.imports.mapping import Mapped, mapping_of, read_mapping
 from stacks.imports.range_check import RangeCheck, check_ranges
@@ -13,6 +14,7 @@ __all__ = [
     "Mapped",
     "RangeCheck",
     "RangeRows",
+    "RowsError",
     "apply_ranges",
     "check_ranges",
     "import_holdings",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stacks.errors import HoldingsError
 from stacks.holding import COLUMNS, SCHEMES, STATUSES
 from stacks.holdings_csv import MAX_FIELD
 from stacks.imports import values
-from stacks.imports.encodings import first_bad
+from stacks.imports.encodings import bad_texts
+from stacks.imports.faults import Faults, Place, Words
 from stacks.imports.mapping import Mapped
 from stacks.imports.names import EXTRA, SCHEME_WORDS, STATUS_WORDS, plain
 
@@ -21,6 +21,8 @@ _CHECKED = ("barcode", "call_number", "title", "home_location")
 _LONGEST = {"barcode": 200, "epc": 200}
 _SHORT_CLASS = re.compile(r"(\d{1,2})([.\s]|\Z)")
 """A Dewey class of fewer than three digits, and what follows: a point where it has decimals."""
+_Bad = defaultdict[int, list[tuple[str, str]]]
+"""What is wrong with rows of a batch, by place: its kind, and a sentence."""
 _ONCE = ("scheme", "status", "home_location", *EXTRA)
 
 
@@ -34,19 +36,19 @@ class Batch:
     columns : mapping of str to list of str
         Our columns, raw, all of one length; those the file lacks are not there.
     where : callable
-        Says where the i-th of them is: ``row 3 (line 4)``, ``record 7``.
+        Says where the i-th of them is, such as ``row 3 (line 4)`` or ``record 7``, as a `stacks.imports.faults.Place`.
     odd : mapping of str to mapping of int to str
         By column and place: what a spreadsheet did to it (`stacks.imports.table.Block.odd`).
-    broken : sequence of str
-        Rows or records that could not be read at all, a sentence each.
+    broken : sequence of (str, Place, str)
+        Rows or records that could not be read at all: the kind of `stacks.imports.faults.KINDS`, where, a sentence.
     share : float
         How much of the file has been read.
     """
 
     columns: dict[str, list[str]]
-    where: Callable[[int], str]
+    where: Callable[[int], Place]
     odd: Mapping[str, Mapping[int, str]] = field(default_factory=dict[str, Mapping[int, str]])
-    broken: Sequence[str] = ()
+    broken: Sequence[tuple[str, Place, str]] = ()
     share: float = 0.0
 
 
@@ -75,6 +77,14 @@ class Builder:
     left_out : list of str
         The first of those left out, and why.
     left_out_count : int
+    faults : Faults
+        What is wrong with those left out, and texts once read in a wrong encoding where they are refused.
+    unknown, unknown_of_bad : dict of str to Words
+        Words for a status or a scheme that are not known: of copies that were taken, of those left out.
+    names : set of str
+        The columns that were there.
+    copies : int
+        Rows or items that could be read, those left out among them.
     """
 
     def __init__(
@@ -85,7 +95,11 @@ class Builder:
         self.columns: dict[str, list[str]] = {}
         self.rows = self.left_out_count = 0
         self.left_out: list[str] = []
-        self.unknown: dict[str, Counter[str]] = {"status": Counter(), "scheme": Counter()}
+        self.faults = Faults()
+        self.unknown = {"status": Words(), "scheme": Words()}
+        self.unknown_of_bad = {"status": Words(), "scheme": Words()}
+        self.names: set[str] = set()
+        self.copies = 0
         self.odd: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
         self._words = {
@@ -95,22 +109,18 @@ class Builder:
         self._seen: dict[str, dict[str, str]] = {name: {} for name in _ONCE}
 
     def add(self, batch: Batch) -> None:
-        """
-        Take some copies.
-
-        Raises
-        ------
-        HoldingsError
-            A text was once read in a wrong encoding, and `bad_text` says to refuse it.
-        """
-        for what in batch.broken:
-            self._leave_out(what)
+        """Take some copies; what is wrong with them is gathered for `stacks.imports.refusal`."""
+        for kind, place, what in batch.broken:
+            self.faults.add(kind, lambda place=place: place, lambda what=what: what)
+            self._leave_out(place, what)
         columns = {name: list(map(values.tidy, raw)) for name, raw in batch.columns.items()}
         n = len(next(iter(columns.values()), ()))
         self.rows += n + len(batch.broken)
         for name, value in self.mapped.constants.items():
             columns[name] = [value] * n
-        bad: dict[int, str] = {}
+        self.names |= columns.keys()
+        self.copies += n
+        bad: _Bad = defaultdict(list)
         self._spreadsheet(columns, batch, bad)
         self._too_long(columns, bad)
         self._barcodes(columns["barcode"], bad)
@@ -122,14 +132,19 @@ class Builder:
         ):  # fmt: skip
             if name in columns:
                 self._read(name, columns[name], read)
+        for name in ("status", "scheme"):
+            if name in columns:
+                columns[name] = self._ours(name, columns[name], batch, bad)
         for i in sorted(bad):
-            self._leave_out(f"{batch.where(i)}: {bad[i]}")
+            for kind, said in bad[i]:
+                self.faults.add(kind, lambda i=i: batch.where(i), lambda said=said: said)
+            self._leave_out(lambda i=i: batch.where(i), "; ".join(said for _, said in bad[i]))
+        if self._hopeless():
+            self.columns = {}  # nothing of it will be asked for
+            return
         if bad:
             kept = [i for i in range(n) if i not in bad]
             columns = {name: [column[i] for i in kept] for name, column in columns.items()}
-        for name in ("status", "scheme"):
-            if name in columns:
-                columns[name] = self._ours(name, columns[name])
         have = len(self.columns.get("barcode", ()))
         for name, column in columns.items():
             if name in self._seen:
@@ -140,44 +155,21 @@ class Builder:
         for column in self.columns.values():
             column.extend([""] * (now - len(column)))
 
-    def finished(self) -> dict[str, list[str]]:
-        """
-        Return the columns, those that no file had empty.
+    @property
+    def refused_texts(self) -> int:
+        """How many texts were once read in a wrong encoding, where that is refused."""
+        return self.faults.count("wrong_encoding") if self.bad_text == "refuse" else 0
 
-        Raises
-        ------
-        HoldingsError
-            Words for statuses or schemes are not known; each once, and how to map it.
-        """
-        for name, option in (("status", "--status"), ("scheme", "--scheme")):
-            words = self.unknown[name]
-            if words:
-                said = ", ".join(f"{word!r} ({n} times)" for word, n in words.most_common(12))
-                more = f" and {len(words) - 12} more" if len(words) > 12 else ""
-                first = words.most_common(1)[0][0]
-                ours = STATUSES if name == "status" else SCHEMES
-                raise HoldingsError(
-                    f"{self.source}: no {name} of ours is known for {said}{more}; map each, as "
-                    f"{option} '{first}={ours[0]}', to one of {', '.join(ours)}"
-                )
+    def _hopeless(self) -> bool:
+        """Whether the file will be refused for what has been seen already."""
+        return bool(self.refused_texts or any(words.rows for words in self.unknown.values()))
+
+    def finished(self) -> dict[str, list[str]]:
+        """Return the columns, those that no file had empty; to be asked for once they are checked."""
         n = len(self.columns.get("barcode", ()))
-        if "status" not in self.columns and n:
-            raise HoldingsError(
-                f"{self.source}: has no status; name its column with --map status=HEADER, or say that all copies have "
-                f"one with --set status=available{self._columns()}"
-            )
-        if "scheme" not in self.columns and n:
-            raise HoldingsError(
-                f"{self.source}: does not say the scheme of its call numbers; name it with --set scheme=lcc (one of "
-                f"{', '.join(SCHEMES)}), or its column with --map scheme=HEADER"
-            )
         return {name: self.columns.get(name, [""] * n) for name in COLUMNS} | {
             name: column for name, column in self.columns.items() if name not in COLUMNS
         }
-
-    def _columns(self) -> str:
-        shown = ", ".join(name for name in self.header if name)[:300]
-        return f"; it has {shown}" if shown else ""
 
     def notes(self) -> list[str]:
         """Return what was odd about single values, a sentence each, with examples."""
@@ -229,22 +221,23 @@ class Builder:
         if example and len(seen) < 3 and example not in seen:
             seen.append(example)
 
-    def _leave_out(self, what: str) -> None:
+    def _leave_out(self, where: Place | Callable[[], Place], what: str) -> None:
         self.left_out_count += 1
         if len(self.left_out) < SHOWN:
-            self.left_out.append(what)
+            place = where() if callable(where) else where
+            self.left_out.append(f"{place.text}: {what}")
 
-    def _spreadsheet(self, columns: dict[str, list[str]], batch: Batch, bad: dict[int, str]) -> None:
+    def _spreadsheet(self, columns: dict[str, list[str]], batch: Batch, bad: _Bad) -> None:
         for name in ("barcode", "epc"):
             for i, what in batch.odd.get(name, {}).items():
                 value = columns[name][i]
                 if what == "rounded":
-                    bad.setdefault(
-                        i,
-                        f"{name} {value} is a number of more than 15 digits, which the workbook has rounded",
+                    said = (
+                        f"{name} {value} is a number of more than 15 digits, which the workbook has rounded"
                     )
+                    bad[i].append(("rounded", said))
                 elif what == "date":
-                    bad.setdefault(i, f"{name} became a date in the workbook ({value})")
+                    bad[i].append(("date", f"{name} became a date in the workbook ({value})"))
                 elif name == "barcode":
                     self._count("number")
         for i, what in batch.odd.get("call_number", {}).items():
@@ -268,25 +261,24 @@ class Builder:
         table = self._words["scheme"]
         return (table.get(word) or table.get(plain(word))) == "ddc"
 
-    def _too_long(self, columns: dict[str, list[str]], bad: dict[int, str]) -> None:
+    def _too_long(self, columns: dict[str, list[str]], bad: _Bad) -> None:
         for name, column in columns.items():
             most = _LONGEST.get(name, MAX_FIELD)
             if max(map(len, column), default=0) > most:
                 for i, value in enumerate(column):
                     if len(value) > most:
-                        bad.setdefault(i, f"{name} has {len(value):,} characters, over {most:,}")
+                        bad[i].append(("too_long", f"{name} has {len(value):,} characters, over {most:,}"))
 
-    def _barcodes(self, barcodes: list[str], bad: dict[int, str]) -> None:
+    def _barcodes(self, barcodes: list[str], bad: _Bad) -> None:
         if "" in barcodes:
             for i, barcode in enumerate(barcodes):
                 if not barcode:
-                    bad.setdefault(i, "has no barcode")
+                    bad[i].append(("no_barcode", "has no barcode"))
         if any("+" in b or "." in b or "," in b for b in barcodes):
             for i, barcode in enumerate(barcodes):
                 if values.SHORTENED.fullmatch(barcode):
-                    bad.setdefault(
-                        i, f"barcode {barcode} was shortened by a spreadsheet; export the column as text"
-                    )
+                    said = f"barcode {barcode} was shortened by a spreadsheet; export the column as text"
+                    bad[i].append(("barcode_shortened", said))
         for i, barcode in enumerate(barcodes):
             if barcode[:1] == "'" and len(barcode) > 1:  # how spreadsheets mark a number as text
                 barcodes[i] = barcode[1:].lstrip()
@@ -297,7 +289,7 @@ class Builder:
                     barcodes[i] = barcode.zfill(self.width)
                     self._count("filled", barcode)
 
-    def _tags(self, columns: dict[str, list[str]], bad: dict[int, str]) -> None:
+    def _tags(self, columns: dict[str, list[str]], bad: _Bad) -> None:
         if "epc" not in columns:
             return
         epcs = columns["epc"]
@@ -307,25 +299,19 @@ class Builder:
         for i, text in enumerate(epcs):
             found = values.epc(text)
             if found is None:
-                bad.setdefault(i, f"epc {text[:40]!r} is no hexadecimal of whole bytes")
+                bad[i].append(("epc", f"epc {text[:40]!r} is no hexadecimal of whole bytes"))
             made[i] = found or ""
 
-    def _texts(self, columns: dict[str, list[str]], batch: Batch, bad: dict[int, str]) -> None:
+    def _texts(self, columns: dict[str, list[str]], batch: Batch, bad: _Bad) -> None:
         for name in _CHECKED:
-            start = 0
-            while name in columns and (found := first_bad(columns[name][start:])) is not None:
-                i, what = start + found[0], found[1]
+            for i, what in bad_texts(columns.get(name, ())):
                 said = f"{name} has {what!r}, a text once read in a wrong encoding"
                 if self.bad_text == "refuse":
-                    raise HoldingsError(
-                        f"{self.source}: {batch.where(i)}: {said}; export it anew or name its encoding with --encoding "
-                        "(or --bad-text skip, or keep)"
-                    )
-                if self.bad_text == "skip":
-                    bad.setdefault(i, said)
+                    self.faults.add("wrong_encoding", lambda i=i: batch.where(i), lambda said=said: said)
+                elif self.bad_text == "skip":
+                    bad[i].append(("wrong_encoding", said))
                 else:
                     self._count("kept", columns[name][i][:40])
-                start = i + 1
 
     def _read(self, name: str, column: list[str], read: Callable[[str], str | None]) -> None:
         known: dict[str, str] = {"": ""}
@@ -338,15 +324,15 @@ class Builder:
                 made = known[text] = found or ""
             column[i] = made
 
-    def _ours(self, name: str, column: list[str]) -> list[str]:
-        table, unknown = self._words[name], self.unknown[name]
+    def _ours(self, name: str, column: list[str], batch: Batch, bad: _Bad) -> list[str]:
+        table, unknown, of_bad = self._words[name], self.unknown[name], self.unknown_of_bad[name]
         made: list[str] = []
-        for word in column:
+        for i, word in enumerate(column):
             ours = table.get(word)
             if ours is None:
                 ours = table.get(plain(word))
                 if ours is None:
-                    unknown[word] += 1
+                    (of_bad if i in bad else unknown).add(word, lambda i=i: batch.where(i))
                     ours = ""
                 else:
                     table[word] = ours

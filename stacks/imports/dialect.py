@@ -7,6 +7,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stacks.imports.header import Names, find_header
+
 _DELIMITERS = ",;\t|"
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _LINES = 200
@@ -41,11 +43,12 @@ class Dialect:
         return said if self.quoted else said + ", quotation marks as they stand"
 
 
-def sniff_dialect(sample: str, named: str | None = None) -> Dialect:
+def sniff_dialect(sample: str, named: str | None = None, names: Names | None = None) -> Dialect:
     """
     Tell the dialect from the beginning of a file.
 
-    The delimiter is the one by which the most lines have as many fields as the header, more than one. Excel's own
+    The delimiter is the one by which the most names of columns are found, and the most lines from the header on have as
+    many fields as it, more than one: a title above it says nothing. Excel's own
     line ``sep=;`` is believed. Where reading quotation marks as such breaks more lines than leaving them, they
     are left: systems that write tabs rarely quote.
 
@@ -55,20 +58,22 @@ def sniff_dialect(sample: str, named: str | None = None) -> Dialect:
         Whole lines from the beginning.
     named : str, optional
         The delimiter as somebody named it.
+    names : Names, optional
+        The names that tell the header; without them it is the first row.
     """
     skip = 0
     first = sample.split("\n", 1)[0].strip()
     if first.lower().startswith("sep=") and len(first) == 5:
         skip, named = 1, named or first[4]
         sample = sample.split("\n", 1)[1] if "\n" in sample else ""
-    best: tuple[tuple[float, int, int], Dialect] | None = None
+    best: tuple[tuple[int, float, int, int], Dialect] | None = None
     for delimiter in (named,) if named else _DELIMITERS:
         for quoted in (True, False):
-            fitting, width = _fit(sample, delimiter, quoted)
+            known, fitting, width = _fit(sample, delimiter, quoted, names)
             if width < 2 and not named:
                 continue
             found = Dialect(delimiter, quoted, skip)
-            score = (round(fitting, 3), width, int(quoted))
+            score = (known, round(fitting, 3), width, int(quoted))
             if best is None or score > best[0]:
                 best = (score, found)
     if best is None:
@@ -76,8 +81,8 @@ def sniff_dialect(sample: str, named: str | None = None) -> Dialect:
     return best[1]
 
 
-def _fit(sample: str, delimiter: str, quoted: bool) -> tuple[float, int]:
-    """Return the share of rows that are as wide as the header, and its width."""
+def _fit(sample: str, delimiter: str, quoted: bool, names: Names | None) -> tuple[int, float, int]:
+    """Return how many names the header has, the share of rows that are as wide as it, and its width."""
     reader = csv.reader(
         io.StringIO(sample, newline=""),
         delimiter=delimiter,
@@ -95,7 +100,14 @@ def _fit(sample: str, delimiter: str, quoted: bool) -> tuple[float, int]:
     except csv.Error:
         fault = _LINES // 4
     if not rows:
-        return 0.0, 0
+        return 0, 0.0, 0
+    known = 0
+    if names is not None:
+        filled = [row for row in rows if any(field.strip() for field in row)]
+        place = find_header(filled, names)
+        if place is not None:
+            known = names.count(filled[place])
+            rows = rows[next(i for i, row in enumerate(rows) if row is filled[place]) :]
     width = len(rows[0])
     if (
         not quoted
@@ -104,4 +116,4 @@ def _fit(sample: str, delimiter: str, quoted: bool) -> tuple[float, int]:
     ):
         fault = _LINES  # a quoted header: quotes are quotes
     fits = sum(len(row) == width or (len(row) > width and not any(row[width:])) for row in rows)
-    return fits / (len(rows) + fault), width
+    return known, fits / (len(rows) + fault), width

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -189,11 +189,12 @@ def bad_text(text: str) -> str | None:
     return next((run for run in _HAN.findall(text) if _was_utf8(run)), None)
 
 
-def first_bad(texts: Sequence[str]) -> tuple[int, str] | None:
-    """Return the place of the first text that `bad_text` finds something in, and what; None where all are right."""
-    if not _suspects(texts):
-        return None
-    return next(((i, bad) for i, text in enumerate(texts) if (bad := bad_text(text)) is not None), None)
+def bad_texts(texts: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield the place of each text that `bad_text` finds something in, and what."""
+    if _suspects(texts):
+        for i, text in enumerate(texts):
+            if (bad := bad_text(text)) is not None:
+                yield i, bad
 
 
 def _suspects(texts: Iterable[str]) -> bool:

@@ -10,12 +10,15 @@ from typing import Any
 from stacks.errors import HoldingsError
 from stacks.holdings import Holdings
 from stacks.imports.builder import BAD_TEXT, Batch, Builder
+from stacks.imports.faults import Place
+from stacks.imports.header import names_of
 from stacks.imports.keys import Unreadable, unreadable
 from stacks.imports.mapping import Mapped, resolve
 from stacks.imports.marc import MarcSource, choose_profile
 from stacks.imports.marc_profiles import profile_of
 from stacks.imports.marc_records import is_iso2709, is_marcxml
 from stacks.imports.names import HOLDINGS_HEADERS
+from stacks.imports.refusal import check_rows
 from stacks.imports.table import Table, open_table
 from stacks.imports.tags import join_tags, read_tags
 
@@ -112,7 +115,8 @@ def import_holdings(
     Raises
     ------
     HoldingsError
-        One line naming the file, the place, what is wrong and what to do.
+        One line naming the file, the place, what is wrong and what to do; `stacks.imports.faults.RowsError` where
+        it is refused for its rows, with all that is wrong with them.
     """
     mapped, file = mapped or Mapped(), Path(path)
     tell = tell or (lambda _share, _what: None)
@@ -133,7 +137,13 @@ def import_holdings(
         marc = MarcSource(file, profile_of(name, mapped.marc), encoding)
         notes, batches = [why or f"copies from field {name}"], marc.batches()
     else:
-        table = open_table(file, encoding=encoding, delimiter=delimiter, sheet=sheet)
+        table = open_table(
+            file,
+            encoding=encoding,
+            delimiter=delimiter,
+            sheet=sheet,
+            names=names_of(HOLDINGS_HEADERS, mapped),
+        )
         builder.header = table.header
         notes, batches = _table_batches(table, mapped)
     last = 0.0
@@ -144,7 +154,7 @@ def import_holdings(
             tell(0.6 * last, f"reading, {builder.rows:,} copies")
     except OSError as e:
         raise HoldingsError(f"{file}: cannot be read ({e.strerror or e})") from None
-    _not_too_many(builder, file, most_bad, marc)
+    check_rows(builder, most_bad, marc.records if marc else 0)
     columns = builder.finished()
     if not columns["barcode"]:
         raise HoldingsError(f"{file}: has no copy at all; is it the right file, and the right {_part(marc)}?")
@@ -153,7 +163,8 @@ def import_holdings(
         notes.append("there are no titles (--map title=HEADER)")
     if tags is not None:
         tell(0.65, "joining tags")
-        notes += join_tags(columns, read_tags(tags), str(tags))
+        found, said = read_tags(tags)
+        notes += [*said, *join_tags(columns, found, str(tags))]
     elif "epc" not in builder.columns:
         notes.append(
             "there are no EPCs, so no copy can be heard: name a column with --map epc=HEADER, or a file with --tags"
@@ -199,7 +210,7 @@ def _table_batches(table: Table, mapped: Mapped) -> tuple[list[str], Iterator[Ba
         shown = ", ".join(name for name in table.header if name)[:300] or "no names at all"
         raise HoldingsError(
             f"{table.source}: no column looks like {' or '.join(missing)}; name it with --map "
-            f"{missing[0]}=HEADER (the header must be the first row); it has {shown}"
+            f"{missing[0]}=HEADER (the header must be among the first 20 rows); it has {shown}"
         )
     return [*table.notes, *notes], _batches(table, places)
 
@@ -221,24 +232,8 @@ def _batches(table: Table, places: Mapping[str, tuple[int, ...]]) -> Iterator[Ba
                 odd.setdefault(turned[column], {})[row] = what
         number, line = block.number, block.line
 
-        def where(i: int, number: list[int] = number, line: list[int] = line) -> str:
-            return table.place(number[i], line[i])
+        def where(i: int, number: list[int] = number, line: list[int] = line) -> Place:
+            return table.at(number[i], line[i])
 
-        broken = [f"{table.place(n, at)}: {table.misfit(width)}" for n, at, width in block.broken]
+        broken = [("fields", table.at(n, at), table.misfit(width)) for n, at, width in block.broken]
         yield Batch(columns, where, odd, broken, block.share)
-
-
-_MANY = 100
-"""In files of so many rows one may always be left out."""
-
-
-def _not_too_many(builder: Builder, file: Path, most: float, marc: MarcSource | None) -> None:
-    everything = max(builder.rows, marc.records if marc else 0)
-    # One row of a hundred and more is an accident, whatever the share; of a few it is the share that counts.
-    if builder.left_out_count > max(most * everything, 1 if most > 0 and everything >= _MANY else 0):
-        share = builder.left_out_count / everything
-        raise HoldingsError(
-            f"{file}: {builder.left_out_count:,} of {everything:,} rows or records ({share:.1%}) cannot "
-            f"be used, the first: "
-            f"{builder.left_out[0]}; mend the export, or allow more with --most-bad {min(1.0, share + 0.01):.2f}"
-        )

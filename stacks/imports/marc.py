@@ -9,6 +9,7 @@ from typing import Any
 
 from stacks.errors import HoldingsError
 from stacks.imports.builder import Batch
+from stacks.imports.faults import Place
 from stacks.imports.marc_profiles import PROFILES, MarcProfile
 from stacks.imports.marc_records import is_cnmarc, read_records, sample
 
@@ -92,15 +93,15 @@ class MarcSource:
     def batches(self) -> Iterator[Batch]:
         """Yield the copies; raises HoldingsError where the file is no MARC at all."""
         copies: list[dict[str, str]] = []
-        places: list[str] = []
-        broken: list[str] = []
+        places: list[Place] = []
+        broken: list[tuple[str, Place, str]] = []
         share = 0.0
         for found in read_records(self._path, self._encoding, self._profile.tags):
             self.records += 1
             share = found.share
             if found.record is None:
                 self.broken += 1
-                broken.append(f"record {found.number}: {found.broken}")
+                broken.append(("record", Place(f"record {found.number}", found.number, 0), found.broken))
             else:
                 self.encodings[found.encoding] += 1
                 self.mended += found.mended
@@ -109,8 +110,8 @@ class MarcSource:
                 copies += made
                 control = next((field.data for field in found.record.get_fields("001")), "") or ""
                 named = f" ({control.strip()[:30]})" if control.strip() else ""
-                places += [f"record {found.number}{named}"] * len(made)
-            if len(copies) >= _BLOCK:
+                places += [Place(f"record {found.number}{named}", found.number, 0)] * len(made)
+            if len(copies) + len(broken) >= _BLOCK:
                 yield _batch(copies, places, broken, share)
                 copies, places, broken = [], [], []
         yield _batch(copies, places, broken, share)
@@ -132,12 +133,15 @@ class MarcSource:
 
 
 def _batch(
-    copies: Sequence[dict[str, str]], places: Sequence[str], broken: Sequence[str], share: float
+    copies: Sequence[dict[str, str]],
+    places: Sequence[Place],
+    broken: Sequence[tuple[str, Place, str]],
+    share: float,
 ) -> Batch:
     names = dict.fromkeys(name for copy in copies for name in copy)
     columns = {name: [copy.get(name, "") for copy in copies] for name in names} or {"barcode": []}
     kept = list(places)
-    where: Callable[[int], str] = kept.__getitem__
+    where: Callable[[int], Place] = kept.__getitem__
     return Batch(columns, where, broken=list(broken), share=share)
 
 

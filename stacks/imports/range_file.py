@@ -10,6 +10,7 @@ from pathlib import Path
 from stacks.errors import PlanError
 from stacks.holdings import HoldingsError
 from stacks.imports import values
+from stacks.imports.header import names_of
 from stacks.imports.mapping import Mapped, resolve
 from stacks.imports.names import RANGES_HEADERS
 from stacks.imports.table import open_table
@@ -66,7 +67,13 @@ def read_ranges(
         Naming the file, the row and what is wrong.
     """
     try:
-        table = open_table(path, encoding=encoding, delimiter=delimiter, sheet=sheet)
+        table = open_table(
+            path,
+            encoding=encoding,
+            delimiter=delimiter,
+            sheet=sheet,
+            names=names_of(RANGES_HEADERS, mapped, alone=()),
+        )
         places, notes = resolve(table.header, mapped or Mapped(), RANGES_HEADERS, table.source)
         for name in ("shelf_id", "range_start"):
             if name not in places:

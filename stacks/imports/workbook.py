@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from stacks.errors import HoldingsError
 from stacks.imports.extent import check_extent
-from stacks.imports.table import OTHER_SHEETS, Block, Table
+from stacks.imports.header import HEADER_ROWS, Names
+from stacks.imports.table import OTHER_SHEETS, Block, Table, headed, header_of
 
 _BLOCK = 20_000
 _EXACT = 10**15
 """Spreadsheets keep fifteen digits."""
 
 
-def open_workbook(file: Path, sheet: str | None = None) -> Table:
+def open_workbook(file: Path, sheet: str | None = None, names: Names | None = None) -> Table:
     """
     Open one sheet of a workbook: the one named, else the first that is not hidden and has rows.
+
+    Its header is found as `stacks.imports.table.open_table` says.
 
     Raises
     ------
@@ -55,19 +59,49 @@ def open_workbook(file: Path, sheet: str | None = None) -> Table:
         start, rows, height = taken.start, taken.iter_rows(), taken.height
     except CalamineError as e:
         raise HoldingsError(f"{file}: cannot be read ({e}); save it anew, or as CSV") from None
-    blocks = _blocks(file, rows, start[0] if start else 0, height)
-    header = next(blocks).fields[0]
+    blocks = _blocks(file, rows, start[0] if start else 0, height, names)
+    first = next(blocks)
     notes = [f"form: workbook, sheet {taken.name!r}"]
     others = [name for name in seen if name != taken.name]
     if others and sheet is None:
         notes.append(f"{OTHER_SHEETS}: {', '.join(others)[:200]} (--sheet)")
-    return Table(str(file), "workbook", header, notes, blocks)
+    return headed(file, "workbook", first.fields, first.line, notes, blocks)
 
 
-def _blocks(file: Path, rows: Iterator[list[Any]], above: int, height: int) -> Iterator[Block]:
-    line, row, width = above, 0, 0
-    header_seen = False
+def _blocks(
+    file: Path, rows: Iterator[list[Any]], above: int, height: int, names: Names | None
+) -> Iterator[Block]:
+    """Yield what stands above the header and it as a block of its own, then the rows."""
     made = Block([], [], [])
+    filled = _filled(file, rows, above)
+    first = list(islice(filled, 1 if names is None else 2 * HEADER_ROWS))
+    if not first:  # all its cells are blank
+        yield made
+        return
+    at = header_of([texts for _, texts, _ in first], names) + 1
+    width = len(first[at - 1][1])
+    yield Block([texts for _, texts, _ in first[:at]], [0] * at, [line for line, _, _ in first[:at]])
+    for row, (line, texts, odd) in enumerate(chain(first[at:], filled), 1):
+        texts += [""] * (width - len(texts))
+        for column, what in odd.items():
+            made.odd[len(made.fields), column] = what
+        made.fields.append(texts[:width])
+        made.number.append(row)
+        made.line.append(line)
+        if len(made.fields) == _BLOCK:
+            made.share = min(1.0, (line - above) / height)
+            yield made
+            made = Block([], [], [])
+    if made.fields:
+        made.share = 1.0
+        yield made
+
+
+def _filled(
+    file: Path, rows: Iterator[list[Any]], above: int
+) -> Iterator[tuple[int, list[str], dict[int, str]]]:
+    """Yield the rows that are not blank: where each stands, its texts, and what is odd about them by column."""
+    line = above
     try:
         for cells in rows:
             line += 1
@@ -81,30 +115,10 @@ def _blocks(file: Path, rows: Iterator[list[Any]], above: int, height: int) -> I
                 texts.append(text)
                 if what:
                     odd[column] = what
-            if not any(text.strip() for text in texts):
-                continue
-            if not header_seen:
-                header_seen, width = True, len(texts)
-                yield Block([[text.strip() for text in texts]], [0], [line])
-                continue
-            row += 1
-            texts += [""] * (width - len(texts))
-            for column, what in odd.items():
-                made.odd[len(made.fields), column] = what
-            made.fields.append(texts[:width])
-            made.number.append(row)
-            made.line.append(line)
-            if len(made.fields) == _BLOCK:
-                made.share = min(1.0, (line - above) / height)
-                yield made
-                made = Block([], [], [])
-    except HoldingsError:
-        raise
+            if any(text.strip() for text in texts):
+                yield line, texts, odd
     except Exception as e:  # the reader's own errors have no common class
         raise HoldingsError(f"{file}: row {line + 1} cannot be read ({e}); save it anew, or as CSV") from None
-    if made.fields:
-        made.share = 1.0
-        yield made
 
 
 def _text(cell: Any) -> tuple[str, str]:

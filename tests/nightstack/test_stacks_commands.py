@@ -155,3 +155,41 @@ def test_ranges_learned_from_a_scan_are_the_true_ones(tmp_path, capsys, scanned,
     capsys.readouterr()
     assert run("stacks", "ranges", "learn", night) == 0
     assert "nothing was written" in capsys.readouterr().out
+
+
+def wrong_rows(path):
+    rows = "".join(f"{i};QA {i};T;Available\n" for i in range(4, 30))
+    path.write_text(
+        f"Inventory list, 2026-11-20\n\nBarcode;Signatur;Titel;Status\n;QA 1;T;Available\n2;QA 2;BÃ¼cher;Available\n"
+        f"3;QA 3;T;On display\n{rows}40;QA 40\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_all_rows_that_are_wrong_are_told_at_once_and_nothing_is_written(tmp_path, capsys):
+    file, out = wrong_rows(tmp_path / "x.csv"), tmp_path / "holdings.csv"
+    command = ("stacks", "import", file, "--out", out, "--set", "scheme=lcc")
+    assert run(*command) == 2
+    *lines, last = capsys.readouterr().err.splitlines()
+    for line in (
+        "no barcode: 1", "  row 1 (line 4): has no barcode",
+        "  row 2 (line 5): title has 'Ã¼', a text once read in a wrong encoding",
+        "  row 3 (line 6): 'On display' (1 time)", "  row 30 (line 33): has 2 fields where the header has 4",
+    ):  # fmt: skip
+        assert line in lines
+    assert (
+        last.startswith(f"nightstack: {file}: 2 of 30 rows") and "--most-bad" in last and "--status" in last
+    )
+    assert run(*command, "--json") == 2
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert found["written"] is False and found["rows"] == 30
+    assert {p["kind"]: p["rows"] for p in found["problems"]} == {
+        "fields": 1, "no_barcode": 1, "wrong_encoding": 1, "status": 1,
+    }  # fmt: skip
+    assert found["problems"][1]["examples"][0] | {"said": ""} == {
+        "where": "row 1 (line 4)", "row": 1, "line": 4, "said": "", "rows": 1,
+    }  # fmt: skip
+    assert found["refused"] in said.err and len(said.err.splitlines()) == 1
+    assert not out.exists()

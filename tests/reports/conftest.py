@@ -176,3 +176,21 @@ def library():
 def build():
     """The maker of libraries."""
     return make_world
+
+
+@pytest.fixture
+def busy(build):
+    """Two faces, 96 shelves, most with a book or two out of order or on a wrong shelf, some missing or lent."""
+    world = build(bays=8, levels=6, faces=("A", "B"), per_shelf=14)
+    shelves = [s.id for s in world.plan.walking_order]
+    for i, shelf in enumerate(shelves):
+        order = world.on(shelf)
+        if i % 3 == 0:
+            world.insert(order[11], shelf, order[2])
+        elif i % 3 == 1:
+            world.insert(order[4], shelves[(i * 7 + 5) % len(shelves)], None)
+        if i % 8 == 2:
+            world.set_status(order[7], "loaned")
+        if i % 8 == 5:
+            del world.stands[order[9]]
+    return world

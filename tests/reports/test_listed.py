@@ -9,6 +9,7 @@ from reports.findings import finding_id
 from reports.languages import language_or_english
 from reports.ledger import Ledger, act, mailed, update
 from reports.listed import ListTally, Wanted
+from reports.listed_text import file_note
 from reports.night import judge_night
 from reports.policy import Policy
 from reports.worklist import make_worklist
@@ -168,6 +169,27 @@ def test_what_was_left_out_of_a_file_is_said_in_the_readers_language(note, en, z
     assert f"Of the file: {en}" in tally and ".." not in tally
     chinese = language_or_english("zh")(tally)
     assert zh in chinese and ("Of the file" not in chinese and "left out" not in chinese)
+
+
+@pytest.mark.parametrize(
+    ("note", "en", "zh"),
+    [
+        (
+            ListNote("header", 0, 3, text="Weeding 2026"),
+            'line 3 was taken for the header; above it stands "Weeding 2026"',
+            "表头取自文件第 3 行，其上的内容是“Weeding 2026”",
+        ),
+        (
+            ListNote("header", 4),
+            "row 4 was taken for the header; what stands above it is blank",
+            "表头取自第 4 行，其上为空行",
+        ),
+    ],
+)
+def test_which_row_is_the_header_is_said_of_the_file_and_not_every_morning(note, en, zh):
+    assert file_note(note) == en and language_or_english("zh")(file_note(note)) == zh
+    tally = ListTally("Course", "wanted", 3, notes=(note, ListNote("more", count=1))).said
+    assert "header" not in tally and "and 1 more row" in tally
 
 
 def test_a_list_of_the_same_name_that_is_put_there_later_asks_again():

@@ -103,7 +103,7 @@ def test_a_workbook_with_locations(tmp_path):
         ("shelf_id,range_start\n,QA 1\n", "has no shelf_id"),
         ("a,b\n1,2\n", "no column looks like shelf_id"),
         ("shelf_id,range_start\n", "has no row"),
-        ("shelf_id,range_start\ns0\n", "has 1 fields"),
+        ("shelf_id,range_start\ns0\n", "has 1 field where"),
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path, text, what):

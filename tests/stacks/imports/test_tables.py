@@ -45,7 +45,7 @@ def test_mapping_by_options_and_by_file(tmp_path):
     columns = ("columns:call_number=Class+Mark", "columns:status=Cond", "columns:scheme=Kind")
     with pytest.raises(
         HoldingsError,
-        match=r"no status of ours is known for 'fine' \(1 times\), 'gone' \(1 times\).*--status 'fine=available'",
+        match=r"no status of ours is known for 'fine' \(1 time\), 'gone' \(1 time\).*--status 'fine=available'",
     ):
         imported(file, *columns)
     words = ("statuses:fine=available", "statuses:gone=missing")
