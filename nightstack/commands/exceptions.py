@@ -151,7 +151,7 @@ def exceptions(
     # What costs a second to import comes after everything that can be wrong with the paths.
     from nightstack import ledger_file
     from nightstack.combined import open_run
-    from nightstack.tag_contents import contents_of, policy_of, security_of
+    from nightstack.tag_options import policy_of
     from recording.words import counted
     from reports.exceptions_csv import write_exceptions
     from reports.feedback import learn
@@ -161,6 +161,7 @@ def exceptions(
     from reports.outcomes import outcomes
     from reports.pace_learning import learn_pace
     from reports.policy import Policy
+    from reports.tag_contents import contents_of, security_of
     from reports.worklist import make_worklist
     from stacks.holdings import read_holdings
     from stacks.security import read_security

@@ -63,7 +63,7 @@ def tag(
     GRAI-96, SGTIN-96, ISO 28560-2, -3 and -4, the Chinese universities' format, plain text. A bad checksum, a blank tag
     or a foreign one is said, and nothing is guessed.
     """
-    from nightstack.tag_contents import byte_of, policy_of
+    from nightstack.tag_options import byte_of, policy_of
     from stacks.tag_data import identify
 
     said = identify(

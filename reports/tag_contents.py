@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
-from nightstack.errors import InputError
-
-if TYPE_CHECKING:
-    from recording import TagMemories
-    from stacks.tag_data import SecurityPolicy, TagContents
+from recording import TagMemories
+from stacks.tag_data import SecurityPolicy, TagContents, identify, identify_epcs
+from stacks.tag_data.contents import UNIVERSITIES
 
 _SAMPLE: Final = 500
 _USED_FROM: Final = 0.5
@@ -18,8 +16,6 @@ _USED_FROM: Final = 0.5
 
 def contents_of(memories: TagMemories, policy: SecurityPolicy) -> dict[str, TagContents]:
     """Return what each tag says, by EPC in capitals; of several looks at one tag the last that read a thing counts."""
-    from stacks.tag_data import identify
-
     last: dict[str, dict[str, int | bytes]] = {}
     columns = ("epc", "memory", "block_bytes", "dsfid", "afi", "eas")
     for epc, memory, block, dsfid, afi, eas in zip(
@@ -58,46 +54,8 @@ def security_of(contents: dict[str, TagContents], epcs: Sequence[str]) -> tuple[
 
 def _lending_flags(epcs: Sequence[str]) -> dict[str, bool]:
     """Return what the lending flags of EPCs say, where most EPCs have one."""
-    from stacks.tag_data import identify_epcs
-    from stacks.tag_data.contents import UNIVERSITIES
-
     some = epcs[:: max(len(epcs) // _SAMPLE, 1)]
     if not some or (identify_epcs(some).format == UNIVERSITIES).mean() < _USED_FROM:
         return {}
     pairs = zip(epcs, identify_epcs(epcs).format.tolist(), strict=True)
     return {epc.upper(): not int(epc[0], 16) & 8 for epc, of in pairs if of == UNIVERSITIES}
-
-
-def policy_of(on: Iterable[str], off: Iterable[str], by: str = "either") -> SecurityPolicy:
-    """Return the library's policy from the options of a command.
-
-    Raises
-    ------
-    InputError
-        An AFI is no hexadecimal byte, or stands on both sides.
-    """
-    from stacks.tag_data import SecurityPolicy, TagDataError
-
-    usual = SecurityPolicy()
-    if by not in ("either", "afi", "eas"):
-        raise InputError(f"--security-by {by}: none of either, afi and eas")
-    try:
-        return SecurityPolicy(
-            by,  # type: ignore[arg-type]
-            frozenset(byte_of("--afi-on", afi) for afi in on) or usual.secured,
-            frozenset(byte_of("--afi-off", afi) for afi in off) or usual.lent,
-        )
-    except TagDataError as error:
-        raise InputError(f"--afi-on, --afi-off: {error}") from None
-
-
-def byte_of(option: str, text: str, bits: int = 8) -> int:
-    """Return a hexadecimal number of up to so many bits; raises InputError."""
-    try:
-        value = int(text, 16)
-    except ValueError:
-        value = -1
-    if not 0 <= value < 1 << bits or text.strip().startswith(("+", "-")):
-        such = "C2" if bits == 8 else "45C2"
-        raise InputError(f"{option} {text}: give it as {bits // 4} hexadecimal digits, such as {such}")
-    return value
