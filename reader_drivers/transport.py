@@ -99,7 +99,7 @@ class Transport(Protocol):
         ...
 
 
-class _Watched:
+class Watched:
     """Waits for bytes on a file descriptor, or to be woken."""
 
     def __init__(self, source: object, wake: Wake) -> None:
@@ -133,6 +133,8 @@ class TcpTransport:
         Limit for connecting and for each send.
     wake
         Ends a `receive` early.
+    connect_s
+        Limit for connecting, where it is another one.
 
     Raises
     ------
@@ -142,17 +144,21 @@ class TcpTransport:
 
     byte_s = 0.0
 
-    def __init__(self, where: str, target: TcpTarget, timeout_s: float, wake: Wake) -> None:
+    def __init__(
+        self, where: str, target: TcpTarget, timeout_s: float, wake: Wake, connect_s: float | None = None
+    ) -> None:
         self.where = where
+        limit = timeout_s if connect_s is None else connect_s
         try:
-            self._socket = socket.create_connection((target.host, target.port), timeout_s)
+            self._socket = socket.create_connection((target.host, target.port), limit)
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise ReaderError(
                 f"{self.where}: cannot be reached ({reason}); check that the reader is on, its address and the cable"
             ) from error
+        self._socket.settimeout(timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._watched = _Watched(self._socket, wake)
+        self._watched = Watched(self._socket, wake)
 
     def send(self, data: bytes) -> None:
         """Send all of `data`.
@@ -214,7 +220,7 @@ class SerialTransport:
             )
         except (serial.SerialException, OSError, ValueError) as error:
             raise ReaderError(f"{where}: cannot be opened ({_why(error)}); {_what_to_do(error)}") from error
-        self._watched = _Watched(self._line, wake) if os.name == "posix" else None
+        self._watched = Watched(self._line, wake) if os.name == "posix" else None
         self._wake = wake
 
     @property

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 
 LLRP_PORT = 5084
+LLRP_TLS_PORT = 5085
+"""Where readers listen for LLRP over TLS (LLRP 1.0.1, section 17)."""
 IMPINJ = 25882
 """Impinj's IANA private enterprise number, the vendor of its custom messages and parameters."""
 
