@@ -100,7 +100,7 @@ class Transport(Protocol):
 
 
 class Watched:
-    """Waits for bytes on a file descriptor, or to be woken."""
+    """Waits for bytes on something with a file descriptor, or to be woken."""
 
     def __init__(self, source: object, wake: Wake) -> None:
         self._source, self._wake = source, wake
@@ -117,6 +117,7 @@ class Watched:
         return self._source in hit
 
     def close(self) -> None:
+        """Free the selector."""
         self._selector.close()
 
 

@@ -77,7 +77,9 @@ def rf_mode(
     number = settings.rf_mode
     if number is None and choices.profile is not None:
         if not abilities.impinj:
-            raise ReaderError(f"{where}: profile {choices.profile} is Impinj's; name its own number with mode")
+            raise ReaderError(
+                f"{where}: profile {choices.profile} is Impinj's; name its own number with mode"
+            )
         number = IMPINJ_MODES[choices.profile]
     if number is not None and abilities.modes and number not in abilities.modes:
         known = ", ".join(mode_text(mode, abilities.impinj) for mode in abilities.modes)
@@ -116,14 +118,18 @@ def search_mode(
     return int(number)
 
 
-def _check_target(settings: ReaderSettings, choices: Choices, abilities: LlrpCapabilities, where: str) -> None:
+def _check_target(
+    settings: ReaderSettings, choices: Choices, abilities: LlrpCapabilities, where: str
+) -> None:
     if settings.target is None:
         return
     number = search_mode(settings, choices, abilities, where)
     one_way = number in (SearchMode.SINGLE_TARGET, SearchMode.TAG_FOCUS)
     if settings.target == "AB":
         if number != SearchMode.DUAL_TARGET:
-            what = "needs Impinj's dual target search" if number is None else "contradicts its search; use dual"
+            what = (
+                "needs Impinj's dual target search" if number is None else "contradicts its search; use dual"
+            )
             raise ReaderError(f"{where}: target AB {what}")
     elif number is None and not abilities.state_aware:
         raise ReaderError(f"{where}: target {settings.target}: it cannot be told which tags are to answer")

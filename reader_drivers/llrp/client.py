@@ -70,10 +70,10 @@ class LlrpClient:
         self, transport: Transport, listener: Listener, clock: Callable[[], int], timeout_s: float
     ) -> None:
         self.where = transport.where
-        self.version: int = Version.V1_0_1
-        """Of the messages that are sent."""
         self.last_heard = time.monotonic()
         """When bytes last came, by the monotonic clock, s."""
+        self.version: int = Version.V1_0_1
+        """Of the messages that are sent."""
         self._transport, self._listener, self._clock = transport, listener, clock
         self._timeout_s = timeout_s
         self._frames = FrameReader()
@@ -176,8 +176,6 @@ class LlrpClient:
         if not data:
             return False
         arrival = self._clock()
-        self.version: int = Version.V1_0_1
-        """Of the messages that are sent."""
         self.last_heard = time.monotonic()
         batch = self._frames.feed(data)
         for is_report, first, last in batch.runs(RO_ACCESS_REPORT):

@@ -43,7 +43,7 @@ class LlrpReader(ThreadedReader[LlrpLink]):
         self._options = parse_options(url)
         super().__init__(url, clock, self._options.settings, self._options.common)
         self._clock_map = ClockMap()
-        self._memories = TagMemories(user=self._options.choices.memory)
+        self._memories = TagMemories()
         self._abilities: LlrpCapabilities | None = None
         self._patience = Patience()
 

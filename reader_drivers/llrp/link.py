@@ -34,6 +34,7 @@ from reader_drivers.llrp.rospec import (
     build_access_spec,
     build_rospec,
     reader_config,
+    wanted_banks,
 )
 from reader_drivers.llrp.version import negotiate
 from reader_drivers.llrp.watchdog import Watchdog
@@ -278,7 +279,9 @@ class LlrpLink:
             specs = self.client.request("GET_ROSPECS").all("ROSpec")
         except RefusedError:
             return True
-        return any(s.number("rospec_id") == ROSPEC_ID and s.number("state") == ROSpecState.ACTIVE for s in specs)
+        return any(
+            s.number("rospec_id") == ROSPEC_ID and s.number("state") == ROSpecState.ACTIVE for s in specs
+        )
 
     def lost(self) -> None:
         """Note the end of a connection that broke, and close it."""
@@ -315,7 +318,8 @@ class LlrpLink:
         if left_out:
             self._inbox.add_left_out("bad_reading", left_out)
         self._inbox.add_readings(readings)
-        for data in self._memories.collect(reports, arrival_ns):
+        banks = wanted_banks(self.abilities, self._options.choices)
+        for data in self._memories.collect(reports, arrival_ns, banks):
             self._inbox.add_tag_data(data)
 
     def on_bad_message(self, error: CodecError, arrival_ns: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reader_drivers._reader import TagData
-from reader_drivers.llrp.codec import ReadResult, Reports
+from reader_drivers.llrp.codec import MemoryBank, ReadResult, Reports
 from reader_drivers.llrp.rospec import OP_TID, OP_USER
 
 _TRIES = 3
@@ -24,21 +24,14 @@ class _Tag:
 
 
 class TagMemories:
-    """Collects TID and user memory; outlives connections, so that a tag is told of once.
+    """Collects TID and user memory; outlives connections, so that a tag is told of once."""
 
-    Parameters
-    ----------
-    user
-        True: a tag is told of when its user memory is known too.
-    """
-
-    def __init__(self, *, user: bool) -> None:
-        self._user = user
+    def __init__(self) -> None:
         self._open: dict[bytes, _Tag] = {}
         self._done: set[bytes] = set()
 
-    def collect(self, reports: Reports, arrival_ns: int) -> list[TagData]:
-        """Take in the memories that came with reports; return those of tags that are now complete."""
+    def collect(self, reports: Reports, arrival_ns: int, banks: frozenset[MemoryBank]) -> list[TagData]:
+        """Take in the memories that came with reports; return those of tags of which all `banks` are now known."""
         count = len(reports.memory_row)
         if not count:
             return []
@@ -57,7 +50,7 @@ class TagMemories:
             self._note(self._open.setdefault(epc, _Tag()), reports, index)
         for epc, index in touched.items():
             known = self._open[epc]
-            if self._complete(known):
+            if _complete(known, banks):
                 del self._open[epc]
                 self._done.add(epc)
                 port = int(reports.antenna[reports.memory_row[index]]) & 0xFF
@@ -75,7 +68,9 @@ class TagMemories:
         elif op == OP_USER:
             tag.user = reports.memory(index)
 
-    def _complete(self, tag: _Tag) -> bool:
-        anything = tag.tid is not None or tag.user is not None
-        whole = tag.user is not None and tag.tid is not None if self._user else tag.tid is not None
-        return whole or (anything and tag.failed >= _TRIES)
+
+def _complete(tag: _Tag, banks: frozenset[MemoryBank]) -> bool:
+    known = {
+        bank for bank, data in ((MemoryBank.TID, tag.tid), (MemoryBank.USER, tag.user)) if data is not None
+    }
+    return banks <= known or (bool(known) and tag.failed >= _TRIES)

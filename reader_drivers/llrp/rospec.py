@@ -99,9 +99,7 @@ def _inventory_command(
                 all=int(both),
             )
         ]
-    parts.append(
-        parameter("C1G2SingulationControl", *action, session=session, population=choices.population)
-    )
+    parts.append(parameter("C1G2SingulationControl", *action, session=session, population=choices.population))
     search = search_mode(settings, choices, abilities, where)
     if search is not None:
         parts.append(parameter("ImpinjInventorySearchMode", mode=search))
@@ -141,19 +139,26 @@ def serialized_tid(abilities: LlrpCapabilities, choices: Choices) -> bool:
     return choices.tid and not choices.memory and abilities.impinj
 
 
+def wanted_banks(abilities: LlrpCapabilities, choices: Choices) -> frozenset[MemoryBank]:
+    """Return the memory banks that are handed out."""
+    if not choices.memory:
+        return frozenset((MemoryBank.TID,) if choices.tid else ())
+    # A reader that does one operation a tag reads what was asked for above all.
+    return frozenset((MemoryBank.USER,) if abilities.op_specs == 1 else (MemoryBank.TID, MemoryBank.USER))
+
+
 def build_access_spec(abilities: LlrpCapabilities, choices: Choices) -> Parameter | None:
     """Return the AccessSpec that reads the memories asked for of every tag; None: none is needed."""
-    if not (choices.memory or choices.tid) or serialized_tid(abilities, choices):
+    banks = wanted_banks(abilities, choices)
+    if not banks or serialized_tid(abilities, choices):
         return None
-    wanted = [(OP_TID, MemoryBank.TID, 0)]
-    if choices.memory:
-        user = (OP_USER, MemoryBank.USER, choices.words)
-        # A reader that does one operation a tag reads what was asked for above all.
-        wanted = [user] if abilities.op_specs == 1 else [*wanted, user]
+    known = ((OP_TID, MemoryBank.TID, 0), (OP_USER, MemoryBank.USER, choices.words))
     # A pattern without bits matches every tag. A word count of 0 reads to the end of the bank.
     every_tag = parameter("C1G2TargetTag", bank=int(MemoryBank.EPC), match=1, pointer=32)
     reads = [
-        parameter("C1G2Read", op_spec_id=number, bank=int(bank), count=count) for number, bank, count in wanted
+        parameter("C1G2Read", op_spec_id=number, bank=int(bank), count=count)
+        for number, bank, count in known
+        if bank in banks
     ]
     return parameter(
         "AccessSpec",

@@ -59,7 +59,9 @@ def read_channels(band: Parameter, where: str, hop_table: int | None) -> Channel
             f"{where}: its capabilities name no frequencies, so phases would have no meaning; set its region"
         )
     if not hopping and len(tables) > 1:
-        raise ReaderError(f"{where}: {len(tables)} fixed frequency tables; channel numbers would be ambiguous")
+        raise ReaderError(
+            f"{where}: {len(tables)} fixed frequency tables; channel numbers would be ambiguous"
+        )
     if hopping:
         table, number = _hop_table(tables, where, hop_table)
     else:
@@ -77,7 +79,9 @@ def read_channels(band: Parameter, where: str, hop_table: int | None) -> Channel
 def _hop_table(tables: list[Parameter], where: str, wanted: int | None) -> tuple[Parameter, int]:
     numbers = [table.number("hop_table_id") for table in tables]
     if len(set(numbers)) < len(numbers):
-        raise ReaderError(f"{where}: hop table {numbers[0]} is listed twice; channel numbers would be ambiguous")
+        raise ReaderError(
+            f"{where}: hop table {numbers[0]} is listed twice; channel numbers would be ambiguous"
+        )
     if wanted is None:
         # An empty table is no table to hop over.
         table = next(table for table in tables if table.numbers("frequencies_khz"))
@@ -106,5 +110,7 @@ def read_powers(band: Parameter, where: str) -> tuple[tuple[float, int], ...]:
     if len({index for _, index in entries}) < len(entries):
         raise ReaderError(f"{where}: an index of its transmit power table stands for two powers")
     if wrong := [dbm for dbm, _ in entries if not _LEAST_DBM <= dbm <= _MOST_DBM]:
-        raise ReaderError(f"{where}: its transmit power table names {wrong[0]:g} dBm; no RFID reader has that")
+        raise ReaderError(
+            f"{where}: its transmit power table names {wrong[0]:g} dBm; no RFID reader has that"
+        )
     return tuple(sorted(entries))

@@ -113,7 +113,7 @@ def flat(tree: Any) -> dict[str, Any]:
 def test_pyllrp_reads_every_message_of_ours_and_writes_the_same_bytes() -> None:
     identity, source = Identity(), SmallWorld(1, region="FCC")
     state = configuration(identity, 0, 0, (1, 2), 1000, {8: True}, False)
-    caps = [general(identity), llrp_capabilities(), regulatory(identity, source), air_protocol()]
+    caps = [general(identity), llrp_capabilities(identity), regulatory(identity, source), air_protocol()]
     china = [
         general(identity),
         regulatory(identity, SmallWorld(1)),

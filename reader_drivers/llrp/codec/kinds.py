@@ -2,7 +2,8 @@
 
 Layouts: EPCglobal Low Level Reader Protocol 1.0.1, sections 16 and 17 (binary encoding), and what 1.1 adds to it
 (parameters 355 to 365, single bits of 327, 337 and 348, which 1.0.1 reserves, messages 46, 47, 56 and 57); the Impinj
-ones: Octane LLRP, custom extensions. What follows the fixed fields of a TLV parameter or a message are further parameters.
+ones: Octane LLRP, custom extensions. What follows the fixed fields of a TLV parameter or a message are further
+parameters.
 """
 
 from __future__ import annotations

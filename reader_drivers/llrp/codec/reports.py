@@ -117,7 +117,8 @@ def decode_reports(batch: FrameBatch, first: int = 0, last: int | None = None) -
     first_utc, first_uptime, last_utc, last_uptime = times
     moments = (first_utc, first_uptime, last_utc, last_uptime)
     head = (message, tag, epcs, antenna, channel, rssi, phase, doppler)
-    return Reports(*head, *moments, seen, rospec, *memories, batch.data, bad)
+    row, op, result, at, size = memories
+    return Reports(*head, *moments, seen, rospec, row, op, result, at, size, batch.data, bad)
 
 
 def decode_reports_reference(batch: FrameBatch, first: int = 0, last: int | None = None) -> Reports:
