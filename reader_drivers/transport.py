@@ -159,6 +159,7 @@ class TcpTransport:
             ) from error
         self._socket.settimeout(timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _probe(self._socket)
         self._watched = Watched(self._socket, wake)
 
     def send(self, data: bytes) -> None:
@@ -190,6 +191,20 @@ class TcpTransport:
         """Close the connection."""
         self._watched.close()
         self._socket.close()
+
+
+def _probe(connection: socket.socket) -> None:
+    """Let the system ask, each second that nothing is heard, whether the other end still knows of the connection.
+
+    A reader that lost its power says no good-bye; once it is back it answers such a probe with a reset. How long a
+    silence is borne is the drivers' affair.
+    """
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 1), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", 100)):
+        # Not every system has all three; without them connections are watched by the drivers alone.
+        if (option := getattr(socket, name, None)) is not None:
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class SerialTransport:
