@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from reader_drivers import ReaderSettings
-from reader_drivers.llrp.codec import parameter
+from reader_drivers.llrp.codec import encode_message, message, parameter
+from reader_drivers.targets import TcpTarget
+from reader_drivers.transport import LinkLostError, TcpTransport, Wake
 from sim.readers.llrp import LlrpEmulator
 from sim.readers.small_world import SmallWorld
 from tests.reader_drivers.harness import FAST, Heard, Loop, open_at
@@ -193,6 +195,20 @@ def test_events_that_say_nothing_of_readings_are_passed_over(loop: Loop, emulato
 
 
 def _survey_report(entry: Any) -> bytes:
-    from reader_drivers.llrp.codec import encode_message, message
-
     return encode_message(message("RO_ACCESS_REPORT", 9, parameter("RFSurveyReportData", entry)))
+
+
+@pytest.mark.skipif(not _may_repair(), reason="forgetting a connection without a word needs CAP_NET_ADMIN")
+def test_a_connection_that_the_other_end_forgot_is_noticed_though_nobody_speaks() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        wake = Wake()
+        target = TcpTarget("127.0.0.1", listener.getsockname()[1])
+        transport = TcpTransport("llrp://there", target, 5.0, wake)
+        far, _ = listener.accept()
+        far.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
+        far.close()
+        assert transport.receive(0.1) == b""
+        with pytest.raises(LinkLostError, match="connection lost"):
+            transport.receive(10.0)
+        transport.close()
+        wake.close()
