@@ -148,9 +148,10 @@ class ClockMap:
             # A read from the reader's future: ahead of everything that was ever seen.
             steps |= early & (jump > STEP_NS)
             # A smaller step shows in the reads behind it, whose delays are shorter: it was where the stamps leap.
-            ahead = np.flatnonzero((arrival - part) - plain < -_EARLY_NS) if self._settled else ()
-            if len(ahead) and jump[leap := int(np.argmax(jump[: ahead[0] + 1]))] > STEP_NS:
-                steps[leap] = True
+            ahead = np.flatnonzero((arrival - part) - plain < -_EARLY_NS)
+            if self._settled and len(ahead):
+                leap = int(np.argmax(jump[: int(ahead[0]) + 1]))
+                steps[leap] |= jump[leap] > STEP_NS
         hits = np.flatnonzero(steps)
         if not len(hits):
             return len(r), None
