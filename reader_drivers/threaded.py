@@ -24,6 +24,7 @@ from reader_drivers.transport import LinkLostError, Wake
 log = logging.getLogger("nightstack.readers")
 
 _IDLE_S = 0.5
+_LEAST_PAUSE_S = 0.05
 
 
 class Link(Protocol):
@@ -211,14 +212,17 @@ class ThreadedReader(Reader, Generic[L]):
     def _come_back(self) -> L | None:
         self._backoff.reset()
         said = ""
+        began = time.monotonic()
         while not self._closing:
-            until = time.monotonic() + self._backoff.next_s()
+            # Delays count from the beginning of the try before, which may have hung: else both would add up.
+            until = max(began + self._backoff.next_s(), time.monotonic() + _LEAST_PAUSE_S)
             while not self._closing and (left := until - time.monotonic()) > 0:
                 self._run_commands(None)
                 self._wake.wait(left)
             if self._closing:
                 break
             link: L | None = None
+            began = time.monotonic()
             try:
                 link = self._open_link()
                 if self._wanted is not None:

@@ -107,8 +107,8 @@ class Transport(Protocol):
         ...
 
 
-class _Watched:
-    """Waits for bytes on a file descriptor, or to be woken."""
+class Watched:
+    """Waits for bytes on something with a file descriptor, or to be woken."""
 
     def __init__(self, source: object, wake: Wake) -> None:
         self._source, self._wake = source, wake
@@ -125,6 +125,7 @@ class _Watched:
         return self._source in hit
 
     def close(self) -> None:
+        """Free the selector."""
         self._selector.close()
 
 
@@ -141,6 +142,8 @@ class TcpTransport:
         Limit for connecting and for each send.
     wake
         Ends a `receive` early.
+    connect_s
+        Limit for connecting, where it is another one.
 
     Raises
     ------
@@ -150,17 +153,22 @@ class TcpTransport:
 
     byte_s = 0.0
 
-    def __init__(self, where: str, target: TcpTarget, timeout_s: float, wake: Wake) -> None:
+    def __init__(
+        self, where: str, target: TcpTarget, timeout_s: float, wake: Wake, connect_s: float | None = None
+    ) -> None:
         self.where = where
+        limit = timeout_s if connect_s is None else connect_s
         try:
-            self._socket = socket.create_connection((target.host, target.port), timeout_s)
+            self._socket = socket.create_connection((target.host, target.port), limit)
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise ReaderError(
                 f"{self.where}: cannot be reached ({reason}); check that the reader is on, its address and the cable"
             ) from error
+        self._socket.settimeout(timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._watched = _Watched(self._socket, wake)
+        _probe(self._socket)
+        self._watched = Watched(self._socket, wake)
 
     def send(self, data: bytes) -> None:
         """Send all of `data`.
@@ -193,6 +201,20 @@ class TcpTransport:
         self._socket.close()
 
 
+def _probe(connection: socket.socket) -> None:
+    """Let the system ask, each second that nothing is heard, whether the other end still knows of the connection.
+
+    A reader that lost its power says no good-bye; once it is back it answers such a probe with a reset. How long a
+    silence is borne is the drivers' affair.
+    """
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 1), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", 100)):
+        # Not every system has all three; without them connections are watched by the drivers alone.
+        if (option := getattr(socket, name, None)) is not None:
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 class SerialTransport:
     """Bytes to and from a serial line (a UART, a USB adapter, one end of a pty).
 
@@ -222,7 +244,7 @@ class SerialTransport:
             )
         except (*_REFUSED, ValueError) as error:
             raise ReaderError(f"{where}: cannot be opened ({_why(error)}); {_what_to_do(error)}") from error
-        self._watched = _Watched(self._line, wake) if os.name == "posix" else None
+        self._watched = Watched(self._line, wake) if os.name == "posix" else None
         self._wake = wake
 
     @property

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from reader_drivers._reader import ReaderSettings
 from reader_drivers.clock_map import ClockMap
 from reader_drivers.llrp.capabilities import LlrpCapabilities
-from reader_drivers.llrp.codec import FrameReader, decode_reports, encode_message, message, parameter
-from reader_drivers.llrp.link import LlrpLink
+from reader_drivers.llrp.checks import check_settings
+from reader_drivers.llrp.codec import (
+    FrameReader,
+    Version,
+    decode_reports,
+    encode_message,
+    message,
+    parameter,
+)
+from reader_drivers.llrp.link import LlrpLink, Patience
+from reader_drivers.llrp.memories import TagMemories
 from reader_drivers.llrp.options import parse_options
-from reader_drivers.llrp.rospec import check_settings
+from reader_drivers.llrp.version import VersionRefusedError
 from reader_drivers.threaded import ThreadedReader
+
+_CONNECT_S, _GREETING_S = 1.0, 2.0
+"""How long a try to come back waits for the connection, and for the reader's first word, at least."""
 
 
 class LlrpReader(ThreadedReader[LlrpLink]):
@@ -30,18 +43,51 @@ class LlrpReader(ThreadedReader[LlrpLink]):
         self._options = parse_options(url)
         super().__init__(url, clock, self._options.settings, self._options.common)
         self._clock_map = ClockMap()
+        self._memories = TagMemories()
         self._abilities: LlrpCapabilities | None = None
+        self._patience = Patience()
 
     def _open_link(self) -> LlrpLink:
         if self._abilities is None:
             _compile()
-        link = LlrpLink(self._options, self._clock, self._inbox, self._clock_map, self._wake)
+        try:
+            link = self._link()
+        except VersionRefusedError:
+            # It need not be asked again, now or later.
+            self._options = replace(self._options, version=Version.V1_0_1)
+            link = self._link()
+        if link.version is Version.V1_0_1:
+            self._options = replace(self._options, version=Version.V1_0_1)
         self._abilities = link.abilities
         return link
 
+    def _link(self) -> LlrpLink:
+        link = LlrpLink(
+            self._options,
+            self._clock,
+            self._inbox,
+            self._clock_map,
+            self._memories,
+            self._wake,
+            self._patience,
+        )
+        if self._patience.connect_s is None:
+            self._patience = self._shorter(link.took)
+        return link
+
+    def _shorter(self, took: Patience) -> Patience:
+        """Return how long tries to come back may take.
+
+        A reader that is off lets a try hang, and its return may fall into the hanging: these are shorter than the
+        first, but never shorter than this reader needs.
+        """
+        limit = self._options.common.timeout_s
+        connect_s, greeting_s = (4 * (seconds or 0.0) for seconds in (took.connect_s, took.greeting_s))
+        return Patience(min(limit, max(_CONNECT_S, connect_s)), min(limit, max(_GREETING_S, greeting_s)))
+
     def _check(self, settings: ReaderSettings) -> None:
         assert self._abilities is not None
-        check_settings(settings, self._abilities, self.url)
+        check_settings(settings, self._abilities, self.url, self._options.choices)
 
 
 def _compile() -> None:

@@ -77,7 +77,7 @@ def test_all_options() -> None:
     )
     assert (options.target.host, options.target.port) == ("::1", 6000)
     assert options.settings == ReaderSettings((1, 3), 27.5, 2, "focus", 1002, (4,), 2.0)
-    assert (options.phase_sign, options.doppler, options.population) == (-1, True, 64)
+    assert (options.phase_sign, options.choices.doppler, options.choices.population) == (-1, True, 64)
     assert (options.common.timeout_s, options.common.retry_s, options.common.retry_max_s) == (3.0, 1.0, 9.0)
     assert parse_options("llrp://reader").target.port == 5084
     assert parse_options("llrp://reader?phase_sign=+1").phase_sign == 1
