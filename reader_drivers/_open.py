@@ -16,7 +16,11 @@ ENTRY_POINTS = "nightstack.readers"
 """Entry point group in which other packages offer drivers: name = URL scheme, object = `factory(url, clock) ->
 Reader`."""
 
-_BUILT_IN = {"llrp": "reader_drivers.llrp:open_llrp", "m100": "reader_drivers.m100:open_m100"}
+_BUILT_IN = {
+    "llrp": "reader_drivers.llrp:open_llrp",
+    "m100": "reader_drivers.m100:open_m100",
+    "mercury": "reader_drivers.mercury:open_mercury",
+}
 
 
 def schemes() -> tuple[str, ...]:

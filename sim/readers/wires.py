@@ -7,13 +7,17 @@ import contextlib
 import os
 import secrets
 import tempfile
+import termios
 import tty
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from sim.readers.taken import can_tell, wait_taken
+
 _MOST: Final = 1 << 16
+_SPEEDS: Final = (9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)
 
 
 class Wire(ABC):
@@ -53,6 +57,20 @@ class Wire(ABC):
     @abstractmethod
     async def drain(self) -> None:
         """Wait while whoever is connected takes nothing."""
+
+    @property
+    def speed(self) -> int | None:
+        """The speed that the other end has set, baud; None: it has none."""
+        return None
+
+    @property
+    def tells_taken(self) -> bool:
+        """Whether `taken` can be asked."""
+        return False
+
+    async def taken(self) -> None:
+        """Wait until whoever is connected has read everything that was sent; nobody has at once."""
+        raise NotImplementedError
 
 
 class TcpWire(Wire):
@@ -124,6 +142,16 @@ class TcpWire(Wire):
             with contextlib.suppress(ConnectionError):
                 await self._writer.drain()
 
+    @property
+    def tells_taken(self) -> bool:
+        """Whether `taken` can be asked: on Linux, of clients on this machine."""
+        return can_tell()
+
+    async def taken(self) -> None:
+        """Wait until the client has read everything; see `sim.readers.taken`."""
+        if self._writer is not None:
+            await wait_taken(self._writer)
+
 
 class PtyWire(Wire):
     """A pseudo terminal, whose path stays while it is unplugged and plugged in again (a link, as udev makes them).
@@ -192,6 +220,14 @@ class PtyWire(Wire):
 
     async def drain(self) -> None:
         """Nothing to wait for: a UART does not know who reads."""
+
+    @property
+    def speed(self) -> int | None:
+        """The speed that the other end has set, baud."""
+        if self._ends is None:
+            return None
+        told = termios.tcgetattr(self._ends[1])[5]
+        return next((n for n in _SPEEDS if getattr(termios, f"B{n}", None) == told), None)
 
 
 def make_wire(listen: str) -> Wire:
