@@ -209,27 +209,33 @@ class MercuryEmulator(SerialEmulator):
         if self.baud is not None and late > _LATE_NS:
             # The line is full and so is the buffer: nothing is read until there is room.
             rows = rows[:0]
+        frames: list[bytes] = []
         at = 0
         while True:
             boundary = cycle + search.on_ms * 1_000_000
             upto = int(np.searchsorted(stamps[rows], boundary))
             for row in rows[at:upto].tolist():
-                await self._tell(search, heard, row, int(stamps[row]) - cycle, int(rssi[row]))
+                frames += self._records(search, heard, row, int(stamps[row]) - cycle, int(rssi[row]))
             at = upto
             if boundary > end:
                 break
             if self.keepalives == "each" or not self._tags_in_cycle:
-                await self.send(reply(Op.READ_TAGS, Status.NO_TAGS))
+                frames.append(reply(Op.READ_TAGS, Status.NO_TAGS))
             cycle, self._tags_in_cycle = boundary, 0
         self._cycle_ns = cycle
+        for frame in (b"".join(frames),) if self.source.virtual else frames:
+            await self.send(frame)
 
-    async def _tell(self, search: Search, heard: ReportSlice, row: int, stamp_ns: int, rssi: int) -> None:
+    def _records(
+        self, search: Search, heard: ReportSlice, row: int, stamp_ns: int, rssi: int
+    ) -> tuple[bytes, ...]:
+        """Return the record of a read; none where the filter has told its tag before."""
         self._tags_in_cycle += 1
         port, epc = int(heard.port[row]), heard.tags[int(heard.tag[row])]
         if self.state.read_filter:
             key = (hash(epc), port)
             if key in self._filtered:
-                return
+                return ()
             self._filtered.add(key)
         pc, crc = self._block(epc)
         degrees = round(float(np.rad2deg(self.phase_sign * float(heard.phase_rad[row]) % np.pi))) % 180
@@ -249,7 +255,7 @@ class MercuryEmulator(SerialEmulator):
             phase_deg=degrees,
             data=data,
         )
-        await self.send(encode_record(search, record))
+        return (encode_record(search, record),)
 
     def _block(self, epc: bytes) -> tuple[bytes, int]:
         """Return protocol control with what follows it, and the tag's CRC."""

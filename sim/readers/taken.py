@@ -1,67 +1,79 @@
 """Whether a client on this machine has read what was sent to it: a barrier for protocols in which it never answers.
 
-Linux lists every TCP socket with the bytes in its queues (``/proc/net/tcp``, proc(5)). On loopback the client's socket
-is in that list, too: once nothing of ours is unsent and its receive queue is empty, it has read everything.
+Linux tells of any TCP socket of the machine how many bytes it has received, and how many of them wait to be read
+(sock_diag(7); `tcp_info` of linux/tcp.h). On loopback the client's socket is among them: once it has received as many
+bytes as were sent, and none waits, the client has read everything.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
+import functools
 import socket
 import struct
-from pathlib import Path
 from typing import Final
 
-_LISTS: Final = {socket.AF_INET: Path("/proc/net/tcp"), socket.AF_INET6: Path("/proc/net/tcp6")}
-_UNSENT: Final = 0x894B  # SIOCOUTQNSD of linux/sockios.h: bytes that have not been sent
-_LOOKS: Final = 2
-_LOOK_S: Final = 0.0002
+Address = tuple[str, int]
+
+_SOCK_DIAG: Final = 4  # NETLINK_SOCK_DIAG
+_BY_FAMILY: Final = 20  # SOCK_DIAG_BY_FAMILY: type of question and answer
+_REQUEST: Final = 1  # NLM_F_REQUEST
+_INFO: Final = 2  # INET_DIAG_INFO: an attribute of the answer; asked for by the bit 1 << INFO - 1
+_ANY: Final = 0xFFFFFFFF
+_HEAD: Final = struct.Struct("=IHHII")  # nlmsghdr
+_QUEUE_AT: Final = _HEAD.size + 4 + 48 + 4  # of inet_diag_msg: behind family, state .., id, expires
+_ATTRIBUTES_AT: Final = _QUEUE_AT + 16
+_RECEIVED_AT: Final = 128  # tcpi_bytes_received in tcp_info
+_LOOK_S: Final = 0.0001
 
 
+@functools.cache
 def can_tell() -> bool:
-    """Whether this system lists its sockets."""
-    return _LISTS[socket.AF_INET].exists()
-
-
-async def wait_taken(writer: asyncio.StreamWriter) -> None:
-    """Wait until the client of a connection within this machine has read what was sent; a lost one never will."""
-    transport = writer.transport
-    sock = transport.get_extra_info("socket")
-    # The client's socket has our addresses the other way round.
-    needle = f" {_listed(sock.family, transport.get_extra_info('peername'))} "
-    needle += f"{_listed(sock.family, transport.get_extra_info('sockname'))} "
-    looks = 0
-    # Twice, as a byte may be between two queues at a look.
-    while looks < _LOOKS and not transport.is_closing():
-        empty = transport.get_write_buffer_size() == 0 and _unsent(sock) == 0
-        queue = _unread(_LISTS[sock.family], needle) if empty else 1
-        if queue is None:
-            return
-        looks = looks + 1 if queue == 0 else 0
-        await asyncio.sleep(0 if looks else _LOOK_S)
-
-
-def _listed(family: int, address: tuple[str, int]) -> str:
-    """Return an address as the list has it: words of the address in the machine's own byte order."""
-    packed = socket.inet_pton(family, address[0])
-    words = struct.unpack(f"={len(packed) // 4}I", packed)
-    return "".join(f"{word:08X}" for word in words) + f":{address[1]:04X}"
-
-
-def _unsent(sock: socket.socket) -> int:
+    """Whether this system tells of its sockets, tried on a connection of our own."""
     try:
-        return int(struct.unpack("i", fcntl.ioctl(sock.fileno(), _UNSENT, bytes(4)))[0])
-    except OSError:
-        return 0
+        with (
+            socket.create_server(("127.0.0.1", 0)) as server,
+            socket.create_connection(server.getsockname()) as client,
+        ):
+            far, _ = server.accept()
+            with far:
+                far.sendall(b"?")
+                client.recv(1)
+                return queues(client.family, client.getsockname(), client.getpeername()) == (1, 0)
+    except (OSError, AttributeError, struct.error):
+        # Not Linux, or it is not allowed here.
+        return False
 
 
-def _unread(path: Path, needle: str) -> int | None:
-    """Return how many bytes wait for the client, or None when its socket is gone or on another machine."""
-    listed = path.read_text(encoding="ascii")
-    at = listed.find(needle)
-    if at < 0:
+def queues(family: socket.AddressFamily, local: Address, remote: Address) -> tuple[int, int] | None:
+    """Return how many bytes a socket has received, and how many of them wait; None: this machine has no such socket."""
+    ends = [socket.inet_pton(family, host).ljust(16, b"\0") for host, _ in (local, remote)]
+    socket_id = struct.pack("!HH", local[1], remote[1]) + b"".join(ends) + struct.pack("=III", 0, _ANY, _ANY)
+    question = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 1 << _INFO - 1, 0, _ANY) + socket_id
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _SOCK_DIAG) as kernel:
+        kernel.send(_HEAD.pack(_HEAD.size + len(question), _BY_FAMILY, _REQUEST, 0, 0) + question)
+        answer = kernel.recv(8192)
+    if _HEAD.unpack_from(answer)[1] != _BY_FAMILY:
         return None
-    # State, then both queues: 01 00000000:00000000.
-    queues = listed[at + len(needle) :].split(maxsplit=2)[1]
-    return int(queues.partition(":")[2], 16)
+    at = _ATTRIBUTES_AT
+    while at + 4 <= len(answer):
+        length, kind = struct.unpack_from("=HH", answer, at)
+        if kind == _INFO and length >= 4 + _RECEIVED_AT + 8:
+            received = struct.unpack_from("=Q", answer, at + 4 + _RECEIVED_AT)[0]
+            return int(received), int(struct.unpack_from("=I", answer, _QUEUE_AT)[0])
+        at += max(4, length + 3 & ~3)
+    return None
+
+
+async def wait_taken(writer: asyncio.StreamWriter, sent: int) -> None:
+    """Wait until the client of a connection within this machine has read all `sent` bytes; a lost one never will."""
+    transport = writer.transport
+    family = transport.get_extra_info("socket").family
+    # The client's socket has our addresses the other way round.
+    there: Address = transport.get_extra_info("peername")[:2]
+    here: Address = transport.get_extra_info("sockname")[:2]
+    while not transport.is_closing():
+        told = queues(family, there, here)
+        if told is None or (told[0] >= sent and told[1] == 0):
+            return
+        await asyncio.sleep(_LOOK_S)

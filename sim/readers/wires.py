@@ -81,6 +81,7 @@ class TcpWire(Wire):
         self._host, self._port = host, port
         self._server: asyncio.Server | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._sent = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -100,7 +101,7 @@ class TcpWire(Wire):
             task.add_done_callback(self._tasks.discard)
         if self._writer is not None:
             self._writer.close()
-        self._writer = writer
+        self._writer, self._sent = writer, 0
         try:
             with contextlib.suppress(ConnectionError, asyncio.CancelledError):
                 while data := await reader.read(_MOST):
@@ -135,6 +136,7 @@ class TcpWire(Wire):
         """Put bytes on the wire."""
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(data)
+            self._sent += len(data)
 
     async def drain(self) -> None:
         """Wait for room."""
@@ -150,7 +152,7 @@ class TcpWire(Wire):
     async def taken(self) -> None:
         """Wait until the client has read everything; see `sim.readers.taken`."""
         if self._writer is not None:
-            await wait_taken(self._writer)
+            await wait_taken(self._writer, self._sent)
 
 
 class PtyWire(Wire):
