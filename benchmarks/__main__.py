@@ -32,6 +32,7 @@ NAMES = (
     "paths",
     "payload",
     "llrp_decode",
+    "serial_decode",
     "ils",
     "million",
     "call_numbers",
