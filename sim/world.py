@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sim.errors import SimError
 from sim.hf_radio import is_uid
@@ -48,9 +49,12 @@ class Addresses:
 
 @contextlib.asynccontextmanager
 async def serve(
-    world: World, reader_listen: str = "127.0.0.1:0", base_listen: str = "127.0.0.1:0"
+    world: World,
+    reader_listen: str = "127.0.0.1:0",
+    base_listen: str = "127.0.0.1:0",
+    reader: Callable[[WorldSource, str], Any] = LlrpEmulator,
 ) -> AsyncGenerator[Addresses]:
-    """Serve a world: its base and one LLRP reader per reader name; time passes until the block ends.
+    """Serve a world: its base and one reader per reader name; time passes until the block ends.
 
     Parameters
     ----------
@@ -59,6 +63,8 @@ async def serve(
         ``host:port`` of the first reader; further ones take free ports of that host.
     base_listen : str
         ``host:port`` of the base.
+    reader : callable
+        Makes each reader's emulator, an asynchronous context with an `address`, of its source and where it listens.
 
     Yields
     ------
@@ -66,7 +72,7 @@ async def serve(
     """
     host = reader_listen.rpartition(":")[0]
     emulators = {
-        name: LlrpEmulator(source, reader_listen if n == 0 else f"{host}:0")
+        name: reader(source, reader_listen if n == 0 else f"{host}:0")
         for n, (name, source) in enumerate(world.sources.items())
     }
     async with contextlib.AsyncExitStack() as stack:

@@ -77,8 +77,6 @@ class CycleClock:
 
     def __init__(self) -> None:
         self._cycle: _Cycle | None = None
-        self._before: _Cycle | None = None
-        """The cycle before a keep-alive of which it is not known yet whether stamps began anew."""
         self._begun: deque[tuple[int, int]] = deque(maxlen=_CYCLES)
         self._count = 0
         self._period_ns = 0.0
@@ -87,7 +85,7 @@ class CycleClock:
 
     def restart(self) -> None:
         """Forget the cycles: the module was told to read anew."""
-        self._cycle = self._before = None
+        self._cycle = None
         self._begun.clear()
         self._last = 0
 
@@ -111,31 +109,29 @@ class CycleClock:
         begins = keepalive | (stamp_ns < before - _BACK_NS)
         edges = sorted({0, n, *np.flatnonzero(begins).tolist()})
         for first, end in pairwise(edges):
-            if begins[first] or self._cycle is None:
-                self._next(bool(keepalive[first]))
-            elif end == n and self._missed(stamp_ns[first:], arrival_ns[first:]):
-                self._next(keepalive=False)
-            out[first:end] = self._place(
-                stamp_ns[first:end], arrival_ns[first:end], skip=bool(keepalive[first])
-            )
+            if (
+                begins[first]
+                or self._cycle is None
+                or (end == n and self._missed(stamp_ns[first:], arrival_ns[first:]))
+            ):
+                self._next()
+            out[first:end] = self._place(stamp_ns[first:end], arrival_ns[first:end])
         self._last = int(stamp_ns[-1])
         return np.minimum(out, arrival_ns)
 
-    def _next(self, keepalive: bool) -> None:
-        """Begin a cycle."""
+    def _next(self) -> None:
+        """Begin a cycle; one whose stamps go on all the same is found to have begun when the one before did."""
         ended = self._cycle
-        if ended is None or not ended.least:
-            self._cycle, self._before = _Cycle(None, None), None
+        if ended is None:
+            self._cycle = _Cycle(None, None)
             return
         self._end(ended)
-        began = self._estimate(ended)
-        self._cycle = _Cycle(began + ended.newest, self._foretell())
-        self._before = ended if keepalive else None
+        self._cycle = _Cycle(self._estimate(ended) + ended.newest, self._foretell())
 
     def _missed(self, stamp: Int64, arrival: Int64) -> bool:
         """Whether all of these frames, the newest there are, would have been under way for too long."""
         cycle = self._cycle
-        if cycle is None or not cycle.least or self._before is not None:
+        if cycle is None:
             return False
         return int((arrival - stamp).min()) - self._estimate(cycle) > _MISSED_NS
 
@@ -166,10 +162,8 @@ class CycleClock:
             return None
         return first + round(period * (x[-1] + 1) + float(behind.min()))
 
-    def _place(self, stamp: Int64, arrival: Int64, *, skip: bool) -> Int64:
-        """Return when frames of one cycle were meant; `skip`: the first is the keep-alive that began it."""
-        if self._before is not None and len(stamp) > skip:
-            self._decide(int(stamp[int(skip)]), int(arrival[int(skip)]))
+    def _place(self, stamp: Int64, arrival: Int64) -> Int64:
+        """Return when frames of one cycle were meant."""
         cycle = self._cycle
         assert cycle is not None
         offset = arrival - stamp
@@ -186,21 +180,6 @@ class CycleClock:
         begun = self._estimate(cycle)
         cycle.delay += float(np.sum(offset - begun))
         return stamp + begun
-
-    def _decide(self, stamp: int, arrival: int) -> None:
-        """Tell by the first read behind a keep-alive whether stamps began anew with it."""
-        before, now = self._before, self._cycle
-        assert before is not None
-        self._before = None
-        if stamp < before.newest or now is None:
-            return
-        old, fresh = arrival - stamp - self._estimate(before), 0
-        if now.least:
-            fresh = arrival - stamp - now.latest
-        # Stamps that go on fit the cycle before: anew, the read would lie far ahead of the keep-alive.
-        if abs(old) < abs(fresh):
-            self._cycle = before
-            self._begun.clear()
 
     def _estimate(self, cycle: _Cycle) -> int:
         """Return when a cycle began, host ns."""

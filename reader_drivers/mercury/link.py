@@ -202,11 +202,11 @@ class MercuryLink(SerialLink):
         stream = Stream(
             self.where, self._options, ports, self.inbox, self._known.remembered, self.client.send
         )
-        stream.missing = {port for port in ports if module.connected and port not in module.connected}
-        for port in sorted(stream.missing):
-            self.inbox.add_event(
-                "antenna_gone", f"{self.where}: antenna port {port}: nothing is plugged into it"
-            )
+        for port in ports:
+            if module.connected and port not in module.connected:
+                self.inbox.add_event(
+                    "antenna_gone", f"{self.where}: antenna port {port}: nothing is plugged into it"
+                )
 
         def runs(frame: bytes) -> bool:
             # Firmware answers differently, or with the first record alone.

@@ -112,8 +112,6 @@ class Stream:
     ----------
     start : bytes
         The frame that starts the search.
-    missing : set of int
-        Ports that were said to have no antenna.
     """
 
     def __init__(
@@ -129,7 +127,6 @@ class Stream:
         data = Embedded(_USER, 0, options.memory_words) if options.memory else None
         search = Search(_MASK | (Metadata.DATA if data else 0), options.cycle_ms, data)
         self.start = search.start()
-        self.missing: set[int] = set()
         self._phase = phase_table(options.phase_sign)
         self._port = port_table(ports)
         self._clock = CycleClock()

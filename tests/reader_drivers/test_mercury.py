@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -39,6 +40,38 @@ def world(reads_per_s: float = 200, seed: int = 3, **options: Any) -> SmallWorld
     made = SmallWorld(seed, reads_per_s=reads_per_s, **options)
     made.keep = True
     return made
+
+
+class Foreign:
+    """A client that is not ours: bytes on a socket or a line."""
+
+    def __init__(self, address: str) -> None:
+        self._framer = Framer(REPLIES)
+        if address.startswith("/"):
+            self._end = os.open(address, os.O_RDWR | os.O_NOCTTY)
+        else:
+            host, _, port = address.rpartition(":")
+            self._end = socket.create_connection((host, int(port)), 5).detach()
+            os.set_blocking(self._end, True)
+
+    def ask(self, frame: bytes) -> tuple[int, int, bytes]:
+        os.write(self._end, frame)
+        return self.next()[0]
+
+    def next(self) -> list[tuple[int, int, bytes]]:
+        while not len(frames := self._framer.feed(os.read(self._end, 4096))):
+            pass
+        return [(told.op, told.status, told.data) for told in map(read_reply, frames)]
+
+    def close(self) -> None:
+        os.close(self._end)
+
+
+READY = (
+    request(Op.SET_REGION, b"\x06"),
+    request(Op.SET_PROTOCOL, b"\x00\x05"),
+    request(Op.SET_CONFIG, b"\x01\x0c\x00"),
+)
 
 
 def enough(n: int) -> Callable[[Heard], bool]:
@@ -115,6 +148,7 @@ def test_settings_become_what_the_radio_does(loop: Loop) -> None:
             (ReaderSettings(target="B", power_dbm=99.0), (1, 2, 3, 4), (31.5,) * 4, 1, "single", (), None),
         ):  # fmt: skip
             reader.start(settings)
+            Heard(reader).until(enough(1))
             asked = radio.inventory
             assert asked is not None
             assert (asked.ports, asked.power_dbm, asked.session) == (ports, power, session)
@@ -132,6 +166,7 @@ def test_an_m7e_is_told_in_its_own_way(loop: Loop) -> None:
     ):
         reader.connect()
         reader.start(ReaderSettings(ports=(1, 4), port_power_dbm={4: 12.0}, rf_mode=244))
+        Heard(reader).until(enough(1))
         asked = radio.inventory
         assert asked is not None and (asked.ports, asked.power_dbm) == ((1, 4), (31.5, 12.0))
         assert (emulator.state.rf_mode, emulator.told[-1][0]) == (244, Op.READ_TAGS)
@@ -223,26 +258,25 @@ def test_a_search_that_ends_by_itself_is_started_again(loop: Loop) -> None:
             reader.read(0)
 
 
-def test_a_stream_of_an_earlier_client_is_ended(loop: Loop) -> None:
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "pty"])
+def test_a_stream_of_an_earlier_client_is_ended(loop: Loop, listen: str) -> None:
     radio = world(500)
-    with serving(loop, lambda: MercuryEmulator(radio, "pty", model="m6e", baud=115_200)) as emulator:
-        with open_reader(f"{emulator.url}?{URL}") as first:
-            first.connect()
-            first.start()
-            Heard(first).until(enough(20))
-            # It dies without a word.
-            vars(first)["_thread"], thread = None, vars(first)["_thread"]
-            assert emulator.running
-            loop.call(emulator.wire.cut)
-            thread.join(0.01)
-        with open_reader(f"{emulator.url}?{URL}") as second, pytest.raises(ReaderError):
-            second.connect()
-        loop.run(emulator.wire.open())
+    with serving(loop, lambda: MercuryEmulator(radio, listen, model="m6e", baud=115_200)) as emulator:
+        # A client that died without a word, and a line that is full.
+        client = Foreign(emulator.address)
+        for frame in (*READY, Search(0x01FF).start()):
+            assert client.ask(frame)[1] == 0
+        client.close()
+        while not radio.produced:
+            time.sleep(0.01)
         assert emulator.running
         with open_reader(f"{emulator.url}?{URL}") as second:
             second.connect()
             assert not emulator.running
+            # The next read waits for what will not come.
             assert len(second.read(0.2).readings) == 0
+            second.start()
+            Heard(second).until(enough(20))
 
 
 @pytest.mark.parametrize(("at", "options"), [(921_600, ""), (38_400, ""), (115_200, "fast=921600")])
@@ -452,27 +486,6 @@ def test_junk_in_a_stream_costs_what_it_hit_and_no_more(loop: Loop) -> None:
         heard.until(lambda h: {"bad_reading", "bad_message"} <= set(h.kinds))
         heard.until(enough(len(heard.readings) + 50))
         assert "reader_gone" not in heard.kinds
-
-
-class Foreign:
-    """A client that is not ours: bytes on a socket."""
-
-    def __init__(self, address: str) -> None:
-        host, _, port = address.rpartition(":")
-        self._socket = socket.create_connection((host, int(port)), 5)
-        self._framer = Framer(REPLIES)
-
-    def ask(self, frame: bytes) -> tuple[int, int, bytes]:
-        self._socket.sendall(frame)
-        return self.next()[0]
-
-    def next(self) -> list[tuple[int, int, bytes]]:
-        while not len(frames := self._framer.feed(self._socket.recv(4096))):
-            pass
-        return [(told.op, told.status, told.data) for told in map(read_reply, frames)]
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 def test_the_emulator_answers_any_client_as_a_module_does(loop: Loop) -> None:
