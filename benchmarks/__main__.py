@@ -33,6 +33,7 @@ NAMES = (
     "payload",
     "llrp_decode",
     "feig_decode",
+    "serial_decode",
     "ils",
     "million",
     "call_numbers",

@@ -19,6 +19,7 @@ Reader`."""
 _BUILT_IN = {
     "llrp": "reader_drivers.llrp:open_llrp",
     "m100": "reader_drivers.m100:open_m100",
+    "mercury": "reader_drivers.mercury:open_mercury",
     "feig": "reader_drivers.feig:open_feig",
 }
 

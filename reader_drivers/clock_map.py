@@ -226,7 +226,7 @@ class ClockMap:
         origin = int(r[0])
         x, y = (r - origin).astype(np.float64), (delay - delay[0]).astype(np.float64)
         if x[-1] >= _DRIFT_SPAN_NS:
-            self._drift = float(np.clip(_hull_slope(x, y), -MAX_DRIFT, MAX_DRIFT))
+            self._drift = float(np.clip(hull_slope(x, y), -MAX_DRIFT, MAX_DRIFT))
         self._origin = origin
         self._offset = float(delay[0]) + float(np.min(y - self._drift * x))
         if x[-1] >= 60e9 and abs(self._drift - self._said_drift) > 50e-6:
@@ -247,7 +247,7 @@ class ClockMap:
             self._last_r, self._last_t = int(part[newest]), int(t[newest])
 
 
-def _hull_slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+def hull_slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """Return the slope of the lower hull's edge that spans the mean of `x`, which least total delay chooses."""
     hull: list[tuple[float, float]] = []
     for point in zip(x.tolist(), y.tolist(), strict=True):

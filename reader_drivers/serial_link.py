@@ -63,6 +63,7 @@ class SerialLink(ABC):
         self._session = _NO_SESSION
         self._listening_since = self._last_good = 0
         self._keepalive_s = address.settings.keepalive_s
+        self._asked_alive = 0.0
         timeout_s = address.common.timeout_s
         # The framer is compiled before the line is open: that takes seconds where no cache of it is.
         Framer(layout).feed(b"\0")
@@ -121,13 +122,21 @@ class SerialLink(ABC):
 
     def pump(self, timeout_s: float) -> None:
         """Handle what comes, for at most `timeout_s`; raises LinkLostError."""
-        limit = MISSED_KEEPALIVES * self._keepalive_s
-        quiet = time.monotonic() - self.client.last_heard
-        if quiet > self._keepalive_s and self.power_dbm:
+        if not self.power_dbm:
+            self.client.pump(timeout_s)
+            return
+        period, limit = self._keepalive_s, MISSED_KEEPALIVES * self._keepalive_s
+        now = time.monotonic()
+        quiet = now - self.client.last_heard
+        if min(quiet, now - self._asked_alive) > period:
+            # Once a period: a reader that is busy is not asked again and again.
+            self._asked_alive = now
             self.alive()
-            quiet = time.monotonic() - self.client.last_heard
-        left = max(0.0, min(limit, self._keepalive_s) - quiet) if self.power_dbm else timeout_s
-        if not self.client.pump(min(timeout_s, left)) and self.power_dbm and quiet > limit:
+            now = time.monotonic()
+            quiet = now - self.client.last_heard
+        # Look once more before giving up: this host may have been the one that slept.
+        wait_s = min(period - min(quiet, now - self._asked_alive), limit - quiet)
+        if not self.client.pump(min(timeout_s, max(0.0, wait_s))) and quiet > limit:
             raise LinkLostError(f"{self.where}: silent for {quiet:.1f} s")
 
     def lost(self) -> None:

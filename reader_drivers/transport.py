@@ -252,6 +252,11 @@ class SerialTransport:
         """Return how long a byte takes: start bit, 8 data bits, perhaps parity, stop bit."""
         return (10 + (self._line.parity != "N")) / self._line.baudrate
 
+    @property
+    def baud(self) -> int:
+        """Return the line's speed."""
+        return int(self._line.baudrate)
+
     def set_baud(self, baud: int) -> None:
         """Change the line's speed once what was sent is out; what came in is thrown away."""
         try:

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from recording import AntennaMount
 from sim.errors import SimError
@@ -62,11 +63,15 @@ class Addresses:
 
 @contextlib.asynccontextmanager
 async def serve(
-    world: World, reader_listen: str = "127.0.0.1:0", base_listen: str = "127.0.0.1:0"
+    world: World,
+    reader_listen: str = "127.0.0.1:0",
+    base_listen: str = "127.0.0.1:0",
+    reader: Callable[[WorldSource, str], Any] = LlrpEmulator,
+    readers: Mapping[str, Callable[[WorldSource, str], Any]] | None = None,
 ) -> AsyncGenerator[Addresses]:
     """Serve a world: its base and one reader per reader name; time passes until the block ends.
 
-    Readers with antennas of air ``iso15693`` speak FEIG's protocol, the others LLRP.
+    Readers with antennas of air ``iso15693`` speak FEIG's protocol, the others LLRP unless `readers` says otherwise.
 
     Parameters
     ----------
@@ -75,6 +80,11 @@ async def serve(
         ``host:port`` of the first reader; further ones take free ports of that host.
     base_listen : str
         ``host:port`` of the base.
+    reader : callable
+        Makes each UHF reader's emulator, an asynchronous context with `address` and `url`, of its source and where it
+        listens.
+    readers : mapping of str to callable, optional
+        The same for single readers, by name.
 
     Yields
     ------
@@ -82,7 +92,7 @@ async def serve(
     """
     host = reader_listen.rpartition(":")[0]
     emulators = {
-        name: _emulator(source, reader_listen if n == 0 else f"{host}:0")
+        name: _emulator(source, reader_listen if n == 0 else f"{host}:0", (readers or {}).get(name, reader))
         for n, (name, source) in enumerate(world.sources.items())
     }
     async with contextlib.AsyncExitStack() as stack:
@@ -103,11 +113,11 @@ async def serve(
                 await passing
 
 
-def _emulator(source: WorldSource | HfSource, listen: str) -> LlrpEmulator | FeigEmulator:
-    return FeigEmulator(source, listen) if isinstance(source, HfSource) else LlrpEmulator(source, listen)
+def _emulator(source: WorldSource | HfSource, listen: str, uhf: Callable[[WorldSource, str], Any]) -> Any:
+    return FeigEmulator(source, listen) if isinstance(source, HfSource) else uhf(source, listen)
 
 
-def _url(emulator: LlrpEmulator | FeigEmulator, source: WorldSource | HfSource) -> str:
+def _url(emulator: Any, source: WorldSource | HfSource) -> str:
     # One antenna is used without being named; several are asked one after the other.
     ports = source.ports
     several = isinstance(source, HfSource) and (len(ports) > 1 or ports != (1,))

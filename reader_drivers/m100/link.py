@@ -19,6 +19,7 @@ from reader_drivers.m100.codec import (
     parameters,
 )
 from reader_drivers.serial_link import SerialLink
+from reader_drivers.transport import LinkLostError
 
 _ROUNDS: Final = 65_535  # a poll of many rounds ends by itself after so many
 _POLL_MANY: Final = encode(Command.POLL_MANY, b"\x22" + _ROUNDS.to_bytes(2, "big"))
@@ -68,7 +69,8 @@ class M100Link(SerialLink):
         # DR 8, M 1, pilot tone; Sel all; session; target A; Q (protocol, section 4.13).
         target = 1 if settings.target == "B" else 0
         query = 0x1000 | session << 8 | target << 7 | q << 3
-        self._ask(Command.SET_QUERY, query.to_bytes(2, "big"), "query parameters")
+        self._query = query.to_bytes(2, "big")
+        self._ask(Command.SET_QUERY, self._query, "query parameters")
         self._khz = self._centre_khz
         if settings.channels:
             channel = settings.channels[0]
@@ -84,7 +86,16 @@ class M100Link(SerialLink):
         self._ask(Command.STOP, b"", "stop", refused_is_fine=True)
 
     def alive(self) -> None:
-        """Poll anew: the rounds may be over, and a module that polls answers each empty round."""
+        """Poll anew: the rounds may be over, and a module that polls answers each empty round.
+
+        Raises
+        ------
+        LinkLostError
+            It does not answer, or has forgotten what it was told.
+        """
+        told = self._ask(Command.GET_QUERY, b"", "query parameters", refused_is_fine=True)
+        if told[2] == Command.GET_QUERY and parameters(told) != self._query:
+            raise LinkLostError(f"{self.where}: the module booted by itself; is its supply strong enough?")
         self.client.send(_POLL_MANY)
 
     def on_frames(self, frames: Frames, t: NDArray[np.int64]) -> None:

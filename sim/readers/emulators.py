@@ -11,6 +11,7 @@ from sim.readers.emulate import serve_until_stopped
 
 PROTOCOLS: Final = {
     "llrp": ("sim.readers.llrp:LlrpEmulator", "127.0.0.1:5084"),
+    "mercury": ("sim.readers.mercury:MercuryEmulator", "pty"),
     "m100": ("sim.readers.m100:M100Emulator", "pty"),
     "feig": ("sim.readers.feig:FeigEmulator", "127.0.0.1:10001"),
 }

@@ -74,6 +74,8 @@ class SerialEmulator(ABC):
         self.clock = clock or ReaderClock()
         self.baud = baud
         self.wire = make_wire(listen)
+        if source.virtual and not self.wire.tells_taken:
+            raise ValueError(f"{listen}: virtual time needs a TCP port of this machine, on Linux")
         self.wire.heard, self.wire.left = self._heard, self._left
         self._framer = self.make_framer()
         self._framer.feed(b"")  # compiled before anybody waits for an answer
@@ -252,5 +254,8 @@ class SerialEmulator(ABC):
         try:
             while await self._awake.wait() and (heard := await self.source.next_slice()) is not None:
                 await self.report(heard)
+                if self.source.virtual:
+                    # Clients of these protocols never answer while they listen: that they read is all there is.
+                    await self.wire.taken()
         finally:
             self.source.stop()

@@ -7,13 +7,17 @@ import contextlib
 import os
 import secrets
 import tempfile
+import termios
 import tty
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from sim.readers.taken import can_tell, wait_taken
+
 _MOST: Final = 1 << 16
+_SPEEDS: Final = (9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)
 
 
 class Wire(ABC):
@@ -54,6 +58,20 @@ class Wire(ABC):
     async def drain(self) -> None:
         """Wait while whoever is connected takes nothing."""
 
+    @property
+    def speed(self) -> int | None:
+        """The speed that the other end has set, baud; None: it has none."""
+        return None
+
+    @property
+    def tells_taken(self) -> bool:
+        """Whether `taken` can be asked."""
+        return False
+
+    async def taken(self) -> None:
+        """Wait until whoever is connected has read everything that was sent; nobody has at once."""
+        raise NotImplementedError
+
 
 class TcpWire(Wire):
     """A port; of several clients the last has the line, as with most device servers."""
@@ -63,6 +81,7 @@ class TcpWire(Wire):
         self._host, self._port = host, port
         self._server: asyncio.Server | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._sent = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -82,7 +101,7 @@ class TcpWire(Wire):
             task.add_done_callback(self._tasks.discard)
         if self._writer is not None:
             self._writer.close()
-        self._writer = writer
+        self._writer, self._sent = writer, 0
         try:
             with contextlib.suppress(ConnectionError, asyncio.CancelledError):
                 while data := await reader.read(_MOST):
@@ -117,12 +136,23 @@ class TcpWire(Wire):
         """Put bytes on the wire."""
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(data)
+            self._sent += len(data)
 
     async def drain(self) -> None:
         """Wait for room."""
         if self._writer is not None:
             with contextlib.suppress(ConnectionError):
                 await self._writer.drain()
+
+    @property
+    def tells_taken(self) -> bool:
+        """Whether `taken` can be asked: on Linux, of clients on this machine."""
+        return can_tell()
+
+    async def taken(self) -> None:
+        """Wait until the client has read everything; see `sim.readers.taken`."""
+        if self._writer is not None:
+            await wait_taken(self._writer, self._sent)
 
 
 class PtyWire(Wire):
@@ -192,6 +222,14 @@ class PtyWire(Wire):
 
     async def drain(self) -> None:
         """Nothing to wait for: a UART does not know who reads."""
+
+    @property
+    def speed(self) -> int | None:
+        """The speed that the other end has set, baud."""
+        if self._ends is None:
+            return None
+        told = termios.tcgetattr(self._ends[1])[5]
+        return next((n for n in _SPEEDS if getattr(termios, f"B{n}", None) == told), None)
 
 
 def make_wire(listen: str) -> Wire:
