@@ -100,6 +100,7 @@ class World:
         mounts = library.robot.mounts if mounts is None else mounts
         self.sources = self._make_sources(mounts, seed, hf or HfParameters())
         uhf = tuple(mount for mount in mounts if mount.air == "gen2")
+        uhf = tuple(mount for mount in uhf if mount.reader == uhf[0].reader)
         if uhf and not inventory.signatures:
             # Kernels are compiled at their first use; a client that waits must not take that for a dead reader.
             here = self.base.pose
