@@ -44,7 +44,9 @@ def world(tmp_path: Path, request: pytest.FixtureRequest):
     line = process.stdout.readline()
     assert line.startswith("listening "), line
     listening = dict(word.split("=", 1) for word in line.split()[1:])
-    yield library, listening["base"], f"{request.param}://{listening['reader']}{OPTIONS[request.param]}"
+    # Readers that do not speak LLRP are named by their whole URL.
+    url = listening["reader"] if "://" in listening["reader"] else f"llrp://{listening['reader']}"
+    yield library, listening["base"], url + OPTIONS[request.param]
     process.terminate()
     process.wait(20)
     process.stdout.close()
