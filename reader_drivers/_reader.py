@@ -108,7 +108,7 @@ class ReaderEvent:
     kind
         `reader_gone`, `reader_unreachable`, `reader_back`, `antenna_gone`, `antenna_back`, `buffer_warning`,
         `buffer_overflow`, `reader_exception`, `clock_stepped`, `clock_drift`, `bad_message`, `bad_reading`,
-        `connection_attempted`.
+        `connection_attempted`, `temperature`, `return_loss`.
     detail
         One sentence.
     """
@@ -140,6 +140,8 @@ class TagData:
         User memory from its beginning, in the order of the tag's own bytes; empty: not read.
     block_bytes
         Size of its blocks (ISO 15693); 0: it has none.
+    tid
+        Tag identification memory from its beginning (Gen2); empty: not read.
     """
 
     t: int
@@ -150,6 +152,7 @@ class TagData:
     dsfid: int | None = None
     memory: bytes = b""
     block_bytes: int = 0
+    tid: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

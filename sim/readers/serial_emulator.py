@@ -16,6 +16,11 @@ from sim.readers.wires import make_wire
 log = logging.getLogger("nightstack.sim.readers")
 
 _FLUSH_S = 0.1
+_IDLE_S = 0.3
+
+
+class CrashedError(Exception):
+    """The reader booted while it did what it was asked; nothing is answered."""
 
 
 class SerialEmulator(ABC):
@@ -66,6 +71,9 @@ class SerialEmulator(ABC):
         self._awake = asyncio.Event()
         self._awake.set()
         self._free_at = 0.0
+        self._boots = 0
+        self._polled: Inventory | None = None
+        self._idle: asyncio.TimerHandle | None = None
         self.noise = 0
         self.reset()
 
@@ -106,6 +114,7 @@ class SerialEmulator(ABC):
     async def close(self) -> None:
         """Be gone."""
         await self.end_inventory()
+        self._stop_polled()
         await self.wire.close()
         if self._server is not None:
             self._server.cancel()
@@ -147,6 +156,10 @@ class SerialEmulator(ABC):
     async def crash(self) -> None:
         """Boot while the line stands, as a module does after a brown-out: settings and inventory are gone."""
         await self.end_inventory()
+        self._boots += 1
+        while not self._requests.empty():
+            self._requests.get_nowait()
+        self._stop_polled()
         self.reset()
         self.wire.send(self.greet())
 
@@ -184,6 +197,8 @@ class SerialEmulator(ABC):
             await self._awake.wait()
             try:
                 await self.answer(frame)
+            except CrashedError:
+                continue
             except Exception:
                 # A request that this emulator cannot stand is a fault of the emulator; it goes on, as readers do.
                 log.exception("%s: %s", self.url, frame.hex(" "))
@@ -231,4 +246,36 @@ class SerialEmulator(ABC):
             while await self._awake.wait() and (heard := await self.source.next_slice()) is not None:
                 await self.report(heard)
         finally:
+            self.source.stop()
+
+    async def hear(self, asked: Inventory) -> ReportSlice | None:
+        """Return what one round of a reader that is polled hears; None when the world has ended.
+
+        The source goes on while rounds follow each other with the same inventory.
+
+        Raises
+        ------
+        CrashedError
+            The reader booted meanwhile.
+        """
+        boot = self._boots
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        if asked != self._polled:
+            self._stop_polled()
+            self._polled = asked
+            self.source.start(asked)
+        heard = await self.source.next_slice()
+        if boot != self._boots:
+            raise CrashedError
+        self._idle = asyncio.get_running_loop().call_later(_IDLE_S, self._stop_polled)
+        return heard
+
+    def _stop_polled(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        if self._polled is not None:
+            self._polled = None
             self.source.stop()
