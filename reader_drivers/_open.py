@@ -16,7 +16,13 @@ ENTRY_POINTS = "nightstack.readers"
 """Entry point group in which other packages offer drivers: name = URL scheme, object = `factory(url, clock) ->
 Reader`."""
 
-_BUILT_IN = {"llrp": "reader_drivers.llrp:open_llrp", "m100": "reader_drivers.m100:open_m100"}
+_BUILT_IN = {
+    "llrp": "reader_drivers.llrp:open_llrp",
+    "m100": "reader_drivers.m100:open_m100",
+    "r2000": "reader_drivers.r2000:open_r2000",
+    "uhfreader18": "reader_drivers.uhfreader18:open_uhfreader18",
+    "chafon": "reader_drivers.chafon:open_chafon",
+}
 
 
 def schemes() -> tuple[str, ...]:
