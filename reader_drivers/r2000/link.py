@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 
 from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings
 from reader_drivers.framing import Frames
+from reader_drivers.polled_link import PolledLink
 from reader_drivers.r2000.codec import (
     ANTENNA_MISSING,
     NO_RETURN_LOSS,
@@ -32,19 +31,16 @@ from reader_drivers.r2000.codec import (
     error_words,
 )
 from reader_drivers.r2000.options import Options
-from reader_drivers.serial_link import SerialLink
 from reader_drivers.transport import LinkLostError
 
 LEAST_DBM: Final = 0
 MOST_DBM: Final = 33
 
-_MISSING_AGAIN_S: Final = 1.0  # a port without antenna is tried again after so long
-_FAILED_AGAIN_S: Final = 0.2
 _CHECKED_EACH_S: Final = 2.0
 _LOW_RETURN_LOSS_DB: Final = 3
 
 
-class R2000Link(SerialLink):
+class R2000Link(PolledLink):
     """A board that answers."""
 
     patience_s = 1.5  # a round of one antenna takes some tenths of a second
@@ -52,12 +48,7 @@ class R2000Link(SerialLink):
     def set_up(self) -> Capabilities:
         """Learn firmware, name and frequencies; a round that is under way ends by itself."""
         self.options = Options(**self.address.own)
-        self._ports = 8 if self.options.eight_ports else 4
-        self._turn: Iterator[int] = iter(())
-        self._asked = False
-        self._next_at: float | None = None
-        self._missing: dict[int, float] = {}
-        self._told = SUCCESS
+        self._antennas = 8 if self.options.eight_ports else 4
         self._health_at = 0.0
         self._check_at = 0.0
         version = self._ask(Command.VERSION, b"", "its version")
@@ -73,7 +64,7 @@ class R2000Link(SerialLink):
             model=name.decode("ascii", "replace").strip("\0 \ufffd") if len(name) == 12 else "",
             firmware=".".join(str(part) for part in version),
             air="gen2",
-            antennas=self._ports,
+            antennas=self._antennas,
             phase=self.options.phase,
             phase_ambiguity="unknown",
             rssi_step_db=1.0,
@@ -84,46 +75,35 @@ class R2000Link(SerialLink):
 
     def begin(self, settings: ReaderSettings) -> dict[int, float]:
         """Set power and frequencies, look at temperature and antennas, and ask for the first round."""
-        ports = settings.ports or tuple(range(1, self._ports + 1))
+        ports = settings.ports or tuple(range(1, self._antennas + 1))
         self._set_channels(settings)
         dbm = self._set_power(settings, ports)
         session = 1 if settings.session is None else settings.session
         target = settings.target or ("AB" if settings.search == "dual" else "A")
-        self._turn = self._rounds(ports, session, target)
-        self._missing.clear()
-        self._told = SUCCESS
+        self._gen2_session, self._used = session, ports
         self._table = np.array(self._plan.table, np.uint32)
         if self.options.health_s:
             self._look(ports)
-        self._next_round()
+        self.begin_rounds(ports, "A" if self.options.inventory == "fast" else target)
         return {port: float(dbm[port - 1]) for port in ports}
 
     def end(self) -> None:
         """Ask for no more rounds; what the last one brings has arrived when this returns."""
-        self._turn = iter(())
-        self._asked, self._next_at = False, None
+        self.end_rounds()
         self._ask(Command.GET_ANTENNA, b"", "the end of the round")
 
     def alive(self) -> None:
         """Ask anew: the end of a round was lost, or the board booted."""
         # Commands are done one after the other, so what is under way has ended when this is answered.
-        self._asked = False
+        self.asked = False
         self._check_set()
-        self._next_round()
+        self.ask_next()
 
     def _check_set(self) -> None:
         """Find out a board that booted between two rounds: it answers as if nothing had been, at its own power."""
         self._check_at = time.monotonic() + _CHECKED_EACH_S
         if self._power() != self._set_dbm or self._antenna() != self._working:
             raise LinkLostError(f"{self.where}: it booted, and forgot what was set")
-
-    def pump(self, timeout_s: float) -> None:
-        """Handle what comes, and ask for the next round once the last one has ended."""
-        if self._next_at is not None:
-            timeout_s = min(timeout_s, max(0.0, self._next_at - time.monotonic()))
-        super().pump(timeout_s)
-        if self._next_at is not None and time.monotonic() >= self._next_at:
-            self._next_round()
 
     def on_frames(self, frames: Frames, t: NDArray[np.int64]) -> None:
         """Take reads and ends of rounds."""
@@ -142,8 +122,8 @@ class R2000Link(SerialLink):
     def _take(self, tags: Tags, t: NDArray[np.int64], good: NDArray[np.bool_]) -> None:
         turn = 2 * np.pi / PHASE_STEPS
         phase = (self.options.phase_sign * tags.phase % PHASE_STEPS * turn).astype(np.float32)
-        for port in set(np.unique(tags.antenna).tolist()) & self._missing.keys():
-            self._found(port)
+        for port in np.unique(tags.antenna).tolist():
+            self.antenna_there(port)
         self.add_readings(
             tags.tags,
             t[tags.row[good]],
@@ -155,80 +135,43 @@ class R2000Link(SerialLink):
         )
 
     def _take_ends(self, ends: Ends) -> None:
-        if not self._asked or not len(ends.row):
-            return
-        told = self._told
+        fast = self.options.inventory == "fast"
         for error, antenna in zip(ends.error.tolist(), ends.antenna.tolist(), strict=True):
+            if not self.asked:
+                return
             if error == ANTENNA_MISSING:
-                self._lost(antenna or self._working + 1)
-            elif error not in (SUCCESS, NO_TAG) and error != told:
-                self.inbox.add_event("reader_exception", f"{self.where}: {error_words(error)}")
-            elif error == SUCCESS and self.options.inventory != "fast":
-                self._found(self._working + 1)
+                self.antenna_missing(antenna or self._working + 1)
+            elif error == SUCCESS and not fast:
+                self.antenna_there(self._working + 1)
             # Where antennas are switched an error of one of them ends its turn alone.
             if not antenna:
-                self._told, self._asked = error, False
-        if not self._asked:
-            nobody = self._missing.keys() >= self.power_dbm.keys()
-            failed = self._told not in (SUCCESS, NO_TAG, ANTENNA_MISSING)
-            wait = _FAILED_AGAIN_S if failed or nobody else 0.0
-            self._next_at = time.monotonic() + wait
-
-    def _lost(self, port: int) -> None:
-        if port not in self._missing:
-            self.inbox.add_event("antenna_gone", f"{self.where}: port {port}: {error_words(ANTENNA_MISSING)}")
-        self._missing[port] = time.monotonic()
-
-    def _found(self, port: int) -> None:
-        if self._missing.pop(port, None) is not None:
-            self.inbox.add_event("antenna_back", f"{self.where}: port {port} has its antenna again")
+                self.round_over("" if error in (SUCCESS, NO_TAG, ANTENNA_MISSING) else error_words(error))
 
     # Rounds
 
-    def _rounds(self, ports: tuple[int, ...], session: int, target: str) -> Iterator[int]:
-        """Yield the port of each round that may be asked for now, 0 where none; what it asks is then in `_request`."""
-        if self.options.inventory == "fast":
-            slots = 8 if self.options.eight_ports else 4
-            turns = [port - 1 for port in ports] + [0xFF] * (slots - len(ports))
-            # Antenna and rounds, then the pause between antennas, ms, and how often in all.
-            self._request = encode(
-                Command.FAST_SWITCH,
-                b"".join(bytes([turn, turn != 0xFF]) for turn in turns) + b"\0\x01",
-                self.options.address,
-            )
-            yield from itertools.repeat(ports[0])
-        for flag in itertools.cycle(target):
-            for port in ports:
-                if time.monotonic() - self._missing.get(port, -np.inf) < _MISSING_AGAIN_S:
-                    continue
-                if self.options.inventory == "realtime":
-                    command, data = Command.REALTIME, b"\x01"
-                elif self.options.phase:
-                    command, data = Command.SESSION, bytes([session, flag == "B", 0, 1, 1])
-                else:
-                    command, data = Command.SESSION, bytes([session, flag == "B", 1])
-                self._request = encode(command, data, self.options.address)
-                yield port
-            if self._missing.keys() >= set(ports):
-                yield 0
-
-    def _next_round(self) -> None:
-        self._next_at = None
+    def before_round(self) -> None:
+        """Look after the board now and then."""
         if time.monotonic() >= self._check_at:
             self._check_set()
-        if self.options.health_s and time.monotonic() >= self._health_at and self.power_dbm:
+        if self.options.health_s and time.monotonic() >= self._health_at:
             self._look(())
-        port = next(self._turn, None)
-        if port is None:
-            return
-        if not port:
-            # No antenna anywhere: the board says so at once, and would say it thousands of times a second.
-            self._next_at = time.monotonic() + _MISSING_AGAIN_S / 4
-            return
-        if self.options.inventory != "fast":
+
+    def ask(self, port: int, flag: str) -> None:
+        """Ask for a round."""
+        how = self.options.inventory
+        if how == "fast":
+            # Antenna and rounds of each slot, then the pause between antennas, ms, and how often in all.
+            turns = [used - 1 for used in self._used] + [0xFF] * (self._antennas - len(self._used))
+            command = Command.FAST_SWITCH
+            data = b"".join(bytes([turn, turn != 0xFF]) for turn in turns) + b"\0\x01"
+        else:
             self._work_on(port - 1)
-        self._asked = True
-        self.client.send(self._request)
+            kind = bytes([self._gen2_session, flag == "B"])
+            command = Command.REALTIME if how == "realtime" else Command.SESSION
+            # With phase: SL flag (any), phase (yes), rounds.
+            more = b"\0\x01\x01" if self.options.phase else b"\x01"
+            data = b"\x01" if how == "realtime" else kind + more
+        self.client.send(encode(command, data, self.options.address))
 
     def _work_on(self, antenna: int) -> None:
         if antenna != self._working:
@@ -242,15 +185,15 @@ class R2000Link(SerialLink):
         if settings.power_dbm is None:
             usual = max(self._flash_dbm)
         now = self._power()
-        wanted = [int(settings.port_power_dbm.get(n + 1, usual)) for n in range(self._ports)]
+        wanted = [int(settings.port_power_dbm.get(n + 1, usual)) for n in range(self._antennas)]
         used = {wanted[port - 1] for port in ports}
         if len(used) == 1:
             # One power for all is kept in memory alone; flash wears out.
-            wanted = [used.pop()] * self._ports
+            wanted = [used.pop()] * self._antennas
             if set(now) != set(wanted):
                 self._ask(Command.TEMPORARY_POWER, bytes(wanted[:1]), "power")
         elif now != wanted:
-            command = Command.SET_POWER_8 if self._ports == 8 else Command.SET_POWER
+            command = Command.SET_POWER_8 if self._antennas == 8 else Command.SET_POWER
             self._ask(command, bytes(wanted), "power of each port")
         self._set_dbm = self._power()
         self._working = self._antenna()
@@ -290,7 +233,7 @@ class R2000Link(SerialLink):
     def _power(self) -> list[int]:
         """Return the power of each port, dBm: one byte where all have the same."""
         said = self._ask(Command.GET_POWER, b"", "its power")
-        return list(said[:1] * self._ports if len(said) == 1 else said)
+        return list(said[:1] * self._antennas if len(said) == 1 else said)
 
     def _antenna(self) -> int:
         return self._ask(Command.GET_ANTENNA, b"", "its antenna")[0]

@@ -17,6 +17,7 @@ log = logging.getLogger("nightstack.sim.readers")
 
 _FLUSH_S = 0.1
 _IDLE_S = 0.3
+_BOOT_S = 0.15
 
 
 class CrashedError(Exception):
@@ -70,8 +71,8 @@ class SerialEmulator(ABC):
         self._inventory: asyncio.Task[None] | None = None
         self._awake = asyncio.Event()
         self._awake.set()
-        self._free_at = 0.0
-        self._boots = 0
+        self._free_at = self._deaf_until = 0.0
+        self._boots = self._answering = 0
         self._polled: Inventory | None = None
         self._idle: asyncio.TimerHandle | None = None
         self.noise = 0
@@ -157,6 +158,7 @@ class SerialEmulator(ABC):
         """Boot while the line stands, as a module does after a brown-out: settings and inventory are gone."""
         await self.end_inventory()
         self._boots += 1
+        self._deaf_until = asyncio.get_running_loop().time() + _BOOT_S
         while not self._requests.empty():
             self._requests.get_nowait()
         self._stop_polled()
@@ -174,7 +176,7 @@ class SerialEmulator(ABC):
     # Bytes
 
     def _heard(self, data: bytes) -> None:
-        if not self._awake.is_set():
+        if not self._awake.is_set() or asyncio.get_running_loop().time() < self._deaf_until:
             return
         for frame in self._framer.feed(data):
             self._requests.put_nowait(frame)
@@ -195,6 +197,7 @@ class SerialEmulator(ABC):
         while True:
             frame = await self._requests.get()
             await self._awake.wait()
+            self._answering = self._boots
             try:
                 await self.answer(frame)
             except CrashedError:
@@ -204,7 +207,15 @@ class SerialEmulator(ABC):
                 log.exception("%s: %s", self.url, frame.hex(" "))
 
     async def send(self, data: bytes) -> None:
-        """Send a frame at the line's speed; `data` may be several, which are spoiled as one."""
+        """Send a frame at the line's speed; `data` may be several, which are spoiled as one.
+
+        Raises
+        ------
+        CrashedError
+            The reader booted since it began to answer.
+        """
+        if asyncio.current_task() is self._server and self._answering != self._boots:
+            raise CrashedError
         if not self._awake.is_set() or not data:
             return
         if self.noise:
@@ -258,7 +269,6 @@ class SerialEmulator(ABC):
         CrashedError
             The reader booted meanwhile.
         """
-        boot = self._boots
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
@@ -267,7 +277,7 @@ class SerialEmulator(ABC):
             self._polled = asked
             self.source.start(asked)
         heard = await self.source.next_slice()
-        if boot != self._boots:
+        if self._answering != self._boots:
             raise CrashedError
         self._idle = asyncio.get_running_loop().call_later(_IDLE_S, self._stop_polled)
         return heard
