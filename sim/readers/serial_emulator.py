@@ -254,8 +254,12 @@ class SerialEmulator(ABC):
     async def _read_tags(self, asked: Inventory) -> None:
         self.source.start(asked)
         try:
+            # A report may end the inventory that it is of.
+            me = asyncio.current_task()
             while await self._awake.wait() and (heard := await self.source.next_slice()) is not None:
                 await self.report(heard)
+                if self._inventory is not me:
+                    break
         finally:
             self.source.stop()
 
