@@ -32,6 +32,8 @@ NAMES = (
     "paths",
     "payload",
     "llrp_decode",
+    "serial_decode",
+    "fuzz_bytes",
     "ils",
     "million",
     "call_numbers",
