@@ -1,116 +1,122 @@
-"""How fast serial readers' streams become readings: one core, beside what the line can carry.
+"""How fast bytes of serial readers become readings: framing, times of frames, decoding, columns; one core.
 
-Each protocol's stream goes through all that its driver does with it in its thread: framing with checks, decoding,
-times, columns; in pieces of 4 KB, as a busy thread finds them, and of one record, as an idle one does.
+Pieces of 64 bytes are what a driver reads from a line at work; long ones what it reads after a pause. What the line can
+carry is the frames' own bytes at its usual speed, ten bits a byte.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reader_drivers.framing import FrameFormat, Framer, Frames
+from benchmarks.serial_protocols import PROTOCOLS, Protocol
+from reader_drivers.framing import Frames
+from reader_drivers.serial_client import SerialClient
 
-_PIECE: Final = 4096
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """A row of the table.
-
-    Parameters
-    ----------
-    layout
-        How frames are framed.
-    stream
-        Makes the bytes of so many reads.
-    taker
-        Makes what turns frames, and their arrival times, into a number of readings.
-    bauds
-        Usual and highest speed of the line, baud.
-    """
-
-    layout: FrameFormat
-    stream: Callable[[int], bytes]
-    taker: Callable[[], Callable[[Frames, np.ndarray], int]]
-    bauds: tuple[int, int]
+_PIECES = (64, 1 << 14)
+_TAGS = 300
 
 
-def _mercury_stream(reads: int) -> bytes:
-    from reader_drivers.mercury.codec import Record, Search, encode_record
+class _Replay:
+    """A transport that brings canned bytes in pieces of one size."""
 
-    rng = np.random.default_rng(1)
-    tags = [rng.bytes(12) for _ in range(300)]
-    search = Search(0x7F)
-    made = [
-        Record(b"\x30\0", tags[k % 300], 0, 1, -60 - k % 20, 0x11 * (1 + k % 4), 920_625, k % 1000, k % 180)
-        for k in range(min(reads, 3000))
+    where = "replay"
+
+    def __init__(self, data: bytes, piece: int, byte_s: float) -> None:
+        self._data, self._piece, self.byte_s = data, piece, byte_s
+        self._at = 0
+
+    def send(self, data: bytes) -> None:
+        """Send nowhere."""
+
+    def receive(self, timeout_s: float) -> bytes:  # noqa: ARG002 (never waits)
+        """Return the next piece; empty at the end."""
+        piece = self._data[self._at : self._at + self._piece]
+        self._at += len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Counter:
+    """Makes readings of frames, and counts them."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol, self.count = protocol, 0
+
+    def on_frames(self, frames: Frames, t: NDArray[np.int64]) -> None:
+        """Take frames."""
+        self.count += len(self._protocol.readings(frames, t))
+
+    def on_noise(self, garbage: int, wrong: int) -> None:
+        """There is none."""
+        raise AssertionError(f"{garbage} bytes of garbage, {wrong} wrong frames")
+
+
+def make_stream(protocol: Protocol, reads: int, seed: int = 1) -> bytes:
+    """Return what a reader sends for so many reads of 300 tags."""
+    rng = np.random.default_rng(seed)
+    tags = [rng.bytes(12) for _ in range(_TAGS)]
+    which = rng.integers(0, _TAGS, reads).tolist()
+    parts = [
+        protocol.report(rng, [tags[k] for k in which[i : i + protocol.together]])
+        for i in range(0, reads, protocol.together)
     ]
-    block = b"".join(encode_record(search, record) for record in made)
-    return block * (reads // len(made))
+    return b"".join(parts)
 
 
-def _mercury_taker() -> Callable[[Frames, np.ndarray], int]:
-    from reader_drivers.inbox import Inbox
-    from reader_drivers.mercury.options import Options
-    from reader_drivers.mercury.stream import Stream
-
-    stream = Stream("bench", Options(), (1, 2, 3, 4), Inbox(time.time_ns), set(), lambda _: None)
-
-    def take(frames: Frames, t: np.ndarray) -> int:
-        read = stream.take(frames, t)
-        return 0 if read is None else len(read.columns["tag"])
-
-    return take
-
-
-def _protocols() -> dict[str, Protocol]:
-    from reader_drivers.mercury.codec import REPLIES
-
-    return {
-        "mercury": Protocol(REPLIES, _mercury_stream, _mercury_taker, (115_200, 921_600)),
-    }
-
-
-def _rate(protocol: Protocol, data: bytes, piece: int, repeats: int = 3) -> float:
+def rate(protocol: Protocol, data: bytes, reads: int, piece: int, repeats: int = 3) -> float:
+    """Return readings per second, the best of some runs."""
     best = 0.0
     for _ in range(repeats):
-        framer, take, count = Framer(protocol.layout), protocol.taker(), 0
+        counter = _Counter(protocol)
+        client = SerialClient(
+            _Replay(data, piece, 10 / protocol.baud),  # type: ignore[arg-type]
+            protocol.layout,
+            counter,
+            time.time_ns,
+            1.0,
+        )
         began = time.perf_counter()
-        for at in range(0, len(data), piece):
-            frames = framer.feed(data[at : at + piece])
-            if len(frames):
-                count += take(frames, np.full(len(frames), time.time_ns(), np.int64))
-        best = max(best, count / (time.perf_counter() - began))
+        while client.pump(0.0):
+            pass
+        best = max(best, counter.count / (time.perf_counter() - began))
+        assert counter.count == reads, f"{protocol.name}: {counter.count} of {reads} readings came out"
     return best
 
 
-def main(reads: int = 60_000) -> dict[str, dict[str, float]]:
-    """Print and return readings per second of each protocol, and how many times what its line can carry."""
+def main(reads: int = 40_000) -> dict[str, dict[str, float]]:
+    """Print and return the table."""
+    head = (
+        "protocol",
+        "tags/frame",
+        "bytes/reading",
+        "line/s",
+        *(f"{p} B pieces/s" for p in _PIECES),
+        "times line",
+    )
+    print(f"  {head[0]:20}" + "".join(f"{name:>18}" for name in head[1:]))
     figures: dict[str, dict[str, float]] = {}
-    for name, protocol in _protocols().items():
-        data = protocol.stream(reads)
-        record = len(data) / (len(data) // len(protocol.stream(1)))
-        _rate(protocol, data[: 4 * _PIECE], _PIECE, 1)
-        busy = _rate(protocol, data, _PIECE)
-        idle = _rate(protocol, data[: len(data) // 20], round(record))
-        usual, most = (baud / 10 / record for baud in protocol.bauds)
-        figures[name] = {
-            "bytes_a_record": record,
-            "readings_per_s": busy,
-            "readings_per_s_one_by_one": idle,
-            "line_per_s_usual": usual,
-            "line_per_s_most": most,
-            "times_the_usual_line": busy / usual,
-            "times_the_fastest_line": busy / most,
+    for protocol in PROTOCOLS:
+        reads_of = reads // protocol.together * protocol.together
+        data = make_stream(protocol, reads_of)
+        few = reads_of // 10 // protocol.together * protocol.together
+        rate(protocol, make_stream(protocol, few), few, _PIECES[-1], 1)
+        size = len(data) / reads_of
+        line = protocol.baud / 10 / size
+        rates = [rate(protocol, data, reads_of, piece) for piece in _PIECES]
+        figures[protocol.name] = {
+            "tags_per_frame": protocol.together,
+            "bytes_per_reading": size,
+            "line_per_s": line,
+            **{f"pieces_of_{piece}_per_s": value for piece, value in zip(_PIECES, rates, strict=True)},
+            "times_line": rates[0] / line,
         }
-        print(f"  {name}")
-        for what, value in figures[name].items():
-            print(f"    {what:28} {value:>12,.0f}")
+        row = [protocol.together, size, line, *rates, rates[0] / line]
+        print(f"  {protocol.name:20}" + "".join(f"{value:>18,.0f}" for value in row))
     return figures
 
 

@@ -108,7 +108,7 @@ class ReaderEvent:
     kind
         `reader_gone`, `reader_unreachable`, `reader_back`, `antenna_gone`, `antenna_back`, `buffer_warning`,
         `buffer_overflow`, `reader_exception`, `clock_stepped`, `clock_drift`, `bad_message`, `bad_reading`,
-        `connection_attempted`, `temperature`.
+        `connection_attempted`, `temperature`, `return_loss`.
     detail
         One sentence.
     """

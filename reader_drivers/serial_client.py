@@ -69,6 +69,7 @@ class SerialClient:
         self._wanted: Callable[[bytes], bool] | None = None
         self._answer: bytes | None = None
         self._said = (0, 0)
+        self._idles = 0
 
     def send(self, frame: bytes) -> None:
         """Send a frame; raises LinkLostError."""
@@ -135,8 +136,10 @@ class SerialClient:
         return True
 
     def _take(self, frames: Frames, arrival: int, fresh: int = 0) -> None:
-        if len(frames):
+        if len(frames) or self._framer.idles != self._idles:
+            self._idles = self._framer.idles
             self.last_heard = time.monotonic()
+        if len(frames):
             t = self._times(frames, arrival, fresh)
             if self._wanted is not None and self._answer is None:
                 self._answer = next(filter(self._wanted, frames), None)

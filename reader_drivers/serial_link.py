@@ -26,7 +26,7 @@ MISSED_KEEPALIVES = 3
 """After so many keepalive periods of silence a reader counts as gone."""
 
 _SPAN_NS = 1_000_000_000
-_NO_SESSION = 2
+_USUAL_SESSION = 1
 
 
 class SerialLink(ABC):
@@ -53,6 +53,10 @@ class SerialLink(ABC):
 
     capabilities: Capabilities
 
+    patience_s: float = float("inf")
+    """A reader that is asked again and again, and is silent for so long while it reads, is looked after by `alive`;
+    a keepalive period at most."""
+
     def __init__(
         self, address: Address, layout: FrameFormat, clock: Callable[[], int], inbox: Inbox, wake: Wake
     ) -> None:
@@ -60,10 +64,10 @@ class SerialLink(ABC):
         self.where = address.where
         self.power_dbm: dict[int, float] = {}
         """Of each port that listens; empty while the reader does not read."""
-        self._session = _NO_SESSION
+        self._session = _USUAL_SESSION
         self._listening_since = self._last_good = 0
+        self._looked_after = 0.0
         self._keepalive_s = address.settings.keepalive_s
-        self._asked_alive = 0.0
         timeout_s = address.common.timeout_s
         # The framer is compiled before the line is open: that takes seconds where no cache of it is.
         Framer(layout).feed(b"\0")
@@ -100,7 +104,10 @@ class SerialLink(ABC):
         """Take frames that came, and when each was through, ns UTC."""
 
     def alive(self) -> None:  # noqa: B027 (readers that speak by themselves need nothing)
-        """Do what shows whether the reader is still there: called when it has been silent for a keepalive period."""
+        """Do what shows whether the reader is still there; raises LinkLostError where it is not.
+
+        Called when it has been silent for `patience_s` or a keepalive period, and again after each further one.
+        """
 
     # `Link`
 
@@ -108,7 +115,7 @@ class SerialLink(ABC):
         """Begin to read tags."""
         self._keepalive_s = settings.keepalive_s
         power = self.begin(settings)
-        self._session = _NO_SESSION if settings.session is None else settings.session
+        self._session = _USUAL_SESSION if settings.session is None else settings.session
         self._listening_since = self._last_good = self.clock()
         self.power_dbm = power
 
@@ -125,18 +132,18 @@ class SerialLink(ABC):
         if not self.power_dbm:
             self.client.pump(timeout_s)
             return
-        period, limit = self._keepalive_s, MISSED_KEEPALIVES * self._keepalive_s
+        limit = MISSED_KEEPALIVES * self._keepalive_s
+        patience = min(self.patience_s, self._keepalive_s)
         now = time.monotonic()
-        quiet = now - self.client.last_heard
-        if min(quiet, now - self._asked_alive) > period:
-            # Once a period: a reader that is busy is not asked again and again.
-            self._asked_alive = now
+        due = max(self.client.last_heard, self._looked_after) + patience
+        if now >= due:
+            self._looked_after = now
             self.alive()
-            now = time.monotonic()
-            quiet = now - self.client.last_heard
-        # Look once more before giving up: this host may have been the one that slept.
-        wait_s = min(period - min(quiet, now - self._asked_alive), limit - quiet)
-        if not self.client.pump(min(timeout_s, max(0.0, wait_s))) and quiet > limit:
+            due = now + patience
+        # What has arrived is read before a reader is given up: nobody may have listened for a while.
+        self.client.pump(max(0.0, min(timeout_s, due - time.monotonic())))
+        quiet = time.monotonic() - self.client.last_heard
+        if quiet > limit:
             raise LinkLostError(f"{self.where}: silent for {quiet:.1f} s")
 
     def lost(self) -> None:
@@ -163,18 +170,10 @@ class SerialLink(ABC):
 
     def add_readings(self, tags: tuple[bytes, ...], t: NDArray[np.int64], **columns: Any) -> None:
         """Store readings: columns of `Readings`, those left out of a reader that has no such value."""
-        n = len(t)
-        if not n:
+        if not len(t):
             return
         self.note_listening(int(t[-1]))
-        usual: dict[str, Any] = {
-            "phase_rad": np.full(n, np.nan, np.float32),
-            "seen_count": np.ones(n, np.uint32),
-            "reader_t": np.full(n, NO_TIME, np.int64),
-        }
-        self.inbox.add_readings(
-            Readings(tags=tuple(tag.hex().upper() for tag in tags), t=t, **(usual | columns))
-        )
+        self.inbox.add_readings(make_readings(tags, t, **columns))
 
     def note_listening(self, now: int, *, last: bool = False) -> None:
         """Note that the ports in use have listened until now."""
@@ -184,3 +183,14 @@ class SerialLink(ABC):
         for port, power in self.power_dbm.items():
             self.inbox.add_span(self._listening_since, now, port, power, self._session)
         self._listening_since = now
+
+
+def make_readings(tags: tuple[bytes, ...], t: NDArray[np.int64], **columns: Any) -> Readings:
+    """Return readings whose columns left out are those of a reader that has no such value: no phase, no own clock."""
+    n = len(t)
+    usual: dict[str, Any] = {
+        "phase_rad": np.full(n, np.nan, np.float32),
+        "seen_count": np.ones(n, np.uint32),
+        "reader_t": np.full(n, NO_TIME, np.int64),
+    }
+    return Readings(tags=tuple(tag.hex().upper() for tag in tags), t=t, **(usual | columns))

@@ -57,6 +57,8 @@ class FrameFormat:
         Bytes at the beginning that the check leaves out.
     tail
         The last byte behind the check, where there is one; -1: the check is last.
+    idle
+        What some readers send between frames as a sign of life; empty: nothing.
     """
 
     head: int
@@ -68,6 +70,7 @@ class FrameFormat:
     check: int
     check_from: int = 0
     tail: int = -1
+    idle: bytes = b""
     layout: Ints = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -150,6 +153,8 @@ class Framer:
         Bytes passed over so far.
     wrong
         Frames so far that were whole, and whose check was wrong (noise that looks like a frame included).
+    idles
+        Signs of life between frames so far.
     """
 
     def __init__(self, layout: FrameFormat) -> None:
@@ -157,6 +162,7 @@ class Framer:
         self._rest = b""
         self.garbage = 0
         self.wrong = 0
+        self.idles = 0
 
     @property
     def pending(self) -> int:
@@ -174,8 +180,20 @@ class Framer:
     def _scan(self, data: bytes, *, final: bool) -> Frames:
         data = self._rest + data if self._rest else data
         array = np.frombuffer(data, np.uint8)
-        offset, length, end, garbage, wrong = scan(array, self._format.layout, final)
+        offset, length, end = self._found(array, final)
+        idle = self._format.idle
+        while idle and data.startswith(idle, end):
+            # It looks like the beginning of a frame that would hold back those behind it.
+            self.idles += 1
+            end += len(idle)
+            further, lengths, more = self._found(array[end:], final)
+            offset, length = np.concatenate([offset, further + end]), np.concatenate([length, lengths])
+            end += more
         self._rest = data[end:]
+        return Frames(array, offset, length)
+
+    def _found(self, array: NDArray[np.uint8], final: bool) -> tuple[Ints, Ints, int]:
+        offset, length, end, garbage, wrong = scan(array, self._format.layout, final)
         self.garbage += garbage
         self.wrong += wrong
-        return Frames(array, offset, length)
+        return offset, length, end

@@ -29,6 +29,7 @@ class Command(IntEnum):
 
     INFO = 0x03
     REGION = 0x07
+    GET_REGION = 0x08
     SELECT = 0x0C
     GET_QUERY = 0x0D
     SET_QUERY = 0x0E
@@ -58,6 +59,38 @@ class Failure(IntEnum):
     HOPPING = 0x20
 
 
+_FAILED: Final = {
+    0x09: "reading failed: no tag answers, or not this one",
+    0x10: "writing failed",
+    0x12: "killing failed",
+    0x13: "locking failed",
+    0x15: "no tag answers",
+    0x16: "wrong access password",
+    0x17: "no such command, or its parameters are wrong",
+    0x20: "every channel it may use is taken",
+}
+_OF_TAG: Final = {0xA: "reading", 0xB: "writing", 0xC: "locking", 0xD: "killing"}
+_GEN2: Final = {
+    0x0: "unknown fault of the tag",
+    0x3: "there is no such memory",
+    0x4: "the memory is locked",
+    0xB: "the tag has too little power",
+    0xF: "the tag does not say why",
+}
+
+NO_MEMORY: Final = 0xA3
+"""The tag's memory ends before what was to be read."""
+
+
+def failure_words(code: int) -> str:
+    """Return what an error's number means: the module's own, or the tag's (EPC Gen2, annex I) behind what was done."""
+    if code in _FAILED:
+        return _FAILED[code]
+    if code >> 4 in _OF_TAG and code & 0xF in _GEN2:
+        return f"{_OF_TAG[code >> 4]} failed: {_GEN2[code & 0xF]}"
+    return f"error {code:02X}"
+
+
 REGIONS: Final = {
     "CN": (1, tuple(920_125 + 250 * n for n in range(20))),
     "US": (2, tuple(902_250 + 500 * n for n in range(52))),
@@ -76,6 +109,28 @@ def encode(command: int, parameters: bytes = b"", kind: int = COMMAND) -> bytes:
 def parameters(frame: bytes) -> bytes:
     """Return a frame's parameters."""
     return frame[5:-2]
+
+
+def select_parameters(epc: bytes) -> bytes:
+    """Return the parameters of `Command.SELECT` that name a tag: EPC memory from bit 32, as many bits as fit.
+
+    The mask's length is one byte of bits, so of an EPC beyond 240 bits the beginning.
+    """
+    mask = epc[:30]
+    return b"\x01" + (32).to_bytes(4, "big") + bytes([8 * len(mask), 0]) + mask
+
+
+def read_parameters(bank: int, first: int, words: int, password: int = 0) -> bytes:
+    """Return the parameters of `Command.READ`: memory bank (3: user), first word and how many, access password."""
+    return password.to_bytes(4, "big") + bytes([bank]) + first.to_bytes(2, "big") + words.to_bytes(2, "big")
+
+
+def decode_read(frame: bytes) -> tuple[bytes, bytes] | None:
+    """Return EPC and data of an answer to `Command.READ`; None where its lengths contradict each other."""
+    values = parameters(frame)
+    if len(values) < 3 or not 2 <= values[0] <= len(values) - 1:
+        return None
+    return values[3 : 1 + values[0]], values[1 + values[0] :]
 
 
 def encode_notice(rssi_dbm: int, pc: int, epc: bytes, crc: int) -> bytes:

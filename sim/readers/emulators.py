@@ -13,6 +13,10 @@ PROTOCOLS: Final = {
     "llrp": ("sim.readers.llrp:LlrpEmulator", "127.0.0.1:5084"),
     "mercury": ("sim.readers.mercury:MercuryEmulator", "pty"),
     "m100": ("sim.readers.m100:M100Emulator", "pty"),
+    "r2000": ("sim.readers.r2000:R2000Emulator", "pty"),
+    "uhfreader18": ("sim.readers.uhfreader18:UhfReader18Emulator", "pty"),
+    "uhfreader288": ("sim.readers.uhfreader18:UhfReader288Emulator", "pty"),
+    "chafon": ("sim.readers.chafon:ChafonEmulator", "127.0.0.1:2022"),
     "feig": ("sim.readers.feig:FeigEmulator", "127.0.0.1:10001"),
 }
 """Protocol to its emulator and to where that listens unless told otherwise."""

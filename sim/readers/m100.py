@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from reader_drivers.checksums import crc_epc
 from reader_drivers.m100.codec import (
     FRAMES,
+    NO_MEMORY,
     REGIONS,
     RESPONSE,
     Command,
@@ -22,15 +25,24 @@ _TEXTS = (b"M100 26dBm V1.0", b"V2.3.5", b"MagicRF")
 
 
 class M100Emulator(SerialEmulator):
-    """The module; its sensitivity, -72 dBm and up, is that of the chip's data sheet."""
+    """The module; its sensitivity, -72 dBm and up, is that of the chip's data sheet.
+
+    Attributes
+    ----------
+    memory
+        User memory of tags by their EPC; others have none.
+    """
 
     scheme = "m100"
     frames = FRAMES
     weakest_dbm = -72
 
+    memory: Mapping[bytes, bytes] = {}
+
     def reset(self) -> None:
         """Forget what was set."""
         self.power_cdbm, self.region, self.channel, self.query = 2600, 1, 0, 0x1020
+        self.mask = b""
 
     async def answer(self, frame: bytes) -> None:
         """Do what a command asks."""
@@ -40,6 +52,15 @@ class M100Emulator(SerialEmulator):
         elif command == Command.REGION and len(values) == 1:
             self.region = values[0]
             await self._done(command)
+        elif command == Command.GET_REGION:
+            await self._done(command, bytes([self.region]))
+        elif command == Command.SELECT and len(values) >= 7:
+            self.mask = values[7:]
+            await self._done(command)
+        elif command == Command.SELECT_MODE and len(values) == 1:
+            await self._done(command)
+        elif command == Command.READ and len(values) == 9:
+            await self._read(values)
         elif command == Command.POWER and len(values) == 2:
             self.power_cdbm = min(int.from_bytes(values, "big"), 2600)
             await self._done(command)
@@ -63,6 +84,19 @@ class M100Emulator(SerialEmulator):
             await self.begin_inventory(self._inventory_asked())
         else:
             await self._failed(Failure.COMMAND)
+
+    async def _read(self, values: bytes) -> None:
+        """Read the tag that SELECT named: user memory alone is emulated."""
+        bank, first = values[4], 2 * int.from_bytes(values[5:7], "big")
+        end = first + 2 * int.from_bytes(values[7:9], "big")
+        epc = next((tag for tag in self.memory if self.mask and tag.startswith(self.mask)), None)
+        if self.running or epc is None or bank != 3:
+            await self._failed(Failure.READ)
+        elif end > len(self.memory[epc]):
+            await self.send(encode(Command.ERROR, bytes([NO_MEMORY]), RESPONSE))
+        else:
+            head = bytes([2 + len(epc)]) + (len(epc) // 2 << 11).to_bytes(2, "big") + epc
+            await self._done(Command.READ, head + self.memory[epc][first:end])
 
     def _inventory_asked(self) -> Inventory:
         known = {number: len(khz) for number, khz in REGIONS.values()}.get(self.region, 1)

@@ -17,6 +17,12 @@ from sim.readers.wires import make_wire
 log = logging.getLogger("nightstack.sim.readers")
 
 _FLUSH_S = 0.1
+_IDLE_S = 0.3
+_BOOT_S = 0.15
+
+
+class CrashedError(Exception):
+    """The reader booted while it did what it was asked; nothing is answered."""
 
 
 class RequestFramer(Protocol):
@@ -85,7 +91,10 @@ class SerialEmulator(ABC):
         self._inventory: asyncio.Task[None] | None = None
         self._awake = asyncio.Event()
         self._awake.set()
-        self._free_at = 0.0
+        self._free_at = self._deaf_until = 0.0
+        self._boots = self._answering = 0
+        self._polled: Inventory | None = None
+        self._idle: asyncio.TimerHandle | None = None
         self.noise = 0
         self.reset()
 
@@ -130,6 +139,7 @@ class SerialEmulator(ABC):
     async def close(self) -> None:
         """Be gone."""
         await self.end_inventory()
+        self._stop_polled()
         await self.wire.close()
         if self._server is not None:
             self._server.cancel()
@@ -171,6 +181,11 @@ class SerialEmulator(ABC):
     async def crash(self) -> None:
         """Boot while the line stands, as a module does after a brown-out: settings and inventory are gone."""
         await self.end_inventory()
+        self._boots += 1
+        self._deaf_until = asyncio.get_running_loop().time() + _BOOT_S
+        while not self._requests.empty():
+            self._requests.get_nowait()
+        self._stop_polled()
         self.reset()
         self.wire.send(self.greet())
 
@@ -185,7 +200,7 @@ class SerialEmulator(ABC):
     # Bytes
 
     def _heard(self, data: bytes) -> None:
-        if not self._awake.is_set():
+        if not self._awake.is_set() or asyncio.get_running_loop().time() < self._deaf_until:
             return
         for frame in self._framer.feed(data):
             self._requests.put_nowait(frame)
@@ -206,14 +221,25 @@ class SerialEmulator(ABC):
         while True:
             frame = await self._requests.get()
             await self._awake.wait()
+            self._answering = self._boots
             try:
                 await self.answer(frame)
+            except CrashedError:
+                continue
             except Exception:
                 # A request that this emulator cannot stand is a fault of the emulator; it goes on, as readers do.
                 log.exception("%s: %s", self.url, frame.hex(" "))
 
     async def send(self, data: bytes) -> None:
-        """Send a frame at the line's speed; `data` may be several, which are spoiled as one."""
+        """Send a frame at the line's speed; `data` may be several, which are spoiled as one.
+
+        Raises
+        ------
+        CrashedError
+            The reader booted since it began to answer.
+        """
+        if asyncio.current_task() is self._server and self._answering != self._boots:
+            raise CrashedError
         if not self._awake.is_set() or not data:
             return
         if self.noise:
@@ -252,10 +278,45 @@ class SerialEmulator(ABC):
     async def _read_tags(self, asked: Inventory) -> None:
         self.source.start(asked)
         try:
+            # A report may end the inventory that it is of.
+            me = asyncio.current_task()
             while await self._awake.wait() and (heard := await self.source.next_slice()) is not None:
                 await self.report(heard)
+                if self._inventory is not me:
+                    break
                 if self.source.virtual:
                     # Clients of these protocols never answer while they listen: that they read is all there is.
                     await self.wire.taken()
         finally:
+            self.source.stop()
+
+    async def hear(self, asked: Inventory) -> ReportSlice | None:
+        """Return what one round of a reader that is polled hears; None when the world has ended.
+
+        The source goes on while rounds follow each other with the same inventory.
+
+        Raises
+        ------
+        CrashedError
+            The reader booted meanwhile.
+        """
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        if asked != self._polled:
+            self._stop_polled()
+            self._polled = asked
+            self.source.start(asked)
+        heard = await self.source.next_slice()
+        if self._answering != self._boots:
+            raise CrashedError
+        self._idle = asyncio.get_running_loop().call_later(_IDLE_S, self._stop_polled)
+        return heard
+
+    def _stop_polled(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        if self._polled is not None:
+            self._polled = None
             self.source.stop()
