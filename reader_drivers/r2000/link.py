@@ -181,11 +181,9 @@ class R2000Link(PolledLink):
     # Settings
 
     def _set_power(self, settings: ReaderSettings, ports: tuple[int, ...]) -> list[int]:
-        usual = MOST_DBM if settings.power_dbm is None else int(settings.power_dbm)
-        if settings.power_dbm is None:
-            usual = max(self._flash_dbm)
         now = self._power()
-        wanted = [int(settings.port_power_dbm.get(n + 1, usual)) for n in range(self._antennas)]
+        usual = now if settings.power_dbm is None else [int(settings.power_dbm)] * self._antennas
+        wanted = [int(settings.port_power_dbm.get(n + 1, usual[n])) for n in range(self._antennas)]
         used = {wanted[port - 1] for port in ports}
         if len(used) == 1:
             # One power for all is kept in memory alone; flash wears out.
@@ -233,7 +231,7 @@ class R2000Link(PolledLink):
     def _power(self) -> list[int]:
         """Return the power of each port, dBm: one byte where all have the same."""
         said = self._ask(Command.GET_POWER, b"", "its power")
-        return list(said[:1] * self._antennas if len(said) == 1 else said)
+        return list(said if len(said) == self._antennas else said[:1] * self._antennas)
 
     def _antenna(self) -> int:
         return self._ask(Command.GET_ANTENNA, b"", "its antenna")[0]

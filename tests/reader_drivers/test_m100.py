@@ -25,6 +25,7 @@ from reader_drivers.m100.codec import (
 )
 from sim.readers.m100 import M100Emulator
 from sim.readers.small_world import SmallWorld
+from sim.readers.source import ReportSlice
 from tests.reader_drivers.harness import Heard, Loop
 from tests.reader_drivers.serial_harness import FAST, serving
 
@@ -190,6 +191,24 @@ def test_a_module_that_hangs_is_not_flooded_and_keeps_its_region(loop: Loop) -> 
         emulator.power_cdbm = 1200
         with open_reader(emulator.url) as reader:
             assert reader.connect().powers_dbm[-1] == 26.0, "what is set is not the most it can"
+
+
+def test_frames_that_arrive_together_are_timed_by_the_lines_speed(loop: Loop) -> None:
+    class Silent(M100Emulator):
+        async def report(self, heard: ReportSlice) -> None:
+            pass
+
+    with (
+        serving(loop, lambda: Silent(SmallWorld(3), "pty")) as emulator,
+        open_reader(f"{emulator.url}?baud=57600&timeout=1") as reader,
+    ):
+        reader.connect()
+        reader.start()
+        # What came before bounds them: bytes do not come out of one another's time.
+        assert len(reader.read(0.2).readings) == 0
+        loop.call(lambda: emulator.send_raw(TAG * 8))
+        t = Heard(reader).until(lambda h: len(h.readings) == 8).readings.t
+        assert (t[1:] - t[:-1]).tolist() == pytest.approx([len(TAG) * 10 / 57600 * 1e9] * 7, abs=2)
 
 
 def test_user_memory_is_read_once_a_tag_while_it_is_in_reach(loop: Loop) -> None:
