@@ -47,6 +47,7 @@ class M100Link(SerialLink):
     """
 
     memories: MemoryQueue | None = None
+    patience_s = 2.0  # a module that polls answers each empty round
 
     def set_up(self) -> Capabilities:
         """End a poll that is under way, and learn model, firmware and power."""

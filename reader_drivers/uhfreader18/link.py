@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, TagData
 from reader_drivers.framing import Frames
 from reader_drivers.polled_link import PolledLink
-from reader_drivers.r2000.codec import RSSI_ZERO
 from reader_drivers.transport import LinkLostError
 from reader_drivers.uhfreader18.codec import (
     BANDS,
@@ -32,6 +31,8 @@ from reader_drivers.uhfreader18.codec import (
 from reader_drivers.uhfreader18.options import Options
 
 MOST_DBM: Final = 30
+RSSI_ZERO: Final = 129
+"""Of `rssi=r2000`: as boards with the same chip count."""
 
 _ANSWERS: Final = b"\x00"  # of SET_WORK_MODE_288: speak when asked, report by oneself
 _REPORTS: Final = b"\x01"
