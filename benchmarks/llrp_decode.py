@@ -15,9 +15,11 @@ from importlib.util import find_spec
 import numpy as np
 
 from reader_drivers.clock_map import ClockMap
-from reader_drivers.llrp.codec import FrameReader, decode_reports, decode_reports_reference
+from reader_drivers.llrp.codec import FrameReader, MemoryBank, decode_reports, decode_reports_reference
+from reader_drivers.llrp.memories import TagMemories
 from reader_drivers.llrp.readings import ReportConverter
-from sim.readers.llrp_reports import Content, Rows, encode_reports
+from sim.readers.llrp_memory import serialized_tid, usual_memory
+from sim.readers.llrp_reports import Content, Extras, Rows, encode_reports
 
 _CHUNK = 1 << 16
 
@@ -37,8 +39,11 @@ print(count / (time.perf_counter() - began))
 """
 
 
-def make_stream(reads: int, tags: int = 300, seed: int = 1) -> bytes:
-    """Return the bytes of `reads` reports, one message each, in the layout that our driver asks for."""
+def make_stream(reads: int, tags: int = 300, seed: int = 1, *, tids: bool = False) -> bytes:
+    """Return the bytes of `reads` reports, one message each, in the layout that our driver asks for.
+
+    `tids`: every report carries Impinj's SerializedTID too.
+    """
     rng = np.random.default_rng(seed)
     rows = Rows(
         tag=rng.integers(0, tags, reads).astype(np.uint32),
@@ -61,7 +66,11 @@ def make_stream(reads: int, tags: int = 300, seed: int = 1) -> bytes:
         phase=True,
         fine_rssi=True,
     )
-    return encode_reports(rows, content, [], 1, 1, 1)
+    extras = None
+    if tids:
+        blobs = tuple((b"", serialized_tid(usual_memory(epc))) for epc in rows.tags)
+        extras = Extras(rows.tag.astype(np.int64), blobs)
+    return encode_reports(rows, content, [], 1, 1, 1, extras=extras)
 
 
 def _rate(data: bytes, decode: Callable[[bytes], int], repeats: int) -> float:
@@ -90,11 +99,13 @@ def _plain(data: bytes) -> int:
 def _to_readings(data: bytes) -> int:
     """Decode and convert: frequency, phase, host time, as the driver's thread does for every piece of stream."""
     frames, count = FrameReader(), 0
+    memories, banks = TagMemories(), frozenset((MemoryBank.TID,))
     converter = ReportConverter(np.arange(920_000, 920_017, dtype=np.uint32), 1, ClockMap())
     for at in range(0, len(data), _CHUNK):
         reports = decode_reports(frames.feed(data[at : at + _CHUNK]))
         newest = 1000 * int(reports.first_utc_us[-1]) + 2_000_000
         readings, _, _ = converter.convert(reports, newest, False)
+        memories.collect(reports, newest, banks)
         count += len(readings)
     return count
 
@@ -106,6 +117,7 @@ def main(reads: int = 200_000) -> dict[str, float | None]:
     figures: dict[str, float | None] = {
         "compiled_per_s": _rate(data, _compiled, 3),
         "compiled_to_readings_per_s": _rate(data, _to_readings, 3),
+        "with_tid_to_readings_per_s": _rate(make_stream(reads, tids=True), _to_readings, 3),
         "plain_reference_per_s": _rate(make_stream(max(1, reads // 20)), _plain, 2),
         "pyllrp_per_s": None,
     }

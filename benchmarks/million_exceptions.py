@@ -1,9 +1,10 @@
 """A run's exceptions for a million copies: seconds, memory, and whether the planted trouble is found.
 
-``python -m benchmarks.million_exceptions [--books N] [--memory]``. A library of LCC call numbers on a plan of faces,
-bays and boards; every copy heard in its place within a few millimetres but the planted ones: on another shelf, out
-of order, gone, lent, or in no record. What is measured is a process of its own that reads holdings.csv,
-plan.json, positions.parquet and coverage.parquet and writes exceptions.csv.
+``python -m benchmarks.million_exceptions [--books N] [--memory] [--untold]``. A library of LCC call numbers on a plan
+of faces, bays and boards; every copy heard in its place within a few millimetres but the planted ones: on another
+shelf, out of order, gone, lent, or in no record. What is measured is a process of its own that reads holdings.csv,
+plan.json, positions.parquet and coverage.parquet and writes exceptions.csv. With ``--untold`` no record has a tag
+number, and every tag carries its copy's barcode (ISO/TS 28560-4).
 """
 
 from __future__ import annotations
@@ -36,14 +37,15 @@ SHARES: Final = {
 _CLASSES: Final = [a + b for a in "ABCDEFGHJKLMNPQRSTUVZ" for b in "ABCDEFGHKLMNPQRSTUVX"]
 
 
-def make(folder: Path, books: int, seed: int = 1) -> dict[str, set[str]]:
-    """Write the library's files; return what was planted, EPCs by kind."""
+def make(folder: Path, books: int, seed: int = 1, *, untold: bool = False) -> dict[str, set[str]]:
+    """Write the library's files; return what was planted by kind: barcodes, and EPCs of what is in no record."""
     rng = np.random.default_rng(seed)
     shelves = -(-books // PER_SHELF)
     faces = -(-shelves // (BAYS * LEVELS))
     shelf = np.minimum(np.arange(books) // PER_SHELF, shelves - 1)
     calls = _call_numbers(books)
-    epcs = np.array([f"3085{n:020X}" for n in range(books)], object)
+    barcodes = np.array([f"3{i:013d}" for i in range(books)], object)
+    epcs = np.array([_carrying(b) if untold else f"3085{n:020X}" for n, b in enumerate(barcodes)], object)
     draw = rng.permutation(books)
     planted: dict[str, Columns] = {}
     start = 0
@@ -57,7 +59,8 @@ def make(folder: Path, books: int, seed: int = 1) -> dict[str, set[str]]:
     with (folder / "holdings.csv").open("w", encoding="utf-8", newline="") as out:
         out.write("barcode,epc,call_number,scheme,title,home_location,status\n")
         for i in range(books):
-            row = f'3{i:013d},{epcs[i]},{calls[i]},lcc,"Title {i}, volume {i % 7}",MAIN,{status[i]}\n'
+            epc = "" if untold else epcs[i]
+            row = f'{barcodes[i]},{epc},{calls[i]},lcc,"Title {i}, volume {i % 7}",MAIN,{status[i]}\n'
             out.write(row)
     pitch = (SHELF_M - 0.02) / PER_SHELF
     offset = 0.01 + pitch * (np.arange(books) % PER_SHELF + 0.5)
@@ -75,9 +78,15 @@ def make(folder: Path, books: int, seed: int = 1) -> dict[str, set[str]]:
     x = np.concatenate([offset[there], rng.uniform(0.02, SHELF_M - 0.02, strangers)])
     _positions(folder, who, at, x + rng.normal(0.0, SIGMA_M, len(x)), rng)
     _coverage(folder, faces)
-    found = {kind: set(epcs[rows].tolist()) for kind, rows in planted.items()}
+    found = {kind: set(barcodes[rows].tolist()) for kind, rows in planted.items()}
     found["unknown_tag"] = set(who[len(who) - strangers :].tolist())
     return found
+
+
+def _carrying(barcode: str) -> str:
+    from stacks.tag_data import encode_uii
+
+    return encode_uii(barcode, "DE-705")[1].hex().upper()
 
 
 def _call_numbers(books: int) -> list[str]:
@@ -211,13 +220,15 @@ def child(folder: Path, memory: bool) -> dict[str, Any]:
     return took
 
 
-def measure(books: int = 1_000_000, *, memory: bool = False, seed: int = 1) -> dict[str, Any]:
+def measure(
+    books: int = 1_000_000, *, memory: bool = False, seed: int = 1, untold: bool = False
+) -> dict[str, Any]:
     """Make the library, judge it in a process of its own, and compare with what was planted."""
     from reports import read_exceptions
 
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        planted = make(folder, books, seed)
+        planted = make(folder, books, seed, untold=untold)
         command = [sys.executable, "-m", "benchmarks.million_exceptions", "--child", str(folder)]
         out = None
         for _ in range(2 if memory else 1):
@@ -227,7 +238,7 @@ def measure(books: int = 1_000_000, *, memory: bool = False, seed: int = 1) -> d
         result: dict[str, Any] = json.loads(out.stdout if out else "{}")
         found = read_exceptions(folder / "exceptions.csv")
         told = Counter(f.kind for f in found)
-        right = Counter(f.kind for f in found if f.epc in planted.get(f.kind, ()))
+        right = Counter(f.kind for f in found if (f.barcode or f.epc) in planted.get(f.kind, ()))
         result["planted"] = {k: len(v) for k, v in planted.items()}
         result["told"], result["right"] = dict(told), dict(right)
         return result
@@ -240,12 +251,15 @@ def main() -> int:
     parser.add_argument(
         "--memory", action="store_true", help="the second night of two, with what the first taught"
     )
+    parser.add_argument(
+        "--untold", action="store_true", help="no record has a tag number: tags carry barcodes"
+    )
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     result = (
         child(options.child, options.memory)
         if options.child
-        else measure(options.books, memory=options.memory)
+        else measure(options.books, memory=options.memory, untold=options.untold)
     )
     print(json.dumps(result, indent=None if options.child else 1))
     return 0

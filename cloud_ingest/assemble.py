@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cloud_ingest.raw_store import data_of, optional_columns, read_segment
+from cloud_ingest.raw_store import BatchData, data_of, optional_columns, read_segment
 from recording.poses import Poses
 from recording.readings import Readings
-from recording.records import Activity, Events
+from recording.records import Activity
 from recording.run_info import RunInfo
+from recording.tag_memories import TagMemories
 from recording.writer import RecordingWriter
 
 
@@ -67,7 +68,7 @@ def assemble(
             optional = set[str]().union(*(optional_columns(kind, path) for path in paths))
             for path in paths:
                 data = data_of(kind, read_segment(path), optional)
-                if isinstance(data, Readings | Activity):
+                if isinstance(data, Readings | Activity | TagMemories):
                     # An antenna nobody told us of must not cost the night: the folder format refuses it.
                     known = mounts[data.antenna]
                     if not known.all():
@@ -86,12 +87,14 @@ def assemble(
     return Assembled(rows, notes)
 
 
-def _write(writer: RecordingWriter, data: Readings | Poses | Events | Activity) -> None:
+def _write(writer: RecordingWriter, data: BatchData) -> None:
     if isinstance(data, Readings):
         writer.readings(data)
     elif isinstance(data, Poses):
         writer.poses(data)
     elif isinstance(data, Activity):
         writer.activity(data)
+    elif isinstance(data, TagMemories):
+        writer.tag_memories(data)
     else:
         writer.events(data)

@@ -248,6 +248,7 @@ def _judge(run: _Run, work: Path, ended_at: int) -> Judged | None:
             run.coverage,
             run.plan,
             run.holdings,
+            None if run.recording is None else run.recording.tag_memories,
             run.notes,
             work,
         )

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from cloud_ingest.tag_settings import tag_rules
 from cloud_ingest.tasks import NightResult, Task
 from cloud_ingest.write_back import HEARD, heard_books
 from stacks.staff_lists import StaffList
 
 if TYPE_CHECKING:
     from localization import Coverage, Positions
+    from recording import TagMemories
     from reports import Finding, Policy
     from reports.listed import ListTally
     from reports.trend import NightFigures
@@ -65,6 +67,7 @@ def judge(
     coverage: Coverage | None,
     plan: Plan | None,
     holdings: Holdings | None,
+    memories: TagMemories | None,
     notes: list[str],
     work: Path,
 ) -> Judged:
@@ -78,6 +81,8 @@ def judge(
         Which night, and when it ended by the robot's clock (ns UTC).
     positions, coverage, plan, holdings
         What the run found, and what it was to find.
+    memories
+        What was read of tags beside their number; None: nothing.
     notes
         What is to be told is added here.
     work
@@ -88,14 +93,21 @@ def judge(
     from reports.memory import Memory
     from reports.night import judge_night
     from reports.outcomes import outcomes
+    from reports.tag_contents import contents_of, security_of
 
     policy = policy_of(task)
     lists = [StaffList.from_json(of) for of in task.lists]
+    rules = tag_rules("", {} if task.night is None else task.night.tags)
+    contents = {} if memories is None else contents_of(memories, rules.policy)
+    armed, doubt = security_of(contents, positions.epc.tolist())
+    if doubt:
+        notes.append(f"{doubt[:1].upper()}{doubt[1:]}.")
     at = _when(task, ended_at, notes)
     if task.night is None or task.night.ledger is None or at is None:
         when = datetime.fromtimestamp(ended_at / 1e9, UTC)
         alone = judge_night(
-            run_id, when, positions, coverage, plan, holdings, policy=policy, lists=lists, day=_day(task, ended_at)
+            run_id, when, positions, coverage, plan, holdings, policy=policy, lists=lists, day=_day(task, ended_at),
+            security=armed or None, contents=contents, owners=rules.owners,
         )  # fmt: skip
         return Judged(alone.findings, None, alone.lists)
     data = Path(task.data)
@@ -126,6 +138,9 @@ def judge(
         policy=policy,
         lists=lists,
         day=_day(task, at),
+        security=armed or None,
+        contents=contents,
+        owners=rules.owners,
     )
     after = update(ledger, night, _catalogue_now(task, holdings), policy)
     learnt = night.memory

@@ -68,6 +68,7 @@ def make_night_task(session: Session, settings: ServeSettings, run: Run, job: Jo
         policy=dict(settings.site(run.site).policy),
         keep_days=settings.keep_cases_days,
         newest=_named(newest),
+        tags=dict(settings.site(run.site).tags),
     )
 
 

@@ -24,17 +24,19 @@ from recording.poses import Poses
 from recording.readings import NO_TIME, Readings
 from recording.records import Activity, Events
 from recording.tables import TIME
+from recording.tag_memories import TagMemories
 from recording.wire import Batch
 
 FORMAT = "nightstack-raw/1"
 SEQ = "seq"
 
-BatchData = Readings | Poses | Events | Activity
+BatchData = Readings | Poses | Events | Activity | TagMemories
 _CLASSES: dict[str, type[BatchData]] = {
     "readings": Readings,
     "poses": Poses,
     "events": Events,
     "activity": Activity,
+    "tags": TagMemories,
 }
 _TIMES = frozenset({"t", "t_start", "t_end", "reader_t"})
 # What a row says that has no such value, where another row of the same table has one.
@@ -117,6 +119,9 @@ def data_of(kind: str, table: ArrowTable, filled: Collection[str] = ()) -> Batch
             if name in filled:
                 made[name] = np.full(len(table), None if dtype == "O" else _FILLER.get(name, np.nan), dtype)
             continue
+        if name == "memory":
+            made[name] = _memories(column)
+            continue
         made[name] = _strings(column) if dtype == "O" else _numbers(name, column)
     return kind_of(**made)
 
@@ -128,6 +133,8 @@ def _table(batch: Batch) -> ArrowTable:
         if name == "tag" and isinstance(data, Readings):
             tags = pa.array(data.tags, pa.string())
             columns["epc"] = pa.DictionaryArray.from_arrays(pa.array(values), tags)
+        elif name == "memory":
+            columns[name] = pa.array(values, pa.binary())
         elif values.dtype == np.dtype(object):
             columns[name] = pa.array(values, pa.string()).dictionary_encode()
         elif name in _TIMES:
@@ -135,6 +142,12 @@ def _table(batch: Batch) -> ArrowTable:
         else:
             columns[name] = pa.array(values)
     return pa.table(columns)
+
+
+def _memories(column: ArrowArray) -> npt.NDArray[np.object_]:
+    made = np.empty(len(column), object)
+    made[:] = column.to_pylist()
+    return made
 
 
 def _numbers(name: str, column: ArrowArray) -> npt.NDArray[Any]:

@@ -238,6 +238,7 @@ class ServeSettings:
             own.policy,
             own.pace,
             own.language or self.language,
+            own.tags,
         )
 
 

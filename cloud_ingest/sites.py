@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from cloud_ingest.errors import ServeError
 from cloud_ingest.mail_days import Schedule, Span
+from cloud_ingest.tag_settings import tag_rules
 from cloud_ingest.zones import check_zone
 from reports import KINDS, AddressError, check_address
 from reports.pace import ByHand
@@ -91,6 +92,8 @@ class SiteSettings:
         How fast its people work, as far as that is set and not to be learnt.
     language
         Language of its pages; empty: the one its recipients share, else English.
+    tags
+        Whose its tags are and how its books are secured, by the names of `cloud_ingest.tag_settings.TagRules`.
     """
 
     site: str
@@ -103,11 +106,13 @@ class SiteSettings:
     policy: Mapping[str, float] = field(default_factory=dict[str, float])
     pace: ByHand = field(default_factory=ByHand)
     language: str = ""
+    tags: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         if self.time_zone is not None:
             check_zone(f"site {self.site}: time_zone", self.time_zone)
         make_policy(self.site, self.policy)
+        tag_rules(self.site, self.tags)
         if self.language:
             check_language(f"site {self.site}", self.language)
         addresses = [who.address for who in self.recipients]

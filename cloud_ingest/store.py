@@ -35,10 +35,9 @@ from cloud_ingest.run_life import enter, note, remember_site
 from cloud_ingest.settings import ServeSettings
 from cloud_ingest.texts import one_line
 from cloud_ingest.watermarks import Watermarks, acks
-from recording.topics import Ack
+from recording.topics import KINDS, Ack
 
 _LOG = logging.getLogger(__name__)
-_KINDS = ("readings", "poses", "events", "activity")
 _MOST_SAID = 5  # refused messages of one transaction that the log names: a robot gone wild sends thousands
 _MOST_HEARD_OF = 256  # a broker keeps one run.json a robot; who makes up robots must not fill the memory
 
@@ -151,7 +150,7 @@ class Store:
         for run_id, (sender, kinds) in group.to_acknowledge.items():
             run = group.runs.get(run_id)
             if run is None:  # a robot asks for a run of which nothing is stored
-                made += [(sender, Ack(run_id, kind, -1)) for kind in _KINDS]
+                made += [(sender, Ack(run_id, kind, -1)) for kind in KINDS]
                 continue
             with self._database.read() as session:
                 every = acks(run_id, self._marks.of(session, run_id), run.announced)

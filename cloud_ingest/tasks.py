@@ -33,6 +33,8 @@ class NightTask:
         How long what nights taught of a copy outlives its place in the catalogue.
     newest
         The newest night of the site and its revision when this one was begun; "": there was none.
+    tags
+        The site's own rules of tags (`cloud_ingest.tag_settings.TagRules`).
     """
 
     ledger: str | None
@@ -43,6 +45,7 @@ class NightTask:
     policy: Mapping[str, float] = field(default_factory=dict[str, float])
     keep_days: float = 730.0
     newest: str = ""
+    tags: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,7 @@ def _windows(heard: Recording, start: int, end: int) -> Iterator[tuple[int, list
             ("poses", heard.poses, heard.poses.t),
             ("events", heard.events, heard.events.t if heard.events is not None else None),
             ("activity", heard.activity, heard.activity.t_start if heard.activity is not None else None),
+            ("tags", heard.tag_memories, heard.tag_memories.t if heard.tag_memories is not None else None),
         )
         if columns is not None and key is not None and len(key)
     ]

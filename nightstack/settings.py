@@ -68,6 +68,7 @@ class SiteTable(_Table):
     policy: dict[str, float] = Field(default_factory=dict[str, float])
     pace: ByHand = Field(default_factory=ByHand)  # it checks itself
     language: str = ""
+    tags: dict[str, Any] = Field(default_factory=dict[str, Any])  # checked by cloud_ingest.tag_settings
 
 
 class ServeFile(BaseSettings):
@@ -193,6 +194,7 @@ def read_serve_settings(file: Path | None, **overrides: Any) -> ServeSettings:
             site.policy,
             site.pace,
             site.language,
+            site.tags,
         )
         for name, site in read.site.items()
     )

@@ -5,7 +5,15 @@ import nothing but numpy and numba, so that emulators speak with the same bytes.
 """
 
 from reader_drivers._open import open_reader, schemes
-from reader_drivers._reader import Capabilities, Reader, ReaderBatch, ReaderError, ReaderEvent, ReaderSettings
+from reader_drivers._reader import (
+    Capabilities,
+    Reader,
+    ReaderBatch,
+    ReaderError,
+    ReaderEvent,
+    ReaderSettings,
+    TagData,
+)
 
 __all__ = [
     "Capabilities",
@@ -14,6 +22,7 @@ __all__ = [
     "ReaderError",
     "ReaderEvent",
     "ReaderSettings",
+    "TagData",
     "open_reader",
     "schemes",
 ]

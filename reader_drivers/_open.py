@@ -16,7 +16,15 @@ ENTRY_POINTS = "nightstack.readers"
 """Entry point group in which other packages offer drivers: name = URL scheme, object = `factory(url, clock) ->
 Reader`."""
 
-_BUILT_IN = {"llrp": "reader_drivers.llrp:open_llrp"}
+_BUILT_IN = {
+    "llrp": "reader_drivers.llrp:open_llrp",
+    "m100": "reader_drivers.m100:open_m100",
+    "mercury": "reader_drivers.mercury:open_mercury",
+    "r2000": "reader_drivers.r2000:open_r2000",
+    "uhfreader18": "reader_drivers.uhfreader18:open_uhfreader18",
+    "chafon": "reader_drivers.chafon:open_chafon",
+    "feig": "reader_drivers.feig:open_feig",
+}
 
 
 def schemes() -> tuple[str, ...]:

@@ -76,6 +76,12 @@ class ReaderSettings:
         Seconds between signs of life; after three without one the reader counts as gone.
     port_power_dbm
         Transmit power of single ports, dBm, where it differs from `power_dbm`.
+    region
+        Regulatory region to set, such as `EU` or `CN`, where the protocol has it; None: the reader's own.
+    q
+        Gen2's slot-count exponent to begin with, 0..15; None: the reader's choice.
+    target
+        Which tags answer: those whose session flag is `A`, `B`, or in turn `AB`. None: as `search` has it.
     """
 
     ports: tuple[int, ...] = ()
@@ -86,6 +92,9 @@ class ReaderSettings:
     channels: tuple[int, ...] = ()
     keepalive_s: float = 5.0
     port_power_dbm: Mapping[int, float] = field(default_factory=dict[int, float])
+    region: str | None = None
+    q: int | None = None
+    target: Literal["A", "B", "AB"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,7 @@ class ReaderEvent:
     kind
         `reader_gone`, `reader_unreachable`, `reader_back`, `antenna_gone`, `antenna_back`, `buffer_warning`,
         `buffer_overflow`, `reader_exception`, `clock_stepped`, `clock_drift`, `bad_message`, `bad_reading`,
-        `connection_attempted`.
+        `connection_attempted`, `temperature`, `return_loss`.
     detail
         One sentence.
     """
@@ -107,6 +116,43 @@ class ReaderEvent:
     t: int
     kind: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TagData:
+    """What a tag's memory says, beyond its identifier; a driver that reads it does so once for each tag it hears.
+
+    Parameters
+    ----------
+    t
+        Host time, ns UTC.
+    epc
+        The tag as its readings name it, upper-case hexadecimal: EPC or UID.
+    antenna
+        Port it was read on.
+    afi
+        Application family identifier, 0..255; None: not read.
+    eas
+        Whether the chip's EAS bit is on; None: not read, or the chip has none.
+    dsfid
+        Data storage format identifier, 0..255: how `memory` is laid out; None: not read.
+    memory
+        User memory from its beginning, in the order of the tag's own bytes; empty: not read.
+    block_bytes
+        Size of its blocks (ISO 15693); 0: it has none.
+    tid
+        Tag identification memory from its beginning (Gen2); empty: not read.
+    """
+
+    t: int
+    epc: str
+    antenna: int
+    afi: int | None = None
+    eas: bool | None = None
+    dsfid: int | None = None
+    memory: bytes = b""
+    block_bytes: int = 0
+    tid: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +167,14 @@ class ReaderBatch:
         In order of time.
     activity
         When each port listened, or None where nothing is known. `antenna` is the port number.
+    tags
+        Memories of tags that were read (option `memory=1` of drivers that can).
     """
 
     readings: Readings = field(default_factory=Readings.empty)
     events: tuple[ReaderEvent, ...] = ()
     activity: Activity | None = None
+    tags: tuple[TagData, ...] = ()
 
 
 class Reader(ABC):

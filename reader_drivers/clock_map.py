@@ -30,8 +30,12 @@ _FIT_EVERY = 8
 _SETTLE_NS = 1_000_000_000
 _SETTLE_CHUNKS = 4
 _DRIFT_SPAN_NS = 4_000_000_000
+_EARLY_NS = 5_000_000
+_SETTLED_CHUNKS = 20
 _LATE_NS = 5_000_000
 _LATE_BUCKETS = 20
+_SUSPECT_NS = 1_000_000
+_SUSPECT_BUCKETS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class ClockMap:
         self._guess = guess
         self._bucket: tuple[int, int, int] | None = None
         self._late = 0
+        self._suspect = 0
         self._chunks = 0
 
     @property
@@ -121,6 +126,11 @@ class ClockMap:
             and self._last_r - self._first_r > _SETTLE_NS
         )
 
+    @property
+    def _settled(self) -> bool:
+        """True: so many delays were seen that none is less than the least by much."""
+        return self._chunks >= _SETTLED_CHUNKS and self._mature
+
     def _line(self, r: Int64 | int) -> NDArray[np.float64]:
         offset = self._offset if self._offset is not None else 0.0
         line = offset + self._drift * (np.asarray(r) - self._origin)
@@ -137,6 +147,11 @@ class ClockMap:
             early = (arrival - part) - plain < -STEP_NS
             # A read from the reader's future: ahead of everything that was ever seen.
             steps |= early & (jump > STEP_NS)
+            # A smaller step shows in the reads behind it, whose delays are shorter: it was where the stamps leap.
+            ahead = np.flatnonzero((arrival - part) - plain < -_EARLY_NS)
+            if self._settled and len(ahead):
+                leap = int(np.argmax(jump[: int(ahead[0]) + 1]))
+                steps[leap] |= jump[leap] > STEP_NS
         hits = np.flatnonzero(steps)
         if not len(hits):
             return len(r), None
@@ -149,12 +164,21 @@ class ClockMap:
         newest = int(part.max())
         delay = arrival - newest
         self._chunks += 1
+        if self._last_r is not None and np.diff(part, prepend=self._last_r).min() < -_SUSPECT_NS:
+            self._suspect = 2 * _SUSPECT_BUCKETS
         if self._chunks > _SETTLE_CHUNKS:
             self._guess = None
         elif self._chunks == 1 and self._guess is not None:
             # Two guesses of one thing: the usual gap after the last read, and the usual delay before the arrival.
             floor = self._guess - round(self._gap_ns)
             self._guess = max(floor, (self._guess + delay - round(self._delay_ns)) // 2)
+        expected = None if self._offset is None else self._offset + self._drift * (newest - self._origin)
+        if self._settled and expected is not None and delay < expected - _EARLY_NS:
+            # A step ahead too small to show in the stamps: what was learnt before it would look like drift.
+            self._points.clear()
+            self._bucket, self._late = None, 0
+            self._first_r = self._origin = newest
+            self._offset = float(delay)
         if self._first_r is None:
             self._first_r = self._origin = int(part.min())
         if self._offset is None or delay < self._offset + self._drift * (newest - self._origin):
@@ -178,9 +202,13 @@ class ClockMap:
             self._offset is not None and delay - (self._offset + self._drift * (r - self._origin)) > _LATE_NS
         )
         self._late = self._late + 1 if late else 0
-        if self._late < _LATE_BUCKETS:
+        # Stamps that went back, if ever so little, and delays that are longer since: that is no slow network.
+        needed = _SUSPECT_BUCKETS if self._suspect else _LATE_BUCKETS
+        self._suspect = max(0, self._suspect - (not late))
+        if self._late < needed:
             return
-        recent = list(self._points)[-_LATE_BUCKETS:]
+        # The first of them may be late for reasons of its own: it began before the step.
+        recent = list(self._points)[1 - needed :]
         rise = min(d - float(self._line(x)) for x, d in recent)
         self._begin(None)
         self._points.extend(recent)
@@ -198,7 +226,7 @@ class ClockMap:
         origin = int(r[0])
         x, y = (r - origin).astype(np.float64), (delay - delay[0]).astype(np.float64)
         if x[-1] >= _DRIFT_SPAN_NS:
-            self._drift = float(np.clip(_hull_slope(x, y), -MAX_DRIFT, MAX_DRIFT))
+            self._drift = float(np.clip(hull_slope(x, y), -MAX_DRIFT, MAX_DRIFT))
         self._origin = origin
         self._offset = float(delay[0]) + float(np.min(y - self._drift * x))
         if x[-1] >= 60e9 and abs(self._drift - self._said_drift) > 50e-6:
@@ -219,7 +247,7 @@ class ClockMap:
             self._last_r, self._last_t = int(part[newest]), int(t[newest])
 
 
-def _hull_slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+def hull_slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """Return the slope of the lower hull's edge that spans the mean of `x`, which least total delay chooses."""
     hull: list[tuple[float, float]] = []
     for point in zip(x.tolist(), y.tolist(), strict=True):

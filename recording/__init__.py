@@ -7,10 +7,12 @@ from recording.readings import NO_TIME, Readings
 from recording.records import Activity, Events, Recording, Truth
 from recording.run_info import FORMAT, AntennaMount, RunInfo
 from recording.stream import RecordingStream, StreamError
+from recording.tag_memories import NOT_READ, TagMemories
 from recording.writer import RecordingWriter, write_recording
 
 __all__ = [
     "FORMAT",
+    "NOT_READ",
     "NO_TIME",
     "Activity",
     "AntennaMount",
@@ -24,6 +26,7 @@ __all__ = [
     "RecordingWriter",
     "RunInfo",
     "StreamError",
+    "TagMemories",
     "Truth",
     "read_recording",
     "read_truth",

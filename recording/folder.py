@@ -19,6 +19,7 @@ from recording.records import Activity, Events, Recording, Truth
 from recording.run_info import RunInfo
 from recording.scan_files import antennas, judge, read_poses, read_readings, refuse, say, say_late, times
 from recording.tables import ParquetTable
+from recording.tag_memories import read_tag_memories
 from recording.words import counted
 
 _MAX_RUN_JSON = 16 << 20
@@ -108,6 +109,7 @@ def _read(folder: Path, truth: bool, with_readings: bool) -> Recording:
 
     activity, events, surveyed = there("activity.parquet"), there("events.parquet"), there("truth.parquet")
     odometry, sightings = there("odometry.parquet"), there("sightings.parquet")
+    tags = there("tags.parquet")
     return Recording(
         info=info,
         readings=readings,
@@ -120,6 +122,7 @@ def _read(folder: Path, truth: bool, with_readings: bool) -> Recording:
         holdings_path=there("holdings.csv"),
         odometry=_track(odometry, notes) if odometry else None,
         sightings=_track(sightings, notes) if sightings else None,
+        tag_memories=read_tag_memories(tags, mounts, notes) if tags else None,
         notes=tuple(notes),
         not_scanned=not_scanned,
     )

@@ -23,6 +23,7 @@ from recording.columns import (
 from recording.poses import Poses
 from recording.readings import Readings
 from recording.run_info import RunInfo
+from recording.tag_memories import TagMemories
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,6 +167,8 @@ class Recording:
         Spans in nanoseconds UTC, end exclusive, left out because over 5 % of a minute's rows were spoiled.
     odometry, sightings : pyarrow.Table, optional
         What the poses were made from; column `t` is checked, all others are kept as they are.
+    tag_memories : TagMemories, optional
+        What was read of tags beside their numbers, where the folder has it.
     """
 
     info: RunInfo
@@ -181,3 +184,4 @@ class Recording:
     not_scanned: tuple[tuple[int, int], ...] = ()
     odometry: ArrowTable | None = None
     sightings: ArrowTable | None = None
+    tag_memories: TagMemories | None = None

@@ -76,6 +76,16 @@ EVENTS = (
     ColumnSpec("kind", pa.string()),
     ColumnSpec("detail", pa.string()),
 )
+TAGS = (
+    ColumnSpec("t", TIME),
+    ColumnSpec("epc", pa.string()),
+    ColumnSpec("antenna", pa.uint8()),
+    ColumnSpec("afi", pa.uint8()),
+    ColumnSpec("eas", pa.bool_()),
+    ColumnSpec("dsfid", pa.uint8()),
+    ColumnSpec("memory", pa.binary()),
+    ColumnSpec("block_bytes", pa.uint8()),
+)
 TRUTH = (
     ColumnSpec("epc", pa.string()),
     ColumnSpec("x_m", pa.float64()),

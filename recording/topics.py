@@ -12,7 +12,9 @@ from recording.json_checks import Json, parse_json
 from recording.run_info import RunInfo, is_name, is_run_id
 
 ROOT = "nightstack/v1"
-LEAVES = ("run", "readings", "poses", "events", "activity", "end", "status", "ack")
+KINDS = ("readings", "poses", "events", "activity", "tags")
+"""What batches hold; `tags` is what was read of tags beside their number (`TagMemories`)."""
+LEAVES = ("run", *KINDS, "end", "status", "ack")
 SUBSCRIPTION = f"{ROOT}/+/+/+"
 """What ingest subscribes to: every topic of every robot."""
 
@@ -71,6 +73,11 @@ class Topics:
     def activity(self) -> str:
         """Batches of antenna activity."""
         return self.topic("activity")
+
+    @property
+    def tags(self) -> str:
+        """Batches of what was read of tags beside their number."""
+        return self.topic("tags")
 
     @property
     def end(self) -> str:
@@ -166,7 +173,7 @@ class End:
     def from_json(cls, payload: bytes, source: str = "end") -> End:
         """From a payload; raises PayloadError."""
         obj = _parse(payload, source)
-        kinds = ("readings", "poses", "events", "activity")
+        kinds = KINDS
         if "batches" in obj.value:
             batches = obj.object("batches")
             for kind in batches.value:
@@ -217,7 +224,7 @@ class Ack:
         for i, seq in enumerate(missing):
             if isinstance(seq, bool) or not isinstance(seq, int) or not upto < seq <= _MAX_SEQ:
                 obj.fail(f"missing[{i}]", "must be an integer above upto")
-        kind = obj.choice("kind", ("readings", "poses", "events", "activity"))
+        kind = obj.choice("kind", KINDS)
         return cls(run_id=_run_id(obj), kind=kind, upto=upto, missing=tuple(missing))
 
 

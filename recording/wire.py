@@ -3,7 +3,8 @@ The MQTT payload: one batch of columns as a msgpack map under zlib.
 
 Layout, version 1: a map with `v` (1), `run_id`, `kind`, `seq`, `n` and `columns`, which maps a column's
 name to its values as little-endian bytes without gaps (strings as a list); a batch of readings has `tags`,
-a list of byte strings, into which the column `tag` points. The whole is one zlib stream, level 1.
+a list of byte strings, into which the column `tag` points.
+The column `memory` of tags is a list of byte strings. The whole is one zlib stream, level 1.
 
 Everything that comes from a robot is checked before use: the size before and after decompression, the
 types, the lengths, the names. Whatever is wrong is a `PayloadError`, never another exception.
@@ -26,21 +27,23 @@ from recording.poses import Poses
 from recording.readings import Readings
 from recording.records import Activity, Events
 from recording.run_info import is_run_id
+from recording.tag_memories import MOST_BYTES, TagMemories
+from recording.topics import KINDS
 
 VERSION = 1
-KINDS = ("readings", "poses", "events", "activity")
 MAX_BYTES = 32 << 20
 """Most bytes of a payload, before and after decompression."""
 MAX_ROWS = 1 << 20
 """Most rows of a batch; a robot sends about a thousand."""
 MAX_SEQ = (1 << 63) - 1
 
-Columns = Readings | Poses | Events | Activity
+Columns = Readings | Poses | Events | Activity | TagMemories
 _CLASSES: dict[str, type[Columns]] = {
     "readings": Readings,
     "poses": Poses,
     "events": Events,
     "activity": Activity,
+    "tags": TagMemories,
 }
 _KEYS = {"v", "run_id", "kind", "seq", "n", "columns"}
 MAX_TEXT = 1 << 16
@@ -56,11 +59,11 @@ class Batch:
     ----------
     run_id : str
         The run.
-    kind : {"readings", "poses", "events", "activity"}
+    kind : {"readings", "poses", "events", "activity", "tags"}
         What the rows are.
     seq : int
         Counts from 0 in each kind; `(run_id, kind, seq)` names the batch everywhere.
-    data : Readings, Poses, Events or Activity
+    data : Readings, Poses, Events, Activity or TagMemories
         The rows.
     """
 
@@ -139,6 +142,11 @@ def decode_batch(payload: bytes | bytearray | memoryview) -> Batch:
 
 def _encode_column(name: str, values: npt.NDArray[Any]) -> bytes | list[Any]:
     if values.dtype == np.dtype(object):
+        if name == "memory":
+            for value in values:
+                if not isinstance(value, bytes) or len(value) > MOST_BYTES:
+                    _fail(f"column memory holds {_show(value)}: no bytes, or over {MOST_BYTES} of them")
+            return values.tolist()
         for value in values:
             if not (isinstance(value, str) or (value is None and name == "floor_id")):
                 _fail(f"column {name} holds {_show(value)}, which is no text")
@@ -217,7 +225,9 @@ def _decode_columns(kind: str, columns: Mapping[str, Any], n: int) -> dict[str, 
             _fail(f"{kind}: column {_show(name)} is unknown")
         dtype = np.dtype(kind_class.DTYPES[name])
         made[name] = (
-            _decode_texts(f"{kind}.{name}", values, n, name == "floor_id")
+            _decode_memories(f"{kind}.{name}", values, n)
+            if name == "memory"
+            else _decode_texts(f"{kind}.{name}", values, n, name == "floor_id")
             if dtype == np.dtype(object)
             else _decode_numbers(f"{kind}.{name}", values, n, dtype)
         )
@@ -246,6 +256,17 @@ def _decode_texts(name: str, values: Any, n: int, none_allowed: bool) -> npt.NDA
             _fail(f"{name} holds {_show(value)}, which is no text")
     made = np.empty(n, dtype=object)
     made[:] = texts
+    return made
+
+
+def _decode_memories(name: str, values: Any, n: int) -> npt.NDArray[np.object_]:
+    if not isinstance(values, list) or len(cast(list[Any], values)) != n:
+        _fail(f"{name} must be a list of {n} byte strings")
+    made = np.empty(n, dtype=object)
+    for i, value in enumerate(cast(list[Any], values)):
+        if not isinstance(value, bytes) or len(value) > MOST_BYTES:
+            _fail(f"{name} holds {_show(value)}: no bytes, or over {MOST_BYTES} of them")
+        made[i] = value
     return made
 
 

@@ -27,6 +27,7 @@ from recording.readings import NO_TIME, Readings
 from recording.records import Activity, Events, Recording, Truth
 from recording.run_info import FORMAT, RunInfo
 from recording.tables import ColumnSpec
+from recording.tag_memories import TagMemories, to_arrow
 
 ROW_GROUP = 1 << 17
 _FILES = (
@@ -36,6 +37,7 @@ _FILES = (
     "events.parquet",
     "odometry.parquet",
     "sightings.parquet",
+    "tags.parquet",
     "plan.json",
     "holdings.csv",
     "truth.parquet",
@@ -118,15 +120,16 @@ class RecordingWriter:
 
     def readings(self, part: Readings) -> None:
         """Append readings; every part must have the same optional columns as the first."""
-        unknown = ~np.isin(part.antenna, [mount.id for mount in self._info.antennas])
-        if np.any(unknown):
-            number = int(part.antenna[np.argmax(unknown)])
-            raise RecordingError(
-                f"{self.path}: a reading is of antenna {number}, which the run does not have"
-            )
+        self._known_antennas(part.antenna, "a reading is of")
         # A part that is empty still says which optional columns there are.
         for start in range(0, max(len(part), 1), ROW_GROUP):
             self._readings(part.select(slice(start, start + ROW_GROUP)))
+
+    def _known_antennas(self, antenna: npt.NDArray[np.uint8], what: str) -> None:
+        unknown = ~np.isin(antenna, [mount.id for mount in self._info.antennas])
+        if np.any(unknown):
+            number = int(antenna[np.argmax(unknown)])
+            raise RecordingError(f"{self.path}: {what} antenna {number}, which the run does not have")
 
     def _readings(self, part: Readings) -> None:
         columns = dict(part.columns())
@@ -163,6 +166,11 @@ class RecordingWriter:
         """Append events."""
         arrays = {n: pa.array(list(v), pa.string()) for n, v in part.columns() if n != "t"}
         self._append("events.parquet", tables.EVENTS, arrays | {"t": _times(part.t)})
+
+    def tag_memories(self, part: TagMemories) -> None:
+        """Append what was read of tags beside their numbers."""
+        self._known_antennas(part.antenna, "a tag was read by")
+        self._append("tags.parquet", tables.TAGS, to_arrow(part) | {"t": _times(part.t)})
 
     def truth(self, truth: Truth) -> None:
         """Write the surveyed or simulated truth."""
@@ -310,6 +318,8 @@ def write_recording(
             writer.activity(recording.activity)
         if recording.events is not None:
             writer.events(recording.events)
+        if recording.tag_memories is not None:
+            writer.tag_memories(recording.tag_memories)
         if recording.truth is not None:
             writer.truth(recording.truth)
         for name, table in (("odometry", recording.odometry), ("sightings", recording.sightings)):
@@ -348,7 +358,19 @@ def _stored(spec: ColumnSpec, array: ArrowArray) -> ArrowType:
 
 def _encoded(schema: ArrowType) -> Any:
     # Times and floats hardly repeat: a dictionary of them costs more than it saves.
-    plain = ("t", "t_start", "t_end", "reader_t", "x_m", "y_m", "z_m", "yaw_rad", "phase_rad", "offset_m")
+    plain = (
+        "t",
+        "t_start",
+        "t_end",
+        "reader_t",
+        "x_m",
+        "y_m",
+        "z_m",
+        "yaw_rad",
+        "phase_rad",
+        "offset_m",
+        "memory",
+    )
     return [name for name in schema.names if name not in plain]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, overload
 
 import numpy as np
@@ -16,6 +16,7 @@ from reports.places import Places
 from stacks.call_numbers import SCHEMES, ShelfRanges, policy_of, sort_keys
 from stacks.holdings import Holding, Holdings
 from stacks.plan import Plan
+from stacks.tag_data import TagContents
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -49,6 +50,31 @@ class CopyRows(Sequence[Holding]):
 
 
 @dataclass(frozen=True)
+class TagsTonight:
+    """What tags say of themselves that no record knows; `reports.tags_tonight` finds out.
+
+    Attributes
+    ----------
+    copy_of : mapping of str to int
+        EPC to the row of the copy whose barcode it carries; the tag that the record names, if any, was not heard.
+    second : mapping of str to int
+        The same where that tag was heard, too.
+    further : frozenset of str
+        EPCs of the second, third ... part of an item of several parts, of which `copy_of` has the first.
+    foreign : mapping of str to str
+        EPC to the ISIL of another library.
+    said : mapping of str to TagContents
+        EPC to all it says, of those that are in neither `copy_of` nor `further`.
+    """
+
+    copy_of: Mapping[str, int] = field(default_factory=dict[str, int])
+    second: Mapping[str, int] = field(default_factory=dict[str, int])
+    further: frozenset[str] = frozenset()
+    foreign: Mapping[str, str] = field(default_factory=dict[str, str])
+    said: Mapping[str, TagContents] = field(default_factory=dict[str, TagContents])
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """The holdings as columns; one row a copy.
 
@@ -72,6 +98,8 @@ class Catalogue:
         Its status is one of `EXPECTED`; of `EXPECTED` or `LOST`.
     tagged : bool array, shape (n,)
         It has a tag that can be heard: an EPC, and no word to the contrary in the column ``tagged``.
+    taggable : bool array, shape (n,)
+        No word to the contrary in the column ``tagged``.
     by_epc : dict
         EPC to row; of several copies with one EPC the first.
     shared_epc : dict
@@ -80,6 +108,8 @@ class Catalogue:
         The place whose range comes before and after a place's own; -1: none.
     range_of : int64 array, shape (places,)
         The place whose range a shelf without a start of its own carries on; else the place itself.
+    tags : TagsTonight
+        What the tags heard say that no record knows.
     """
 
     rows: CopyRows
@@ -94,14 +124,21 @@ class Catalogue:
     available: Bools
     staying: Bools
     tagged: Bools
+    taggable: Bools
     by_epc: dict[str, int]
     shared_epc: dict[str, int]
     before: Ints
     after: Ints
     range_of: Ints
+    tags: TagsTonight = TagsTonight()
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def copy_of(self, epc: str) -> int:
+        """Return the row of the copy that a tag (in capitals) belongs to, by record or by what it says; -1: none."""
+        row = self.by_epc.get(epc, -1)
+        return row if row >= 0 else self.tags.copy_of.get(epc, -1)
 
     @classmethod
     def of(cls, holdings: Holdings | None, places: Places) -> Catalogue:
@@ -132,10 +169,11 @@ class Catalogue:
         code = np.fromiter((codes[s] for s in status.tolist()), np.int64, n)
         available = np.array([s in EXPECTED for s in codes], bool)[code] if n else np.zeros(0, bool)
         lost = np.array([s in LOST for s in codes], bool)[code] if n else np.zeros(0, bool)
-        tagged = epc != ""
+        taggable = np.ones(n, bool)
         if "tagged" in known.extra_columns:
             words = column("tagged").tolist()
-            tagged &= ~np.fromiter((w.strip().lower() in _NO for w in words), bool, n)
+            taggable = ~np.fromiter((w.strip().lower() in _NO for w in words), bool, n)
+        tagged = (epc != "") & taggable
         return cls(
             rows=CopyRows(known),
             rank=rank,
@@ -149,6 +187,7 @@ class Catalogue:
             available=available,
             staying=available | lost,
             tagged=tagged.astype(bool),
+            taggable=taggable,
             by_epc=by_epc,
             shared_epc=shared,
             before=before,
@@ -196,8 +235,7 @@ class Shelved:
         place = np.where(np.isfinite(positions.offset_m), place, -1)
         order = np.lexsort((positions.epc.astype(str), positions.offset_m, place))
         p = _sorted(positions, order)
-        by_epc = catalogue.by_epc
-        copy = np.fromiter((by_epc.get(e.upper(), -1) for e in p.epc), np.int64, len(p))
+        copy = np.fromiter((catalogue.copy_of(e.upper()) for e in p.epc), np.int64, len(p))
         place, home = place[order], _of_copy(catalogue.home, copy)
         if len(places):
             # A shelf without a start of its own carries the range before it on: its books are at home there.

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from reports.phrases import Said, say, say_n
+from stacks.tag_data import TagContents
+from stacks.tag_data.contents import FIXED_BLOCK, OBJECTS, TEXT, UHF, UNIVERSITIES
+
+_NAMES_AN_ITEM: Final = frozenset((OBJECTS, FIXED_BLOCK, UHF, UNIVERSITIES, TEXT))
+"""Formats whose item identifier is most likely a barcode, whether a copy has it or not."""
 
 
 def what_to_do(status: str) -> Said:
@@ -74,7 +81,7 @@ def weak_tag(heard: int, nights: int, ratio: float, chance: float) -> Said:
 
 
 def blank_tag(why: str, readings: int) -> Said:
-    """Say that a tag was never programmed; `why` is one of `reports.tags.BLANK`."""
+    """Say that a tag was never programmed; `why` is what `stacks.tag_data.blank` returns, or ``memory``."""
     match why:
         case "zeros":
             reason = say("it answers with zeros only")
@@ -82,6 +89,8 @@ def blank_tag(why: str, readings: int) -> Said:
             reason = say("it answers with ones only")
         case "repeats":
             reason = say("it answers with one pattern over and over")
+        case "memory":
+            reason = say("its memory is empty")
         case _:
             reason = say("it still has the number its chip's maker gave it")
     return say_n(
@@ -90,6 +99,52 @@ def blank_tag(why: str, readings: int) -> Said:
         readings,
         reason=reason,
     )
+
+
+def renumbered(barcode: str, epc: str) -> Said:
+    """Say that a tag carries the barcode of a copy whose record has another tag number."""
+    return say(
+        "This tag carries the barcode {barcode}, and that record has another tag number ({epc}), which was not heard:"
+        " the copy has got a new tag. Put its number into the record.",
+        barcode=barcode,
+        epc=epc,
+    )
+
+
+def tag_says(said: TagContents, foreign: str, second: str) -> Said:
+    """Say what an unknown tag says of itself.
+
+    Parameters
+    ----------
+    said : TagContents
+    foreign : str
+        ISIL of the other library that it names; empty: none.
+    second : str
+        Barcode of the copy that it names although that copy's own tag was heard; empty: none.
+    """
+    if second:
+        return say(" It carries the barcode {barcode}, whose own tag was heard as well.", barcode=second)
+    if foreign and said.item_id:
+        return say(" It belongs to {owner}, where it is {item}.", owner=foreign, item=said.item_id)
+    if foreign:
+        return say(" It belongs to {owner}.", owner=foreign)
+    match said.problem:
+        case "bad CRC":
+            return say(" What it carries is damaged: its checksum is wrong.")
+        case "ambiguous":
+            ways = {way.item_id for way in said.readings}
+            return say(
+                " What it carries can be read in {n} ways, and no single one names a copy.", n=len(ways)
+            )
+        case "broken" | "contradiction":
+            return say(" What it carries is not as its format should be.")
+        case _:
+            pass
+    if said.format not in _NAMES_AN_ITEM or not said.item_id:
+        return Said(())
+    if said.owner:
+        return say(" It says that it is {item} of {owner}.", item=said.item_id, owner=said.owner)
+    return say(" It says that it is {item}.", item=said.item_id)
 
 
 def two_places(apart_m: float) -> Said:

@@ -42,10 +42,12 @@ from reports.shelf_findings import (
 from reports.silence import Past
 from reports.silent_findings import dead_findings, missing_findings
 from reports.tag_findings import insecure_findings, tag_findings
+from reports.tags_tonight import with_tags
 from reports.zones import Heard, zone_finding
 from stacks.holdings import Holdings
 from stacks.plan import Plan
 from stacks.staff_lists import StaffList
+from stacks.tag_data import TagContents
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -62,6 +64,8 @@ def find_exceptions(
     locations: Collection[str] | None = None,
     policy: Policy | None = None,
     at: datetime | None = None,
+    contents: Mapping[str, TagContents] | None = None,
+    owners: Collection[str] | None = None,
 ) -> list[Finding]:
     """Find what staff may act on, in walking order.
 
@@ -81,6 +85,8 @@ def find_exceptions(
         Thresholds and base rates.
     at : datetime, optional
         When the run was, with a time zone: what was returned shortly before may still wait on a trolley.
+    contents, owners
+        See `reports.tags_tonight.with_tags`.
 
     Returns
     -------
@@ -89,7 +95,7 @@ def find_exceptions(
         tag and a bad call number are said in addition.
     """
     places = Places.of(plan)
-    catalogue = Catalogue.of(holdings, places)
+    catalogue = with_tags(Catalogue.of(holdings, places), positions.epc, contents, owners)
     chosen = policy or Policy()
     past = Past.of(None, catalogue, places, at, chosen)
     return judge_in(positions, coverage, places, catalogue, scanned, locations, chosen, past=past).findings

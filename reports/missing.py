@@ -105,7 +105,7 @@ def find_silent(
     if catalogue.shared_epc and len(copy):
         # Of two copies with one EPC neither can be called missing while that tag is heard.
         first = np.fromiter((catalogue.by_epc.get(e, -1) for e in catalogue.epc[copy]), np.int64, len(copy))
-        copy = copy[~present[first]]
+        copy = copy[(first < 0) | ~present[first]]
     home, rank, scheme = catalogue.home[copy], catalogue.rank[copy], catalogue.scheme[copy]
     left, right = gaps.neighbours(home, rank, scheme)
     left, right = np.where(rank >= 0, left, -1), np.where(rank >= 0, right, -1)

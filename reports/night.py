@@ -24,10 +24,12 @@ from reports.memory import Memory
 from reports.places import Places
 from reports.policy import Policy
 from reports.silence import Past, in_ns
+from reports.tags_tonight import with_tags
 from reports.weak_tags import weak_findings
 from stacks.holdings import Holdings
 from stacks.plan import Plan
 from stacks.staff_lists import StaffList
+from stacks.tag_data import TagContents
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -140,6 +142,8 @@ def judge_night(
     security: Mapping[str, bool] | None = None,
     lists: Sequence[StaffList] = (),
     day: date | None = None,
+    contents: Mapping[str, TagContents] | None = None,
+    owners: Collection[str] | None = None,
 ) -> Night:
     """Judge one night with all that earlier nights taught.
 
@@ -162,13 +166,17 @@ def judge_night(
         What staff search for or want pulled.
     day : date, optional
         Tonight's date where the library is, by which rows of the lists end; None: that of `at`.
+    contents : mapping of str to TagContents, optional
+        What was read of tags beside their numbers, by EPC or UID in capitals.
+    owners : collection of str, optional
+        The library's own ISILs, as its tags name it; None: those that the tags of its records name.
 
     Returns
     -------
     Night
     """
     places = Places.of(plan)
-    catalogue = Catalogue.of(holdings, places)
+    catalogue = with_tags(Catalogue.of(holdings, places), positions.epc, contents, owners)
     chosen = policy or Policy()
     # A night older than what is remembered cannot be told by what came after it, and teaches nothing.
     late = memory is not None and len(memory) > 0 and in_ns(at) <= int(memory.at.max())

@@ -20,6 +20,7 @@ from reports.missing import expected_copies
 from reports.places import Places
 from reports.policy import Policy
 from reports.run_text import R
+from reports.tags_tonight import with_tags
 from reports.trend import NightFigures
 from reports.zones import Heard
 from stacks.holdings import Holdings
@@ -236,7 +237,7 @@ def make_report(
     heard = Positions.empty() if positions is None else positions
     chosen = policy or Policy()
     places = Places.of(plan)
-    catalogue = Catalogue.of(holdings, places)
+    catalogue = with_tags(Catalogue.of(holdings, places), heard.epc)
     if findings is None and positions is not None:
         findings = judge_in(heard, coverage, places, catalogue, scanned, locations, chosen).findings
     findings = findings or []
@@ -276,6 +277,8 @@ def _summarize(
     was_heard = np.fromiter(
         (catalogue.rows[i].epc.upper() in heard_epcs for i in expected), bool, len(expected)
     )
+    if catalogue.tags.copy_of:
+        was_heard |= np.isin(expected, list(catalogue.tags.copy_of.values()))
     home = catalogue.home[expected]
     away = {(f.barcode, f.epc.upper()) for f in findings if f.kind in ("wrong_shelf", "wrong_location")}
     stays = was_heard.copy()

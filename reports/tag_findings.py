@@ -16,8 +16,10 @@ from reports.findings import Finding
 from reports.odd import old_tags, on_the_move
 from reports.places import Places
 from reports.policy import Policy
-from reports.tags import blank
 from reports.text import T, several
+from stacks.tag_data.blank import blank
+from stacks.tag_data.contents import BLANK
+from stacks.tag_data.universities import same_tag
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -32,12 +34,18 @@ def tag_findings(
     not_here = misled(s, places, behind)
     for row in np.flatnonzero(s.copy < 0).tolist():
         epc = str(epcs[row])
-        # What rides on the robot or a trolley is nothing to look for on a shelf.
-        if epc.upper() in places.label_tags or moves[row]:
+        number, tags = epc.upper(), c.tags
+        # What rides on the robot or a trolley is nothing to look for on a shelf; nor is a known item's other part.
+        if number in places.label_tags or moves[row] or number in tags.further:
             continue
-        readings, why = int(s.positions.readings[row]), blank(epc.upper())
+        readings, said = int(s.positions.readings[row]), tags.said.get(number)
+        why = "memory" if said is not None and said.problem == BLANK else blank(number)
         kind = "blank_tag" if why else "unknown_tag"
         evidence = say_why.blank_tag(why, readings) if why else T.unknown_tag(readings)
+        if not why and said is not None:
+            second = tags.second.get(number)
+            barcode = "" if second is None else str(c.barcode[second])
+            evidence += say_why.tag_says(said, tags.foreign.get(number, ""), barcode)
         evidence += T.perhaps_old() if old[row] else ""
         evidence += T.perhaps_behind() if not_here[row] >= NOT_HERE else ""
         confidence = presence(s, row) * (1.0 - float(not_here[row]))
@@ -45,6 +53,7 @@ def tag_findings(
             Finding(kind, "", epc=epc, confidence=confidence, evidence=evidence),
             **standing(s, row, places),
         )
+    yield from _renumbered(s, c, places)
     known = np.flatnonzero(s.copy >= 0)
     for barcode, rows in _heard_twice(c, s, known).items():
         for row in rows if barcode else ():
@@ -63,6 +72,21 @@ def tag_findings(
         yield book_finding(c, int(s.copy[row]), "duplicate_tag", **more)
 
 
+def _renumbered(s: Shelved, c: Catalogue, places: Places) -> Iterator[Finding]:
+    """List the tags that are known by the barcode they carry, and have another number than its record."""
+    if not c.tags.copy_of:
+        return
+    renumbered = {
+        epc for epc, copy in c.tags.copy_of.items() if c.epc[copy] and not same_tag(epc, str(c.epc[copy]))
+    }
+    for row in np.flatnonzero(s.copy >= 0).tolist() if renumbered else ():
+        epc, copy = str(s.positions.epc[row]), int(s.copy[row])
+        if epc.upper() in renumbered:
+            evidence = say_why.renumbered(str(c.barcode[copy]), str(c.epc[copy]))
+            more = {"epc": epc, "confidence": presence(s, row), "evidence": evidence}
+            yield book_finding(c, copy, "unknown_tag", **more, **standing(s, row, places))
+
+
 def insecure_findings(
     s: Shelved, c: Catalogue, places: Places, security: Mapping[str, bool] | None
 ) -> Iterator[Finding]:
@@ -70,9 +94,13 @@ def insecure_findings(
     off = frozenset(epc.upper() for epc, on in (security or {}).items() if not on)
     rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0)) if off else ()
     for row in rows:
-        copy = int(s.copy[row])
-        if c.epc[copy] in off and c.available[copy]:
-            more = {"confidence": presence(s, int(row)), "evidence": say_why.security_off()}
+        copy, epc = int(s.copy[row]), str(s.positions.epc[row]).upper()
+        if (epc in off or c.epc[copy] in off) and c.available[copy]:
+            more = {
+                "epc": c.epc[copy] or epc,
+                "confidence": presence(s, int(row)),
+                "evidence": say_why.security_off(),
+            }
             yield book_finding(c, copy, "security_off", **more, **standing(s, int(row), places))
 
 

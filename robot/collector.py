@@ -6,17 +6,18 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
-from recording import Activity, Events, Poses, Readings
+from recording import Activity, Events, Poses, Readings, TagMemories
 from robot.spool import Columns
 
 _MOST_PENDING: Final = 200
 _MOST_EVENTS: Final = 10_000
 _MOST_TEXT: Final = 2000
 
+Rows = TypeVar("Rows", Activity, TagMemories)
 PoseRow = tuple[int, float, float, float, float, float]
 EventRow = tuple[int, str, str, str]
 
@@ -28,10 +29,11 @@ class _Pending:
     rows: int = 0
     events: list[EventRow] = field(default_factory=list[EventRow])
     activity: list[Activity] = field(default_factory=list[Activity])
+    tags: list[TagMemories] = field(default_factory=list[TagMemories])
 
 
 class Collector:
-    """Gathers poses, readings, events and activity until `take` is called.
+    """Gathers poses, readings, events, activity and tags' memories until `take` is called.
 
     Parameters
     ----------
@@ -104,6 +106,14 @@ class Collector:
             elif len(activity):
                 self._pending.activity.append(activity)
 
+    def add_tags(self, tags: TagMemories) -> None:
+        """Add what was read of tags beside their number, by mount id."""
+        with self._lock:
+            if self._discarding:
+                self.dropped_rows += len(tags)
+            elif len(tags):
+                self._pending.tags.append(tags)
+
     def add_event(self, t: int, source: str, kind: str, detail: str) -> None:
         """Add an event; beyond ten thousand that nobody took, further ones are lost."""
         row = (t, _plain(source), _plain(kind), _plain(detail))
@@ -125,8 +135,10 @@ class Collector:
         parts += [("poses", poses.select(rows)) for rows in _slices(len(poses), most)]
         readings = Readings.concat(pending.readings)
         parts += [("readings", only_own_tags(readings.select(rows))) for rows in _slices(len(readings), most)]
-        activity = join_activity(pending.activity)
+        activity = join_columns(pending.activity, Activity)
         parts += [("activity", activity.select(rows)) for rows in _slices(len(activity), most)]
+        tags = join_columns(pending.tags, TagMemories)
+        parts += [("tags", tags.select(rows)) for rows in _slices(len(tags), most)]
         return parts
 
     def _poses(self, rows: Sequence[PoseRow]) -> Poses:
@@ -156,13 +168,11 @@ def only_own_tags(readings: Readings) -> Readings:
     return Readings(tag=tag.astype(np.uint32), tags=tuple(readings.tags[i] for i in used.tolist()), **columns)
 
 
-def join_activity(parts: Sequence[Activity]) -> Activity:
-    """Return the spans of several parts, one after the other."""
+def join_columns(parts: Sequence[Rows], kind: type[Rows]) -> Rows:
+    """Return the rows of several parts, one after the other."""
     if not parts:
-        return Activity.empty()
-    return Activity(
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in Activity.DTYPES}
-    )
+        return kind.empty()
+    return kind(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in kind.DTYPES})
 
 
 def _plain(text: str) -> str:

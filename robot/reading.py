@@ -15,6 +15,7 @@ from recording import Activity
 from robot.clock import Clock
 from robot.collector import Collector
 from robot.settings import AntennaTable, ReaderTable
+from robot.tag_memories import tag_memories
 
 log = logging.getLogger("nightstack.robot")
 
@@ -186,6 +187,8 @@ class ReaderRunner(threading.Thread):
                 self._say_strangers(readings.antenna[~known])
                 readings = readings.select(known)
             self._collector.add_readings(replace(readings, antenna=self._mount[readings.antenna]))
+        if batch.tags:
+            self._collector.add_tags(tag_memories(batch.tags, self._mount, self._known))
         if batch.activity is not None and len(batch.activity):
             self._activity_from_driver = True
             known = self._known[batch.activity.antenna]

@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from recording import Activity, Events, Poses, Readings, RunInfo
+from recording import Activity, Events, Poses, Readings, RunInfo, TagMemories
 from recording.topics import End
 from recording.wire import Batch, encode_batch
 from robot.errors import SpoolError, SpoolFullError
 
-Columns = Readings | Poses | Events | Activity
+Columns = Readings | Poses | Events | Activity | TagMemories
 
-KINDS: Final = ("readings", "poses", "events", "activity")
 SCHEMA_VERSION: Final = 1
 
 _SCHEMA: Final = """

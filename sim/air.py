@@ -89,6 +89,13 @@ class Reads:
     def __len__(self) -> int:
         return len(self.t_ns)
 
+    def select(self, rows: NDArray[np.bool_]) -> Reads:
+        """Return some of the reads."""
+        return Reads(
+            self.t_ns[rows], self.tag[rows], self.port[rows], self.channel[rows], self.rssi_dbm[rows],
+            self.phase_rad[rows], self.heard,
+        )  # fmt: skip
+
 
 def between(a: RobotPose, b: RobotPose, share: float) -> RobotPose:
     """Return the pose a share of the straight way from ``a`` to ``b``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -88,9 +89,7 @@ class HfRadio:
         self._spans = np.array(spans).reshape(-1, 6)
         floors = [k for k, floor in enumerate(library.plan.floors) for _ in floor.faces]
         self._floor = np.array([floors[int(tags.face[rows[0]])] for rows, _ in self._shelves], np.int64)
-        self._nibbles = np.array(
-            [[int(c, 16) for c in reversed(epc)] if is_uid(epc) else [0] * 16 for epc in tags.epc], np.int8
-        ).reshape(-1, 16)
+        self._nibbles = nibbles_of(tags.epc)
 
     def excess_db(self, mount: AntennaMount, pose: RobotPose) -> tuple[Ints, Floats]:
         """Return the tags near an antenna and how far the field in each exceeds its threshold, dB."""
@@ -129,33 +128,62 @@ class HfRadio:
         begin, per_s : float64 array, shape (n,)
             Excess field (dB) at the begin, and its change.
         """
-        p = self.parameters
-        now = 0.0
-        at: list[Floats] = [np.empty(0)]
-        heard: list[Ints] = [np.empty(0, np.int64)]
-        queue = [(np.arange(len(tags)), 0)]
-        # Power comes and goes slowly: what a tag makes of it stays for the inventory.
-        luck = rng.random(len(tags))
-        while queue:
-            members, depth = queue.pop(0)
-            now += p.host_s
-            powered = luck[members] < 1.0 / (
-                1.0 + np.exp(-(begin[members] + per_s[members] * now) / p.slope_db)
-            )
-            answer = members[powered & (rng.random(len(members)) >= p.miss)]
-            slot = self._nibbles[tags[answer], depth].astype(np.int64)
-            count = np.bincount(slot, minlength=SLOTS)
-            ends = now + REQUEST_S + np.cumsum(np.where(count > 0, OCCUPIED_S, EMPTY_S))
-            single = count[slot] == 1
-            at.append(ends[slot[single]])
-            heard.append(tags[answer[single]])
-            now = float(ends[-1])
-            if depth < _DEEPEST:
-                nibble = self._nibbles[tags[members], depth]
-                queue += [(members[nibble == s], depth + 1) for s in np.flatnonzero(count > 1).tolist()]
-        at_s, tag = np.concatenate(at), np.concatenate(heard)
-        order = np.argsort(at_s, kind="stable")
-        return Inventory(at_s[order], tag[order], now)
+        played = play_inventory(rng, self._nibbles[tags], self.parameters, begin, per_s)
+        return Inventory(played.at_s, tags[played.tag], played.seconds)
+
+
+def nibbles_of(uids: Sequence[str]) -> npt.NDArray[np.int8]:
+    """Return the hexadecimal digits of UIDs from the last to the first, shape (n, 16); 0 for what is no UID."""
+    digits = [[int(c, 16) for c in reversed(uid)] if is_uid(uid) else [0] * 16 for uid in uids]
+    return np.array(digits, np.int8).reshape(-1, 16)
+
+
+def play_inventory(
+    rng: np.random.Generator,
+    nibbles: npt.NDArray[np.int8],
+    p: HfParameters,
+    begin: Floats,
+    per_s: Floats,
+) -> Inventory:
+    """Play an inventory of some tags; see `HfRadio.inventory`.
+
+    Parameters
+    ----------
+    nibbles : int8 array, shape (n, 16)
+        Of `nibbles_of`.
+    p : HfParameters
+    begin, per_s : float64 array, shape (n,)
+
+    Returns
+    -------
+    Inventory
+        Its `tag` counts from 0 to n - 1.
+    """
+    n = len(nibbles)
+    now = 0.0
+    at: list[Floats] = [np.empty(0)]
+    heard: list[Ints] = [np.empty(0, np.int64)]
+    queue = [(np.arange(n), 0)]
+    # Power comes and goes slowly: what a tag makes of it stays for the inventory.
+    luck = rng.random(n)
+    while queue:
+        members, depth = queue.pop(0)
+        now += p.host_s
+        powered = luck[members] < 1.0 / (1.0 + np.exp(-(begin[members] + per_s[members] * now) / p.slope_db))
+        answer = members[powered & (rng.random(len(members)) >= p.miss)]
+        slot = nibbles[answer, depth].astype(np.int64)
+        count = np.bincount(slot, minlength=SLOTS)
+        ends = now + REQUEST_S + np.cumsum(np.where(count > 0, OCCUPIED_S, EMPTY_S))
+        single = count[slot] == 1
+        at.append(ends[slot[single]])
+        heard.append(answer[single])
+        now = float(ends[-1])
+        if depth < _DEEPEST:
+            nibble = nibbles[members, depth]
+            queue += [(members[nibble == s], depth + 1) for s in np.flatnonzero(count > 1).tolist()]
+    at_s, tag = np.concatenate(at), np.concatenate(heard)
+    order = np.argsort(at_s, kind="stable")
+    return Inventory(at_s[order], tag[order], now)
 
 
 def is_uid(epc: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import numpy as np
 
 from sim.air import Listening, Reads, RobotPose, join
+from sim.hf_radio import is_uid
 from sim.radio import Radio
 from sim.readers.source import Inventory, ReportSlice
 
@@ -34,6 +35,8 @@ class WorldSource:
         self._virtual = virtual
         self.radio = radio
         self._tags = tuple(bytes.fromhex(epc) for epc in radio.tags)
+        # HF tags are deaf to UHF.
+        self._deaf = np.array([is_uid(epc) for epc in radio.tags], np.bool_)
         self._listening: Listening | None = None
         self._slices: deque[ReportSlice] = deque(maxlen=_KEPT_SLICES)
         self._filled = asyncio.Event()
@@ -95,7 +98,8 @@ class WorldSource:
         """Let the reader listen for one step; without a port in use it hears nothing."""
         if self._listening is None or not self._listening.ports:
             return join([], ())
-        return self.radio.read(t0_ns, t1_ns, pose0, pose1, self._listening)
+        reads = self.radio.read(t0_ns, t1_ns, pose0, pose1, self._listening)
+        return reads.select(~self._deaf[reads.tag]) if self._deaf.any() else reads
 
     async def next_slice(self) -> ReportSlice | None:
         """Return the next slice, once the world has got so far; None when the world has ended."""

@@ -26,10 +26,13 @@ from sim.air import Reads, RobotPose
 from sim.base_server import BaseServer
 from sim.errors import SimError
 from sim.gen2 import inventory
+from sim.hf_presets import HfParameters
+from sim.hf_radio import HfRadio
 from sim.model import Library
 from sim.motion import Base, Drift
 from sim.radio import Radio
 from sim.record import OVERRUN_M, START_NS, heading_along
+from sim.world_hf import HfSource
 from sim.world_source import WorldSource
 
 log = logging.getLogger("nightstack.sim.world")
@@ -56,13 +59,15 @@ class World:
         Where the robot truly starts; by default at the right end of the first face, in its aisle.
     started_ns : int, optional
         Virtual time at the start, ns UTC.
+    hf : HfParameters, optional
+        Of the field of mounts whose air is ``iso15693``.
 
     Attributes
     ----------
     base : Base
         The base's true state.
     server : BaseServer
-    sources : dict of str to WorldSource
+    sources : dict of str to WorldSource or HfSource
         By reader name.
     steps : int
         Steps done.
@@ -80,6 +85,7 @@ class World:
         step_s: float = 0.05,
         start: RobotPose | None = None,
         started_ns: int = START_NS,
+        hf: HfParameters | None = None,
     ) -> None:
         if not 0.02 <= step_s <= 0.1:
             raise SimError(
@@ -92,22 +98,35 @@ class World:
         self._drift = Drift(library.robot, np.random.default_rng([seed, 3]))
         self.server = BaseServer(library.robot)
         mounts = library.robot.mounts if mounts is None else mounts
-        names = list(dict.fromkeys(mount.reader for mount in mounts))
-        self.sources = {
-            name: WorldSource(
-                Radio(library, tuple(m for m in mounts if m.reader == name), seed + 7919 * n),
-                self.true_time_ns,
-                not real_time,
-            )
-            for n, name in enumerate(names)
-        }
-        if not inventory.signatures:
+        self.sources = self._make_sources(mounts, seed, hf or HfParameters())
+        uhf = tuple(mount for mount in mounts if mount.air == "gen2")
+        uhf = tuple(mount for mount in uhf if mount.reader == uhf[0].reader)
+        if uhf and not inventory.signatures:
             # Kernels are compiled at their first use; a client that waits must not take that for a dead reader.
             here = self.base.pose
-            Radio(library, mounts).read(started_ns, started_ns + self._step_ns, here, here)
+            Radio(library, uhf).read(started_ns, started_ns + self._step_ns, here, here)
         self._seq = 0
         self.steps = 0
         self.ended = asyncio.Event()
+
+    def _make_sources(
+        self, mounts: tuple[AntennaMount, ...], seed: int, hf: HfParameters
+    ) -> dict[str, WorldSource | HfSource]:
+        made: dict[str, WorldSource | HfSource] = {}
+        near = tuple(mount for mount in mounts if mount.air == "iso15693")
+        field = HfRadio(self.library, hf, near) if near else None
+        for n, name in enumerate(dict.fromkeys(mount.reader for mount in mounts)):
+            own = tuple(mount for mount in mounts if mount.reader == name)
+            seeded, virtual = seed + 7919 * n, not self.real_time
+            if len({mount.air for mount in own}) > 1:
+                raise SimError(
+                    f"reader {name} has antennas of two airs; give HF and UHF antennas readers of their own"
+                )
+            if field is not None and own[0].air == "iso15693":
+                made[name] = HfSource(field, own, seeded, self.true_time_ns, virtual)
+            else:
+                made[name] = WorldSource(Radio(self.library, own, seeded), self.true_time_ns, virtual)
+        return made
 
     def true_time_ns(self) -> int:
         """Return true time now, ns UTC."""
@@ -181,7 +200,7 @@ class World:
                     "reader %s: its client acknowledges nothing for %g s; going on", name, _PATIENCE_S
                 )
 
-    def _hear(self, until_ns: int | None = None) -> list[tuple[WorldSource, Reads, int, int]]:
+    def _hear(self, until_ns: int | None = None) -> list[tuple[WorldSource | HfSource, Reads, int, int]]:
         """Move the base on by one step and let every listening reader hear meanwhile."""
         t0 = self._now_ns
         if until_ns is not None and until_ns - t0 > 1_000_000_000:
@@ -199,7 +218,7 @@ class World:
         ]
 
     @staticmethod
-    def _hand_over(heard: list[tuple[WorldSource, Reads, int, int]]) -> None:
+    def _hand_over(heard: list[tuple[WorldSource | HfSource, Reads, int, int]]) -> None:
         for source, reads, t0, t1 in heard:
             source.hand_over(reads, t0, t1)
 

@@ -17,9 +17,7 @@ from stacks.imports import values
 from stacks.imports.header import names_of
 from stacks.imports.names import HOLDINGS_HEADERS, plain
 from stacks.imports.table import Table, open_table
-
-AFI_SECURED: Final = 0x07
-AFI_LENT: Final = 0xC2
+from stacks.tag_data.security import SecurityPolicy
 
 _MOST = 10_000_000
 _HEADERS: Final[Mapping[str, str]] = {
@@ -72,7 +70,7 @@ class Security:
         return made | self.by_epc
 
 
-def read_security(path: str | Path) -> Security:
+def read_security(path: str | Path, policy: SecurityPolicy | None = None) -> Security:
     """
     Read a table of tags or copies and their security.
 
@@ -81,12 +79,15 @@ def read_security(path: str | Path) -> Security:
     path : path
         CSV, TSV, XLSX, XLS or ODS with a column ``epc`` or ``barcode`` and one of ``security`` (on or off), ``afi``
         (07: secured, C2: lent) and ``eas`` (on or off), known by their usual English, German and Chinese names.
+    policy : SecurityPolicy, optional
+        Which AFIs mean secured and lent; by default 07 and C2.
 
     Raises
     ------
     HoldingsError
         It cannot be read, lacks a column, or says nothing that is known; one line.
     """
+    policy = policy or SecurityPolicy()
     table = open_table(path, pad=True, names=_NAMES)
     at = _columns(table)
     said = next(name for name in ("security", "afi", "eas") if name in at)
@@ -101,7 +102,7 @@ def read_security(path: str | Path) -> Security:
         for fields, n, line in zip(block.fields, block.number, block.line, strict=True):
             if not any(fields):
                 continue
-            on = _afi(fields[at["afi"]]) if said == "afi" else _word(fields[at[said]])
+            on = _afi(fields[at["afi"]], policy) if said == "afi" else _word(fields[at[said]])
             if on is None:
                 strange += 1
                 first = first or f"{table.place(n, line)}: {values.tidy(fields[at[said]])[:40]!r}"
@@ -115,7 +116,7 @@ def read_security(path: str | Path) -> Security:
                 made.by_barcode[barcode] = on
         if len(made.by_epc) + len(made.by_barcode) > _MOST:
             raise HoldingsError(f"{table.source}: has more than {_MOST:,} rows; split it")
-    known = "07 (secured) nor C2 (lent)" if said == "afi" else "on nor off"
+    known = _known(policy) if said == "afi" else "on nor off"
     if not (made.by_epc or made.by_barcode):
         why = f"; {first} is neither {known}" if first else ""
         raise HoldingsError(f"{table.source}: says of no copy whether its security is on{why}")
@@ -147,9 +148,14 @@ def _columns(table: Table) -> dict[str, int]:
     return at
 
 
-def _afi(text: str) -> bool | None:
+def _afi(text: str, policy: SecurityPolicy) -> bool | None:
     bare = values.epc(values.tidy(text).rjust(2, "0")) or ""
-    return {f"{AFI_SECURED:02X}": True, f"{AFI_LENT:02X}": False}.get(bare)
+    return policy.of_afi(int(bare, 16)) if len(bare) == 2 else None
+
+
+def _known(policy: SecurityPolicy) -> str:
+    on, off = (" or ".join(f"{afi:02X}" for afi in sorted(of)) for of in (policy.secured, policy.lent))
+    return f"{on} (secured) nor {off} (lent)"
 
 
 def _word(text: str) -> bool | None:

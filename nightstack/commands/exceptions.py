@@ -94,6 +94,28 @@ def exceptions(
             metavar="FILE",
         ),
     ] = None,
+    owner: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The library's own ISIL as its tags have it, such as DE-705 (may be given again); default: those that "
+            "the tags of its own records name. A tag that names another one belongs there.",
+            metavar="ISIL",
+        ),
+    ] = None,
+    security_by: Annotated[
+        str,
+        typer.Option(
+            help="What the gates listen to, of what tags.parquet has of each tag: either, afi or eas.",
+        ),
+    ] = "either",
+    afi_on: Annotated[
+        list[str] | None,
+        typer.Option(help="An AFI of secured copies (may be given again); default: 07.", metavar="HEX"),
+    ] = None,
+    afi_off: Annotated[
+        list[str] | None,
+        typer.Option(help="An AFI of lent copies (may be given again); default: C2.", metavar="HEX"),
+    ] = None,
     keep_days: Annotated[
         float,
         typer.Option(
@@ -129,6 +151,7 @@ def exceptions(
     # What costs a second to import comes after everything that can be wrong with the paths.
     from nightstack import ledger_file
     from nightstack.combined import open_run
+    from nightstack.tag_options import policy_of
     from recording.words import counted
     from reports.exceptions_csv import write_exceptions
     from reports.feedback import learn
@@ -138,6 +161,7 @@ def exceptions(
     from reports.outcomes import outcomes
     from reports.pace_learning import learn_pace
     from reports.policy import Policy
+    from reports.tag_contents import contents_of, security_of
     from reports.worklist import make_worklist
     from stacks.holdings import read_holdings
     from stacks.security import read_security
@@ -146,7 +170,8 @@ def exceptions(
     wanted = [read_staff_list(file, name, purpose) for name, purpose, file in map(list_of, lists or ())]
     if len({of.name for of in wanted}) < len(wanted):
         raise InputError("--list: two lists have one name; give each its own")
-    gates = None if security is None else read_security(security)
+    secured = policy_of(afi_on or (), afi_off or (), security_by)
+    gates = None if security is None else read_security(security, secured)
     heard = open_run(recording)
     say_notes(heard.notes, as_json)
     the_plan = plan_of(heard, plan)
@@ -171,10 +196,13 @@ def exceptions(
         before, note = (None, "") if ledger is None else ledger_file.read_memory(ledger, book)
         say_notes([note] if note else [], as_json)
         places, coverage = positions_of(heard, the_plan, recording, positions, quiet=as_json)
-        if strange := hardly_known(places.epc, books.column("epc"), catalogue):
-            say_notes([strange], as_json)
-            said["notes"] = [strange]
         policy = learn(outcomes(book.cases.values())).policy(Policy())
+        memories = None if heard.recording is None else heard.recording.tag_memories
+        contents = {} if memories is None else contents_of(memories, secured)
+        armed, doubt = security_of(contents, places.epc.tolist())
+        say_notes([doubt] if doubt else [], as_json)
+        if gates is not None:  # what somebody read goes before what the robot did
+            armed |= gates.of_tags(books.column("barcode"), books.column("epc"))
         night = judge_night(
             info.run_id,
             info.started_at,
@@ -186,9 +214,15 @@ def exceptions(
             retag=book.retag,
             policy=policy,
             lists=wanted,
-            security=None if gates is None else gates.of_tags(books.column("barcode"), books.column("epc")),
+            security=armed if armed or gates is not None else None,
+            contents=contents,
+            owners=owner,
         )
         findings, memory = night.findings, night.memory
+        by_contents = int(((night.looks.epc == "") & (night.looks.shelf_id != "")).sum())
+        if strange := hardly_known(places.epc, books.column("epc"), catalogue, by_contents):
+            say_notes([strange], as_json)
+            said["notes"] = [strange]
         said |= {"lists": [of.to_json() for of in night.lists]} if wanted else {}
         told = [str(of.said) for of in night.lists]
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -275,10 +309,13 @@ def list_of(given: str) -> tuple[str, str, Path]:
     return named, named if named in PURPOSES else "search", Path(file)
 
 
-def hardly_known(heard: Iterable[object], known: Iterable[str], catalogue: Path) -> str:
-    """Say that hardly any tag heard is in the catalogue; empty where enough are, or few were heard."""
+def hardly_known(heard: Iterable[object], known: Iterable[str], catalogue: Path, by_contents: int = 0) -> str:
+    """Say that hardly any tag heard is in the catalogue; empty where enough are, or few were heard.
+
+    `by_contents` more of them are known by the barcode that they carry.
+    """
     tags = {str(epc).upper() for epc in heard}
-    there = len(tags & {epc.upper() for epc in known})
+    there = len(tags & {epc.upper() for epc in known}) + by_contents
     if len(tags) < _FEWEST_HEARD or there >= _LEAST_KNOWN * len(tags):
         return ""
     some = "none of the" if not there else f"only {there} of the"

@@ -114,7 +114,7 @@ def record(
 def world(
     library: LibraryFolder,
     reader: Annotated[
-        str, typer.Option(help="Where the LLRP reader listens.", metavar="HOST:PORT")
+        str, typer.Option(help="Where the first reader listens.", metavar="HOST:PORT")
     ] = "127.0.0.1:0",
     base: Annotated[
         str, typer.Option(help="Where the robot base listens.", metavar="HOST:PORT")
@@ -125,7 +125,7 @@ def world(
         bool, typer.Option("--real-time", help="Run by the wall clock instead of as fast as it goes.")
     ] = False,
 ) -> None:
-    """Serve a simulated library: an LLRP reader and a robot base on TCP, for an agent to drive."""
+    """Serve a simulated library: its readers (LLRP; FEIG for HF tags) and a robot base, for an agent to drive."""
     library_folder(library)
     from sim.world import serve_world
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from nightstack.commands import stacks_ils, stacks_import, stacks_ranges, stacks_sort
+from nightstack.commands import stacks_ils, stacks_import, stacks_ranges, stacks_sort, stacks_tag
 
 _app = typer.Typer(
     no_args_is_help=True,
-    help="What should be where: holdings and plan from files or a library system, call numbers sorted.",
+    help="What should be where: holdings and plan from files or a library system, call numbers sorted, tags read.",
     rich_markup_mode=None,
 )
 
@@ -19,4 +19,5 @@ def register(app: typer.Typer) -> None:
     stacks_ils.add_to(_app)
     stacks_ranges.register(_app)
     stacks_sort.register(_app)
+    stacks_tag.register(_app)
     app.add_typer(_app, name="stacks")

@@ -1,4 +1,4 @@
-"""LLRP: Impinj and other UHF readers over TCP (EPCglobal Low Level Reader Protocol 1.0.1)."""
+"""LLRP: Impinj and other UHF readers over TCP or TLS (EPCglobal Low Level Reader Protocol 1.0.1 and 1.1)."""
 
 from __future__ import annotations
 

@@ -18,12 +18,13 @@ from reader_drivers.llrp.codec import (
     Message,
     Parameter,
     Reports,
+    Version,
     decode_message,
     decode_reports,
     encode_message,
     message,
 )
-from reader_drivers.llrp.transport import LinkLostError, TcpTransport
+from reader_drivers.transport import LinkLostError, Transport
 
 
 class Listener(Protocol):
@@ -46,6 +47,10 @@ class RefusedError(ReaderError):
     """The reader answered with an error status."""
 
 
+class NoAnswerError(LinkLostError):
+    """No answer came in time."""
+
+
 class LlrpClient:
     """Speaks LLRP over a transport.
 
@@ -62,11 +67,13 @@ class LlrpClient:
     """
 
     def __init__(
-        self, transport: TcpTransport, listener: Listener, clock: Callable[[], int], timeout_s: float
+        self, transport: Transport, listener: Listener, clock: Callable[[], int], timeout_s: float
     ) -> None:
         self.where = transport.where
         self.last_heard = time.monotonic()
         """When bytes last came, by the monotonic clock, s."""
+        self.version: int = Version.V1_0_1
+        """Of the messages that are sent."""
         self._transport, self._listener, self._clock = transport, listener, clock
         self._timeout_s = timeout_s
         self._frames = FrameReader()
@@ -75,19 +82,20 @@ class LlrpClient:
         self._answer: Message | None = None
         self._attempt: int | None = None
 
-    def handshake(self) -> None:
-        """Await the reader's word on this connection (LLRP 1.0.1, section 6.1).
+    def handshake(self, timeout_s: float | None = None) -> None:
+        """Await the reader's word on this connection (LLRP 1.0.1, section 6.1), for `timeout_s` or the usual limit.
 
         Raises
         ------
         ReaderError
             Another client holds the reader, or what answers there is no LLRP reader.
         """
-        deadline = time.monotonic() + self._timeout_s
+        limit = self._timeout_s if timeout_s is None else timeout_s
+        deadline = time.monotonic() + limit
         while self._attempt is None:
             if time.monotonic() > deadline:
                 raise ReaderError(
-                    f"{self.where}: connected, but no LLRP greeting within {self._timeout_s:g} s; "
+                    f"{self.where}: connected, but no LLRP greeting within {limit:g} s; "
                     "is this the LLRP port, and is the reader in LLRP mode?"
                 )
             self.pump(deadline - time.monotonic())
@@ -104,23 +112,45 @@ class LlrpClient:
             )
         raise ReaderError(f"{self.where}: {reason}; stop that program or restart the reader")
 
-    def request(self, name: str, *children: Parameter, **values: int) -> Message:
+    def request(
+        self,
+        name: str,
+        *children: Parameter,
+        version_: int | None = None,
+        timeout_s: float | None = None,
+        **values: int,
+    ) -> Message:
         """Send a request and return its answer, handling whatever comes before it.
+
+        Parameters
+        ----------
+        name, children, values
+            As of `codec.message`.
+        version_
+            Of the header, where it is not the one agreed on.
+        timeout_s
+            How long the answer may take, where it is less than usual.
 
         Raises
         ------
         RefusedError
             The reader answered with an error status.
+        NoAnswerError
+            No answer came in time.
         LinkLostError
-            The connection ended, or no answer came in time.
+            The connection ended.
         """
         self._next_id += 1
         self._waiting_for, self._answer = self._next_id, None
-        self._transport.send(encode_message(message(name, self._next_id, *children, **values)))
-        deadline = time.monotonic() + self._timeout_s
+        version = self.version if version_ is None else version_
+        asked = message(name, self._next_id, *children, version_=version, **values)
+        self._transport.send(encode_message(asked))
+        limit = self._timeout_s if timeout_s is None else min(timeout_s, self._timeout_s)
+        deadline = time.monotonic() + limit
         while self._answer is None:
             if time.monotonic() > deadline:
-                raise LinkLostError(f"{self.where}: no answer to {name} within {self._timeout_s:g} s")
+                self._waiting_for = None
+                raise NoAnswerError(f"{self.where}: no answer to {name} within {limit:g} s")
             self.pump(deadline - time.monotonic())
         answer, self._waiting_for = self._answer, None
         state = next(answer.find("LLRPStatus"), None)
@@ -169,7 +199,7 @@ class LlrpClient:
     def _handle(self, item: Message, arrival: int) -> None:
         if item.name == "KEEPALIVE":
             # In stream order: every report before it has been handed over.
-            self._transport.send(encode_message(message("KEEPALIVE_ACK", item.id)))
+            self._transport.send(encode_message(message("KEEPALIVE_ACK", item.id, version_=self.version)))
         elif item.name == "READER_EVENT_NOTIFICATION":
             for data in item.all("ReaderEventNotificationData"):
                 attempt = data.first("ConnectionAttemptEvent")

@@ -3,12 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from dataclasses import dataclass, field, fields
+from urllib.parse import parse_qsl
 
 from reader_drivers._reader import ReaderError, ReaderSettings
-from reader_drivers.llrp.codec import LLRP_PORT
+from reader_drivers.llrp.codec import LLRP_PORT, LLRP_TLS_PORT, Version
+from reader_drivers.llrp.modes import IMPINJ_MODES
+from reader_drivers.targets import Common, Line, Table, TcpTarget, choice, flag, read_url, sign
+from reader_drivers.tls import Tls
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What is asked of an LLRP reader beyond `ReaderSettings`.
+
+    Parameters
+    ----------
+    doppler
+        True: ask for the Doppler shift too.
+    population
+        Tags expected in the field, for the reader's anti-collision.
+    search_mode
+        Number of Impinj's InventorySearchMode; None: as `ReaderSettings.search` has it. 0 is the reader's own choice.
+    profile
+        Impinj's name of a link profile; None: as `ReaderSettings.rf_mode` has it.
+    sensitivity
+        Receive sensitivity: 0 and more, dB below the most sensitive; below 0, dBm. None: the reader's own.
+    hop_table
+        HopTableID of a reader that has several; None: its first.
+    tid
+        True: hand out tags' TID memory.
+    memory
+        True: hand out tags' TID and user memory.
+    words
+        How many words of user memory; 0: all of it.
+    """
+
+    doppler: bool = False
+    population: int = 32
+    search_mode: int | None = None
+    profile: str | None = None
+    sensitivity: float | None = None
+    hop_table: int | None = None
+    tid: bool = False
+    memory: bool = False
+    words: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,117 +56,91 @@ class Options:
 
     Parameters
     ----------
-    host, port
+    where
+        The reader, as messages name it.
+    target
         Where it listens.
     settings
         What `Reader.start` uses for all that it is not told.
+    common
+        Time limits.
     phase_sign
         What the reader's own angle is multiplied by so that it grows with distance. 1, the default: Speedway readers'
         phase falls towards the point of closest approach and rises after it (Shangguan et al., STPP, NSDI 2015; Yang
         et al., Tagoram, MobiCom 2014). -1: the reader at hand reports the opposite.
-    doppler
-        True: ask for the Doppler shift too.
-    population
-        Tags expected in the field, for the reader's anti-collision.
-    timeout_s
-        Limit for connecting and for each answer.
-    retry_s, retry_max_s
-        First and longest delay before a lost reader is tried again.
+    version
+        LLRP version to speak; None: the latest that both know.
+    tls
+        How to make the connection secret; None: in the clear.
+    choices
+        What else is asked of the reader.
     """
 
-    host: str
-    port: int
+    where: str
+    target: TcpTarget
     settings: ReaderSettings
+    common: Common = field(default_factory=Common)
     phase_sign: int = 1
-    doppler: bool = False
-    population: int = 32
-    timeout_s: float = 5.0
-    retry_s: float = 0.5
-    retry_max_s: float = 30.0
+    version: Version | None = None
+    tls: Tls | None = None
+    choices: Choices = field(default_factory=Choices)
 
 
-def _ports(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError(text)
+        return value
+
+    return read
 
 
-def _search(text: str) -> str:
-    if text not in ("dual", "single", "focus"):
-        raise ValueError(text)
-    return text
+def _version(text: str) -> Version | None:
+    return {"auto": None, "1.0.1": Version.V1_0_1, "1.1": Version.V1_1}[text]
 
 
-def _flag(text: str) -> bool:
-    return {"0": False, "1": True, "false": False, "true": True}[text]
-
-
-def _sign(text: str) -> int:
-    return {"1": 1, "+1": 1, "-1": -1, " 1": 1}[text]
-
-
-def _positive(text: str) -> float:
+def _decibels(text: str) -> float:
     value = float(text)
-    if not 0 < value < 86400:
+    if not -128 <= value <= 128:
         raise ValueError(text)
     return value
 
 
-_SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "ports": ("ports", _ports),
-    "power": ("power_dbm", float),
-    "session": ("session", int),
-    "search": ("search", _search),
-    "mode": ("rf_mode", int),
-    "channels": ("channels", _ports),
-    "keepalive": ("keepalive_s", _positive),
+_OWN: Table = {
+    "phase_sign": ("phase_sign", sign),
+    "version": ("version", _version),
+    "doppler": ("doppler", flag),
+    "population": ("population", _number(1, 0xFFFF)),
+    "search_mode": ("search_mode", _number(0, 0xFFFF)),
+    "profile": ("profile", choice(*IMPINJ_MODES)),
+    "sensitivity": ("sensitivity", _decibels),
+    "hop_table": ("hop_table", _number(0, 255)),
+    "tid": ("tid", flag),
+    "memory": ("memory", flag),
+    "words": ("words", _number(0, 0xFFFF)),
+    "tls": ("tls", flag),
+    "ca": ("ca", str),
+    "cert": ("cert", str),
+    "verify": ("verify", flag),
 }
-_OWN: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "phase_sign": ("phase_sign", _sign),
-    "doppler": ("doppler", _flag),
-    "population": ("population", int),
-    "timeout": ("timeout_s", _positive),
-    "retry": ("retry_s", _positive),
-    "retry_max": ("retry_max_s", _positive),
-}
+
+_CHOICES = {item.name for item in fields(Choices)}
 
 
 def parse_options(url: str) -> Options:
-    """Read an `llrp://host:port?option=value` URL.
-
-    Raises
-    ------
-    ReaderError
-        No host, a port that is none, or an option that is unknown or has no such value.
-    """
-    try:
-        parts = urlsplit(url)
-        port = LLRP_PORT if parts.port is None else parts.port
-        if port == 0:
-            raise ValueError(url)
-    except ValueError as error:
-        raise ReaderError(f"{url}: host or port cannot be; a port is a number from 1 to 65535") from error
-    if not parts.hostname:
-        raise ReaderError(f"{url}: no host; write llrp://HOST:PORT, such as llrp://192.168.1.10:{LLRP_PORT}")
-    settings: dict[str, Any] = {}
-    own: dict[str, Any] = {}
-    for name, text in parse_qsl(parts.query, keep_blank_values=True):
-        place, table = (settings, _SETTINGS) if name in _SETTINGS else (own, _OWN)
-        if name not in table:
-            known = ", ".join([*_SETTINGS, *_OWN])
-            raise ReaderError(f"{url}: unknown option {name}; known are {known}")
-        field, convert = table[name]
-        try:
-            place[field] = convert(text)
-        except (ValueError, KeyError) as error:
-            raise ReaderError(
-                f"{url}: option {name} cannot be {text!r}; see docs/reader_drivers.md"
-            ) from error
-    return Options(parts.hostname, port, ReaderSettings(**settings), **own)
-
-
-def merge_settings(asked: ReaderSettings | None, base: ReaderSettings) -> ReaderSettings:
-    """Fill what `asked` leaves open with `base`."""
-    if asked is None:
-        return base
-    plain = ReaderSettings()
-    open_fields = [name for name in ReaderSettings.__slots__ if getattr(asked, name) == getattr(plain, name)]
-    return replace(asked, **{name: getattr(base, name) for name in open_fields})
+    """Read an `llrp://host:port?option=value` URL; raises ReaderError."""
+    # The port where none is named depends on an option.
+    secret = dict(parse_qsl(url.partition("?")[2])).get("tls") in ("1", "true")
+    read = read_url(url, Line(port=LLRP_TLS_PORT if secret else LLRP_PORT), _OWN)
+    assert isinstance(read.target, TcpTarget)
+    own = dict(read.own)
+    tls = Tls(own.pop("ca", None), own.pop("cert", None), own.pop("verify", True))
+    if not own.pop("tls", False):
+        if tls != Tls():
+            raise ReaderError(f"{url}: ca, cert and verify are of connections over TLS; add tls=1")
+        tls = None
+    if own.get("profile") is not None and read.settings.rf_mode is not None:
+        raise ReaderError(f"{url}: mode and profile both name a link profile; leave one out")
+    choices = Choices(**{name: own.pop(name) for name in _CHOICES & own.keys()})
+    return Options(read.where, read.target, read.settings, read.common, tls=tls, choices=choices, **own)

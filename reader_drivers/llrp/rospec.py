@@ -2,65 +2,23 @@
 
 from __future__ import annotations
 
-from reader_drivers._reader import ReaderError, ReaderSettings
+from reader_drivers._reader import ReaderSettings
 from reader_drivers.llrp.capabilities import LlrpCapabilities
-from reader_drivers.llrp.codec import Notification, Parameter, SearchMode, parameter
+from reader_drivers.llrp.checks import check_settings, power_entry, rf_mode, search_mode, sensitivity_index
+from reader_drivers.llrp.codec import (
+    FixedFrequencyMode,
+    MemoryBank,
+    Notification,
+    Parameter,
+    Version,
+    parameter,
+)
+from reader_drivers.llrp.options import Choices
 
 ROSPEC_ID = 1
-
-_SEARCH = {"dual": SearchMode.DUAL_TARGET, "single": SearchMode.SINGLE_TARGET, "focus": SearchMode.TAG_FOCUS}
-
-
-def power_entry(
-    settings: ReaderSettings, abilities: LlrpCapabilities, where: str, port: int = 0
-) -> tuple[float, int]:
-    """Return `(dBm, table index)` of the power to set on a port: the highest at or below the one asked for.
-
-    Raises
-    ------
-    ReaderError
-        It lies below the table.
-    """
-    if not abilities.power_index:
-        raise ReaderError(f"{where}: the reader's capabilities have no transmit power table")
-    asked = settings.port_power_dbm.get(port, settings.power_dbm)
-    if asked is None:
-        return abilities.power_index[-1]
-    below = [entry for entry in abilities.power_index if entry[0] <= asked + 1e-9]
-    if not below:
-        low, high = abilities.power_index[0][0], abilities.power_index[-1][0]
-        raise ReaderError(f"{where}: power {asked:g} dBm is below its table ({low:g} to {high:g} dBm)")
-    return below[-1]
-
-
-def check_settings(settings: ReaderSettings, abilities: LlrpCapabilities, where: str) -> None:
-    """Refuse settings that this reader cannot follow.
-
-    Raises
-    ------
-    ReaderError
-        Says which, and what the reader can do.
-    """
-    antennas = abilities.public.antennas
-    named = (*settings.ports, *settings.port_power_dbm)
-    if wrong := [port for port in named if port not in range(1, antennas + 1)]:
-        raise ReaderError(f"{where}: no antenna port {wrong[0]}; it has 1 to {antennas}")
-    if settings.session is not None and settings.session not in range(4):
-        raise ReaderError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
-    if settings.rf_mode is not None and abilities.modes and settings.rf_mode not in abilities.modes:
-        known = ", ".join(map(str, abilities.modes))
-        raise ReaderError(f"{where}: no mode {settings.rf_mode}; it has {known}")
-    channels = range(1, len(abilities.frequency_khz))
-    if wrong := [c for c in settings.channels if c not in channels]:
-        raise ReaderError(f"{where}: no channel {wrong[0]}; it has {channels[0]} to {channels[-1]}")
-    if settings.channels and abilities.public.region == "FCC":
-        raise ReaderError(f"{where}: FCC part 15.247 makes it hop over all channels; leave channels empty")
-    if len(settings.channels) > 1 and not abilities.impinj:
-        raise ReaderError(f"{where}: several fixed channels need Impinj's extensions; name one, or none")
-    if settings.search != "dual" and not abilities.impinj:
-        raise ReaderError(f"{where}: search {settings.search} needs Impinj's extensions; use dual")
-    for port in (0, *settings.port_power_dbm):
-        power_entry(settings, abilities, where, port)
+ACCESS_SPEC_ID = 1
+OP_TID, OP_USER = 1, 2
+"""OpSpecIDs of the reads that we ask for."""
 
 
 def reader_config(keepalive_s: float) -> list[Parameter]:
@@ -78,9 +36,8 @@ def build_rospec(
     settings: ReaderSettings,
     abilities: LlrpCapabilities,
     where: str,
-    *,
-    doppler: bool = False,
-    population: int = 32,
+    choices: Choices | None = None,
+    version: int = Version.V1_0_1,
 ) -> Parameter:
     """Return the ROSpec that reads tags again and again and reports every read at once.
 
@@ -89,30 +46,73 @@ def build_rospec(
     ReaderError
         As `check_settings`.
     """
-    check_settings(settings, abilities, where)
-    session = 1 if settings.session is None else settings.session
-    inventory: list[Parameter] = []
-    if settings.rf_mode is not None:
-        inventory.append(parameter("C1G2RFControl", mode_index=settings.rf_mode))
-    inventory.append(parameter("C1G2SingulationControl", session=session, population=population))
-    if abilities.impinj:
-        inventory.append(parameter("ImpinjInventorySearchMode", mode=int(_SEARCH[settings.search])))
-        if settings.channels:
-            inventory.append(parameter("ImpinjFixedFrequencyList", mode=2, channels=settings.channels))
+    choices = choices or Choices()
+    check_settings(settings, abilities, where, choices)
+    command = _inventory_command(settings, abilities, where, choices, version)
     # A hopping reader ignores the channel, but index 0 is refused by some.
     channel = settings.channels[0] if settings.channels and not abilities.hopping else 1
-    every = tuple(range(1, abilities.public.antennas + 1)) if settings.port_power_dbm else (0,)
-    ports = settings.ports or every
-    power = {port: power_entry(settings, abilities, where, port)[1] for port in ports}
-    antennas = [
+    every = tuple(range(1, abilities.public.antennas + 1))
+    apart = settings.port_power_dbm or abilities.sensitivity.ranges
+    ports = settings.ports or (every if apart else (0,))
+    antennas: list[Parameter] = []
+    for port in ports:
+        power = power_entry(settings, abilities, where, port)[1]
+        table = abilities.channels.table_id
+        parts = [parameter("RFTransmitter", hop_table_id=table, channel_index=channel, power_index=power)]
+        heard = sensitivity_index(choices, abilities, where, port)
+        if heard is not None:
+            parts.insert(0, parameter("RFReceiver", sensitivity_index=heard))
+        antennas.append(parameter("AntennaConfiguration", *parts, command, antenna_id=port))
+    return parameter(
+        "ROSpec",
+        parameter("ROBoundarySpec", parameter("ROSpecStartTrigger"), parameter("ROSpecStopTrigger")),
         parameter(
-            "AntennaConfiguration",
-            parameter("RFTransmitter", hop_table_id=1, channel_index=channel, power_index=power[port]),
-            parameter("C1G2InventoryCommand", *inventory),
-            antenna_id=port,
-        )
-        for port in ports
-    ]
+            "AISpec",
+            parameter("AISpecStopTrigger"),
+            parameter("InventoryParameterSpec", *antennas, spec_id=1, protocol=1),
+            antenna_ids=ports,
+        ),
+        parameter("ROReportSpec", *_content(abilities, choices), trigger=2, n=1),
+        rospec_id=ROSPEC_ID,
+    )
+
+
+def _inventory_command(
+    settings: ReaderSettings, abilities: LlrpCapabilities, where: str, choices: Choices, version: int
+) -> Parameter:
+    parts: list[Parameter] = []
+    mode = rf_mode(settings, choices, abilities, where)
+    if mode is not None:
+        parts.append(parameter("C1G2RFControl", mode_index=mode))
+    session = 1 if settings.session is None else settings.session
+    # Which flag tags must have can be said where the reader heeds it; Impinj's search modes say it otherwise.
+    aware = settings.target in ("A", "B") and not abilities.impinj
+    action: list[Parameter] = []
+    if aware:
+        # LLRP 1.0.1 knows tags with SL and tags without; a tag that nobody selected has none. 1.1 can ask for both.
+        both = version >= Version.V1_1
+        action = [
+            parameter(
+                "C1G2TagInventoryStateAwareSingulationAction",
+                i=int(settings.target == "B"),
+                s=int(not both),
+                all=int(both),
+            )
+        ]
+    parts.append(parameter("C1G2SingulationControl", *action, session=session, population=choices.population))
+    search = search_mode(settings, choices, abilities, where)
+    if search is not None:
+        parts.append(parameter("ImpinjInventorySearchMode", mode=search))
+        if settings.channels:
+            kind = FixedFrequencyMode.CHANNEL_LIST
+            parts.append(parameter("ImpinjFixedFrequencyList", mode=int(kind), channels=settings.channels))
+        elif not abilities.hopping:
+            # Else the one ChannelIndex that a transmitter must be given would be the only one in use.
+            parts.append(parameter("ImpinjFixedFrequencyList", mode=int(FixedFrequencyMode.AUTO_SELECT)))
+    return parameter("C1G2InventoryCommand", *parts, state_aware=int(aware))
+
+
+def _content(abilities: LlrpCapabilities, choices: Choices) -> list[Parameter]:
     content = [
         parameter(
             "TagReportContentSelector",
@@ -126,18 +126,45 @@ def build_rospec(
     ]
     if abilities.impinj:
         extras = [parameter("ImpinjEnableRFPhaseAngle", mode=1), parameter("ImpinjEnablePeakRSSI", mode=1)]
-        if doppler:
+        if choices.doppler:
             extras.append(parameter("ImpinjEnableRFDopplerFrequency", mode=1))
+        if serialized_tid(abilities, choices):
+            extras.insert(0, parameter("ImpinjEnableSerializedTID", mode=1))
         content.append(parameter("ImpinjTagReportContentSelector", *extras))
+    return content
+
+
+def serialized_tid(abilities: LlrpCapabilities, choices: Choices) -> bool:
+    """Whether TIDs come with the reports by themselves, as Impinj readers can send those of Impinj chips."""
+    return choices.tid and not choices.memory and abilities.impinj
+
+
+def wanted_banks(abilities: LlrpCapabilities, choices: Choices) -> frozenset[MemoryBank]:
+    """Return the memory banks that are handed out."""
+    if not choices.memory:
+        return frozenset((MemoryBank.TID,) if choices.tid else ())
+    # A reader that does one operation a tag reads what was asked for above all.
+    return frozenset((MemoryBank.USER,) if abilities.op_specs == 1 else (MemoryBank.TID, MemoryBank.USER))
+
+
+def build_access_spec(abilities: LlrpCapabilities, choices: Choices) -> Parameter | None:
+    """Return the AccessSpec that reads the memories asked for of every tag; None: none is needed."""
+    banks = wanted_banks(abilities, choices)
+    if not banks or serialized_tid(abilities, choices):
+        return None
+    known = ((OP_TID, MemoryBank.TID, 0), (OP_USER, MemoryBank.USER, choices.words))
+    # A pattern without bits matches every tag. A word count of 0 reads to the end of the bank.
+    every_tag = parameter("C1G2TargetTag", bank=int(MemoryBank.EPC), match=1, pointer=32)
+    reads = [
+        parameter("C1G2Read", op_spec_id=number, bank=int(bank), count=count)
+        for number, bank, count in known
+        if bank in banks
+    ]
     return parameter(
-        "ROSpec",
-        parameter("ROBoundarySpec", parameter("ROSpecStartTrigger"), parameter("ROSpecStopTrigger")),
-        parameter(
-            "AISpec",
-            parameter("AISpecStopTrigger"),
-            parameter("InventoryParameterSpec", *antennas, spec_id=1, protocol=1),
-            antenna_ids=ports,
-        ),
-        parameter("ROReportSpec", *content, trigger=2, n=1),
+        "AccessSpec",
+        parameter("AccessSpecStopTrigger"),
+        parameter("AccessCommand", parameter("C1G2TagSpec", every_tag), *reads),
+        access_spec_id=ACCESS_SPEC_ID,
+        protocol=1,
         rospec_id=ROSPEC_ID,
     )

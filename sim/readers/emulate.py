@@ -12,11 +12,15 @@ from typing import Any
 
 
 def serve_until_stopped(listen: str, make: Callable[[str], AbstractAsyncContextManager[Any]]) -> int:
-    """Listen on `host:port`, print `listening HOST:PORT`, and serve until SIGINT or SIGTERM; return the exit status."""
+    """Listen on `host:port` or a pty, print `listening ADDRESS`, and serve until SIGINT or SIGTERM.
+
+    Returns the exit status: 2 where `listen` is no address, 1 where it cannot be had.
+    """
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
+    line = listen == "pty" or listen.startswith("pty:/")
+    if not line and (not host or not port.isdecimal() or int(port) > 65535):
         print(
-            f"nightstack: {listen}: no address to listen on; give HOST:PORT, such as 127.0.0.1:5084",
+            f"nightstack: {listen}: no address to listen on; give HOST:PORT, such as 127.0.0.1:5084, or pty",
             file=sys.stderr,
         )
         return 2

@@ -1,14 +1,17 @@
 """An LLRP reader made of software: an asyncio server that any LLRP client can talk to.
 
 Behaviour follows the Low Level Reader Protocol 1.0.1 (sections 6 to 9: connection, ROSpec life cycle, reports,
-keepalives) and, for Impinj's extensions, Octane LLRP: they are refused until enabled on that connection.
+keepalives; 11: AccessSpecs), 1.1's negotiation of the version and, for Impinj's extensions, Octane LLRP: they are
+refused until enabled on that connection.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -30,12 +33,15 @@ from reader_drivers.llrp.codec import (
 )
 from sim.readers.clock import ReaderClock
 from sim.readers.emulate import serve_until_stopped
+from sim.readers.llrp_access import AccessRuns
 from sim.readers.llrp_buffer import ReportBuffer
 from sim.readers.llrp_connection import Connection
 from sim.readers.llrp_identity import Identity
-from sim.readers.llrp_reports import Rows, quantise
+from sim.readers.llrp_memory import MemoryOf, usual_memory
+from sim.readers.llrp_reports import Extras, Rows, quantise
 from sim.readers.llrp_rospec import RefusedError, ROSpec
 from sim.readers.llrp_state import ReaderState
+from sim.readers.llrp_version import answer_version
 from sim.readers.small_world import SmallWorld
 from sim.readers.source import ReadSource
 
@@ -55,6 +61,12 @@ class LlrpEmulator:
         Sign in which the reader reports the phase: 1 growing with distance, -1 falling.
     identity
         What it says it is.
+    memory
+        Returns a tag's memories by its EPC.
+    access_failures
+        Share of reads of a memory that the tag does not answer.
+    tls
+        Listens over TLS with this; None: in the clear.
     """
 
     def __init__(
@@ -65,6 +77,9 @@ class LlrpEmulator:
         clock: ReaderClock | None = None,
         phase_sign: int = 1,
         identity: Identity | None = None,
+        memory: MemoryOf = usual_memory,
+        access_failures: float = 0.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         if phase_sign not in (-1, 1):
             raise ValueError(f"phase_sign is {phase_sign}; it is 1 (grows with distance) or -1")
@@ -73,6 +88,8 @@ class LlrpEmulator:
         self.clock = clock or ReaderClock()
         self.phase_sign = phase_sign
         self.state = ReaderState(identity or Identity(), source)
+        self.memories = AccessRuns(self.state, memory, access_failures)
+        self._tls = tls
         self.connections = 0
         """Connections accepted so far, refused ones included."""
         self._awake = asyncio.Event()
@@ -100,7 +117,7 @@ class LlrpEmulator:
 
     async def start(self) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._serve, self.host, self.port)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -142,6 +159,17 @@ class LlrpEmulator:
         self.state.reset()
         await asyncio.sleep(down_s)
         await self.start()
+
+    async def give_up(self, *, told: bool = True) -> None:
+        """End the inventory as a reader does whose RF part failed; `told` False: without a word."""
+        self.state.run_state = ROSpecState.INACTIVE
+        if not told:
+            self._buffer = None
+        await self._end_inventory()
+
+    async def notify(self, what: Parameter) -> None:
+        """Tell an event, whether the client wants to know or not."""
+        await self._notify(what)
 
     async def buffer_overflow(self) -> None:
         """Report that reports were lost."""
@@ -264,9 +292,9 @@ class LlrpEmulator:
                 message("ERROR_MESSAGE", frame.id, status(Status.MESSAGE_PARAMETER_ERROR, str(error)))
             )
             return
-        if frame.version != 1:
-            text = "this reader speaks LLRP 1.0.1"
-            await client.send(message("ERROR_MESSAGE", item.id, status(Status.UNSUPPORTED_VERSION, text)))
+        if (answer := answer_version(client, item, self.state.identity.version)) is not None:
+            # What negotiates the version is always said in the one that it came in.
+            await client.send(answer, answer.version)
         elif item.name == "KEEPALIVE_ACK":
             client.acknowledged()
         elif item.name == "GET_REPORT":
@@ -280,7 +308,8 @@ class LlrpEmulator:
             await client.send(message("ERROR_MESSAGE", item.id, status(Status.UNSUPPORTED_MESSAGE, text)))
         else:
             try:
-                answer = [status(), *self.state.answer(item, extensions=client.extensions)]
+                told = self.state.answer(item, extensions=client.extensions, version=client.version)
+                answer = [status(), *told]
                 client.extensions |= item.name == "IMPINJ_ENABLE_EXTENSIONS"
             except RefusedError as refused:
                 answer = [refused.status()]
@@ -299,7 +328,12 @@ class LlrpEmulator:
         spec = self.state.rospec
         if self._inventory is not None or spec is None or not self.state.active or self._client is None:
             return
-        self._buffer = ReportBuffer(spec, spec.content or self.state.content)
+        content = spec.content or self.state.content
+
+        def extras(rows: Rows) -> Extras | None:
+            return self.memories.extras(rows, content, spec.rospec_id)
+
+        self._buffer = ReportBuffer(spec, content, extras, self._client.version)
         self._buffer.holding = holding
         self._inventory = self._spawn(self._read_tags(self._client, spec, self._buffer))
 
@@ -325,10 +359,15 @@ class LlrpEmulator:
         await self._notify(parameter("ROSpecEvent", event=0, rospec_id=spec.rospec_id), Notification.ROSPEC)
         self.source.start(spec.inventory(state.defaults, state.identity, self.source))
         began: int | None = None
+        order = np.array((0, *spec.channel_order(state.defaults, state.identity, self.source)))
+        ports = range(256)
+        least = np.array([spec.least_dbm(port, state.defaults, state.identity) for port in ports])
         try:
             while await self._awake.wait() and (heard := await self.source.next_slice()) is not None:
                 began = heard.t_start_ns if began is None else began
                 rows = self._reportable(quantise(heard, self.clock, self.phase_sign))
+                rows = rows.part(rows.rssi_cdbm / 100 >= least[rows.antenna])
+                rows = replace(rows, channel=order[rows.channel])
                 last = not spec.immediate and 0 < spec.observe <= len(rows)
                 if not buffer.add(rows.part(slice(spec.observe)) if last else rows):
                     await self.buffer_overflow()

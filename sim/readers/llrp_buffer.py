@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from reader_drivers.llrp.codec import gen2_words
-from sim.readers.llrp_reports import Content, Rows, encode_reports, merge
+from collections.abc import Callable
+
+from reader_drivers.llrp.codec import Version, gen2_words
+from sim.readers.llrp_reports import Content, Extras, Rows, encode_reports, merge
 from sim.readers.llrp_rospec import ROSpec
 
 BUFFER_ROWS = 200_000
@@ -21,10 +23,20 @@ class ReportBuffer:
         Says when to send: every N reports, at the end, or only when asked.
     content
         Which fields.
+    extras
+        Returns what else the reports carry.
+    version
+        LLRP version of the client they are for.
     """
 
-    def __init__(self, spec: ROSpec, content: Content) -> None:
-        self.spec, self.content = spec, content
+    def __init__(
+        self,
+        spec: ROSpec,
+        content: Content,
+        extras: Callable[[Rows], Extras | None] = lambda _rows: None,
+        version: int = Version.V1_0_1,
+    ) -> None:
+        self.spec, self.content, self._extras, self._version = spec, content, extras, version
         # An AISpec that ends after N tags reports them then; N reports a message come to the same.
         self._per_message = spec.report_n or spec.observe
         self.holding = False
@@ -63,8 +75,16 @@ class ReportBuffer:
         asked = self.content.pc or self.content.crc
         words = [gen2_words(epc) for epc in rows.tags] if asked else []
         each = self._per_message or _BUFFERED_PER_MESSAGE
+        leaving = rows.part(slice(ready))
         data = encode_reports(
-            rows.part(slice(ready)), self.content, words, self.spec.rospec_id, each, self._message_id
+            leaving,
+            self.content,
+            words,
+            self.spec.rospec_id,
+            each,
+            self._message_id,
+            extras=self._extras(leaving),
+            version=self._version,
         )
         self._message_id = (self._message_id + ready // each) & 0x7FFFFFFF
         return data

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
-from reader_drivers.llrp.codec import Message, encode_message, message
+from reader_drivers.llrp.codec import Message, Version, encode_message, message
 
 
 class Connection:
@@ -24,6 +25,10 @@ class Connection:
         self.reader, self.writer = reader, writer
         self.extensions = False
         """True once this client enabled Impinj's extensions."""
+        self.version: int = Version.V1_0_1
+        """As agreed on with this client."""
+        self.agreed = False
+        """True once the client has set a version."""
         self._awake = awake
         self._drain = asyncio.Lock()
         self._sent = 0
@@ -31,11 +36,13 @@ class Connection:
         self._ack = asyncio.Event()
         self._next_id = 0
 
-    async def send(self, what: Message | bytes) -> None:
-        """Send a message or ready bytes, waiting while the client takes nothing."""
+    async def send(self, what: Message | bytes, version: int | None = None) -> None:
+        """Send a message (in the version agreed on) or ready bytes, waiting while the client takes nothing."""
         if not self._awake.is_set():
             return
-        self.writer.write(what if isinstance(what, bytes) else encode_message(what))
+        if not isinstance(what, bytes):
+            what = encode_message(replace(what, version=self.version if version is None else version))
+        self.writer.write(what)
         async with self._drain:
             await self.writer.drain()
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reader_drivers.llrp.codec import COUNTRY_CHINA, IMPINJ, Parameter, RequestedConfig, parameter
+from reader_drivers.llrp.codec import COUNTRY_CHINA, IMPINJ, Parameter, RequestedConfig, Version, parameter
+from sim.readers.llrp_memory import ACCESS_SPECS, OPERATIONS
 from sim.readers.source import ReadSource
 
 _REGIONS = {"FCC": (840, 1), "ETSI": (276, 2), "CN": (COUNTRY_CHINA, 0)}
 """ISO 3166 country and LLRP's CommunicationsStandard, which knows no Chinese one."""
+
+_SUB_REGIONS = {"FCC": 0, "ETSI": 7, "CN": 10}
 
 _HOPPING = ("FCC", "CN")
 
@@ -31,6 +34,18 @@ class Identity:
         Lowest, highest and step of the transmit power table.
     modes
         Link profiles: mode number to `(Miller number 0..3, link data rate in bit/s)`.
+    version
+        Highest LLRP version it speaks: 1 (1.0.1, as Speedways do) or 2 (1.1).
+    state_aware
+        True: clients may say which inventoried flag tags must have.
+    search_modes
+        Impinj's search modes that it knows.
+    hop_tables
+        HopTableIDs, in hopping regions; each table has the channels in an order of its own.
+    access_specs, op_specs
+        How many AccessSpecs it holds (0: none), and how many operations each.
+    best_sensitivity_dbm
+        Of its receiver; told in 1.1.
     """
 
     manufacturer: int = IMPINJ
@@ -48,6 +63,23 @@ class Identity:
         (1002, 2, 256_000),
         (1003, 2, 640_000),
     )
+    version: int = Version.V1_0_1
+    state_aware: bool = False
+    search_modes: tuple[int, ...] = (0, 1, 2, 3)
+    hop_tables: tuple[int, ...] = (1,)
+    access_specs: int = ACCESS_SPECS
+    op_specs: int = OPERATIONS
+    best_sensitivity_dbm: int = -80
+
+    def table(self, number: int, frequencies_khz: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the frequencies of a hop table; the first has them in the radio's own order."""
+        turn = 3 * self.hop_tables.index(number) if number in self.hop_tables else 0
+        return frequencies_khz[turn:] + frequencies_khz[:turn]
+
+    @property
+    def sensitivities_db(self) -> tuple[int, ...]:
+        """Sensitivity of each index, from index 1 on, dB below the best."""
+        return (0, *range(10, 51))
 
     @property
     def impinj(self) -> bool:
@@ -61,15 +93,18 @@ class Identity:
         return tuple(low + step * i for i in range(round((high - low) / step) + 1))
 
 
-def general(identity: Identity) -> Parameter:
+def general(identity: Identity, version: int = Version.V1_0_1) -> Parameter:
     """Return GeneralDeviceCapabilities."""
     ports = range(1, identity.antennas + 1)
+    later = list(enumerate(identity.sensitivities_db, start=1))[1:]
+    best = parameter("MaximumReceiveSensitivity", dbm=identity.best_sensitivity_dbm)
     return parameter(
         "GeneralDeviceCapabilities",
         parameter("ReceiveSensitivityTableEntry", index=1, sensitivity_db=0),
-        *(parameter("ReceiveSensitivityTableEntry", index=i, sensitivity_db=8 + i) for i in range(2, 43)),
+        *(parameter("ReceiveSensitivityTableEntry", index=i, sensitivity_db=db) for i, db in later),
         parameter("GPIOCapabilities", inputs=4, outputs=4),
         *(parameter("PerAntennaAirProtocol", antenna_id=port, protocols=(1,)) for port in ports),
+        *((best,) if version >= Version.V1_1 else ()),
         max_antennas=identity.antennas,
         has_utc_clock=1,
         manufacturer=identity.manufacturer,
@@ -78,32 +113,40 @@ def general(identity: Identity) -> Parameter:
     )
 
 
-def llrp_capabilities() -> Parameter:
+def llrp_capabilities(identity: Identity) -> Parameter:
     """Return LLRPCapabilities: one ROSpec with one AISpec, as a Speedway has."""
     return parameter(
         "LLRPCapabilities",
         can_warn_buffer=1,
+        state_aware=int(identity.state_aware),
         can_hold=1,
         priorities=1,
         max_rospecs=1,
         max_specs=1,
         max_inventory_specs=1,
-        max_access_specs=0,
-        max_op_specs=0,
+        max_access_specs=identity.access_specs,
+        max_op_specs=identity.op_specs,
     )
 
 
-def regulatory(identity: Identity, source: ReadSource) -> Parameter:
-    """Return RegulatoryCapabilities: power table, frequency table and modes."""
+def regulatory(identity: Identity, source: ReadSource, version: int = Version.V1_0_1) -> Parameter:
+    """Return RegulatoryCapabilities: power table, frequency tables and modes."""
     country, standard = _REGIONS[source.region]
     powers = (
         parameter("TransmitPowerLevelTableEntry", index=i, power_cdbm=round(100 * dbm))
         for i, dbm in enumerate(identity.power_table, start=1)
     )
     if source.region in _HOPPING:
-        table = parameter("FrequencyHopTable", hop_table_id=1, frequencies_khz=source.frequencies_khz)
+        tables = [
+            parameter(
+                "FrequencyHopTable",
+                hop_table_id=number,
+                frequencies_khz=identity.table(number, source.frequencies_khz),
+            )
+            for number in identity.hop_tables
+        ]
     else:
-        table = parameter("FixedFrequencyTable", frequencies_khz=source.frequencies_khz)
+        tables = [parameter("FixedFrequencyTable", frequencies_khz=source.frequencies_khz)]
     entries = (
         parameter(
             "UHFC1G2RFModeTableEntry",
@@ -120,18 +163,27 @@ def regulatory(identity: Identity, source: ReadSource) -> Parameter:
         for mode, miller, rate in identity.modes
     )
     hopping = int(source.region in _HOPPING)
+    low, high = min(source.frequencies_khz), max(source.frequencies_khz)
+    survey = parameter("RFSurveyFrequencyCapabilities", min_khz=low, max_khz=high)
     band = parameter(
         "UHFBandCapabilities",
         *powers,
-        parameter("FrequencyInformation", table, hopping=hopping),
+        parameter("FrequencyInformation", *tables, hopping=hopping),
         parameter("UHFC1G2RFModeTable", *entries),
+        *((survey,) if version >= Version.V1_1 else ()),
     )
     return parameter("RegulatoryCapabilities", band, country=country, standard=standard)
 
 
-def air_protocol() -> Parameter:
+def air_protocol(version: int = Version.V1_0_1) -> Parameter:
     """Return C1G2LLRPCapabilities."""
-    return parameter("C1G2LLRPCapabilities", block_write=1, max_filters=2)
+    xpc = int(version >= Version.V1_1)
+    return parameter("C1G2LLRPCapabilities", block_write=1, xpc=xpc, max_filters=2)
+
+
+def sub_region(source: ReadSource) -> Parameter:
+    """Return ImpinjSubRegulatoryRegion."""
+    return parameter("ImpinjSubRegulatoryRegion", region=_SUB_REGIONS[source.region])
 
 
 def configuration(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reader_drivers.llrp.codec import IMPINJ, PHASE_STEPS, RO_ACCESS_REPORT, Parameter
+from reader_drivers.llrp.codec import IMPINJ, PHASE_STEPS, RO_ACCESS_REPORT, Parameter, Version
 from sim.readers.clock import ReaderClock
 from sim.readers.source import ReportSlice
 
@@ -37,6 +37,7 @@ class Content:
     phase: bool = False
     fine_rssi: bool = False
     doppler: bool = False
+    tid: bool = False
 
     @classmethod
     def of(cls, spec: Parameter | None) -> Content:
@@ -47,11 +48,13 @@ class Content:
         if (selector := spec.first("TagReportContentSelector")) is not None:
             chosen = {name: bool(selector.number(name)) for name in selector.values}
             if (memory := selector.first("C1G2EPCMemorySelector")) is not None:
+                # What 1.1 adds, the XPC words, our tags have not.
                 chosen |= {"crc": bool(memory.number("crc")), "pc": bool(memory.number("pc"))}
         for name, kind in (
             ("phase", "ImpinjEnableRFPhaseAngle"),
             ("fine_rssi", "ImpinjEnablePeakRSSI"),
             ("doppler", "ImpinjEnableRFDopplerFrequency"),
+            ("tid", "ImpinjEnableSerializedTID"),
         ):
             chosen[name] = any(item.number("mode") == 1 for item in spec.find(kind))
         return cls(**chosen)
@@ -140,8 +143,33 @@ def merge(rows: Rows, content: Content) -> Rows:
     return merged.part(np.argsort(order[starts], kind="stable"))
 
 
-def _layout(content: Content, epc_bytes: int) -> np.dtype[Any]:
-    """Return the packed record of one TagReportData (LLRP 1.0.1, section 16.2.7.3) for EPCs of one length."""
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """Parameters of reports that are ready bytes, the same for many rows.
+
+    Parameters
+    ----------
+    which : int64[n]
+        Which of the blobs each row carries.
+    blobs
+        `(AccessSpecID and results, custom parameters)`.
+    """
+
+    which: NDArray[np.int64]
+    blobs: tuple[tuple[bytes, bytes], ...]
+
+    @classmethod
+    def none(cls, n: int) -> Extras:
+        """Return no extras for `n` rows."""
+        return cls(np.zeros(n, np.int64), ((b"", b""),))
+
+    def part(self, rows: Any) -> Extras:
+        """Return those of the rows of a slice, mask or index array."""
+        return Extras(self.which[rows], self.blobs)
+
+
+def _layout(content: Content, epc_bytes: int, results: int, custom: int) -> np.dtype[Any]:
+    """Return the packed record of one TagReportData (LLRP 1.0.1, section 16.2.7.3) with parts of these lengths."""
     fields: list[tuple[str, Any]] = [("type", ">u2"), ("length", ">u2")]
     if epc_bytes == 12:
         fields += [("epc_head", "u1")]
@@ -160,10 +188,11 @@ def _layout(content: Content, epc_bytes: int) -> np.dtype[Any]:
         (content.seen_count, 8, ">u2"),
         (content.pc, 12, ">u2"),
         (content.crc, 11, ">u2"),
-        (content.access_spec_id, 16, ">u4"),
     ):
         if wanted:
             fields += [(f"tv{number}", "u1"), (f"v{number}", kind)]
+    fields += [("results", f"V{results}")] if results else []
+    fields += [("custom", f"V{custom}")] if custom else []
     for wanted, subtype in ((content.phase, 56), (content.fine_rssi, 57), (content.doppler, 68)):
         if wanted:
             fields.append((f"c{subtype}", _CUSTOM))
@@ -177,6 +206,9 @@ def encode_reports(
     rospec_id: int,
     per_message: int,
     message_id: int,
+    *,
+    extras: Extras | None = None,
+    version: int = Version.V1_0_1,
 ) -> bytes:
     """Return RO_ACCESS_REPORT messages of at most `per_message` reports each.
 
@@ -184,31 +216,51 @@ def encode_reports(
     ----------
     gen2_words
         `(PC, StoredCRC)` of each of `rows.tags`; looked at only where they were asked for.
+    extras
+        What else the reports carry.
+    version
+        Of the messages' headers.
     """
     n = len(rows)
-    sizes = np.array([len(epc) for epc in rows.tags], np.int64)[rows.tag]
-    record = np.zeros(n, np.int64)
-    layouts = {int(size): _layout(content, int(size)) for size in np.unique(sizes)}
-    for size, layout in layouts.items():
-        record[sizes == size] = layout.itemsize
+    extras = extras or Extras.none(n)
+    # Records of one shape, by the lengths of their variable parts, are filled together.
+    lengths = np.array([(len(results), len(custom)) for results, custom in extras.blobs], np.int64)
+    epc_sizes = np.array([len(epc) for epc in rows.tags], np.int64)[rows.tag]
+    shape = np.column_stack([epc_sizes, lengths[extras.which]]) if n else np.zeros((0, 3), np.int64)
+    shapes, kind = np.unique(shape, axis=0, return_inverse=True)
+    kind = kind.reshape(-1)
+    layouts = [_layout(content, *(int(size) for size in one)) for one in shapes]
+    record = np.array([layout.itemsize for layout in layouts], np.int64)[kind] if n else np.zeros(0, np.int64)
     opens = np.arange(n) % per_message == 0
     start = np.cumsum(record + 10 * opens) - record
     out = np.zeros(int(start[-1] + record[-1]) if n else 0, np.uint8)
     heads = start[opens] - 10
     head = np.zeros(len(heads), np.dtype([("type", ">u2"), ("length", ">u4"), ("id", ">u4")]))
-    head["type"] = 1 << 10 | RO_ACCESS_REPORT
+    head["type"] = version << 10 | RO_ACCESS_REPORT
     head["length"] = np.diff(np.r_[heads, len(out)])
     head["id"] = message_id + np.arange(len(heads))
     _scatter(out, heads, head)
-    for size, layout in layouts.items():
-        mine = np.flatnonzero(sizes == size)
-        _scatter(out, start[mine], _fill(rows.part(mine), layout, size, gen2_words, rospec_id))
+    for number, layout in enumerate(layouts):
+        mine = np.flatnonzero(kind == number)
+        filled = _fill(rows.part(mine), layout, int(shapes[number, 0]), gen2_words, rospec_id)
+        _fill_extras(filled, extras.part(mine))
+        _scatter(out, start[mine], filled)
     return out.tobytes()
 
 
 def _scatter(out: NDArray[np.uint8], at: NDArray[np.int64], records: NDArray[Any]) -> None:
     size = records.dtype.itemsize
     out[at[:, None] + np.arange(size)] = records.view(np.uint8).reshape(-1, size)
+
+
+def _fill_extras(out: NDArray[Any], extras: Extras) -> None:
+    for place, name in enumerate(("results", "custom")):
+        if name in (out.dtype.names or ()):
+            size = out.dtype[name].itemsize
+            table = np.array(
+                [blob[place].ljust(size, b"\0")[:size] for blob in extras.blobs], dtype=f"V{size}"
+            )
+            out[name] = table[extras.which]
 
 
 def _fill(
@@ -234,7 +286,6 @@ def _fill(
         2: rows.first_us,
         4: rows.last_us,
         8: rows.seen,
-        16: 0,
     }
     if "v12" in (layout.names or ()):
         values[12] = words[rows.tag, 0]

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
-from reader_drivers.llrp.codec import IMPINJ, Parameter, SearchMode, Status, parameter, status
+from reader_drivers.llrp.codec import (
+    IMPINJ,
+    FixedFrequencyMode,
+    Parameter,
+    SearchMode,
+    Status,
+    Version,
+    parameter,
+    status,
+)
 from sim.readers.llrp_identity import Identity
 from sim.readers.llrp_reports import Content
 from sim.readers.source import Inventory, ReadSource, Search
@@ -14,6 +24,8 @@ _SEARCH: dict[int, Search] = {
     SearchMode.SINGLE_TARGET: "single",
     SearchMode.DUAL_TARGET: "dual",
     SearchMode.TAG_FOCUS: "focus",
+    SearchMode.DUAL_TARGET_RESET_B: "dual",
+    SearchMode.DUAL_TARGET_RESET_A: "dual",
 }
 
 
@@ -44,6 +56,10 @@ class AntennaSettings:
     rf_mode: int | None = None
     search: int | None = None
     fixed_channels: tuple[int, ...] | None = None
+    """Empty: the reader chooses among all."""
+    hop_table: int | None = None
+    sensitivity_index: int | None = None
+    target: str | None = None
 
     def over(self, base: AntennaSettings) -> AntennaSettings:
         """Return these settings, filled up from more general ones."""
@@ -88,16 +104,37 @@ class ROSpec:
         )
         chosen = next(iter(each.values()))
         channels = chosen.fixed_channels or ()
-        if not channels and source.region == "ETSI" and chosen.channel_index:
+        if chosen.fixed_channels is None and source.region == "ETSI" and chosen.channel_index:
             channels = (chosen.channel_index,)
+        order = self.channel_order(defaults, identity, source)
+        channels = tuple(order.index(c) + 1 for c in channels)
+        one_way = chosen.target is not None
         return Inventory(
             ports=used,
             power_dbm=power,
             session=2 if chosen.session is None else chosen.session,
-            search=_SEARCH[SearchMode.READER_SELECTED if chosen.search is None else chosen.search],
+            search="single"
+            if one_way
+            else _SEARCH[SearchMode.READER_SELECTED if chosen.search is None else chosen.search],
             rf_mode=1000 if chosen.rf_mode is None else chosen.rf_mode,
             channels=channels,
         )
+
+    def channel_order(
+        self, defaults: dict[int, AntennaSettings], identity: Identity, source: ReadSource
+    ) -> tuple[int, ...]:
+        """Return the ChannelIndex, in the hop table in use, of each of the radio's channels."""
+        chosen = self._settings(self.ports[0] if self.ports else 1, defaults).hop_table
+        number = identity.hop_tables[0] if chosen in (None, 0) else chosen
+        places = identity.table(number, tuple(range(1, len(source.frequencies_khz) + 1)))
+        return tuple(places.index(channel) + 1 for channel in range(1, len(places) + 1))
+
+    def least_dbm(self, port: int, defaults: dict[int, AntennaSettings], identity: Identity) -> float:
+        """Return the weakest RSSI that is heard on a port as it is set, dBm."""
+        index = self._settings(port, defaults).sensitivity_index
+        if index in (None, 1):
+            return -math.inf
+        return identity.best_sensitivity_dbm + identity.sensitivities_db[index - 1]
 
     def _settings(self, port: int, defaults: dict[int, AntennaSettings]) -> AntennaSettings:
         settings = AntennaSettings()
@@ -108,16 +145,21 @@ class ROSpec:
         return settings
 
 
-def refuse_unknown(tree: tuple[Parameter, ...], extensions: bool) -> None:
-    """Raise for parameters the reader does not know, or Impinj's before they were enabled."""
+_OF_1_1 = range(355, 366)
+"""Types of the parameters that LLRP 1.1 added."""
+
+
+def refuse_unknown(tree: tuple[Parameter, ...], extensions: bool, version: int = Version.V1_0_1) -> None:
+    """Raise for parameters the reader does not know in this version, or Impinj's before they were enabled."""
     for item in tree:
-        if not item.kind.known:
+        newer = version < Version.V1_1 and not item.kind.vendor and item.kind.number in _OF_1_1
+        if not item.kind.known or newer:
             text = f"unknown parameter {item.kind.name}"
             raise RefusedError(Status.MESSAGE_PARAMETER_ERROR, text, item, Status.PARAMETER_UNKNOWN)
         if item.kind.vendor == IMPINJ and not extensions:
             text = f"{item.kind.name}: extensions are not enabled"
             raise RefusedError(Status.MESSAGE_PARAMETER_ERROR, text, item, Status.PARAMETER_UNKNOWN)
-        refuse_unknown(item.children, extensions)
+        refuse_unknown(item.children, extensions, version)
 
 
 def antenna_settings(item: Parameter, identity: Identity, source: ReadSource) -> tuple[int, AntennaSettings]:
@@ -127,9 +169,17 @@ def antenna_settings(item: Parameter, identity: Identity, source: ReadSource) ->
         raise RefusedError(
             Status.INVALID, f"AntennaID {port}: this reader has {identity.antennas} ports", item
         )
-    power = channel = session = mode = search = None
+    power = channel = session = mode = search = table = sensitivity = target = None
     fixed: tuple[int, ...] | None = None
+    if (receiver := item.first("RFReceiver")) is not None:
+        sensitivity = receiver.number("sensitivity_index")
+        if not 1 <= sensitivity <= len(identity.sensitivities_db):
+            text = f"ReceiverSensitivity index {sensitivity} is not in the table"
+            raise RefusedError(Status.OUT_OF_RANGE, text, receiver)
     if (transmitter := item.first("RFTransmitter")) is not None:
+        table = transmitter.number("hop_table_id")
+        if source.region != "ETSI" and table not in (0, *identity.hop_tables):
+            raise RefusedError(Status.OUT_OF_RANGE, f"HopTableID {table} is not there", transmitter)
         power, channel = transmitter.number("power_index"), transmitter.number("channel_index")
         if not 1 <= power <= len(identity.power_table):
             raise RefusedError(
@@ -146,17 +196,25 @@ def antenna_settings(item: Parameter, identity: Identity, source: ReadSource) ->
                 raise RefusedError(Status.OUT_OF_RANGE, f"ModeIndex {mode} is not in the table", control)
         if (singulation := command.first("C1G2SingulationControl")) is not None:
             session = singulation.number("session")
+            action = singulation.first("C1G2TagInventoryStateAwareSingulationAction")
+            if action is not None and not identity.state_aware:
+                text = "this reader's singulation is not aware of tags' state"
+                raise RefusedError(Status.UNSUPPORTED_PARAMETER, text, action, Status.PARAMETER_UNSUPPORTED)
+            if action is not None and command.number("state_aware"):
+                target = "B" if action.number("i") else "A"
         if (chosen := command.first("ImpinjInventorySearchMode")) is not None:
             search = chosen.number("mode")
-            if search not in _SEARCH:
+            if search not in identity.search_modes:
                 raise RefusedError(Status.OUT_OF_RANGE, f"InventorySearchMode {search} is unknown", chosen)
         if (listed := command.first("ImpinjFixedFrequencyList")) is not None:
-            fixed = listed.numbers("channels") if listed.number("mode") == 2 else ()
+            kind = listed.number("mode")
+            if kind != FixedFrequencyMode.DISABLED:
+                fixed = listed.numbers("channels") if kind == FixedFrequencyMode.CHANNEL_LIST else ()
             if source.region == "FCC" and fixed:
                 raise RefusedError(Status.INVALID, "fixed frequencies are not allowed in this region", listed)
-            if any(not 1 <= c <= len(source.frequencies_khz) for c in fixed):
+            if any(not 1 <= c <= len(source.frequencies_khz) for c in fixed or ()):
                 raise RefusedError(Status.OUT_OF_RANGE, "fixed channel is not in the table", listed)
-    return port, AntennaSettings(power, channel, session, mode, search, fixed)
+    return port, AntennaSettings(power, channel, session, mode, search, fixed, table, sensitivity, target)
 
 
 def read_rospec(spec: Parameter, identity: Identity, source: ReadSource) -> ROSpec:

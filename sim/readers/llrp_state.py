@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Self
 
 from reader_drivers.llrp.codec import (
+    IMPINJ_SUB_REGULATORY_REGION,
     Message,
     Notification,
     Parameter,
@@ -13,6 +14,7 @@ from reader_drivers.llrp.codec import (
     RequestedConfig,
     ROSpecState,
     Status,
+    Version,
 )
 from sim.readers.llrp_identity import (
     Identity,
@@ -21,7 +23,9 @@ from sim.readers.llrp_identity import (
     general,
     llrp_capabilities,
     regulatory,
+    sub_region,
 )
+from sim.readers.llrp_memory import AccessSpec, read_access_spec
 from sim.readers.llrp_reports import Content
 from sim.readers.llrp_rospec import (
     AntennaSettings,
@@ -32,6 +36,9 @@ from sim.readers.llrp_rospec import (
     refuse_unknown,
 )
 from sim.readers.source import ReadSource
+
+_REGION_TOO = {2000, IMPINJ_SUB_REGULATORY_REGION}
+"""ImpinjRequestedData that the region is an answer to; 2000 asks for everything."""
 
 
 class ReaderState:
@@ -60,13 +67,16 @@ class ReaderState:
         self.defaults: dict[int, AntennaSettings] = {}
         self.content = Content(*[True] * 10)
         self.events: dict[int, bool] = dict.fromkeys(Notification, False)
+        self.access_specs: dict[int, AccessSpec] = {}
+        self.enabled: set[int] = set()
+        """Numbers of the AccessSpecs that are at work."""
 
     @property
     def active(self) -> bool:
         """True while the ROSpec is to run."""
         return self.run_state is ROSpecState.ACTIVE
 
-    def answer(self, item: Message, *, extensions: bool) -> list[Parameter]:
+    def answer(self, item: Message, *, extensions: bool, version: int = Version.V1_0_1) -> list[Parameter]:
         """Return what the response to a request carries behind its LLRPStatus, having done what it asks.
 
         Raises
@@ -77,7 +87,7 @@ class ReaderState:
             No such request is known.
         """
         handler = self._REQUESTS[item.name]
-        refuse_unknown(item.children, extensions or item.name == "IMPINJ_ENABLE_EXTENSIONS")
+        refuse_unknown(item.children, extensions or item.name == "IMPINJ_ENABLE_EXTENSIONS", version)
         return handler(self, item)
 
     def knows(self, item: Message) -> bool:
@@ -89,10 +99,10 @@ class ReaderState:
         if wanted > Requested.AIR_PROTOCOL:
             raise RefusedError(Status.MESSAGE_FIELD_ERROR, f"RequestedData {wanted} is unknown")
         parts = {
-            Requested.GENERAL: lambda: general(self.identity),
-            Requested.LLRP: llrp_capabilities,
-            Requested.REGULATORY: lambda: regulatory(self.identity, self.source),
-            Requested.AIR_PROTOCOL: air_protocol,
+            Requested.GENERAL: lambda: general(self.identity, item.version),
+            Requested.LLRP: lambda: llrp_capabilities(self.identity),
+            Requested.REGULATORY: lambda: regulatory(self.identity, self.source, item.version),
+            Requested.AIR_PROTOCOL: lambda: air_protocol(item.version),
         }
         return [make() for number, make in parts.items() if wanted in (Requested.ALL, number)]
 
@@ -102,9 +112,11 @@ class ReaderState:
             raise RefusedError(Status.MESSAGE_FIELD_ERROR, f"RequestedData {wanted} is unknown")
         connected = tuple(port for port in self.source.ports if port not in self.disconnected)
         port = item.number("antenna_id")
-        return configuration(
+        told = configuration(
             self.identity, wanted, port, connected, self.keepalive_ms, self.events, self.hold
         )
+        asked = {more.number("requested") for more in item.all("ImpinjRequestedData")}
+        return [*told, sub_region(self.source)] if asked & _REGION_TOO else told
 
     def _set_config(self, item: Message) -> list[Parameter]:
         if item.number("reset"):
@@ -190,8 +202,56 @@ class ReaderState:
     def _nothing(self, _item: Message) -> list[Parameter]:
         return []
 
-    def _no_access(self, _item: Message) -> list[Parameter]:
-        raise RefusedError(Status.MESSAGE_FIELD_ERROR, "this reader holds no AccessSpecs")
+    def _add_access(self, item: Message) -> list[Parameter]:
+        spec = item.first("AccessSpec")
+        if spec is None:
+            raise RefusedError(Status.MISSING_PARAMETER, "ADD_ACCESSSPEC without AccessSpec")
+        if len(self.access_specs) >= self.identity.access_specs:
+            text = f"this reader holds {self.identity.access_specs} AccessSpecs"
+            raise RefusedError(Status.OVERFLOW_PARAMETER, text, spec)
+        read = read_access_spec(spec)
+        if isinstance(read, str):
+            raise RefusedError(Status.INVALID, read, spec)
+        if len(read.reads) > self.identity.op_specs:
+            text = f"this reader does {self.identity.op_specs} operations an AccessSpec"
+            raise RefusedError(Status.OVERFLOW_PARAMETER, text, spec)
+        if read.number in self.access_specs:
+            raise RefusedError(Status.MESSAGE_FIELD_ERROR, f"AccessSpec {read.number} is there already", spec)
+        self.access_specs[read.number] = read
+        return []
+
+    def _access(self, item: Message) -> set[int]:
+        """Return the AccessSpecs that a message names; 0 stands for all."""
+        number = item.number("access_spec_id")
+        if number == 0:
+            return set(self.access_specs)
+        if number not in self.access_specs:
+            raise RefusedError(Status.MESSAGE_FIELD_ERROR, f"there is no AccessSpec {number}")
+        return {number}
+
+    def _enable_access(self, item: Message) -> list[Parameter]:
+        self.enabled |= self._access(item)
+        return []
+
+    def _disable_access(self, item: Message) -> list[Parameter]:
+        self.enabled -= self._access(item)
+        return []
+
+    def _delete_access(self, item: Message) -> list[Parameter]:
+        for number in self._access(item):
+            del self.access_specs[number]
+            self.enabled.discard(number)
+        return []
+
+    def _get_access(self, _item: Message) -> list[Parameter]:
+        return [
+            Parameter(
+                spec.parameter.kind,
+                {**spec.parameter.values, "active": int(number in self.enabled)},
+                spec.parameter.children,
+            )
+            for number, spec in self.access_specs.items()
+        ]
 
     _Handler = Callable[[Self, Message], list[Parameter]]
 
@@ -208,10 +268,10 @@ class ReaderState:
         "START_ROSPEC": _start,
         "STOP_ROSPEC": _stop,
         "GET_ROSPECS": _get_rospecs,
-        "ADD_ACCESSSPEC": _no_access,
-        "DELETE_ACCESSSPEC": _nothing,
-        "ENABLE_ACCESSSPEC": _no_access,
-        "DISABLE_ACCESSSPEC": _no_access,
-        "GET_ACCESSSPECS": _nothing,
+        "ADD_ACCESSSPEC": _add_access,
+        "DELETE_ACCESSSPEC": _delete_access,
+        "ENABLE_ACCESSSPEC": _enable_access,
+        "DISABLE_ACCESSSPEC": _disable_access,
+        "GET_ACCESSSPECS": _get_access,
         "CLOSE_CONNECTION": _nothing,
     }

@@ -7,7 +7,7 @@ would report.
 The rhythm is pull: the emulator calls `ReadSource.start` when a client has started an inventory, then `next_slice`
 again and again, and `stop` when the inventory ends or the client is gone. A second call of `next_slice` says that the
 slice before has been delivered: in virtual time that every report of it has been acknowledged by the client (the
-keepalive barrier).
+keepalive barrier), or, where a protocol has no answer to reports, that the client has read them (`sim.readers.taken`).
 
 In real time `next_slice` returns when the slice's time has passed. In virtual time it returns as soon as the world has
 computed the slice; the client's own clock must by then have reached `ReportSlice.t_end_ns` (a world that also plays
@@ -109,7 +109,7 @@ class ReadSource(Protocol):
     region
         `FCC`, `ETSI` or `CN`; what the reader says about its regulatory region.
     virtual
-        True: time is virtual, and each slice is closed by a keepalive whose answer is the barrier.
+        True: time is virtual, and after each slice a barrier waits for the client.
     """
 
     @property

@@ -12,3 +12,10 @@ def test_what_is_planted_is_found():
         assert told == right, kind
         assert right >= 0.95 * planted, kind
     assert result["peak_mb"] > 0
+
+
+def test_a_catalogue_without_tag_numbers_finds_as_much():
+    result = measure(6000, untold=True)
+    assert result["told"] == result["right"]
+    for kind, planted in result["planted"].items():
+        assert result["right"].get(kind, 0) >= 0.95 * planted, kind

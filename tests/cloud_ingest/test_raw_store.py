@@ -3,7 +3,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cloud_ingest.raw_store import read_batches, read_segment, segment_name, write_segment
-from recording import NO_TIME, Activity, Events, Poses, Readings
+from recording import NO_TIME, Activity, Events, Poses, Readings, TagMemories
 from recording.wire import Batch, decode_batch, encode_batch
 
 ODD = np.array([0x7FC00000, 0x7FC00001, 0xFFC12345, 0x80000000, 0x7F800000, 0x00000001], np.uint32).view("f4")
@@ -72,6 +72,19 @@ def test_what_comes_out_is_what_went_in_bit_for_bit(tmp_path):
                 power_dbm=np.array([np.nan], "f4"),
                 session=np.array([255], "u1"),
                 rounds=np.array([1], "u4"),
+            ),
+        ),
+        (
+            "tags",
+            TagMemories(
+                t=np.array([3, 3], np.int64),
+                epc=np.array(["E0040150AA", "E2"], object),
+                antenna=np.array([1, 255], "u1"),
+                afi=np.array([0xC2, -1], "i2"),
+                eas=np.array([-1, 1], "i2"),
+                dsfid=np.array([0x3E, -1], "i2"),
+                memory=np.array([bytes(range(256)), b""], object),
+                block_bytes=np.array([4, 0], "u1"),
             ),
         ),
     ],

@@ -190,7 +190,7 @@ def test_offline_is_noted_and_forgotten_when_the_robot_is_back(world):
 def test_a_robot_asking_for_an_unknown_run_learns_that_nothing_is_stored(world):
     outcome = world.take((TOPICS.status, Status("online", "run-9", 6).to_json()))
     assert {(ack.kind, ack.upto) for _, ack in outcome.acks} == {
-        (kind, -1) for kind in ("readings", "poses", "events", "activity")
+        (kind, -1) for kind in ("readings", "poses", "events", "activity", "tags")
     }
     assert world.run("run-9") is None
 

@@ -88,8 +88,6 @@ def test_a_library_with_both_kinds_and_labels_is_scanned_by_both(tmp_path, capsy
 
 def test_what_the_simulated_hf_world_cannot_do_is_refused(hf, tmp_path, capsys):
     library, _ = hf
-    assert main(["sim", "world", str(library)]) == 2
-    assert "sim record" in capsys.readouterr().err
     for option in (["--lying", "0.1"], ["--trolleys", "1"], ["--on-robot", "1"]):
         assert main(["sim", "library", "--out", str(tmp_path / "x"), "--hf", "1", *option]) == 2
         assert option[0] in capsys.readouterr().err

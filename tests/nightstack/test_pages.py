@@ -126,4 +126,5 @@ def test_the_readers_options_are_taken_as_they_are_listed():
     for option in options:
         name, _, values = option.partition("=")
         for value in values.split("/"):
-            parse_options(f"llrp://reader.example?{name}={value.split('..')[0]}")
+            tls = "tls=1&" if name in ("ca", "cert", "verify") else ""  # only they need another one
+            parse_options(f"llrp://reader.example?{tls}{name}={value.split('..')[0]}")

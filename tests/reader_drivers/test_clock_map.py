@@ -104,6 +104,49 @@ def test_steps_drift_and_stalls_together_hold_5_ms(seed: int) -> None:
     assert errors.max() < 60
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_seven_minutes_of_a_reader_half_an_hour_ahead_that_drifts_and_jumps(seed: int) -> None:
+    """1,648 s ahead, 90 ms of drift in the run, six jumps from 30 ms to 5 s, and a network that stalls."""
+    clock = ReaderClock(1648.0, 214.0, T0)
+    jumps = {60: 0.05, 120: -0.35, 180: 2.0, 240: -5.0, 300: -0.03, 360: 0.25}
+    moments = [T0 + at * SECOND + seed * 37_000_000 for at in jumps]
+    for moment, size in zip(moments, jumps.values(), strict=True):
+        clock.step(size, moment)
+    run = simulate(clock, seconds=420, seed=seed, stalls=True)
+    errors = np.abs(run.error_ms())
+    since = np.min(
+        [np.where(run.true_ns >= m, run.true_ns - m, 2**62) for m in [T0 - SECOND, *moments]], axis=0
+    )
+    assert errors[since > 2 * SECOND].max() < 5
+    assert (errors < 5).mean() > 0.99
+    # What is off just after a jump is off by less than the jump, or by what a stall of the network just then lasted.
+    assert errors.max() < 100
+    told = [event.detail for _, event in run.events if event.kind == "clock_stepped"]
+    assert len(told) == len(jumps)
+    assert not [event for _, event in run.events if event.kind == "clock_drift" and "500 ppm" in event.detail]
+
+
+def test_a_small_step_ahead_is_followed_and_not_taken_for_drift() -> None:
+    clock = ReaderClock(0.0, 0.0, T0)
+    clock.step(0.012, T0 + 30 * SECOND)
+    run = simulate(clock, seconds=80)
+    assert np.abs(run.error_ms()).max() < 13
+    assert np.abs(run.error_ms(31.0)).max() < 5
+    assert not run.events
+
+
+def test_a_slow_network_is_no_step_of_the_clock() -> None:
+    """Delays that rise for some seconds, by as much as a step back would make them."""
+    mapper, rng = ClockMap(), np.random.default_rng(8)
+    for n in range(600):
+        stamps = T0 + n * 50_000_000 + np.sort(rng.integers(0, 50_000_000, 10))
+        slow = 25_000_000 if 300 <= n < 380 else 0
+        mapped, events = mapper.map(stamps, T0 + (n + 1) * 50_000_000 + 500_000 + slow)
+        assert not events
+        if n > 40:
+            assert np.abs(mapped - stamps).max() < 5_000_000
+
+
 def test_a_small_step_back_is_believed_after_some_seconds() -> None:
     clock = ReaderClock(0.0, 0.0, T0)
     clock.step(-0.012, T0 + 30 * SECOND)

@@ -28,6 +28,7 @@ from reader_drivers.llrp.codec import (
     parameter,
     status,
 )
+from reader_drivers.llrp.options import Choices
 from reader_drivers.llrp.rospec import build_rospec, reader_config
 from sim.readers.llrp_identity import (
     Identity,
@@ -112,7 +113,7 @@ def flat(tree: Any) -> dict[str, Any]:
 def test_pyllrp_reads_every_message_of_ours_and_writes_the_same_bytes() -> None:
     identity, source = Identity(), SmallWorld(1, region="FCC")
     state = configuration(identity, 0, 0, (1, 2), 1000, {8: True}, False)
-    caps = [general(identity), llrp_capabilities(), regulatory(identity, source), air_protocol()]
+    caps = [general(identity), llrp_capabilities(identity), regulatory(identity, source), air_protocol()]
     china = [
         general(identity),
         regulatory(identity, SmallWorld(1)),
@@ -122,7 +123,7 @@ def test_pyllrp_reads_every_message_of_ours_and_writes_the_same_bytes() -> None:
         ReaderSettings(ports=(1, 4), power_dbm=25.0, session=2, rf_mode=1002),
         read_capabilities(message("GET_READER_CAPABILITIES_RESPONSE", 1, status(), *caps), "here"),
         "here",
-        doppler=True,
+        Choices(doppler=True),
     )
     items = [
         message("IMPINJ_ENABLE_EXTENSIONS", 1),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reader_drivers import ReaderError, ReaderSettings, open_reader
-from reader_drivers.llrp.inbox import MAX_EVENTS, Inbox
+from reader_drivers.inbox import MAX_EVENTS, Inbox
 from reader_drivers.llrp.readings import ReportConverter
 from sim.readers.llrp import LlrpEmulator
 from sim.readers.small_world import SmallWorld

@@ -13,28 +13,7 @@ import pytest
 from reader_drivers import ReaderError, open_reader
 from reader_drivers.llrp.codec import FrameReader, decode_message, encode_message, event, message, parameter
 from tests.reader_drivers import llrp_vectors
-
-
-class _Scripted:
-    """A program on a socket that is no reader, or a strange one."""
-
-    def __init__(self, script: Any) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, args=(script,), daemon=True)
-        self._thread.start()
-
-    def _serve(self, script: Any) -> None:
-        connection, _ = self._listener.accept()
-        with connection:
-            script(connection)
-
-    def __enter__(self) -> _Scripted:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._listener.close()
-        self._thread.join(10)
+from tests.reader_drivers.scripted import Scripted, capabilities
 
 
 def _wait_for_end(connection: socket.socket) -> None:
@@ -48,7 +27,7 @@ def test_a_web_server_is_no_reader() -> None:
         _wait_for_end(connection)
 
     with (
-        _Scripted(script) as there,
+        Scripted(script) as there,
         open_reader(f"llrp://127.0.0.1:{there.port}?timeout=2") as reader,
         pytest.raises(ReaderError, match="is no LLRP"),
     ):
@@ -57,7 +36,7 @@ def test_a_web_server_is_no_reader() -> None:
 
 
 def test_a_port_that_says_nothing_is_given_up() -> None:
-    with _Scripted(_wait_for_end) as there:
+    with Scripted(_wait_for_end) as there:
         reader = open_reader(f"llrp://127.0.0.1:{there.port}?timeout=0.2")
         began = time.monotonic()
         with pytest.raises(ReaderError, match="no LLRP greeting"):
@@ -72,7 +51,7 @@ def test_a_reader_that_greets_and_then_never_answers_is_given_up() -> None:
         _wait_for_end(connection)
 
     with (
-        _Scripted(script) as there,
+        Scripted(script) as there,
         open_reader(f"llrp://127.0.0.1:{there.port}?timeout=0.2") as reader,
         pytest.raises(ReaderError, match="no answer to DELETE_ROSPEC"),
     ):
@@ -85,7 +64,7 @@ def test_a_reader_initiated_connection_elsewhere_is_named() -> None:
         _wait_for_end(connection)
 
     with (
-        _Scripted(script) as there,
+        Scripted(script) as there,
         open_reader(f"llrp://127.0.0.1:{there.port}?timeout=2") as reader,
         pytest.raises(ReaderError, match="opened to another host"),
     ):
@@ -114,7 +93,7 @@ def test_keepalives_are_answered_behind_the_reports_before_them() -> None:
                     continue
                 extra = []
                 if item.name == "GET_READER_CAPABILITIES":
-                    extra = _capabilities()
+                    extra = capabilities()
                 answer = message(f"{item.name}_RESPONSE", item.id, parameter("LLRPStatus"), *extra)
                 connection.sendall(encode_message(answer))
                 if item.name == "START_ROSPEC" and not started:
@@ -124,7 +103,7 @@ def test_keepalives_are_answered_behind_the_reports_before_them() -> None:
                     for n in range(5):
                         connection.sendall(report * (n + 1) + encode_message(message("KEEPALIVE", 100 + n)))
 
-    with _Scripted(script) as there, open_reader(f"llrp://127.0.0.1:{there.port}?timeout=5") as reader:
+    with Scripted(script) as there, open_reader(f"llrp://127.0.0.1:{there.port}?timeout=5") as reader:
         reader.connect()
         reader.start()
         assert done.wait(10)
@@ -139,13 +118,3 @@ def _where() -> list[Any]:
         parameter("PeakRSSI", dbm=-50),
         parameter("ChannelIndex", channel_index=1),
     ]
-
-
-def _capabilities() -> list[Any]:
-    band = parameter(
-        "UHFBandCapabilities",
-        parameter("TransmitPowerLevelTableEntry", index=1, power_cdbm=3000),
-        parameter("FrequencyInformation", parameter("FixedFrequencyTable", frequencies_khz=(866_900,))),
-    )
-    general = parameter("GeneralDeviceCapabilities", max_antennas=1, has_utc_clock=1, manufacturer=1, model=1)
-    return [general, parameter("RegulatoryCapabilities", band, country=276, standard=2)]

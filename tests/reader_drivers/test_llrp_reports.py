@@ -68,7 +68,16 @@ def random_report(rng: random.Random) -> Parameter:
         lambda: parameter("ImpinjRFPhaseAngle", angle=rng.randrange(4096)),
         lambda: parameter("ImpinjPeakRSSI", cdbm=rng.randrange(-32767, 32768)),
         lambda: parameter("ImpinjRFDopplerFrequency", sixteenth_hz=rng.randrange(-32767, 32768)),
-        lambda: parameter("ImpinjSerializedTID", tid=(1, 2, 3)),
+        lambda: parameter(
+            "ImpinjSerializedTID", tid=tuple(rng.randrange(65536) for _ in range(rng.randrange(7)))
+        ),
+        lambda: parameter("AccessSpecID", access_spec_id=1),
+        lambda: parameter(
+            "C1G2ReadOpSpecResult",
+            result=rng.choice([0, 0, 1, 2, 3]),
+            op_spec_id=rng.randrange(65536),
+            words=tuple(rng.randrange(65536) for _ in range(rng.choice([0, 1, 6, 32]))),
+        ),
         lambda: Parameter(unknown_kind(77, 4242), {"raw": rng.randbytes(5)}),
         lambda: Parameter(unknown_kind(600, 0), {"raw": rng.randbytes(3)}),
     ):
@@ -119,6 +128,11 @@ def test_damaged_reports_are_refused_equally(seed: int, draw: st.DataObject) -> 
         ("00F0 0003", "length does not fit"),
         ("00F0 001F 8D 000102030405060708090A0B 03FF 000E 0000651A 00000038 1000", "out of its range"),
         ("00F0 001D 8D 000102030405060708090A0B 03FF 000C 0000651A 00000038", "out of its range"),
+        ("00F0 001F 8D 000102030405060708090A0B 03FF 000E 0000651A 00000037 0001", "word count"),
+        ("00F0 001D 8D 000102030405060708090A0B 03FF 000C 0000651A 00000037", "word count"),
+        ("00F0 001A 8D 000102030405060708090A0B 015D 0009 00 0001 0001", "word count"),
+        ("00F0 001C 8D 000102030405060708090A0B 015D 000B 00 0001 0000 BEEF", "word count"),
+        ("00F0 0018 8D 000102030405060708090A0B 015D 0007 00 0001", "word count"),
     ],
 )
 def test_malformed_reports_say_why(body: str, why: str) -> None:
@@ -128,6 +142,28 @@ def test_malformed_reports_say_why(body: str, why: str) -> None:
     ((index, error),) = reports.bad
     assert index == 0
     assert why in str(error)
+
+
+def test_tag_memory_stands_beside_the_reports_it_came_in() -> None:
+    def frame(*items: Parameter) -> bytes:
+        data = parameter("TagReportData", parameter("EPCData", epc=(16, b"\xab\xcd")), *items)
+        return encode_frame(61, 1, encode_parameter(data))
+
+    user = parameter("C1G2ReadOpSpecResult", op_spec_id=2, words=(0x4E53, 0x0001))
+    silent = parameter("C1G2ReadOpSpecResult", result=2, op_spec_id=1)
+    tid = parameter("ImpinjSerializedTID", tid=(0xE280, 0x1160))
+    broken = encode_frame(61, 1, bytes.fromhex("00F0 0018 8D 000102030405060708090A0B 015D 0007 00 0001"))
+    reports = both([frame(tid), frame(), frame(user, silent), broken, frame(tid, user)])
+    assert reports.memory_row.tolist() == [0, 2, 2, 3, 3]
+    assert reports.memory_op.tolist() == [0, 2, 1, 0, 2]
+    assert reports.memory_result.tolist() == [0, 0, 2, 0, 0]
+    assert [reports.memory(i).hex() for i in range(5)] == [
+        "e2801160",
+        "4e530001",
+        "",
+        "e2801160",
+        "4e530001",
+    ]
 
 
 def test_tags_are_numbered_by_first_appearance_however_many() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from reader_drivers import Reader, ReaderBatch, ReaderError, ReaderSettings, _open, open_reader, schemes
 from reader_drivers.backoff import Backoff
-from reader_drivers.llrp.options import merge_settings, parse_options
+from reader_drivers.llrp.options import parse_options
+from reader_drivers.targets import merge_settings
 
 
 class Foreign(Reader):
@@ -43,7 +44,7 @@ def test_a_driver_of_another_package_is_opened_by_its_scheme(monkeypatch: pytest
     reader = open_reader("strange:///dev/ttyUSB0", clock=lambda: 7)
     assert isinstance(reader, Foreign)
     assert reader.clock() == 7
-    assert schemes() == ("llrp", "strange")
+    assert schemes() == (*_open._BUILT_IN, "strange")
     with pytest.raises(ReaderError, match="strange://"):
         open_reader("other://host")
 
@@ -74,11 +75,11 @@ def test_all_options() -> None:
         "llrp://[::1]:6000?ports=1,3&power=27.5&session=2&search=focus&mode=1002&channels=4&keepalive=2"
         "&phase_sign=-1&doppler=1&population=64&timeout=3&retry=1&retry_max=9"
     )
-    assert (options.host, options.port) == ("::1", 6000)
+    assert (options.target.host, options.target.port) == ("::1", 6000)
     assert options.settings == ReaderSettings((1, 3), 27.5, 2, "focus", 1002, (4,), 2.0)
-    assert (options.phase_sign, options.doppler, options.population) == (-1, True, 64)
-    assert (options.timeout_s, options.retry_s, options.retry_max_s) == (3.0, 1.0, 9.0)
-    assert parse_options("llrp://reader").port == 5084
+    assert (options.phase_sign, options.choices.doppler, options.choices.population) == (-1, True, 64)
+    assert (options.common.timeout_s, options.common.retry_s, options.common.retry_max_s) == (3.0, 1.0, 9.0)
+    assert parse_options("llrp://reader").target.port == 5084
     assert parse_options("llrp://reader?phase_sign=+1").phase_sign == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from reports import find_exceptions
 from reports.night import judge_night
-from reports.tags import blank
+from stacks.tag_data.blank import blank
 
 BLANK = {
     "0" * 24: "zeros",

@@ -1,4 +1,4 @@
-"""The agent in the simulated library: LLRP over TCP, a base with odometry error, virtual time, a real broker."""
+"""The agent in the simulated library: a reader over TCP, a base with odometry error, virtual time, a real broker."""
 
 import subprocess
 import sys
@@ -14,13 +14,28 @@ from tests.robot.harness import PROGRAM, ROOT
 from tests.support.counting_ingest import CountingIngest
 from tests.support.mqtt_broker import start_amqtt
 
+MERCURY = """
+import asyncio, sys
+from sim.library import load_library
+from sim.readers.mercury import MercuryEmulator
+from sim.world import World, serve
+async def work():
+    world = World(load_library(sys.argv[1]))
+    async with serve(world, reader=lambda source, listen: MercuryEmulator(source, listen, model="m6e")) as addresses:
+        print(addresses.line(), flush=True)
+        await world.ended.wait()
+asyncio.run(work())
+"""
+SERVED = {"llrp": ["-m", "nightstack", "sim", "world"], "mercury": ["-c", MERCURY]}
+OPTIONS = {"llrp": "", "mercury": "?region=CN&temperature=0"}
 
-@pytest.fixture
-def world(tmp_path: Path):
+
+@pytest.fixture(params=sorted(SERVED))
+def world(tmp_path: Path, request: pytest.FixtureRequest):
     library = make_library(150, 3)
     save_library(library, tmp_path / "library")
     process = subprocess.Popen(
-        [sys.executable, "-m", "nightstack", "sim", "world", str(tmp_path / "library")],
+        [sys.executable, *SERVED[request.param], str(tmp_path / "library")],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
@@ -28,14 +43,17 @@ def world(tmp_path: Path):
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("listening "), line
-    yield library, dict(word.split("=", 1) for word in line.split()[1:])
+    listening = dict(word.split("=", 1) for word in line.split()[1:])
+    # Readers that do not speak LLRP are named by their whole URL.
+    url = listening["reader"] if "://" in listening["reader"] else f"llrp://{listening['reader']}"
+    yield library, listening["base"], url + OPTIONS[request.param]
     process.terminate()
     process.wait(20)
     process.stdout.close()
 
 
 def test_a_night_in_the_simulated_library(tmp_path: Path, world):
-    library, listening = world
+    library, base, url = world
     antennas = "".join(
         f"[[antenna]]\nid = {m.id}\nreader = 'uhf'\nport = {m.port}\nposition_m = {list(map(float, m.position_m))}\n"
         f"boresight_deg = {list(map(float, m.boresight_deg))}\n"
@@ -47,8 +65,8 @@ def test_a_night_in_the_simulated_library(tmp_path: Path, world):
         settings = tmp_path / "robot.toml"
         settings.write_text(
             f"site = 'site'\nrobot = 'robot'\nbroker = '{broker.url}'\nplan = 'library/plan.json'\n"
-            f"base = 'tcp://{listening['base']}'\nclock = 'base'\n"
-            f"[[reader]]\nname = 'uhf'\nurl = 'llrp://{listening['reader']}'\n"
+            f"base = 'tcp://{base}'\nclock = 'base'\n"
+            f"[[reader]]\nname = 'uhf'\nurl = '{url}'\n"
             f"[route]\npasses = 1\nspeed_mps = 0.4\nstandoff_m = 0.75\n{antennas}"
         )
         RobotSettings.read(settings)

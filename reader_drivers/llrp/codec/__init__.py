@@ -4,18 +4,22 @@ Both ends of a connection are built on it: the driver, and any emulator of a rea
 """
 
 from reader_drivers.llrp.codec.constants import (
-    COUNTRY_CHINA,
     IMPINJ,
+    IMPINJ_SUB_REGULATORY_REGION,
     LLRP_PORT,
-    REGIONS,
+    LLRP_TLS_PORT,
     SPEEDWAY_MODELS,
     ConnectionStatus,
+    FixedFrequencyMode,
+    MemoryBank,
     Notification,
+    ReadResult,
     Requested,
     RequestedConfig,
     ROSpecState,
     SearchMode,
     Status,
+    Version,
 )
 from reader_drivers.llrp.codec.errors import CodecError
 from reader_drivers.llrp.codec.framing import (
@@ -29,6 +33,7 @@ from reader_drivers.llrp.codec.framing import (
 from reader_drivers.llrp.codec.gen2 import gen2_words
 from reader_drivers.llrp.codec.messages import Message, decode_message, encode_message, event, message, status
 from reader_drivers.llrp.codec.parameters import Parameter, decode_parameters, encode_parameter, parameter
+from reader_drivers.llrp.codec.regions import COUNTRY_CHINA, IMPINJ_REGIONS, REGIONS, SAME, region_name
 from reader_drivers.llrp.codec.reports import (
     NO_DOPPLER,
     NO_PHASE,
@@ -44,7 +49,10 @@ __all__ = [
     "COUNTRY_CHINA",
     "HEADER_BYTES",
     "IMPINJ",
+    "IMPINJ_REGIONS",
+    "IMPINJ_SUB_REGULATORY_REGION",
     "LLRP_PORT",
+    "LLRP_TLS_PORT",
     "MAX_MESSAGE_BYTES",
     "NO_DOPPLER",
     "NO_PHASE",
@@ -52,21 +60,26 @@ __all__ = [
     "PHASE_STEPS",
     "REGIONS",
     "RO_ACCESS_REPORT",
+    "SAME",
     "SPEEDWAY_MODELS",
     "CodecError",
     "ConnectionStatus",
+    "FixedFrequencyMode",
     "Frame",
     "FrameBatch",
     "FrameReader",
+    "MemoryBank",
     "Message",
     "Notification",
     "Parameter",
     "ROSpecState",
+    "ReadResult",
     "Reports",
     "Requested",
     "RequestedConfig",
     "SearchMode",
     "Status",
+    "Version",
     "decode_message",
     "decode_parameters",
     "decode_reports",
@@ -78,5 +91,6 @@ __all__ = [
     "gen2_words",
     "message",
     "parameter",
+    "region_name",
     "status",
 ]

@@ -19,7 +19,10 @@ Column = npt.NDArray[Any]
 Int = Any
 
 # Why a message was refused; the texts are in reports.py, in this order.
-OK, CUT_OFF, BAD_TV, BAD_LENGTH, RESERVED, NO_EPC, BAD_EPC, BAD_FIELD = range(8)
+OK, CUT_OFF, BAD_TV, BAD_LENGTH, RESERVED, NO_EPC, BAD_EPC, BAD_FIELD, BAD_MEMORY = range(9)
+
+_LEAST_MEMORY_BYTES = 9
+"""Bytes of the shortest parameter that carries tag memory: a C1G2ReadOpSpecResult without words."""
 
 NO_RSSI = -32768
 NO_PHASE = 0xFFFF
@@ -116,7 +119,9 @@ def _count(data: Bytes, offset: Ints, length: Ints) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def scan_reports(data: Bytes, offset: Ints, length: Ints) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
+def scan_reports(
+    data: Bytes, offset: Ints, length: Ints
+) -> tuple[tuple[Column, ...], tuple[Column, ...], tuple[Column, ...]]:
     """Decode messages `offset[i]..offset[i] + length[i]` of `data`; see `reports.Reports` for the columns.
 
     A message with an error leaves no rows; `bad[i]` says why and `bad_at[i]` where.
@@ -132,6 +137,14 @@ def scan_reports(data: Bytes, offset: Ints, length: Ints) -> tuple[tuple[Column,
     times = np.zeros((4, n), np.uint64)
     seen = np.zeros(n, np.uint16)
     rospec = np.zeros(n, np.uint32)
+    # Tag memory is rare and comes any number of times a report: a list of its own, as long as it can ever get.
+    room = length.sum() // _LEAST_MEMORY_BYTES if len(length) else 0
+    memory_row = np.empty(room, np.int64)
+    memory_op = np.empty(room, np.uint16)
+    memory_result = np.empty(room, np.uint8)
+    memory_at = np.empty(room, np.int64)
+    memory_size = np.empty(room, np.int64)
+    memories = 0
     epc_at = np.empty(n, np.int64)
     epc_size = np.empty(n, np.int64)
     bad = np.zeros(len(offset), np.uint8)
@@ -141,6 +154,7 @@ def scan_reports(data: Bytes, offset: Ints, length: Ints) -> tuple[tuple[Column,
         at = offset[i] + 10
         end = offset[i] + length[i]
         first = row
+        first_memory = memories
         while at < end:
             error, vendor, number, start, stop = _step(data, at, end)
             if error == OK and vendor == 0 and number == 240:
@@ -152,9 +166,10 @@ def scan_reports(data: Bytes, offset: Ints, length: Ints) -> tuple[tuple[Column,
                 times[:, row] = 0
                 seen[row] = 0
                 rospec[row] = 0
-                error, where, found, size = _one_report(
-                    data, start, stop, row, antenna, channel, rssi, phase, doppler, times, seen, rospec
-                )
+                error, where, found, size, memories = _one_report(
+                    data, start, stop, row, antenna, channel, rssi, phase, doppler, times, seen, rospec,
+                    memories, memory_row, memory_op, memory_result, memory_at, memory_size,
+                )  # fmt: skip
                 if error:
                     at = where
                 message[row] = i
@@ -165,28 +180,38 @@ def scan_reports(data: Bytes, offset: Ints, length: Ints) -> tuple[tuple[Column,
                 bad[i] = error
                 bad_at[i] = at - offset[i] - 10
                 row = first
+                memories = first_memory
                 break
             at = stop
     tags = _number_tags(data, epc_at[:row], epc_size[:row], tag)
     return (
         (message[:row], tag[:row], antenna[:row], channel[:row], rssi[:row], phase[:row], doppler[:row]),
         (times[:, :row], seen[:row], rospec[:row], epc_at[tags], epc_size[tags], bad, bad_at),
-    )
+        # Copies: what is sent on must not hold the room that was never used.
+        (
+            memory_row[:memories].copy(), memory_op[:memories].copy(), memory_result[:memories].copy(),
+            memory_at[:memories].copy(), memory_size[:memories].copy(),
+        ),
+    )  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)
 def _one_report(
     data: Bytes, at: Int, end: Int, row: Int, antenna: Column, channel: Column, rssi: Column, phase: Column,
-    doppler: Column, times: Column, seen: Column, rospec: Column,
-) -> tuple[int, Int, Int, Int]:  # fmt: skip
-    """Decode one TagReportData into row `row`; return `(error, byte of the error, EPC start, EPC bytes)`."""
+    doppler: Column, times: Column, seen: Column, rospec: Column, memories: Int, memory_row: Column,
+    memory_op: Column, memory_result: Column, memory_at: Column, memory_size: Column,
+) -> tuple[int, Int, Int, Int, Int]:  # fmt: skip
+    """Decode one TagReportData into row `row`.
+
+    Returns `(error, byte of the error, EPC start, EPC bytes, memories so far)`.
+    """
     epc_at = -1
     epc_size = 0
     fine_rssi = False
     while at < end:
         error, vendor, number, start, stop = _step(data, at, end)
         if error:
-            return error, at, 0, 0
+            return error, at, 0, 0, memories
         if vendor == 0:
             if number == 1:
                 antenna[row] = _u16(data, start)
@@ -208,19 +233,29 @@ def _one_report(
                 epc_size = 12
             elif number == 241:
                 if stop - start < 2:
-                    return BAD_EPC, at, 0, 0
+                    return BAD_EPC, at, 0, 0, memories
                 size = (_u16(data, start) + 7) // 8
                 if start + 2 + size != stop:
-                    return BAD_EPC, at, 0, 0
+                    return BAD_EPC, at, 0, 0, memories
                 epc_at = start + 2
                 epc_size = size
+            elif number == 349:
+                # C1G2ReadOpSpecResult: result, OpSpecID, words behind their count.
+                if stop - start < 5 or start + 5 + 2 * _u16(data, start + 3) != stop:
+                    return BAD_MEMORY, at, 0, 0, memories
+                memory_row[memories] = row
+                memory_op[memories] = _u16(data, start + 1)
+                memory_result[memories] = data[start]
+                memory_at[memories] = start + 5
+                memory_size[memories] = stop - start - 5
+                memories += 1
         elif vendor == 25882 and (number == 56 or number == 57 or number == 68):
             if stop - start < 2:
-                return BAD_FIELD, at, 0, 0
+                return BAD_FIELD, at, 0, 0, memories
             value = _u16(data, start)
             if number == 56:
                 if value > 4095:
-                    return BAD_FIELD, at, 0, 0
+                    return BAD_FIELD, at, 0, 0, memories
                 phase[row] = value
             else:
                 signed = value - 65536 if value > 32767 else value
@@ -229,10 +264,20 @@ def _one_report(
                     fine_rssi = True
                 else:
                     doppler[row] = signed
+        elif vendor == 25882 and number == 55:
+            # SerializedTID: words behind their count.
+            if stop - start < 2 or start + 2 + 2 * _u16(data, start) > stop:
+                return BAD_MEMORY, at, 0, 0, memories
+            memory_row[memories] = row
+            memory_op[memories] = 0
+            memory_result[memories] = 0
+            memory_at[memories] = start + 2
+            memory_size[memories] = 2 * _u16(data, start)
+            memories += 1
         at = stop
     if epc_at < 0 or epc_size == 0:
-        return NO_EPC, end, 0, 0
-    return OK, 0, epc_at, epc_size
+        return NO_EPC, end, 0, 0, memories
+    return OK, 0, epc_at, epc_size, memories
 
 
 @numba.njit(cache=True, nogil=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 
 LLRP_PORT = 5084
+LLRP_TLS_PORT = 5085
+"""Where readers listen for LLRP over TLS (LLRP 1.0.1, section 17)."""
 IMPINJ = 25882
 """Impinj's IANA private enterprise number, the vendor of its custom messages and parameters."""
 
@@ -25,6 +27,8 @@ class Status(IntEnum):
     UNSUPPORTED_MESSAGE = 109
     UNSUPPORTED_VERSION = 110
     UNSUPPORTED_PARAMETER = 111
+    UNEXPECTED_MESSAGE = 112
+    """Of LLRP 1.1."""
     PARAMETER_PARAMETER_ERROR = 200
     PARAMETER_FIELD_ERROR = 201
     PARAMETER_UNKNOWN = 207
@@ -32,6 +36,18 @@ class Status(IntEnum):
     INVALID = 300
     OUT_OF_RANGE = 301
     DEVICE_ERROR = 401
+
+
+class Version(IntEnum):
+    """Version field of a message header."""
+
+    V1_0_1 = 1
+    V1_1 = 2
+
+    @property
+    def label(self) -> str:
+        """As people write it."""
+        return "1.0.1" if self is Version.V1_0_1 else "1.1"
 
 
 class ConnectionStatus(IntEnum):
@@ -83,6 +99,8 @@ class Notification(IntEnum):
     AISPEC = 6
     AISPEC_DETAILS = 7
     ANTENNA = 8
+    SPEC_LOOP = 9
+    """Of LLRP 1.1."""
 
 
 class ROSpecState(IntEnum):
@@ -100,22 +118,39 @@ class SearchMode(IntEnum):
     SINGLE_TARGET = 1
     DUAL_TARGET = 2
     TAG_FOCUS = 3
+    DUAL_TARGET_RESET_B = 5
+    """5 and 6: dual target, B to A again with select commands; seen named, never met on a reader by us."""
+    DUAL_TARGET_RESET_A = 6
 
 
-REGIONS = {
-    1: "FCC",
-    2: "ETSI",
-    3: "ETSI 300 220",
-    4: "AU 1 W",
-    5: "AU 4 W",
-    6: "JP",
-    7: "HK",
-    8: "TW",
-    9: "KR",
-}
-"""CommunicationsStandard to a short name; 0 is unspecified, which readers in China (country 156) use."""
+class MemoryBank(IntEnum):
+    """Memory bank of a Gen2 tag."""
 
-COUNTRY_CHINA = 156
+    RESERVED = 0
+    EPC = 1
+    TID = 2
+    USER = 3
+
+
+class ReadResult(IntEnum):
+    """Result of C1G2ReadOpSpecResult."""
+
+    SUCCESS = 0
+    TAG_ERROR = 1
+    NO_RESPONSE = 2
+    READER_ERROR = 3
+
+
+class FixedFrequencyMode(IntEnum):
+    """ImpinjFixedFrequencyList."""
+
+    DISABLED = 0
+    AUTO_SELECT = 1
+    CHANNEL_LIST = 2
+
 
 SPEEDWAY_MODELS = {2001001: "Speedway R220", 2001002: "Speedway R420"}
 """Impinj's model numbers."""
+
+IMPINJ_SUB_REGULATORY_REGION = 2001
+"""ImpinjRequestedData of a GET_READER_CONFIG that asks for ImpinjSubRegulatoryRegion."""

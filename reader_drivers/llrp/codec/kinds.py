@@ -1,7 +1,9 @@
 """The parameters and messages of LLRP that are spoken here, as tables of their layouts.
 
-Layouts: EPCglobal Low Level Reader Protocol 1.0.1, sections 16 and 17 (binary encoding); the Impinj ones: Octane LLRP,
-custom extensions. What follows the fixed fields of a TLV parameter or a message are further parameters.
+Layouts: EPCglobal Low Level Reader Protocol 1.0.1, sections 16 and 17 (binary encoding), and what 1.1 adds to it
+(parameters 355 to 365, single bits of 327, 337 and 348, which 1.0.1 reserves, messages 46, 47, 56 and 57); the Impinj
+ones: Octane LLRP, custom extensions. What follows the fixed fields of a TLV parameter or a message are further
+parameters.
 """
 
 from __future__ import annotations
@@ -89,6 +91,11 @@ _PARAMETERS = """
 184 AISpecStopTrigger trigger:u8 duration_ms:u32
 185 TagObservationTrigger trigger:u8 x8 tags:u16 attempts:u16 t_ms:u16 timeout_ms:u32
 186 InventoryParameterSpec spec_id:u16 protocol:u8
+187 RFSurveySpec antenna_id:u16 start_khz:u32 end_khz:u32
+188 RFSurveySpecStopTrigger trigger:u8 duration_ms:u32 n:u32
+207 AccessSpec access_spec_id:u32 antenna_id:u16 protocol:u8 active:b1 x7 rospec_id:u32
+208 AccessSpecStopTrigger trigger:u8 operations:u16
+209 AccessCommand
 217 LLRPConfigurationStateValue value:u32
 218 Identification id_type:u8 reader_id:u8*
 219 GPOWriteData port:u16 data:b1 x7
@@ -106,6 +113,7 @@ _PARAMETERS = """
 240 TagReportData
 241 EPCData epc:bits
 242 RFSurveyReportData
+243 FrequencyRSSILevelEntry frequency_khz:u32 bandwidth_khz:u32 average_dbm:s8 peak_dbm:s8
 244 ReaderEventNotificationSpec
 245 EventNotificationState event:u16 enabled:b1 x7
 246 ReaderEventNotificationData
@@ -123,22 +131,33 @@ _PARAMETERS = """
 287 LLRPStatus code:u16 description:str
 288 FieldError field:u16 code:u16
 289 ParameterError parameter:u16 code:u16
-327 C1G2LLRPCapabilities block_erase:b1 block_write:b1 x6 max_filters:u16
+327 C1G2LLRPCapabilities block_erase:b1 block_write:b1 block_permalock:b1 recommissioning:b1 umi_method_2:b1 xpc:b1 x2
+   max_filters:u16
 328 UHFC1G2RFModeTable
 329 UHFC1G2RFModeTableEntry mode:u32 dr:b1 hag:b1 x6 m:u8 modulation:u8 mask:u8 bdr:u32 pie:u32 min_tari:u32
    max_tari:u32 step_tari:u32
 330 C1G2InventoryCommand state_aware:b1 x7
 331 C1G2Filter truncate:b2 x6
 332 C1G2TagInventoryMask bank:b2 x6 pointer:u16 mask:bits
+333 C1G2TagInventoryStateAwareFilterAction target:u8 action:u8
 334 C1G2TagInventoryStateUnawareFilterAction action:u8
 335 C1G2RFControl mode_index:u16 tari:u16
 336 C1G2SingulationControl session:b2 x6 population:u16 transit_ms:u32
-337 C1G2TagInventoryStateAwareSingulationAction i:b1 s:b1 x6
-348 C1G2EPCMemorySelector crc:b1 pc:b1 x6
+337 C1G2TagInventoryStateAwareSingulationAction i:b1 s:b1 all:b1 x5
+338 C1G2TagSpec
+339 C1G2TargetTag bank:b2 match:b1 x5 pointer:u16 mask:bits data:bits
+341 C1G2Read op_spec_id:u16 password:u32 bank:b2 x6 pointer:u16 count:u16
+348 C1G2EPCMemorySelector crc:b1 pc:b1 xpc:b1 x5
+349 C1G2ReadOpSpecResult result:u8 op_spec_id:u16 words:u16*
+355 LoopSpec loops:u32
+356 SpecLoopEvent rospec_id:u32 loop:u32
+363 MaximumReceiveSensitivity dbm:s16
+365 RFSurveyFrequencyCapabilities min_khz:u32 max_khz:u32
 """
 
 _IMPINJ_PARAMETERS = """
 21 ImpinjRequestedData requested:u32
+22 ImpinjSubRegulatoryRegion region:u16
 23 ImpinjInventorySearchMode mode:u16
 26 ImpinjFixedFrequencyList mode:u16 x16 channels:u16*
 50 ImpinjTagReportContentSelector

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reader_drivers.llrp.codec.constants import Version
 from reader_drivers.llrp.codec.errors import CodecError
 from reader_drivers.llrp.codec.fields import Value
 from reader_drivers.llrp.codec.framing import Frame, encode_frame
@@ -28,9 +29,11 @@ class Message(Node):
     version: int = 1
 
 
-def message(name: str, message_id: int, *children: Parameter, **values: Value) -> Message:
-    """Make a message by the standard's name of its kind."""
-    return Message(MESSAGE_BY_NAME[name], message_id, values, children)
+def message(
+    name: str, message_id: int, *children: Parameter, version_: int = Version.V1_0_1, **values: Value
+) -> Message:
+    """Make a message by the standard's name of its kind; `version_` is the header's."""
+    return Message(MESSAGE_BY_NAME[name], message_id, values, children, version_)
 
 
 def encode_message(item: Message) -> bytes:

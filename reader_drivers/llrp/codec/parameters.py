@@ -34,8 +34,10 @@ class Node:
         return self.kind.name
 
     def number(self, field: str) -> int:
-        """Return an integer field."""
-        value = self.values[field]
+        """Return an integer field; one left out is zero."""
+        if field not in self.kind.layout.names:
+            raise KeyError(f"{self.kind.name} has no field {field}")
+        value = self.values.get(field, 0)
         if not isinstance(value, int):
             raise TypeError(f"{self.kind.name}.{field} is no integer")
         return value

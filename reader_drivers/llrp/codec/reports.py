@@ -12,7 +12,7 @@ from reader_drivers.llrp.codec import _kernels
 from reader_drivers.llrp.codec._kernels import NO_DOPPLER, NO_PHASE, NO_RSSI
 from reader_drivers.llrp.codec.constants import IMPINJ
 from reader_drivers.llrp.codec.errors import CodecError
-from reader_drivers.llrp.codec.framing import FrameBatch
+from reader_drivers.llrp.codec.framing import HEADER_BYTES, FrameBatch
 from reader_drivers.llrp.codec.parameters import walk
 
 RO_ACCESS_REPORT = 61
@@ -28,6 +28,7 @@ _REASONS = (
     "TagReportData without an EPC",
     "EPCData whose bit count does not fit",
     "Impinj value out of its range",
+    "tag memory whose word count does not fit",
 )
 
 
@@ -59,6 +60,16 @@ class Reports:
         TagSeenCount; 0: none.
     rospec : uint32[n]
         ROSpecID; 0: none.
+    memory_row : int64[k]
+        Which report a piece of tag memory came in; a report may bring none or several.
+    memory_op : uint16[k]
+        OpSpecID of the C1G2Read it answers; 0: Impinj's SerializedTID, sent without being read.
+    memory_result : uint8[k]
+        `ReadResult`; 0: it was read.
+    memory_at, memory_size : int64[k]
+        Where its bytes stand in `stream`.
+    stream
+        The bytes that were decoded.
     bad
         `(index of the message, why)` of each message that was refused; a refused message leaves no rows.
     """
@@ -77,38 +88,56 @@ class Reports:
     last_uptime_us: NDArray[np.uint64]
     seen: NDArray[np.uint16]
     rospec: NDArray[np.uint32]
+    memory_row: NDArray[np.int64]
+    memory_op: NDArray[np.uint16]
+    memory_result: NDArray[np.uint8]
+    memory_at: NDArray[np.int64]
+    memory_size: NDArray[np.int64]
+    stream: bytes = b""
     bad: tuple[tuple[int, CodecError], ...] = ()
 
     def __len__(self) -> int:
         return len(self.message)
+
+    def memory(self, index: int) -> bytes:
+        """Return the bytes of one piece of tag memory."""
+        at = int(self.memory_at[index])
+        return self.stream[at : at + int(self.memory_size[index])]
 
 
 def decode_reports(batch: FrameBatch, first: int = 0, last: int | None = None) -> Reports:
     """Decode the RO_ACCESS_REPORT frames `first` to `last` (one past) of a batch, compiled."""
     offset, length = batch.offset[first:last], batch.length[first:last]
     data = np.frombuffer(batch.data, np.uint8)
-    (message, tag, antenna, channel, rssi, phase, doppler), rest = _kernels.scan_reports(data, offset, length)
+    columns, rest, memories = _kernels.scan_reports(data, offset, length)
+    message, tag, antenna, channel, rssi, phase, doppler = columns
     times, seen, rospec, epc_at, epc_size, why, where = rest
     epcs = tuple(batch.data[a : a + n] for a, n in zip(epc_at.tolist(), epc_size.tolist(), strict=True))
     bad = tuple((int(i), _error(int(why[i]), int(where[i]))) for i in np.flatnonzero(why))
     first_utc, first_uptime, last_utc, last_uptime = times
     moments = (first_utc, first_uptime, last_utc, last_uptime)
-    return Reports(message, tag, epcs, antenna, channel, rssi, phase, doppler, *moments, seen, rospec, bad)
+    head = (message, tag, epcs, antenna, channel, rssi, phase, doppler)
+    row, op, result, at, size = memories
+    return Reports(*head, *moments, seen, rospec, row, op, result, at, size, batch.data, bad)
 
 
 def decode_reports_reference(batch: FrameBatch, first: int = 0, last: int | None = None) -> Reports:
     """Decode as `decode_reports` does, one report at a time in plain Python: what the compiled decoder is held to."""
     rows: list[dict[str, Any]] = []
+    memories: list[tuple[int, ...]] = []
     bad: list[tuple[int, CodecError]] = []
     for index in range(first, len(batch) if last is None else last):
         frame = batch.frame(index)
-        start = len(rows)
+        start, start_memories = len(rows), len(memories)
+        body_at = int(batch.offset[index]) + HEADER_BYTES
         try:
             for vendor, number, at, end in walk(frame.body, 0, len(frame.body)):
                 if (vendor, number) == (0, 240):
-                    rows.append({"message": index - first, **_report(frame.body, at, end)})
+                    row, found = _report(frame.body, at, end)
+                    memories += [(len(rows), op, result, body_at + a, n) for op, result, a, n in found]
+                    rows.append({"message": index - first, **row})
         except CodecError as error:
-            del rows[start:]
+            del rows[start:], memories[start_memories:]
             bad.append((index - first, error))
     epcs = tuple(dict.fromkeys(row["epc"] for row in rows))
     numbers = {epc: i for i, epc in enumerate(epcs)}
@@ -116,6 +145,7 @@ def decode_reports_reference(batch: FrameBatch, first: int = 0, last: int | None
     def column(name: str, none: int, dtype: type[np.integer[Any]]) -> NDArray[Any]:
         return np.array([row.get(name, none) for row in rows], dtype)
 
+    memory = [np.array(part, np.int64) for part in zip(*memories, strict=True)] or [np.empty(0, np.int64)] * 5
     return Reports(
         message=column("message", 0, np.int32),
         tag=np.array([numbers[row["epc"]] for row in rows], np.uint32),
@@ -131,6 +161,12 @@ def decode_reports_reference(batch: FrameBatch, first: int = 0, last: int | None
         last_uptime_us=column("last_uptime", 0, np.uint64),
         seen=column("seen", 0, np.uint16),
         rospec=column("rospec", 0, np.uint32),
+        memory_row=memory[0],
+        memory_op=memory[1].astype(np.uint16),
+        memory_result=memory[2].astype(np.uint8),
+        memory_at=memory[3],
+        memory_size=memory[4],
+        stream=batch.data,
         bad=tuple(bad),
     )
 
@@ -142,8 +178,10 @@ _UNSIGNED = {1: "antenna", 2: "first_utc", 3: "first_uptime", 4: "last_utc", 5: 
 }
 
 
-def _report(body: bytes, at: int, end: int) -> dict[str, Any]:
+def _report(body: bytes, at: int, end: int) -> tuple[dict[str, Any], list[tuple[int, int, int, int]]]:
+    """Return a report's fields, and `(op, result, byte, size)` of each piece of tag memory in it."""
     row: dict[str, Any] = {}
+    memories: list[tuple[int, int, int, int]] = []
     fine: int | None = None
     for vendor, number, start, stop in walk(body, at, end):
         if vendor == 0 and number in _UNSIGNED:
@@ -157,6 +195,15 @@ def _report(body: bytes, at: int, end: int) -> dict[str, Any]:
             if stop - start < 2 or start + 2 + size != stop:
                 raise CodecError(f"{_REASONS[_kernels.BAD_EPC]} at byte {start}")
             row["epc"] = body[start + 2 : stop]
+        elif (vendor, number) in ((0, 349), (IMPINJ, 55)):
+            head = 3 if vendor == 0 else 0
+            size = 2 * int.from_bytes(body[start + head : start + head + 2], "big")
+            begins = start + head + 2
+            # Impinj may append to its parameters; the standard's end where their words do.
+            if begins > stop or begins + size > stop or (vendor == 0 and begins + size < stop):
+                raise CodecError(f"{_REASONS[_kernels.BAD_MEMORY]} at byte {start}")
+            op = int.from_bytes(body[start + 1 : start + 3], "big") if vendor == 0 else 0
+            memories.append((op, body[start] if vendor == 0 else 0, begins, size))
         elif vendor == IMPINJ and number in (56, 57, 68):
             value = int.from_bytes(body[start : start + 2], "big", signed=number != 56)
             if stop - start < 2 or (number == 56 and value >= PHASE_STEPS):
@@ -169,7 +216,7 @@ def _report(body: bytes, at: int, end: int) -> dict[str, Any]:
         raise CodecError(f"{_REASONS[_kernels.NO_EPC]} at byte {end}")
     if fine is not None:
         row["rssi"] = fine
-    return row
+    return row, memories
 
 
 def _error(why: int, where: int) -> CodecError:

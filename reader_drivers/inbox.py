@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from reader_drivers._reader import ReaderBatch, ReaderEvent
+from reader_drivers._reader import ReaderBatch, ReaderEvent, TagData
 from recording import Activity, Readings
 
 MAX_READINGS = 2_000_000
@@ -34,7 +34,8 @@ class Inbox:
         self._count = 0
         self._events: list[ReaderEvent] = []
         self._left_out: Counter[str] = Counter()
-        self._spans: list[tuple[int, int, int, float, int]] = []
+        self._spans: list[tuple[int, int, int, float, int, int]] = []
+        self._tags: list[TagData] = []
         self._closed = False
 
     @property
@@ -59,16 +60,24 @@ class Inbox:
                 self._left_out[kind] += 1
             self._changed.notify_all()
 
+    def add_tag_data(self, data: TagData) -> None:
+        """Store what a tag's memory says."""
+        with self._changed:
+            self._tags.append(data)
+            self._changed.notify_all()
+
     def add_left_out(self, kind: str, count: int) -> None:
         """Count what was left out; each `fetch` tells it in one event a kind."""
         with self._changed:
             self._left_out[kind] += count
 
-    def add_span(self, start: int, end: int, port: int, power_dbm: float, session: int) -> None:
-        """Store that a port listened from `start` to `end`."""
+    def add_span(
+        self, start: int, end: int, port: int, power_dbm: float, session: int, rounds: int = 0
+    ) -> None:
+        """Store that a port listened from `start` to `end`, and in how many inventory rounds (0: not known)."""
         if end > start:
             with self._changed:
-                self._spans.append((start, end, port, power_dbm, session))
+                self._spans.append((start, end, port, power_dbm, session, rounds))
 
     def close(self) -> None:
         """End every wait; nothing more will come."""
@@ -80,7 +89,7 @@ class Inbox:
         """Return everything stored, waiting at most `timeout_s` for readings or events to be there."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._readings or self._events or self._closed, max(0.0, timeout_s)
+                lambda: self._readings or self._events or self._tags or self._closed, max(0.0, timeout_s)
             )
             readings, self._readings, self._count = self._readings, [], 0
             events, self._events = self._events, []
@@ -88,18 +97,19 @@ class Inbox:
                 events.append(ReaderEvent(self._clock(), kind, f"{count} left out"))
             self._left_out.clear()
             spans, self._spans = self._spans, []
-        return ReaderBatch(Readings.concat(readings), tuple(events), _activity(spans))
+            tags, self._tags = self._tags, []
+        return ReaderBatch(Readings.concat(readings), tuple(events), _activity(spans), tuple(tags))
 
 
-def _activity(spans: list[tuple[int, int, int, float, int]]) -> Activity | None:
+def _activity(spans: list[tuple[int, int, int, float, int, int]]) -> Activity | None:
     if not spans:
         return None
-    start, end, port, power, session = zip(*spans, strict=True)
+    start, end, port, power, session, rounds = zip(*spans, strict=True)
     return Activity(
         t_start=np.array(start, np.int64),
         t_end=np.array(end, np.int64),
         antenna=np.array(port, np.uint8),
         power_dbm=np.array(power, np.float32),
         session=np.array(session, np.uint8),
-        rounds=np.zeros(len(spans), np.uint32),
+        rounds=np.array(rounds, np.uint32),
     )

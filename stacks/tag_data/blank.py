@@ -1,4 +1,4 @@
-"""What a tag's number alone says: never programmed, or carried by two tags."""
+"""Tags that nobody has programmed: by their number, and by their memory."""
 
 from __future__ import annotations
 
@@ -44,3 +44,8 @@ def blank(epc: str) -> str:
         if len(epc) >= 3 * unit and epc == (epc[:unit] * (len(epc) // unit + 1))[: len(epc)]:
             return "repeats"
     return "factory" if _FACTORY.fullmatch(epc) else ""
+
+
+def blank_memory(memory: bytes) -> bool:
+    """Whether a tag's memory is as it left a factory: one byte over and over, or one up to zeros at its end."""
+    return len(set(memory)) <= 1 or len(set(memory.rstrip(b"\0"))) <= 1

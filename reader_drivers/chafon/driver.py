@@ -1,0 +1,50 @@
+"""The driver of Chafon's `CF` readers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings
+from reader_drivers.chafon.codec import FRAMES
+from reader_drivers.chafon.link import ChafonLink, check_settings
+from reader_drivers.targets import Line, Table, flag, read_url
+from reader_drivers.threaded import ThreadedReader
+
+LINE: Final = Line(port=2022, baud=115_200)
+
+_OWN: Final[Table] = {"unproven": ("unproven", flag)}
+
+
+class ChafonReader(ThreadedReader[ChafonLink]):
+    """A reader at ``chafon://host`` (port 2022) or ``chafon:///dev/ttyUSB0``.
+
+    It reads tags only where the URL has ``unproven=1``: how a report of a read is laid out is not proven.
+
+    Parameters
+    ----------
+    url
+        Where it is, with options.
+    clock
+        Host time, ns UTC.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
+        self._address = read_url(url, LINE, _OWN)
+        super().__init__(url, clock, self._address.settings, self._address.common)
+        self._capabilities: Capabilities | None = None
+
+    def _open_link(self) -> ChafonLink:
+        link = ChafonLink(self._address, FRAMES, self._clock, self._inbox, self._wake)
+        self._capabilities = link.capabilities
+        return link
+
+    def _check(self, settings: ReaderSettings) -> None:
+        assert self._capabilities is not None
+        if not self._address.own.get("unproven"):
+            raise ReaderError(
+                f"{self.url}: how these readers report tags is not proven, so it does not read; open it with "
+                "unproven=1 to read them as docs/reader_drivers.md has it, and compare with a tag you know"
+            )
+        check_settings(settings, self._capabilities, self.url)

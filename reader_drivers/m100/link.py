@@ -1,0 +1,222 @@
+"""A connection to an M100 module."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, TagData
+from reader_drivers.framing import Frames
+from reader_drivers.m100.codec import (
+    COMMAND,
+    NO_MEMORY,
+    REGIONS,
+    Command,
+    Failure,
+    decode_notices,
+    decode_read,
+    encode,
+    failure_words,
+    parameters,
+    read_parameters,
+    select_parameters,
+)
+from reader_drivers.memory_queue import MemoryQueue
+from reader_drivers.serial_link import SerialLink
+from reader_drivers.transport import LinkLostError
+
+_ROUNDS: Final = 65_535  # a poll of many rounds ends by itself after so many
+_POLL_MANY: Final = encode(Command.POLL_MANY, b"\x22" + _ROUNDS.to_bytes(2, "big"))
+_USER: Final = 3
+_SELECT_FOR_ACCESS: Final = b"\x02"  # of SELECT_MODE: what SELECT names holds for access, not for inventory
+LEAST_DBM: Final = 10.0
+_USUAL_MOST_DBM: Final = 26.0
+
+
+class M100Link(SerialLink):
+    """A module that answers.
+
+    Attributes
+    ----------
+    memories
+        Whose user memory is to be read; None: nobody's.
+    """
+
+    memories: MemoryQueue | None = None
+    patience_s = 2.0  # a module that polls answers each empty round
+
+    def set_up(self) -> Capabilities:
+        """End a poll that is under way, and learn model, firmware and power."""
+        # It answers STOP among the notices of the poll it ends; one that polls nothing answers with an error.
+        self._ask(Command.STOP, b"", "stop", refused_is_fine=True)
+        model = self._text(0)
+        firmware, maker = self._text(1), self._text(2)
+        set_dbm = self._number(self._ask(Command.GET_POWER, b"", "power")) / 100
+        # What is set need not be the most it can; modules name that in their hardware's version.
+        named = re.search(r"(\d{2})\s*dBm", model)
+        self._most_dbm = max(set_dbm, float(named[1]) if named else _USUAL_MOST_DBM)
+        region, frequencies = self._region()
+        self._centre_khz = frequencies[len(frequencies) // 2]
+        self._khz = self._centre_khz
+        return Capabilities(
+            manufacturer=maker or "MagicRF",
+            model=model,
+            firmware=firmware,
+            air="gen2",
+            antennas=1,
+            phase=False,
+            phase_ambiguity="unknown",
+            rssi_step_db=1.0,
+            frequencies_khz=frequencies,
+            powers_dbm=tuple(
+                float(p) for p in range(int(LEAST_DBM), int(max(self._most_dbm, LEAST_DBM)) + 1)
+            ),
+            region=region,
+        )
+
+    def begin(self, settings: ReaderSettings) -> dict[int, float]:
+        """Set power, session and channel, and poll."""
+        power = settings.port_power_dbm.get(1, settings.power_dbm)
+        dbm = self._most_dbm if power is None else min(power, self._most_dbm)
+        power_set = round(dbm * 100).to_bytes(2, "big")
+        self._ask(Command.POWER, power_set, "power")
+        session = 1 if settings.session is None else settings.session
+        q = 4 if settings.q is None else settings.q
+        # DR 8, M 1, pilot tone; Sel all; session; target A; Q (protocol, section 4.13).
+        target = 1 if settings.target == "B" else 0
+        query = 0x1000 | session << 8 | target << 7 | q << 3
+        self._ask(Command.SET_QUERY, query.to_bytes(2, "big"), "query parameters")
+        self._set = {Command.GET_POWER: power_set, Command.GET_QUERY: query.to_bytes(2, "big")}
+        self._khz = self._centre_khz
+        if settings.channels:
+            channel = settings.channels[0]
+            self._ask(Command.CHANNEL, bytes([channel - 1]), "channel")
+            self._khz = self.capabilities.frequencies_khz[channel - 1]
+        else:
+            self._ask(Command.HOPPING, b"\xff", "hopping")
+        if self.memories is not None:
+            self._ask(Command.SELECT_MODE, _SELECT_FOR_ACCESS, "select mode")
+        self.client.send(_POLL_MANY)
+        return {1: dbm}
+
+    def end(self) -> None:
+        """Stop polling."""
+        self._ask(Command.STOP, b"", "stop", refused_is_fine=True)
+
+    def alive(self) -> None:
+        """Poll anew: the rounds may be over. A module that polls answers each empty round, so it is not polling."""
+        for command, value in self._set.items():
+            if parameters(self._ask(command, b"", "what is set")) != value:
+                raise LinkLostError(f"{self.where}: it booted, and forgot what was set")
+        self.client.send(_POLL_MANY)
+
+    def pump(self, timeout_s: float) -> None:
+        """Handle what comes; then, where wanted, read the memory of a tag in reach."""
+        super().pump(timeout_s)
+        if self.memories is not None and self.power_dbm and (epc := self.memories.next()) is not None:
+            began = time.monotonic()
+            done = self._read_memory(epc)
+            self.memories.tried(epc, began, done=done)
+            self.client.send(_POLL_MANY)
+
+    def _read_memory(self, epc: bytes) -> bool:
+        """Read a tag's user memory, as much as asked for and there is; whether it need not be tried again."""
+        self._ask(Command.STOP, b"", "stop", refused_is_fine=True)
+        self._ask(Command.SELECT, select_parameters(epc), "select")
+        words = self.address.own.get("memory_words", 32)
+        while words:
+            answer = self._ask(
+                Command.READ, read_parameters(_USER, 0, words), "user memory", refused_is_fine=True
+            )
+            if answer[2] != Command.ERROR:
+                read = decode_read(answer)
+                if read is None or read[0] != epc:
+                    return False
+                self.inbox.add_tag_data(TagData(self.clock(), epc.hex().upper(), 1, memory=read[1]))
+                return True
+            if parameters(answer)[:1] != bytes([NO_MEMORY]):
+                return False
+            words //= 2
+        return True  # it has no user memory
+
+    def on_frames(self, frames: Frames, t: NDArray[np.int64]) -> None:
+        """Take tag notices."""
+        if not self.power_dbm:
+            return
+        notices = decode_notices(frames)
+        if notices.bad:
+            self.inbox.add_left_out("bad_message", notices.bad)
+        if not len(notices.row):
+            self.note_listening(int(t[-1]))
+            return
+        if self.memories is not None:
+            self.memories.heard(notices.tags)
+        n = len(notices.row)
+        self.add_readings(
+            notices.tags,
+            t[notices.row],
+            tag=notices.tag,
+            antenna=np.ones(n, np.uint8),
+            frequency_khz=np.full(n, self._khz, np.uint32),
+            rssi_dbm=notices.rssi_dbm,
+        )
+
+    def _ask(self, command: Command, values: bytes, what: str, *, refused_is_fine: bool = False) -> bytes:
+        def is_answer(frame: bytes) -> bool:
+            if frame[1] != 0x01:
+                return False
+            # An empty round of a poll is told as an error, too: it answers no other command.
+            empty = frame[2] == Command.ERROR and parameters(frame)[:1] == bytes([Failure.NO_TAG])
+            return frame[2] == command or (frame[2] == Command.ERROR and not empty)
+
+        answer = self.client.request(encode(command, values, COMMAND), is_answer, what)
+        if answer[2] == Command.ERROR and not refused_is_fine:
+            code = parameters(answer)[0] if parameters(answer) else 0
+            raise ReaderError(f"{self.where}: the module refused {what} ({failure_words(code)})")
+        return answer
+
+    def _region(self) -> tuple[str, tuple[int, ...]]:
+        """Set the region asked for; without one, learn which the module is in."""
+        region = self.address.settings.region
+        if region is None:
+            number = self._number(self._ask(Command.GET_REGION, b"", "its region"))
+            for region, (known, frequencies) in REGIONS.items():
+                if number == known:
+                    return region, frequencies
+            raise ReaderError(f"{self.where}: it is in region {number}, which is unknown; set one by region=")
+        if region not in REGIONS:
+            raise ReaderError(f"{self.where}: no region {region}; it has {', '.join(REGIONS)}")
+        number, frequencies = REGIONS[region]
+        self._ask(Command.REGION, bytes([number]), "region")
+        return region, frequencies
+
+    @staticmethod
+    def _number(answer: bytes) -> int:
+        return int.from_bytes(parameters(answer)[:4], "big")
+
+    def _text(self, which: int) -> str:
+        answer = self._ask(Command.INFO, bytes([which]), "its name", refused_is_fine=True)
+        if answer[2] == Command.ERROR:
+            return ""
+        # The first parameter says which text it is.
+        return parameters(answer)[1:].decode("ascii", "replace").strip("\0 ")
+
+
+def check_settings(settings: ReaderSettings, can: Capabilities, where: str) -> None:
+    """Refuse settings that a module cannot follow; raises ReaderError."""
+    named = (*settings.ports, *settings.port_power_dbm)
+    if wrong := [port for port in named if port != 1]:
+        raise ReaderError(f"{where}: no antenna port {wrong[0]}; it has port 1 only")
+    if settings.session is not None and settings.session not in range(4):
+        raise ReaderError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
+    if settings.power_dbm is not None and settings.power_dbm < LEAST_DBM:
+        raise ReaderError(f"{where}: power {settings.power_dbm:g} dBm is below its least ({LEAST_DBM:g} dBm)")
+    count = len(can.frequencies_khz)
+    if len(settings.channels) > 1 or any(not 1 <= c <= count for c in settings.channels):
+        raise ReaderError(f"{where}: it stays on one channel of 1 to {count}, or hops; name one, or none")
+    if settings.search == "focus":
+        raise ReaderError(f"{where}: search focus is Impinj's; use dual or single")

@@ -1,0 +1,42 @@
+"""The driver of ThingMagic modules."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from reader_drivers._reader import ReaderSettings
+from reader_drivers.mercury.link import Known, MercuryLink
+from reader_drivers.mercury.options import LINE, OPTIONS, read_options
+from reader_drivers.mercury.settings import check_settings
+from reader_drivers.targets import read_url
+from reader_drivers.threaded import ThreadedReader
+
+
+class MercuryReader(ThreadedReader[MercuryLink]):
+    """A module at ``mercury:///dev/ttyUSB0`` or ``mercury://host:port``.
+
+    Parameters
+    ----------
+    url
+        Where it is, with options; see `options.Options`.
+    clock
+        Host time, ns UTC.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
+        self._address = read_url(url, LINE, OPTIONS)
+        self._options = read_options(self._address.own)
+        super().__init__(url, clock, self._address.settings, self._address.common)
+        self._link: MercuryLink | None = None
+        self._known = Known()
+
+    def _open_link(self) -> MercuryLink:
+        self._link = MercuryLink(
+            self._address, self._options, self._known, self._clock, self._inbox, self._wake
+        )
+        return self._link
+
+    def _check(self, settings: ReaderSettings) -> None:
+        assert self._link is not None
+        check_settings(settings, self._link.module, self._link.capabilities, self.url)

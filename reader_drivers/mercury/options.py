@@ -1,0 +1,72 @@
+"""Options of a ``mercury://`` URL beside those of every reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from reader_drivers.mercury.codec import SPEEDS
+from reader_drivers.targets import Line, Table, flag, sign
+
+LINE: Final = Line(port=None, baud=115_200)
+"""Network models have no port of their own: it is that of the serial device server."""
+
+
+def _within(least: float, most: float, kind: Callable[[str], Any] = float) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        value = kind(text)
+        if not least <= value <= most:
+            raise ValueError(text)
+        return value
+
+    return read
+
+
+def _speed(text: str) -> int:
+    if int(text) not in SPEEDS:
+        raise ValueError(text)
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a module can be told beside settings.
+
+    Parameters
+    ----------
+    fast
+        Speed to go to once the module is found, baud; 0: stay at that of the URL.
+    phase_sign
+        What the module's angle is multiplied by so that it grows with distance.
+    cycle_ms
+        Length of a read cycle; a keep-alive comes with each.
+    temperature_s
+        Seconds between two looks at the module's temperature; 0: none.
+    memory
+        Whether to read the beginning of each tag's user memory while it answers.
+    memory_words
+        How many words of it.
+    """
+
+    fast: int = 0
+    phase_sign: int = 1
+    cycle_ms: int = 1000
+    temperature_s: float = 60.0
+    memory: bool = False
+    memory_words: int = 16
+
+
+OPTIONS: Final[Table] = {
+    "fast": ("fast", _speed),
+    "phase_sign": ("phase_sign", sign),
+    "cycle": ("cycle_ms", _within(100, 60_000, int)),
+    "temperature": ("temperature_s", _within(0, 86_400)),
+    "memory": ("memory", flag),
+    "memory_words": ("memory_words", _within(1, 64, int)),
+}
+
+
+def read_options(own: Mapping[str, Any]) -> Options:
+    """Return the options of a URL."""
+    return Options(**own)

@@ -1,0 +1,111 @@
+"""What a module is told before it reads: settings as commands."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings
+from reader_drivers.mercury.codec import GEN2, Config, Gen2, Op, Status
+from reader_drivers.mercury.module import Asks, Module
+
+MOST_CHANNELS: Final = 62
+"""A frame holds no more."""
+
+_TARGETS: Final = {"A": b"\x01\x00", "B": b"\x01\x01", "AB": b"\x00\x00"}
+_NOT_HERE: Final = (Status.BAD_OPCODE, Status.WRONG_LENGTH, Status.BAD_PARAMETER, Status.ANTENNA_CONFIG)
+
+
+def check_settings(settings: ReaderSettings, module: Module, can: Capabilities, where: str) -> None:
+    """Refuse settings that a module cannot follow; raises ReaderError."""
+    for port in (*settings.ports, *settings.port_power_dbm):
+        if port not in module.ports:
+            has = f"it has ports {module.ports[0]} to {module.ports[-1]}"
+            raise ReaderError(f"{where}: no antenna port {port}; {has}")
+    for power in (settings.power_dbm, *settings.port_power_dbm.values()):
+        if power is not None and power < module.least_dbm:
+            least = f"{module.least_dbm:g} dBm"
+            raise ReaderError(f"{where}: power {power:g} dBm is below its least ({least}); ask for more")
+    if settings.session is not None and settings.session not in range(4):
+        raise ReaderError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
+    if settings.q is not None and settings.q not in range(16):
+        raise ReaderError(f"{where}: Q {settings.q} does not exist; Gen2 has 0 to 15")
+    if settings.search == "focus":
+        raise ReaderError(f"{where}: search focus is Impinj's; use dual or single")
+    if settings.rf_mode is not None and not (module.m7e and 0 <= settings.rf_mode < 65_536):
+        raise ReaderError(f"{where}: mode {settings.rf_mode}: only M7e modules have RF modes; leave it out")
+    known = ", ".join(module.regions)
+    if settings.region is not None:
+        if module.region(settings.region) is None:
+            raise ReaderError(f"{where}: no region {settings.region}; this module has {known}")
+    elif not can.region:
+        raise ReaderError(f"{where}: no region is set; add option region=, one of {known}")
+    count = len(can.frequencies_khz)
+    if settings.region is None and any(not 1 <= c <= count for c in settings.channels):
+        raise ReaderError(f"{where}: channels are 1 to {count} in region {can.region}")
+
+
+def power_of(settings: ReaderSettings, module: Module, port: int) -> float:
+    """Return a port's power, dBm."""
+    asked = settings.port_power_dbm.get(port, settings.power_dbm)
+    return module.most_dbm if asked is None else min(asked, module.most_dbm)
+
+
+def apply_power(link: Asks, settings: ReaderSettings, module: Module, ports: tuple[int, ...]) -> None:
+    """Set the power of all ports, and of single ones where the module can.
+
+    Raises
+    ------
+    ReaderError
+        Ports are to have different powers, and the module has one for all.
+    """
+    powers = {port: power_of(settings, module, port) for port in ports}
+    common = power_of(settings, module, 0)
+    several = set(powers.values()) != {common}
+    if several and len(set(powers.values())) == 1:
+        common, several = next(iter(powers.values())), False
+    link.ask(Op.SET_POWER, _centi(common), f"power {common:g} dBm")
+    if len(module.ports) == 1:
+        return
+    # A port's own power 0 means that of all ports; one that an earlier client set would otherwise stay.
+    own = {port: powers.get(port, common) if several else 0.0 for port in module.ports}
+    if module.m7e:
+        data = b"\x04\x01" + b"".join(bytes([port]) + _centi(dbm) for port, dbm in own.items())
+    else:
+        data = b"\x04" + b"".join(bytes([port]) + _centi(dbm) * 2 + b"\0\0" for port, dbm in own.items())
+    told = link.ask(Op.SET_ANTENNA, data, "power of single ports", fine=() if several else _NOT_HERE)
+    assert told.status == 0 or not several
+
+
+def _centi(dbm: float) -> bytes:
+    return round(dbm * 100).to_bytes(2, "big", signed=True)
+
+
+def apply_antennas(link: Asks, module: Module, ports: tuple[int, ...]) -> None:
+    """Set the list of antennas to cycle through."""
+    pairs = b"".join(bytes([port, port]) for port in ports)
+    data = b"\x82" + bytes(ports) if module.m7e else b"\x02" + pairs
+    link.ask(Op.SET_ANTENNA, data, f"antenna ports {', '.join(map(str, ports))}")
+
+
+def apply_gen2(link: Asks, settings: ReaderSettings) -> int:
+    """Set the air protocol and how tags are counted through; return the session."""
+    link.ask(Op.SET_PROTOCOL, bytes([0, GEN2]), "protocol Gen2")
+    session = 1 if settings.session is None else settings.session
+    target = settings.target or ("AB" if settings.search == "dual" else "A")
+    link.ask(Op.SET_GEN2, bytes([GEN2, Gen2.SESSION, session]), f"session {session}")
+    link.ask(Op.SET_GEN2, bytes([GEN2, Gen2.TARGET]) + _TARGETS[target], f"target {target}")
+    q = b"\0" if settings.q is None else bytes([1, settings.q])
+    link.ask(Op.SET_GEN2, bytes([GEN2, Gen2.Q]) + q, "Q" if settings.q is None else f"Q {settings.q}")
+    if settings.rf_mode is not None:
+        mode = settings.rf_mode.to_bytes(2, "big")
+        link.ask(Op.SET_GEN2, bytes([GEN2, Gen2.RF_MODE]) + mode, f"RF mode {settings.rf_mode}")
+    # With the filter a module tells each tag once, and phase and RSSI of the other reads are lost.
+    link.ask(Op.SET_CONFIG, bytes([1, Config.READ_FILTER, 0]), "read filter off")
+    return session
+
+
+def apply_channels(link: Asks, frequencies_khz: tuple[int, ...], channels: tuple[int, ...]) -> None:
+    """Set the channels to hop over: those asked for, or all."""
+    table = [frequencies_khz[c - 1] for c in channels] or list(frequencies_khz)
+    data = b"".join(khz.to_bytes(4, "big") for khz in table[:MOST_CHANNELS])
+    link.ask(Op.SET_HOP_TABLE, data, f"channels {', '.join(map(str, channels))}" if channels else "channels")

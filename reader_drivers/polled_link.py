@@ -1,0 +1,113 @@
+"""A connection to a reader that is asked for each round of its inventory, one antenna after the other."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from reader_drivers.framing import FrameFormat
+from reader_drivers.inbox import Inbox
+from reader_drivers.serial_link import SerialLink
+from reader_drivers.targets import Address
+from reader_drivers.transport import Wake
+
+MISSING_AGAIN_S: Final = 1.0
+"""A port without antenna is tried again after so long."""
+
+FAILED_AGAIN_S: Final = 0.2
+"""A reader whose round failed is asked again after so long: it may say so thousands of times a second."""
+
+
+class PolledLink(SerialLink):
+    """A reader that answers, and is asked again when a round has ended; see `SerialLink`.
+
+    A protocol's own link begins with `begin_rounds`, asks in `ask`, and says what came: `round_over`,
+    `antenna_missing`, `antenna_there`.
+    """
+
+    def __init__(
+        self, address: Address, layout: FrameFormat, clock: Callable[[], int], inbox: Inbox, wake: Wake
+    ) -> None:
+        self.asked = False
+        """Whether a round is under way."""
+        self._ports: tuple[int, ...] = ()
+        self._turns: Iterator[tuple[int, str]] = iter(())
+        self._next_at: float | None = None
+        self._missing: dict[int, float] = {}
+        self._told = ""
+        super().__init__(address, layout, clock, inbox, wake)
+
+    # What a protocol says
+
+    @abstractmethod
+    def ask(self, port: int, flag: str) -> None:
+        """Ask for a round on a port, of tags whose session flag is `flag` (A or B)."""
+
+    def before_round(self) -> None:
+        """Do what is due between rounds."""
+
+    # For protocols
+
+    def begin_rounds(self, ports: tuple[int, ...], flags: str) -> None:
+        """Ask for the first round, and go on until `end_rounds`: all ports with each of `flags` in turn."""
+        self._ports, self._turns = ports, self._each(ports, flags)
+        self._missing.clear()
+        self._told = ""
+        self.ask_next()
+
+    def end_rounds(self) -> None:
+        """Ask for no more rounds."""
+        self._turns, self.asked, self._next_at = iter(()), False, None
+
+    def ask_next(self) -> None:
+        """Ask for the next round now."""
+        self._next_at, self.asked = None, False
+        self.before_round()
+        port, flag = next(self._turns, (-1, ""))
+        if port > 0:
+            self.asked = True
+            self.ask(port, flag)
+        elif port == 0:
+            self._next_at = time.monotonic() + FAILED_AGAIN_S
+
+    def round_over(self, error: str = "") -> None:
+        """Note that the round has ended; with an error, which is told once until a round goes well."""
+        if not self.asked:
+            return
+        if error and error != self._told:
+            self.inbox.add_event("reader_exception", f"{self.where}: {error}")
+        self._told = error
+        # The next is asked for when everything that came has been handed over.
+        slow = error or self._missing.keys() >= set(self._ports)
+        self.asked, self._next_at = False, time.monotonic() + (FAILED_AGAIN_S if slow else 0.0)
+
+    def antenna_missing(self, port: int) -> None:
+        """Note that a port has no antenna; told once."""
+        if port not in self._missing:
+            self.inbox.add_event("antenna_gone", f"{self.where}: port {port}: the antenna is missing")
+        self._missing[port] = time.monotonic()
+
+    def antenna_there(self, port: int) -> None:
+        """Note that a port has an antenna."""
+        if self._missing.pop(port, None) is not None:
+            self.inbox.add_event("antenna_back", f"{self.where}: port {port} has its antenna again")
+
+    def pump(self, timeout_s: float) -> None:
+        """Handle what comes, and ask for the next round once the last one has ended."""
+        if self._next_at is not None:
+            timeout_s = min(timeout_s, max(0.0, self._next_at - time.monotonic()))
+        super().pump(timeout_s)
+        if self._next_at is not None and time.monotonic() >= self._next_at:
+            self.ask_next()
+
+    def _each(self, ports: tuple[int, ...], flags: str) -> Iterator[tuple[int, str]]:
+        """Yield port and flag of each round; port 0 where no port has an antenna."""
+        for flag in itertools.cycle(flags):
+            for port in ports:
+                if time.monotonic() - self._missing.get(port, -MISSING_AGAIN_S) >= MISSING_AGAIN_S:
+                    yield port, flag
+            if self._missing.keys() >= set(ports):
+                yield 0, ""

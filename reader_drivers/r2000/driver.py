@@ -1,0 +1,43 @@
+"""The driver of R2000 boards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from reader_drivers._reader import Capabilities, ReaderSettings
+from reader_drivers.r2000.codec import FRAMES
+from reader_drivers.r2000.link import R2000Link, check_settings
+from reader_drivers.r2000.options import LINE, OWN, Options
+from reader_drivers.targets import read_url
+from reader_drivers.threaded import ThreadedReader
+
+__all__: Final = ["R2000Reader"]
+
+
+class R2000Reader(ThreadedReader[R2000Link]):
+    """A board at ``r2000:///dev/ttyUSB0`` or ``r2000://host:port``; options see `options.Options`.
+
+    Parameters
+    ----------
+    url
+        Where it is, with options.
+    clock
+        Host time, ns UTC.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
+        self._address = read_url(url, LINE, OWN)
+        self._options = Options(**self._address.own)
+        super().__init__(url, clock, self._address.settings, self._address.common)
+        self._capabilities: Capabilities | None = None
+
+    def _open_link(self) -> R2000Link:
+        link = R2000Link(self._address, FRAMES, self._clock, self._inbox, self._wake)
+        self._capabilities = link.capabilities
+        return link
+
+    def _check(self, settings: ReaderSettings) -> None:
+        assert self._capabilities is not None
+        check_settings(settings, self._options, self._capabilities, self.url)

@@ -1,0 +1,262 @@
+"""A reader with a thread of its own: it keeps the connection, and comes back where it was lost.
+
+The thread answers keepalives and stamps arrivals, so a caller that is busy neither loses the reader nor spoils times.
+What is particular to a protocol is its `Link`: one connection from set-up to loss.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from queue import Empty, SimpleQueue
+from typing import Generic, Protocol, TypeVar
+
+from reader_drivers._reader import Capabilities, Reader, ReaderBatch, ReaderError, ReaderSettings
+from reader_drivers.backoff import Backoff
+from reader_drivers.inbox import MAX_READINGS, Inbox
+from reader_drivers.targets import Common, merge_settings
+from reader_drivers.transport import LinkLostError, Wake
+
+log = logging.getLogger("nightstack.readers")
+
+_IDLE_S = 0.5
+_LEAST_PAUSE_S = 0.05
+
+
+class Link(Protocol):
+    """A reader that answers: what lives from `connect` until the connection is lost. Its thread alone uses it."""
+
+    @property
+    def where(self) -> str:
+        """Return the reader as messages name it."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return what the reader said it can do."""
+        ...
+
+    def start(self, settings: ReaderSettings) -> None:
+        """Begin to read tags; raises ReaderError where the reader cannot or will not."""
+        ...
+
+    def stop(self) -> None:
+        """Stop reading tags; everything under way has arrived when this returns."""
+        ...
+
+    def pump(self, timeout_s: float) -> None:
+        """Handle what comes, for at most `timeout_s`.
+
+        Raises
+        ------
+        LinkLostError
+            The connection is over, or the reader has been silent for too long.
+        """
+        ...
+
+    def lost(self) -> None:
+        """Note the end of a connection that broke, and close it."""
+        ...
+
+    def close(self) -> None:
+        """Say good-bye and close the connection; a reader that is left does not go on transmitting."""
+        ...
+
+
+L = TypeVar("L", bound=Link)
+
+
+class ThreadedReader(Reader, Generic[L]):
+    """A `Reader` that follows links.
+
+    Parameters
+    ----------
+    url
+        Where the reader is, with options.
+    clock
+        Host time, ns UTC.
+    settings
+        Of the URL: what `start` uses for all that it is not told.
+    common
+        Of the URL: how soon to try again.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], int], settings: ReaderSettings, common: Common) -> None:
+        super().__init__(url)
+        self._clock = clock
+        self._settings = settings
+        self._inbox = Inbox(clock)
+        self._backoff = Backoff(common.retry_s, common.retry_max_s)
+        self._wanted: ReaderSettings | None = None
+        self._connected_once = False
+        self._commands: SimpleQueue[tuple[Callable[[L | None], None], Future[None]]] = SimpleQueue()
+        self._closing = False
+        self._wake = Wake()
+        self._thread: threading.Thread | None = None
+
+    @abstractmethod
+    def _open_link(self) -> L:
+        """Reach the reader, end what it was doing, and learn what it can; raises ReaderError."""
+
+    @abstractmethod
+    def _check(self, settings: ReaderSettings) -> None:
+        """Refuse settings that this reader cannot follow; raises ReaderError that says which and what it can do."""
+
+    def connect(self) -> Capabilities:
+        """Reach the reader, end what it was doing, and learn what it can; see `Reader.connect`."""
+        if self._thread is not None or self._closing:
+            raise ReaderError(f"{self.url}: connected or closed before; open another reader")
+        link = self._open_link()
+        self._connected_once = True
+        self._thread = threading.Thread(
+            target=self._run, args=(link,), name=link.where.replace("://", " "), daemon=True
+        )
+        self._thread.start()
+        return link.capabilities
+
+    def start(self, settings: ReaderSettings | None = None) -> None:
+        """Begin to read tags; see `Reader.start`. A reader that is gone at this moment begins when it is back."""
+        merged = merge_settings(settings, self._settings)
+        if not self._connected_once:
+            raise ReaderError(f"{self.url}: not connected; call connect() first")
+        self._check(merged)
+        self._do(lambda link: self._start(link, merged))
+
+    def _start(self, link: L | None, settings: ReaderSettings) -> None:
+        if link is not None:
+            link.start(settings)
+        self._wanted = settings
+
+    def read(self, timeout_s: float) -> ReaderBatch:
+        """Return what has come in; see `Reader.read`."""
+        batch = self._inbox.fetch(timeout_s)
+        if len(batch.readings) >= MAX_READINGS:
+            # The thread stopped listening for want of room.
+            self._wake.set()
+        return batch
+
+    def stop(self) -> None:
+        """Stop reading tags; see `Reader.stop`."""
+        if self._thread is not None and self._thread.is_alive():
+            self._do(self._stop)
+
+    def _stop(self, link: L | None) -> None:
+        running, self._wanted = self._wanted, None
+        if link is not None and running is not None:
+            link.stop()
+
+    def close(self) -> None:
+        """End the thread and the connection; see `Reader.close`."""
+        if self._closing:
+            return
+        self._closing = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._inbox.close()
+        self._wake.close()
+
+    def _do(self, what: Callable[[L | None], None]) -> None:
+        """Let the thread do something and wait for it; its error is raised here."""
+        done: Future[None] = Future()
+        self._commands.put((what, done))
+        self._wake.set()
+        while not wait((done,), _IDLE_S).done:
+            if self._thread is None or not self._thread.is_alive():
+                # It may have ended before it saw this; what it did see is answered.
+                self._refuse_commands()
+        done.result()
+
+    # The thread
+
+    def _run(self, link: L | None) -> None:
+        try:
+            while link is not None:
+                link = self._follow(link)
+        finally:
+            self._closing = True
+            self._refuse_commands()
+            self._inbox.close()
+
+    def _follow(self, link: L) -> L | None:
+        """Serve a link until it ends; return the next one, or None when closing."""
+        try:
+            self._serve(link)
+        except LinkLostError as error:
+            return self._lost(link, str(error))
+        except Exception as error:
+            # Whatever a strange reader can make go wrong costs its connection, never the thread.
+            log.exception("%s: unexpected error", link.where)
+            return self._lost(link, f"{link.where}: {error!r}")
+        link.close()
+        return None
+
+    def _lost(self, link: L, why: str) -> L | None:
+        link.lost()
+        self._inbox.add_event("reader_gone", why)
+        return self._come_back()
+
+    def _serve(self, link: L) -> None:
+        while not self._closing:
+            self._run_commands(link)
+            if self._inbox.full:
+                # Not receiving pushes back on the reader, which buffers; nothing is thrown away here.
+                self._wake.wait(_IDLE_S)
+            else:
+                link.pump(_IDLE_S)
+
+    def _come_back(self) -> L | None:
+        self._backoff.reset()
+        said = ""
+        began = time.monotonic()
+        while not self._closing:
+            # Delays count from the beginning of the try before, which may have hung: else both would add up.
+            until = max(began + self._backoff.next_s(), time.monotonic() + _LEAST_PAUSE_S)
+            while not self._closing and (left := until - time.monotonic()) > 0:
+                self._run_commands(None)
+                self._wake.wait(left)
+            if self._closing:
+                break
+            link: L | None = None
+            began = time.monotonic()
+            try:
+                link = self._open_link()
+                if self._wanted is not None:
+                    link.start(self._wanted)
+            except Exception as error:
+                if not isinstance(error, ReaderError):
+                    log.exception("%s: unexpected error", self.url)
+                if link is not None:
+                    link.lost()
+                if str(error) != said:
+                    said = str(error)
+                    self._inbox.add_event("reader_unreachable", said)
+                continue
+            self._inbox.add_event("reader_back", f"{link.where}: connected again")
+            return link
+        return None
+
+    def _run_commands(self, link: L | None) -> None:
+        while not self._commands.empty():
+            what, done = self._commands.get()
+            try:
+                what(link)
+            except LinkLostError as error:
+                done.set_exception(error)
+                raise
+            except Exception as error:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+    def _refuse_commands(self) -> None:
+        while True:
+            try:
+                _, done = self._commands.get_nowait()
+            except Empty:
+                return
+            done.set_exception(ReaderError(f"{self.url}: closed"))

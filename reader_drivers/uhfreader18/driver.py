@@ -1,0 +1,40 @@
+"""The driver of UHFReader18 and 288 readers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from reader_drivers._reader import Capabilities, ReaderSettings
+from reader_drivers.targets import read_url
+from reader_drivers.threaded import ThreadedReader
+from reader_drivers.uhfreader18.codec import ANSWERS
+from reader_drivers.uhfreader18.link import UhfReader18Link, check_settings
+from reader_drivers.uhfreader18.options import LINE, OWN
+
+
+class UhfReader18(ThreadedReader[UhfReader18Link]):
+    """A reader at ``uhfreader18:///dev/ttyUSB0`` or ``uhfreader18://host:port``; options see `options.Options`.
+
+    Parameters
+    ----------
+    url
+        Where it is, with options.
+    clock
+        Host time, ns UTC.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
+        self._address = read_url(url, LINE, OWN)
+        super().__init__(url, clock, self._address.settings, self._address.common)
+        self._capabilities: Capabilities | None = None
+        self._dialect = ""
+
+    def _open_link(self) -> UhfReader18Link:
+        link = UhfReader18Link(self._address, ANSWERS, self._clock, self._inbox, self._wake)
+        self._capabilities, self._dialect = link.capabilities, link.dialect
+        return link
+
+    def _check(self, settings: ReaderSettings) -> None:
+        assert self._capabilities is not None
+        check_settings(settings, self._dialect, self._capabilities, self.url)

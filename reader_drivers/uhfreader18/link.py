@@ -1,0 +1,265 @@
+"""A connection to a reader of the UHFReader18 or 288 family."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, TagData
+from reader_drivers.framing import Frames
+from reader_drivers.polled_link import PolledLink
+from reader_drivers.transport import LinkLostError
+from reader_drivers.uhfreader18.codec import (
+    BANDS,
+    MODELS,
+    Command,
+    Dialect,
+    Info,
+    Status,
+    data_of,
+    decode_ends,
+    decode_info,
+    decode_tags,
+    encode_band,
+    encode_command,
+    inventory_parameters,
+    status_words,
+)
+from reader_drivers.uhfreader18.options import Options
+
+MOST_DBM: Final = 30
+RSSI_ZERO: Final = 129
+"""Of `rssi=r2000`: as boards with the same chip count."""
+
+_ANSWERS: Final = b"\x00"  # of SET_WORK_MODE_288: speak when asked, report by oneself
+_REPORTS: Final = b"\x01"
+
+
+class UhfReader18Link(PolledLink):
+    """A reader that answers."""
+
+    dialect: Dialect
+
+    def set_up(self) -> Capabilities:
+        """Learn what it is; one that reports by itself is told to stop."""
+        self.options = Options(**self.address.own)
+        self.patience_s = self.options.scan_s + 1.5
+        self._reports_seen = False
+        self._port = 1
+        self._tids: set[bytes] = set()
+        try:
+            self._info = self._ask_info()
+        except LinkLostError:
+            # A reader that reports by itself may be deaf to all else.
+            if not self._reports_seen:
+                raise
+            self._ask(Command.SET_WORK_MODE_288, _ANSWERS, "to stop reporting")
+            self._info = self._ask_info()
+        name, self.dialect = MODELS.get(self._info.type, (f"type {self._info.type:02X}", self._guess()))
+        if self.options.dialect:
+            self.dialect = "18" if self.options.dialect == "18" else "288"
+        if self.dialect == "18" and (self.options.push or self.options.fast_id):
+            raise ReaderError(f"{self.where}: push and fastid are of the 288 family, and this is a {name}")
+        region = self._region()
+        band = BANDS[region]
+        return Capabilities(
+            manufacturer="Chafon",
+            model=name,
+            firmware="{}.{}".format(*self._info.version),
+            air="gen2",
+            antennas=1 if self.dialect == "18" else 8 if self._info.antennas > 0x0F else 4,
+            phase=False,
+            phase_ambiguity="unknown",
+            rssi_step_db=float("nan") if self.dialect == "18" or self.options.rssi == "none" else 1.0,
+            frequencies_khz=tuple(band.khz(index) for index in range(band.count)),
+            powers_dbm=tuple(float(power) for power in range(max(MOST_DBM, self._info.power_dbm) + 1)),
+            region=region,
+        )
+
+    def begin(self, settings: ReaderSettings) -> dict[int, float]:
+        """Set power, channels and time of a round, and ask for the first one (or let the reader report)."""
+        info = self._info
+        power = info.power_dbm if settings.power_dbm is None else int(settings.power_dbm)
+        # Settings are kept in flash, so they are written only where they differ.
+        if power != info.power_dbm:
+            self._ask(Command.SET_POWER, bytes([power]), "power")
+        if settings.channels:
+            self._set_band(info.band, min(settings.channels) - 1, max(settings.channels) - 1)
+        scan = round(self.options.scan_s * 10)
+        if self.dialect == "18" and scan != info.scan:
+            self._ask(Command.SET_SCAN_TIME, bytes([scan]), "the time of a round")
+        self._info = info = self._ask_info()
+        band = next(band for band in BANDS.values() if band.number == info.band)
+        # It does not tell the channel of a read.
+        self._khz = band.khz((info.first + info.last) // 2)
+        self._q = 4 if settings.q is None else settings.q
+        self._gen2_session = 1 if settings.session is None else settings.session
+        self._scan = scan
+        ports = settings.ports or self._ports_in_use()
+        if self.options.push:
+            self._ask(Command.SET_WORK_MODE_288, _REPORTS, "to report by itself")
+        else:
+            target = settings.target or ("AB" if settings.search == "dual" else "A")
+            self.begin_rounds(ports, target if self.dialect == "288" else "A")
+        return dict.fromkeys(ports, float(power))
+
+    def end(self) -> None:
+        """Ask for no more rounds; what the last one brings has arrived when this returns."""
+        self.end_rounds()
+        if self.options.push:
+            self._ask(Command.SET_WORK_MODE_288, _ANSWERS, "to stop reporting")
+        else:
+            self._ask_info(self.options.scan_s + self.client.timeout_s)
+
+    def ask(self, port: int, flag: str) -> None:
+        """Ask for a round."""
+        data = b""
+        if self.dialect == "288":
+            data = inventory_parameters(
+                self._q, self._gen2_session, flag, port, self._scan, fast_id=self.options.fast_id
+            )
+        self._port = port
+        self.client.send(encode_command(Command.INVENTORY, data, self.options.address))
+
+    def alive(self) -> None:
+        """Find out why nothing comes; the reader keeps its settings when it boots, but what it was asked is lost."""
+        if self.options.push:
+            # Its heartbeats show that it is there; what it is told is written to flash, so not before it is needed.
+            if time.monotonic() - self.client.last_heard > 2 * self._keepalive_s:
+                self._ask(Command.SET_WORK_MODE_288, _REPORTS, "to report by itself")
+            return
+        self.asked = False
+        now = self._ask_info(self.options.scan_s + self.client.timeout_s)
+        if now != self._info:
+            raise LinkLostError(f"{self.where}: somebody else set it, or it forgot what was set")
+        self.inbox.add_event("reader_exception", f"{self.where}: a round never ended; asked again")
+        self.ask_next()
+
+    def on_frames(self, frames: Frames, t: NDArray[np.int64]) -> None:
+        """Take reads and ends of rounds."""
+        if not self.power_dbm:
+            self._reports_seen |= bool((frames.byte(2) == Command.REPORT).any())
+            return
+        tags = decode_tags(frames, self.dialect)
+        if tags.bad:
+            self.inbox.add_left_out("bad_message", tags.bad)
+        n = len(tags.row)
+        self.note_listening(int(t[-1]))
+        self.add_readings(
+            tags.tags,
+            t[tags.row],
+            tag=tags.tag,
+            antenna=tags.antenna,
+            frequency_khz=np.full(n, self._khz, np.uint32),
+            rssi_dbm=self._rssi_dbm(tags.rssi),
+        )
+        for port in np.unique(tags.antenna).tolist():
+            self.antenna_there(port)
+        self._take_tids(tags.tids)
+        for status in decode_ends(frames).status.tolist():
+            self._over(status)
+
+    def _over(self, status: int) -> None:
+        if not self.asked:
+            return
+        if status == Status.ANTENNA:
+            self.antenna_missing(self._port)
+            self.round_over()
+        elif status == Status.MEMORY:
+            self.inbox.add_event("buffer_overflow", f"{self.where}: {status_words(status)}")
+            self.round_over()
+        elif status <= Status.TIMEOUT or status == Status.NO_TAG:
+            self.antenna_there(self._port)
+            self.round_over()
+        else:
+            self.round_over(status_words(status))
+
+    def _take_tids(self, tids: tuple[tuple[bytes, bytes], ...]) -> None:
+        for epc, tid in tids:
+            if epc not in self._tids:
+                self._tids.add(epc)
+                self.inbox.add_tag_data(TagData(self.clock(), epc.hex().upper(), self._port, tid=tid))
+
+    def _rssi_dbm(self, raw: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return read_rssi(raw, "none" if self.dialect == "18" else self.options.rssi)
+
+    # What it is
+
+    def _guess(self) -> Dialect:
+        return "288" if self._info.long else "18"
+
+    def _ports_in_use(self) -> tuple[int, ...]:
+        told = tuple(bit + 1 for bit in range(8) if self._info.antennas >> bit & 1)
+        return told if self.dialect == "288" and told else (1,)
+
+    def _region(self) -> str:
+        """Set the region asked for; without one, return the reader's own."""
+        names = {band.number: name for name, band in BANDS.items()}
+        wanted = self.address.settings.region
+        if wanted is not None and wanted not in BANDS:
+            raise ReaderError(f"{self.where}: no region {wanted}; it has {', '.join(BANDS)}")
+        if wanted is not None and BANDS[wanted].number != self._info.band:
+            self._set_band(BANDS[wanted].number, 0, BANDS[wanted].count - 1)
+            self._info = self._ask_info()
+        if self._info.band not in names:
+            raise ReaderError(f"{self.where}: its band {self._info.band} is unknown; set one by region=")
+        return names[self._info.band]
+
+    def _set_band(self, number: int, first: int, last: int) -> None:
+        if (number, first, last) != (self._info.band, self._info.first, self._info.last):
+            self._ask(Command.SET_BAND, encode_band(number, first, last), "region and channels")
+
+    def _ask_info(self, timeout_s: float | None = None) -> Info:
+        info = decode_info(self._ask(Command.INFO, b"", "what it is", timeout_s))
+        if info is None:
+            raise ReaderError(f"{self.where}: it says too little about itself for a reader of this family")
+        return info
+
+    def _ask(self, command: Command, data: bytes, what: str, timeout_s: float | None = None) -> bytes:
+        def is_answer(frame: bytes) -> bool:
+            return frame[2] == command or (frame[2] == Command.ILLEGAL and frame[3] == Status.ILLEGAL)
+
+        sent = encode_command(command, data, self.options.address)
+        answer = self.client.request(sent, is_answer, what, timeout_s)
+        if answer[3] != Status.OK:
+            raise ReaderError(f"{self.where}: the reader refused {what} ({status_words(answer[3])})")
+        return data_of(answer)
+
+
+def read_rssi(raw: NDArray[np.uint8], how: str) -> NDArray[np.float32]:
+    """Return RSSI, dBm, of the byte that a 288 reader tells; no manual has its scale, so `how` says how to read it."""
+    if how == "r2000":
+        return raw.astype(np.float32) - RSSI_ZERO
+    if how == "int8":
+        return raw.view(np.int8).astype(np.float32)
+    return np.full(len(raw), np.nan, np.float32)
+
+
+def check_settings(settings: ReaderSettings, dialect: str, can: Capabilities, where: str) -> None:
+    """Refuse settings that a reader cannot follow; raises ReaderError."""
+    if settings.port_power_dbm:
+        raise ReaderError(f"{where}: it has one power for all ports; leave port_power out")
+    if wrong := [port for port in settings.ports if not 1 <= port <= can.antennas]:
+        raise ReaderError(f"{where}: no antenna port {wrong[0]}; it has {can.antennas}")
+    if settings.power_dbm is not None and not 0 <= settings.power_dbm < can.powers_dbm[-1] + 1:
+        most = can.powers_dbm[-1]
+        raise ReaderError(f"{where}: power {settings.power_dbm:g} dBm is not from 0 to {most:g} dBm")
+    if dialect == "18" and (settings.session, settings.target, settings.q) != (None, None, None):
+        raise ReaderError(f"{where}: readers of the 18 family choose session, target and q by themselves")
+    if settings.session is not None and settings.session not in range(4):
+        raise ReaderError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
+    if settings.q is not None and settings.q not in range(16):
+        raise ReaderError(f"{where}: q {settings.q} does not exist; Gen2 has 0 to 15")
+    if settings.channels:
+        first, last, count = min(settings.channels), max(settings.channels), len(can.frequencies_khz)
+        if not 1 <= first <= last <= count or set(settings.channels) != set(range(first, last + 1)):
+            raise ReaderError(
+                f"{where}: it hops over channels that follow each other, of 1 to {count}; name such ones, or none"
+            )
+    if settings.search == "focus":
+        raise ReaderError(f"{where}: search focus is not in this protocol; use dual or single")
+    if settings.rf_mode is not None:
+        raise ReaderError(f"{where}: mode is the reader's own; leave it out")

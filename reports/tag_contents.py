@@ -1,0 +1,61 @@
+"""What the tags of a recording say, from ``tags.parquet``: their contents, and whether they are secured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from recording import TagMemories
+from stacks.tag_data import SecurityPolicy, TagContents, identify, identify_epcs
+from stacks.tag_data.contents import UNIVERSITIES
+
+_SAMPLE: Final = 500
+_USED_FROM: Final = 0.5
+"""Where fewer of the tags read are secured, the library secures its books in another way."""
+
+
+def contents_of(memories: TagMemories, policy: SecurityPolicy) -> dict[str, TagContents]:
+    """Return what each tag says, by EPC in capitals; of several looks at one tag the last that read a thing counts."""
+    last: dict[str, dict[str, int | bytes]] = {}
+    columns = ("epc", "memory", "block_bytes", "dsfid", "afi", "eas")
+    for epc, memory, block, dsfid, afi, eas in zip(
+        *(getattr(memories, c).tolist() for c in columns), strict=True
+    ):
+        seen = last.setdefault(epc, {})
+        if memory:
+            seen |= {"memory": memory, "block_bytes": block or 4}
+        for name, value in (("dsfid", dsfid), ("afi", afi), ("eas", eas)):
+            if value >= 0:
+                seen[name] = value
+    made: dict[str, TagContents] = {}
+    for epc, seen in last.items():
+        eas = seen.pop("eas", None)
+        made[epc] = identify(epc, eas=None if eas is None else bool(eas), policy=policy, **seen)  # type: ignore[arg-type]
+    return made
+
+
+def security_of(contents: dict[str, TagContents], epcs: Sequence[str]) -> tuple[dict[str, bool], str]:
+    """
+    Return by EPC whether tags are secured, and a note where that is not believed.
+
+    Beside what was read of tags, the EPCs of the Chinese universities' format say it themselves. Where most tags are
+    not secured, the library's gates listen to something else, and nothing is said of any.
+    """
+    known = {epc: said.security for epc, said in contents.items() if said.security is not None}
+    known = _lending_flags(epcs) | known
+    on = sum(known.values())
+    if known and on < _USED_FROM * len(known):
+        return {}, (
+            f"{on} of the {len(known)} tags whose AFI, EAS or lending flag was read are secured, so"
+            " books here seem to be secured in another way; --afi-on and --afi-off say which AFIs mean what"
+        )
+    return known, ""
+
+
+def _lending_flags(epcs: Sequence[str]) -> dict[str, bool]:
+    """Return what the lending flags of EPCs say, where most EPCs have one."""
+    some = epcs[:: max(len(epcs) // _SAMPLE, 1)]
+    if not some or (identify_epcs(some).format == UNIVERSITIES).mean() < _USED_FROM:
+        return {}
+    pairs = zip(epcs, identify_epcs(epcs).format.tolist(), strict=True)
+    return {epc.upper(): not int(epc[0], 16) & 8 for epc, of in pairs if of == UNIVERSITIES}

@@ -1,0 +1,169 @@
+"""Tags that no record knows, and the copies and libraries that they name themselves.
+
+A tag carries its copy's barcode in most libraries, and often the library's ISIL. So a copy whose record has no tag
+number, or another one, is still known by what its tag says, as long as one copy alone can be meant.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from reports.books import Catalogue, TagsTonight
+from stacks.tag_data import TagContents, identify, identify_epcs
+from stacks.tag_data.contents import AMBIGUOUS, DIGITS, GRAI_96, SGTIN_96
+
+_SAMPLE: Final = 2_000
+_OWN_SHARE: Final = 0.05
+"""An owner whom so many of the tags that records know name is the library itself, or a branch of it."""
+_TAGGED_FROM: Final = 0.8
+"""From this share of untold copies heard on the shelves where any was, all copies without a tag number are tagged."""
+_GS1: Final = (GRAI_96, SGTIN_96)
+_BARE: Final = frozenset((*_GS1, DIGITS))
+"""Formats that write a number, and so lose the zeros at its front."""
+
+
+def with_tags(
+    catalogue: Catalogue,
+    epcs: npt.NDArray[np.object_],
+    contents: Mapping[str, TagContents] | None = None,
+    owners: Collection[str] | None = None,
+) -> Catalogue:
+    """Return the catalogue with what tonight's tags say of themselves.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    epcs : object array of str
+        Tags heard.
+    contents : mapping of str to TagContents, optional
+        What was read of tags beside their number, by EPC or UID in capitals.
+    owners : collection of str, optional
+        The library's own ISILs (or university's codes); None: those that the tags of its own records name.
+    """
+    heard = dict.fromkeys(map(str.upper, map(str, epcs.tolist())))
+    unknown = [epc for epc in heard if epc not in catalogue.by_epc]
+    if not unknown or not len(catalogue):
+        return catalogue
+    read = contents or {}
+    said = dict(_said(unknown, read))
+    own = frozenset(owners) if owners is not None else _own_owners(catalogue, list(heard), read)
+    foreign = {
+        epc: _owner(tag) for epc, tag in said.items() if own and _owner(tag) and _owner(tag) not in own
+    }
+    meant = _copies(catalogue, {epc: tag for epc, tag in said.items() if epc not in foreign}, unknown)
+    meant, further = _parts(meant, said)
+    own_tag = {str(catalogue.epc[row]) for row in meant.values()} - {""}
+    sounding = own_tag.intersection(heard)
+    second = {epc: row for epc, row in meant.items() if catalogue.epc[row] in sounding}
+    copy_of = {epc: row for epc, row in meant.items() if epc not in second}
+    # What a tag says is told of those alone that stay unknown.
+    untold = {epc: tag for epc, tag in said.items() if epc not in copy_of and epc not in further}
+    made = TagsTonight(copy_of, second, further, foreign, untold)
+    return replace(catalogue, tags=made, tagged=_tagged(catalogue, copy_of.values()))
+
+
+def _said(unknown: list[str], read: Mapping[str, TagContents]) -> Iterator[tuple[str, TagContents]]:
+    """Yield what each tag says that says anything."""
+    numbers = [epc for epc in unknown if epc not in read]
+    table = identify_epcs(numbers)
+    for i in np.flatnonzero((table.format != "") | (table.problem == AMBIGUOUS)).tolist():
+        # The rare ones alone are worth an object each with all that is known of them.
+        if table.problem[i]:
+            yield numbers[i], identify(numbers[i])
+        else:
+            yield (
+                numbers[i],
+                TagContents(
+                    table.format[i],
+                    table.item_id[i],
+                    table.owner[i],
+                    parts=table.parts[i],
+                    part=table.part[i],
+                ),
+            )
+    for epc in unknown:
+        if epc in read:
+            yield epc, read[epc]
+
+
+def _owner(tag: TagContents) -> str:
+    return tag.owner if not tag.problem else ""
+
+
+def _own_owners(c: Catalogue, heard: list[str], read: Mapping[str, TagContents]) -> frozenset[str]:
+    known = [epc for epc in heard if epc in c.by_epc]
+    some = known[:: max(len(known) // _SAMPLE, 1)]
+    told = Counter(read[epc].owner for epc in some if epc in read)
+    told.update(identify_epcs(epc for epc in some if epc not in read).owner.tolist())
+    del told[""]
+    return frozenset(owner for owner, n in told.items() if n >= _OWN_SHARE * told.total())
+
+
+def _copies(c: Catalogue, said: Mapping[str, TagContents], unknown: list[str]) -> dict[str, int]:
+    """Return the one copy that each tag names, of those that name one."""
+    exact: dict[str, list[str]] = defaultdict(list)
+    bare: dict[str, list[str]] = defaultdict(list)
+    for epc, tag in said.items():
+        for way in tag.candidates:
+            exact[way.item_id].append(epc)
+            if way.format in _BARE:
+                bare[way.item_id.lstrip("0")].append(epc)
+    if not exact:
+        return {}
+    rows: dict[str, set[int]] = defaultdict(set)
+    for row, barcode in enumerate(c.barcode.tolist()):
+        for epc in exact.get(barcode, ()):
+            rows[epc].add(row)
+        if bare and barcode[:1] == "0":
+            for epc in bare.get(barcode.lstrip("0"), ()):
+                rows[epc].add(row)
+    found = {epc: next(iter(at)) for epc, at in rows.items() if len(at) == 1}
+    return _without_chance_serials(found, said, unknown)
+
+
+def _without_chance_serials(
+    found: dict[str, int], said: Mapping[str, TagContents], unknown: list[str]
+) -> dict[str, int]:
+    """Drop serials of GS1 whose company and kind of item mostly name no copy: those are not the library's barcodes."""
+    serials = [epc for epc in found if any(way.format in _GS1 for way in said[epc].candidates)]
+    if not serials:
+        return found
+    # 38 bits at the end are the serial.
+    kinds = Counter(int(epc, 16) >> 38 for epc in unknown if epc in said and len(epc) == 24)
+    named = Counter(int(epc, 16) >> 38 for epc in serials)
+    chance = {epc for epc in serials if 2 * named[int(epc, 16) >> 38] < kinds[int(epc, 16) >> 38]}
+    return {epc: row for epc, row in found.items() if epc not in chance}
+
+
+def _parts(meant: dict[str, int], said: Mapping[str, TagContents]) -> tuple[dict[str, int], frozenset[str]]:
+    """Return one tag for each item of several parts, and the tags of its further parts."""
+    of_row: dict[int, list[str]] = defaultdict(list)
+    for epc, row in meant.items():
+        if (said[epc].parts or 0) > 1:
+            of_row[row].append(epc)
+    further: set[str] = set()
+    for tags in of_row.values():
+        further.update(sorted(tags, key=lambda epc: (said[epc].part or 0, epc))[1:])
+    return {epc: row for epc, row in meant.items() if epc not in further}, frozenset(further)
+
+
+def _tagged(c: Catalogue, matched: Iterable[int]) -> npt.NDArray[np.bool_]:
+    """Return which copies have a tag, as far as the tags that name copies without a number tell."""
+    untold = (c.epc == "") & c.taggable
+    named = np.zeros(len(c), bool)
+    named[list(matched)] = True
+    due = untold & c.available & (c.home >= 0)
+    if not (named & due).any():
+        return c.tagged
+    homes = int(c.home.max()) + 1
+    heard, all_of = (np.bincount(c.home[rows], minlength=homes) for rows in (named & due, due))
+    scanned = heard > 0
+    if heard[scanned].sum() < _TAGGED_FROM * all_of[scanned].sum():
+        return c.tagged
+    return (c.tagged | untold).astype(bool)

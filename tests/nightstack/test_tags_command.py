@@ -1,0 +1,148 @@
+"""``stacks tag``, and ``exceptions`` on a recording with ``tags.parquet``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nightstack.cli import main
+from nightstack.commands.exceptions import hardly_known
+from recording import NOT_READ, TagMemories, read_recording, write_recording
+from reports.exceptions_csv import read_exceptions
+from stacks.tag_data import encode_fixed
+from tests.nightstack.night import csv_rows
+
+BLOCK = encode_fixed("11223344", "DE-705").hex()
+
+
+def run(capsys, *args):
+    capsys.readouterr()
+    status = main([*map(str, args)])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+@pytest.mark.parametrize(
+    ("args", "lines"),
+    [
+        (["3314257BF40C0E4000000190"], ["format grai-96", "item 400", "security unknown"]),
+        (
+            ["E004015306A22D70", "--memory", BLOCK, "--dsfid", "3E", "--afi", "07"],
+            ["format iso-28560-3", "item 11223344", "owner DE-705", "part 1 of 1", "security on"],
+        ),
+        (["E004015306A22D70", "--memory", BLOCK, "--afi", "9d", "--afi-on", "9D"], ["security on"]),
+        (["E004015306A22D70", "--afi", "07", "--no-eas", "--security-by", "eas"], ["security off"]),
+        (["E0 04 01 53 06 A2 2D 70", "--memory", BLOCK[:-2] + "01"], ["note checksum of 32 bytes on a longer tag"]),
+        (
+            ["E004015306A22D70", "--memory", "12" + BLOCK[2:]],
+            ["problem bad CRC: it has a library's format, and its checksum is wrong"],
+        ),
+        (
+            ["141CC04FC70BADB5C6E2DA1DED4DD319", "--pc", "45C2"],
+            ["format iso-28560-4", "item 12345678", "owner CH-000134-1", "part 1 of 3", "security off"],
+        ),
+        (["0" * 24], ["problem blank: nobody has programmed it"]),
+    ],
+)  # fmt: skip
+def test_a_tag_is_told_in_plain_lines(capsys, args, lines):
+    status, out, _ = run(capsys, "stacks", "tag", *args)
+    assert status == 0
+    told = [" ".join(line.split()) for line in out.splitlines()]
+    assert set(lines) <= set(told)
+
+
+def test_a_tag_is_told_as_json(capsys):
+    status, out, _ = run(capsys, "stacks", "tag", "1703000398130803F4040000", "--json")
+    said = json.loads(out)
+    assert status == 0
+    assert (said["format"], said["item_id"]) == ("cn-university", "32103179")
+    assert (said["lent"], said["security"]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["XYZ"], "EPC XYZ: is no hexadecimal"),
+        (["0x"], "EPC: is empty"),
+        (["E004015306A22D70", "--memory", "123"], "--memory 123: is no hexadecimal"),
+        (["E004015306A22D70", "--afi", "107"], "--afi 107: give it as 2 hexadecimal digits"),
+        (["E004015306A22D70", "--pc", "zz"], "--pc zz: give it as 4 hexadecimal digits"),
+        (["E004015306A22D70", "--afi-on", "07", "--afi-off", "07"], "AFI 07 cannot mean both"),
+        (["E004015306A22D70", "--security-by", "luck"], "--security-by luck"),
+    ],
+)
+def test_wrong_arguments_are_one_line(capsys, args, words):
+    status, _, err = run(capsys, "stacks", "tag", *args)
+    assert status == 2
+    assert words in err
+    assert err.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def placed(scanned, tmp_path_factory):
+    """The scan with its positions."""
+    folder = shutil.copytree(scanned, tmp_path_factory.mktemp("placed") / "night")
+    assert main(["localize", str(folder)]) == 0
+    return folder
+
+
+def with_tags(placed, folder, afi_of):
+    """Copy a recording, and add what a reader read of each tag in its catalogue: its AFI."""
+    shutil.copytree(placed, folder)
+    epcs = [row["epc"] for row in csv_rows(folder / "holdings.csv") if row["epc"]]
+    n, made = len(epcs), read_recording(folder)
+    start = int(made.readings.t[0])
+    unread = np.full(n, NOT_READ, np.int16)
+    tags = TagMemories(
+        t=start + np.arange(n),
+        epc=np.array(epcs, object),
+        antenna=np.full(n, made.info.antennas[0].id, np.uint8),
+        afi=np.array([afi_of(i) for i in range(n)], np.int16),
+        eas=unread,
+        dsfid=unread,
+        memory=np.array([b""] * n, object),
+        block_bytes=np.zeros(n, np.uint8),
+    )
+    write_recording(folder, replace(made, tag_memories=tags))
+    return epcs
+
+
+def off(folder):
+    return {f.epc for f in read_exceptions(folder / "exceptions.csv") if f.kind == "security_off"}
+
+
+def test_security_is_taken_from_what_the_robot_read_and_a_file_goes_first(placed, tmp_path, capsys):
+    folder = tmp_path / "night"
+    epcs = with_tags(placed, folder, lambda i: 0xC2 if i % 10 == 0 else 0x07)
+    status, _, err = run(capsys, "exceptions", folder)
+    assert status == 0, err
+    found = off(folder)
+    assert len(found) >= 5
+    assert found <= set(epcs[::10])
+    one = min(found)
+    (folder / "security.csv").write_text(f"epc,security\n{one},on\n")
+    assert run(capsys, "exceptions", folder)[0] == 0
+    assert off(folder) == found - {one}
+    # 07 means lent here: then nearly all are off, which is not believed.
+    status, _, err = run(capsys, "exceptions", folder, "--afi-on", "C2", "--afi-off", "07")
+    assert status == 0
+    assert "books here seem to be secured in another way" in err
+    assert off(folder) == set()
+
+
+def test_where_no_tag_is_secured_nothing_is_said(placed, tmp_path, capsys):
+    folder = tmp_path / "night"
+    with_tags(placed, folder, lambda _: 0xC2)
+    status, _, err = run(capsys, "exceptions", folder)
+    assert (status, off(folder)) == (0, set())
+    assert "0 of the" in err
+
+
+def test_tags_known_by_their_barcodes_are_known(tmp_path):
+    heard = [f"{n:024X}" for n in range(40)]
+    assert "none of the 40 tags" in hardly_known(heard, [""] * 40, tmp_path / "holdings.csv")
+    assert hardly_known(heard, [""] * 40, tmp_path / "holdings.csv", 40) == ""

@@ -1,0 +1,264 @@
+"""M100 modules: public frames, the driver against the emulator over TCP and a pty, and what lines do to frames."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reader_drivers import ReaderError, ReaderSettings, open_reader
+from reader_drivers.framing import Framer
+from reader_drivers.m100.codec import (
+    FRAMES,
+    NOTICE,
+    RESPONSE,
+    Command,
+    Failure,
+    decode_notices,
+    decode_read,
+    encode,
+    encode_notice,
+    failure_words,
+    parameters,
+    read_parameters,
+    select_parameters,
+)
+from sim.readers.m100 import M100Emulator
+from sim.readers.small_world import SmallWorld
+from sim.readers.source import ReportSlice
+from tests.reader_drivers.harness import Heard, Loop
+from tests.reader_drivers.serial_harness import FAST, serving
+
+# Frames of the module's protocol manual and of yrm100lib.
+COMMANDS = [
+    (Command.INFO, "00", "BB 00 03 00 01 00 04 7E"),
+    (Command.POLL, "", "BB 00 22 00 00 22 7E"),
+    (Command.POLL_MANY, "22 27 10", "BB 00 27 00 03 22 27 10 83 7E"),
+    (Command.STOP, "", "BB 00 28 00 00 28 7E"),
+    (Command.POWER, "07 D0", "BB 00 B6 00 02 07 D0 8F 7E"),
+    (Command.GET_POWER, "", "BB 00 B7 00 00 B7 7E"),
+    (Command.CHANNEL, "01", "BB 00 AB 00 01 01 AD 7E"),
+    (Command.HOPPING, "FF", "BB 00 AD 00 01 FF AD 7E"),
+    (Command.SET_QUERY, "10 20", "BB 00 0E 00 02 10 20 40 7E"),
+    (Command.GET_QUERY, "", "BB 00 0D 00 00 0D 7E"),
+    (Command.GET_REGION, "", "BB 00 08 00 00 08 7E"),
+    (Command.REGION, "01", "BB 00 07 00 01 01 09 7E"),
+    (Command.REGION, "03", "BB 00 07 00 01 03 0B 7E"),
+    (Command.POWER, "0A 28", "BB 00 B6 00 02 0A 28 EA 7E"),
+    (Command.SELECT_MODE, "01", "BB 00 12 00 01 01 14 7E"),
+    (Command.BAUD, "00 C0", "BB 00 11 00 02 00 C0 D3 7E"),
+]
+# Computed with the same sum; not seen on a line.
+COMPUTED = [(Command.POLL_MANY, "22 FF FF", "BB 00 27 00 03 22 FF FF 4A 7E")]
+ANSWERS = [
+    (Command.INFO, b"\0M100 26dBm V1.0", "BB0103001000" + b"M100 26dBm V1.0".hex() + "927E"),
+    (Command.STOP, b"\0", "BB 01 28 00 01 00 2A 7E"),
+    (Command.ERROR, b"\x15", "BB 01 FF 00 01 15 16 7E"),
+]
+EPC = bytes.fromhex("30751FEB705C5904E3D50D70")
+TAG = bytes.fromhex("BB02220011C9340030751FEB705C5904E3D50D703A76EF7E")
+
+
+@pytest.mark.parametrize(("command", "values", "frame"), COMMANDS + COMPUTED)
+def test_commands_are_framed_as_the_manual_has_them(command: Command, values: str, frame: str) -> None:
+    assert encode(command, bytes.fromhex(values)) == bytes.fromhex(frame)
+
+
+@pytest.mark.parametrize(("command", "values", "frame"), ANSWERS)
+def test_answers_are_framed_as_the_manual_has_them(command: Command, values: bytes, frame: str) -> None:
+    assert encode(command, values, RESPONSE) == bytes.fromhex(frame)
+
+
+def test_a_tag_is_named_and_its_user_memory_read_as_the_manual_has_it() -> None:
+    select = encode(Command.SELECT, select_parameters(EPC))
+    assert select.hex() == "bb000c0013010000002060" + "00" + EPC.hex() + "ad7e"
+    read = encode(Command.READ, read_parameters(3, 0, 2, 0xFFFF))
+    assert read == bytes.fromhex("BB 00 39 00 09 0000FFFF 03 0000 0002 45 7E")
+    answer = bytes.fromhex("BB01390013 0E 3400") + EPC + bytes.fromhex("12345678 B0 7E")
+    assert list(Framer(FRAMES).feed(answer)) == [answer]
+    assert decode_read(answer) == (EPC, bytes.fromhex("12345678"))
+    assert decode_read(encode(Command.READ, b"\x20\x34\0", RESPONSE)) is None
+
+
+def test_errors_are_named() -> None:
+    for code in Failure:
+        assert "error" not in failure_words(code)
+    assert failure_words(0xA3) == "reading failed: there is no such memory"
+    assert failure_words(0xB4) == "writing failed: the memory is locked"
+    assert failure_words(0xE7) == "error E7"
+
+
+def test_the_manuals_tag_notice_is_read_and_written() -> None:
+    frames = Framer(FRAMES).feed(TAG)
+    read = decode_notices(frames)
+    assert [tag.hex() for tag in read.tags] == ["30751feb705c5904e3d50d70"]
+    assert (read.rssi_dbm.tolist(), read.bad) == ([-55.0], 0)
+    assert encode_notice(-55, 0x3400 & 0xF800 | 0x0400, read.tags[0], 0x3A76) == TAG
+
+
+@settings(deadline=None)  # the first call compiles
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-128, -1),
+            st.integers(0, 31).flatmap(lambda n: st.binary(min_size=2 * n, max_size=2 * n)),
+        ),
+        max_size=20,
+    )
+)
+def test_notices_come_out_as_they_went_in(reads: list[tuple[int, bytes]]) -> None:
+    stream = b"".join(encode_notice(rssi, len(epc) // 2 << 11, epc, 0) for rssi, epc in reads)
+    read = decode_notices(Framer(FRAMES).feed(stream))
+    assert [(int(r), read.tags[k]) for r, k in zip(read.rssi_dbm, read.tag, strict=True)] == reads
+
+
+def test_a_notice_whose_lengths_contradict_each_other_is_left_out() -> None:
+    body = bytes([0xC9]) + (31 << 11).to_bytes(2, "big") + bytes(12) + b"\0\0"
+    read = decode_notices(Framer(FRAMES).feed(encode(Command.POLL, body, NOTICE) + TAG))
+    assert (len(read.row), read.bad) == (1, 1)
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "pty"])
+def test_a_night_with_everything_that_happens_to_a_line(loop: Loop, listen: str) -> None:
+    world = SmallWorld(3, reads_per_s=200)
+    with (
+        serving(loop, lambda: M100Emulator(world, listen)) as emulator,
+        open_reader(f"{emulator.url}?{FAST}") as reader,
+    ):
+        can = reader.connect()
+        assert (can.model, can.antennas, can.phase, can.region) == ("M100 26dBm V1.0", 1, False, "CN")
+        reader.start(ReaderSettings(power_dbm=20.0, session=2, channels=(3,)))
+        heard = Heard(reader).until(lambda h: len(h.readings) > 50)
+        assert world.inventory is not None
+        assert (world.inventory.power_dbm, world.inventory.session, world.inventory.channels) == (
+            (20.0,),
+            2,
+            (3,),
+        )
+        assert set(heard.readings.frequency_khz.tolist()) == {920_625}
+        assert {bytes.fromhex(tag) for tag in heard.readings.tags} <= set(world.tags)
+        for fault in ("reboot", "silent", "drop", "crash"):
+            if fault == "silent":
+                loop.call(emulator.go_silent)
+                heard.until(lambda h: h.kinds.count("reader_gone") > h.kinds.count("reader_back"))
+                loop.call(lambda: emulator.go_silent(False))
+            else:
+                loop.run(emulator.reboot(0.2) if fault == "reboot" else getattr(emulator, fault)())
+            gone = heard.kinds.count("reader_back")
+            heard.until(lambda h, gone=gone: h.kinds.count("reader_back") > gone)
+            count = len(heard.readings)
+            heard.until(lambda h, count=count: len(h.readings) > count + 20)
+        assert world.inventory.channels == (3,), "what was set before holds after a loss of power, too"
+        loop.call(lambda: emulator.spoil(3))
+        heard.until(lambda h: "bad_message" in h.kinds)
+        reader.stop()
+        assert world.inventory is None
+
+
+def test_a_module_that_hangs_is_not_flooded_and_keeps_its_region(loop: Loop) -> None:
+    asked: list[bytes] = []
+
+    class Hanging(M100Emulator):
+        hangs = False
+
+        def reset(self) -> None:
+            super().reset()
+            self.region = 3
+
+        async def answer(self, frame: bytes) -> None:
+            asked.append(frame)
+            if not self.hangs:
+                await super().answer(frame)
+
+    world = SmallWorld(3)
+    with (
+        serving(loop, lambda: Hanging(world)) as emulator,
+        open_reader(f"{emulator.url}?timeout=0.6&retry=0.05&keepalive=0.4") as reader,
+    ):
+        assert reader.connect().region == "EU"
+        reader.start(ReaderSettings(power_dbm=15.0))
+        heard = Heard(reader).until(lambda h: len(h.readings) > 20)
+        loop.run(emulator.end_inventory())
+        emulator.hangs, before = True, len(asked)
+        heard.until(lambda h: "reader_gone" in h.kinds)
+        assert len(asked) - before < 10
+        emulator.hangs = False
+        heard.until(lambda h: "reader_back" in h.kinds)
+        assert (emulator.region, emulator.power_cdbm) == (3, 1500)
+        assert Command.REGION not in {frame[2] for frame in asked}
+        reader.stop()
+    with serving(loop, lambda: Hanging(world)) as emulator:
+        emulator.power_cdbm = 1200
+        with open_reader(emulator.url) as reader:
+            assert reader.connect().powers_dbm[-1] == 26.0, "what is set is not the most it can"
+
+
+def test_frames_that_arrive_together_are_timed_by_the_lines_speed(loop: Loop) -> None:
+    class Silent(M100Emulator):
+        async def report(self, heard: ReportSlice) -> None:
+            pass
+
+    with (
+        serving(loop, lambda: Silent(SmallWorld(3), "pty")) as emulator,
+        open_reader(f"{emulator.url}?baud=57600&timeout=1") as reader,
+    ):
+        reader.connect()
+        reader.start()
+        # What came before bounds them: bytes do not come out of one another's time.
+        assert len(reader.read(0.2).readings) == 0
+        loop.call(lambda: emulator.send_raw(TAG * 8))
+        t = Heard(reader).until(lambda h: len(h.readings) == 8).readings.t
+        assert (t[1:] - t[:-1]).tolist() == pytest.approx([len(TAG) * 10 / 57600 * 1e9] * 7, abs=2)
+
+
+def test_user_memory_is_read_once_a_tag_while_it_is_in_reach(loop: Loop) -> None:
+    world = SmallWorld(3, tags=6)
+    memory = {tag: bytes([n]) * 16 for n, tag in enumerate(world.tags[:4])} | {world.tags[4]: b""}
+    reads: list[bytes] = []
+
+    class Counting(M100Emulator):
+        async def answer(self, frame: bytes) -> None:
+            if frame[2] == Command.READ:
+                reads.append(parameters(frame))
+            await super().answer(frame)
+
+    with (
+        serving(loop, lambda: Counting(world)) as emulator,
+        open_reader(f"{emulator.url}?memory=1&memory_words=32&keepalive=0.5") as reader,
+    ):
+        emulator.memory = memory
+        reader.connect()
+        reader.start()
+        heard = Heard(reader).until(lambda h: sum(len(b.tags) for b in h.batches) >= 4)
+        told = {data.epc: data.memory for batch in heard.batches for data in batch.tags}
+        assert told == {tag.hex().upper(): memory[tag] for tag in world.tags[:4]}
+        heard.until(lambda h: len(h.readings) > 400)
+        assert sum(len(batch.tags) for batch in heard.batches) == 4
+        # Each: 32 words are too many, 16 are too many, 8 fit. The fifth has none, the sixth fails three times.
+        assert len(reads) == 4 * 3 + 6 + 3
+
+
+def test_what_a_module_cannot_do_is_refused_in_one_line(loop: Loop) -> None:
+    with serving(loop, lambda: M100Emulator(SmallWorld(3))) as emulator, open_reader(emulator.url) as reader:
+        reader.connect()
+        for settings, says in (
+            (ReaderSettings(ports=(2,)), "no antenna port 2; it has port 1 only"),
+            (ReaderSettings(power_dbm=3.0), "power 3 dBm is below its least (10 dBm)"),
+            (ReaderSettings(channels=(1, 2)), "stays on one channel of 1 to 20"),
+        ):
+            with pytest.raises(ReaderError) as error:
+                reader.start(settings)
+            assert says in str(error.value)
+
+
+def test_another_protocol_on_the_line_is_said(loop: Loop) -> None:
+    class Strange(M100Emulator):
+        async def answer(self, frame: bytes) -> None:
+            self.send_raw(b"HELLO\r\n" * 3)
+
+    with (
+        serving(loop, lambda: Strange(SmallWorld(3))) as emulator,
+        open_reader(f"{emulator.url}?timeout=0.3") as reader,
+        pytest.raises(ReaderError, match=r"no answer to stop.*reader of this kind"),
+    ):
+        reader.connect()

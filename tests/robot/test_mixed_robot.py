@@ -1,0 +1,136 @@
+"""A night of a robot with three makes of reader: LLRP and Mercury for UHF tags, FEIG for HF tags."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recording import RunInfo, read_truth
+from reports.tag_contents import contents_of
+from robot.settings import RobotSettings
+from sim.hf_presets import hf_preset
+from sim.hf_radio import is_uid
+from sim.hf_record import hf_library, hf_mounts
+from sim.library import load_library, make_library
+from sim.readers.mercury import MercuryEmulator
+from sim.world import World, serve
+from stacks.tag_data import SecurityPolicy
+from tests.robot.harness import PROGRAM, ROOT
+from tests.support.counting_ingest import CountingIngest
+from tests.support.mqtt_broker import start_amqtt
+
+HF = replace(hf_preset("ordinary"), readers=1)
+
+
+def mounts_of(library):
+    """UHF antennas in turn on a reader of either make, and all HF antennas on one."""
+    makes = ("llrp", "mercury")
+    uhf = tuple(
+        replace(mount, reader=makes[n % 2], port=n // 2 + 1) for n, mount in enumerate(library.robot.mounts)
+    )
+    return (*uhf, *hf_mounts(library, HF))
+
+
+def serve_it(folder):
+    """Serve the library's world with the three readers; the program below runs this."""
+
+    async def work():
+        library = load_library(folder)
+        world = World(library, mounts_of(library), hf=HF)
+        mercury = {"mercury": lambda source, listen: MercuryEmulator(source, listen, model="m6e")}
+        async with serve(world, readers=mercury) as addresses:
+            print(json.dumps({"base": addresses.base, **addresses.urls}), flush=True)
+            await world.ended.wait()
+
+    asyncio.run(work())
+
+
+@pytest.fixture
+def world(tmp_path):
+    library = hf_library(make_library(150, 3), 0.5)
+    library.save(tmp_path / "library")
+    code = "import sys; from tests.robot.test_mixed_robot import serve_it; serve_it(sys.argv[1])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "library")], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    try:
+        yield library, json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stdout.close()
+
+
+def test_a_mixed_robot_completes_a_night(tmp_path: Path, world):
+    library, urls = world
+    mounts = mounts_of(library)
+    options = {"mercury": "?region=CN&temperature=0", "hf1": "&memory=1"}
+    readers = "".join(
+        f"[[reader]]\nname = '{name}'\nurl = '{urls[name]}{options.get(name, '')}'\n"
+        for name in dict.fromkeys(mount.reader for mount in mounts)
+    )
+    antennas = "".join(
+        f"[[antenna]]\nid = {m.id}\nreader = '{m.reader}'\nport = {m.port}\nair = '{m.air}'\n"
+        f"position_m = {list(map(float, m.position_m))}\nboresight_deg = {list(map(float, m.boresight_deg))}\n"
+        for m in mounts
+    )
+    broker = start_amqtt(tmp_path)
+    try:
+        ingest = CountingIngest(broker.port)
+        settings = tmp_path / "robot.toml"
+        settings.write_text(
+            f"site = 'site'\nrobot = 'robot'\nbroker = '{broker.url}'\nplan = 'library/plan.json'\n"
+            f"base = 'tcp://{urls['base']}'\nclock = 'base'\n{readers}"
+            f"[route]\npasses = 1\nspeed_mps = 0.1\nstandoff_m = 0.75\n{antennas}"
+        )
+        RobotSettings.read(settings)
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(settings)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=220,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        (run_id,) = ingest.seen.runs
+        ingest.wait_for(lambda seen: seen.complete(run_id))
+        ingest.close()
+    finally:
+        broker.close()
+    seen = ingest.seen
+    assert seen.conflicts == []
+    air = {mount.id: mount.air for mount in RunInfo.from_json(seen.runs[run_id]).antennas}
+    assert sorted(set(air.values())) == ["gen2", "iso15693"]
+
+    readings = seen.readings(run_id)
+    of_reader = {m.id: m.reader for m in mounts}
+    counts = dict.fromkeys(("llrp", "mercury", "hf1"), 0)
+    for antenna, n in zip(*np.unique(readings.antenna, return_counts=True), strict=True):
+        counts[of_reader[int(antenna)]] += int(n)
+    assert min(counts.values()) > 200, counts
+    hf = np.array([is_uid(tag) for tag in readings.tags])[readings.tag]
+    assert np.all(hf == np.isin(readings.antenna, [m.id for m in mounts if m.air == "iso15693"]))
+    # LLRP and HF: no phase or a whole one; the module's is half a turn.
+    module = np.isin(readings.antenna, [m.id for m in mounts if m.reader == "mercury"])
+    assert np.isnan(readings.phase_rad[hf]).all() and readings.phase_rad[module].max() < np.pi + 0.01
+
+    truth = read_truth(tmp_path / "library" / "truth.parquet")
+    there = set(truth.epc[truth.present].tolist())
+    heard = set(readings.tags)
+    assert heard <= there
+    for kind in (True, False):
+        of_kind = {epc for epc in there if is_uid(epc) == kind}
+        assert len(heard & of_kind) > 0.6 * len(of_kind)
+
+    # What was read of HF tags came along, and says which books they are.
+    (memories, *more) = [batch.data for batch in seen.batches(run_id, "tags")]
+    said = {
+        epc: c.item_id for part in (memories, *more) for epc, c in contents_of(part, SecurityPolicy()).items()
+    }
+    barcode = {h.epc: h.barcode for h in library.holdings}
+    assert len(said) > 20 and all(said[epc] == barcode[epc] for epc in said)
