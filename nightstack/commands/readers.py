@@ -278,7 +278,9 @@ class _Table:
 def emulate(
     protocol: Annotated[
         str,
-        typer.Argument(help="llrp, mercury, m100, r2000, uhfreader18, uhfreader288, chafon or feig.", metavar="PROTOCOL"),
+        typer.Argument(
+            help="llrp, mercury, m100, r2000, uhfreader18, uhfreader288, chafon or feig.", metavar="PROTOCOL"
+        ),
     ],
     listen: Annotated[
         str | None,
