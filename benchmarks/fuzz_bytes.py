@@ -113,14 +113,16 @@ def fuzz_serial(protocol: Protocol, total: int, seed: int = 1) -> dict[str, floa
         tags: set[str] = set()
         for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True):
             tags |= take(framer.feed(data[a:b]))
-        at_once += epc.hex().upper() in tags
+        at_once += protocol.name_of(epc) in tags
         # When the line is quiet what is no frame is given up.
         tags |= take(framer.flush())
         assert framer.pending == 0, f"{protocol.name}: bytes were held back"
-        if epc.hex().upper() not in tags:
+        if protocol.name_of(epc) not in tags:
             # Noise may happen to make a frame that ends within the good one; the next is found.
             again = take(framer.feed(protocol.report(rng, [epc])))
-            assert epc.hex().upper() in again, f"{protocol.name}: a good frame behind garbage was not found"
+            assert protocol.name_of(epc) in again, (
+                f"{protocol.name}: a good frame behind garbage was not found"
+            )
         took = time.perf_counter() - began
         slowest, seconds = max(slowest, took), seconds + took
         done += len(data)

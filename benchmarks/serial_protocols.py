@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reader_drivers.chafon import codec as chafon
+from reader_drivers.feig import codec as feig
 from reader_drivers.framing import FrameFormat, Frames
+from reader_drivers.inbox import Inbox
 from reader_drivers.m100 import codec as m100
+from reader_drivers.mercury import codec as mercury
+from reader_drivers.mercury.options import Options
+from reader_drivers.mercury.stream import Stream
 from reader_drivers.r2000 import codec as r2000
 from reader_drivers.serial_link import make_readings
 from reader_drivers.uhfreader18 import codec as uhf
@@ -40,6 +48,8 @@ class Protocol:
         What the driver makes of frames that came at these times (ns).
     together
         EPCs in one report.
+    name_of
+        What a reading calls the tag that `report` was given.
     """
 
     name: str
@@ -48,6 +58,7 @@ class Protocol:
     report: Callable[[Rng, list[bytes]], bytes]
     readings: Callable[[Frames, Times], Readings]
     together: int = 1
+    name_of: Callable[[bytes], str] = field(default=lambda epc: epc.hex().upper())
 
 
 def _of(tags: Any, t: Times, khz: NDArray[np.uint32], **columns: Any) -> Readings:
@@ -114,10 +125,55 @@ def _chafon_readings(frames: Frames, t: Times) -> Readings:
     return _of(tags, t, _CHAFON_KHZ[tags.channel], antenna=antenna, rssi_dbm=tags.rssi_dbm)
 
 
+def _mercury_report(rng: Rng, epcs: list[bytes]) -> bytes:
+    record = mercury.Record(
+        b"\x30\0", epcs[0], 0, 1, -int(rng.integers(40, 80)), 0x11 * int(rng.integers(1, 5)), 920_625,
+        4 * next(_READS) % 1000, int(rng.integers(180)),
+    )  # fmt: skip
+    return mercury.encode_record(mercury.Search(0x7F), record)
+
+
+_READS = count()
+
+
+@cache
+def _mercury_stream() -> Stream:
+    return Stream("bench", Options(), (1, 2, 3, 4), Inbox(time.time_ns), set(), lambda _: None)
+
+
+def _mercury_readings(frames: Frames, t: Times) -> Readings:
+    read = _mercury_stream().take(frames, t)
+    return Readings.empty() if read is None else make_readings(*read.stamped, **read.columns)
+
+
+def _uid(epc: bytes) -> bytes:
+    return b"\xe0\x04" + epc[:6]
+
+
+def _uid_name(epc: bytes) -> str:
+    return _uid(epc).hex().upper()
+
+
+def _feig_report(_: Rng, epcs: list[bytes]) -> bytes:
+    sets = feig.encode_sets([(_uid(epc), 0x3E) for epc in epcs])
+    return feig.ADVANCED.answer(feig.Control.ISO, feig.Status.OK, sets)
+
+
+def _feig_readings(frames: Frames, t: Times) -> Readings:
+    sets = feig.decode_sets(frames, feig.ADVANCED.data_at)
+    n = len(sets)
+    return make_readings(
+        sets.tags, t[sets.row], tag=sets.tag, frequency_khz=np.full(n, 13_560, np.uint32),
+        antenna=np.ones(n, np.uint8), rssi_dbm=np.full(n, -60, np.float32),
+    )  # fmt: skip
+
+
 PROTOCOLS = (
+    Protocol("mercury", mercury.REPLIES, 115_200, _mercury_report, _mercury_readings),
     Protocol("m100", m100.FRAMES, 115_200, _m100_report, _m100_readings),
     Protocol("r2000", r2000.FRAMES, 115_200, _r2000_report, _r2000_readings),
     Protocol("uhfreader18", uhf.ANSWERS, 57_600, _uhf_18_report, _uhf_readings("18", "none"), together=18),
     Protocol("uhfreader18 (288)", uhf.ANSWERS, 57_600, _uhf_288_report, _uhf_readings("288", "r2000")),
     Protocol("chafon", chafon.FRAMES, 115_200, _chafon_report, _chafon_readings),
+    Protocol("feig", feig.ADVANCED.frames, 38_400, _feig_report, _feig_readings, 12, _uid_name),
 )

@@ -33,6 +33,8 @@ _WINDOW: Final = 20
 """Buckets of which the least delay counts: 5 s, in which a clock that is 200 ppm wrong goes astray by 1 ms."""
 
 _CYCLES: Final = 32
+_SHORTEST_NS = 1e6  # no module begins anew more often; stamps that say so are garbage
+_MOST_CYCLES = 100_000  # in one gap, a day and more
 _FEWEST: Final = 4
 _UNEVEN_NS: Final = 10_000_000
 _SLACK: Final = 6.0
@@ -139,7 +141,7 @@ class CycleClock:
         steps = 1
         if self._begun and self._period_ns:
             # A keep-alive that was lost, or not sent, makes one cycle of two.
-            steps = max(1, round((cycle.latest - self._begun[-1][1]) / self._period_ns))
+            steps = max(1, min(_MOST_CYCLES, round((cycle.latest - self._begun[-1][1]) / self._period_ns)))
         self._count += steps
         self._begun.append((self._count, cycle.latest))
         if cycle.frames > _FEWEST:
@@ -156,7 +158,7 @@ class CycleClock:
         # The hull wants what rises little: the mean period is taken off first.
         period = (y[-1] - y[0]) / x[-1]
         period += hull_slope(x, y - period * x)
-        self._period_ns = period if period > 0 else 0.0
+        self._period_ns = period if period > _SHORTEST_NS else 0.0
         behind = y - period * x
         if np.median(behind - behind.min()) > _UNEVEN_NS:
             return None

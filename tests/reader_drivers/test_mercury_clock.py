@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reader_drivers.mercury.cycle_clock import CycleClock
@@ -150,3 +150,23 @@ def test_no_stamps_make_it_fail_or_come_from_the_future(frames: list[tuple[int, 
         told = np.array([keepalive] + [False] * (count - 1))
         stamps = np.where(told, 0, stamp * 1_000_000 + np.arange(count))
         assert (clock.map(stamps, arrivals, told) <= arrivals).all()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2**32 * 1_000_000), st.integers(0, 10**9), st.booleans()),
+        min_size=1,
+        max_size=120,
+    ),
+    st.integers(1, 40),
+)
+def test_stamps_that_cannot_be_raise_nothing_and_no_time_lies_behind_its_arrival(frames, piece):
+    clock, now = CycleClock(), 1_795_000_000 * 10**9
+    for at in range(0, len(frames), piece):
+        part = frames[at : at + piece]
+        arrival = now + np.cumsum([gap for _, gap, _ in part]).astype(np.int64)
+        now = int(arrival[-1])
+        stamps = np.array([0 if keepalive else stamp for stamp, _, keepalive in part], np.int64)
+        out = clock.map(stamps, arrival, np.array([keepalive for _, _, keepalive in part]))
+        assert np.all(out <= arrival)
