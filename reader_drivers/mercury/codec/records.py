@@ -45,13 +45,18 @@ class Metadata(IntFlag):
 
 
 LAST_FIXED: Final = Metadata.BRAND
-_BEFORE: Final = (
+# As plain numbers: a flag's own operators cost more than a frame's bytes.
+_BEFORE: Final = tuple((int(which), width) for which, width in (
     (Metadata.COUNT, 1), (Metadata.RSSI, 1), (Metadata.ANTENNA, 1), (Metadata.FREQUENCY, 3), (Metadata.STAMP, 4),
     (Metadata.PHASE, 2), (Metadata.PROTOCOL, 1),
-)  # fmt: skip
-_BEHIND: Final = (
+))  # fmt: skip
+_BEHIND: Final = tuple((int(which), width) for which, width in (
     (Metadata.GPIO, 1), (Metadata.Q, 1), (Metadata.LINK_FREQUENCY, 1), (Metadata.TARGET, 1), (Metadata.BRAND, 2),
-)  # fmt: skip
+))  # fmt: skip
+_DATA, _PROTOCOL, _BRAND, _STAMP = (
+    int(which) for which in (Metadata.DATA, Metadata.PROTOCOL, Metadata.BRAND, Metadata.STAMP)
+)
+_READ_TAGS, _OK, _NO_TAGS = int(Op.READ_TAGS), int(Status.OK), int(Status.NO_TAGS)
 
 
 class Kind(IntEnum):
@@ -68,8 +73,16 @@ class Kind(IntEnum):
 
 def _number(data: NDArray[np.uint8], at: Ints, width: int) -> Ints:
     """Return the numbers of `width` bytes at `at`; behind the end of `data` stands its last byte."""
-    value = np.zeros(len(at), np.int64)
     last = len(data) - 1
+    if width == 1:
+        return data[np.minimum(at, last)].astype(np.int64)
+    if len(at) == 1:
+        # The usual piece of a line is one frame.
+        first = int(at[0])
+        inside = data[first : first + width].tobytes()
+        behind = data[last:].tobytes() * (width - len(inside))
+        return np.array([int.from_bytes(inside + behind, "big")], np.int64)
+    value = np.zeros(len(at), np.int64)
     for k in range(width):
         value = value << 8 | data[np.minimum(at + k, last)]
     return value
@@ -81,18 +94,18 @@ def kinds_of(frames: Frames) -> Ints:
     if not len(frames):
         return kind
     status, empty = frames.u16(3), frames.byte(1) == 0
-    stream = frames.byte(2) == Op.READ_TAGS
+    stream = frames.byte(2) == _READ_TAGS
     _, _, kind_at = _heads(frames)
     whole = kind_at < frames.offset + frames.length - 2
     told = _number(frames.data, kind_at, 1)
-    good = stream & (status == Status.OK)
+    good = stream & (status == _OK)
     kind[good] = Kind.STRANGE
     kind[good & whole & (told == 1)] = Kind.RECORD
     kind[good & whole & (told == 2)] = Kind.REPORT
     kind[good & whole & (told == 0)] = Kind.END
     # Air protocols other than Gen2 tell an empty cycle without a status.
-    kind[stream & ((status == Status.NO_TAGS) | (status == Status.OK) & empty)] = Kind.KEEPALIVE
-    kind[stream & (status != Status.OK) & (status != Status.NO_TAGS)] = Kind.FAULT
+    kind[stream & ((status == _NO_TAGS) | (status == _OK) & empty)] = Kind.KEEPALIVE
+    kind[stream & (status != _OK) & (status != _NO_TAGS)] = Kind.FAULT
     return kind
 
 
@@ -108,7 +121,7 @@ def _heads(frames: Frames) -> tuple[Ints, Ints, Ints]:
 def stamps_of(frames: Frames) -> Ints:
     """Return the stamp of keep-alives that carry one, ms; -1 for those that do not; int64[frames]."""
     _, mask, kind_at = _heads(frames)
-    has = (mask == Metadata.STAMP) & (kind_at + 5 == frames.offset + frames.length - 2)
+    has = (mask == _STAMP) & (kind_at + 5 == frames.offset + frames.length - 2)
     return np.where(has, _number(frames.data, kind_at + 1, 4), -1)
 
 
@@ -157,7 +170,8 @@ class _Columns:
     values: dict[int, Ints] = field(default_factory=dict[int, Ints])
 
     def get(self, which: Metadata) -> Ints:
-        return self.values.get(which, np.full(len(self.rows), -1, np.int64))
+        found = self.values.get(int(which))
+        return np.full(len(self.rows), -1, np.int64) if found is None else found
 
 
 def decode_records(frames: Frames, rows: Ints) -> Records:
@@ -201,7 +215,7 @@ def _decode(data: NDArray[np.uint8], rows: Ints, at: Ints, end: Ints, mask: int)
             columns.values[which] = _number(data, at, width)
             at = at + width
     data_at = data_length = np.zeros(len(rows), np.int64)
-    if mask & Metadata.DATA:
+    if mask & _DATA:
         bits = _number(data, at, 2)
         failed = bits == FAILED
         data_at, data_length = at + 2, np.where(failed, 0, (bits + 7) >> 3)
@@ -212,13 +226,13 @@ def _decode(data: NDArray[np.uint8], rows: Ints, at: Ints, end: Ints, mask: int)
     size = (_number(data, at, 2) + 7) >> 3
     # Framing has checked the frame; what does not fill it exactly is not understood.
     good &= at + 2 + size == end
-    if mask & Metadata.PROTOCOL:
-        good &= columns.values[Metadata.PROTOCOL] == GEN2
+    if mask & _PROTOCOL:
+        good &= columns.values[_PROTOCOL] == GEN2
     # The word XPC_W1 follows where protocol control says so, and XPC_W2 where XPC_W1 does.
     first = (_number(data, at + 2, 1) & 0x02) > 0
     second = first & ((_number(data, at + 4, 1) & 0x80) > 0)
     before = 2 + 2 * first + 2 * second
-    length = size - before - 2 - (2 if mask & Metadata.BRAND else 0)
+    length = size - before - 2 - (2 if mask & _BRAND else 0)
     good &= (length > 0) & (length <= _MOST_EPC)
     rssi = columns.get(Metadata.RSSI)
     rssi = np.where(rssi > 127, rssi - 256, rssi)
@@ -259,7 +273,7 @@ class Record:
 def encode_record(search: Search, record: Record) -> bytes:
     """Return the frame of one record of a search."""
     mask = search.mask
-    values = {
+    values: dict[int, int] = {
         Metadata.COUNT: record.count,
         Metadata.RSSI: record.rssi_dbm & 0xFF,
         Metadata.ANTENNA: record.antenna,
