@@ -248,9 +248,9 @@ def _judge(run: _Run, work: Path, ended_at: int) -> Judged | None:
             run.coverage,
             run.plan,
             run.holdings,
-            None if run.recording is None else run.recording.tag_memories,
             run.notes,
             work,
+            None if run.recording is None else run.recording.tag_memories,
         )
     except Exception as err:
         traceback.print_exc()

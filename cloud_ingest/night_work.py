@@ -67,9 +67,9 @@ def judge(
     coverage: Coverage | None,
     plan: Plan | None,
     holdings: Holdings | None,
-    memories: TagMemories | None,
     notes: list[str],
     work: Path,
+    memories: TagMemories | None = None,
 ) -> Judged:
     """Find what is wrong, with what earlier nights taught, and write ledger and memory after it into `work`.
 
@@ -81,12 +81,12 @@ def judge(
         Which night, and when it ended by the robot's clock (ns UTC).
     positions, coverage, plan, holdings
         What the run found, and what it was to find.
-    memories
-        What was read of tags beside their number; None: nothing.
     notes
         What is to be told is added here.
     work
         The work folder.
+    memories
+        What was read of tags beside their number; None: nothing.
     """
     from reports.feedback import learn
     from reports.ledger import Ledger, update
