@@ -33,7 +33,6 @@ NAMES = (
     "payload",
     "llrp_decode",
     "feig_decode",
-    "mercury_decode",
     "serial_decode",
     "fuzz_bytes",
     "ils",

@@ -74,7 +74,7 @@ def rate(protocol: Protocol, data: bytes, reads: int, piece: int, repeats: int =
     for _ in range(repeats):
         counter = _Counter(protocol)
         client = SerialClient(
-            _Replay(data, piece, 10 / protocol.baud),  # type: ignore[arg-type]
+            _Replay(data, piece, 10 / protocol.baud),
             protocol.layout,
             counter,
             time.time_ns,

@@ -11,8 +11,6 @@ from cloud_ingest.errors import ServeError
 if TYPE_CHECKING:
     from stacks.tag_data import SecurityPolicy
 
-_WHAT = ("either", "afi", "eas")
-
 
 @dataclass(frozen=True, slots=True)
 class TagRules:
@@ -38,9 +36,7 @@ class TagRules:
         """How its books are secured; raises ValueError."""
         from stacks.tag_data import SecurityPolicy
 
-        usual = SecurityPolicy()
-        on, off = (frozenset(_byte(text) for text in texts) for texts in (self.afi_on, self.afi_off))
-        return SecurityPolicy(self.security_by, on or usual.secured, off or usual.lent)  # type: ignore[arg-type]
+        return SecurityPolicy.of_texts(self.security_by, self.afi_on, self.afi_off)
 
 
 def tag_rules(site: str, values: Mapping[str, Any]) -> TagRules:
@@ -52,12 +48,9 @@ def tag_rules(site: str, values: Mapping[str, Any]) -> TagRules:
     lists = {
         name: _texts(site, name, values[name]) for name in ("owners", "afi_on", "afi_off") if name in values
     }
-    by = values.get("security_by", "either")
-    if by not in _WHAT:
-        raise ServeError(f"site {site}: tags: security_by: {str(by)[:40]!r} is none of {', '.join(_WHAT)}")
-    rules = TagRules(security_by=str(by), **lists)
+    rules = TagRules(security_by=str(values.get("security_by", "either")), **lists)
     try:
-        rules.policy  # noqa: B018 (making it checks it)
+        _ = rules.policy  # making it checks it
     except ValueError as error:
         raise ServeError(f"site {site}: tags: {error}") from None
     return rules
@@ -70,13 +63,3 @@ def _texts(site: str, name: str, value: Any) -> tuple[str, ...]:
     if not all(isinstance(item, str) for item in items):
         raise ServeError(f'site {site}: tags: {name}: write texts, such as ["07"]')
     return tuple(items)
-
-
-def _byte(text: str) -> int:
-    try:
-        value = int(text, 16)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 255:
-        raise ValueError(f"AFI {text[:20]!r}: give it as two hexadecimal digits, such as 07")
-    return value

@@ -17,30 +17,22 @@ def policy_of(on: Iterable[str], off: Iterable[str], by: str = "either") -> Secu
     Raises
     ------
     InputError
-        An AFI is no hexadecimal byte, or stands on both sides.
+        There is no such way, an AFI is no hexadecimal byte, or stands on both sides.
     """
     from stacks.tag_data import SecurityPolicy, TagDataError
 
-    usual = SecurityPolicy()
-    if by not in ("either", "afi", "eas"):
-        raise InputError(f"--security-by {by}: none of either, afi and eas")
     try:
-        return SecurityPolicy(
-            by,  # type: ignore[arg-type]
-            frozenset(byte_of("--afi-on", afi) for afi in on) or usual.secured,
-            frozenset(byte_of("--afi-off", afi) for afi in off) or usual.lent,
-        )
+        return SecurityPolicy.of_texts(by, on, off)
     except TagDataError as error:
-        raise InputError(f"--afi-on, --afi-off: {error}") from None
+        raise InputError(f"--security-by {by}, --afi-on, --afi-off: {error}") from None
 
 
 def byte_of(option: str, text: str, bits: int = 8) -> int:
     """Return a hexadecimal number of up to so many bits; raises InputError."""
+    from stacks.tag_data import TagDataError
+    from stacks.tag_data.security import hexadecimal
+
     try:
-        value = int(text, 16)
-    except ValueError:
-        value = -1
-    if not 0 <= value < 1 << bits or text.strip().startswith(("+", "-")):
-        such = "C2" if bits == 8 else "45C2"
-        raise InputError(f"{option} {text}: give it as {bits // 4} hexadecimal digits, such as {such}")
-    return value
+        return hexadecimal(option, text, bits)
+    except TagDataError as error:
+        raise InputError(str(error)) from None

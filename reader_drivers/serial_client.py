@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reader_drivers.framing import FrameFormat, Framer, Frames
-from reader_drivers.transport import LinkLostError, SerialTransport, TcpTransport
+from reader_drivers.transport import LinkLostError, Transport
 
 QUIET_S = 0.1
 """A frame that was begun and gets no byte for so long will not become whole."""
@@ -53,7 +53,7 @@ class SerialClient:
 
     def __init__(
         self,
-        transport: TcpTransport | SerialTransport,
+        transport: Transport,
         layout: FrameFormat,
         listener: Listener,
         clock: Callable[[], int],

@@ -107,13 +107,21 @@ class Transport(Protocol):
         ...
 
 
+class HasFileno(Protocol):
+    """What can be selected on."""
+
+    def fileno(self) -> int:
+        """Return its file descriptor."""
+        ...
+
+
 class Watched:
     """Waits for bytes on something with a file descriptor, or to be woken."""
 
-    def __init__(self, source: object, wake: Wake) -> None:
+    def __init__(self, source: HasFileno, wake: Wake) -> None:
         self._source, self._wake = source, wake
         self._selector = selectors.DefaultSelector()
-        self._selector.register(source, selectors.EVENT_READ)  # type: ignore[arg-type]
+        self._selector.register(source, selectors.EVENT_READ)
         self._selector.register(wake, selectors.EVENT_READ)
 
     def wait(self, timeout_s: float) -> bool:

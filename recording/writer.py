@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Generator, Mapping
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 from recording import tables
 from recording.columns import ArrowArray, ArrowTable, ArrowType
 from recording.errors import RecordingError
+from recording.files import sync_folder
 from recording.json_checks import one_line, parse_json
 from recording.poses import Poses
 from recording.readings import NO_TIME, Readings
@@ -222,8 +222,8 @@ class RecordingWriter:
             self._open.clear()
             (self._temp / "run.json").write_bytes(self._run_json.encode())
             for file in self._temp.iterdir():
-                _sync(file)
-            _sync(self._temp)
+                sync_folder(file)
+            sync_folder(self._temp)
             _install(self._temp, self.path)
         return self.path
 
@@ -377,25 +377,17 @@ def _encoded(schema: ArrowType) -> Any:
 def _install(temp: Path, path: Path) -> None:
     if not path.exists() or not any(path.iterdir()):
         temp.replace(path)
-        _sync(path.parent)
+        sync_folder(path.parent)
         return
     # Without run.json a folder is no recording: it goes first and comes back last.
     (path / "run.json").unlink(missing_ok=True)
-    _sync(path)
+    sync_folder(path)
     for name in _FILES:
         if (temp / name).exists():
             (temp / name).replace(path / name)
         else:
             (path / name).unlink(missing_ok=True)
-    _sync(path)
+    sync_folder(path)
     (temp / "run.json").replace(path / "run.json")
-    _sync(path)
+    sync_folder(path)
     temp.rmdir()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

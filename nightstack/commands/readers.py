@@ -254,11 +254,9 @@ class _Table:
 
         height = max(self._live.console.size.height - 8, 3)
         table = Table(title=self._title, title_justify="left", expand=False)
-        for name, justify in (
-            ("tag", "left"), ("title", "left"), ("reads/s", "right"), ("RSSI", "left"), ("phase", "right"),
-            ("ports", "left"),
-        ):  # fmt: skip
-            table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
+        for name in ("tag", "title", "reads/s", "RSSI", "phase", "ports"):
+            right = name in ("reads/s", "phase")
+            table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
         for tag in tags[:height]:
             phase = "" if tag.phase_rad != tag.phase_rad else f"{tag.phase_rad:.2f}"
             table.add_row(

@@ -32,7 +32,6 @@ from reader_drivers.llrp.codec import (
     status,
 )
 from sim.readers.clock import ReaderClock
-from sim.readers.emulate import serve_until_stopped
 from sim.readers.llrp_access import AccessRuns
 from sim.readers.llrp_buffer import ReportBuffer
 from sim.readers.llrp_connection import Connection
@@ -42,7 +41,6 @@ from sim.readers.llrp_reports import Extras, Rows, quantise
 from sim.readers.llrp_rospec import RefusedError, ROSpec
 from sim.readers.llrp_state import ReaderState
 from sim.readers.llrp_version import answer_version
-from sim.readers.small_world import SmallWorld
 from sim.readers.source import ReadSource
 
 
@@ -392,14 +390,3 @@ class LlrpEmulator:
     def _reportable(self, rows: Rows) -> Rows:
         gone = self.state.disconnected
         return rows.part(~np.isin(rows.antenna, list(gone))) if gone else rows
-
-
-def main_emulate(listen: str = "127.0.0.1:5084", seed: int = 1) -> int:
-    """Serve one reader on a small world of its own in real time, until interrupted; prints `listening HOST:PORT`.
-
-    Returns
-    -------
-    int
-        Exit status: 0 after an interrupt, 1 when the address cannot be listened on, 2 when it is none.
-    """
-    return serve_until_stopped(listen, lambda address: LlrpEmulator(SmallWorld(seed), address))

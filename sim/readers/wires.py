@@ -20,6 +20,10 @@ _MOST: Final = 1 << 16
 _SPEEDS: Final = (9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)
 
 
+def _nothing(*_: bytes) -> None:
+    """Tell nobody."""
+
+
 class Wire(ABC):
     """Bytes to and from whoever is at the other end.
 
@@ -30,8 +34,8 @@ class Wire(ABC):
     """
 
     def __init__(self) -> None:
-        self.heard: Callable[[bytes], None] = lambda data: None  # noqa: ARG005
-        self.left: Callable[[], None] = lambda: None
+        self.heard: Callable[[bytes], None] = _nothing
+        self.left: Callable[[], None] = _nothing
 
     @property
     @abstractmethod

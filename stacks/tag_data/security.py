@@ -9,6 +9,7 @@ say: it is never guessed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -16,6 +17,9 @@ from stacks.tag_data.errors import TagDataError
 
 AFI_SECURED: Final = 0x07
 AFI_LENT: Final = 0xC2
+
+By = Literal["either", "afi", "eas"]
+_BY: Final[Mapping[str, By]] = {"either": "either", "afi": "afi", "eas": "eas"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class SecurityPolicy:
         One AFI is to mean both.
     """
 
-    by: Literal["either", "afi", "eas"] = "either"
+    by: By = "either"
     secured: frozenset[int] = frozenset((AFI_SECURED,))
     lent: frozenset[int] = frozenset((AFI_LENT,))
 
@@ -45,6 +49,22 @@ class SecurityPolicy:
         both = self.secured & self.lent
         if both:
             raise TagDataError(f"AFI {min(both):02X} cannot mean both secured and lent")
+
+    @classmethod
+    def of_texts(cls, by: str, secured: Iterable[str] = (), lent: Iterable[str] = ()) -> SecurityPolicy:
+        """
+        Return the policy that settings or options say; AFIs left out are those of ISO 28560 libraries.
+
+        Raises
+        ------
+        TagDataError
+            There is no such way, an AFI is no byte, or one means both; one line.
+        """
+        way = _BY.get(by)
+        if way is None:
+            raise TagDataError(f"security by {by[:40]!r}: is none of {', '.join(_BY)}")
+        on, off = (frozenset(hexadecimal("AFI", text) for text in texts) for texts in (secured, lent))
+        return cls(way, on or frozenset((AFI_SECURED,)), off or frozenset((AFI_LENT,)))
 
     def of_afi(self, afi: int | None) -> bool | None:
         """Return what an AFI says; None: nothing."""
@@ -62,3 +82,15 @@ class SecurityPolicy:
         if eas and told is False:
             return None, f"AFI {afi:02X} says lent, and EAS is on"
         return (True if eas else told), ""
+
+
+def hexadecimal(what: str, text: str, bits: int = 8) -> int:
+    """Return a hexadecimal number of up to so many bits; raises TagDataError, naming what it is."""
+    try:
+        value = int(text, 16)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1 << bits or text.strip().startswith(("+", "-")):
+        such = "C2" if bits == 8 else "45C2"
+        raise TagDataError(f"{what} {text[:20]}: give it as {bits // 4} hexadecimal digits, such as {such}")
+    return value

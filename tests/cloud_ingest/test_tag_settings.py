@@ -23,9 +23,9 @@ def test_rules_of_a_site_are_read():
         ({"afi": ["07"]}, "no such setting as 'afi'; there are owners, security_by, afi_on, afi_off"),
         ({"owners": "DE-705"}, 'owners: write a list, such as ["07"]'),
         ({"afi_on": [7]}, 'afi_on: write texts, such as ["07"]'),
-        ({"afi_on": ["7G"]}, "AFI '7G': give it as two hexadecimal digits"),
+        ({"afi_on": ["7G"]}, "AFI 7G: give it as 2 hexadecimal digits"),
         ({"afi_on": ["07"], "afi_off": ["07"]}, "cannot mean both"),
-        ({"security_by": "gate"}, "'gate' is none of either, afi, eas"),
+        ({"security_by": "gate"}, "'gate': is none of either, afi, eas"),
     ],
 )
 def test_wrong_rules_are_refused_in_one_line(tags, says):

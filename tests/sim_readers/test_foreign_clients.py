@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-_EMULATE = "import sys; from sim.readers.llrp import main_emulate; sys.exit(main_emulate('127.0.0.1:0', 3))"
+_EMULATE = (
+    "from sim.readers.emulators import main_emulate; raise SystemExit(main_emulate('llrp', '127.0.0.1:0', 3))"
+)
 
 _SLLURP = """
 import faulthandler, json, os, sys, threading
@@ -111,7 +113,7 @@ def test_sllurp_reads_without_start_rospec(emulated: str) -> None:
     ],
 )
 def test_addresses_that_cannot_be_listened_on(listen: str, status: int, says: str) -> None:
-    script = f"import sys; from sim.readers.llrp import main_emulate; sys.exit(main_emulate({listen!r}, 1))"
+    script = f"from sim.readers.emulators import main_emulate; raise SystemExit(main_emulate('llrp', {listen!r}, 1))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
     assert done.returncode == status
     assert says in done.stderr
