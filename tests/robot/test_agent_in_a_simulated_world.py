@@ -2,17 +2,16 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from recording import RunInfo, read_truth
-from robot.settings import RobotSettings
 from sim.library import make_library, save_library
-from tests.robot.harness import PROGRAM, ROOT
-from tests.support.counting_ingest import CountingIngest
-from tests.support.mqtt_broker import start_amqtt
+from tests.robot.harness import ROOT
+from tests.robot.simulated_night import drive
 
 MERCURY = """
 import asyncio, sys
@@ -54,37 +53,8 @@ def world(tmp_path: Path, request: pytest.FixtureRequest):
 
 def test_a_night_in_the_simulated_library(tmp_path: Path, world):
     library, base, url = world
-    antennas = "".join(
-        f"[[antenna]]\nid = {m.id}\nreader = 'uhf'\nport = {m.port}\nposition_m = {list(map(float, m.position_m))}\n"
-        f"boresight_deg = {list(map(float, m.boresight_deg))}\n"
-        for m in library.robot.mounts
-    )
-    broker = start_amqtt(tmp_path)
-    try:
-        ingest = CountingIngest(broker.port)
-        settings = tmp_path / "robot.toml"
-        settings.write_text(
-            f"site = 'site'\nrobot = 'robot'\nbroker = '{broker.url}'\nplan = 'library/plan.json'\n"
-            f"base = 'tcp://{base}'\nclock = 'base'\n"
-            f"[[reader]]\nname = 'uhf'\nurl = '{url}'\n"
-            f"[route]\npasses = 1\nspeed_mps = 0.4\nstandoff_m = 0.75\n{antennas}"
-        )
-        RobotSettings.read(settings)
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, str(settings)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        (run_id,) = ingest.seen.runs
-        ingest.wait_for(lambda seen: seen.complete(run_id))
-        ingest.close()
-    finally:
-        broker.close()
-    seen = ingest.seen
-    assert seen.conflicts == []
+    mounts = [replace(mount, reader="uhf") for mount in library.robot.mounts]
+    seen, run_id = drive(tmp_path, base, {"uhf": url}, mounts, 0.4)
     assert len(RunInfo.from_json(seen.runs[run_id]).antennas) == len(library.robot.mounts)
     readings = seen.readings(run_id)
     truth = read_truth(tmp_path / "library" / "truth.parquet")

@@ -12,7 +12,6 @@ import pytest
 
 from recording import RunInfo, read_truth
 from reports.tag_contents import contents_of
-from robot.settings import RobotSettings
 from sim.hf_presets import hf_preset
 from sim.hf_radio import is_uid
 from sim.hf_record import hf_library, hf_mounts
@@ -20,9 +19,8 @@ from sim.library import load_library, make_library
 from sim.readers.mercury import MercuryEmulator
 from sim.world import World, serve
 from stacks.tag_data import SecurityPolicy
-from tests.robot.harness import PROGRAM, ROOT
-from tests.support.counting_ingest import CountingIngest
-from tests.support.mqtt_broker import start_amqtt
+from tests.robot.harness import ROOT
+from tests.robot.simulated_night import drive
 
 HF = replace(hf_preset("ordinary"), readers=1)
 
@@ -70,40 +68,9 @@ def test_a_mixed_robot_completes_a_night(tmp_path: Path, world):
     library, urls = world
     mounts = mounts_of(library)
     options = {"mercury": "?region=CN&temperature=0", "hf1": "&memory=1"}
-    readers = "".join(
-        f"[[reader]]\nname = '{name}'\nurl = '{urls[name]}{options.get(name, '')}'\n"
-        for name in dict.fromkeys(mount.reader for mount in mounts)
-    )
-    antennas = "".join(
-        f"[[antenna]]\nid = {m.id}\nreader = '{m.reader}'\nport = {m.port}\nair = '{m.air}'\n"
-        f"position_m = {list(map(float, m.position_m))}\nboresight_deg = {list(map(float, m.boresight_deg))}\n"
-        for m in mounts
-    )
-    broker = start_amqtt(tmp_path)
-    try:
-        ingest = CountingIngest(broker.port)
-        settings = tmp_path / "robot.toml"
-        settings.write_text(
-            f"site = 'site'\nrobot = 'robot'\nbroker = '{broker.url}'\nplan = 'library/plan.json'\n"
-            f"base = 'tcp://{urls['base']}'\nclock = 'base'\n{readers}"
-            f"[route]\npasses = 1\nspeed_mps = 0.1\nstandoff_m = 0.75\n{antennas}"
-        )
-        RobotSettings.read(settings)
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, str(settings)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=220,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        (run_id,) = ingest.seen.runs
-        ingest.wait_for(lambda seen: seen.complete(run_id))
-        ingest.close()
-    finally:
-        broker.close()
-    seen = ingest.seen
-    assert seen.conflicts == []
+    names = dict.fromkeys(mount.reader for mount in mounts)
+    readers = {name: urls[name] + options.get(name, "") for name in names}
+    seen, run_id = drive(tmp_path, urls["base"], readers, mounts, 0.1)
     air = {mount.id: mount.air for mount in RunInfo.from_json(seen.runs[run_id]).antennas}
     assert sorted(set(air.values())) == ["gen2", "iso15693"]
 

@@ -1,0 +1,51 @@
+"""A night of the agent, as a process, in a simulated world over a real broker."""
+
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from recording import AntennaMount
+from robot.settings import RobotSettings
+from tests.robot.harness import PROGRAM, ROOT
+from tests.support.counting_ingest import Counted, CountingIngest
+from tests.support.mqtt_broker import start_amqtt
+
+
+def drive(
+    folder: Path, base: str, readers: Mapping[str, str], mounts: Iterable[AntennaMount], speed_mps: float
+) -> tuple[Counted, str]:
+    """Drive one pass along the library in `folder`/library; return what arrived, and the run's id.
+
+    `base` is the base link's address, `readers` are their URLs by the names that `mounts` refer to.
+    """
+    tables = "".join(f"[[reader]]\nname = '{name}'\nurl = '{url}'\n" for name, url in readers.items())
+    tables += f"[route]\npasses = 1\nspeed_mps = {speed_mps}\nstandoff_m = 0.75\n" + "".join(
+        f"[[antenna]]\nid = {m.id}\nreader = '{m.reader}'\nport = {m.port}\nair = '{m.air}'\n"
+        f"position_m = {list(map(float, m.position_m))}\nboresight_deg = {list(map(float, m.boresight_deg))}\n"
+        for m in mounts
+    )
+    broker = start_amqtt(folder)
+    try:
+        ingest = CountingIngest(broker.port)
+        settings = folder / "robot.toml"
+        settings.write_text(
+            f"site = 'site'\nrobot = 'robot'\nbroker = '{broker.url}'\nplan = 'library/plan.json'\n"
+            f"base = 'tcp://{base}'\nclock = 'base'\n{tables}"
+        )
+        RobotSettings.read(settings)
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(settings)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=220,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        (run_id,) = ingest.seen.runs
+        ingest.wait_for(lambda seen: seen.complete(run_id))
+        ingest.close()
+    finally:
+        broker.close()
+    assert ingest.seen.conflicts == []
+    return ingest.seen, run_id
