@@ -311,10 +311,8 @@ class Agent:
         with self._deaf_lock:
             reads = any(reader.reading for reader in self._readers)
             if not reads and self._deaf_since is None:
-                notice_ns = max(int(reader.notice_s * 1e9) for reader in self._readers)
-                heard = max(reader.last_heard for reader in self._readers)
-                # Its last sign of life, but not longer ago than a loss can go unnoticed: shelves may be empty.
-                self._deaf_since = max(heard, self._clock.now() - notice_ns)
+                now = self._clock.now()
+                self._deaf_since = max(reader.deaf_since(now) for reader in self._readers)
                 self._driver.hold("readers", "no reader reads")
             elif reads and self._deaf_since is not None:
                 since, self._deaf_since = self._deaf_since, None

@@ -19,10 +19,12 @@ from robot.tag_memories import tag_memories
 
 log = logging.getLogger("nightstack.robot")
 
-_BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
+_BACKOFF_S: Final = (0.5, 1.0, 2.0, 3.0)
 _READ_S: Final = 0.25
 _SPAN_NS: Final = 10_000_000_000
 _UNKNOWN_SESSION: Final = 2
+_UNNOTICED: Final = 3
+"""So many keep-alives may be missed before a reader counts as gone."""
 
 
 class ReaderRunner(threading.Thread):
@@ -52,8 +54,7 @@ class ReaderRunner(threading.Thread):
         super().__init__(name=f"reader-{table.name}", daemon=True)
         self.started = threading.Event()
         """Set while the reader reads."""
-        self.last_heard = 0
-        """Time of the newest reading, ns UTC; 0 before the first."""
+        self._last_sign = 0
         self.capabilities: Capabilities | None = None
         self._table = table
         self._clock = clock
@@ -85,10 +86,15 @@ class ReaderRunner(threading.Thread):
         """Whether the reader reads as far as anybody knows."""
         return self.started.is_set() and not self._away
 
-    @property
-    def notice_s(self) -> float:
-        """Longest time until a lost reader is noticed, seconds: three keep-alives."""
-        return 3 * self._table.keepalive_s
+    def deaf_since(self, now: int) -> int:
+        """Return from when on it cannot be said that this reader listened, ns UTC; `now` is the host's time.
+
+        A driver that tells when antennas listened says so to the moment. Of another nothing is known but its readings,
+        and shelves may be empty: then it is not longer ago than a loss may go unnoticed.
+        """
+        if self._activity_from_driver:
+            return self._last_sign
+        return max(self._last_sign, now - int(_UNNOTICED * self._table.keepalive_s * 1e9))
 
     def ask_to_stop(self) -> None:
         """Let the reader stop; the thread ends when its last readings are handed on."""
@@ -169,6 +175,25 @@ class ReaderRunner(threading.Thread):
             log.warning("reader %s: cannot be closed: %r", self._table.name, error)
 
     def _take(self, batch: ReaderBatch) -> None:
+        readings = batch.readings
+        if len(readings):
+            self._last_sign = max(self._last_sign, int(readings.t.max()))
+            known = self._known[readings.antenna]
+            if not known.all():
+                self._say_strangers(readings.antenna[~known])
+                readings = readings.select(known)
+            self._collector.add_readings(replace(readings, antenna=self._mount[readings.antenna]))
+        if batch.tags:
+            self._collector.add_tags(tag_memories(batch.tags, self._mount, self._known))
+        if batch.activity is not None and len(batch.activity):
+            self._activity_from_driver = True
+            self._last_sign = max(self._last_sign, int(batch.activity.t_end.max()))
+            known = self._known[batch.activity.antenna]
+            spans = batch.activity.select(known)
+            self._collector.add_activity(replace(spans, antenna=self._mount[spans.antenna]))
+        elif self._listening_since is not None and self._clock.now() - self._listening_since > _SPAN_NS:
+            self._end_span(go_on=True)
+        # The events last: a loss is judged by what was heard before it.
         for event in batch.events:
             self._collector.add_event(event.t, self._table.name, event.kind, event.detail)
             if event.kind == "reader_gone":
@@ -179,23 +204,6 @@ class ReaderRunner(threading.Thread):
                 self._away = False
                 self._listening_since = event.t
                 self._changed()
-        readings = batch.readings
-        if len(readings):
-            self.last_heard = max(self.last_heard, int(readings.t.max()))
-            known = self._known[readings.antenna]
-            if not known.all():
-                self._say_strangers(readings.antenna[~known])
-                readings = readings.select(known)
-            self._collector.add_readings(replace(readings, antenna=self._mount[readings.antenna]))
-        if batch.tags:
-            self._collector.add_tags(tag_memories(batch.tags, self._mount, self._known))
-        if batch.activity is not None and len(batch.activity):
-            self._activity_from_driver = True
-            known = self._known[batch.activity.antenna]
-            spans = batch.activity.select(known)
-            self._collector.add_activity(replace(spans, antenna=self._mount[spans.antenna]))
-        elif self._listening_since is not None and self._clock.now() - self._listening_since > _SPAN_NS:
-            self._end_span(go_on=True)
 
     def _say_strangers(self, ports: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
         for port in sorted(set(ports.tolist()) - self._strangers):
