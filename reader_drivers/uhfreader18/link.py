@@ -178,11 +178,11 @@ class UhfReader18Link(PolledLink):
         else:
             self.round_over(status_words(status))
 
-    def _take_tids(self, tids: tuple[tuple[bytes, bytes], ...]) -> None:
-        for epc, tid in tids:
+    def _take_tids(self, tids: tuple[tuple[bytes, bytes, int], ...]) -> None:
+        for epc, tid, antenna in tids:
             if epc not in self._tids:
                 self._tids.add(epc)
-                self.inbox.add_tag_data(TagData(self.clock(), epc.hex().upper(), self._port, tid=tid))
+                self.inbox.add_tag_data(TagData(self.clock(), epc.hex().upper(), antenna, tid=tid))
 
     def _rssi_dbm(self, raw: NDArray[np.uint8]) -> NDArray[np.float32]:
         return read_rssi(raw, "none" if self.dialect == "18" else self.options.rssi)

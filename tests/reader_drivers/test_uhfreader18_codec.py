@@ -205,7 +205,12 @@ def test_tid_reports_and_heartbeats() -> None:
     assert (len(frames), len(more), framer.idles, framer.garbage) == (2, 1, 4, 0)
     tags = decode_tags(frames, "288")
     assert ([tags.tags[k] for k in tags.tag], tags.antenna.tolist()) == ([EPC, NEXT], [3, 1])
-    assert (tags.tids, tags.rssi.tolist()) == (((EPC, tid),), [0x50, 0x51])
+    assert (tags.tids, tags.rssi.tolist()) == (((EPC, tid, 3),), [0x50, 0x51])
+    # Reports sent unasked have their antennas, too; the first that heard the tag is told.
+    both = b"".join(
+        encode_answer(Command.REPORT, 0, bytes([mask, 0x80 | 24]) + EPC + tid + b"\x50") for mask in (8, 2)
+    )
+    assert decode_tags(Framer(ANSWERS).feed(both), "288").tids == ((EPC, tid, 4),)
     assert len(decode_tags(more, "288").row) == 0
 
 
