@@ -177,13 +177,15 @@ class SerialLink(ABC):
     def add_readings(self, tags: tuple[bytes, ...], t: NDArray[np.int64], **columns: Any) -> None:
         """Store readings: columns of `Readings`, those left out of a reader that has no such value.
 
-        An RSSI that cannot be is a reading that recordings refuse: it is left out and counted.
+        What recordings refuse is left out and counted: an RSSI that cannot be, and an EPC of no bytes (a tag whose
+        control word says so), which is nobody's.
         """
         if not len(t):
             return
         self.note_listening(int(t[-1]))
         rssi = columns["rssi_dbm"]
-        good = (rssi >= WEAKEST_DBM) & (rssi <= 0)
+        named = np.fromiter(map(len, tags), np.int64, len(tags)) > 0
+        good = (rssi >= WEAKEST_DBM) & (rssi <= 0) & named[columns["tag"]]
         if not good.all():
             self.inbox.add_left_out("bad_reading", int(np.count_nonzero(~good)))
             t, columns = t[good], {name: values[good] for name, values in columns.items()}

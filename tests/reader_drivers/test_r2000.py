@@ -271,6 +271,26 @@ def test_a_board_that_fails_is_asked_again(loop: Loop) -> None:
         assert [e.detail.split(": ", 1)[1] for e in heard.events] == ["the synthesizer does not lock"]
 
 
+def test_what_a_recording_refuses_is_left_out_and_counted(loop: Loop) -> None:
+    with (
+        serving(loop, lambda: R2000Emulator(SmallWorld(4))) as emulator,
+        open_reader(f"{emulator.url}?{FAST}&health=0") as reader,
+    ):
+        reader.connect()
+        reader.start()
+        heard = Heard(reader).until(lambda h: len(h.readings) > 20)
+        told = [(b"", -60), (EPC, -125), (EPC, -60)]
+        for epc, rssi in told:
+            loop.call(
+                lambda epc=epc, rssi=rssi: emulator.send_raw(encode_tag(Command.SESSION, 7, 0, epc, rssi))
+            )
+        heard.until(lambda h: EPC.hex().upper() in h.readings.epc)
+        heard.until(lambda h: "bad_reading" in h.kinds)
+        left_out = [int(e.detail.split()[0]) for e in heard.events if e.kind == "bad_reading"]
+        assert sum(left_out) == 2
+        assert "" not in heard.readings.epc
+
+
 def test_regions_channels_and_power_of_each_port(loop: Loop) -> None:
     world = SmallWorld(4, region="ETSI", reads_per_s=600)
     with serving(loop, lambda: R2000Emulator(world)) as emulator:
