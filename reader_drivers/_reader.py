@@ -31,7 +31,7 @@ class Capabilities:
     phase_ambiguity
         `pi` where the reported phase may be half a turn off; `unknown` where the maker does not say.
     rssi_step_db
-        Resolution of the RSSI, dB.
+        Resolution of the RSSI, dB; 0: it tells none, and every reading has the same.
     frequencies_khz
         Channel centres in channel order, kHz.
     powers_dbm

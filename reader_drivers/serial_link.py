@@ -9,7 +9,7 @@ import contextlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,12 @@ from recording import NO_TIME, Readings
 
 MISSED_KEEPALIVES = 3
 """After so many keepalive periods of silence a reader counts as gone."""
+
+NO_RSSI_DBM: Final = -60.0
+"""What stands for the strength that a reader does not tell: recordings leave out readings without one."""
+
+WEAKEST_DBM: Final = -120.0
+"""Below it, and above 0, recordings take no strength for one."""
 
 _SPAN_NS = 1_000_000_000
 _USUAL_SESSION = 1
@@ -169,10 +175,20 @@ class SerialLink(ABC):
             self.inbox.add_left_out("bad_message", wrong)
 
     def add_readings(self, tags: tuple[bytes, ...], t: NDArray[np.int64], **columns: Any) -> None:
-        """Store readings: columns of `Readings`, those left out of a reader that has no such value."""
+        """Store readings: columns of `Readings`, those left out of a reader that has no such value.
+
+        What recordings refuse is left out and counted: an RSSI that cannot be, and an EPC of no bytes (a tag whose
+        control word says so), which is nobody's.
+        """
         if not len(t):
             return
         self.note_listening(int(t[-1]))
+        rssi = columns["rssi_dbm"]
+        named = np.fromiter(map(len, tags), np.int64, len(tags)) > 0
+        good = (rssi >= WEAKEST_DBM) & (rssi <= 0) & named[columns["tag"]]
+        if not good.all():
+            self.inbox.add_left_out("bad_reading", int(np.count_nonzero(~good)))
+            t, columns = t[good], {name: values[good] for name, values in columns.items()}
         self.inbox.add_readings(make_readings(tags, t, **columns))
 
     def note_listening(self, now: int, *, last: bool = False) -> None:

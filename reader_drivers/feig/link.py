@@ -31,14 +31,11 @@ from reader_drivers.feig.options import FeigOptions
 from reader_drivers.feig.rounds import Rounds
 from reader_drivers.framing import Frames
 from reader_drivers.inbox import Inbox
-from reader_drivers.serial_link import SerialLink
+from reader_drivers.serial_link import NO_RSSI_DBM, WEAKEST_DBM, SerialLink
 from reader_drivers.targets import Address
 from reader_drivers.transport import Wake
 
 HF_KHZ: Final = 13_560
-NO_RSSI_DBM: Final = -60.0
-"""What stands for the strength that the reader does not tell: a constant, as HF recordings have it."""
-
 _MOST_MORE: Final = 64
 _TOLD_AGAIN_S: Final = 60.0
 _AFTER_TROUBLE_S: Final = 0.1
@@ -221,7 +218,7 @@ class FeigLink(SerialLink):
             tag=sets.tag[rows],
             antenna=np.where(antenna > 0, antenna, port).astype(np.uint8),
             frequency_khz=np.full(n, HF_KHZ, np.uint32),
-            rssi_dbm=np.where(np.isnan(rssi), NO_RSSI_DBM, np.maximum(rssi, -120.0)).astype(np.float32),
+            rssi_dbm=np.where(np.isnan(rssi), NO_RSSI_DBM, np.maximum(rssi, WEAKEST_DBM)).astype(np.float32),
             phase_rad=phase,
         )
         return _first(sets, rows) if self._memories is not None else {}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, TagData
 from reader_drivers.framing import Frames
 from reader_drivers.polled_link import PolledLink
+from reader_drivers.serial_link import NO_RSSI_DBM
 from reader_drivers.transport import LinkLostError
 from reader_drivers.uhfreader18.codec import (
     BANDS,
@@ -73,7 +74,7 @@ class UhfReader18Link(PolledLink):
             antennas=1 if self.dialect == "18" else 8 if self._info.antennas > 0x0F else 4,
             phase=False,
             phase_ambiguity="unknown",
-            rssi_step_db=float("nan") if self.dialect == "18" or self.options.rssi == "none" else 1.0,
+            rssi_step_db=0.0 if self.dialect == "18" or self.options.rssi == "none" else 1.0,
             frequencies_khz=tuple(band.khz(index) for index in range(band.count)),
             powers_dbm=tuple(float(power) for power in range(max(MOST_DBM, self._info.power_dbm) + 1)),
             region=region,
@@ -177,11 +178,11 @@ class UhfReader18Link(PolledLink):
         else:
             self.round_over(status_words(status))
 
-    def _take_tids(self, tids: tuple[tuple[bytes, bytes], ...]) -> None:
-        for epc, tid in tids:
+    def _take_tids(self, tids: tuple[tuple[bytes, bytes, int], ...]) -> None:
+        for epc, tid, antenna in tids:
             if epc not in self._tids:
                 self._tids.add(epc)
-                self.inbox.add_tag_data(TagData(self.clock(), epc.hex().upper(), self._port, tid=tid))
+                self.inbox.add_tag_data(TagData(self.clock(), epc.hex().upper(), antenna, tid=tid))
 
     def _rssi_dbm(self, raw: NDArray[np.uint8]) -> NDArray[np.float32]:
         return read_rssi(raw, "none" if self.dialect == "18" else self.options.rssi)
@@ -230,12 +231,15 @@ class UhfReader18Link(PolledLink):
 
 
 def read_rssi(raw: NDArray[np.uint8], how: str) -> NDArray[np.float32]:
-    """Return RSSI, dBm, of the byte that a 288 reader tells; no manual has its scale, so `how` says how to read it."""
+    """Return RSSI, dBm, of the byte that a 288 reader tells; no manual has its scale, so `how` says how to read it.
+
+    Where it is not to be read (`none`), `NO_RSSI_DBM` stands for it.
+    """
     if how == "r2000":
         return raw.astype(np.float32) - RSSI_ZERO
     if how == "int8":
         return raw.view(np.int8).astype(np.float32)
-    return np.full(len(raw), np.nan, np.float32)
+    return np.full(len(raw), NO_RSSI_DBM, np.float32)
 
 
 def check_settings(settings: ReaderSettings, dialect: str, can: Capabilities, where: str) -> None:

@@ -21,6 +21,7 @@ class Options:
         Of the reader on a shared line; 255: whoever is there.
     rssi
         How the 288 family's RSSI byte is read: `r2000`, dBm above -129; `int8`, dBm in two's complement; `none`: not.
+        No manual has its scale.
     fast_id
         True: Impinj's tags tell their TID with the EPC.
     push
@@ -31,7 +32,7 @@ class Options:
 
     dialect: str = ""
     address: int = BROADCAST
-    rssi: str = "r2000"
+    rssi: str = "none"
     fast_id: bool = False
     push: bool = False
     scan_s: float = 0.3

@@ -97,6 +97,8 @@ class Heard:
                     f"waited {limit_s} s; {len(self.readings)} readings, events {self.events}"
                 )
             self.batches.append(self.reader.read(0.05))
+            strength = self.batches[-1].readings.rssi_dbm
+            assert ((strength >= -120) & (strength <= 0)).all(), "recordings take no others"
         return self
 
 

@@ -11,6 +11,7 @@ from reader_drivers.chafon.codec import (
     FRAMES,
     INVENTORY_OVER,
     Command,
+    command_of,
     data_of,
     decode_parameters,
     decode_reports,
@@ -50,7 +51,18 @@ EPC = bytes.fromhex("E2801160600002052807A1B3")
 
 @pytest.mark.parametrize(("command", "data", "frame"), SENT + COMPUTED)
 def test_commands(command: Command, data: str, frame: str) -> None:
-    assert encode(command, bytes.fromhex(data)) == bytes.fromhex(frame)
+    made = bytes.fromhex(frame)
+    assert encode(command, bytes.fromhex(data)) == made
+    assert [(command_of(f), data_of(f)) for f in Framer(FRAMES).feed(made)] == [
+        (command, bytes.fromhex(data))
+    ]
+
+
+def test_commands_have_the_manuals_numbers() -> None:
+    assert {command.name: int(command) for command in Command} == {
+        "INVENTORY": 0x01, "STOP": 0x02, "INIT": 0x50, "REBOOT": 0x52, "POWER": 0x53, "PROTOCOL": 0x59,
+        "NETWORK": 0x64, "INFO": 0x70, "SET_PARAMETERS": 0x71, "GET_PARAMETERS": 0x72, "RELAY": 0x77,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("command", "data", "frame"), ANSWERED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
 from benchmarks.fuzz_bytes import fuzz_llrp, fuzz_serial
@@ -31,6 +33,21 @@ def test_every_reading_comes_out_however_the_bytes_arrive(protocol: Protocol) ->
     data = make_stream(protocol, 36 * protocol.together)
     for piece in (1, 7, 4096):
         assert rate(protocol, data, 36 * protocol.together, piece, 1) > 0, "`rate` counts them"
+
+
+@pytest.mark.parametrize(
+    ("driver", "port", "baud", "parity"),
+    [
+        ("m100.driver", None, 115_200, "N"),
+        ("r2000.options", None, 115_200, "N"),
+        ("uhfreader18.options", None, 57_600, "N"),
+        ("chafon.driver", 2022, 115_200, "N"),
+        ("feig.options", 10_001, 38_400, "E"),
+    ],
+)
+def test_lines_are_the_makers(driver: str, port: int | None, baud: int, parity: str) -> None:
+    line = import_module(f"reader_drivers.{driver}").LINE
+    assert (line.port, line.baud, line.parity) == (port, baud, parity)
 
 
 def test_every_serial_scheme_has_a_row() -> None:

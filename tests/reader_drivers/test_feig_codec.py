@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from reader_drivers.checksums import crc_8408
 from reader_drivers.feig.codec import (
     ADVANCED,
+    ISO15693,
     STANDARD,
     AntennaSeen,
     Blocks,
@@ -100,6 +101,61 @@ def test_computed_answers(layout: Layout, status: int, data: bytes, frame: str) 
     answer = layout.read(made)
     assert answer is not None
     assert (answer.address, answer.control, answer.status, answer.data) == (0, Control.ISO, status, data)
+    frames = Framer(layout.frames).feed(made)
+    sets = decode_sets(frames, layout.data_at)
+    tags = [(sets.tags[k], dsfid) for k, dsfid in zip(sets.tag, sets.dsfid.tolist(), strict=True)]
+    assert (tags, sets.bad) == (TWO[: data[0]] if data else [], 0)
+    assert set(sets.kind.tolist()) <= {ISO15693}
+
+
+def test_computed_antenna_fields_and_blocks() -> None:
+    assert inventory_request(antennas=0b0101) == bytes.fromhex("01 10 05")
+    assert inventory_request(True, 0b1000) == bytes.fromhex("01 90 08")
+    # Flags, type, DSFID, UID; then antennas: number, status, RSSI (positive), phase in 4096 steps, two reserved.
+    block = "02 00 39 0400 0000"
+    data = bytes.fromhex(f"01 00 03 3E {A.hex()} 01 {block}")
+    assert encode_sets([(A, 0x3E)], [(AntennaSeen(2, 0x39, 0x400),)]) == data
+    sets = decode([data], True)
+    assert (sets.tags, sets.antenna.tolist(), sets.rssi_dbm.tolist()) == ((A,), [2], [-57.0])
+    assert sets.phase_rad.tolist() == [pytest.approx(np.pi / 2)]
+
+
+def test_computed_sets_of_other_kinds_of_tags() -> None:
+    # A UHF tag: type, kind of identifier, length, PC and EPC; an I-Code 1 tag as one of ISO 15693.
+    uhf = bytes.fromhex("3400 30751FEB705C5904E3D50D70")
+    sets = decode([bytes([2, 0x84, 0, len(uhf)]) + uhf + bytes([0x00, 0x00]) + B], False)
+    assert ([sets.tags[k] for k in sets.tag], sets.kind.tolist()) == ([uhf, B], [0x84, 0x00])
+
+
+def test_computed_record_of_the_buffered_mode() -> None:
+    # Identifier and antenna; one record of 14 bytes: type, kind, length, UID, antenna.
+    data = bytes.fromhex(f"11 0001 000E 03 00 08 {A.hex()} 02")
+    assert decode_records(data) == [Record(3, A, antenna=2)]
+    assert encode_records([Record(3, A, antenna=2)]) == data
+    # Timer, date, data blocks and the rest are not known here, and are not guessed.
+    assert all(
+        decode_records(bytes([0x11 | bit]) + data[1:]) is None for bit in (0x02, 0x08, 0x20, 0x40, 0x80)
+    )
+
+
+def test_numbers_are_the_manuals() -> None:
+    assert {int(control) for control in Control} == {
+        0x22, 0x31, 0x32, 0x33, 0x52, 0x63, 0x64, 0x65, 0x66, 0x69, 0x6A, 0x6E, 0x72, 0x80, 0x81, 0x85, 0x86, 0xA0,
+        0xB0, 0xB1,
+    }  # fmt: skip
+    assert {command.name: int(command) for command in Iso} == {
+        "INVENTORY": 0x01, "STAY_QUIET": 0x02, "LOCK_BLOCKS": 0x22, "READ_BLOCKS": 0x23, "WRITE_BLOCKS": 0x24,
+        "SELECT": 0x25, "RESET_TO_READY": 0x26, "WRITE_AFI": 0x27, "LOCK_AFI": 0x28, "WRITE_DSFID": 0x29,
+        "LOCK_DSFID": 0x2A, "SYSTEM_INFO": 0x2B, "BLOCK_SECURITY": 0x2C,
+    }  # fmt: skip
+    told = {
+        0x00: "done", 0x02: "CRC", 0x03: "writ", 0x04: "address", 0x06: "read", 0x10: "EEPROM", 0x80: "not know",
+        0x81: "length", 0x83: "disturbed", 0x84: "RF warning", 0x85: "buffer ran over", 0x92: "no valid data",
+        0x93: "data buffer ran over", 0x94: "more data", 0x95: "tag answered with an error",
+    }  # fmt: skip
+    assert {
+        status: status_text(status) for status, word in told.items() if word not in status_text(status)
+    } == {}
 
 
 def test_computed_blocks_of_an_iso_28560_3_tag() -> None:

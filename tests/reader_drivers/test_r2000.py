@@ -13,12 +13,14 @@ from reader_drivers import ReaderError, ReaderSettings, open_reader
 from reader_drivers.framing import Framer
 from reader_drivers.r2000.codec import (
     ANTENNA_MISSING,
+    BROADCAST,
     FRAMES,
     REGIONS,
     SUCCESS,
     TABLE_KHZ,
     Command,
     Plan,
+    data_of,
     decode_inventory,
     decode_plan,
     encode,
@@ -54,7 +56,18 @@ inventories = st.sampled_from([Command.REALTIME, Command.SESSION, Command.FAST_S
 
 @pytest.mark.parametrize(("command", "data", "frame"), COMPUTED)
 def test_commands(command: Command, data: str, frame: str) -> None:
-    assert encode(command, bytes.fromhex(data)) == bytes.fromhex(frame)
+    made = bytes.fromhex(frame)
+    assert encode(command, bytes.fromhex(data)) == made
+    assert [(f[2], f[3], data_of(f)) for f in Framer(FRAMES).feed(made)] == [
+        (BROADCAST, command, bytes.fromhex(data))
+    ]
+
+
+def test_commands_have_the_manuals_numbers() -> None:
+    assert {int(command) for command in Command} == {
+        0x62, 0x63, 0x66, 0x68, 0x69, 0x6A, 0x70, 0x72, 0x74, 0x75, 0x76, 0x77, 0x78, 0x79, 0x7A, 0x7B, 0x7E, 0x89,
+        0x8A, 0x8B, 0x97,
+    }  # fmt: skip
 
 
 def test_a_read_an_end_and_an_error() -> None:
@@ -66,6 +79,13 @@ def test_a_read_an_end_and_an_error() -> None:
     assert ends.error.tolist() == [SUCCESS, ANTENNA_MISSING]
     assert encode_tag(Command.REALTIME, 7, 1, EPC, -54, pc=0x3000) == TAG
     assert encode_end(1, 50, 5, Command.REALTIME) == END
+    assert encode(Command.REALTIME, bytes([ANTENNA_MISSING]), 1) == ERROR
+    # Computed: an acknowledgement, and the end of a round of several antennas: 5 reads in 100 ms.
+    assert encode(Command.SET_ANTENNA, bytes([SUCCESS]), 1) == bytes.fromhex("A0 04 01 74 10 D7")
+    fast = bytes.fromhex("A0 0A 01 8A 000005 00000064 62")
+    assert encode_fast_end(5, 100) == fast
+    tags, ends = decode_inventory(Framer(FRAMES).feed(fast))
+    assert (len(tags.row), tags.bad, ends.error.tolist()) == (0, 0, [SUCCESS])
 
 
 def test_frequencies_are_those_of_the_table() -> None:
@@ -150,10 +170,9 @@ def test_phase_and_eight_ports_where_asked_for() -> None:
 
 
 def test_errors_are_named() -> None:
-    assert (error_words(0x22), error_words(0x52)) == (
-        "the antenna is missing",
-        "the synthesizer does not lock",
-    )
+    told = {0x10: "done", 0x11: "failed", 0x22: "antenna is missing", 0x36: "no tag", 0x38: "buffer is empty"}
+    told |= {0x40: "access failed", 0x41: "parameter", 0x52: "synthesizer does not lock", 0x54: "power"}
+    assert all(word in error_words(code) for code, word in told.items())
     assert error_words(0xAB) == "error AB"
 
 
@@ -250,6 +269,26 @@ def test_a_board_that_fails_is_asked_again(loop: Loop) -> None:
         emulator.broken = 0
         heard.until(lambda h: len(h.readings) > 20)
         assert [e.detail.split(": ", 1)[1] for e in heard.events] == ["the synthesizer does not lock"]
+
+
+def test_what_a_recording_refuses_is_left_out_and_counted(loop: Loop) -> None:
+    with (
+        serving(loop, lambda: R2000Emulator(SmallWorld(4))) as emulator,
+        open_reader(f"{emulator.url}?{FAST}&health=0") as reader,
+    ):
+        reader.connect()
+        reader.start()
+        heard = Heard(reader).until(lambda h: len(h.readings) > 20)
+        told = [(b"", -60), (EPC, -125), (EPC, -60)]
+        for epc, rssi in told:
+            loop.call(
+                lambda epc=epc, rssi=rssi: emulator.send_raw(encode_tag(Command.SESSION, 7, 0, epc, rssi))
+            )
+        heard.until(lambda h: EPC.hex().upper() in h.readings.epc)
+        heard.until(lambda h: "bad_reading" in h.kinds)
+        left_out = [int(e.detail.split()[0]) for e in heard.events if e.kind == "bad_reading"]
+        assert sum(left_out) == 2
+        assert "" not in heard.readings.epc
 
 
 def test_regions_channels_and_power_of_each_port(loop: Loop) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from reader_drivers import ReaderError, ReaderSettings, open_reader
@@ -22,7 +21,7 @@ def test_a_night_with_everything_that_happens_to_a_line(loop: Loop, kind: type, 
     wide = kind is UhfReader288Emulator
     with (
         serving(loop, lambda: kind(world, listen)) as emulator,
-        open_reader(f"{emulator.url}?{FAST}") as reader,
+        open_reader(f"{emulator.url}?{FAST}{'&rssi=r2000' if wide else ''}") as reader,
     ):
         can = reader.connect()
         assert (can.model, can.antennas) == (("UHFReader288M", 4) if wide else ("UHFReader18", 1))
@@ -34,7 +33,7 @@ def test_a_night_with_everything_that_happens_to_a_line(loop: Loop, kind: type, 
         )
         assert {bytes.fromhex(tag) for tag in heard.readings.tags} <= set(world.tags)
         assert set(heard.readings.frequency_khz.tolist()) == {920_625}
-        assert np.isnan(heard.readings.rssi_dbm).all() != wide
+        assert (set(heard.readings.rssi_dbm.tolist()) == {-60.0}) != wide
         if wide:
             assert -84 <= heard.readings.rssi_dbm.min() <= heard.readings.rssi_dbm.max() < -20
         for fault in ("reboot", "silent", "drop", "crash"):
@@ -85,6 +84,21 @@ def test_a_reader_that_reports_by_itself_is_heard_beats_and_is_stopped(loop: Loo
         loop.run(emulator._set_reporting())
         with open_reader(f"{emulator.url}?timeout=0.5") as reader:
             assert reader.connect().model == "UHFReader288M"
+
+
+@pytest.mark.parametrize(("how", "step", "usable"), [("", 0.0, True), ("&rssi=int8", 1.0, False)])
+def test_a_strength_is_read_only_as_asked_and_one_that_cannot_be_is_left_out(
+    loop: Loop, how: str, step: float, usable: bool
+) -> None:
+    """The emulator counts from -129 dBm, so its bytes are all positive."""
+    with (
+        serving(loop, lambda: UhfReader288Emulator(SmallWorld(3, reads_per_s=300))) as emulator,
+        open_reader(f"{emulator.url}?{FAST}{how}") as reader,
+    ):
+        assert reader.connect().rssi_step_db == step
+        reader.start()
+        heard = Heard(reader).until(lambda h: len(h.readings) > 40 or "bad_reading" in h.kinds)
+        assert set(heard.readings.rssi_dbm.tolist()) == ({-60.0} if usable else set())
 
 
 def test_tids_are_handed_out_once_a_tag(loop: Loop) -> None:

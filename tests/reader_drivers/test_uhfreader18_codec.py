@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reader_drivers.framing import Framer
+from reader_drivers.serial_link import NO_RSSI_DBM
 from reader_drivers.uhfreader18.codec import (
     ANSWERS,
     BANDS,
+    BROADCAST,
+    COMMANDS,
     HEARTBEAT,
     Command,
     Status,
@@ -68,6 +71,21 @@ def test_answers_of_real_readers(dialect: str, frame: str, reads: list[tuple[byt
     assert read(frame, dialect) == reads
 
 
+@pytest.mark.parametrize(
+    ("dialect", "status", "tags", "frame"),
+    [
+        ("18", Status.MORE, [(EPC, 0)], ONE_18),
+        ("18", Status.MORE, [(EPC, 0), (NEXT, 0)], TWO_18),
+        ("288", Status.MORE, [(EPC, 0x6B)], ONE_288),
+        ("288", Status.COMPLETE, [], NONE_288),
+    ],
+)
+def test_answers_are_written_as_real_readers_do(
+    dialect: str, status: Status, tags: list[tuple[bytes, int]], frame: str
+) -> None:
+    assert encode_tags(dialect, status, tags) == bytes.fromhex(frame)  # type: ignore[arg-type]
+
+
 def test_a_spoiled_answer_is_no_answer_and_several_are_read_one_by_one() -> None:
     framer = Framer(ANSWERS)
     # 6B looks like the length of a longer frame, until the line is quiet.
@@ -105,7 +123,29 @@ def test_what_a_real_reader_says_about_itself() -> None:
     ],
 )
 def test_commands(command: Command, data: bytes, frame: str) -> None:
-    assert encode_command(command, data) == bytes.fromhex(frame)
+    made = bytes.fromhex(frame)
+    assert encode_command(command, data) == made
+    assert list(Framer(COMMANDS).feed(made)) == [made]
+    assert (made[1], made[2], made[3:-2]) == (BROADCAST, command, data)
+
+
+def test_statuses_are_the_manuals() -> None:
+    told = {
+        0x04: "memory",
+        0xF8: "antenna is missing",
+        0xFB: "no tag",
+        0xFE: "no such command",
+        0xFF: "parameter",
+    }
+    assert all(word in status_words(status) for status, word in told.items())
+    ends = {0x00: True, 0x01: True, 0x02: True, 0x03: False, 0x04: True, 0x26: False, 0xF8: True, 0xFB: True}
+    for status, end in ends.items():
+        frames = Framer(ANSWERS).feed(encode_answer(Command.INVENTORY, status))
+        assert decode_ends(frames).status.tolist() == ([status] if end else [])
+    # Statistics: antenna, reads a second, reads in all. They are no read.
+    frames = Framer(ANSWERS).feed(encode_answer(Command.INVENTORY, 0x26, bytes.fromhex("01 0032 00000005")))
+    tags = decode_tags(frames, "288")
+    assert (len(tags.row), tags.bad) == (0, 0)
 
 
 def test_parameters_of_an_inventory() -> None:
@@ -154,6 +194,7 @@ def test_whatever_a_frame_holds_it_is_read_whole_or_left_out(
 
 
 def test_tid_reports_and_heartbeats() -> None:
+    assert bytes.fromhex("56 00 00 00 00 00") == HEARTBEAT
     tid = bytes(range(12))
     fast = encode_answer(Command.INVENTORY, Status.MORE, bytes([4, 1, 0x80 | 24]) + EPC + tid + b"\x50")
     report = encode_answer(Command.REPORT, 0, bytes([5, 12]) + NEXT + b"\x51")
@@ -164,7 +205,12 @@ def test_tid_reports_and_heartbeats() -> None:
     assert (len(frames), len(more), framer.idles, framer.garbage) == (2, 1, 4, 0)
     tags = decode_tags(frames, "288")
     assert ([tags.tags[k] for k in tags.tag], tags.antenna.tolist()) == ([EPC, NEXT], [3, 1])
-    assert (tags.tids, tags.rssi.tolist()) == (((EPC, tid),), [0x50, 0x51])
+    assert (tags.tids, tags.rssi.tolist()) == (((EPC, tid, 3),), [0x50, 0x51])
+    # Reports sent unasked have their antennas, too; the first that heard the tag is told.
+    both = b"".join(
+        encode_answer(Command.REPORT, 0, bytes([mask, 0x80 | 24]) + EPC + tid + b"\x50") for mask in (8, 2)
+    )
+    assert decode_tags(Framer(ANSWERS).feed(both), "288").tids == ((EPC, tid, 4),)
     assert len(decode_tags(more, "288").row) == 0
 
 
@@ -172,5 +218,4 @@ def test_rssi_is_read_as_asked() -> None:
     raw = np.array([0x6B, 0xC9], np.uint8)
     assert read_rssi(raw, "r2000").tolist() == [-22.0, 72.0]
     assert read_rssi(raw, "int8").tolist() == [107.0, -55.0]
-    assert np.isnan(read_rssi(raw, "none")).all()
-    assert status_words(0xF8) == "the antenna is missing"
+    assert read_rssi(raw, "none").tolist() == [NO_RSSI_DBM, NO_RSSI_DBM]

@@ -16,6 +16,7 @@ from stacks.tag_data import (
 )
 from stacks.tag_data.checksums import crc_ccitt_false
 from stacks.tag_data.compactions import BITS_5, BITS_6, BITS_7, INTEGER, NUMERIC, compact, expand
+from stacks.tag_data.extensions import decode_extensions, library_extension
 from stacks.tag_data.gs1 import decode_gs1
 from stacks.tag_data.isil import compact_isil, expand_isil
 from stacks.tag_data.objects import decode_objects
@@ -74,6 +75,58 @@ def test_an_isil_makes_the_bytes_of_the_standard(isil, made):
     assert expand_isil(h(made)) == isil
 
 
+def bits(*values: tuple[int, int]) -> bytes:
+    text = "".join(f"{value:0{width}b}" for value, width in values)
+    text += "1" * (-len(text) % 8)
+    return int(text, 2).to_bytes(len(text) // 8, "big")
+
+
+def test_an_isils_alphabets_have_the_values_of_the_standard():
+    five, digits = [(v, 5) for v in range(28)], [(v, 4) for v in range(12)]
+    upper, lower = "-ABCDEFGHIJKLMNOPQRSTUVWXYZ:", "-abcdefghijklmnopqrstuvwxyz/"
+    assert expand_isil(bits(*five)) == upper
+    assert expand_isil(bits((28, 5), *five)) == lower
+    assert expand_isil(bits((30, 5), *digits)) == "0123456789-:"
+    latches = bits((28, 5), (1, 5), (30, 5), (1, 4), (12, 4), (1, 5), (28, 5), (1, 5), (28, 5), (1, 5),
+                   (30, 5), (1, 4), (14, 4), (2, 5))  # fmt: skip
+    assert expand_isil(latches) == "a1AaA1b"
+    shifts = bits((29, 5), (1, 5), (1, 5), (31, 5), (1, 4), (2, 5), (28, 5), (29, 5), (1, 5), (1, 5), (31, 5), (1, 4),
+                  (2, 5), (30, 5), (13, 4), (1, 5), (1, 4), (15, 4), (1, 5), (2, 4))  # fmt: skip
+    assert expand_isil(shifts) == "aA1BAa1bA1a2"
+
+
+def test_objects_have_the_numbers_and_names_of_the_standard():
+    short = (
+        "primary item|content|owner|set|usage|shelf|ONIX|MARC|supplier|order|ILL borrowing institution|ILL borrowing \
+transaction|GS1|alternative unique item|local data A|local data B|title|product|media|supply chain|invoice|alternative \
+item|alternative owner|subsidiary|alternative ILL|local data C"
+    )
+    for number, word in enumerate(short.split("|"), 1):
+        assert word in DataObject(number, "").name
+    assert DataObject(27, "").name == "object 27"
+
+
+@pytest.mark.parametrize(
+    ("made", "number", "text", "code"),
+    [
+        ("06 02 ABCD", 6, "ABCD", 0),
+        ("16 02 0100", 6, "256", 1),
+        ("26 02 091F", 6, "091", 2),
+        ("36 03 0A23A0", 6, "AHQZ", 3),
+        ("46 06 0420F1CB3D35", 6, "ABC12345", 4),
+        ("56 07 C38B1E4CB9B3E8", 6, "abcdefgh", 5),
+        ("66 02 4142", 6, "AB", 6),
+        ("76 03 E4B8AD", 6, "\u4e2d", 7),
+        ("7F 02 02 4142", 17, "AB", 7),
+        ("E6 03 02 4142 000000", 6, "AB", 6),
+        ("EF 01 07 02 4142 00", 22, "AB", 6),
+    ],
+)
+def test_a_computed_precursor_is_read(made, number, text, code):
+    objects, notes = decode_objects(h(made))
+    assert ([(o.number, o.text, o.compaction) for o in objects], notes) == ([(number, text, code)], ())
+
+
 EXAMPLE = "9100051CBE991A140201D0140204B34607441CB6E2E335D6830207ACC09EBAA06F6B0000"
 COPY = (
     DataObject(1, "123456789012", locked=True),
@@ -126,6 +179,39 @@ def test_the_block_as_a_reader_gave_it_in_nine_blocks():
     assert identify(UID, memory=memory[:36], dsfid=0x3E).item_id == "1000000136"
 
 
+def test_a_makers_block_with_swapped_nibbles_is_written_and_read():
+    made = "810101323933353030303030333634390000008793525532393300000000000000000000"
+    whole = encode_fixed("2935000003649", "RU-293", usage=8, swapped=True)
+    assert whole.ljust(36, b"\0").hex().upper() == made
+    for memory in (h(made), h(made)[:34], h(made)[:32]):
+        said = identify(UID, memory=memory, dsfid=0x3E)
+        assert (said.item_id, said.owner, said.usage) == ("2935000003649", "RU-293", "patron card")
+        assert (said.parts, said.part, said.problem, said.notes) == (1, 1, "", ("usage nibble swapped",))
+
+
+@pytest.mark.parametrize(
+    ("usage", "word"),
+    list(enumerate(
+        ["acquisition", "circulation", "not for circulation", "local use", "local use", "future use", "unknown",
+         "discarded", "patron card", "equipment"]
+    )),
+)  # fmt: skip
+def test_every_type_of_usage_is_written_and_read(usage, word):
+    made = encode_fixed("11223344", usage=usage, parts=3, part=2)
+    assert made[:3] == bytes([0x10 | usage, 3, 2])
+    said = identify(UID, memory=made, dsfid=0x3E)
+    assert (said.usage, said.parts, said.part, said.notes) == (word, 3, 2, ())
+
+
+def test_a_computed_library_extension_block_is_written_and_read():
+    # Length, number (low byte first), xor, media format, identifier and owner with a zero between them.
+    made = h("0D 01 00 22 01 31 00 44452D373035")
+    assert library_extension(1, "1", "DE-705").to_bytes() == made
+    assert decode_extensions(made + h("00 FF")) == ((library_extension(1, "1", "DE-705"),), ())
+    long = encode_fixed("DE-705-1234567890-X")
+    assert long[3:19] == b"\1" + bytes(15)
+
+
 UII = "141CC04FC70BADB5C6E2DA1DED4DD319"
 
 
@@ -136,7 +222,9 @@ UII = "141CC04FC70BADB5C6E2DA1DED4DD319"
         ("B.A12312345678", "10E2FB2102DDDF7C4E00"),
         ("12312345678", "FB2102DDDF7C4E00"),
         ("CH-", "141C"), ("000", "C04F"), ("134", "C70B"), ("-1.", "ADB5"), ("123", "C6E2"), ("456", "DA1D"),
-        ("78.", "ED4D"), ("31", "D319"),
+        ("78.", "ED4D"), ("31", "D319"), ("a", "FC61"), ("\u00e9", "FDC3A900"), ("\u4e2d", "FEE4B8AD"),
+        ("AZ9-.:0", bytes.fromhex(f"{1600 * 1 + 40 * 26 + 39 + 1:04x}{1600 * 27 + 40 * 28 + 29 + 1:04x}"
+                                  f"{1600 * 30 + 1:04x}").hex().upper()),
     ],
 )  # fmt: skip
 def test_urn_code_40_makes_the_bytes_of_the_standard(text, made):
@@ -154,6 +242,9 @@ def test_the_example_of_iso_28560_4_is_written_and_read():
     assert (said.parts, said.part, said.security, said.problem) == (3, 1, False, "")
     assert identify(UII, pc=0x4507).security is True
     assert identify(UII).item_id == "12345678"  # without its control word, too
+    assert {o.number: o.text for o in decode_objects(bank[1:])[0]} == {
+        2: "3,4,6", 4: "1203", 6: "QA268.L55", 3: "US-InU-Mu"
+    }  # fmt: skip
     # The standard's two examples are of different items: read as one tag they do not agree.
     assert identify(UII, pc=0x45C2, memory=bank).problem == "contradiction"
 
@@ -207,6 +298,13 @@ def test_real_tags_of_a_chinese_university(epc, item):
     assert found is not None
     assert (found.version, found.contents) == (4, (3, 4))
     assert found.to_bytes() == h(epc)
+
+
+def test_flags_encoding_and_version_of_the_universities():
+    one = UniversityEpc("ABC01", lent=True, reserved=2, sorting=5, version=4)
+    assert [one.to_bytes(encoding)[:2] for encoding in range(3)] == [h("A503"), h("A543"), h("A583")]
+    assert decode_university(h("A503 0000 054142433031")) == one
+    assert identify("A5030000054142433031", pc=0x2800).lent is True
 
 
 def test_a_content_parameter_of_the_universities():
