@@ -19,7 +19,9 @@ from stacks.tag_data.contents import (
     CONTRADICTION,
     FIXED_BLOCK,
     FOREIGN,
+    GRAI_96,
     OBJECTS,
+    SGTIN_96,
     UHF,
     UNIVERSITIES,
     UNREAD,
@@ -183,6 +185,9 @@ def _with_bank(reading: Reading, bank: bytes | None) -> Reading:
         return reading._replace(notes=(*reading.notes, "its user bank is not understood"))
     if more is None:
         return reading
+    if reading.format in (GRAI_96, SGTIN_96) and more.item_id:
+        # A number of GS1 need not have the barcode as its serial, and so contradicts none.
+        return more._replace(identifier=reading.identifier, notes=(*reading.notes, *more.notes))
     both = {
         name: (getattr(reading, name), getattr(more, name)) for name in ("item_id", "owner", "parts", "part")
     }

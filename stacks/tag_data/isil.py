@@ -2,9 +2,9 @@
 International Standard Identifiers of Libraries (ISO 15511), and how ISO 28560-2 makes them short.
 
 An ISIL is a country code of two letters, or another prefix of up to four, a hyphen, and letters, digits, ``/``, ``-``
-and ``:``, sixteen characters in all: as ``CN-110108-1-NLC`` has twelve behind its prefix, a country code leaves room for
-thirteen. Two that differ in capitals alone are one library's. On a tag it is written in three alphabets (capitals, small letters: 5 bits; digits: 4 bits) with values that
-change the alphabet for good (latch) or for one character (shift).
+and ``:``, sixteen characters in all: ``CN-110108-1-NLC`` has twelve behind its hyphen. Two that differ in capitals
+alone are one library's. On a tag it is written in three alphabets (capitals, small letters: 5 bits; digits: 4 bits)
+with values that change the alphabet for good (latch) or for one character (shift).
 """
 
 from __future__ import annotations

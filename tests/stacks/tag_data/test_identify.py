@@ -155,6 +155,13 @@ def test_a_user_bank_alone_names_its_item():
     assert (said.format, said.item_id, said.owner) == ("iso-28560-2", "30101234567890", "DE-705")
 
 
+def test_a_number_of_gs1_is_no_contradiction_to_the_item_of_the_user_bank():
+    bank = b"\x06" + encode_objects([DataObject(1, "30101234567890"), DataObject(3, "DE-705")])
+    said = identify(Gs1Epc("sgtin", "0614141", "112345", 400).to_bytes(), pc=0x3400, memory=bank)
+    assert (said.item_id, said.owner, said.problem) == ("30101234567890", "DE-705", "")
+    assert said.identifier == "urn:epc:id:sgtin:0614141.112345.400"
+
+
 def test_a_user_bank_that_disagrees_is_a_contradiction():
     epc = UniversityEpc("32103179").to_bytes()
     bank = encode_user_bank({3: owner_bytes("10248"), 5: b"\0\1"})
