@@ -16,8 +16,10 @@ from cloud_ingest.compose_tasks import ComposeTask, LetterTask, Written
 from cloud_ingest.findings_json import read_findings
 from cloud_ingest.mails import MAIL_POLICY
 from cloud_ingest.paths import NOTES
+from cloud_ingest.tag_settings import TagRules, tag_rules
 from cloud_ingest.tasks import ENDED
 from recording.run_info import RunInfo
+from recording.tag_memories import read_tag_memories
 from reports import RunReport, build_mail, make_report, write_documents
 from reports.case import Case
 from reports.delivery_text import no_such_floor, not_delivered
@@ -30,13 +32,16 @@ from reports.pace import ByHand, Pace
 from reports.pace_learning import Learnt, study_pace
 from reports.phrases import from_json
 from reports.recheck import recheck
+from reports.tag_contents import contents_of
 from reports.text import several
 from reports.trend import NightFigures
 from reports.worklist import Worklist, make_worklist
 from stacks.holdings import Holdings
 from stacks.ils import Ils, IlsError, IlsItem, open_ils
 from stacks.plan import Plan
+from stacks.tag_data import TagContents
 
+TAGS = "tags.parquet"
 _NS = 1_000_000_000
 _ROUNDS = 4  # lines that went make room for others, which are asked for in their turn
 _IN_A_ROW = 3  # failures after which a library system counts as down
@@ -122,7 +127,7 @@ class _Night:
 
 def compose(task: ComposeTask) -> list[Written]:
     """Write every letter of a task into its work folder, and its documents where they belong."""
-    night = _read_night(task)
+    night = night_of(task)
     asking = Asking(task.ils, task.recheck_s)
     try:
         return [_compose_one(task, letter, night, asking) for letter in task.letters]
@@ -212,7 +217,8 @@ def _list(
     return replace(listed, findings=tuple(checked.kept)), dropped, checked.asked, checked.failed
 
 
-def _read_night(task: ComposeTask) -> _Night:
+def night_of(task: ComposeTask) -> _Night:
+    """Return what there is of the run that letters are about."""
     from localization.positions import read_coverage, read_positions
     from stacks.holdings import read_holdings
     from stacks.plan import read_plan
@@ -224,8 +230,9 @@ def _read_night(task: ComposeTask) -> _Night:
     positions, coverage = folder / "positions.parquet", folder / "coverage.parquet"
     at = datetime.fromtimestamp(ended["ended_at"] / 1e9, UTC)
     findings = read_findings(folder)
+    info, rules = RunInfo.from_json(dict(task.info)), tag_rules("", ended.get("tags", {}))
     report = make_report(
-        RunInfo.from_json(dict(task.info)),
+        info,
         positions=read_positions(positions) if positions.is_file() else None,
         coverage=read_coverage(coverage) if coverage.is_file() else None,
         plan=plan,
@@ -240,6 +247,8 @@ def _read_night(task: ComposeTask) -> _Night:
         link=task.link,
         lists=[from_json(text) for text in ended.get("lists", ())],
         nights=[NightFigures.from_json(row) for row in ended.get("nights", ())],
+        contents=_maybe(lambda: _contents(folder, info, rules)),
+        owners=rules.owners or None,
     )
     if "troubles" in ended:  # said by whoever had the recording's events, too
         report = replace(report, troubles=tuple(from_json(text) for text in ended["troubles"]))
@@ -266,6 +275,14 @@ def _case_of(finding: Finding, run_id: str, at: datetime) -> Case:
         finding=finding, state="open", opened_at=at, opened_run=run_id, seen_at=at, seen_run=run_id,
         confidence=finding.confidence, quiet=finding.kind == "low_confidence",
     )  # fmt: skip
+
+
+def _contents(folder: Path, info: RunInfo, rules: TagRules) -> dict[str, TagContents]:
+    """Return what the run's tags say beside their number; raises ValueError and OSError."""
+    file = folder / "recording" / TAGS
+    if not file.is_file():
+        return {}
+    return contents_of(read_tag_memories(file, {mount.id for mount in info.antennas}, []), rules.policy)
 
 
 def _maybe(read: Callable[[], Any]) -> Any:

@@ -24,18 +24,21 @@ from typing import TYPE_CHECKING, Any
 from cloud_ingest.assemble import assemble
 from cloud_ingest.errors import ServeError
 from cloud_ingest.findings_json import write_findings
-from cloud_ingest.night_work import MEMORY, Judged, judge, policy_of
+from cloud_ingest.night_work import MEMORY, Judged, judge, policy_of, rules_of
 from cloud_ingest.paths import write_durably
 from cloud_ingest.pulse import Pulse
 from cloud_ingest.tasks import ENDED, Document, Result, Task
 from recording.run_info import RunInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from localization import Coverage, Positions
     from recording.records import Recording
     from reports import Finding, RunReport
     from stacks.holdings import Holdings
     from stacks.plan import Plan
+    from stacks.tag_data import TagContents
 
 _MEDIA = {
     ".html": "text/html; charset=utf-8",
@@ -171,6 +174,7 @@ def _localize(run: _Run, pulse: Pulse) -> None:
 def _report(run: _Run, work: Path, failure: str | None) -> Result:
     from reports import make_report, write_documents
     from reports.phrases import to_json
+    from reports.tag_contents import contents_of
 
     task = run.task
     ended_at = _last_heard(run)
@@ -178,7 +182,10 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
     state, reason = ("failed", failure) if failure else ("done", "")
     if failure is None and not facts["complete"]:
         state, reason = "aborted", str(facts["reason"])
-    judged = _judge(run, work, ended_at) if failure is None else None
+    rules = rules_of(task)
+    memories = None if run.recording is None else run.recording.tag_memories
+    contents = {} if memories is None else contents_of(memories, rules.policy)
+    judged = _judge(run, work, ended_at, contents) if failure is None else None
     lists = [of.said for of in judged.lists] if judged is not None else []
     nights = judged.nights if judged is not None else ()
     readings = None if run.recording is None else len(run.recording.readings)
@@ -200,6 +207,8 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         policy=policy_of(task),
         lists=lists,
         nights=nights,
+        contents=contents,
+        owners=rules.owners or None,
     )
     # Letters are written later, of what is in the run's folder: what only this process knows must be there, too.
     facts |= {
@@ -211,6 +220,7 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         "readings": readings,
         "lists": [to_json(text) for text in lists],
         "nights": [figures.to_json() for figures in nights],
+        "tags": {} if task.night is None else dict(task.night.tags),
     }
     write_findings(Path(task.folder), report.findings)
     write_durably(Path(task.folder) / ENDED, json.dumps(facts, indent=1).encode())
@@ -235,7 +245,7 @@ def _open_to_all(finding: Finding) -> Finding:
     )
 
 
-def _judge(run: _Run, work: Path, ended_at: int) -> Judged | None:
+def _judge(run: _Run, work: Path, ended_at: int, contents: Mapping[str, TagContents]) -> Judged | None:
     """Judge the run as a night of its site; what is wrong with ledger or memory costs neither findings nor report."""
     if run.positions is None:
         return None
@@ -250,7 +260,7 @@ def _judge(run: _Run, work: Path, ended_at: int) -> Judged | None:
             run.holdings,
             run.notes,
             work,
-            None if run.recording is None else run.recording.tag_memories,
+            contents,
         )
     except Exception as err:
         traceback.print_exc()

@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from cloud_ingest.tag_settings import tag_rules
+from cloud_ingest.tag_settings import TagRules, tag_rules
 from cloud_ingest.tasks import NightResult, Task
 from cloud_ingest.write_back import HEARD, heard_books
 from stacks.staff_lists import StaffList
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from localization import Coverage, Positions
-    from recording import TagMemories
     from reports import Finding, Policy
     from reports.listed import ListTally
     from reports.trend import NightFigures
     from stacks.holdings import Holdings
     from stacks.plan import Plan
+    from stacks.tag_data import TagContents
 
 LEDGER, MEMORY = "ledger.json", "memory.parquet"
 """In the work folder: both after this night."""
@@ -69,7 +71,7 @@ def judge(
     holdings: Holdings | None,
     notes: list[str],
     work: Path,
-    memories: TagMemories | None = None,
+    contents: Mapping[str, TagContents] | None = None,
 ) -> Judged:
     """Find what is wrong, with what earlier nights taught, and write ledger and memory after it into `work`.
 
@@ -85,20 +87,20 @@ def judge(
         What is to be told is added here.
     work
         The work folder.
-    memories
-        What was read of tags beside their number; None: nothing.
+    contents
+        What was read of tags beside their number (`reports.tag_contents.contents_of`); None: nothing.
     """
     from reports.feedback import learn
     from reports.ledger import Ledger, update
     from reports.memory import Memory
     from reports.night import judge_night
     from reports.outcomes import outcomes
-    from reports.tag_contents import contents_of, security_of
+    from reports.tag_contents import security_of
 
     policy = policy_of(task)
     lists = [StaffList.from_json(of) for of in task.lists]
-    rules = tag_rules("", {} if task.night is None else task.night.tags)
-    contents = {} if memories is None else contents_of(memories, rules.policy)
+    rules = rules_of(task)
+    contents = dict(contents or {})
     armed, doubt = security_of(contents, positions.epc.tolist())
     if doubt:
         notes.append(f"{doubt[:1].upper()}{doubt[1:]}.")
@@ -107,8 +109,9 @@ def judge(
         when = datetime.fromtimestamp(ended_at / 1e9, UTC)
         alone = judge_night(
             run_id, when, positions, coverage, plan, holdings, policy=policy, lists=lists, day=_day(task, ended_at),
-            security=armed or None, contents=contents, owners=rules.owners,
+            security=armed or None, contents=contents, owners=rules.owners or None,
         )  # fmt: skip
+        notes += _said_of(alone.unread)
         return Judged(alone.findings, None, alone.lists)
     data = Path(task.data)
     before = data / task.night.ledger
@@ -140,8 +143,9 @@ def judge(
         day=_day(task, at),
         security=armed or None,
         contents=contents,
-        owners=rules.owners,
+        owners=rules.owners or None,
     )
+    notes += _said_of(night.unread)
     after = update(ledger, night, _catalogue_now(task, holdings), policy)
     learnt = night.memory
     if holdings is not None:
@@ -153,6 +157,18 @@ def judge(
         heard = {"date": _day(task, at).isoformat(), "barcodes": heard_books(night.looks, holdings)}
         (work / HEARD).write_text(json.dumps(heard), encoding="utf-8")
     return Judged(night.findings, NightResult(at), night.lists, after.nights)
+
+
+def rules_of(task: Task) -> TagRules:
+    """Return the site's rules of tags."""
+    return tag_rules("", {} if task.night is None else task.night.tags)
+
+
+def _said_of(unread: int) -> list[str]:
+    from reports.tag_contents import unread_note
+
+    note = unread_note(unread)
+    return [f"{note[:1].upper()}{note[1:]}."] if unread else []
 
 
 def _day(task: Task, at: int) -> date:

@@ -19,7 +19,7 @@ class TagRules:
     Attributes
     ----------
     owners
-        ISILs of the library; empty: tags of every owner are its own.
+        ISILs of the library, capitals or not; empty: those that the tags of its own copies name.
     security_by
         What its gates listen to: ``either``, ``afi`` or ``eas``.
     afi_on, afi_off

@@ -103,6 +103,7 @@ def report_again(
         The zone is unknown, or there is no catalogue for the language.
     """
     from cloud_ingest.errors import ServeError
+    from cloud_ingest.tag_settings import tag_rules
     from cloud_ingest.zones import check_zone
     from localization import localize
     from localization.positions import read_coverage, read_positions, write_coverage, write_positions
@@ -110,6 +111,7 @@ def report_again(
     from reports import make_report, write_documents
     from reports.languages import LanguageError
     from reports.languages import language as spoken
+    from reports.tag_contents import contents_of
     from stacks.holdings import read_holdings
     from stacks.plan import read_plan
 
@@ -139,6 +141,8 @@ def report_again(
         write_positions(out / "positions.parquet", positions)
         write_coverage(out / "coverage.parquet", coverage)
     progress(0.8, "writing the documents")
+    rules = tag_rules("", ended.get("tags", {}))
+    memories = None if heard.recording is None else heard.recording.tag_memories
     report = make_report(
         heard.info,
         positions=positions,
@@ -158,6 +162,8 @@ def report_again(
         readings=heard.readings,
         time_zone=time_zone,
         language=language,
+        contents={} if memories is None else contents_of(memories, rules.policy),
+        owners=rules.owners or None,
     )
     return write_documents(report, out)
 

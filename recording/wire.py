@@ -27,7 +27,7 @@ from recording.poses import Poses
 from recording.readings import Readings
 from recording.records import Activity, Events
 from recording.run_info import is_run_id
-from recording.tag_memories import MOST_BYTES, TagMemories
+from recording.tag_memories import MOST_BYTES, NOT_READ, TagMemories
 from recording.topics import KINDS
 
 VERSION = 1
@@ -36,6 +36,8 @@ MAX_BYTES = 32 << 20
 MAX_ROWS = 1 << 20
 """Most rows of a batch; a robot sends about a thousand."""
 MAX_SEQ = (1 << 63) - 1
+_MOST = {"tags.afi": 255, "tags.dsfid": 255, "tags.eas": 1}
+"""The highest value of columns that say "not read" by `NOT_READ`."""
 
 Columns = Readings | Poses | Events | Activity | TagMemories
 _CLASSES: dict[str, type[Columns]] = {
@@ -242,7 +244,13 @@ def _decode_numbers(name: str, values: Any, n: int, dtype: np.dtype[Any]) -> npt
         _fail(f"{name} must be bytes, not {type(values).__name__}")
     if len(values) != n * dtype.itemsize:
         _fail(f"{name} has {len(values)} bytes; {n} rows of {dtype.name} are {n * dtype.itemsize}")
-    return np.frombuffer(values, dtype=dtype.newbyteorder("<")).astype(dtype, copy=False)
+    made = np.frombuffer(values, dtype=dtype.newbyteorder("<")).astype(dtype, copy=False)
+    most = _MOST.get(name)
+    if most is not None and n and not NOT_READ <= int(made.min()) <= int(made.max()) <= most:
+        _fail(
+            f"{name} holds {int(made.min())} to {int(made.max())}; it is {NOT_READ} (not read), or 0 to {most}"
+        )
+    return made
 
 
 def _decode_texts(name: str, values: Any, n: int, none_allowed: bool) -> npt.NDArray[np.object_]:

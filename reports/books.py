@@ -60,7 +60,11 @@ class TagsTonight:
     second : mapping of str to int
         The same where that tag was heard, too.
     further : frozenset of str
-        EPCs of the second, third ... part of an item of several parts, of which `copy_of` has the first.
+        EPCs of the second, third ... part of an item of several parts, of which `copy_of` or the record has the first.
+    stand_ins : frozenset of str
+        EPCs in `copy_of` that are another part of their item than the one whose tag the record names.
+    unread : frozenset of str
+        UIDs whose memory nobody read, where most unknown tags whose memory was read name a copy: so these may, too.
     foreign : mapping of str to str
         EPC to the ISIL of another library.
     said : mapping of str to TagContents
@@ -70,6 +74,8 @@ class TagsTonight:
     copy_of: Mapping[str, int] = field(default_factory=dict[str, int])
     second: Mapping[str, int] = field(default_factory=dict[str, int])
     further: frozenset[str] = frozenset()
+    stand_ins: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
     foreign: Mapping[str, str] = field(default_factory=dict[str, str])
     said: Mapping[str, TagContents] = field(default_factory=dict[str, TagContents])
 

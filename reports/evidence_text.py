@@ -122,6 +122,8 @@ def tag_says(said: TagContents, foreign: str, second: str) -> Said:
     second : str
         Barcode of the copy that it names although that copy's own tag was heard; empty: none.
     """
+    if said.patron_card:  # whose it is goes into no report
+        return say(" It is a patron's card.")
     if second:
         return say(" It carries the barcode {barcode}, whose own tag was heard as well.", barcode=second)
     if foreign and said.item_id:

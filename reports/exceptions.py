@@ -95,7 +95,7 @@ def find_exceptions(
         tag and a bad call number are said in addition.
     """
     places = Places.of(plan)
-    catalogue = with_tags(Catalogue.of(holdings, places), positions.epc, contents, owners)
+    catalogue = with_tags(Catalogue.of(holdings, places), positions, places, contents, owners)
     chosen = policy or Policy()
     past = Past.of(None, catalogue, places, at, chosen)
     return judge_in(positions, coverage, places, catalogue, scanned, locations, chosen, past=past).findings

@@ -114,6 +114,8 @@ class Night:
         Barcodes that one of them named.
     secured : frozenset of str
         EPCs whose security somebody read, and it is on.
+    unread : int
+        Tags heard that may be the library's own, and whose memory nobody read (`reports.books.TagsTonight.unread`).
     """
 
     run_id: str
@@ -124,6 +126,7 @@ class Night:
     lists: tuple[ListTally, ...] = ()
     on_lists: frozenset[str] = frozenset()
     secured: frozenset[str] = frozenset()
+    unread: int = 0
 
 
 def judge_night(
@@ -176,7 +179,7 @@ def judge_night(
     Night
     """
     places = Places.of(plan)
-    catalogue = with_tags(Catalogue.of(holdings, places), positions.epc, contents, owners)
+    catalogue = with_tags(Catalogue.of(holdings, places), positions, places, contents, owners)
     chosen = policy or Policy()
     # A night older than what is remembered cannot be told by what came after it, and teaches nothing.
     late = memory is not None and len(memory) > 0 and in_ns(at) <= int(memory.at.max())
@@ -204,7 +207,8 @@ def judge_night(
     weak = weak_findings(learnt, judged, catalogue, places, chosen)
     findings = number_findings(sort_walking([*judged.findings, *weak], places))
     secured = frozenset(epc.upper() for epc, on in (security or {}).items() if on)
-    return Night(run_id, at, findings, looks, learnt, judged.lists, judged.on_lists, secured)
+    unread = len(catalogue.tags.unread)
+    return Night(run_id, at, findings, looks, learnt, judged.lists, judged.on_lists, secured, unread)
 
 
 def look(judged: Judged, catalogue: Catalogue, places: Places, policy: Policy) -> Looks:

@@ -25,6 +25,7 @@ from reports.trend import NightFigures
 from reports.zones import Heard
 from stacks.holdings import Holdings
 from stacks.plan import Plan
+from stacks.tag_data import TagContents
 
 State = Literal["done", "aborted", "failed"]
 
@@ -214,6 +215,8 @@ def make_report(
     policy: Policy | None = None,
     lists: Sequence[str] = (),
     nights: Sequence[NightFigures] = (),
+    contents: Mapping[str, TagContents] | None = None,
+    owners: Collection[str] | None = None,
 ) -> RunReport:
     """Make the report of a run from whatever there is of it.
 
@@ -233,11 +236,13 @@ def make_report(
         What was forgiven, as `Recording.notes` and `Localization.notes` say it.
     readings, ended_at, time_zone, link, language, lists, nights
         See `Summary` and `RunReport`.
+    contents, owners
+        See `reports.tags_tonight.with_tags`: without them copies that their tags' memories alone name count as silent.
     """
     heard = Positions.empty() if positions is None else positions
     chosen = policy or Policy()
     places = Places.of(plan)
-    catalogue = with_tags(Catalogue.of(holdings, places), heard.epc)
+    catalogue = with_tags(Catalogue.of(holdings, places), heard, places, contents, owners)
     if findings is None and positions is not None:
         findings = judge_in(heard, coverage, places, catalogue, scanned, locations, chosen).findings
     findings = findings or []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from recording import TagMemories
@@ -15,23 +15,57 @@ _USED_FROM: Final = 0.5
 
 
 def contents_of(memories: TagMemories, policy: SecurityPolicy) -> dict[str, TagContents]:
-    """Return what each tag says, by EPC in capitals; of several looks at one tag the last that read a thing counts."""
-    last: dict[str, dict[str, int | bytes]] = {}
+    """
+    Return what each tag says, by EPC in capitals.
+
+    Of several looks at one tag the last that read a thing counts; of its memories, the last without a problem: a look
+    may have been cut short or spoiled.
+    """
+    last: dict[str, dict[str, int]] = {}
+    read: dict[str, dict[tuple[bytes, int], None]] = {}
     columns = ("epc", "memory", "block_bytes", "dsfid", "afi", "eas")
     for epc, memory, block, dsfid, afi, eas in zip(
         *(getattr(memories, c).tolist() for c in columns), strict=True
     ):
         seen = last.setdefault(epc, {})
         if memory:
-            seen |= {"memory": memory, "block_bytes": block or 4}
+            looks = read.setdefault(epc, {})
+            looks.pop((memory, block or 4), None)
+            looks[memory, block or 4] = None
         for name, value in (("dsfid", dsfid), ("afi", afi), ("eas", eas)):
             if value >= 0:
                 seen[name] = value
     made: dict[str, TagContents] = {}
     for epc, seen in last.items():
         eas = seen.pop("eas", None)
-        made[epc] = identify(epc, eas=None if eas is None else bool(eas), policy=policy, **seen)  # type: ignore[arg-type]
+        on = None if eas is None else bool(eas)
+        said: TagContents | None = None
+        for memory, block in reversed(read.get(epc, {(None, 4): None})):
+            look = identify(epc, memory=memory, block_bytes=block, eas=on, policy=policy, **seen)
+            said = said or look
+            if not look.problem:
+                said = look
+                break
+        if said is not None:
+            made[epc] = said
     return made
+
+
+def names_of(contents: Mapping[str, TagContents], epcs: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the barcodes that tags carry, and the tags: what is known of a barcode is known of its tag."""
+    others = [epc for epc in epcs if epc.upper() not in contents]
+    named = [(said.item_id, epc) for epc, said in contents.items() if said.candidates and said.item_id]
+    items = identify_epcs(others).item_id.tolist()
+    named += [(item, epc) for item, epc in zip(items, others, strict=True) if item]
+    return [item for item, _ in named], [epc for _, epc in named]
+
+
+def unread_note(count: int) -> str:
+    """Say that some tags' memories were not read."""
+    return (
+        f"of {count} tag{'' if count == 1 else 's'} heard the memory was not read, so which copies they are is not"
+        " known: they are not listed, and no copy of the shelves they stand on is called missing for want of its tag"
+    )
 
 
 def security_of(contents: dict[str, TagContents], epcs: Sequence[str]) -> tuple[dict[str, bool], str]:

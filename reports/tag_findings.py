@@ -35,8 +35,9 @@ def tag_findings(
     for row in np.flatnonzero(s.copy < 0).tolist():
         epc = str(epcs[row])
         number, tags = epc.upper(), c.tags
-        # What rides on the robot or a trolley is nothing to look for on a shelf; nor is a known item's other part.
-        if number in places.label_tags or moves[row] or number in tags.further:
+        # What rides on the robot or a trolley is nothing to look for on a shelf; nor is a known item's other part, nor
+        # what is most likely one of our books, whose memory nobody read tonight.
+        if number in places.label_tags or moves[row] or number in tags.further or number in tags.unread:
             continue
         readings, said = int(s.positions.readings[row]), tags.said.get(number)
         why = "memory" if said is not None and said.problem == BLANK else blank(number)
@@ -77,7 +78,9 @@ def _renumbered(s: Shelved, c: Catalogue, places: Places) -> Iterator[Finding]:
     if not c.tags.copy_of:
         return
     renumbered = {
-        epc for epc, copy in c.tags.copy_of.items() if c.epc[copy] and not same_tag(epc, str(c.epc[copy]))
+        epc
+        for epc, copy in c.tags.copy_of.items()
+        if c.epc[copy] and epc not in c.tags.stand_ins and not same_tag(epc, str(c.epc[copy]))
     }
     for row in np.flatnonzero(s.copy >= 0).tolist() if renumbered else ():
         epc, copy = str(s.positions.epc[row]), int(s.copy[row])

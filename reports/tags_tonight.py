@@ -14,9 +14,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from localization.positions import Positions
 from reports.books import Catalogue, TagsTonight
-from stacks.tag_data import TagContents, identify, identify_epcs
-from stacks.tag_data.contents import AMBIGUOUS, DIGITS, GRAI_96, SGTIN_96
+from reports.places import Places
+from stacks.tag_data import TagContents, TagDataError, identify, identify_epcs
+from stacks.tag_data.contents import AMBIGUOUS, DIGITS, GRAI_96, SGTIN_96, UNREAD
 
 _SAMPLE: Final = 2_000
 _OWN_SHARE: Final = 0.05
@@ -26,11 +28,13 @@ _TAGGED_FROM: Final = 0.8
 _GS1: Final = (GRAI_96, SGTIN_96)
 _BARE: Final = frozenset((*_GS1, DIGITS))
 """Formats that write a number, and so lose the zeros at its front."""
+_UID_DIGITS: Final = 16
 
 
 def with_tags(
     catalogue: Catalogue,
-    epcs: npt.NDArray[np.object_],
+    positions: Positions,
+    places: Places,
     contents: Mapping[str, TagContents] | None = None,
     owners: Collection[str] | None = None,
 ) -> Catalogue:
@@ -39,33 +43,45 @@ def with_tags(
     Parameters
     ----------
     catalogue : Catalogue
-    epcs : object array of str
+    positions : Positions
         Tags heard.
+    places : Places
+        Of the plan.
     contents : mapping of str to TagContents, optional
         What was read of tags beside their number, by EPC or UID in capitals.
     owners : collection of str, optional
-        The library's own ISILs (or university's codes); None: those that the tags of its own records name.
+        The library's own ISILs (or university's codes), capitals or not; None: those that the tags of its own records
+        name, and the tags that name a copy of it.
     """
-    heard = dict.fromkeys(map(str.upper, map(str, epcs.tolist())))
+    heard = dict.fromkeys(map(str.upper, map(str, positions.epc.tolist())))
     unknown = [epc for epc in heard if epc not in catalogue.by_epc]
     if not unknown or not len(catalogue):
         return catalogue
     read = contents or {}
     said = dict(_said(unknown, read))
-    own = frozenset(owners) if owners is not None else _own_owners(catalogue, list(heard), read)
+    meant = _copies(catalogue, said, unknown)
+    own = (
+        frozenset(map(str.casefold, owners))
+        if owners is not None
+        else _own_owners(catalogue, list(heard), meant, said, read)
+    )
     foreign = {
-        epc: _owner(tag) for epc, tag in said.items() if own and _owner(tag) and _owner(tag) not in own
+        epc: _owner(tag)
+        for epc, tag in said.items()
+        if own and _owner(tag) and _owner(tag).casefold() not in own
     }
-    meant = _copies(catalogue, {epc: tag for epc, tag in said.items() if epc not in foreign}, unknown)
-    meant, further = _parts(meant, said)
+    meant = {epc: row for epc, row in meant.items() if epc not in foreign}
+    meant, further, stand_ins = _parts(catalogue, meant, said, heard, read)
     own_tag = {str(catalogue.epc[row]) for row in meant.values()} - {""}
     sounding = own_tag.intersection(heard)
     second = {epc: row for epc, row in meant.items() if catalogue.epc[row] in sounding}
     copy_of = {epc: row for epc, row in meant.items() if epc not in second}
+    unread = _unread(unknown, copy_of, read)
     # What a tag says is told of those alone that stay unknown.
     untold = {epc: tag for epc, tag in said.items() if epc not in copy_of and epc not in further}
-    made = TagsTonight(copy_of, second, further, foreign, untold)
-    return replace(catalogue, tags=made, tagged=_tagged(catalogue, copy_of.values()))
+    made = TagsTonight(copy_of, second, further, stand_ins, unread, foreign, untold)
+    tagged = _tagged(catalogue, copy_of.values(), _places_of(positions, places, unread))
+    return replace(catalogue, tags=made, tagged=tagged)
 
 
 def _said(unknown: list[str], read: Mapping[str, TagContents]) -> Iterator[tuple[str, TagContents]]:
@@ -96,11 +112,20 @@ def _owner(tag: TagContents) -> str:
     return tag.owner if not tag.problem else ""
 
 
-def _own_owners(c: Catalogue, heard: list[str], read: Mapping[str, TagContents]) -> frozenset[str]:
+def _own_owners(
+    c: Catalogue,
+    heard: list[str],
+    meant: Mapping[str, int],
+    said: Mapping[str, TagContents],
+    read: Mapping[str, TagContents],
+) -> frozenset[str]:
+    """Return the owners, in small letters, that tags of the records and tags that name a copy mostly have."""
     known = [epc for epc in heard if epc in c.by_epc]
     some = known[:: max(len(known) // _SAMPLE, 1)]
-    told = Counter(read[epc].owner for epc in some if epc in read)
-    told.update(identify_epcs(epc for epc in some if epc not in read).owner.tolist())
+    told = Counter(read[epc].owner.casefold() for epc in some if epc in read)
+    told.update(map(str.casefold, identify_epcs(epc for epc in some if epc not in read).owner.tolist()))
+    named = list(meant)
+    told.update(_owner(said[epc]).casefold() for epc in named[:: max(len(named) // _SAMPLE, 1)])
     del told[""]
     return frozenset(owner for owner, n in told.items() if n >= _OWN_SHARE * told.total())
 
@@ -141,20 +166,67 @@ def _without_chance_serials(
     return {epc: row for epc, row in found.items() if epc not in chance}
 
 
-def _parts(meant: dict[str, int], said: Mapping[str, TagContents]) -> tuple[dict[str, int], frozenset[str]]:
-    """Return one tag for each item of several parts, and the tags of its further parts."""
+def _parts(
+    c: Catalogue,
+    meant: dict[str, int],
+    said: Mapping[str, TagContents],
+    heard: Collection[str],
+    read: Mapping[str, TagContents],
+) -> tuple[dict[str, int], frozenset[str], frozenset[str]]:
+    """Return one tag for each item of several parts, the tags of its further parts, and those of other than its own.
+
+    An item's own part is the one whose tag its record names; the first, where that does not say.
+    """
     of_row: dict[int, list[str]] = defaultdict(list)
     for epc, row in meant.items():
         if (said[epc].parts or 0) > 1:
             of_row[row].append(epc)
-    further: set[str] = set()
-    for tags in of_row.values():
-        further.update(sorted(tags, key=lambda epc: (said[epc].part or 0, epc))[1:])
-    return {epc: row for epc, row in meant.items() if epc not in further}, frozenset(further)
+    further, stand_ins = set[str](), set[str]()
+    for row, tags in of_row.items():
+        by_record = str(c.epc[row])
+        own = _part(by_record, read) if by_record else None
+        others = [epc for epc in tags if by_record and (said[epc].part or 0) != (own or 1)]
+        if by_record in heard:
+            further.update(others)
+            continue
+        stand_ins.update(others)
+        further.update(sorted(tags, key=lambda epc: (epc in stand_ins, said[epc].part or 0, epc))[1:])
+    left = {epc: row for epc, row in meant.items() if epc not in further}
+    return left, frozenset(further), frozenset(stand_ins)
 
 
-def _tagged(c: Catalogue, matched: Iterable[int]) -> npt.NDArray[np.bool_]:
-    """Return which copies have a tag, as far as the tags that name copies without a number tell."""
+def _part(epc: str, read: Mapping[str, TagContents]) -> int | None:
+    """Return which part of its item the tag of a record is; None: it does not say."""
+    try:
+        return (read.get(epc) or identify(epc)).part
+    except TagDataError:
+        return None  # a record may hold anything
+
+
+def _unread(
+    unknown: list[str], copy_of: Mapping[str, int], read: Mapping[str, TagContents]
+) -> frozenset[str]:
+    """Return the UIDs of which only the number was read, where most others of them name a copy."""
+    uids = [epc for epc in unknown if len(epc) == _UID_DIGITS and epc.startswith("E0")]
+    silent = frozenset(epc for epc in uids if epc not in read or read[epc].problem == UNREAD)
+    named = sum(epc in copy_of for epc in uids)
+    return silent if named and 2 * named >= len(uids) - len(silent) else frozenset()
+
+
+def _places_of(positions: Positions, places: Places, tags: Collection[str]) -> npt.NDArray[np.int64]:
+    """Return the places where some tags stand, or may stand as well."""
+    if not tags:
+        return np.zeros(0, np.int64)
+    mine = np.fromiter((str(epc).upper() in tags for epc in positions.epc.tolist()), bool, len(positions))
+    at = places.number(positions.shelf_id[mine], positions.face_id[mine])
+    return np.unique(np.concatenate([at, places.number(positions.alt_shelf_id[mine])]))
+
+
+def _tagged(c: Catalogue, matched: Iterable[int], doubtful: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which copies have a tag, as far as the tags that name copies without a number tell.
+
+    At the `doubtful` places stand tags whose memory nobody read: a copy of theirs that seems silent may be one of them.
+    """
     untold = (c.epc == "") & c.taggable
     named = np.zeros(len(c), bool)
     named[list(matched)] = True
@@ -166,4 +238,5 @@ def _tagged(c: Catalogue, matched: Iterable[int]) -> npt.NDArray[np.bool_]:
     scanned = heard > 0
     if heard[scanned].sum() < _TAGGED_FROM * all_of[scanned].sum():
         return c.tagged
+    untold &= named | ~np.isin(c.home, doubtful)
     return (c.tagged | untold).astype(bool)

@@ -161,7 +161,7 @@ def exceptions(
     from reports.outcomes import outcomes
     from reports.pace_learning import learn_pace
     from reports.policy import Policy
-    from reports.tag_contents import contents_of, security_of
+    from reports.tag_contents import contents_of, names_of, security_of, unread_note
     from reports.worklist import make_worklist
     from stacks.holdings import read_holdings
     from stacks.security import read_security
@@ -202,7 +202,8 @@ def exceptions(
         armed, doubt = security_of(contents, places.epc.tolist())
         say_notes([doubt] if doubt else [], as_json)
         if gates is not None:  # what somebody read goes before what the robot did
-            armed |= gates.of_tags(books.column("barcode"), books.column("epc"))
+            barcodes, tags = names_of(contents, places.epc.tolist())
+            armed |= gates.of_tags([*barcodes, *books.column("barcode")], [*tags, *books.column("epc")])
         night = judge_night(
             info.run_id,
             info.started_at,
@@ -219,6 +220,7 @@ def exceptions(
             owners=owner,
         )
         findings, memory = night.findings, night.memory
+        say_notes([unread_note(night.unread)] if night.unread else [], as_json)
         by_contents = int(((night.looks.epc == "") & (night.looks.shelf_id != "")).sum())
         if strange := hardly_known(places.epc, books.column("epc"), catalogue, by_contents):
             say_notes([strange], as_json)

@@ -22,6 +22,7 @@ _FITS: Final = (
     (BITS_6, re.compile(r"[ -_]{3,}[!-_]")),
     (BITS_7, re.compile(r"[\x00-\x7E]{8,}")),
 )
+_HIGHEST_INTEGER: Final = 10**19 - 1
 
 
 def best_compaction(text: str) -> int:
@@ -75,14 +76,18 @@ def expand(data: bytes, compaction: int) -> str:
     """
     match compaction:
         case 1:
-            return str(int.from_bytes(data, "big")) if data else ""
+            number = int.from_bytes(data, "big")
+            if number > _HIGHEST_INTEGER:
+                raise TagDataError(f"{data.hex().upper()} is larger than an integer can be")
+            return str(number) if data else ""
         case 2:
-            digits = data.hex().upper().rstrip("F")
+            digits = data.hex().upper().removesuffix("F")
             if not digits.isdecimal() and digits:
                 raise TagDataError(f"{data.hex().upper()} is not numeric")
             return digits
         case 3:
-            text = bytes(v | 0x40 for v in unpack(data, 5)).rstrip(b"@")
+            # Less than a byte is filled up, in which one zero more has room.
+            text = bytes(v | 0x40 for v in unpack(data, 5)).removesuffix(b"@")
             if b"@" in text:
                 raise TagDataError(f"{data.hex().upper()} has a pad between its 5-bit characters")
             return text.decode("ascii")

@@ -25,6 +25,7 @@ PROBLEMS: Final = {
     UNREAD: "only its number was read, and that says nothing of the copy",
 }
 
+PATRON_CARD: Final = "patron card"
 USAGES: Final = (
     "acquisition",
     "circulation",
@@ -34,7 +35,7 @@ USAGES: Final = (
     "future use",
     "unknown",
     "discarded",
-    "patron card",
+    PATRON_CARD,
     "equipment",
 )
 """Type of usage by its number, ISO 28560-1, table of the data element *type of usage*."""
@@ -92,8 +93,13 @@ class TagContents:
 
     @property
     def candidates(self) -> tuple[TagContents, ...]:
-        """The readings that name an item: itself, or each way it can be read."""
-        return tuple(r for r in (self.readings or (self,)) if r.item_id)
+        """The readings that name an item: itself, or each way it can be read; a patron's card names none."""
+        return tuple(r for r in (self.readings or (self,)) if r.item_id and not r.patron_card)
+
+    @property
+    def patron_card(self) -> bool:
+        """Whether it is a patron's card, whose number says who that is."""
+        return self.usage == PATRON_CARD
 
 
 def usage_word(code: int) -> str:

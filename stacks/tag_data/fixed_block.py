@@ -174,8 +174,8 @@ def decode_fixed(memory: bytes, block_bytes: int = 4) -> FixedBlock:
 
 
 def resembles(memory: bytes) -> bool:
-    """Whether a memory looks like a fixed block whose checksum has been spoiled."""
-    if len(memory) < SHORT or 1 not in (memory[0] >> 4, memory[0] & 0x0F):
+    """Whether a memory looks like a fixed block whose checksum has been spoiled; a text is none, as ``1000123``."""
+    if len(memory) < SHORT or 1 not in (memory[0] >> 4, memory[0] & 0x0F) or memory[1] >= ord(" "):
         return False
     try:
         texts = _text(memory[_ID], "item identifier"), _text(memory[_OWNER], "owner")

@@ -19,7 +19,9 @@ from stacks.tag_data.contents import (
     CONTRADICTION,
     FIXED_BLOCK,
     FOREIGN,
+    GRAI_96,
     OBJECTS,
+    SGTIN_96,
     UHF,
     UNIVERSITIES,
     UNREAD,
@@ -33,6 +35,8 @@ from stacks.tag_data.uhf import ControlWord
 Texts = npt.NDArray[np.object_]
 _DSFIDS: Final = {objects.DSFID: OBJECTS, fixed_block.DSFID: FIXED_BLOCK}
 _USUAL: Final = SecurityPolicy()
+# ISO 28560's AFIs are a library's, whichever else its gates listen to.
+_LIBRARIES: Final = _USUAL.secured | _USUAL.lent
 
 
 def is_uid(epc: bytes) -> bool:
@@ -120,7 +124,8 @@ def _of_memory(memory: bytes | None, dsfid: int | None, block_bytes: int) -> Tag
         return TagContents(problem=BLANK)
     stated = _DSFIDS.get(dsfid or 0)
     found = [r for r in (of_fixed_block(memory, block_bytes),) if r is not None]
-    straight, turned = (of_objects(m) for m in (memory, fixed_block.turned(memory, block_bytes)))
+    sure = stated == OBJECTS
+    straight, turned = (of_objects(m, sure=sure) for m in (memory, fixed_block.turned(memory, block_bytes)))
     if straight is not None and straight.item_id:
         found.append(straight)
     elif turned is not None and turned.item_id and block_bytes > 1:
@@ -151,7 +156,7 @@ def _of_gen2(epc: bytes, pc: ControlWord | None, memory: bytes | None, policy: S
     notes: tuple[str, ...] = ()
     if pc is not None and 2 * pc.words != len(epc):
         notes = (f"its control word says {2 * pc.words} bytes, and it has {len(epc)}",)
-    if pc is not None and pc.iso and pc.afi not in policy.secured | policy.lent:
+    if pc is not None and pc.iso and pc.afi not in policy.secured | policy.lent | _LIBRARIES:
         return TagContents(problem=FOREIGN, notes=(*notes, f"AFI {pc.afi:02X} is none of a library's"))
     found = of_epc(epc, pc)
     bank = None if memory is None or blank_memory(memory) else memory
@@ -180,6 +185,9 @@ def _with_bank(reading: Reading, bank: bytes | None) -> Reading:
         return reading._replace(notes=(*reading.notes, "its user bank is not understood"))
     if more is None:
         return reading
+    if reading.format in (GRAI_96, SGTIN_96) and more.item_id:
+        # A number of GS1 need not have the barcode as its serial, and so contradicts none.
+        return more._replace(identifier=reading.identifier, notes=(*reading.notes, *more.notes))
     both = {
         name: (getattr(reading, name), getattr(more, name)) for name in ("item_id", "owner", "parts", "part")
     }

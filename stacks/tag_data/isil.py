@@ -1,9 +1,10 @@
 """
 International Standard Identifiers of Libraries (ISO 15511), and how ISO 28560-2 makes them short.
 
-An ISIL is a country code of two letters, or another prefix, a hyphen, and up to eleven letters, digits, ``/``, ``-``
-and ``:``. On a tag it is written in three alphabets (capitals, small letters: 5 bits; digits: 4 bits) with values that
-change the alphabet for good (latch) or for one character (shift).
+An ISIL is a country code of two letters, or another prefix of up to four, a hyphen, and letters, digits, ``/``, ``-``
+and ``:``, sixteen characters in all: ``CN-110108-1-NLC`` has twelve behind its hyphen. Two that differ in capitals
+alone are one library's. On a tag it is written in three alphabets (capitals, small letters: 5 bits; digits: 4 bits)
+with values that change the alphabet for good (latch) or for one character (shift).
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Final
 
 from stacks.tag_data.errors import TagDataError
 
-_ISIL: Final = re.compile(r"[A-Za-z0-9]{1,4}-[A-Za-z0-9/:-]{1,11}")
-_COUNTRY: Final = re.compile(r"[A-Z]{2}-[A-Za-z0-9/:-]{1,11}")
+_ISIL: Final = re.compile(r"(?=.{3,16}$)[A-Za-z0-9]{1,4}-[A-Za-z0-9/:-]+")
+_COUNTRY: Final = re.compile(r"[A-Z]{2}-[A-Za-z0-9/:-]{1,13}")
 _UPPER = "-ABCDEFGHIJKLMNOPQRSTUVWXYZ:"
 _ALPHABETS: Final = {"u": _UPPER, "l": "-abcdefghijklmnopqrstuvwxyz/", "d": "0123456789-:"}
 _WIDTH: Final = {"u": 5, "l": 5, "d": 4}
@@ -94,7 +95,7 @@ def joined(isil: str) -> str:
     if not isil:
         return ""
     if not is_isil(isil, country=True):
-        raise TagDataError(f"{isil!r} is no ISIL of a country code, a hyphen and up to 11 characters")
+        raise TagDataError(f"{isil!r} is no ISIL of a country code, a hyphen and up to 13 characters")
     return isil[:2] + isil[3:]
 
 

@@ -201,4 +201,11 @@ def _object(number: int, body: bytes, code: int) -> DataObject:
         text = expand_isil(body)
     else:
         text = compactions.expand(body, code)
+        # What no text came of is told as hexadecimal, which is no identifier that anybody has printed on a book.
+        if number == ITEM and (code == compactions.APPLICATION or (plain and not _shown(body))):
+            raise TagDataError("the primary item identifier is no text")
     return DataObject(number, text, code)
+
+
+def _shown(body: bytes) -> bool:
+    return body.decode("latin-1").isprintable()

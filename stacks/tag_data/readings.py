@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from stacks.tag_data import fixed_block, objects, universities
+from stacks.tag_data import compactions, fixed_block, objects, universities
 from stacks.tag_data.contents import (
     DIGITS,
     FIXED_BLOCK,
@@ -31,6 +31,7 @@ _SHOWN: Final = (bytes(range(0x21, 0x7F)), 4)
 _FEWEST_ZEROS: Final = 4
 _FEWEST_SURE: Final = 8
 _CREDIBLE: Final = re.compile(r"(?=.*[0-9])[A-Z0-9-]{4,}")
+_PRINTED: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 .$/+%:_-]*[A-Za-z0-9$+%])?")
 
 
 class Reading(NamedTuple):
@@ -99,13 +100,20 @@ def of_uii(epc: bytes) -> list[Reading]:
 def _raw(epc: bytes) -> list[Reading]:
     """Return an EPC that is the identifier itself: in ASCII, or its hexadecimal digits."""
     text = epc.strip(b" \0")
-    if len(text) >= _SHOWN[1] and not text.translate(None, _SHOWN[0]) and epc.rstrip(b" \0") == text:
-        return [Reading(TEXT, text.decode("ascii"))]
+    found: list[Reading] = []
+    if len(text) >= _SHOWN[1] and not text.translate(None, _SHOWN[0]):
+        if epc.rstrip(b" \0") == text:
+            return [Reading(TEXT, text.decode("ascii"))]
+        # Behind zeros it may be digits as well, as long as it is short.
+        if text.isalnum():
+            found.append(Reading(TEXT, text.decode("ascii")))
+            if len(text) >= _FEWEST_SURE:
+                return found
     digits = epc.hex()
     shorter = digits.lstrip("0")
     if _HEX_OF_DIGITS.issuperset(digits) and len(digits) - len(shorter) >= _FEWEST_ZEROS <= len(shorter):
-        return [Reading(DIGITS, shorter, notes=("zeros at its front cannot be told from filling",))]
-    return []
+        found.append(Reading(DIGITS, shorter, notes=("zeros at its front cannot be told from filling",)))
+    return found
 
 
 def of_fixed_block(memory: bytes, block_bytes: int) -> Reading | None:
@@ -131,8 +139,13 @@ def of_fixed_block(memory: bytes, block_bytes: int) -> Reading | None:
     )
 
 
-def of_objects(memory: bytes) -> Reading | None:
-    """Return a memory as ISO 28560-2 reads it; None where the objects do not follow one another."""
+def of_objects(memory: bytes, *, sure: bool = True) -> Reading | None:
+    """
+    Return a memory as ISO 28560-2 reads it; None where the objects do not follow one another.
+
+    Unless it is `sure` that the memory has this format, its item is only believed if it has the characters that
+    barcodes have and is compacted as an encoder would: old tags with a barcode in ASCII can be read as objects, too.
+    """
     try:
         found, notes = objects.decode_objects(memory)
     except TagDataError:
@@ -152,9 +165,14 @@ def of_objects(memory: bytes) -> Reading | None:
     owners = [said[n].text for n in (objects.OWNER, objects.ALTERNATIVE_OWNER) if n in said]
     told = (objects.ITEM, objects.CONTENT, objects.OWNER, objects.SET, objects.USAGE)
     fields = {o.name: o.text for o in found if o.number not in told}
-    item_id = said[objects.ITEM].text if objects.ITEM in said else ""
+    item = said.get(objects.ITEM)
+    item_id = "" if item is None else item.text
     if item_id and not printable(item_id):
         return None
+    if not sure and item is not None:
+        usual = compactions.best_compaction(item_id)
+        if item.compaction != usual or not _PRINTED.fullmatch(item_id):
+            return None
     owner = owners[0] if owners else ""
     return Reading(OBJECTS, item_id, owner, "", parts, part, usage, None, notes, fields)
 

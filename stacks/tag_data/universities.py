@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from stacks.tag_data.contents import printable
+from stacks.tag_data.contents import PATRON_CARD, printable
 from stacks.tag_data.errors import TagDataError
 
 IPC_96, IPC_128, PLAIN = range(3)
@@ -218,7 +218,7 @@ def usage_of(kind: int, state: int) -> str:
     if kind in (0, 1):
         states = ("circulation", "not for circulation", *(("discarded",) if kind == 0 else ()), "acquisition")
         return states[state] if state < len(states) else "local use"
-    return {2: "equipment", 3: "patron card", 4: "equipment"}.get(kind, f"future use {kind:X}")
+    return {2: "equipment", 3: PATRON_CARD, 4: "equipment"}.get(kind, f"future use {kind:X}")
 
 
 def same_tag(epc: str, other: str) -> bool:

@@ -13,7 +13,7 @@ from nightstack.cli import main
 from nightstack.commands.exceptions import hardly_known
 from recording import NOT_READ, TagMemories, read_recording, write_recording
 from reports.exceptions_csv import read_exceptions
-from stacks.tag_data import encode_fixed
+from stacks.tag_data import DataObject, encode_fixed, encode_objects
 from tests.nightstack.night import csv_rows
 
 BLOCK = encode_fixed("11223344", "DE-705").hex()
@@ -146,3 +146,32 @@ def test_tags_known_by_their_barcodes_are_known(tmp_path):
     heard = [f"{n:024X}" for n in range(40)]
     assert "none of the 40 tags" in hardly_known(heard, [""] * 40, tmp_path / "holdings.csv")
     assert hardly_known(heard, [""] * 40, tmp_path / "holdings.csv", 40) == ""
+
+
+def test_security_told_by_barcode_is_known_of_a_copy_that_its_tag_alone_names(placed, tmp_path, capsys):
+    folder = tmp_path / "night"
+    shutil.copytree(placed, folder)
+    made, rows = read_recording(folder), csv_rows(folder / "holdings.csv")
+    shelved = {row["epc"]: row["barcode"] for row in rows if row["epc"] and row["status"] == "available"}
+    heard = [epc for epc in made.readings.tags if epc in shelved]
+    n = len(heard)
+    memory = np.empty(n, object)
+    memory[:] = [b"\x06" + encode_objects([DataObject(1, shelved[epc])]) for epc in heard]
+    unread = np.full(n, NOT_READ, np.int16)
+    tags = TagMemories(
+        t=int(made.readings.t[0]) + np.arange(n),
+        epc=np.array(heard, object),
+        antenna=np.full(n, made.info.antennas[0].id, np.uint8),
+        afi=unread, eas=unread, dsfid=unread, memory=memory, block_bytes=np.zeros(n, np.uint8),
+    )  # fmt: skip
+    write_recording(folder, replace(made, tag_memories=tags))
+    text = (folder / "holdings.csv").read_text()
+    for epc in shelved:
+        text = text.replace(epc, "")
+    (folder / "holdings.csv").write_text(text)
+    (folder / "security.csv").write_text(
+        "barcode,security\n" + "".join(f"{b},off\n" for b in shelved.values())
+    )
+    status, _, err = run(capsys, "exceptions", folder)
+    assert status == 0, err
+    assert len(off(folder)) >= n // 2

@@ -20,6 +20,8 @@ from recording import (
     read_recording,
     write_recording,
 )
+from recording.errors import PayloadError
+from recording.wire import Batch, decode_batch, encode_batch
 from tests.recording.making import SECOND, START, TIME, info, poses, readings, recording, write
 
 UIDS = ("E004015306A22D70", "E00401500A1B2C3D")
@@ -144,6 +146,20 @@ def test_duplicates_are_dropped_and_late_rows_sorted(tmp_path: Path) -> None:
         "1 duplicate row dropped",
         "2 out-of-order rows sorted",
     ]
+
+
+@pytest.mark.parametrize(("name", "value"), [("afi", 300), ("dsfid", -2), ("eas", 7)])
+def test_a_payload_with_a_number_that_is_no_byte_is_refused_and_not_another_one(
+    name: str, value: int
+) -> None:
+    made = memories()
+    there = Batch("run", "tags", 0, made)
+    assert decode_batch(encode_batch(there)).data.same_as(made)  # type: ignore[arg-type]
+    wrong = getattr(made, name).copy()
+    wrong[1] = value
+    payload = encode_batch(Batch("run", "tags", 0, replace(made, **{name: wrong})))
+    with pytest.raises(PayloadError, match=rf"tags\.{name} holds .*{value}"):
+        decode_batch(payload)
 
 
 def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:

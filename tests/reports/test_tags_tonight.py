@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,7 @@ from recording import AntennaMount, RunInfo
 from reports.night import judge_night
 from reports.report import make_report
 from stacks.holdings import Holdings
-from stacks.tag_data import Gs1Epc, UniversityEpc, encode_fixed, encode_uii, identify
+from stacks.tag_data import Gs1Epc, TagContents, UniversityEpc, encode_fixed, encode_uii, identify
 
 OWN, OTHER = "DE-705", "DE-18"
 
@@ -217,3 +218,94 @@ def test_without_a_catalogue_nothing_is_asked_of_tags(library):
 def _info() -> RunInfo:
     mount = AntennaMount(1, "uhf", 1, "gen2", (0.0, -0.3, 0.5), (-90.0, 0.0))
     return RunInfo("r", "Test", datetime(2026, 1, 1, tzinfo=UTC), "r2", (mount,))
+
+
+def hf_library(library, unread: Collection[int] = (), owner: str = OWN) -> dict[str, TagContents]:
+    """Give every book an HF tag that no record knows; return what is read of all but some."""
+    said: dict[str, TagContents] = {}
+    for n, epc in enumerate(e for shelf in library.plan.walking_order for e in library.on(shelf.id)):
+        uid, barcode = f"E00401{n:010X}", barcode_of(library, epc)
+        retag(library, epc, uid, record="")
+        if n not in unread:
+            said[uid] = identify(uid, memory=encode_fixed(barcode, owner), afi=0x07)
+    return said
+
+
+def test_an_hf_tag_whose_memory_was_not_read_makes_no_copy_missing_and_is_no_unknown_tag(library):
+    said = hf_library(library, unread=range(3, 144, 24))
+    assert library.findings(contents=said) == []
+    # No tag was left unread on the shelf of the next twelve.
+    gone = f"E00401{17:010X}"
+    library.stands.pop(gone)
+    (line,) = library.findings(contents=said)
+    assert (line.kind, line.barcode) == ("missing", said[gone].item_id)
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    parts = library.positions(), library.coverage(), library.plan, library.holdings()
+    assert judge_night("r", at, *parts, contents=said).unread == 6
+
+
+def test_a_strange_uid_is_told_where_the_records_know_their_tags(library):
+    library.strangers["E004015306A22D70"] = ("A-02-2", 1.2)
+    assert [f.kind for f in library.findings(contents={})] == ["unknown_tag"]
+
+
+def test_a_report_counts_the_copies_that_their_tags_memories_name(library):
+    said = hf_library(library)
+    parts = {
+        "positions": library.positions(), "coverage": library.coverage(), "plan": library.plan,
+        "holdings": library.holdings(),
+    }  # fmt: skip
+    report = make_report(_info(), **parts, contents=said)
+    assert (report.summary.expected, report.summary.expected_heard) == (144, 144)
+    assert report.findings == ()
+
+
+def test_a_foreign_book_with_one_of_our_numbers_is_foreign_where_no_record_has_a_tag(library):
+    said = hf_library(library)
+    uid = library.on("A-01-3")[4]
+    barcode = said[uid].item_id
+    said[uid] = identify(uid, memory=encode_fixed(barcode, OTHER))
+    foreign, gone = library.findings(contents=said)
+    assert (foreign.kind, foreign.barcode) == ("unknown_tag", "")
+    assert f"It belongs to {OTHER}, where it is {barcode}." in foreign.evidence
+    assert (gone.kind, gone.barcode) == ("missing", barcode)
+
+
+def test_an_isil_is_the_same_in_capitals(library):
+    epc = library.on("A-01-3")[4]
+    retag(library, epc, uii(barcode_of(library, epc), "US-INU-MU"), record="")
+    assert library.findings(owners=["US-InU-Mu"]) == []
+
+
+def test_a_patrons_card_is_no_book_and_its_number_goes_into_no_report(library):
+    epc, uid = library.on("A-01-3")[4], "E004015306A22D70"
+    barcode = barcode_of(library, epc)
+    library.change(epc, epc="", status="loaned")
+    library.stands.pop(epc)
+    library.strangers[uid] = ("A-02-2", 1.2)
+    for number, owner in ((barcode, OWN), ("P29001", OWN), ("P29001", OTHER)):
+        card = identify(uid, memory=encode_fixed(number, owner, usage=8))
+        (line,) = library.findings(contents={uid: card}, owners=[OWN])
+        assert (line.kind, line.barcode) == ("unknown_tag", "")
+        assert "It is a patron's card." in line.evidence
+        assert number not in line.evidence
+
+
+def test_further_parts_of_an_item_whose_record_names_one_are_no_trouble(library):
+    epc = library.on("A-01-3")[4]
+    barcode = barcode_of(library, epc)
+    first, second, third = (uii(barcode, parts=3, part=n) for n in (1, 2, 3))
+    at = library.at(epc)
+    retag(library, epc, first, record=first)
+    library.strangers |= {second: (at[0], at[1] + 0.001), third: (at[0], at[1] + 0.002)}
+    assert library.findings() == []
+    # Its own tag is silent: another part stands for it, and is not taken for its new tag.
+    library.stands.pop(first)
+    assert library.findings() == []
+    # A second tag of the very part that its record names is one too many.
+    library.stands[first] = at
+    twin = uii(barcode, parts=3, part=1, afi=0x07) + "0000"
+    library.strangers[twin] = (at[0], at[1] + 0.003)
+    (line,) = library.findings()
+    assert (line.kind, line.epc) == ("unknown_tag", twin)
+    assert "whose own tag was heard as well" in line.evidence

@@ -80,17 +80,17 @@ def test_a_dsfid_that_says_another_format_is_a_contradiction():
 
 def test_a_memory_that_two_formats_can_read_is_ambiguous_until_its_dsfid_is_known():
     # An integer and a 6-bit text whose bytes are a fixed block with a right checksum.
-    front, back = b"\x11\x01\x01F!ABCDEFGHIJKLMN", b"DE705" + bytes(8)
+    front, back = b"\x11\x02\x01AF!BCDEFGHIJKLMN", b"DE705" + bytes(8)
     crc = crc_of(front + b"\0\0" + back).to_bytes(2, "little")
     memory = front + crc + back + bytes(6)
     said = identify(UID, memory=memory)
     assert (said.problem, said.item_id) == ("ambiguous", "")
     assert {(w.format, w.item_id) for w in said.readings} == {
-        ("iso-28560-3", "F!ABCDEFGHIJKLMN"),
-        ("iso-28560-2", "1"),
+        ("iso-28560-3", "AF!BCDEFGHIJKLMN"),
+        ("iso-28560-2", "321"),
     }
-    assert identify(UID, memory=memory, dsfid=0x3E).item_id == "F!ABCDEFGHIJKLMN"
-    assert identify(UID, memory=memory, dsfid=0x06).item_id == "1"
+    assert identify(UID, memory=memory, dsfid=0x3E).item_id == "AF!BCDEFGHIJKLMN"
+    assert identify(UID, memory=memory, dsfid=0x06).item_id == "321"
 
 
 def test_an_epc_that_two_formats_can_read_is_ambiguous_and_names_both():
@@ -155,6 +155,13 @@ def test_a_user_bank_alone_names_its_item():
     assert (said.format, said.item_id, said.owner) == ("iso-28560-2", "30101234567890", "DE-705")
 
 
+def test_a_number_of_gs1_is_no_contradiction_to_the_item_of_the_user_bank():
+    bank = b"\x06" + encode_objects([DataObject(1, "30101234567890"), DataObject(3, "DE-705")])
+    said = identify(Gs1Epc("sgtin", "0614141", "112345", 400).to_bytes(), pc=0x3400, memory=bank)
+    assert (said.item_id, said.owner, said.problem) == ("30101234567890", "DE-705", "")
+    assert said.identifier == "urn:epc:id:sgtin:0614141.112345.400"
+
+
 def test_a_user_bank_that_disagrees_is_a_contradiction():
     epc = UniversityEpc("32103179").to_bytes()
     bank = encode_user_bank({3: owner_bytes("10248"), 5: b"\0\1"})
@@ -207,6 +214,52 @@ def test_a_lending_flag_is_security_and_may_contradict():
     assert (said.security, said.problem) == (None, "contradiction")
 
 
+@pytest.mark.parametrize(
+    "text", [b"A12345678", b"a123456", b"q0123456", b"101234567890", b"100012345", b"30101234567890"]
+)
+def test_an_old_tag_with_its_barcode_in_ascii_is_foreign_and_not_read_as_objects(text):
+    for dsfid in (None, 0x00):
+        said = identify(UID, memory=text.ljust(112, b"\0"), dsfid=dsfid)
+        assert (said.problem, said.format, said.item_id) == ("foreign", "", "")
+
+
+def test_objects_are_believed_without_their_dsfid():
+    memory = encode_objects([DataObject(1, "B-0012345"), DataObject(3, "DE-705")])
+    assert identify(UID, memory=memory.ljust(112, b"\0")).item_id == "B-0012345"
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [
+        "01051CBE991A14",  # application-defined
+        "61053132330000",  # octets with zeros
+        "1114" + bytes(range(1, 21)).hex(),  # an integer of twenty bytes
+        "210312FFFF",  # two digits, and four fillers
+        "310608410000000000",  # two 5-bit characters, and seven that are none
+    ],
+)
+def test_a_primary_item_identifier_that_is_no_text_is_broken_and_not_hexadecimal(memory):
+    said = identify(UID, memory=bytes.fromhex(memory), dsfid=0x06)
+    assert (said.problem, said.item_id) == ("broken", "")
+
+
+def test_the_afi_of_iso_28560_is_a_librarys_whatever_its_gates_listen_to():
+    old = SecurityPolicy(secured=frozenset((0x9D,)), lent=frozenset((0x21,)))
+    said = identify("141CC04FC70BADB5C6E2DA1DED4DD319", pc=0x45C2, policy=old)
+    assert (said.item_id, said.problem, said.security) == ("12345678", "", None)
+
+
+def test_an_isil_of_sixteen_characters_is_one():
+    owner = "CN-110108-1-NLC"
+    data = encode_uii("012345678", owner)[1]
+    assert (identify(data).owner, identify(data).item_id) == (owner, "012345678")
+    # An item of six digits is no set information, where the owner is an ISIL.
+    pc, short = encode_uii("123456", owner)
+    assert (identify(short, pc=int(pc)).item_id, identify(short, pc=int(pc)).problem) == ("123456", "")
+    with pytest.raises(TagDataError, match="is to be an ISIL"):
+        encode_uii("12345678", "CN-110108-1-NLC-9")
+
+
 def test_an_iso_tag_of_another_trade_is_foreign():
     said = identify("141CC04FC70BADB5C6E2DA1DED4DD319", pc=0x45A1)
     assert (said.problem, said.notes) == ("foreign", ("AFI A1 is none of a library's",))
@@ -218,6 +271,8 @@ def test_an_iso_tag_of_another_trade_is_foreign():
         (b"30101234567890\0\0".hex(), "text", "30101234567890"),
         (b"B1234567    ".hex(), "text", "B1234567"),
         ("000000000030101234567890", "digits", "30101234567890"),
+        (b"\0\0\0\x0030101234".hex(), "text", "30101234"),
+        (b"\0\0B123456789".hex(), "text", "B123456789"),
         ("0" * 24, "", ""),
         ("ABCDEF0123456789ABCDEF01", "", ""),
     ],
@@ -261,3 +316,12 @@ def test_many_are_told_as_each_alone():
         assert told == (said.format, said.item_id, said.owner, said.problem), epc
     assert len(set(table.format.tolist())) == 6
     assert len(identify_epcs([])) == 0
+
+
+def test_a_short_text_behind_zeros_may_be_digits_too():
+    said = identify((bytes(6) + b"B12345").hex())
+    assert said.problem == "ambiguous"
+    assert {(way.format, way.item_id) for way in said.readings} == {
+        ("text", "B12345"),
+        ("digits", "423132333435"),
+    }
