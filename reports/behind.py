@@ -35,15 +35,15 @@ def heard_from_behind(
     Bayes' rule sets the books at home that are heard from afar against the misplaced ones. Of a shelf
     within reach of where its books were placed, nearly a third are heard though nobody drove past it, more or fewer as
     its own books tell; of one across an aisle only as many as there are more than chance misplacements. A shelf of
-    which a part was not scanned counts by that part.
+    which a part was not scanned counts by that part; so does one that was read far less than others of its level.
 
     Returns
     -------
     float64 array, shape (n,)
-        0 where the home was scanned, is not known, is out of reach, or is where the tag was placed.
+        0 where the home was scanned as others were, is not known, is out of reach, or is where the tag was placed.
     """
     behind = np.zeros(len(s))
-    unheard = heard.unheard_share()
+    unheard = np.maximum(heard.unheard_share(), heard.thin_share())
     rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0))
     if not len(rows) or not unheard.any():
         return behind

@@ -21,6 +21,8 @@ Bools = npt.NDArray[np.bool_]
 _FAR = 1e6  # longer than any face, so that place and offset make one sortable number
 _SHORTEST_M = 0.2  # an unheard span below this is no zone anyone would walk to
 _WHOLE = 0.9  # a shelf of which this share was not heard is not scanned as a whole
+_WELL_READ = 0.8  # quantile of a level's shelves that are read as they should be
+_THIN = 0.2  # of that many readings a shelf has at least that was passed by all antennas meant for it
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Heard:
         self._to = cover.to_m[order]
         p = cover.p_heard[order]
         self._p = np.where(np.isfinite(p), np.clip(p, 0.0, 1.0), 0.0)
+        self._readings = np.nan_to_num(cover.readings[order])
         length = np.maximum(self._to - self._from, 0.0)
         self._sum_length = np.concatenate([[0.0], np.cumsum(length)])
         self._sum_heard = np.concatenate([[0.0], np.cumsum(length * self._p)])
@@ -94,6 +97,24 @@ class Heard:
         known, missed = self._lengths()
         share = np.divide(missed, known, out=np.ones(len(self.places)), where=known > 0.0)
         return np.where((known > 0.0) & (missed < _SHORTEST_M - 1e-9), 0.0, share)
+
+    def thin_share(self) -> Floats:
+        """Return how far each place is from having been read as others of its level were, shape (places,).
+
+        1 where its own aisle gave no readings, 0 from a fifth of what well-read shelves of its level have: a reader
+        that was gone along a face leaves shelves that others still heard a little, mostly from elsewhere.
+        """
+        count, length = len(self.places), self._to - self._from
+        known = np.bincount(self._place, weights=length, minlength=count)
+        read = np.bincount(self._place, weights=length * self._readings, minlength=count)
+        mean = np.divide(read, known, out=np.full(count, np.nan), where=known > 0.0)
+        thin = np.zeros(count)
+        for level in np.unique(self.places.level[known > 0.0]):
+            mine = (self.places.level == level) & (known > 0.0)
+            usual = float(np.quantile(mean[mine], _WELL_READ))
+            if usual > 0.0:
+                thin[mine] = np.clip(1.0 - mean[mine] / (_THIN * usual), 0.0, 1.0)
+        return thin
 
     def _lengths(self) -> tuple[Floats, Floats]:
         """Return the length of each place's cells, and of those that were not scanned."""

@@ -12,7 +12,7 @@ from email import policy
 import pytest
 
 from nightstack.demo.mailbox import Mailbox
-from recording import read_recording
+from recording import read_recording, read_truth
 from sim.library import load_library, make_library
 from sim.readers.llrp import LlrpEmulator
 from sim.world import World, serve
@@ -28,31 +28,40 @@ def mounts_of(library):
     )
 
 
-def serve_it(folder):
-    """Serve the library's world; the lower reader's cable is out while the robot passes the first face.
+class LosingWorld(World):
+    """The lower reader's cable is out while the robot passes the first face."""
 
-    The program below runs this.
-    """
+    low: LlrpEmulator
+    out: bool | None = None
+
+    async def _step_virtual(self):
+        # The aisle of the other face is on the other side of the row.
+        here = self.base.pose.y_m < 0 and self.base.v_mps > 0.05
+        if here and self.out is None:
+            self.out = True
+            await self.low.close()
+        elif self.out and self.base.pose.y_m > 0:
+            self.out = False
+            # Time stands until it is read again: the way back is shorter than a driver's patience.
+            await self.low.start()
+            while not self.low.source.listening:
+                await asyncio.sleep(0.01)
+        await super()._step_virtual()
+
+
+def serve_it(folder):
+    """Serve the library's world; the program below runs this."""
 
     async def work():
         library = load_library(folder)
-        world = World(library, mounts_of(library))
-        made = {}
+        world = LosingWorld(library, mounts_of(library))
 
         def low(source, listen):
-            made["low"] = LlrpEmulator(source, listen)
-            return made["low"]
+            world.low = LlrpEmulator(source, listen)
+            return world.low
 
         async with serve(world, readers={"low": low}) as addresses:
             print(json.dumps({"base": addresses.base, **addresses.urls}), flush=True)
-            first = world.base.pose.y_m
-            while not world.ended.is_set() and world.base.v_mps < 0.05:
-                await asyncio.sleep(0.005)
-            await made["low"].close()
-            # The aisle of the other face is on the other side of the row.
-            while not world.ended.is_set() and abs(world.base.pose.y_m - first) < 1.5:
-                await asyncio.sleep(0.005)
-            await made["low"].start()
             await world.ended.wait()
 
     asyncio.run(work())
@@ -106,10 +115,19 @@ def test_a_reader_lost_along_a_face_leaves_it_not_scanned(world, tmp_path):
             assert gone < back and not [kind for name, kind in events if name == "high"]
             rows = csv_rows(folder / "exceptions.csv")
             zones = {row["shelf_id"] for row in rows if row["kind"] == "zone_not_scanned"}
-            # What only the lower antennas hear, of the face that they passed unplugged.
-            assert zones and zones <= {"1-R01S-01-1", "1-R01S-01-2"}
-            assert not [row for row in rows if row["kind"] == "missing"]
+            # Of the face that the lower antennas passed unplugged, and there above all what the upper one hears least.
+            assert zones & {"1-R01S-01-1", "1-R01S-01-2"} and all(zone.startswith("1-R01S") for zone in zones)
+            # A book that is gone may stand anywhere by its record, and one that was not passed is not called missing.
+            home = {h.barcode: h.home_location for h in library.holdings}
+            missing = {home[row["barcode"]] for row in rows if row["kind"] == "missing"}
+            assert not missing & zones
+            # Books of that face are heard through the bookcase from the other side: they are not called misplaced.
+            truth = read_truth(night.library / "truth.parquet")
+            stands = dict(zip(truth.epc.tolist(), truth.shelf_id.tolist(), strict=True))
+            at_home = {h.epc for h in library.holdings if stands.get(h.epc) == h.home_location}
+            accused = [row for row in rows if row["kind"] == "wrong_shelf" and row["epc"] in at_home]
+            assert len(accused) <= 1
             mail = email.message_from_bytes(mailbox.wait(30).read_bytes(), policy=policy.default)
             said = mail.get_body(preferencelist=("plain",)).get_content()
             assert "Reader low was gone" in said
-            assert "zones not scanned" in mail["Subject"] and "Face 1-R01S, bay 1, level 1" in said
+            assert "not scanned" in mail["Subject"] and "Face 1-R01S, bay 1, level" in said
