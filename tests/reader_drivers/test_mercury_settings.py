@@ -62,7 +62,8 @@ def test_settings_go_out_in_the_known_frames(
     loop: Loop, model: Model, settings: ReaderSettings, region: Any, known: tuple[str, ...]
 ) -> None:
     radio = SmallWorld(3, reads_per_s=200, region=region)
-    name = {"FCC": "US"}.get(region, region)
+    # Usual names, where the modules' own are NA and EU3.
+    name = {"FCC": "US", "ETSI": "EU"}.get(region, region)
     with (
         serving(loop, lambda: Listening(radio, model=model)) as emulator,
         open_reader(f"{emulator.url}?{FAST}&region={name}&temperature=0.05") as reader,
