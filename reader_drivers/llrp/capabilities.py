@@ -52,6 +52,8 @@ class LlrpCapabilities:
         Numbers of the link profiles, of all tables.
     state_aware
         True: the reader can be told which inventoried flag its tags must have.
+    can_hold
+        True: it may keep events and reports back until the client of a new connection asks for them.
     op_specs
         Operations an AccessSpec may hold; 0: as many as one likes.
     sensitivity
@@ -64,6 +66,7 @@ class LlrpCapabilities:
     power_index: tuple[tuple[float, int], ...]
     modes: tuple[int, ...] = ()
     state_aware: bool = False
+    can_hold: bool = False
     op_specs: int = 0
     sensitivity: Sensitivity = field(default_factory=Sensitivity)
 
@@ -130,6 +133,7 @@ def read_capabilities(answer: Message, where: str, hop_table: int | None = None)
         powers,
         modes=tuple(entry.number("mode") for entry in band.find("UHFC1G2RFModeTableEntry")),
         state_aware=limits is not None and bool(limits.number("state_aware")),
+        can_hold=limits is not None and bool(limits.number("can_hold")),
         op_specs=0 if limits is None else limits.number("max_op_specs"),
         sensitivity=_sensitivity(general),
     )

@@ -164,6 +164,17 @@ class LlrpClient:
             raise LinkLostError(f"{self.where}: {answer.name} came as the answer to {name}")
         return answer
 
+    def tell(self, name: str) -> None:
+        """Send a message that has no answer.
+
+        Raises
+        ------
+        LinkLostError
+            The connection ended.
+        """
+        self._next_id += 1
+        self._transport.send(encode_message(message(name, self._next_id, version_=self.version)))
+
     def pump(self, timeout_s: float) -> bool:
         """Wait for bytes and handle the messages they complete; False when none came.
 

@@ -9,7 +9,7 @@ _STARTED = 0
 
 
 class EventTeller:
-    """Turns ReaderEventNotificationData into events (LLRP 1.0.1, section 13.1.6).
+    """Turns ReaderEventNotificationData into events (LLRP 1.0.1, section 13.2.6).
 
     Not told are what says nothing of the readings: hopping, GPI, RF survey and loop events, and the end of an AISpec,
     which runs again as long as its ROSpec does.

@@ -153,6 +153,10 @@ class LlrpLink:
         if region is not None:
             abilities = replace(abilities, public=replace(abilities.public, region=region))
         self._configure(self._options.settings.keepalive_s)
+        if abilities.can_hold:
+            # A former client may have set it to keep events and reports back from every new connection until they are
+            # asked for (HoldEventsAndReportsUponReconnect); what was just set is for the connections to come.
+            client.tell("ENABLE_EVENTS_AND_REPORTS")
         self._converter = ReportConverter(abilities.frequency_khz, self._options.phase_sign, self._clock_map)
         return abilities
 

@@ -24,6 +24,7 @@ ALIASES: Final = {
     "US": ("NA", "NA2", "NA3"),
     "FCC": ("NA", "NA2", "NA3"),
     "ETSI": ("EU3", "EU2", "EU", "EU4"),
+    "EU": ("EU3", "EU2", "EU4"),
 }
 """Usual names of regions, and which of a module's they may be."""
 

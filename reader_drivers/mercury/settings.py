@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings
-from reader_drivers.mercury.codec import GEN2, Config, Gen2, Op, Status
+from reader_drivers.mercury.codec import GEN2, Config, Gen2, Op
 from reader_drivers.mercury.module import Asks, Module
+from reader_drivers.mercury.port_powers import NOT_HERE, apply_port_powers
 
 MOST_CHANNELS: Final = 62
 """A frame holds no more."""
 
 _TARGETS: Final = {"A": b"\x01\x00", "B": b"\x01\x01", "AB": b"\x00\x00"}
-_NOT_HERE: Final = (Status.BAD_OPCODE, Status.WRONG_LENGTH, Status.BAD_PARAMETER, Status.ANTENNA_CONFIG)
 
 
 def check_settings(settings: ReaderSettings, module: Module, can: Capabilities, where: str) -> None:
@@ -64,16 +64,8 @@ def apply_power(link: Asks, settings: ReaderSettings, module: Module, ports: tup
     if several and len(set(powers.values())) == 1:
         common, several = next(iter(powers.values())), False
     link.ask(Op.SET_POWER, _centi(common), f"power {common:g} dBm")
-    if len(module.ports) == 1:
-        return
-    # A port's own power 0 means that of all ports; one that an earlier client set would otherwise stay.
-    own = {port: powers.get(port, common) if several else 0.0 for port in module.ports}
-    if module.m7e:
-        data = b"\x04\x01" + b"".join(bytes([port]) + _centi(dbm) for port, dbm in own.items())
-    else:
-        data = b"\x04" + b"".join(bytes([port]) + _centi(dbm) * 2 + b"\0\0" for port, dbm in own.items())
-    told = link.ask(Op.SET_ANTENNA, data, "power of single ports", fine=() if several else _NOT_HERE)
-    assert told.status == 0 or not several
+    if len(module.ports) > 1:
+        apply_port_powers(link, module, {port: powers.get(port, common) for port in module.ports}, several)
 
 
 def _centi(dbm: float) -> bytes:
@@ -82,9 +74,13 @@ def _centi(dbm: float) -> bytes:
 
 def apply_antennas(link: Asks, module: Module, ports: tuple[int, ...]) -> None:
     """Set the list of antennas to cycle through."""
-    pairs = b"".join(bytes([port, port]) for port in ports)
-    data = b"\x82" + bytes(ports) if module.m7e else b"\x02" + pairs
-    link.ask(Op.SET_ANTENNA, data, f"antenna ports {', '.join(map(str, ports))}")
+    what = f"antenna ports {', '.join(map(str, ports))}"
+    if module.m7e:
+        # Sources differ on how an M7e is told: by single numbers, or as all others by pairs.
+        told = link.ask(Op.SET_ANTENNA, b"\x82" + bytes(ports), what, fine=NOT_HERE)
+        if told.status == 0:
+            return
+    link.ask(Op.SET_ANTENNA, b"\x02" + b"".join(bytes([port, port]) for port in ports), what)
 
 
 def apply_gen2(link: Asks, settings: ReaderSettings) -> int:

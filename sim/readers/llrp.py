@@ -232,7 +232,8 @@ class LlrpEmulator:
             return
         await self._greet(client, ConnectionStatus.SUCCESS)
         self._set_beat()
-        self._begin_inventory(holding=self.state.hold)
+        client.holding = self.state.hold
+        self._begin_inventory()
         frames = FrameReader()
         while data := await client.reader.read(1 << 16):
             if not self._awake.is_set():
@@ -251,7 +252,7 @@ class LlrpEmulator:
 
     async def _notify(self, what: Parameter, kind: Notification | None = None) -> None:
         if self._client is not None and (kind is None or self.state.events[kind]):
-            await self._client.send(event(self._now_us(), what))
+            await self._client.notify(event(self._now_us(), what))
 
     def _now_us(self) -> int:
         return int(self.clock.microseconds(self.source.true_time_ns()))
@@ -299,6 +300,7 @@ class LlrpEmulator:
             reports = b"" if self._buffer is None else self._buffer.take()
             await client.send(reports or message("RO_ACCESS_REPORT", item.id))
         elif item.name == "ENABLE_EVENTS_AND_REPORTS":
+            await client.release()
             if self._buffer is not None:
                 self._buffer.holding = False
         elif not self.state.knows(item):
@@ -322,7 +324,7 @@ class LlrpEmulator:
 
     # Inventory
 
-    def _begin_inventory(self, *, holding: bool = False) -> None:
+    def _begin_inventory(self) -> None:
         spec = self.state.rospec
         if self._inventory is not None or spec is None or not self.state.active or self._client is None:
             return
@@ -332,7 +334,7 @@ class LlrpEmulator:
             return self.memories.extras(rows, content, spec.rospec_id)
 
         self._buffer = ReportBuffer(spec, content, extras, self._client.version)
-        self._buffer.holding = holding
+        self._buffer.holding = self._client.holding
         self._inventory = self._spawn(self._read_tags(self._client, spec, self._buffer))
 
     async def _end_inventory(self) -> None:
@@ -348,7 +350,8 @@ class LlrpEmulator:
         if buffer is None or self._client is None:
             return
         with contextlib.suppress(ConnectionError):
-            await self._client.send(buffer.take())
+            if not buffer.holding:
+                await self._client.send(buffer.take())
             ended = parameter("ROSpecEvent", event=1, rospec_id=buffer.spec.rospec_id)
             await self._notify(ended, Notification.ROSPEC)
 

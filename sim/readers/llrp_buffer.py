@@ -40,7 +40,7 @@ class ReportBuffer:
         # An AISpec that ends after N tags reports them then; N reports a message come to the same.
         self._per_message = spec.report_n or spec.observe
         self.holding = False
-        """True: the client has not yet asked for events and reports (HoldEventsAndReportsUponReconnect)."""
+        """True: the client has not yet asked for reports."""
         self._rows: list[Rows] = []
         self._count = 0
         self._message_id = 0

@@ -29,6 +29,9 @@ class Connection:
         """As agreed on with this client."""
         self.agreed = False
         """True once the client has set a version."""
+        self.holding = False
+        """True: the client has not yet asked for events and reports (HoldEventsAndReportsUponReconnect)."""
+        self._held: list[Message] = []
         self._awake = awake
         self._drain = asyncio.Lock()
         self._sent = 0
@@ -45,6 +48,20 @@ class Connection:
         self.writer.write(what)
         async with self._drain:
             await self.writer.drain()
+
+    async def notify(self, what: Message) -> None:
+        """Send an event, once the client wants them."""
+        if self.holding:
+            self._held.append(what)
+        else:
+            await self.send(what)
+
+    async def release(self) -> None:
+        """Send the events that were held, and hold no more."""
+        self.holding = False
+        held, self._held = self._held, []
+        for what in held:
+            await self.send(what)
 
     async def keepalive(self) -> None:
         """Send a KEEPALIVE."""

@@ -35,7 +35,7 @@ class MercuryEmulator(SerialEmulator):
     source, listen, clock, baud
         As of `SerialEmulator`; `baud` follows the speed that the module is told.
     model
-        ``nano`` (one port), ``m6e`` or ``m7e`` (four).
+        ``nano`` (one port), ``micro`` (two), ``m6e`` or ``m7e`` (four).
     phase_sign
         1: its angle grows with distance.
     keepalives

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from reader_drivers.mercury.codec import GEN2, REGIONS, Version
 
-Model = Literal["nano", "m6e", "m7e"]
+Model = Literal["nano", "micro", "m6e", "m7e"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,15 @@ class Identity:
     ports : int
     least_cdbm, most_cdbm : int
         Limits of its power, hundredths of a dBm.
+    sees_antennas : bool
+        Whether it can tell a port with an antenna from one without.
     """
 
     version: Version
     ports: int
     least_cdbm: int
     most_cdbm: int
+    sees_antennas: bool = True
 
 
 def _version(hardware: str, bootloader: str) -> Version:
@@ -35,6 +38,7 @@ def _version(hardware: str, bootloader: str) -> Version:
 
 IDENTITIES: Final[dict[Model, Identity]] = {
     "nano": Identity(_version("30000002", "12120000"), 1, 0, 2700),
+    "micro": Identity(_version("20000001", "12120000"), 2, -1000, 3000, sees_antennas=False),
     "m6e": Identity(_version("18000001", "12120000"), 4, 500, 3150),
     "m7e": Identity(_version("38000004", "13000000"), 4, 0, 3150),
 }

@@ -39,7 +39,11 @@ class ModuleState:
         self.regions = regions_of(source.region, model)
         self.region = self.protocol = 0
         self.power = identity.most_cdbm
-        self.port_power: dict[int, int] = {}
+        self.short_entries = self.listed_singly = model == "m7e"
+        """Ports' powers in entries of three bytes, not seven; antenna lists of single numbers, not of pairs."""
+        self.no_power = 0 if model == "m6e" else -32768
+        """What stands for a port without a power of its own; an M6e cannot go down to 0 dBm, others can."""
+        self.port_power = dict.fromkeys(range(1, identity.ports + 1), self.no_power)
         self.ports: tuple[int, ...] = (1,)
         self.hopping = source.frequencies_khz
         self.session, self.target, self.rf_mode = 0, 0, 0
@@ -52,7 +56,7 @@ class ModuleState:
             Op.CURRENT_PROGRAM: ({0}, lambda _: (0, bytes([0x10 | (BOOTLOADER if self.bootloader else 2)]))),
             Op.TAG_BUFFER: ({0}, lambda _: (0, bytes(4))),
             Op.CLEAR_BUFFER: ({0}, lambda _: (0, b"")),
-            Op.GET_ANTENNA: ({1}, self._get_antenna),
+            Op.GET_ANTENNA: ({1, 2}, self._get_antenna),
             Op.SET_ANTENNA: (None, self._set_antenna),
             Op.GET_POWER: ({0, 1}, self._get_power),
             Op.SET_POWER: ({2}, self._set_power),
@@ -75,8 +79,9 @@ class ModuleState:
         return self.config[Config.READ_FILTER] == 1
 
     def power_of(self, port: int) -> int:
-        """Return a port's power, hundredths of a dBm; its own, unless that is 0."""
-        return self.port_power.get(port) or self.power
+        """Return a port's power, hundredths of a dBm; its own where it has one."""
+        own = self.port_power[port]
+        return self.power if own == self.no_power else own
 
     def ready(self) -> int:
         """Return the status with which a search is answered."""
@@ -104,26 +109,30 @@ class ModuleState:
         return (0 if int.from_bytes(data, "big") in SPEEDS else Status.BAUD), b""
 
     def _get_antenna(self, data: bytes) -> Answer:
+        if data[0] == 4:
+            return self._get_port_power(data)
+        if len(data) > 1:
+            return Status.WRONG_LENGTH, b""
         if data[0] == 0:
             return 0, bytes([self.ports[0], self.ports[0]])
         if data[0] != 5:
             return Status.BAD_PARAMETER, b""
         every = range(1, self.identity.ports + 1)
-        return 0, b"\x05" + b"".join(bytes([port, port in self.source.ports]) for port in every)
+        there = self.source.ports if self.identity.sees_antennas else ()
+        return 0, b"\x05" + b"".join(bytes([port, port in there]) for port in every)
 
     def _set_antenna(self, data: bytes) -> Answer:
         option, rest = data[:1], data[1:]
-        m7e = self.model == "m7e"
         if len(data) == 2 and data[0] == data[1]:
             return self._use(rest)
-        if option == b"\x02" and not m7e and rest and len(rest) % 2 == 0:
+        if option == b"\x02" and not self.listed_singly and rest and len(rest) % 2 == 0:
             return self._use(rest[::2])
-        if option == b"\x82" and m7e and rest:
+        if option == b"\x82" and self.listed_singly and rest:
             return self._use(rest)
         if option == b"\x04" and self.identity.ports > 1:
-            if m7e:
+            if self.short_entries:
                 rest = rest[1:] if rest[:1] == b"\x01" else b"?"
-            return self._set_port_power(rest, 3 if m7e else 7)
+            return self._set_port_power(rest, 3 if self.short_entries else 7)
         return Status.BAD_PARAMETER, b""
 
     def _use(self, ports: bytes) -> Answer:
@@ -132,6 +141,16 @@ class ModuleState:
         self.ports = tuple(ports)
         return 0, b""
 
+    def _get_port_power(self, data: bytes) -> Answer:
+        if data != (b"\x04\x01" if self.short_entries else b"\x04"):
+            return Status.WRONG_LENGTH, b""
+        rest = b"" if self.short_entries else self.no_power.to_bytes(2, "big", signed=True) + b"\0\0"
+        entries = (
+            bytes([port]) + cdbm.to_bytes(2, "big", signed=True) + rest
+            for port, cdbm in self.port_power.items()
+        )
+        return 0, data + b"".join(entries)
+
     def _set_port_power(self, data: bytes, width: int) -> Answer:
         if not data or len(data) % width:
             return Status.WRONG_LENGTH, b""
@@ -139,7 +158,7 @@ class ModuleState:
         if not all(1 <= port <= self.identity.ports for port in powers):
             return Status.ANTENNA_CONFIG, b""
         for power in powers.values():
-            if power and (status := self._power_status(power)):
+            if power != self.no_power and (status := self._power_status(power)):
                 return status, b""
         self.port_power |= powers
         return 0, b""

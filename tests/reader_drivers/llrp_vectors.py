@@ -61,3 +61,6 @@ ALL = {
     "RO_ACCESS_REPORT": REPORT,
     "ADD_ROSPEC": ADD_ROSPEC,
 }
+
+REPORTS = (REPORT, REPORT_128_BITS, STREAM_REPORT)
+"""The last one is of a real reader's stream."""

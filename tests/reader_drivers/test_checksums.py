@@ -21,6 +21,7 @@ CHECK = b"123456789"
         ("sum8", "00 22 00 00", 0x22),
         ("neg8", "A0 03 FF 70", 0xEE),
         ("sum7", "80 04 7F", 0x03),
+        ("sum7", "80 00 40", 0x40),
     ],
 )
 def test_known_values(name: str, data: str, expected: int) -> None:

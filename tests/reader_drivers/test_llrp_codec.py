@@ -34,7 +34,9 @@ def decode(data: bytes) -> Any:
     return decode_message(batch.frame(0))
 
 
-@pytest.mark.parametrize(("name", "data"), vectors.ALL.items())
+@pytest.mark.parametrize(
+    ("name", "data"), [*vectors.ALL.items(), *(("RO_ACCESS_REPORT", data) for data in vectors.REPORTS)]
+)
 def test_vectors_decode_to_their_kind_and_encode_to_their_bytes(name: str, data: bytes) -> None:
     item = decode(data)
     assert item.name == name
@@ -47,8 +49,13 @@ def test_vectors_decode_to_their_kind_and_encode_to_their_bytes(name: str, data:
         (message("IMPINJ_ENABLE_EXTENSIONS", 1), vectors.ENABLE_EXTENSIONS),
         (message("GET_READER_CAPABILITIES", 2, requested=0), vectors.GET_CAPABILITIES),
         (message("DELETE_ROSPEC", 3, rospec_id=0), vectors.DELETE_ALL),
+        (message("ENABLE_ROSPEC", 4, rospec_id=1), vectors.ENABLE_1),
         (message("START_ROSPEC", 5, rospec_id=1), vectors.START_1),
+        (message("STOP_ROSPEC", 6, rospec_id=1), vectors.STOP_1),
+        (message("KEEPALIVE", 7), vectors.KEEPALIVE),
         (message("KEEPALIVE_ACK", 7), vectors.KEEPALIVE_ACK),
+        (message("CLOSE_CONNECTION", 8), vectors.CLOSE),
+        (message("ENABLE_EVENTS_AND_REPORTS", 9), vectors.ENABLE_EVENTS),
         (
             message("SET_READER_CONFIG", 11, parameter("KeepaliveSpec", trigger=1, period_ms=10_000)),
             vectors.SET_KEEPALIVE_10_S,
@@ -59,6 +66,73 @@ def test_vectors_decode_to_their_kind_and_encode_to_their_bytes(name: str, data:
 )
 def test_messages_built_here_are_the_known_bytes(built: Any, data: bytes) -> None:
     assert encode_message(built) == data
+
+
+def test_a_rospec_built_here_is_the_known_bytes() -> None:
+    inventory = parameter(
+        "C1G2InventoryCommand",
+        parameter("C1G2RFControl", mode_index=1000),
+        parameter("C1G2SingulationControl", session=2, population=32),
+        parameter("ImpinjInventorySearchMode", mode=1),
+    )
+    transmitter = parameter("RFTransmitter", hop_table_id=1, channel_index=1, power_index=81)
+    antenna = parameter("AntennaConfiguration", transmitter, inventory, antenna_id=0)
+    fields = ("antenna_id", "channel_index", "peak_rssi", "first_seen", "last_seen", "seen_count")
+    memory = parameter("C1G2EPCMemorySelector", pc=1)
+    impinj = ("RFPhaseAngle", "PeakRSSI", "RFDopplerFrequency")
+    spec = parameter(
+        "ROSpec",
+        parameter("ROBoundarySpec", parameter("ROSpecStartTrigger"), parameter("ROSpecStopTrigger")),
+        parameter(
+            "AISpec",
+            parameter("AISpecStopTrigger"),
+            parameter("InventoryParameterSpec", antenna, spec_id=1, protocol=1),
+            antenna_ids=(1, 2),
+        ),
+        parameter(
+            "ROReportSpec",
+            parameter("TagReportContentSelector", memory, **dict.fromkeys(fields, 1)),
+            parameter(
+                "ImpinjTagReportContentSelector",
+                *(parameter(f"ImpinjEnable{name}", mode=1) for name in impinj),
+            ),
+            trigger=2,
+            n=1,
+        ),
+        rospec_id=1,
+    )
+    assert encode_message(message("ADD_ROSPEC", 12, spec)) == vectors.ADD_ROSPEC
+
+
+def test_a_report_built_here_is_the_known_bytes() -> None:
+    report = parameter(
+        "TagReportData",
+        parameter("EPC_96", high=0xE2801160, low=0x6000_0205_2807_A1B3),
+        parameter("AntennaID", antenna_id=1),
+        parameter("PeakRSSI", dbm=-54),
+        parameter("ChannelIndex", channel_index=3),
+        parameter("FirstSeenTimestampUTC", microseconds=1_700_000_000_000_000),
+        parameter("LastSeenTimestampUTC", microseconds=1_700_000_000_001_000),
+        parameter("TagSeenCount", count=1),
+        parameter("C1G2_PC", pc=0x3000),
+        parameter("ImpinjRFPhaseAngle", angle=2048),
+        parameter("ImpinjPeakRSSI", cdbm=-5450),
+        parameter("ImpinjRFDopplerFrequency", sixteenth_hz=-32),
+    )
+    assert encode_message(message("RO_ACCESS_REPORT", 13, report)) == vectors.REPORT
+
+
+@pytest.mark.parametrize(
+    ("field", "bits"),
+    [
+        ("rospec_id", 0x8000), ("spec_index", 0x4000), ("inventory_spec_id", 0x2000), ("antenna_id", 0x1000),
+        ("channel_index", 0x0800), ("peak_rssi", 0x0400), ("first_seen", 0x0200), ("last_seen", 0x0100),
+        ("seen_count", 0x0080), ("access_spec_id", 0x0040),
+    ],
+)  # fmt: skip
+def test_each_field_of_a_report_has_its_bit(field: str, bits: int) -> None:
+    data = encode_parameter(parameter("TagReportContentSelector", **{field: 1}))
+    assert data == bytes.fromhex("00EE0006") + bits.to_bytes(2, "big")
 
 
 def test_report_vectors_mean_what_they_say() -> None:

@@ -12,10 +12,12 @@ import pytest
 
 from reader_drivers import ReaderError, ReaderSettings, open_reader
 from reader_drivers.inbox import MAX_EVENTS, Inbox
+from reader_drivers.llrp.codec import parameter
 from reader_drivers.llrp.readings import ReportConverter
 from sim.readers.llrp import LlrpEmulator
 from sim.readers.small_world import SmallWorld
 from tests.reader_drivers.harness import Heard, Loop, open_at
+from tests.sim_readers.client import Client
 
 
 def test_a_second_client_is_told_that_the_reader_is_held(emulator: LlrpEmulator) -> None:
@@ -82,6 +84,21 @@ def test_settings_given_while_the_reader_is_gone_hold_when_it_is_back(
         loop.run(emulator.start())
         heard.until(lambda h: len(h.readings) > 20)
     assert set(heard.readings.antenna.tolist()) == {2}
+
+
+def test_a_reader_that_was_told_to_hold_reports_back_hands_them_out(
+    loop: Loop, emulator: LlrpEmulator
+) -> None:
+    async def earlier_client() -> None:
+        async with Client(emulator.address) as client:
+            await client.expect("SET_READER_CONFIG", parameter("EventsAndReports", hold=1))
+
+    loop.run(earlier_client())
+    with open_at(emulator) as reader:
+        reader.connect()
+        reader.start()
+        heard = Heard(reader).until(lambda h: len(h.readings) > 50)
+        assert not heard.events
 
 
 def test_malformed_reports_become_events_and_reading_goes_on(loop: Loop, emulator: LlrpEmulator) -> None:

@@ -24,7 +24,12 @@ from tests.reader_drivers.serial_harness import serving
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "pty"])
 @pytest.mark.parametrize(
     ("model", "name", "ports", "powers"),
-    [("nano", "M6e Nano", 1, (0.0, 27.0)), ("m6e", "M6e", 4, (5.0, 31.5)), ("m7e", "M7e", 4, (0.0, 31.5))],
+    [
+        ("nano", "M6e Nano", 1, (0.0, 27.0)),
+        ("micro", "M6e Micro", 2, (-10.0, 30.0)),
+        ("m6e", "M6e", 4, (5.0, 31.5)),
+        ("m7e", "M7e", 4, (0.0, 31.5)),
+    ],
 )
 def test_reads_of_each_model_are_those_of_the_radio(
     loop: Loop, listen: str, model: Model, name: str, ports: int, powers: tuple[float, float]

@@ -34,6 +34,7 @@ from reader_drivers.mercury.codec import (
     unwrap,
     wrap,
 )
+from sim.readers.mercury_identity import IDENTITIES
 
 # Sent by public software: SparkFun's library and the modules' guides.
 PUBLISHED = [
@@ -117,6 +118,7 @@ def test_a_version_is_read_and_written() -> None:
     assert version is not None
     assert (version.hardware[0], version.firmware.hex(), version.protocols) == (0x30, "01070201", 1 << 4)
     assert reply(Op.VERSION, 0, version.encode()) == NANO
+    assert version == IDENTITIES["nano"].version
     assert Version.decode(told.data[:19]) is None
 
 
@@ -178,6 +180,13 @@ def test_an_answer_in_a_stream_is_unwrapped() -> None:
         assert told is not None and told.status == Status.WRONG_LENGTH
     refused = unwrap(read_reply(reply(Op.MULTI, Status.BAD_OPCODE, b"\x04")))
     assert refused is not None and refused.status == Status.BAD_OPCODE
+
+
+def test_the_known_start_is_read_as_what_it_asks_for() -> None:
+    start = bytes.fromhex("FF 10 2F 00 00 01 22 00 00 05 07 22 10 00 1B 03 E8 01 FF DD 2B")
+    search = read_search(start[3:-2])
+    assert search == Search(0x01FF, on_ms=1000)
+    assert search.all_flags == 0x001B
 
 
 @given(

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from sim.readers.small_world import SmallWorld
+from tests.reader_drivers.harness import running_loop, served
+from tests.reader_drivers.wiretap import tapped
+
 _EMULATE = (
     "from sim.readers.emulators import main_emulate; raise SystemExit(main_emulate('llrp', '127.0.0.1:0', 3))"
 )
@@ -102,6 +106,35 @@ def test_sllurp_reads_without_start_rospec(emulated: str) -> None:
         assert "ROSpecID" not in tag
     stamps = [tag["FirstSeenTimestampUTC"] for tag in tags]
     assert stamps == sorted(stamps)
+
+
+@pytest.mark.skipif(find_spec("sllurp") is None, reason="sllurp is not installed")
+def test_sllurps_handshake_is_answered_message_by_message() -> None:
+    with running_loop() as loop, served(loop, SmallWorld(3)) as reader, tapped(loop, reader.port) as tap:
+        _run(sys.executable, "-W", "ignore", "-c", _SLLURP, str(tap.port))
+        asked, answered = tap.messages(sent=True), tap.messages(sent=False)
+    # The reader speaks first.
+    assert not tap.pieces[0].sent
+    greeting = next(answered[0].find("ConnectionAttemptEvent"))
+    assert (answered[0].name, greeting.number("status")) == ("READER_EVENT_NOTIFICATION", 0)
+    names = ["IMPINJ_ENABLE_EXTENSIONS", "GET_READER_CAPABILITIES", "GET_READER_CONFIG", "SET_READER_CONFIG"]
+    names += ["DELETE_ACCESSSPEC", "DELETE_ROSPEC", "ADD_ROSPEC", "ENABLE_ROSPEC"]
+    opening = [item.name for item in asked][: len(names) + 1]
+    # Sent without an answer to wait for; no START_ROSPEC: the ROSpec starts as it is enabled.
+    assert opening == [*names[:3], "ENABLE_EVENTS_AND_REPORTS", *names[3:]]
+    told = [item for item in answered if item.name.endswith("_RESPONSE")][: len(names)]
+    assert [item.name for item in told] == [f"{name}_RESPONSE" for name in names]
+    assert all(next(item.find("LLRPStatus")).number("code") == 0 for item in told)
+    assert told[1].first("GeneralDeviceCapabilities") and told[1].first("RegulatoryCapabilities")
+    for kind in ("UHFBandCapabilities", "TransmitPowerLevelTableEntry", "FrequencyInformation"):
+        assert any(told[1].find(kind))
+    assert any(told[1].find("UHFC1G2RFModeTableEntry"))
+    first_report = [item.name for item in answered].index("RO_ACCESS_REPORT")
+    assert answered[first_report - 1].name in (
+        "ENABLE_ROSPEC_RESPONSE",
+        "READER_EVENT_NOTIFICATION",
+        "KEEPALIVE",
+    )
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,7 @@ def test_a_rospec_outlives_its_connection_and_holds_reports_if_told_to(run: Any)
         async with LlrpEmulator(world) as emulator:
             async with Client(emulator.address) as client:
                 hold = parameter("EventsAndReports", hold=1)
-                await client.expect("SET_READER_CONFIG", hold)
+                await client.expect("SET_READER_CONFIG", hold, notify(8))
                 await client.expect("ADD_ROSPEC", rospec(**EVERYTHING))
                 await client.expect("ENABLE_ROSPEC", rospec_id=1)
                 await client.reads(10)
@@ -251,8 +251,18 @@ def test_a_rospec_outlives_its_connection_and_holds_reports_if_told_to(run: Any)
                 await asyncio.sleep(0.1)
                 await client.expect("GET_ROSPECS")
                 assert not client.reports
+                # Events too; and what is held is held for all of this connection, whatever is set meanwhile.
+                await emulator.antenna(2, connected=False)
+                await client.expect("SET_READER_CONFIG", parameter("EventsAndReports", hold=0))
+                await client.expect("STOP_ROSPEC", rospec_id=1)
+                await client.expect("START_ROSPEC", rospec_id=1)
+                await asyncio.sleep(0.1)
+                await client.expect("GET_ROSPECS")
+                assert client.log.count("READER_EVENT_NOTIFICATION") == 1
+                assert not client.reports
                 await client.send(message("ENABLE_EVENTS_AND_REPORTS", 99))
                 await client.reads(50)
+                assert client.log.count("READER_EVENT_NOTIFICATION") > 1
 
     run(work())
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from reader_drivers.checksums import crc_epc
-from reader_drivers.llrp.codec import NO_DOPPLER, NO_PHASE, NO_RSSI, message, parameter
+from reader_drivers.llrp.codec import NO_DOPPLER, NO_PHASE, NO_RSSI, gen2_words, message, parameter
 from reader_drivers.llrp.codec.parameters import Parameter
 from sim.readers.clock import ReaderClock
 from sim.readers.llrp import LlrpEmulator
+from sim.readers.llrp_reports import Content, Rows, encode_reports
+from tests.reader_drivers import llrp_vectors
 from tests.sim_readers.client import EVERYTHING, Client, impinj_content, notify, rospec, virtual
 
 
@@ -31,6 +33,17 @@ def test_reports_hold_only_what_was_asked_for(run: Any) -> None:
                 assert not part.first_utc_us.any()
 
     run(work())
+
+
+def test_a_known_read_is_reported_in_the_known_bytes() -> None:
+    epc, first = bytes.fromhex("E2801160600002052807A1B3"), 1_700_000_000_000_000
+    values = {"antenna": 1, "channel": 3, "rssi_cdbm": -5450, "phase": 2048, "doppler": -32, "seen": 1}
+    columns = {name: np.array([value]) for name, value in values.items()}
+    times = {"first_us": np.array([first]), "last_us": np.array([first + 1000])}
+    rows = Rows(tag=np.zeros(1, np.uint32), tags=(epc,), **columns, **times)
+    everything = ("antenna_id", "channel_index", "peak_rssi", "first_seen", "last_seen", "seen_count", "pc")
+    content = Content(**dict.fromkeys((*everything, "phase", "fine_rssi", "doppler"), True))
+    assert encode_reports(rows, content, [gen2_words(epc)], 1, 1, 13) == llrp_vectors.REPORT
 
 
 def test_pc_and_crc_are_the_tags_own(run: Any) -> None:
