@@ -67,6 +67,7 @@ class World:
     strangers: dict[str, tuple[str, float]] = field(default_factory=dict)
     sigma: float = 0.002
     p_heard: dict[tuple[str, float, float], float] = field(default_factory=dict)  # shelf, from, to -> chance
+    read: dict[str, float] = field(default_factory=dict)  # shelf -> share of the usual readings
     readings: dict[str, int] = field(default_factory=dict)
     doubt: dict[str, tuple[float, str | None, float]] = field(default_factory=dict)  # p_shelf, alt, p_alt
 
@@ -135,7 +136,8 @@ class World:
                     for (shelf, low, high), value in self.p_heard.items():
                         if shelf == s.id and low - 1e-6 <= a and b <= high + 1e-6:
                             chance = value
-                    rows.append((face.id, s.level, s.id, a, b, 14.0 * chance, chance))
+                    readings = 14.0 * chance * self.read.get(s.id, 1.0)
+                    rows.append((face.id, s.level, s.id, a, b, readings, chance))
         c = Coverage.empty(len(rows))
         for name, values in zip(COVERAGE, zip(*rows, strict=True), strict=True):
             getattr(c, name)[:] = values

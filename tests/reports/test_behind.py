@@ -67,6 +67,16 @@ def test_the_same_positions_of_a_scanned_face_are_findings(cases):
     assert {f.kind for f in cases.findings()} == {"zone_not_scanned"}
 
 
+def test_books_whose_aisle_gave_few_readings_are_not_accused_either(cases):
+    """One of two readers was gone along face B: what it passed was heard a little, and more through the case."""
+    for epc in hear_from_behind(cases, share=0.1, at=0.8):
+        cases.readings[epc], cases.doubt[epc] = 60, (0.999, None, 0.0)
+    accused = [f for f in cases.findings() if f.kind == "wrong_shelf"]
+    assert len(accused) > 5
+    cases.read = {shelf.id: 0.02 for shelf in cases.plan.face("B").shelves}
+    assert not [f for f in cases.findings() if f.kind == "wrong_shelf"]
+
+
 def test_misplaced_books_of_the_scanned_face_are_still_found(cases):
     hear_from_behind(cases)
     moved = cases.on("A-01-1")[3]
