@@ -371,7 +371,23 @@ def _troubles(
         for source, kind, detail in zip(events.source, events.kind, events.detail, strict=True):
             if str(kind) in R.EVENTS:
                 seen.setdefault((str(kind), str(source)), []).append(str(detail))
+        away = _away(events)
         said.extend(
-            R.event(kind, source, len(details), details[-1]) for (kind, source), details in seen.items()
+            R.event(kind, source, len(details), details[-1], away.get((kind, source)))
+            for (kind, source), details in seen.items()
         )
     return tuple(said)
+
+
+def _away(events: Events) -> dict[tuple[str, str], tuple[float, bool]]:
+    """Return how many seconds each reader that was gone was away, and whether it came back in the end."""
+    since: dict[str, int] = {}
+    away: dict[tuple[str, str], tuple[float, bool]] = {}
+    for t, source, kind in zip(events.t.tolist(), events.source, events.kind, strict=True):
+        gone = "reader_gone", str(source)
+        if kind == "reader_gone":
+            since.setdefault(gone[1], t)
+            away[gone] = away.get(gone, (0.0, False))[0], False
+        elif kind == "reader_back" and gone[1] in since:
+            away[gone] = away[gone][0] + (t - since.pop(gone[1])) * 1e-9, True
+    return away

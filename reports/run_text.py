@@ -39,14 +39,27 @@ class R:
     }
 
     @staticmethod
-    def event(kind: str, source: str, times: int, detail: str) -> Said:
+    def event(
+        kind: str, source: str, times: int, detail: str, away: tuple[float, bool] | None = None
+    ) -> Said:
+        """Tell of what happened so many times; `away`: for so many seconds in all, and whether it came back."""
         said = say(R.EVENTS[kind], source=source or say("the robot"))
         if times > 1:
             said = say("{happened} ({n} times)", happened=said, n=times)
+        if away is not None:
+            said = R._away(said, *away)
         detail = detail.rstrip(".")
         if detail:
             return say("{happened}: {detail}.", happened=said, detail=detail)
         return say("{happened}.", happened=said)
+
+    @staticmethod
+    def _away(happened: Said, seconds: float, back: bool) -> Said:
+        if not back:
+            return say("{happened} and did not come back", happened=happened)
+        if seconds < 90.0:
+            return say("{happened} for {s:.0f} s in all", happened=happened, s=seconds)
+        return say("{happened} for {m:.0f} min in all", happened=happened, m=seconds / 60.0)
 
     @staticmethod
     def run_ended(state: str, reason: str) -> Said:

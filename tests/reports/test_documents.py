@@ -294,7 +294,7 @@ def test_the_run_s_troubles_come_first(troubled, tmp_path):
     report = report_of(troubled, state="aborted", reason="aisle blocked.", events=happened)
     assert report.troubles == (
         "The robot did not finish its route: aisle blocked.",
-        "Reader reader-1 was gone (2 times): no answer.",
+        "Reader reader-1 was gone (2 times) and did not come back: no answer.",
     )
     d = write_documents(report, tmp_path)
     for shown in (

@@ -138,7 +138,11 @@ def everything(library):
     return replace(
         report,
         findings=(*report.findings, *extra),
-        troubles=(*report.troubles, R.no_coverage(), R.event("reader_gone", "r-1", 3, "")),
+        troubles=(
+            *report.troubles,
+            R.no_coverage(),
+            *map(gone_for, (None, (35.0, True), (200.0, True), (5.0, False))),
+        ),
         first_seen={f.finding_id: date(2026, 11, 18) for f in report.findings[::2]},
         minutes=43.0,
         minutes_asked=45.0,
@@ -318,3 +322,7 @@ def test_notices_in_chinese():
         "城东", say("stocktake {run} failed", run="r7"), lines, "a@b.example", "n@l.example"
     )
     assert english["Message-ID"] == notice["Message-ID"]
+
+
+def gone_for(away):
+    return R.event("reader_gone", "r-1", 3, "", away)
