@@ -189,7 +189,8 @@ class ReaderRunner(threading.Thread):
             self._collector.add_readings(replace(readings, antenna=self._mount[readings.antenna]))
         if batch.tags:
             self._collector.add_tags(tag_memories(batch.tags, self._mount, self._known))
-        if batch.activity is not None and len(batch.activity):
+        if batch.activity is not None:
+            # Without a span, too: a driver that knows says so of antennas that do not listen.
             self._activity_from_driver = True
             known = self._known[batch.activity.antenna]
             spans = batch.activity.select(known)

@@ -118,7 +118,10 @@ class ChafonLink(SerialLink):
         good = reports.channel < len(self._table)
         if bad := reports.bad + int(np.count_nonzero(~good)):
             self.inbox.add_left_out("bad_message", bad)
-        self.note_listening(int(t[-1]))
+        if reports.over in (-1, INVENTORY_OVER):
+            self.note_listening(int(t[-1]))
+        else:
+            self.note_deaf()
         self.add_readings(
             reports.tags,
             t[reports.row[good]],

@@ -14,7 +14,9 @@ from reader_drivers.framing import Frames
 from reader_drivers.m100.codec import (
     COMMAND,
     NO_MEMORY,
+    NOTICE,
     REGIONS,
+    RESPONSE,
     Command,
     Failure,
     decode_notices,
@@ -100,19 +102,27 @@ class M100Link(SerialLink):
             self._ask(Command.HOPPING, b"\xff", "hopping")
         if self.memories is not None:
             self._ask(Command.SELECT_MODE, _SELECT_FOR_ACCESS, "select mode")
-        self.client.send(_POLL_MANY)
+        self._poll()
         return {1: dbm}
+
+    def _poll(self) -> None:
+        self._polls, self._told = True, -1
+        self.client.send(_POLL_MANY)
 
     def end(self) -> None:
         """Stop polling."""
+        self._polls = False
         self._ask(Command.STOP, b"", "stop", refused_is_fine=True)
+        # An answer says of the time before it nothing: the module may have booted.
+        self.note_deaf()
 
     def alive(self) -> None:
         """Poll anew: the rounds may be over. A module that polls answers each empty round, so it is not polling."""
+        self.note_deaf()
         for command, value in self._set.items():
             if parameters(self._ask(command, b"", "what is set")) != value:
                 raise LinkLostError(f"{self.where}: it booted, and forgot what was set")
-        self.client.send(_POLL_MANY)
+        self._poll()
 
     def pump(self, timeout_s: float) -> None:
         """Handle what comes; then, where wanted, read the memory of a tag in reach."""
@@ -121,10 +131,12 @@ class M100Link(SerialLink):
             began = time.monotonic()
             done = self._read_memory(epc)
             self.memories.tried(epc, began, done=done)
-            self.client.send(_POLL_MANY)
+            self.note_deaf()
+            self._poll()
 
     def _read_memory(self, epc: bytes) -> bool:
         """Read a tag's user memory, as much as asked for and there is; whether it need not be tried again."""
+        self._polls = False
         self._ask(Command.STOP, b"", "stop", refused_is_fine=True)
         self._ask(Command.SELECT, select_parameters(epc), "select")
         words = self.address.own.get("memory_words", 32)
@@ -150,8 +162,8 @@ class M100Link(SerialLink):
         notices = decode_notices(frames)
         if notices.bad:
             self.inbox.add_left_out("bad_message", notices.bad)
+        self._note_rounds(frames, t)
         if not len(notices.row):
-            self.note_listening(int(t[-1]))
             return
         if self.memories is not None:
             self.memories.heard(notices.tags)
@@ -164,6 +176,23 @@ class M100Link(SerialLink):
             frequency_khz=np.full(n, self._khz, np.uint32),
             rssi_dbm=notices.rssi_dbm,
         )
+
+    def _note_rounds(self, frames: Frames, t: NDArray[np.int64]) -> None:
+        """Note what the frames say of listening: a notice or "no tag" does; another failure says that it did not."""
+        kind, error = frames.byte(1), frames.byte(2) == Command.ERROR
+        empty = error & (frames.byte(5) == Failure.NO_TAG)
+        rounds = np.flatnonzero((kind == NOTICE) | ((kind == RESPONSE) & empty))
+        if len(rounds):
+            self.note_listening(int(t[rounds[-1]]))
+            self._told = -1
+        failed = np.flatnonzero((kind == RESPONSE) & error & ~empty & (frames.length > 7))
+        if not self._polls or not len(failed):
+            return
+        self.note_deaf()
+        code = int(frames.byte(5)[failed[-1]])
+        if code != self._told:
+            self._told = code
+            self.inbox.add_event("reader_exception", f"{self.where}: {failure_words(code)}")
 
     def _ask(self, command: Command, values: bytes, what: str, *, refused_is_fine: bool = False) -> bytes:
         def is_answer(frame: bytes) -> bool:

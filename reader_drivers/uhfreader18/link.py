@@ -129,9 +129,10 @@ class UhfReader18Link(PolledLink):
         if self.options.push:
             # Its heartbeats show that it is there; what it is told is written to flash, so not before it is needed.
             if time.monotonic() - self.client.last_heard > 2 * self._keepalive_s:
+                self.note_deaf()
                 self._ask(Command.SET_WORK_MODE_288, _REPORTS, "to report by itself")
             return
-        self.asked = False
+        self.round_lost()
         now = self._ask_info(self.options.scan_s + self.client.timeout_s)
         if now != self._info:
             raise LinkLostError(f"{self.where}: somebody else set it, or it forgot what was set")
@@ -147,7 +148,8 @@ class UhfReader18Link(PolledLink):
         if tags.bad:
             self.inbox.add_left_out("bad_message", tags.bad)
         n = len(tags.row)
-        self.note_listening(int(t[-1]))
+        if not self.options.push or bool((frames.byte(2) == Command.REPORT).any()):
+            self.note_listening(int(t[-1]))
         self.add_readings(
             tags.tags,
             t[tags.row],
