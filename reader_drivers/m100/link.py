@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from typing import Final
@@ -92,18 +93,25 @@ class M100Link(SerialLink):
         target = 1 if settings.target == "B" else 0
         query = 0x1000 | session << 8 | target << 7 | q << 3
         self._ask(Command.SET_QUERY, query.to_bytes(2, "big"), "query parameters")
-        self._set = {Command.GET_POWER: power_set, Command.GET_QUERY: query.to_bytes(2, "big")}
-        self._khz = self._centre_khz
-        if settings.channels:
-            channel = settings.channels[0]
-            self._ask(Command.CHANNEL, bytes([channel - 1]), "channel")
-            self._khz = self.capabilities.frequencies_khz[channel - 1]
-        else:
-            self._ask(Command.HOPPING, b"\xff", "hopping")
+        number, frequencies = REGIONS[self.capabilities.region]
+        self._set = {
+            Command.GET_POWER: power_set,
+            Command.GET_QUERY: query.to_bytes(2, "big"),
+            Command.GET_REGION: bytes([number]),
+        }
+        self._channel = settings.channels[0] if settings.channels else 0
+        self._khz = frequencies[self._channel - 1] if self._channel else self._centre_khz
+        self._set_channel()
         if self.memories is not None:
             self._ask(Command.SELECT_MODE, _SELECT_FOR_ACCESS, "select mode")
         self._poll()
         return {1: dbm}
+
+    def _set_channel(self) -> None:
+        if self._channel:
+            self._ask(Command.CHANNEL, bytes([self._channel - 1]), "channel")
+        else:
+            self._ask(Command.HOPPING, b"\xff", "hopping")
 
     def _poll(self) -> None:
         self._polls, self._told = True, -1
@@ -120,8 +128,11 @@ class M100Link(SerialLink):
         """Poll anew: the rounds may be over. A module that polls answers each empty round, so it is not polling."""
         self.note_deaf()
         for command, value in self._set.items():
-            if parameters(self._ask(command, b"", "what is set")) != value:
+            said = self._ask(command, b"", "what is set", refused_is_fine=command == Command.GET_REGION)
+            if said[2] != Command.ERROR and parameters(said) != value:
                 raise LinkLostError(f"{self.where}: it booted, and forgot what was set")
+        # It may have booted into what was set otherwise, too.
+        self._set_channel()
         self._poll()
 
     def pump(self, timeout_s: float) -> None:
@@ -242,10 +253,15 @@ def check_settings(settings: ReaderSettings, can: Capabilities, where: str) -> N
         raise ReaderError(f"{where}: no antenna port {wrong[0]}; it has port 1 only")
     if settings.session is not None and settings.session not in range(4):
         raise ReaderError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
-    if settings.power_dbm is not None and settings.power_dbm < LEAST_DBM:
-        raise ReaderError(f"{where}: power {settings.power_dbm:g} dBm is below its least ({LEAST_DBM:g} dBm)")
+    powers = (settings.power_dbm, *settings.port_power_dbm.values())
+    if wrong := [power for power in powers if power is not None and not LEAST_DBM <= power < math.inf]:
+        raise ReaderError(f"{where}: power {wrong[0]:g} dBm is below its least ({LEAST_DBM:g} dBm)")
+    if settings.q is not None and settings.q not in range(16):
+        raise ReaderError(f"{where}: q {settings.q} does not exist; Gen2 has 0 to 15")
     count = len(can.frequencies_khz)
     if len(settings.channels) > 1 or any(not 1 <= c <= count for c in settings.channels):
         raise ReaderError(f"{where}: it stays on one channel of 1 to {count}, or hops; name one, or none")
     if settings.search == "focus":
         raise ReaderError(f"{where}: search focus is Impinj's; use dual or single")
+    if settings.target == "AB" or settings.rf_mode is not None:
+        raise ReaderError(f"{where}: target AB and mode are not in this protocol; leave them out")
