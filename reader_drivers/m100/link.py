@@ -36,6 +36,7 @@ _ROUNDS: Final = 65_535  # a poll of many rounds ends by itself after so many
 _POLL_MANY: Final = encode(Command.POLL_MANY, b"\x22" + _ROUNDS.to_bytes(2, "big"))
 _USER: Final = 3
 _SELECT_FOR_ACCESS: Final = b"\x02"  # of SELECT_MODE: what SELECT names holds for access, not for inventory
+_QUERY_TO_READ: Final = (0x1000 | 1 << 3).to_bytes(2, "big")  # session 0, target A, two slots
 LEAST_DBM: Final = 10.0
 _USUAL_MOST_DBM: Final = 26.0
 
@@ -149,7 +150,17 @@ class M100Link(SerialLink):
         """Read a tag's user memory, as much as asked for and there is; whether it need not be tried again."""
         self._polls = False
         self._ask(Command.STOP, b"", "stop", refused_is_fine=True)
+        query = self._set[Command.GET_QUERY]
+        # SELECT names the tag by its flag of session 0, and in other sessions a tag just heard keeps silent for a while.
+        if query != _QUERY_TO_READ:
+            self._ask(Command.SET_QUERY, _QUERY_TO_READ, "query parameters")
         self._ask(Command.SELECT, select_parameters(epc), "select")
+        done = self._read_words(epc)
+        if query != _QUERY_TO_READ:
+            self._ask(Command.SET_QUERY, query, "query parameters")
+        return done
+
+    def _read_words(self, epc: bytes) -> bool:
         words = self.address.own.get("memory_words", 32)
         while words:
             answer = self._ask(
