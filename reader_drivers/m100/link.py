@@ -151,7 +151,7 @@ class M100Link(SerialLink):
         self._polls = False
         self._ask(Command.STOP, b"", "stop", refused_is_fine=True)
         query = self._set[Command.GET_QUERY]
-        # SELECT names the tag by its flag of session 0, and in other sessions a tag just heard keeps silent for a while.
+        # SELECT names the tag by its flag of session 0; in other sessions a tag just heard keeps silent for a while.
         if query != _QUERY_TO_READ:
             self._ask(Command.SET_QUERY, _QUERY_TO_READ, "query parameters")
         self._ask(Command.SELECT, select_parameters(epc), "select")
