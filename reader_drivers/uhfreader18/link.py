@@ -34,6 +34,7 @@ MOST_DBM: Final = 30
 RSSI_ZERO: Final = 129
 """Of `rssi=r2000`: as boards with the same chip count."""
 
+_DEAF_S: Final = 1.0
 _ANSWERS: Final = b"\x00"  # of SET_WORK_MODE_288: speak when asked, report by oneself
 _REPORTS: Final = b"\x01"
 
@@ -50,11 +51,12 @@ class UhfReader18Link(PolledLink):
         self._reports_seen = False
         self._port = 1
         self._tids: set[bytes] = set()
+        # A reader that reports by itself is deaf to all else, and one that was told to does so still when it is back.
+        push = self.options.push
         try:
-            self._info = self._ask_info()
+            self._info = self._ask_info(min(_DEAF_S, self.client.timeout_s) if push else None)
         except LinkLostError:
-            # A reader that reports by itself may be deaf to all else.
-            if not self._reports_seen:
+            if not (push or self._reports_seen):
                 raise
             self._ask(Command.SET_WORK_MODE_288, _ANSWERS, "to stop reporting")
             self._info = self._ask_info()

@@ -87,6 +87,20 @@ def test_a_reader_that_reports_by_itself_is_heard_beats_and_is_stopped(loop: Loo
             assert reader.connect().model == "UHFReader288M"
 
 
+def test_a_reader_that_reports_by_itself_is_back_within_five_seconds(loop: Loop) -> None:
+    with (
+        serving(loop, lambda: UhfReader288Emulator(SmallWorld(3))) as emulator,
+        open_reader(f"{emulator.url}?push=1") as reader,
+    ):
+        reader.connect()
+        reader.start()
+        heard = Heard(reader).until(lambda h: len(h.readings) > 5)
+        loop.run(emulator.drop())
+        heard.until(lambda h: "reader_gone" in h.kinds)
+        count = len(heard.readings)
+        heard.until(lambda h: len(h.readings) > count + 5, 4.0)
+
+
 def test_tids_are_handed_out_once_a_tag(loop: Loop) -> None:
     world = SmallWorld(3, reads_per_s=300, tags=8)
     with (
