@@ -218,8 +218,8 @@ class Tags:
         1-based; of several that are told the first.
     rssi : uint8[n]
         As the reader has it; 0 in the 18 family, which has none.
-    tids : tuple of (bytes, bytes)
-        EPC and TID of the tags that told theirs, each once.
+    tids : tuple of (bytes, bytes, int)
+        EPC, TID and antenna of the tags that told theirs, each once.
     bad : int
         Frames left out: their lengths contradict each other, or they name no antenna.
     """
@@ -229,7 +229,7 @@ class Tags:
     tags: tuple[bytes, ...]
     antenna: NDArray[np.uint8]
     rssi: NDArray[np.uint8]
-    tids: tuple[tuple[bytes, bytes], ...]
+    tids: tuple[tuple[bytes, bytes, int], ...]
     bad: int
 
 
@@ -284,22 +284,27 @@ def decode_tags(frames: Frames, dialect: Dialect) -> Tags:
     length = size - np.where(has_tid, TID_BYTES, 0)
     tag, tags = number_tags(some.data, at + 1, length)
     bits = mask[of]
+    antenna = (np.log2(bits & -bits) + 1).astype(np.uint8)
     return Tags(
         rows[of],
         tag,
         tags,
-        (np.log2(bits & -bits) + 1).astype(np.uint8),
+        antenna,
         some.data[at + 1 + size] if tail else np.zeros(len(at), np.uint8),
-        _tids(some.data, at[has_tid] + 1, length[has_tid]),
+        _tids(some.data, at[has_tid] + 1, length[has_tid], antenna[has_tid]),
         int(np.count_nonzero(~good)),
     )
 
 
 def _tids(
-    data: NDArray[np.uint8], start: NDArray[np.int64], length: NDArray[np.int64]
-) -> tuple[tuple[bytes, bytes], ...]:
-    _, both = number_tags(data, start, length + TID_BYTES)
-    return tuple((each[:-TID_BYTES], each[-TID_BYTES:]) for each in both)
+    data: NDArray[np.uint8], start: NDArray[np.int64], length: NDArray[np.int64], antenna: NDArray[np.uint8]
+) -> tuple[tuple[bytes, bytes, int], ...]:
+    number, both = number_tags(data, start, length + TID_BYTES)
+    _, first = np.unique(number, return_index=True)
+    return tuple(
+        (each[:-TID_BYTES], each[-TID_BYTES:], port)
+        for each, port in zip(both, antenna[first].tolist(), strict=True)
+    )
 
 
 def encode_tags(

@@ -50,7 +50,7 @@ class UhfReader18Link(PolledLink):
         self.patience_s = self.options.scan_s + 1.5
         self._reports_seen = False
         self._port = 1
-        self._tids: set[bytes] = set()
+        self._tids: set[tuple[bytes, bytes]] = set()
         # A reader that reports by itself is deaf to all else, and one that was told to does so still when it is back.
         push = self.options.push
         try:
@@ -181,11 +181,12 @@ class UhfReader18Link(PolledLink):
         else:
             self.round_over(status_words(status))
 
-    def _take_tids(self, tids: tuple[tuple[bytes, bytes], ...]) -> None:
-        for epc, tid in tids:
-            if epc not in self._tids:
-                self._tids.add(epc)
-                self.inbox.add_tag_data(TagData(self.clock(), epc.hex().upper(), self._port, tid=tid))
+    def _take_tids(self, tids: tuple[tuple[bytes, bytes, int], ...]) -> None:
+        for epc, tid, port in tids:
+            # Of two tags of one EPC the TIDs differ.
+            if (epc, tid) not in self._tids:
+                self._tids.add((epc, tid))
+                self.inbox.add_tag_data(TagData(self.clock(), epc.hex().upper(), port, tid=tid))
 
     def _rssi_dbm(self, raw: NDArray[np.uint8]) -> NDArray[np.float32]:
         return read_rssi(raw, "none" if self.dialect == "18" else self.options.rssi)

@@ -164,7 +164,7 @@ def test_tid_reports_and_heartbeats() -> None:
     assert (len(frames), len(more), framer.idles, framer.garbage) == (2, 1, 4, 0)
     tags = decode_tags(frames, "288")
     assert ([tags.tags[k] for k in tags.tag], tags.antenna.tolist()) == ([EPC, NEXT], [3, 1])
-    assert (tags.tids, tags.rssi.tolist()) == (((EPC, tid),), [0x50, 0x51])
+    assert (tags.tids, tags.rssi.tolist()) == (((EPC, tid, 3),), [0x50, 0x51])
     assert len(decode_tags(more, "288").row) == 0
 
 
