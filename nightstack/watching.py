@@ -42,20 +42,17 @@ class Board:
 
     window_s: float = 2.0
     reads: int = 0
-    left_out: int = 0
     events: deque[ReaderEvent] = field(default_factory=lambda: deque[ReaderEvent](maxlen=_KEPT_EVENTS))
     tags: dict[str, int] = field(default_factory=dict[str, int])
     """Every tag so far, and how often it was heard."""
     ports: dict[int, int] = field(default_factory=dict[int, int])
     """Readings by antenna port."""
-    memories: dict[str, bytes] = field(default_factory=dict[str, bytes])
     _recent: deque[Readings] = field(default_factory=deque[Readings])
     _began_ns: int = 0
 
     def add(self, batch: ReaderBatch) -> None:
         """Take what a reader handed out."""
         self.events.extend(batch.events)
-        self.memories |= {data.epc: data.memory for data in batch.tags}
         heard = batch.readings
         if not len(heard):
             return
