@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from reader_drivers import Reader, ReaderSettings, open_reader
@@ -150,3 +151,33 @@ def test_a_cf_reader_whose_inventories_fail_does_not_listen(loop: Loop) -> None:
         heard = run(reader, 1.3)
         assert "reader_exception" in heard.kinds
         assert max(listened_s(heard).values(), default=0.0) < 0.3, "what went by since the last try"
+
+
+@pytest.mark.parametrize("crash", [True, False])
+def test_a_cf_reader_listened_where_it_says_that_an_inventory_is_over(loop: Loop, crash: bool) -> None:
+    """One that hears no tag says nothing; whether it was that or a boot its next word tells."""
+    world = SmallWorld(4, reads_per_s=0 if not crash else 220)
+    with (
+        serving(loop, lambda: ChafonEmulator(world)) as emulator,
+        open_reader(f"{emulator.url}?unproven=1") as reader,
+    ):
+        reader.connect()
+        reader.start(ReaderSettings(ports=(1,)))
+        if crash:
+            heard = Heard(reader).until(lambda h: len(h.readings) > 20)
+            loop.run(emulator.crash())
+            booted, count = time.time_ns(), len(heard.readings)
+            heard.until(lambda h: len(h.readings) > count + 20)
+            again = int(heard.readings.t[heard.readings.t > booted + 0.2 * NS].min())
+            assert again - booted > 1.5 * NS, "it was silent for a while"
+            reader.stop()
+            heard.batches.append(reader.read(0.0))
+            claimed = sum(
+                int(
+                    np.clip(np.minimum(spans.t_end, again) - np.maximum(spans.t_start, booted), 0, None).sum()
+                )
+                for spans in heard.activity
+            )
+            assert claimed < 0.4 * NS
+        else:
+            assert listened_s(run(reader, 2.4))[1] > 1.8
