@@ -41,21 +41,20 @@ class Board:
     """
 
     window_s: float = 2.0
+    strength: bool = True
+    """Whether its readings' RSSI was measured; a constant is none."""
     reads: int = 0
-    left_out: int = 0
     events: deque[ReaderEvent] = field(default_factory=lambda: deque[ReaderEvent](maxlen=_KEPT_EVENTS))
     tags: dict[str, int] = field(default_factory=dict[str, int])
     """Every tag so far, and how often it was heard."""
     ports: dict[int, int] = field(default_factory=dict[int, int])
     """Readings by antenna port."""
-    memories: dict[str, bytes] = field(default_factory=dict[str, bytes])
     _recent: deque[Readings] = field(default_factory=deque[Readings])
     _began_ns: int = 0
 
     def add(self, batch: ReaderBatch) -> None:
         """Take what a reader handed out."""
         self.events.extend(batch.events)
-        self.memories |= {data.epc: data.memory for data in batch.tags}
         heard = batch.readings
         if not len(heard):
             return
@@ -91,7 +90,8 @@ class Board:
                 break
             row, epc = int(last[tag]), recent.tags[tag]
             ports = np.unique(recent.antenna[recent.tag == tag]).tolist() if len(shown) < 100 else ()
-            rate, mean = float(count[tag]) / span_s, float(total[tag] / count[tag])
+            rate = float(count[tag]) / span_s
+            mean = float(total[tag] / count[tag]) if self.strength else float("nan")
             phase, at = float(recent.phase_rad[row]), int(recent.t[row])
             shown.append(
                 Heard(epc, self.tags.get(epc, 0), rate, mean, phase, tuple(int(p) for p in ports), at)

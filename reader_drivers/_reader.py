@@ -166,7 +166,8 @@ class ReaderBatch:
     events
         In order of time.
     activity
-        When each port listened, or None where nothing is known. `antenna` is the port number.
+        When each port listened: what is in no span it did not. None: the driver does not know. `antenna` is the port
+        number.
     tags
         Memories of tags that were read (option `memory=1` of drivers that can).
     """

@@ -101,9 +101,10 @@ class Inbox:
         return ReaderBatch(Readings.concat(readings), tuple(events), _activity(spans), tuple(tags))
 
 
-def _activity(spans: list[tuple[int, int, int, float, int, int]]) -> Activity | None:
+def _activity(spans: list[tuple[int, int, int, float, int, int]]) -> Activity:
     if not spans:
-        return None
+        # Nobody listened, which is not the same as that nobody knows.
+        return Activity.empty()
     start, end, port, power, session, rounds = zip(*spans, strict=True)
     return Activity(
         t_start=np.array(start, np.int64),

@@ -8,11 +8,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from reader_drivers._reader import ReaderSettings
 from reader_drivers.framing import FrameFormat
 from reader_drivers.inbox import Inbox
 from reader_drivers.serial_link import SerialLink
 from reader_drivers.targets import Address
 from reader_drivers.transport import Wake
+from reader_drivers.turns import Turns
 
 MISSING_AGAIN_S: Final = 1.0
 """A port without antenna is tried again after so long."""
@@ -20,12 +22,15 @@ MISSING_AGAIN_S: Final = 1.0
 FAILED_AGAIN_S: Final = 0.2
 """A reader whose round failed is asked again after so long: it may say so thousands of times a second."""
 
+_LATE_S: Final = 0.5
+"""A reader that is asked so much later than it might be did not listen meanwhile."""
+
 
 class PolledLink(SerialLink):
     """A reader that answers, and is asked again when a round has ended; see `SerialLink`.
 
-    A protocol's own link begins with `begin_rounds`, asks in `ask`, and says what came: `round_over`,
-    `antenna_missing`, `antenna_there`.
+    A protocol's own link begins with `begin_rounds`, asks in `ask`, and says what came: `round_over`, `round_lost`,
+    `turn_failed`, `antenna_missing`, `antenna_there`. A port listened in rounds that ended well, and in no others.
     """
 
     def __init__(
@@ -38,6 +43,9 @@ class PolledLink(SerialLink):
         self._next_at: float | None = None
         self._missing: dict[int, float] = {}
         self._told = ""
+        self._turns_taken = Turns(inbox)
+        self._asked_at = 0
+        self._in_round: set[int] = set()
         super().__init__(address, layout, clock, inbox, wake)
 
     # What a protocol says
@@ -48,6 +56,10 @@ class PolledLink(SerialLink):
 
     def before_round(self) -> None:
         """Do what is due between rounds."""
+
+    def ports_of_round(self, port: int) -> tuple[int, ...]:
+        """Return which ports listen in a round that is asked for on `port`."""
+        return (port,)
 
     # For protocols
 
@@ -64,12 +76,16 @@ class PolledLink(SerialLink):
 
     def ask_next(self) -> None:
         """Ask for the next round now."""
+        due = time.monotonic() if self._next_at is None else self._next_at
         self._next_at, self.asked = None, False
         self.before_round()
         port, flag = next(self._turns, (-1, ""))
         if port > 0:
-            self.asked = True
+            self.asked, self._in_round = True, set(self.ports_of_round(port))
             self.ask(port, flag)
+            self._asked_at = self.clock()
+            if time.monotonic() - due > _LATE_S:
+                self._turns_taken.end()
         elif port == 0:
             self._next_at = time.monotonic() + FAILED_AGAIN_S
 
@@ -80,12 +96,27 @@ class PolledLink(SerialLink):
         if error and error != self._told:
             self.inbox.add_event("reader_exception", f"{self.where}: {error}")
         self._told = error
+        if error:
+            self._turns_taken.end(self._in_round)
+        else:
+            self._turns_taken.good(self._in_round, self._asked_at, self._last_good)
         # The next is asked for when everything that came has been handed over.
         slow = error or self._missing.keys() >= set(self._ports)
         self.asked, self._next_at = False, time.monotonic() + (FAILED_AGAIN_S if slow else 0.0)
 
+    def round_lost(self) -> None:
+        """Note that nobody knows what became of the round."""
+        self.asked = False
+        self._turns_taken.end()
+
+    def turn_failed(self, port: int) -> None:
+        """Note that a port did not listen in the round that is under way."""
+        self._in_round.discard(port)
+        self._turns_taken.end((port,))
+
     def antenna_missing(self, port: int) -> None:
         """Note that a port has no antenna; told once."""
+        self.turn_failed(port)
         if port not in self._missing:
             self.inbox.add_event("antenna_gone", f"{self.where}: port {port}: the antenna is missing")
         self._missing[port] = time.monotonic()
@@ -102,6 +133,20 @@ class PolledLink(SerialLink):
         super().pump(timeout_s)
         if self._next_at is not None and time.monotonic() >= self._next_at:
             self.ask_next()
+
+    def start(self, settings: ReaderSettings) -> None:
+        """Begin to read tags."""
+        super().start(settings)
+        self._turns_taken.begin(self.power_dbm, self._session)
+
+    def note_listening(self, now: int, *, last: bool = False) -> None:
+        """Note that the reader was heard; when its ports listened its rounds say, where it is asked for any."""
+        if not self._ports:
+            super().note_listening(now, last=last)
+        elif last:
+            self._turns_taken.end()
+        else:
+            self._last_good = max(self._last_good, now)
 
     def _each(self, ports: tuple[int, ...], flags: str) -> Iterator[tuple[int, str]]:
         """Yield port and flag of each round; port 0 where no port has an antenna."""

@@ -6,6 +6,7 @@ One thread uses a client; it does its work inside `pump` and `request`.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -66,6 +67,10 @@ class SerialClient:
         self._listener, self._clock, self.timeout_s = listener, clock, timeout_s
         self._framer = Framer(layout)
         self._last_arrival = 0
+        self._last_byte = time.monotonic()
+        # Of the pieces that may still become frames: bytes from the stream's beginning, and when they came.
+        self._came: deque[tuple[int, int]] = deque()
+        self._through = 0
         self._wanted: Callable[[bytes], bool] | None = None
         self._answer: bytes | None = None
         self._said = (0, 0)
@@ -127,35 +132,43 @@ class SerialClient:
         pending = self._framer.pending
         data = self.transport.receive(min(timeout_s, QUIET_S) if pending else timeout_s)
         if not data:
-            if pending:
-                self._take(self._framer.flush(), self._last_arrival)
+            # Whoever waits may have been woken, or had no time.
+            if pending and time.monotonic() - self._last_byte >= QUIET_S:
+                self._take(self._framer.flush())
             return False
-        arrival = self._clock()
-        self._take(self._framer.feed(data), arrival, len(data))
-        self._last_arrival = arrival
+        self._last_byte = time.monotonic()
+        self._through += len(data)
+        self._came.append((self._through, self._clock()))
+        self._take(self._framer.feed(data))
         return True
 
-    def _take(self, frames: Frames, arrival: int, fresh: int = 0) -> None:
+    def _take(self, frames: Frames) -> None:
         if len(frames) or self._framer.idles != self._idles:
             self._idles = self._framer.idles
             self.last_heard = time.monotonic()
         if len(frames):
-            t = self._times(frames, arrival, fresh)
+            t = self._times(frames)
             if self._wanted is not None and self._answer is None:
                 self._answer = next(filter(self._wanted, frames), None)
             self._listener.on_frames(frames, t)
+        # A frame that is to come ends behind the bytes that are there.
+        while self._came and self._came[0][0] <= self._through - self._framer.pending:
+            self._last_arrival = self._came.popleft()[1]
         said = (self._framer.garbage, self._framer.wrong)
         if said != self._said:
             garbage, wrong = said[0] - self._said[0], said[1] - self._said[1]
             self._said = said
             self._listener.on_noise(garbage, wrong)
 
-    def _times(self, frames: Frames, arrival: int, fresh: int) -> NDArray[np.int64]:
+    def _times(self, frames: Frames) -> NDArray[np.int64]:
         """Return when the last byte of each frame was through: bytes that arrive together were sent one by one."""
-        behind = len(frames.data) - (frames.offset + frames.length)
-        t = arrival - np.rint(behind * (self.transport.byte_s * 1e9)).astype(np.int64)
+        end = self._through - len(frames.data) + frames.offset + frames.length
+        upto, arrival = np.array(self._came, np.int64).T
+        piece = np.searchsorted(upto, end)
+        t = arrival[piece] - np.rint((upto[piece] - end) * (self.transport.byte_s * 1e9)).astype(np.int64)
         # What was read in one piece arrived after the piece before it.
-        return np.clip(t, min(self._last_arrival, arrival), arrival) if fresh else np.full(len(t), arrival)
+        before = np.concatenate([[self._last_arrival], arrival])[piece]
+        return np.clip(t, np.minimum(before, arrival[piece]), arrival[piece])
 
     def close(self) -> None:
         """Close the connection."""

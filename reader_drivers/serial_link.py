@@ -200,6 +200,11 @@ class SerialLink(ABC):
             self.inbox.add_span(self._listening_since, now, port, power, self._session)
         self._listening_since = now
 
+    def note_deaf(self) -> None:
+        """Note that since the reader was last heard the ports in use did not listen, or nobody knows."""
+        self.note_listening(self._last_good, last=True)
+        self._listening_since = self._last_good = self.clock()
+
 
 def make_readings(tags: tuple[bytes, ...], t: NDArray[np.int64], **columns: Any) -> Readings:
     """Return readings whose columns left out are those of a reader that has no such value: no phase, no own clock."""

@@ -185,9 +185,10 @@ class ReaderRunner(threading.Thread):
             self._collector.add_readings(replace(readings, antenna=self._mount[readings.antenna]))
         if batch.tags:
             self._collector.add_tags(tag_memories(batch.tags, self._mount, self._known))
-        if batch.activity is not None and len(batch.activity):
+        if batch.activity is not None:
+            # Without a span, too: a driver that knows says so of antennas that do not listen.
             self._activity_from_driver = True
-            self._last_sign = max(self._last_sign, int(batch.activity.t_end.max()))
+            self._last_sign = max(self._last_sign, int(batch.activity.t_end.max(initial=0)))
             known = self._known[batch.activity.antenna]
             spans = batch.activity.select(known)
             self._collector.add_activity(replace(spans, antenna=self._mount[spans.antenna]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -34,6 +35,8 @@ Power = Annotated[
     float | None, typer.Option(help="Transmit power; default: the URL's, else the highest.", metavar="DBM")
 ]
 _STEP_S = 0.25
+_WIDE = 72
+"""Columns of a terminal from which a tag's whole number has room beside the rest."""
 _BAD = (
     "reader_gone",
     "reader_unreachable",
@@ -75,7 +78,8 @@ def probe(
                 "seconds": seconds, "readings": board.reads, "tags": len(board.tags), "ports": board.ports,
                 "events": [asdict(event) for event in board.events], "faults": faults, "healthy": not faults,
             }  # fmt: skip
-        typer.echo(json.dumps(said, indent=2, default=list))
+        # NaN is no JSON: a reader without RSSI has no step of it.
+        typer.echo(json.dumps(_without_nan(said), indent=2, default=list))
         return 1 if faults else 0
     for name, value in capabilities.items():
         typer.echo(f"{name:16} {_shown(value)}")
@@ -168,9 +172,9 @@ def watch(
     if ports:
         _numbers(ports)
     titles = _titles(holdings)
-    board = Board()
     with open_reader(url) as reader:
         can = reader.connect()
+        board = Board(strength=can.rssi_step_db > 0)
         reader.start(_settings(ports, power))
         show = _Table(f"{can.manufacturer} {can.model} at {url}") if _on_terminal() and not as_json else None
         began, said = time.monotonic(), 0
@@ -219,7 +223,10 @@ def _say(
         # NaN is no JSON: a reader without phase has none.
         typer.echo(json.dumps(_without_nan(said)))
         return
-    best = f"; {tags[0].epc} {tags[0].rssi_dbm:.0f} dBm {titles.get(tags[0].epc, '')}" if tags else ""
+    best = ""
+    if tags:
+        strength = "" if math.isnan(tags[0].rssi_dbm) else f" {tags[0].rssi_dbm:.0f} dBm"
+        best = f"; {tags[0].epc}{strength} {titles.get(tags[0].epc, '')}"
     typer.echo(f"{second} s: {rate:.0f} readings/s of {len(tags)} tags{best}".rstrip())
     while board.events:
         event = board.events.popleft()
@@ -229,9 +236,9 @@ def _say(
 def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _without_nan(inner) for name, inner in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and value != value else value
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 class _Table:
@@ -252,17 +259,31 @@ class _Table:
 
         from nightstack.watching import bar
 
-        height = max(self._live.console.size.height - 8, 3)
+        width, height = self._live.console.size.width, max(self._live.console.size.height - 8, 3)
         table = Table(title=self._title, title_justify="left", expand=False)
-        for name in ("tag", "title", "reads/s", "RSSI", "phase", "ports"):
-            right = name in ("reads/s", "phase")
-            table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
-        for tag in tags[:height]:
-            phase = "" if tag.phase_rad != tag.phase_rad else f"{tag.phase_rad:.2f}"
-            table.add_row(
-                tag.epc, titles.get(tag.epc, ""), f"{tag.rate:.1f}", f"{bar(tag.rssi_dbm)} {tag.rssi_dbm:.0f}",
-                phase, ",".join(map(str, tag.ports)),
-            )  # fmt: skip
+        rows = [
+            (
+                # Tags of a library begin alike: where there is no room, the end tells them apart.
+                tag.epc if width >= _WIDE else f"…{tag.epc[-7:]}",
+                titles.get(tag.epc, ""),
+                f"{tag.rate:.1f}",
+                "" if math.isnan(tag.rssi_dbm) else f"{bar(tag.rssi_dbm)} {tag.rssi_dbm:.0f}",
+                "" if math.isnan(tag.phase_rad) else f"{tag.phase_rad:.2f}",
+                ",".join(map(str, tag.ports)),
+            )
+            for tag in tags[:height]
+        ]
+        shown: list[int] = []
+        for place, name in enumerate(("tag", "title", "reads/s", "RSSI", "phase", "ports")):
+            # What this reader does not tell has no column.
+            if place == 0 or any(row[place] for row in rows):
+                right = name in ("reads/s", "phase")
+                table.add_column(
+                    name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis"
+                )
+                shown.append(place)
+        for row in rows:
+            table.add_row(*(row[place] for place in shown))
         more = f", {len(tags) - height} more not shown" if len(tags) > height else ""
         lines = [Text(f"{rate:.0f} readings/s, {len(tags)} tags now, {len(board.tags)} in all{more}")]
         lines += [Text(f"{e.kind}: {e.detail}", style="yellow") for e in list(board.events)[-3:]]

@@ -32,7 +32,7 @@ from reader_drivers.transport import LinkLostError
 MOST_DBM: Final = 33
 MOST_PORTS: Final = 8
 
-_ROUND_S: Final = 5  # an inventory ends by itself after so long, and is asked for again
+_ROUND_S: Final = 2  # an inventory ends by itself after so long, and is asked for again
 _FAILED_AGAIN_S: Final = 0.2
 _INIT_S: Final = 0.3
 _REGIONS: Final = {1: "FCC"}
@@ -41,7 +41,7 @@ _REGIONS: Final = {1: "FCC"}
 class ChafonLink(SerialLink):
     """A reader that answers."""
 
-    patience_s = 2.0  # no tag, or no inventory: a reader that hears none says nothing
+    patience_s = _ROUND_S + 0.5  # a reader that hears no tag says nothing until its inventory is over
 
     def set_up(self) -> Capabilities:
         """End what it was doing, and learn name and parameters."""
@@ -96,9 +96,11 @@ class ChafonLink(SerialLink):
         """End the inventory."""
         self._again_at = float("inf")
         self._ask(Command.STOP, b"", "stop", refused_is_fine=True)
+        self.note_deaf()
 
     def alive(self) -> None:
-        """Stop, which is answered, and ask anew: no tag is there, or the inventory is over, or the reader booted."""
+        """Stop, which is answered, and ask anew: the end of the inventory was not told, or the reader booted."""
+        self.note_deaf()
         self._ask(Command.STOP, b"", "stop", refused_is_fine=True)
         if self._get_parameters() != self._parameters:
             raise LinkLostError(f"{self.where}: somebody else set it, or it forgot what was set")
@@ -118,7 +120,11 @@ class ChafonLink(SerialLink):
         good = reports.channel < len(self._table)
         if bad := reports.bad + int(np.count_nonzero(~good)):
             self.inbox.add_left_out("bad_message", bad)
-        self.note_listening(int(t[-1]))
+        # An answer to a question says nothing of listening: the reader may have booted.
+        if reports.over not in (-1, INVENTORY_OVER):
+            self.note_deaf()
+        elif reports.over == INVENTORY_OVER or len(reports.row):
+            self.note_listening(int(t[-1]))
         self.add_readings(
             reports.tags,
             t[reports.row[good]],

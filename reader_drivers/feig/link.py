@@ -178,7 +178,9 @@ class FeigLink(SerialLink):
         for told in {status, answer.status} - {Status.OK, Status.NO_TRANSPONDER, Status.MORE_DATA}:
             self._tell(told, answer)
         if status in _HEARD:
-            self._rounds.note(port, start, end)
+            # Warned of and without a tag, the antenna may be unplugged: it must not pass for one that listened.
+            if status != Status.RF_WARNING or heard:
+                self._rounds.note(port, start, end)
             if self._memories is not None:
                 self._memories.work(port, heard, (self.clock() - start) * 1e-9)
         return status
@@ -221,7 +223,7 @@ class FeigLink(SerialLink):
             rssi_dbm=np.where(np.isnan(rssi), NO_RSSI_DBM, np.maximum(rssi, WEAKEST_DBM)).astype(np.float32),
             phase_rad=phase,
         )
-        return _first(sets, rows) if self._memories is not None else {}
+        return _first(sets, rows)
 
     def _switch_to(self, port: int) -> int:
         """Choose an antenna by the command that the options name, if any; return the reader's status."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from typing import Final
@@ -14,7 +15,9 @@ from reader_drivers.framing import Frames
 from reader_drivers.m100.codec import (
     COMMAND,
     NO_MEMORY,
+    NOTICE,
     REGIONS,
+    RESPONSE,
     Command,
     Failure,
     decode_notices,
@@ -33,6 +36,7 @@ _ROUNDS: Final = 65_535  # a poll of many rounds ends by itself after so many
 _POLL_MANY: Final = encode(Command.POLL_MANY, b"\x22" + _ROUNDS.to_bytes(2, "big"))
 _USER: Final = 3
 _SELECT_FOR_ACCESS: Final = b"\x02"  # of SELECT_MODE: what SELECT names holds for access, not for inventory
+_QUERY_TO_READ: Final = (0x1000 | 1 << 3).to_bytes(2, "big")  # session 0, target A, two slots
 LEAST_DBM: Final = 10.0
 _USUAL_MOST_DBM: Final = 26.0
 
@@ -90,29 +94,47 @@ class M100Link(SerialLink):
         target = 1 if settings.target == "B" else 0
         query = 0x1000 | session << 8 | target << 7 | q << 3
         self._ask(Command.SET_QUERY, query.to_bytes(2, "big"), "query parameters")
-        self._set = {Command.GET_POWER: power_set, Command.GET_QUERY: query.to_bytes(2, "big")}
-        self._khz = self._centre_khz
-        if settings.channels:
-            channel = settings.channels[0]
-            self._ask(Command.CHANNEL, bytes([channel - 1]), "channel")
-            self._khz = self.capabilities.frequencies_khz[channel - 1]
-        else:
-            self._ask(Command.HOPPING, b"\xff", "hopping")
+        number, frequencies = REGIONS[self.capabilities.region]
+        self._set = {
+            Command.GET_POWER: power_set,
+            Command.GET_QUERY: query.to_bytes(2, "big"),
+            Command.GET_REGION: bytes([number]),
+        }
+        self._channel = settings.channels[0] if settings.channels else 0
+        self._khz = frequencies[self._channel - 1] if self._channel else self._centre_khz
+        self._set_channel()
         if self.memories is not None:
             self._ask(Command.SELECT_MODE, _SELECT_FOR_ACCESS, "select mode")
-        self.client.send(_POLL_MANY)
+        self._poll()
         return {1: dbm}
+
+    def _set_channel(self) -> None:
+        if self._channel:
+            self._ask(Command.CHANNEL, bytes([self._channel - 1]), "channel")
+        else:
+            self._ask(Command.HOPPING, b"\xff", "hopping")
+
+    def _poll(self) -> None:
+        self._polls, self._told = True, -1
+        self.client.send(_POLL_MANY)
 
     def end(self) -> None:
         """Stop polling."""
+        self._polls = False
         self._ask(Command.STOP, b"", "stop", refused_is_fine=True)
+        # An answer says of the time before it nothing: the module may have booted.
+        self.note_deaf()
 
     def alive(self) -> None:
         """Poll anew: the rounds may be over. A module that polls answers each empty round, so it is not polling."""
+        self.note_deaf()
         for command, value in self._set.items():
-            if parameters(self._ask(command, b"", "what is set")) != value:
+            said = self._ask(command, b"", "what is set", refused_is_fine=command == Command.GET_REGION)
+            if said[2] != Command.ERROR and parameters(said) != value:
                 raise LinkLostError(f"{self.where}: it booted, and forgot what was set")
-        self.client.send(_POLL_MANY)
+        # It may have booted into what was set otherwise, too.
+        self._set_channel()
+        self._poll()
 
     def pump(self, timeout_s: float) -> None:
         """Handle what comes; then, where wanted, read the memory of a tag in reach."""
@@ -121,12 +143,24 @@ class M100Link(SerialLink):
             began = time.monotonic()
             done = self._read_memory(epc)
             self.memories.tried(epc, began, done=done)
-            self.client.send(_POLL_MANY)
+            self.note_deaf()
+            self._poll()
 
     def _read_memory(self, epc: bytes) -> bool:
         """Read a tag's user memory, as much as asked for and there is; whether it need not be tried again."""
+        self._polls = False
         self._ask(Command.STOP, b"", "stop", refused_is_fine=True)
+        query = self._set[Command.GET_QUERY]
+        # SELECT names the tag by its flag of session 0; in other sessions a tag just heard keeps silent for a while.
+        if query != _QUERY_TO_READ:
+            self._ask(Command.SET_QUERY, _QUERY_TO_READ, "query parameters")
         self._ask(Command.SELECT, select_parameters(epc), "select")
+        done = self._read_words(epc)
+        if query != _QUERY_TO_READ:
+            self._ask(Command.SET_QUERY, query, "query parameters")
+        return done
+
+    def _read_words(self, epc: bytes) -> bool:
         words = self.address.own.get("memory_words", 32)
         while words:
             answer = self._ask(
@@ -150,8 +184,8 @@ class M100Link(SerialLink):
         notices = decode_notices(frames)
         if notices.bad:
             self.inbox.add_left_out("bad_message", notices.bad)
+        self._note_rounds(frames, t)
         if not len(notices.row):
-            self.note_listening(int(t[-1]))
             return
         if self.memories is not None:
             self.memories.heard(notices.tags)
@@ -164,6 +198,23 @@ class M100Link(SerialLink):
             frequency_khz=np.full(n, self._khz, np.uint32),
             rssi_dbm=notices.rssi_dbm,
         )
+
+    def _note_rounds(self, frames: Frames, t: NDArray[np.int64]) -> None:
+        """Note what the frames say of listening: a notice or "no tag" does; another failure says that it did not."""
+        kind, error = frames.byte(1), frames.byte(2) == Command.ERROR
+        empty = error & (frames.byte(5) == Failure.NO_TAG)
+        rounds = np.flatnonzero((kind == NOTICE) | ((kind == RESPONSE) & empty))
+        if len(rounds):
+            self.note_listening(int(t[rounds[-1]]))
+            self._told = -1
+        failed = np.flatnonzero((kind == RESPONSE) & error & ~empty & (frames.length > 7))
+        if not self._polls or not len(failed):
+            return
+        self.note_deaf()
+        code = int(frames.byte(5)[failed[-1]])
+        if code != self._told:
+            self._told = code
+            self.inbox.add_event("reader_exception", f"{self.where}: {failure_words(code)}")
 
     def _ask(self, command: Command, values: bytes, what: str, *, refused_is_fine: bool = False) -> bytes:
         def is_answer(frame: bytes) -> bool:
@@ -213,10 +264,15 @@ def check_settings(settings: ReaderSettings, can: Capabilities, where: str) -> N
         raise ReaderError(f"{where}: no antenna port {wrong[0]}; it has port 1 only")
     if settings.session is not None and settings.session not in range(4):
         raise ReaderError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
-    if settings.power_dbm is not None and settings.power_dbm < LEAST_DBM:
-        raise ReaderError(f"{where}: power {settings.power_dbm:g} dBm is below its least ({LEAST_DBM:g} dBm)")
+    powers = (settings.power_dbm, *settings.port_power_dbm.values())
+    if wrong := [power for power in powers if power is not None and not LEAST_DBM <= power < math.inf]:
+        raise ReaderError(f"{where}: power {wrong[0]:g} dBm is below its least ({LEAST_DBM:g} dBm)")
+    if settings.q is not None and settings.q not in range(16):
+        raise ReaderError(f"{where}: q {settings.q} does not exist; Gen2 has 0 to 15")
     count = len(can.frequencies_khz)
     if len(settings.channels) > 1 or any(not 1 <= c <= count for c in settings.channels):
         raise ReaderError(f"{where}: it stays on one channel of 1 to {count}, or hops; name one, or none")
     if settings.search == "focus":
         raise ReaderError(f"{where}: search focus is Impinj's; use dual or single")
+    if settings.target == "AB" or settings.rf_mode is not None:
+        raise ReaderError(f"{where}: target AB and mode are not in this protocol; leave them out")

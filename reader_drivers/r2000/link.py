@@ -95,7 +95,7 @@ class R2000Link(PolledLink):
     def alive(self) -> None:
         """Ask anew: the end of a round was lost, or the board booted."""
         # Commands are done one after the other, so what is under way has ended when this is answered.
-        self.asked = False
+        self.round_lost()
         self._check_set()
         self.ask_next()
 
@@ -143,6 +143,8 @@ class R2000Link(PolledLink):
                 self.antenna_missing(antenna or self._working + 1)
             elif error == SUCCESS and not fast:
                 self.antenna_there(self._working + 1)
+            elif antenna:
+                self.turn_failed(antenna)
             # Where antennas are switched an error of one of them ends its turn alone.
             if not antenna:
                 self.round_over("" if error in (SUCCESS, NO_TAG, ANTENNA_MISSING) else error_words(error))
@@ -155,6 +157,10 @@ class R2000Link(PolledLink):
             self._check_set()
         if self.options.health_s and time.monotonic() >= self._health_at:
             self._look(())
+
+    def ports_of_round(self, port: int) -> tuple[int, ...]:
+        """Return which ports listen in a round."""
+        return self._used if self.options.inventory == "fast" else (port,)
 
     def ask(self, port: int, flag: str) -> None:
         """Ask for a round."""

@@ -219,7 +219,7 @@ class Tags:
     rssi : uint8[n]
         As the reader has it; 0 in the 18 family, which has none.
     tids : tuple of (bytes, bytes, int)
-        EPC and TID of the tags that told theirs, each once, and the antenna of the first that heard it.
+        EPC, TID and antenna of the tags that told theirs, each once.
     bad : int
         Frames left out: their lengths contradict each other, or they name no antenna.
     """
@@ -299,9 +299,12 @@ def decode_tags(frames: Frames, dialect: Dialect) -> Tags:
 def _tids(
     data: NDArray[np.uint8], start: NDArray[np.int64], length: NDArray[np.int64], antenna: NDArray[np.uint8]
 ) -> tuple[tuple[bytes, bytes, int], ...]:
-    which, both = number_tags(data, start, length + TID_BYTES)
-    first = antenna[np.unique(which, return_index=True)[1]].tolist()
-    return tuple((each[:-TID_BYTES], each[-TID_BYTES:], port) for each, port in zip(both, first, strict=True))
+    number, both = number_tags(data, start, length + TID_BYTES)
+    _, first = np.unique(number, return_index=True)
+    return tuple(
+        (each[:-TID_BYTES], each[-TID_BYTES:], port)
+        for each, port in zip(both, antenna[first].tolist(), strict=True)
+    )
 
 
 def encode_tags(

@@ -35,6 +35,7 @@ MOST_DBM: Final = 30
 RSSI_ZERO: Final = 129
 """Of `rssi=r2000`: as boards with the same chip count."""
 
+_DEAF_S: Final = 1.0
 _ANSWERS: Final = b"\x00"  # of SET_WORK_MODE_288: speak when asked, report by oneself
 _REPORTS: Final = b"\x01"
 
@@ -50,12 +51,13 @@ class UhfReader18Link(PolledLink):
         self.patience_s = self.options.scan_s + 1.5
         self._reports_seen = False
         self._port = 1
-        self._tids: set[bytes] = set()
+        self._tids: set[tuple[bytes, bytes]] = set()
+        # A reader that reports by itself is deaf to all else, and one that was told to does so still when it is back.
+        push = self.options.push
         try:
-            self._info = self._ask_info()
+            self._info = self._ask_info(min(_DEAF_S, self.client.timeout_s) if push else None)
         except LinkLostError:
-            # A reader that reports by itself may be deaf to all else.
-            if not self._reports_seen:
+            if not (push or self._reports_seen):
                 raise
             self._ask(Command.SET_WORK_MODE_288, _ANSWERS, "to stop reporting")
             self._info = self._ask_info()
@@ -130,9 +132,10 @@ class UhfReader18Link(PolledLink):
         if self.options.push:
             # Its heartbeats show that it is there; what it is told is written to flash, so not before it is needed.
             if time.monotonic() - self.client.last_heard > 2 * self._keepalive_s:
+                self.note_deaf()
                 self._ask(Command.SET_WORK_MODE_288, _REPORTS, "to report by itself")
             return
-        self.asked = False
+        self.round_lost()
         now = self._ask_info(self.options.scan_s + self.client.timeout_s)
         if now != self._info:
             raise LinkLostError(f"{self.where}: somebody else set it, or it forgot what was set")
@@ -148,7 +151,8 @@ class UhfReader18Link(PolledLink):
         if tags.bad:
             self.inbox.add_left_out("bad_message", tags.bad)
         n = len(tags.row)
-        self.note_listening(int(t[-1]))
+        if not self.options.push or bool((frames.byte(2) == Command.REPORT).any()):
+            self.note_listening(int(t[-1]))
         self.add_readings(
             tags.tags,
             t[tags.row],
@@ -179,10 +183,11 @@ class UhfReader18Link(PolledLink):
             self.round_over(status_words(status))
 
     def _take_tids(self, tids: tuple[tuple[bytes, bytes, int], ...]) -> None:
-        for epc, tid, antenna in tids:
-            if epc not in self._tids:
-                self._tids.add(epc)
-                self.inbox.add_tag_data(TagData(self.clock(), epc.hex().upper(), antenna, tid=tid))
+        for epc, tid, port in tids:
+            # Of two tags of one EPC the TIDs differ.
+            if (epc, tid) not in self._tids:
+                self._tids.add((epc, tid))
+                self.inbox.add_tag_data(TagData(self.clock(), epc.hex().upper(), port, tid=tid))
 
     def _rssi_dbm(self, raw: NDArray[np.uint8]) -> NDArray[np.float32]:
         return read_rssi(raw, "none" if self.dialect == "18" else self.options.rssi)

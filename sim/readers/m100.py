@@ -90,7 +90,9 @@ class M100Emulator(SerialEmulator):
         bank, first = values[4], 2 * int.from_bytes(values[5:7], "big")
         end = first + 2 * int.from_bytes(values[7:9], "big")
         epc = next((tag for tag in self.memory if self.mask and tag.startswith(self.mask)), None)
-        if self.running or epc is None or bank != 3:
+        # SELECT sets flags of session 0; in the others a tag just heard has turned to B.
+        session, target = self.query >> 8 & 3, self.query >> 7 & 1
+        if self.running or epc is None or bank != 3 or session or target:
             await self._failed(Failure.READ)
         elif end > len(self.memory[epc]):
             await self.send(encode(Command.ERROR, bytes([NO_MEMORY]), RESPONSE))

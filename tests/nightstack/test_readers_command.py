@@ -1,10 +1,16 @@
 """``nightstack readers``: a reader emulated by the command, looked at by the others, each a process of its own."""
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 
 import numpy as np
 import pytest
@@ -111,6 +117,35 @@ def test_watch_tells_a_line_a_second_with_titles(emulated, tmp_path):
         r"^1 s: \d+ readings/s of 3 tags; \w+ -\d+ dBm QA\d  Book \d$", out, re.MULTILINE
     )
     assert re.search(r"^3 tags, \d+ readings in 2 s$", out.splitlines()[-1])
+
+
+def on_terminal(columns, *arguments):
+    """Run a command on a terminal so wide; return its status and what it showed."""
+    pid, terminal = pty.fork()
+    if not pid:
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        os.chdir(ROOT)
+        # Without what readline put into this process's own environment: a width.
+        os.execve(NIGHTSTACK[0], [*NIGHTSTACK, "readers", *map(str, arguments)], dict(os.environ))
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux says so of a terminal whose program has ended
+        while more := os.read(terminal, 65536):
+            shown += more
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+
+
+def test_a_reader_that_tells_no_strength_is_watched_and_probed(emulated):
+    url = f"uhfreader18://{emulated('uhfreader18', '--listen', '127.0.0.1:0', '--tags', 3)}"
+    status, shown = on_terminal(100, "watch", url, "--seconds", 1)
+    assert status == 0 and "RSSI" not in shown and re.search(r"[0-9A-F]{24} ", shown)
+    status, shown = on_terminal(40, "watch", url, "--seconds", 1)
+    assert status == 0 and len(set(re.findall(r"…[0-9A-F]{7} ", shown))) == 3
+    status, out, _ = run("watch", url, "--seconds", 1.6)
+    assert status == 0 and "nan" not in out
+    status, out, _ = run("probe", url, "--seconds", 0.5, "--json")
+    said = json.loads(out, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert said["rssi_step_db"] == 0.0
 
 
 def test_a_protocol_nobody_emulates_is_refused():

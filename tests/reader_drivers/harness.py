@@ -86,7 +86,9 @@ class Heard:
 
     @property
     def activity(self) -> list[Activity]:
-        return [batch.activity for batch in self.batches if batch.activity is not None]
+        return [
+            batch.activity for batch in self.batches if batch.activity is not None and len(batch.activity)
+        ]
 
     def until(self, enough: Callable[[Heard], bool], limit_s: float = 20.0) -> Heard:
         """Read until `enough` says so; fail when that takes too long."""

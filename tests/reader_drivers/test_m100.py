@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -243,6 +245,25 @@ def test_a_module_that_hangs_is_not_flooded_and_keeps_its_region(loop: Loop) -> 
             assert reader.connect().powers_dbm[-1] == 26.0, "what is set is not the most it can"
 
 
+@pytest.mark.parametrize("options", ["region=EU", "channels=3"])
+def test_a_module_that_booted_into_what_was_set_is_found_out_or_set_again(loop: Loop, options: str) -> None:
+    """Power and query parameters as asked for are those it boots with."""
+    world = SmallWorld(3, reads_per_s=200)
+    with (
+        serving(loop, lambda: M100Emulator(world)) as emulator,
+        open_reader(f"{emulator.url}?{FAST}&session=0&{options}") as reader,
+    ):
+        reader.connect()
+        reader.start()
+        heard = Heard(reader).until(lambda h: len(h.readings) > 10)
+        before = emulator.region, emulator.channel
+        loop.run(emulator.crash())
+        assert (emulator.region, emulator.channel) != before
+        count = len(heard.readings)
+        heard.until(lambda h: len(h.readings) > count + 20)
+        assert (emulator.region, emulator.channel) == before
+
+
 def test_frames_that_arrive_together_are_timed_by_the_lines_speed(loop: Loop) -> None:
     class Silent(M100Emulator):
         async def report(self, heard: ReportSlice) -> None:
@@ -294,6 +315,12 @@ def test_what_a_module_cannot_do_is_refused_in_one_line(loop: Loop) -> None:
         for settings, says in (
             (ReaderSettings(ports=(2,)), "no antenna port 2; it has port 1 only"),
             (ReaderSettings(power_dbm=3.0), "power 3 dBm is below its least (10 dBm)"),
+            (ReaderSettings(port_power_dbm={1: -2.0}), "power -2 dBm is below its least (10 dBm)"),
+            (ReaderSettings(power_dbm=math.nan), "power nan dBm"),
+            (ReaderSettings(q=20), "q 20 does not exist"),
+            (ReaderSettings(q=-1), "q -1 does not exist"),
+            (ReaderSettings(target="AB"), "target AB and mode"),
+            (ReaderSettings(rf_mode=1), "target AB and mode"),
             (ReaderSettings(channels=(1, 2)), "stays on one channel of 1 to 20"),
         ):
             with pytest.raises(ReaderError) as error:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reader_drivers import ReaderError, ReaderSettings, open_reader
-from reader_drivers.uhfreader18.codec import (
-    encode_band,
-)
+from reader_drivers.uhfreader18.codec import Command, Status, encode_answer, encode_band
 from sim.readers.small_world import SmallWorld
+from sim.readers.source import ReportSlice
 from sim.readers.uhfreader18 import UhfReader18Emulator, UhfReader288Emulator
 from tests.reader_drivers.harness import Heard, Loop
 from tests.reader_drivers.serial_harness import FAST, serving
@@ -101,6 +100,20 @@ def test_a_strength_is_read_only_as_asked_and_one_that_cannot_be_is_left_out(
         assert set(heard.readings.rssi_dbm.tolist()) == ({-60.0} if usable else set())
 
 
+def test_a_reader_that_reports_by_itself_is_back_within_five_seconds(loop: Loop) -> None:
+    with (
+        serving(loop, lambda: UhfReader288Emulator(SmallWorld(3))) as emulator,
+        open_reader(f"{emulator.url}?push=1") as reader,
+    ):
+        reader.connect()
+        reader.start()
+        heard = Heard(reader).until(lambda h: len(h.readings) > 5)
+        loop.run(emulator.drop())
+        heard.until(lambda h: "reader_gone" in h.kinds)
+        count = len(heard.readings)
+        heard.until(lambda h: len(h.readings) > count + 5, 4.0)
+
+
 def test_tids_are_handed_out_once_a_tag(loop: Loop) -> None:
     world = SmallWorld(3, reads_per_s=300, tags=8)
     with (
@@ -117,6 +130,25 @@ def test_tids_are_handed_out_once_a_tag(loop: Loop) -> None:
         assert len(told) == 8
         assert all(data.tid[:4] == bytes.fromhex("E2801100") and len(data.tid) == 12 for data in told)
         assert set(heard.readings.tags) <= {tag.hex().upper() for tag in world.tags}
+
+
+def test_tids_reported_unasked_have_their_own_antenna_and_twins_have_theirs(loop: Loop) -> None:
+    class Once(UhfReader288Emulator):
+        async def report(self, heard: ReportSlice) -> None:
+            for port, last in ((1, 1), (3, 1), (3, 2)):
+                both = b"\x30" * 12 + bytes(11) + bytes([last])
+                record = bytes([len(both) | 0x80]) + both + bytes([70])
+                await self.send(encode_answer(Command.REPORT, Status.OK, bytes([1 << port - 1]) + record))
+
+    with (
+        serving(loop, lambda: Once(SmallWorld(3))) as emulator,
+        open_reader(f"{emulator.url}?{FAST}&push=1&fastid=1") as reader,
+    ):
+        reader.connect()
+        reader.start()
+        heard = Heard(reader).until(lambda h: len(h.readings) > 20)
+        told = {(data.tid[-1], data.antenna) for batch in heard.batches for data in batch.tags}
+        assert told == {(1, 1), (2, 3)}
 
 
 def test_antennas_and_faults_are_told(loop: Loop) -> None:
