@@ -66,6 +66,7 @@ class SerialClient:
         self._listener, self._clock, self.timeout_s = listener, clock, timeout_s
         self._framer = Framer(layout)
         self._last_arrival = 0
+        self._last_bytes = time.monotonic()
         self._wanted: Callable[[bytes], bool] | None = None
         self._answer: bytes | None = None
         self._said = (0, 0)
@@ -125,12 +126,17 @@ class SerialClient:
             The connection ended.
         """
         pending = self._framer.pending
-        data = self.transport.receive(min(timeout_s, QUIET_S) if pending else timeout_s)
+        quiet_at = self._last_bytes + QUIET_S
+        data = self.transport.receive(
+            min(timeout_s, max(0.0, quiet_at - time.monotonic())) if pending else timeout_s
+        )
         if not data:
-            if pending:
+            # A wait may end early, and the rest of the frame still be on its way.
+            if pending and time.monotonic() >= quiet_at:
                 self._take(self._framer.flush(), self._last_arrival)
             return False
         arrival = self._clock()
+        self._last_bytes = time.monotonic()
         self._take(self._framer.feed(data), arrival, len(data))
         self._last_arrival = arrival
         return True
