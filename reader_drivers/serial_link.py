@@ -112,7 +112,9 @@ class SerialLink(ABC):
     # `Link`
 
     def start(self, settings: ReaderSettings) -> None:
-        """Begin to read tags."""
+        """Begin to read tags; a reader that reads already stops before."""
+        if self.power_dbm:
+            self.stop()
         self._keepalive_s = settings.keepalive_s
         power = self.begin(settings)
         self._session = _USUAL_SESSION if settings.session is None else settings.session
@@ -121,10 +123,13 @@ class SerialLink(ABC):
 
     def stop(self) -> None:
         """Stop reading tags; everything under way has arrived when this returns."""
+        until: int | None = None
         try:
             self.end()
+            until = self.clock()
         finally:
-            self.note_listening(self.clock(), last=True)
+            # Of a reader that does not answer nobody knows how long it went on behind the last that was heard of it.
+            self.note_listening(self._last_good if until is None else until, last=True)
             self.power_dbm = {}
 
     def pump(self, timeout_s: float) -> None:
