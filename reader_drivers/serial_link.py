@@ -153,8 +153,7 @@ class SerialLink(ABC):
 
     def lost(self) -> None:
         """Note the end of a connection that broke, and close it."""
-        self.note_listening(self._last_good, last=True)
-        self.power_dbm = {}
+        self.lapse()
         self.client.close()
 
     def close(self) -> None:
@@ -179,6 +178,11 @@ class SerialLink(ABC):
             return
         self.note_listening(int(t[-1]))
         self.inbox.add_readings(make_readings(tags, t, **columns))
+
+    def lapse(self) -> None:
+        """Note that the reader does not read, and has not since it was heard last."""
+        self.note_listening(self._last_good, last=True)
+        self.power_dbm = {}
 
     def note_listening(self, now: int, *, last: bool = False) -> None:
         """Note that the ports in use have listened until now."""
