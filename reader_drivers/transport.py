@@ -6,8 +6,9 @@ import contextlib
 import os
 import selectors
 import socket
+import struct
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 import serial
 
@@ -24,6 +25,7 @@ _REFUSED = (serial.SerialException, OSError, termios_error)
 
 _MOST = 1 << 18
 _POLL_S = 0.01
+_KNOCK_S = 0.3
 
 
 class LinkLostError(ReaderError):
@@ -176,6 +178,8 @@ class TcpTransport:
         self._socket.settimeout(timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _probe(self._socket)
+        self.ends: Ends = self._socket.getsockname(), self._socket.getpeername()
+        """Our address and the reader's, as sockets name them."""
         self._watched = Watched(self._socket, wake)
 
     def send(self, data: bytes) -> None:
@@ -207,6 +211,43 @@ class TcpTransport:
         """Close the connection."""
         self._watched.close()
         self._socket.close()
+
+    def abort(self) -> None:
+        """Close a connection that is lost: nothing of it is left that would hold its port; see `release`."""
+        _forget_at_close(self._socket)
+        self.close()
+
+
+Ends = tuple[Any, Any]
+
+
+def release(ends: Ends) -> None:
+    """Let a reader give up a connection that is lost on our side alone.
+
+    Where the cable was out for a while, the end of a connection did not reach the reader, and may not for a minute: it
+    is sent again at ever longer intervals. A reader that has one client at a time refuses us meanwhile. To a SYN on the
+    connection that it believes in its system answers with an acknowledgement that ours must refuse by a reset, and
+    that ends it (RFC 9293, section 3.5.1: half-open connections).
+
+    Parameters
+    ----------
+    ends
+        Of the lost connection, which `TcpTransport.abort` closed.
+    """
+    ours, theirs = ends
+    with socket.socket(socket.AF_INET6 if len(ours) > 2 else socket.AF_INET) as knock:
+        knock.settimeout(_KNOCK_S)
+        knock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _forget_at_close(knock)
+        # It is not there, our address has changed, or it knows of no such connection: then there is nothing to end.
+        with contextlib.suppress(OSError):
+            knock.bind(ours)
+            knock.connect(theirs)
+
+
+def _forget_at_close(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _probe(connection: socket.socket) -> None:

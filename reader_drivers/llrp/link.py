@@ -117,7 +117,9 @@ class LlrpLink:
         self._keepalive_s: float | None = None
         self._watchdog = Watchdog()
         began = time.monotonic()
-        transport = _open(options, wake, patience)
+        self._transport = transport = _open(options, wake, patience)
+        self.ends = transport.ends
+        """Addresses of the connection."""
         opened = time.monotonic()
         self.client = LlrpClient(transport, self, clock, options.common.timeout_s)
         self.where = self.client.where
@@ -286,7 +288,7 @@ class LlrpLink:
     def lost(self) -> None:
         """Note the end of a connection that broke, and close it."""
         self._note_listening(self._last_arrival, last=True)
-        self.client.close()
+        self._transport.abort()
 
     def close(self) -> None:
         """Say good-bye and close the connection; a reader that is left does not go on transmitting."""

@@ -212,3 +212,27 @@ def test_a_connection_that_the_other_end_forgot_is_noticed_though_nobody_speaks(
             transport.receive(10.0)
         transport.close()
         wake.close()
+
+
+@pytest.mark.skipif(not _may_repair(), reason="forgetting a connection without a word needs CAP_NET_ADMIN")
+def test_a_connection_that_only_the_reader_believes_in_does_not_keep_us_out(
+    loop: Loop, emulator: LlrpEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of the connection got lost with the cable, and the reader has nothing to say on it."""
+
+    def into_the_void(self: TcpTransport) -> None:
+        self._socket.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
+        self.close()
+
+    monkeypatch.setattr(TcpTransport, "abort", into_the_void)
+    for port in (1, 2, 3, 4):
+        emulator.state.disconnected.add(port)
+    with open_at(emulator, "keepalive=60") as reader:
+        reader.connect()
+        reader.start()
+        heard = Heard(reader)
+        loop.run(emulator.send_raw(bytes(20)))
+        began = time.monotonic()
+        heard.until(lambda h: "reader_back" in h.kinds)
+    assert time.monotonic() - began < WITHIN_S
+    assert [kind for kind in heard.kinds if kind.startswith("reader")] == ["reader_gone", "reader_back"]
