@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reader_drivers import ReaderSettings
-from reader_drivers.llrp.codec import encode_message, message, parameter
+from reader_drivers.llrp.codec import ConnectionStatus, encode_message, message, parameter
 from reader_drivers.targets import TcpTarget
 from reader_drivers.transport import LinkLostError, TcpTransport, Wake
 from sim.readers.llrp import LlrpEmulator
@@ -218,13 +218,20 @@ def test_a_connection_that_the_other_end_forgot_is_noticed_though_nobody_speaks(
 def test_a_connection_that_only_the_reader_believes_in_does_not_keep_us_out(
     loop: Loop, emulator: LlrpEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The end of the connection got lost with the cable, and the reader has nothing to say on it."""
+    """The end of the connection got lost with the cable, and what the reader sends on it is not sent again yet."""
 
     def into_the_void(self: TcpTransport) -> None:
         self._socket.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
         self.close()
 
+    greet = emulator._greet
+
+    async def greet_newcomers(client: Any, what: ConnectionStatus) -> None:
+        if what is not ConnectionStatus.ANOTHER_ATTEMPTED:
+            await greet(client, what)
+
     monkeypatch.setattr(TcpTransport, "abort", into_the_void)
+    monkeypatch.setattr(emulator, "_greet", greet_newcomers)
     for port in (1, 2, 3, 4):
         emulator.state.disconnected.add(port)
     with open_at(emulator, "keepalive=60") as reader:
