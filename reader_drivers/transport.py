@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import serial
 
 from reader_drivers._reader import ReaderError
+from reader_drivers.names import connect
 from reader_drivers.targets import SerialTarget, Target, TcpTarget
 
 try:
@@ -149,7 +150,7 @@ class TcpTransport:
     target
         Where it listens.
     timeout_s
-        Limit for connecting and for each send.
+        Limit for connecting, looking up its name included, and for each send.
     wake
         Ends a `receive` early.
     connect_s
@@ -169,7 +170,7 @@ class TcpTransport:
         self.where = where
         limit = timeout_s if connect_s is None else connect_s
         try:
-            self._socket = socket.create_connection((target.host, target.port), limit)
+            self._socket = connect(target.host, target.port, limit)
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise ReaderError(
