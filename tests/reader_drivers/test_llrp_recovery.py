@@ -12,6 +12,7 @@ import pytest
 
 from reader_drivers import ReaderSettings
 from reader_drivers.llrp.codec import ConnectionStatus, encode_message, message, parameter
+from reader_drivers.llrp.watchdog import Watchdog
 from reader_drivers.targets import TcpTarget
 from reader_drivers.transport import LinkLostError, TcpTransport, Wake
 from sim.readers.llrp import LlrpEmulator
@@ -155,6 +156,25 @@ def test_an_inventory_that_ends_by_itself_is_started_again(
     assert ("by itself" if told else "had ceased") in heard.events[0].detail
     assert asked is not None
     assert asked.ports == (2,)
+
+
+def test_an_inventory_that_ends_again_and_again_is_started_within_5_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    watchdog = Watchdog()
+    delays: list[float] = []
+    for _ in range(12):
+        watchdog.started()
+        now[0] += 0.25
+        watchdog.note_ended()
+        assert watchdog.ended and not watchdog.due
+        ended = now[0]
+        while not watchdog.due:
+            now[0] += 0.25
+        delays.append(now[0] - ended)
+    assert delays == sorted(delays) and 0.5 <= delays[0] < delays[-1] < WITHIN_S
 
 
 def test_a_field_without_tags_is_no_reader_that_ceased(loop: Loop, emulator: LlrpEmulator) -> None:
