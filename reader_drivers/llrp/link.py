@@ -281,9 +281,13 @@ class LlrpLink:
             specs = self.client.request("GET_ROSPECS").all("ROSpec")
         except RefusedError:
             return True
-        return any(
+        active = any(
             s.number("rospec_id") == ROSPEC_ID and s.number("state") == ROSpecState.ACTIVE for s in specs
         )
+        if active:
+            # That no tag was in reach is worth as much as a tag; it is not to be lost with the connection.
+            self._note_listening(self._clock())
+        return active
 
     def lost(self) -> None:
         """Note the end of a connection that broke, and close it."""

@@ -190,6 +190,26 @@ def test_a_field_without_tags_is_no_reader_that_ceased(loop: Loop, emulator: Llr
     assert not len(heard.readings)
 
 
+def test_listening_without_a_tag_is_known_though_the_reader_is_lost(
+    loop: Loop, emulator: LlrpEmulator
+) -> None:
+    for port in (1, 2, 3, 4):
+        emulator.state.disconnected.add(port)
+    with open_at(emulator) as reader:
+        reader.connect()
+        reader.start(ReaderSettings(ports=(1,)))
+        emulator.state.disconnected.clear()
+        heard = Heard(reader).until(lambda h: len(h.readings) > 0)
+        emulator.state.disconnected.add(1)
+        silent = time.time_ns()
+        heard.until(lambda h: bool(h.activity) and max(a.t_end.max() for a in h.activity) > silent + 2e9, 6)
+        loop.run(emulator.drop(reset=True))
+        lost = time.time_ns()
+        heard.until(lambda h: "reader_back" in h.kinds)
+    before = [a.t_end[a.t_start < lost].max() for a in heard.activity if (a.t_start < lost).any()]
+    assert lost - 3.5e9 < max(before) <= lost
+
+
 def test_events_that_say_nothing_of_readings_are_passed_over(loop: Loop, emulator: LlrpEmulator) -> None:
     others: list[Any] = [
         parameter("AISpecEvent", rospec_id=1, spec_index=1),
