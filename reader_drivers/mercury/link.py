@@ -89,6 +89,8 @@ class MercuryLink(SerialLink):
         self._looked = 0.0
         self._told_temperature: int | None = None
         self._said: dict[int, float] = {}
+        self._idle = False
+        """True: it was found not to read."""
         self._known = known
         self._region = 0
         self._settings = address.settings
@@ -233,7 +235,7 @@ class MercuryLink(SerialLink):
                 told.op == Op.MULTI and told.data[:1] not in (b"\x02", b"\x04")
             )
 
-        self._settings = settings
+        self._settings, self._idle = settings, False
         self._stream = stream
         try:
             told = read_reply(self.client.request(stream.start, runs, "start", _BEGIN_S, tries=2))
@@ -254,15 +256,28 @@ class MercuryLink(SerialLink):
             self._said = {}
 
     def alive(self) -> None:
-        """Ask a module that has been silent for a while; one that does not read is set up and told to read again.
+        """Ask a module that has been silent for a while whether it is there, and whether it reads."""
+        stream = self._stream
+        if stream is not None and stream.stopped:
+            # A module that reads takes commands in their wrapping alone: one that answers this does not read.
+            self.client.send(request(Op.VERSION))
+        self._look()
+
+    def pump(self, timeout_s: float) -> None:
+        """Handle what comes, for at most `timeout_s`; now and then look at the temperature."""
+        period = self._options.temperature_s
+        if self._stream is not None and period and time.monotonic() - self._looked > period:
+            self._look()
+        super().pump(timeout_s)
+        if self._idle and self._stream is not None:
+            self._begin_again(self._stream)
+
+    def _begin_again(self, stream: Stream) -> None:
+        """Set a module up and tell it to read again.
 
         It may have booted without a word that was heard: then it would read with settings that are not ours, or wait in
         its bootloader.
         """
-        stream = self._stream
-        if stream is None or not stream.stopped:
-            self._look()
-            return
         stream.tell_stopped()
         self.lapse()
         try:
@@ -273,13 +288,6 @@ class MercuryLink(SerialLink):
         except ReaderError as error:
             # It forgot more than a start says: a new connection sets it up from the beginning.
             raise LinkLostError(f"{error}; did it boot?") from error
-
-    def pump(self, timeout_s: float) -> None:
-        """Handle what comes, for at most `timeout_s`; now and then look at the temperature."""
-        period = self._options.temperature_s
-        if self._stream is not None and period and time.monotonic() - self._looked > period:
-            self._look()
-        super().pump(timeout_s)
 
     def _look(self) -> None:
         """Ask for the temperature, as a module that reads can be asked."""
@@ -294,6 +302,7 @@ class MercuryLink(SerialLink):
         stream = self._stream
         if stream is None:
             return
+        self._idle = self._idle or (stream.stopped and bool(np.any(frames.byte(2) == Op.VERSION)))
         read = stream.take(frames, t)
         if read is None:
             self.note_listening(int(t[-1]))
