@@ -138,7 +138,7 @@ _READS = count()
 
 @cache
 def _mercury_stream() -> Stream:
-    return Stream("bench", Options(), (1, 2, 3, 4), Inbox(time.time_ns), set(), lambda _: None)
+    return Stream("bench", Options(), (1, 2, 3, 4), Inbox(time.time_ns), set(), {}, lambda _: None)
 
 
 def _mercury_readings(frames: Frames, t: Times) -> Readings:

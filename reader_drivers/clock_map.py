@@ -34,6 +34,9 @@ _EARLY_NS = 5_000_000
 _SETTLED_CHUNKS = 20
 _LATE_NS = 5_000_000
 _LATE_BUCKETS = 20
+_DRAINS = 0.1
+"""Delays that fall by more than this share of the time in which they were read are those of a queue."""
+_QUIET_NS = 1_000_000_000
 _SUSPECT_NS = 1_000_000
 _SUSPECT_BUCKETS = 5
 
@@ -55,7 +58,7 @@ class ClockMap:
         self._gap_ns = 5_000_000.0
         self._delay_ns = 0.0
         self._last_r: int | None = None
-        self._last_t = 0
+        self._last_t = self._last_arrival = 0
         self._begin(None)
 
     def _begin(self, guess: int | None) -> None:
@@ -105,10 +108,9 @@ class ClockMap:
                             "clock_stepped", f"reader's clock went {direction} by {abs(stepped) / 1e9:.3f} s"
                         )
                     )
-                guess = (
-                    None if self._last_r is None else self._last_t + round(self._gap_ns) - int(reader_ns[at])
-                )
-                self._begin(guess)
+                # Where nothing was heard for a while, the read before says nothing of when this one was.
+                follows = self._last_r is not None and arrival_ns - self._last_arrival < _QUIET_NS
+                self._begin(self._last_t + round(self._gap_ns) - int(reader_ns[at]) if follows else None)
                 self._last_r = None
                 continue
             part = reader_ns[at:stop]
@@ -158,7 +160,8 @@ class ClockMap:
         if hits[0] > 0:
             return at + int(hits[0]), None
         # What the clock went on by since the read before, less what it usually goes on by.
-        return at, int(jump[0]) - round(self._gap_ns)
+        quiet = arrival - self._last_arrival
+        return at, int(jump[0]) - (round(self._gap_ns) if quiet < _QUIET_NS else quiet)
 
     def _observe(self, part: Int64, arrival: int, events: list[ClockEvent]) -> None:
         newest = int(part.max())
@@ -209,6 +212,9 @@ class ClockMap:
             return
         # The first of them may be late for reasons of its own: it began before the step.
         recent = list(self._points)[1 - needed :]
+        if recent[0][1] - recent[-1][1] > _DRAINS * (recent[-1][0] - recent[0][0]):
+            # Reads that waited, and come all together: the later they were read, the less they are late.
+            return
         rise = min(d - float(self._line(x)) for x, d in recent)
         self._begin(None)
         self._points.extend(recent)
@@ -240,6 +246,7 @@ class ClockMap:
         if len(part) > 1:
             gap = float(np.median(np.diff(part)))
             self._gap_ns += 0.2 * (min(max(gap, 0.0), 50e6) - self._gap_ns)
+        self._last_arrival = arrival
         # A read out of order must not make the next one look like a step back.
         newest = int(np.argmax(part))
         self._delay_ns += 0.1 * (min(arrival - int(t[newest]), 100_000_000) - self._delay_ns)

@@ -67,7 +67,7 @@ class SerialClient:
         self._listener, self._clock, self.timeout_s = listener, clock, timeout_s
         self._framer = Framer(layout)
         self._last_arrival = 0
-        self._last_byte = time.monotonic()
+        self._last_bytes = time.monotonic()
         # Of the pieces that may still become frames: bytes from the stream's beginning, and when they came.
         self._came: deque[tuple[int, int]] = deque()
         self._through = 0
@@ -130,13 +130,16 @@ class SerialClient:
             The connection ended.
         """
         pending = self._framer.pending
-        data = self.transport.receive(min(timeout_s, QUIET_S) if pending else timeout_s)
+        quiet_at = self._last_bytes + QUIET_S
+        data = self.transport.receive(
+            min(timeout_s, max(0.0, quiet_at - time.monotonic())) if pending else timeout_s
+        )
         if not data:
-            # Whoever waits may have been woken, or had no time.
-            if pending and time.monotonic() - self._last_byte >= QUIET_S:
+            # A wait may end early, and the rest of the frame still be on its way.
+            if pending and time.monotonic() >= quiet_at:
                 self._take(self._framer.flush())
             return False
-        self._last_byte = time.monotonic()
+        self._last_bytes = time.monotonic()
         self._through += len(data)
         self._came.append((self._through, self._clock()))
         self._take(self._framer.feed(data))

@@ -118,7 +118,9 @@ class SerialLink(ABC):
     # `Link`
 
     def start(self, settings: ReaderSettings) -> None:
-        """Begin to read tags."""
+        """Begin to read tags; a reader that reads already stops before."""
+        if self.power_dbm:
+            self.stop()
         self._keepalive_s = settings.keepalive_s
         power = self.begin(settings)
         self._session = _USUAL_SESSION if settings.session is None else settings.session
@@ -127,10 +129,13 @@ class SerialLink(ABC):
 
     def stop(self) -> None:
         """Stop reading tags; everything under way has arrived when this returns."""
+        until: int | None = None
         try:
             self.end()
+            until = self.clock()
         finally:
-            self.note_listening(self.clock(), last=True)
+            # Of a reader that does not answer nobody knows how long it went on behind the last that was heard of it.
+            self.note_listening(self._last_good if until is None else until, last=True)
             self.power_dbm = {}
 
     def pump(self, timeout_s: float) -> None:
@@ -154,8 +159,7 @@ class SerialLink(ABC):
 
     def lost(self) -> None:
         """Note the end of a connection that broke, and close it."""
-        self.note_listening(self._last_good, last=True)
-        self.power_dbm = {}
+        self.lapse()
         self.client.close()
 
     def close(self) -> None:
@@ -190,6 +194,11 @@ class SerialLink(ABC):
             self.inbox.add_left_out("bad_reading", int(np.count_nonzero(~good)))
             t, columns = t[good], {name: values[good] for name, values in columns.items()}
         self.inbox.add_readings(make_readings(tags, t, **columns))
+
+    def lapse(self) -> None:
+        """Note that the reader does not read, and has not since it was heard last."""
+        self.note_listening(self._last_good, last=True)
+        self.power_dbm = {}
 
     def note_listening(self, now: int, *, last: bool = False) -> None:
         """Note that the ports in use have listened until now."""

@@ -7,6 +7,7 @@ those of `ReaderSettings` under short names, those of every driver, and the driv
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -103,6 +104,14 @@ def positive(text: str) -> float:
     return value
 
 
+def decibels(text: str) -> float:
+    """Read a finite number of dBm."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
 def choice(*known: str) -> Callable[[str], str]:
     """Return what reads one of these words."""
 
@@ -116,12 +125,12 @@ def choice(*known: str) -> Callable[[str], str]:
 
 def _port_powers(text: str) -> dict[int, float]:
     pairs = (part.split(":") for part in text.split(","))
-    return {int(port): float(dbm) for port, dbm in pairs}
+    return {int(port): decibels(dbm) for port, dbm in pairs}
 
 
 SETTINGS: Final[Table] = {
     "ports": ("ports", ports),
-    "power": ("power_dbm", float),
+    "power": ("power_dbm", decibels),
     "port_power": ("port_power_dbm", _port_powers),
     "session": ("session", int),
     "search": ("search", choice("dual", "single", "focus")),

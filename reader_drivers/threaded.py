@@ -6,6 +6,7 @@ What is particular to a protocol is its `Link`: one connection from set-up to lo
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -140,9 +141,11 @@ class ThreadedReader(Reader, Generic[L]):
         return batch
 
     def stop(self) -> None:
-        """Stop reading tags; see `Reader.stop`."""
+        """Stop reading tags; see `Reader.stop`. A reader that is lost meanwhile is not started again."""
         if self._thread is not None and self._thread.is_alive():
-            self._do(self._stop)
+            # That it is lost an event tells.
+            with contextlib.suppress(LinkLostError):
+                self._do(self._stop)
 
     def _stop(self, link: L | None) -> None:
         running, self._wanted = self._wanted, None

@@ -6,12 +6,14 @@ import contextlib
 import os
 import selectors
 import socket
+import struct
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 import serial
 
 from reader_drivers._reader import ReaderError
+from reader_drivers.names import connect
 from reader_drivers.targets import SerialTarget, Target, TcpTarget
 
 try:
@@ -24,6 +26,7 @@ _REFUSED = (serial.SerialException, OSError, termios_error)
 
 _MOST = 1 << 18
 _POLL_S = 0.01
+_KNOCK_S = 0.3
 
 
 class LinkLostError(ReaderError):
@@ -147,7 +150,7 @@ class TcpTransport:
     target
         Where it listens.
     timeout_s
-        Limit for connecting and for each send.
+        Limit for connecting, looking up its name included, and for each send.
     wake
         Ends a `receive` early.
     connect_s
@@ -167,7 +170,7 @@ class TcpTransport:
         self.where = where
         limit = timeout_s if connect_s is None else connect_s
         try:
-            self._socket = socket.create_connection((target.host, target.port), limit)
+            self._socket = connect(target.host, target.port, limit)
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise ReaderError(
@@ -176,6 +179,8 @@ class TcpTransport:
         self._socket.settimeout(timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _probe(self._socket)
+        self.ends: Ends = self._socket.getsockname(), self._socket.getpeername()
+        """Our address and the reader's, as sockets name them."""
         self._watched = Watched(self._socket, wake)
 
     def send(self, data: bytes) -> None:
@@ -207,6 +212,43 @@ class TcpTransport:
         """Close the connection."""
         self._watched.close()
         self._socket.close()
+
+    def abort(self) -> None:
+        """Close a connection that is lost: nothing of it is left that would hold its port; see `release`."""
+        _forget_at_close(self._socket)
+        self.close()
+
+
+Ends = tuple[Any, Any]
+
+
+def release(ends: Ends) -> None:
+    """Let a reader give up a connection that is lost on our side alone.
+
+    Where the cable was out for a while, the end of a connection did not reach the reader, and may not for a minute: it
+    is sent again at ever longer intervals. A reader that has one client at a time refuses us meanwhile. To a SYN on the
+    connection that it believes in its system answers with an acknowledgement that ours must refuse by a reset, and
+    that ends it (RFC 9293, section 3.5.1: half-open connections).
+
+    Parameters
+    ----------
+    ends
+        Of the lost connection, which `TcpTransport.abort` closed.
+    """
+    ours, theirs = ends
+    with socket.socket(socket.AF_INET6 if len(ours) > 2 else socket.AF_INET) as knock:
+        knock.settimeout(_KNOCK_S)
+        knock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _forget_at_close(knock)
+        # It is not there, our address has changed, or it knows of no such connection: then there is nothing to end.
+        with contextlib.suppress(OSError):
+            knock.bind(ours)
+            knock.connect(theirs)
+
+
+def _forget_at_close(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _probe(connection: socket.socket) -> None:

@@ -19,7 +19,7 @@ from robot.tag_memories import tag_memories
 
 log = logging.getLogger("nightstack.robot")
 
-_BACKOFF_S: Final = (0.5, 1.0, 2.0, 3.0)
+_BACKOFF_S: Final = (0.5, 1.0, 2.0, 3.0)  # a reader that returns is to read within five seconds
 _READ_S: Final = 0.25
 _SPAN_NS: Final = 10_000_000_000
 _UNKNOWN_SESSION: Final = 2
@@ -157,14 +157,17 @@ class ReaderRunner(threading.Thread):
     def _read(self, reader: Reader) -> None:
         while not self._ending.is_set():
             self._take(reader.read(_READ_S))
-        reader.stop()
-        for _ in range(200):
-            batch = reader.read(0.05)
-            # The last word of a reader may be that it listened, without a reading.
-            self._take(batch)
-            if not (len(batch.readings) or batch.events):
-                break
-        self._end_span()
+        try:
+            reader.stop()
+        finally:
+            # What was heard is handed on, though the reader may refuse to stop.
+            for _ in range(200):
+                batch = reader.read(0.05)
+                # The last word of a reader may be that it listened, without a reading.
+                self._take(batch)
+                if not (len(batch.readings) or batch.events):
+                    break
+            self._end_span()
 
     def _close(self, reader: Reader | None) -> None:
         if reader is None:

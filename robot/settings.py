@@ -62,7 +62,7 @@ class AntennaTable(_Settings):
         default=None, description="whether the phase may be half a turn off; absent: as the reader says"
     )
     power_dbm: float | None = Field(
-        default=None, description="transmit power, where it differs from the reader's"
+        default=None, ge=-10, le=40, description="transmit power, where it differs from the reader's"
     )
     beamwidth_deg: float | None = Field(default=None, gt=0, le=360, description="half-power beam width")
     gain_dbi: float | None = Field(default=None, ge=-20, le=30, description="antenna gain")

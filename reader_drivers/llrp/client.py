@@ -47,6 +47,10 @@ class RefusedError(ReaderError):
     """The reader answered with an error status."""
 
 
+class HeldError(ReaderError):
+    """The reader has another client, or believes so."""
+
+
 class NoAnswerError(LinkLostError):
     """No answer came in time."""
 
@@ -88,7 +92,9 @@ class LlrpClient:
         Raises
         ------
         ReaderError
-            Another client holds the reader, or what answers there is no LLRP reader.
+            What answers there is no LLRP reader, or refuses.
+        HeldError
+            Another client holds it.
         """
         limit = self._timeout_s if timeout_s is None else timeout_s
         deadline = time.monotonic() + limit
@@ -110,7 +116,7 @@ class LlrpClient:
             raise ReaderError(
                 f"{self.where}: the reader refused the connection (status {self._attempt}); restart it"
             )
-        raise ReaderError(f"{self.where}: {reason}; stop that program or restart the reader")
+        raise HeldError(f"{self.where}: {reason}; stop that program or restart the reader")
 
     def request(
         self,

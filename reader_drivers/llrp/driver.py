@@ -10,6 +10,7 @@ from reader_drivers._reader import ReaderSettings
 from reader_drivers.clock_map import ClockMap
 from reader_drivers.llrp.capabilities import LlrpCapabilities
 from reader_drivers.llrp.checks import check_settings
+from reader_drivers.llrp.client import HeldError
 from reader_drivers.llrp.codec import (
     FrameReader,
     Version,
@@ -23,6 +24,7 @@ from reader_drivers.llrp.memories import TagMemories
 from reader_drivers.llrp.options import parse_options
 from reader_drivers.llrp.version import VersionRefusedError
 from reader_drivers.threaded import ThreadedReader
+from reader_drivers.transport import Ends, release
 
 _CONNECT_S, _GREETING_S = 1.0, 2.0
 """How long a try to come back waits for the connection, and for the reader's first word, at least."""
@@ -46,6 +48,8 @@ class LlrpReader(ThreadedReader[LlrpLink]):
         self._memories = TagMemories()
         self._abilities: LlrpCapabilities | None = None
         self._patience = Patience()
+        self._ends: Ends | None = None
+        """Of the connection before."""
 
     def _open_link(self) -> LlrpLink:
         if self._abilities is None:
@@ -56,6 +60,13 @@ class LlrpReader(ThreadedReader[LlrpLink]):
             # It need not be asked again, now or later.
             self._options = replace(self._options, version=Version.V1_0_1)
             link = self._link()
+        except HeldError:
+            if self._ends is None:
+                raise
+            # Perhaps it is ours, lost when the cable was out.
+            release(self._ends)
+            link = self._link()
+        self._ends = link.ends
         if link.version is Version.V1_0_1:
             self._options = replace(self._options, version=Version.V1_0_1)
         self._abilities = link.abilities

@@ -117,7 +117,9 @@ class LlrpLink:
         self._keepalive_s: float | None = None
         self._watchdog = Watchdog()
         began = time.monotonic()
-        transport = _open(options, wake, patience)
+        self._transport = transport = _open(options, wake, patience)
+        self.ends = transport.ends
+        """Addresses of the connection."""
         opened = time.monotonic()
         self.client = LlrpClient(transport, self, clock, options.common.timeout_s)
         self.where = self.client.where
@@ -283,14 +285,18 @@ class LlrpLink:
             specs = self.client.request("GET_ROSPECS").all("ROSpec")
         except RefusedError:
             return True
-        return any(
+        active = any(
             s.number("rospec_id") == ROSPEC_ID and s.number("state") == ROSpecState.ACTIVE for s in specs
         )
+        if active:
+            # That no tag was in reach is worth as much as a tag; it is not to be lost with the connection.
+            self._note_listening(self._clock())
+        return active
 
     def lost(self) -> None:
         """Note the end of a connection that broke, and close it."""
         self._note_listening(self._last_arrival, last=True)
-        self.client.close()
+        self._transport.abort()
 
     def close(self) -> None:
         """Say good-bye and close the connection; a reader that is left does not go on transmitting."""

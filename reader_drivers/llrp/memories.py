@@ -44,7 +44,7 @@ class TagMemories:
         touched: dict[bytes, int] = {}
         for index in pick.tolist():
             epc = reports.epcs[int(tag[index])]
-            if epc in self._done:
+            if not epc or epc in self._done:
                 continue
             touched.setdefault(epc, index)
             self._note(self._open.setdefault(epc, _Tag()), reports, index)

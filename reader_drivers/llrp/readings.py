@@ -45,14 +45,16 @@ class ReportConverter:
     ) -> tuple[Readings, list[ClockEvent], int]:
         """Return readings, what the clocks did, and how many reports had to be left out.
 
-        Left out are reports without antenna, channel or RSSI, or with one that cannot be: position is not to be had
-        from them.
+        Left out are reports without antenna, channel or RSSI, or with one that cannot be, and those of tags without an
+        EPC: no tag's position is to be had from them.
         """
         channel = np.minimum(reports.channel, len(self._frequency_khz) - 1)
         frequency = np.where(channel == reports.channel, self._frequency_khz[channel], 0)
         rssi = reports.rssi_cdbm
         good = (frequency > 0) & (rssi != NO_RSSI) & (rssi >= -12000) & (rssi <= 0)
         good &= (reports.antenna > 0) & (reports.antenna < 256)
+        if not all(reports.epcs):
+            good &= np.array([bool(epc) for epc in reports.epcs])[reports.tag]
         # The clock follows all stamps; a spoiled RSSI does not spoil them.
         reader_t = _stamps(reports)
         t, events = self._times(reader_t, arrival_ns)

@@ -7,7 +7,7 @@ import time
 _QUIET_S = 2.5
 """Silence of reports after which a reader is asked whether its ROSpec is at work; no tags in reach look the same."""
 
-_FIRST_S, _MOST_S = 0.5, 30.0
+_FIRST_S, _MOST_S = 0.5, 4.0
 """First and longest delay before an inventory that ended is started again: one that ends at once is not hurried."""
 
 _HELD_S = 10.0

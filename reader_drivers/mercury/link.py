@@ -14,7 +14,7 @@ from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings
 from reader_drivers.framing import Frames
 from reader_drivers.inbox import Inbox
 from reader_drivers.mercury.codec import REPLIES, SPEEDS, STOP, Op, Reply, Status, read_reply, request, wrap
-from reader_drivers.mercury.module import Module, capabilities, hop_table, learn, refusal
+from reader_drivers.mercury.module import Module, capabilities, hop_table, learn, refusal, region_name
 from reader_drivers.mercury.options import Options
 from reader_drivers.mercury.settings import (
     apply_antennas,
@@ -33,6 +33,7 @@ __all__ = ["Known", "MercuryLink"]
 _PROBE_S: Final = 0.25
 _BEGIN_S: Final = 3.0
 _SETTLE_S: Final = 0.1
+_MARGIN_S: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -47,11 +48,14 @@ class Known:
         Channels of each region, kHz: a module that was told to stay on some of them lists no others.
     narrowed : bool
         Whether it was.
+    region : int
+        The region it was in: a module that boots may have none. 0: none yet.
     """
 
     remembered: set[bytes] = field(default_factory=set[bytes])
     channels: dict[int, tuple[int, ...]] = field(default_factory=dict[int, tuple[int, ...]])
     narrowed: bool = False
+    region: int = 0
 
 
 class MercuryLink(SerialLink):
@@ -84,8 +88,12 @@ class MercuryLink(SerialLink):
         """True: it booted meanwhile; None: it was told to."""
         self._looked = 0.0
         self._told_temperature: int | None = None
+        self._said: dict[int, float] = {}
+        self._idle = False
+        """True: it was found not to read."""
         self._known = known
         self._region = 0
+        self._settings = address.settings
         super().__init__(address, REPLIES, clock, inbox, wake)
 
     # Set-up
@@ -102,6 +110,10 @@ class MercuryLink(SerialLink):
             if region is not None:
                 self._set_region(region)
             self._read_region()
+            if not self._region and self._known.region:
+                # Somebody else had set it, and it was forgotten when the module booted.
+                self.ask(Op.SET_REGION, bytes([self._known.region]), region_name(self._known.region))
+                self._read_region()
             if not self._booted:
                 break
         return capabilities(self.module, self._region, self._channels)
@@ -109,6 +121,7 @@ class MercuryLink(SerialLink):
     def _read_region(self) -> None:
         told = self.ask(Op.GET_REGION, b"", "its region", fine=tuple(Status))
         self._region = told.data[0] if told.status == 0 and told.data else 0
+        self._known.region = self._region or self._known.region
         table = hop_table(self)
         if len(table) > len(self._channels):
             self._known.channels[self._region] = table
@@ -200,8 +213,15 @@ class MercuryLink(SerialLink):
             apply_channels(self, self._channels, settings.channels)
             self._known.narrowed = bool(settings.channels)
         stream = Stream(
-            self.where, self._options, ports, self.inbox, self._known.remembered, self.client.send
+            self.where,
+            self._options,
+            ports,
+            self.inbox,
+            self._known.remembered,
+            self._said,
+            self.client.send,
         )
+        self.patience_s = stream.idle_s + _MARGIN_S
         for port in ports:
             if module.connected and port not in module.connected:
                 self.inbox.add_event(
@@ -215,6 +235,7 @@ class MercuryLink(SerialLink):
                 told.op == Op.MULTI and told.data[:1] not in (b"\x02", b"\x04")
             )
 
+        self._settings, self._idle = settings, False
         self._stream = stream
         try:
             told = read_reply(self.client.request(stream.start, runs, "start", _BEGIN_S, tries=2))
@@ -232,12 +253,15 @@ class MercuryLink(SerialLink):
             self._silence()
         finally:
             self._stream = None
+            self._said = {}
 
     def alive(self) -> None:
-        """Ask a module that has been silent for a while; one that answers and does not read is told to again."""
+        """Ask a module that has been silent for a while whether it is there, and whether it reads."""
+        stream = self._stream
+        if stream is not None and stream.stopped:
+            # A module that reads takes commands in their wrapping alone: one that answers this does not read.
+            self.client.send(request(Op.VERSION))
         self._look()
-        if self._stream is not None:
-            self._stream.wake(self._keepalive_s)
 
     def pump(self, timeout_s: float) -> None:
         """Handle what comes, for at most `timeout_s`; now and then look at the temperature."""
@@ -245,6 +269,25 @@ class MercuryLink(SerialLink):
         if self._stream is not None and period and time.monotonic() - self._looked > period:
             self._look()
         super().pump(timeout_s)
+        if self._idle and self._stream is not None:
+            self._begin_again(self._stream)
+
+    def _begin_again(self, stream: Stream) -> None:
+        """Set a module up and tell it to read again.
+
+        It may have booted without a word that was heard: then it would read with settings that are not ours, or wait in
+        its bootloader.
+        """
+        stream.tell_stopped()
+        self.lapse()
+        try:
+            self._silence()
+            self.start(self._settings)
+        except LinkLostError:
+            raise
+        except ReaderError as error:
+            # It forgot more than a start says: a new connection sets it up from the beginning.
+            raise LinkLostError(f"{error}; did it boot?") from error
 
     def _look(self) -> None:
         """Ask for the temperature, as a module that reads can be asked."""
@@ -259,6 +302,7 @@ class MercuryLink(SerialLink):
         stream = self._stream
         if stream is None:
             return
+        self._idle = self._idle or (stream.stopped and bool(np.any(frames.byte(2) == Op.VERSION)))
         read = stream.take(frames, t)
         if read is None:
             self.note_listening(int(t[-1]))

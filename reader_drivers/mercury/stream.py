@@ -105,6 +105,8 @@ class Stream:
         Where events and memories go.
     remembered
         Tags whose memory was told before; added to.
+    said
+        When each kind of trouble was told last, by the monotonic clock, s; kept up.
     send
         Sends a frame.
 
@@ -121,6 +123,7 @@ class Stream:
         ports: tuple[int, ...],
         inbox: Inbox,
         remembered: set[bytes],
+        said: dict[int, float],
         send: Callable[[bytes], None],
     ) -> None:
         self._where, self._inbox, self._send = where, inbox, send
@@ -131,17 +134,19 @@ class Stream:
         self._port = port_table(ports)
         self._clock = CycleClock()
         self._heard = self._started = time.monotonic()
-        self._idle_s = max(_IDLE_S, 3e-3 * options.cycle_ms)
-        self._said: dict[int, float] = {}
+        self.idle_s = max(_IDLE_S, 3e-3 * options.cycle_ms)
+        """Silence that a module does not keep which reads: it tells each cycle, s."""
+        self._said = said
         self._remembered = remembered
 
-    def wake(self, quiet_s: float) -> None:
-        """Start the search again where nothing of it has come for long, though the module may answer."""
-        if time.monotonic() - self._heard > max(self._idle_s, 2 * quiet_s):
-            self._tell(
-                "reader_exception", "it stopped reading by itself; it was told to read again", _STOPPED
-            )
-            self._again()
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing of the search has come for so long that the module reads no more, though it may answer."""
+        return time.monotonic() - self._heard >= self.idle_s
+
+    def tell_stopped(self) -> None:
+        """Tell that the module stopped by itself."""
+        self._tell("reader_exception", "it stopped reading by itself; it was told to read again", _STOPPED)
 
     def _again(self) -> None:
         """Start the search again, at most once a second: it may end at once."""

@@ -177,3 +177,34 @@ def test_virtual_time_maps_without_error() -> None:
     """In virtual time reports arrive at exactly the end of their slice."""
     run = simulate(ReaderClock(100.0, 100.0, T0), seconds=60, rate=400, latency_ms=0.0)
     assert np.abs(run.error_ms(2.0)).max() < 5
+
+
+def test_reads_that_waited_while_the_line_was_down_are_no_step() -> None:
+    mapper, rng = ClockMap(), np.random.default_rng(5)
+    true = T0 + np.sort(rng.integers(0, 60 * SECOND, 12_000))
+    # Nothing comes through for eight seconds; then everything does.
+    down, up = T0 + 20 * SECOND, T0 + 28 * SECOND
+    arrival = true + (rng.exponential(2e6, len(true)) + 3e5).astype(np.int64)
+    arrival = np.maximum.accumulate(np.where((true > down) & (true < up), up, arrival))
+    for a in range(0, len(true), 4):
+        t, events = mapper.map(true[a : a + 4], int(arrival[a : a + 4].max()))
+        assert not events
+        assert np.abs(t - true[a : a + 4]).max() < 20e6
+
+
+def test_a_step_while_no_tag_was_in_reach_is_not_taken_for_a_pause_of_the_reads() -> None:
+    mapper, rng = ClockMap(), np.random.default_rng(5)
+    true = T0 + np.sort(rng.integers(0, 60 * SECOND, 12_000))
+    before = true[true < T0 + 20 * SECOND]
+    # Four come together, none of them from both sides of the silence.
+    true = np.concatenate([before[len(before) % 4 :], true[true > T0 + 40 * SECOND]])
+    stamp = true + np.where(true > T0 + 30 * SECOND, 5 * SECOND, 0)
+    told: list[ClockEvent] = []
+    for a in range(0, len(true), 4):
+        arrival = int(true[a : a + 4].max() + rng.exponential(2e6) + 3e5)
+        t, events = mapper.map(stamp[a : a + 4], arrival)
+        told += events
+        assert np.abs(t - true[a : a + 4]).max() < 20e6
+    (step,) = told
+    assert "went ahead by" in step.detail
+    assert float(step.detail.split()[-2]) == pytest.approx(5.0, abs=0.05)

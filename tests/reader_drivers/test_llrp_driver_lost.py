@@ -12,7 +12,7 @@ import pytest
 
 from reader_drivers import ReaderError, ReaderSettings, open_reader
 from reader_drivers.inbox import MAX_EVENTS, Inbox
-from reader_drivers.llrp.codec import parameter
+from reader_drivers.llrp.codec import Parameter, encode_message, message, parameter
 from reader_drivers.llrp.readings import ReportConverter
 from sim.readers.llrp import LlrpEmulator
 from sim.readers.small_world import SmallWorld
@@ -113,6 +113,24 @@ def test_malformed_reports_become_events_and_reading_goes_on(loop: Loop, emulato
         heard.until(lambda h: len(h.readings) > count + 50)
     assert heard.kinds == ["bad_message", "bad_message"]
     assert "without an EPC" in heard.events[0].detail
+
+
+def test_tags_without_an_epc_are_left_out_and_counted(loop: Loop, emulator: LlrpEmulator) -> None:
+    def report(epc: bytes) -> Parameter:
+        where = (parameter("AntennaID", antenna_id=1), parameter("ChannelIndex", channel_index=1))
+        data = parameter("EPCData", epc=(8 * len(epc), epc))
+        return parameter("TagReportData", data, parameter("PeakRSSI", dbm=-50), *where)
+
+    both = encode_message(message("RO_ACCESS_REPORT", 9, report(b""), report(b"\xab\xcd")))
+    with open_at(emulator) as reader:
+        reader.connect()
+        reader.start()
+        heard = Heard(reader).until(lambda h: len(h.readings) > 50)
+        loop.run(emulator.send_raw(100 * both))
+        heard.until(lambda h: sum(epc == "ABCD" for epc in h.readings.epc) == 100)
+        heard.until(lambda h: sum(int(e.detail.split()[0]) for e in h.events) == 100)
+    assert set(heard.kinds) == {"bad_reading"}
+    assert "" not in set(heard.readings.epc)
 
 
 def test_a_garbage_stream_is_a_lost_reader_and_the_next_connection_works(

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from reader_drivers import ReaderSettings
-from reader_drivers.llrp.codec import encode_message, message, parameter
+from reader_drivers.llrp.codec import ConnectionStatus, encode_message, message, parameter
+from reader_drivers.llrp.watchdog import Watchdog
 from reader_drivers.targets import TcpTarget
 from reader_drivers.transport import LinkLostError, TcpTransport, Wake
 from sim.readers.llrp import LlrpEmulator
@@ -157,6 +158,25 @@ def test_an_inventory_that_ends_by_itself_is_started_again(
     assert asked.ports == (2,)
 
 
+def test_an_inventory_that_ends_again_and_again_is_started_within_5_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    watchdog = Watchdog()
+    delays: list[float] = []
+    for _ in range(12):
+        watchdog.started()
+        now[0] += 0.25
+        watchdog.note_ended()
+        assert watchdog.ended and not watchdog.due
+        ended = now[0]
+        while not watchdog.due:
+            now[0] += 0.25
+        delays.append(now[0] - ended)
+    assert delays == sorted(delays) and 0.5 <= delays[0] < delays[-1] < WITHIN_S
+
+
 def test_a_field_without_tags_is_no_reader_that_ceased(loop: Loop, emulator: LlrpEmulator) -> None:
     for port in (1, 2, 3, 4):
         emulator.state.disconnected.add(port)
@@ -168,6 +188,26 @@ def test_a_field_without_tags_is_no_reader_that_ceased(loop: Loop, emulator: Llr
         heard.until(lambda _: time.monotonic() > until)
     assert set(heard.kinds) <= {"antenna_gone"}
     assert not len(heard.readings)
+
+
+def test_listening_without_a_tag_is_known_though_the_reader_is_lost(
+    loop: Loop, emulator: LlrpEmulator
+) -> None:
+    for port in (1, 2, 3, 4):
+        emulator.state.disconnected.add(port)
+    with open_at(emulator) as reader:
+        reader.connect()
+        reader.start(ReaderSettings(ports=(1,)))
+        emulator.state.disconnected.clear()
+        heard = Heard(reader).until(lambda h: len(h.readings) > 0)
+        emulator.state.disconnected.add(1)
+        silent = time.time_ns()
+        heard.until(lambda h: bool(h.activity) and max(a.t_end.max() for a in h.activity) > silent + 2e9, 6)
+        loop.run(emulator.drop(reset=True))
+        lost = time.time_ns()
+        heard.until(lambda h: "reader_back" in h.kinds)
+    before = [a.t_end[a.t_start < lost].max() for a in heard.activity if (a.t_start < lost).any()]
+    assert lost - 3.5e9 < max(before) <= lost
 
 
 def test_events_that_say_nothing_of_readings_are_passed_over(loop: Loop, emulator: LlrpEmulator) -> None:
@@ -212,3 +252,36 @@ def test_a_connection_that_the_other_end_forgot_is_noticed_though_nobody_speaks(
             transport.receive(10.0)
         transport.close()
         wake.close()
+
+
+@pytest.mark.skipif(not _may_repair(), reason="forgetting a connection without a word needs CAP_NET_ADMIN")
+def test_a_connection_that_only_the_reader_believes_in_does_not_keep_us_out(
+    loop: Loop, emulator: LlrpEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of the connection got lost with the cable, and what the reader sends on it is not sent again yet."""
+
+    def into_the_void(self: TcpTransport) -> None:
+        # What came is acknowledged now: sent again, it would be refused.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        self._socket.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
+        self.close()
+
+    greet = emulator._greet
+
+    async def greet_newcomers(client: Any, what: ConnectionStatus) -> None:
+        if what is not ConnectionStatus.ANOTHER_ATTEMPTED:
+            await greet(client, what)
+
+    monkeypatch.setattr(TcpTransport, "abort", into_the_void)
+    monkeypatch.setattr(emulator, "_greet", greet_newcomers)
+    for port in (1, 2, 3, 4):
+        emulator.state.disconnected.add(port)
+    with open_at(emulator, "keepalive=60") as reader:
+        reader.connect()
+        reader.start()
+        heard = Heard(reader)
+        loop.run(emulator.send_raw(bytes(20)))
+        began = time.monotonic()
+        heard.until(lambda h: "reader_back" in h.kinds)
+    assert time.monotonic() - began < WITHIN_S
+    assert [kind for kind in heard.kinds if kind.startswith("reader")] == ["reader_gone", "reader_back"]

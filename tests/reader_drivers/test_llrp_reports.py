@@ -119,7 +119,6 @@ def test_damaged_reports_are_refused_equally(seed: int, draw: st.DataObject) -> 
     ("body", "why"),
     [
         ("00F0 0004", "without an EPC"),
-        ("00F0 000A 00F1 0006 0000", "without an EPC"),
         ("00F0 0020 8D", "length does not fit"),
         ("00F0 0006 8D 00", "cut off"),
         ("00F0 0006 FF 00", "unknown size"),
@@ -142,6 +141,14 @@ def test_malformed_reports_say_why(body: str, why: str) -> None:
     ((index, error),) = reports.bad
     assert index == 0
     assert why in str(error)
+
+
+def test_a_tag_without_an_epc_does_not_cost_its_neighbours() -> None:
+    body = bytes.fromhex("00F0 000D 00F1 0006 0000 810001 00F0 0014 8D 000102030405060708090A0B 810002")
+    reports = both([encode_frame(61, 1, body)])
+    assert not reports.bad
+    assert [reports.epcs[tag] for tag in reports.tag] == [b"", bytes(range(12))]
+    assert reports.antenna.tolist() == [1, 2]
 
 
 def test_tag_memory_stands_beside_the_reports_it_came_in() -> None:

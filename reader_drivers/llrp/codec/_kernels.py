@@ -275,7 +275,7 @@ def _one_report(
             memory_size[memories] = 2 * _u16(data, start)
             memories += 1
         at = stop
-    if epc_at < 0 or epc_size == 0:
+    if epc_at < 0:
         return NO_EPC, end, 0, 0, memories
     return OK, 0, epc_at, epc_size, memories
 

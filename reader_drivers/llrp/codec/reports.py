@@ -43,7 +43,7 @@ class Reports:
     tag : uint32[n]
         Index into `epcs`, numbered by first appearance.
     epcs
-        EPC bytes.
+        EPC bytes; empty: a tag that nobody has given an EPC.
     antenna : uint16[n]
         AntennaID, 1-based; 0: none.
     channel : uint16[n]
@@ -212,7 +212,7 @@ def _report(body: bytes, at: int, end: int) -> tuple[dict[str, Any], list[tuple[
                 fine = value
             else:
                 row["phase" if number == 56 else "doppler"] = value
-    if not row.get("epc"):
+    if "epc" not in row:
         raise CodecError(f"{_REASONS[_kernels.NO_EPC]} at byte {end}")
     if fine is not None:
         row["rssi"] = fine

@@ -1,0 +1,63 @@
+"""ThingMagic modules that boot unheard, and modules whose region another client had set."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from reader_drivers import ReaderSettings, open_reader
+from sim.readers.mercury import MercuryEmulator
+from tests.reader_drivers.harness import Heard, Loop
+from tests.reader_drivers.mercury_harness import READY, URL, Foreign, enough, world
+from tests.reader_drivers.serial_harness import serving
+
+WITHIN_S = 5.0
+
+
+class Mute(MercuryEmulator):
+    """Its word that it has booted is lost on the line."""
+
+    def greet(self) -> bytes:
+        return b""
+
+
+@pytest.mark.parametrize("bootloader", [False, True])
+def test_a_module_that_booted_unheard_reads_again_with_the_settings_asked_for(
+    loop: Loop, bootloader: bool
+) -> None:
+    radio = world()
+    with (
+        serving(loop, lambda: Mute(radio, model="m6e", bootloader=bootloader)) as emulator,
+        open_reader(f"{emulator.url}?{URL.replace('keepalive=0.5', 'keepalive=5')}") as reader,
+    ):
+        reader.connect()
+        reader.start(ReaderSettings(power_dbm=24.0, session=2))
+        heard = Heard(reader).until(enough(50))
+        loop.run(emulator.crash())
+        began, count = time.monotonic(), len(heard.readings)
+        # What was on its way comes still.
+        heard.until(enough(count + 100))
+        assert time.monotonic() - began < WITHIN_S
+        asked = radio.inventory
+    assert asked is not None
+    assert (asked.power_dbm, asked.session) == ((24.0,) * 4, 2)
+    told = [event.detail for event in heard.events if event.kind == "reader_exception"]
+    assert len(told) == 1 and "stopped reading by itself" in told[0]
+
+
+@pytest.mark.parametrize("fault", ["crash", "reboot"])
+def test_a_region_that_another_client_had_set_is_set_again(loop: Loop, fault: str) -> None:
+    radio = world()
+    with serving(loop, lambda: MercuryEmulator(radio, model="m6e")) as emulator:
+        other = Foreign(emulator.address)
+        other.ask(READY[0])
+        other.close()
+        with open_reader(f"{emulator.url}?{URL.replace('&region=CN', '')}") as reader:
+            assert reader.connect().region == "PRC"
+            reader.start()
+            heard = Heard(reader).until(enough(50))
+            loop.run(emulator.crash() if fault == "crash" else emulator.reboot(0.2))
+            began, count = time.monotonic(), len(heard.readings)
+            heard.until(enough(count + 100))
+            assert time.monotonic() - began < WITHIN_S
