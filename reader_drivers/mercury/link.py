@@ -305,7 +305,9 @@ class MercuryLink(SerialLink):
         self._idle = self._idle or (stream.stopped and bool(np.any(frames.byte(2) == Op.VERSION)))
         read = stream.take(frames, t)
         if read is None:
-            self.note_listening(int(t[-1]))
+            # A module that does not read answers, too, when it is asked for its temperature.
+            if len(rounds := stream.rounds(frames)):
+                self.note_listening(int(t[rounds[-1]]))
         else:
             self.add_readings(*read.stamped, **read.columns)
         for celsius in stream.temperatures(frames):

@@ -163,6 +163,11 @@ class Stream:
             self._said[key] = now
             self._inbox.add_event(kind, f"{self._where}: {what}")
 
+    def rounds(self, frames: Frames) -> NDArray[np.int64]:
+        """Return the rows of frames that only a module sends which reads."""
+        kind = kinds_of(frames)
+        return np.flatnonzero((kind == Kind.RECORD) | (kind == Kind.KEEPALIVE))
+
     def take(self, frames: Frames, t: NDArray[np.int64]) -> Read | None:
         """Take frames; return readings, or None where there are none."""
         kind = kinds_of(frames)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 
 from reader_drivers import ReaderSettings, open_reader
@@ -61,3 +62,31 @@ def test_a_region_that_another_client_had_set_is_set_again(loop: Loop, fault: st
             began, count = time.monotonic(), len(heard.readings)
             heard.until(enough(count + 100))
             assert time.monotonic() - began < WITHIN_S
+
+
+def test_a_module_that_answers_and_does_not_read_is_not_told_as_listening(loop: Loop) -> None:
+    with (
+        serving(loop, lambda: Mute(world(), model="m6e")) as emulator,
+        open_reader(f"{emulator.url}?{URL.replace('temperature=0', 'temperature=0.2')}") as reader,
+    ):
+        reader.connect()
+        reader.start()
+        heard = Heard(reader).until(enough(50))
+        loop.run(emulator.crash())
+        # What was on its way comes still.
+        booted = time.time_ns() + 300_000_000
+        heard.until(lambda h: bool(np.any(h.readings.t > booted)))
+        reader.stop()
+        heard.batches.append(reader.read(0.0))
+    t = heard.readings.t
+    deaf_s = (t[t > booted].min() - booted) / 1e9
+    told_s = (
+        sum(
+            np.clip(spans.t_end, booted, None).sum() - np.clip(spans.t_start, booted, None).sum()
+            for spans in heard.activity
+            for spans in (spans.select((spans.antenna == 1) & (spans.t_start < booted + deaf_s * 1e9)),)
+        )
+        / 1e9
+    )
+    assert deaf_s > 0.8
+    assert told_s < 0.3 * deaf_s
