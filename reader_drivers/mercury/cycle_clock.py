@@ -39,6 +39,11 @@ _FEWEST: Final = 4
 _UNEVEN_NS: Final = 10_000_000
 _SLACK: Final = 6.0
 _STEP_NS: Final = 1_000_000
+_SILENCE_NS: Final = 500_000_000
+"""After so long without a frame the next ones may have waited all that time for the line."""
+_QUEUED_NS: Final = 60_000_000
+"""Frames that were read over so much longer a time than they took to arrive did wait."""
+_DRAINED_NS: Final = 50_000_000
 
 
 @dataclass(slots=True)
@@ -84,12 +89,15 @@ class CycleClock:
         self._period_ns = 0.0
         self._delay_ns = 5e6
         self._last = 0
+        self._arrived = 0
+        self._silence_ns = self._since = self._read_ns = 0
+        self._queued_ns = 0
 
     def restart(self) -> None:
         """Forget the cycles: the module was told to read anew."""
         self._cycle = None
         self._begun.clear()
-        self._last = 0
+        self._last = self._arrived = self._silence_ns = self._queued_ns = 0
 
     def map(self, stamp_ns: Int64, arrival_ns: Int64, keepalive: NDArray[np.bool_]) -> Int64:
         """Return when frames were meant, host ns UTC, none behind its arrival.
@@ -110,6 +118,8 @@ class CycleClock:
         before = np.concatenate(([self._last], stamp_ns[:-1]))
         begins = keepalive | (stamp_ns < before - _BACK_NS)
         edges = sorted({0, n, *np.flatnonzero(begins).tolist()})
+        came = arrival_ns
+        arrival_ns = self._sent(stamp_ns, arrival_ns, keepalive, edges)
         for first, end in pairwise(edges):
             if (
                 begins[first]
@@ -119,7 +129,32 @@ class CycleClock:
                 self._next()
             out[first:end] = self._place(stamp_ns[first:end], arrival_ns[first:end])
         self._last = int(stamp_ns[-1])
-        return np.minimum(out, arrival_ns)
+        if self._queued_ns and int(came[-1] - out[-1]) < _DRAINED_NS:
+            self._queued_ns = 0
+        return np.minimum(out, came)
+
+    def _sent(self, stamp: Int64, arrival: Int64, keepalive: NDArray[np.bool_], edges: list[int]) -> Int64:
+        """Return when each frame was sent at the latest: before the cycles behind it were read.
+
+        A line that stood still hands over at once what it held back, seconds of reads that arrive together. What was
+        read in a longer time than it took to arrive has waited, and for no longer than nothing came.
+        """
+        silence = int(arrival[0]) - self._arrived if self._arrived else 0
+        self._arrived = int(arrival[-1])
+        if silence > _SILENCE_NS:
+            self._silence_ns, self._since, self._read_ns = silence, int(arrival[0]), 0
+        sent = arrival.copy()
+        next_ns = np.iinfo(np.int64).max
+        for first, end in zip(edges[-2::-1], edges[:0:-1], strict=True):
+            mine = slice(first, end)
+            np.minimum(sent[mine], next_ns, out=sent[mine])
+            reads = stamp[mine][~keepalive[mine]]
+            if len(reads):
+                next_ns = int((sent[mine] - stamp[mine]).min() + reads.min())
+                self._read_ns += int(reads.max() - reads.min())
+        if self._silence_ns and self._read_ns - (self._arrived - self._since) > _QUEUED_NS:
+            self._queued_ns, self._silence_ns = self._silence_ns, 0
+        return sent
 
     def _next(self) -> None:
         """Begin a cycle; one whose stamps go on all the same is found to have begun when the one before did."""
@@ -133,17 +168,18 @@ class CycleClock:
     def _missed(self, stamp: Int64, arrival: Int64) -> bool:
         """Whether all of these frames, the newest there are, would have been under way for too long."""
         cycle = self._cycle
-        if cycle is None:
+        if cycle is None or self._queued_ns:
             return False
         return int((arrival - stamp).min()) - self._estimate(cycle) > _MISSED_NS
 
     def _end(self, cycle: _Cycle) -> None:
         steps = 1
+        begun = self._estimate(cycle) if self._queued_ns else cycle.latest
         if self._begun and self._period_ns:
             # A keep-alive that was lost, or not sent, makes one cycle of two.
-            steps = max(1, min(_MOST_CYCLES, round((cycle.latest - self._begun[-1][1]) / self._period_ns)))
+            steps = max(1, min(_MOST_CYCLES, round((begun - self._begun[-1][1]) / self._period_ns)))
         self._count += steps
-        self._begun.append((self._count, cycle.latest))
+        self._begun.append((self._count, begun))
         if cycle.frames > _FEWEST:
             self._delay_ns += 0.2 * (cycle.delay / cycle.frames - self._delay_ns)
 
@@ -189,7 +225,7 @@ class CycleClock:
         if cycle.foretold is None:
             return latest
         # The more frames a cycle has, the less late the earliest of them can be, whatever was foretold.
-        earliest = latest - _STEP_NS - round(_SLACK * self._delay_ns / cycle.frames)
+        earliest = latest - _STEP_NS - round(_SLACK * self._delay_ns / cycle.frames) - self._queued_ns
         begun = max(cycle.foretold, earliest)
         if cycle.floor is not None:
             begun = max(begun, cycle.floor - _STEP_NS)

@@ -170,3 +170,32 @@ def test_stamps_that_cannot_be_raise_nothing_and_no_time_lies_behind_its_arrival
         stamps = np.array([0 if keepalive else stamp for stamp, _, keepalive in part], np.int64)
         out = clock.map(stamps, arrival, np.array([keepalive for _, _, keepalive in part]))
         assert np.all(out <= arrival)
+
+
+@pytest.mark.parametrize("cycle_s", [0.25, 1.0])
+@pytest.mark.parametrize("told", ["each", "never"])
+@pytest.mark.parametrize("piece", [10_000, 40])
+def test_what_a_line_held_back_is_stamped_as_it_was_read(cycle_s: float, told: str, piece: int) -> None:
+    """A device server without its network for five seconds hands over all it has, at once or piece by piece."""
+    for rate in (100, 300):
+        run = make(11, cycle_s=cycle_s, told=told, rate=rate)
+        arrived_s = (run.arrival_ns - T0) / 1e9
+        held = np.flatnonzero((arrived_s >= 40) & (arrived_s < 45))
+        run.arrival_ns[held] = T0 + 45_000_000_000 + np.arange(len(held)) // piece * 5_000_000
+        run.arrival_ns = np.maximum.accumulate(run.arrival_ns)
+        assert np.nanmax(np.abs(run.errors_ms())[held]) < 5
+        assert np.nanquantile(np.abs(run.errors_ms()), 0.99) < 5
+
+
+@pytest.mark.parametrize("told", ["each", "never"])
+def test_a_module_that_paused_is_no_line_that_held_back(told: str) -> None:
+    run = make(12, told=told)
+    paused_s = 3.0
+    after = np.arange(len(run.true_s)) >= np.searchsorted(run.true_s, 40.0)
+    run.true_s[after] += paused_s
+    run.arrival_ns[after] += round(paused_s * 1e9)
+    error = np.abs(run.errors_ms())
+    # The cycle that it paused in is not known to go on; the next one is.
+    later = run.true_s > 40.0 + paused_s + 2.5
+    assert np.nanquantile(error[~after | later], 0.99) < 5
+    assert np.nanmax(error) < 1e3 * paused_s
