@@ -131,4 +131,4 @@ def _call(failing: str, what: Callable[[], Got]) -> Got:
 
 def _a(value: Any) -> str:
     name = value.__name__ if isinstance(value, type) else type(value).__name__
-    return "None" if value is None else f"a {name}"
+    return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

@@ -12,6 +12,7 @@ import pytest
 from robot.reader_absence import Absence, Complaints, missed
 from tests.robot.conftest import Night
 from tests.robot.nights import MakeNight, heard_all_along, only, scanning
+from tests.support import broken_drivers
 from tests.support.scripted_base import ScriptedBase
 
 SECOND = """
@@ -52,10 +53,12 @@ def test_a_url_that_no_driver_takes_is_refused_before_anything_moves(
     assert night.base.connections == 0 and not night.agent.spool.exists()
 
 
-def run(night: Night, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+def run(
+    night: Night, timeout_s: float = 60, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "nightstack", "robot", "run", str(night.agent.settings)],
-        capture_output=True, text=True, timeout=timeout_s, env=night.agent.environment,
+        capture_output=True, text=True, timeout=timeout_s, env=env or night.agent.environment,
     )  # fmt: skip
 
 
@@ -227,3 +230,30 @@ def test_a_start_that_only_delivers_the_run_before_says_so(make_night: MakeNight
     assert note.startswith(f"note: run {run_id}: this is the run before") and "start again to drive" in note
     again = run(night)
     assert again.returncode == 0 and again.stdout.startswith("finished run=")
+
+
+@pytest.mark.parametrize("scheme", ["broken-raises", "broken-read", "broken-start"])
+def test_a_plug_in_that_breaks_costs_one_line_and_no_night(make_night: MakeNight, scheme: str):
+    night = make_night(more_readers=second(f"{scheme}://here"), passes=1, reader_wait_s=1.5)
+    night.ingest()
+    env = night.agent.environment
+    env["PYTHONPATH"] += os.pathsep + str(broken_drivers.install(night.agent.folder))
+    done = run(night, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("reader second:")]
+    assert told[0].startswith(
+        f"reader second: {scheme}://here: driver {scheme} of package broken-drivers 0.3: its "
+    )
+    assert all(re.match(r"reader second: \d+ times more: ", line) for line in told[1:]) and len(told) <= 2
+    assert any(line.startswith("note: reader second never read: ") for line in done.stderr.splitlines())
+
+
+def test_a_plug_in_that_cannot_be_loaded_is_refused_before_anything_moves(make_night: MakeNight):
+    night = make_night(more_readers=second("broken-missing://here"))
+    env = night.agent.environment
+    env["PYTHONPATH"] += os.pathsep + str(broken_drivers.install(night.agent.folder))
+    done = run(night, env=env)
+    assert done.returncode == 2 and night.base.connections == 0
+    (line,) = done.stderr.splitlines()
+    assert "broken-drivers 0.3" in line
