@@ -51,6 +51,7 @@ def open_foreign(point: EntryPoint, url: str, clock: Callable[[], int]) -> Reade
     return ForeignReader(made, url, who)
 
 
+_WORDS = {"air": ("gen2", "iso15693"), "phase_ambiguity": ("none", "pi", "unknown")}
 _MEND = "tell its maker (docs/writing_a_driver.md)"
 
 
@@ -72,11 +73,19 @@ class ForeignReader(Reader):
         self.inner = inner
         self._who = who
         self.target = getattr(inner, "target", None)
-        self.air = getattr(inner, "air", None)
+        air = getattr(inner, "air", None)
+        self.air = air if air in _WORDS["air"] else None
 
     def connect(self) -> Capabilities:
         """Reach the reader; see `Reader.connect`."""
-        return self._checked("connect", self.inner.connect, Capabilities)
+        can = self._checked("connect", self.inner.connect, Capabilities)
+        for name, words in _WORDS.items():
+            # They go into the record of a run, which is refused as a whole where one of them cannot be.
+            if (said := getattr(can, name)) not in words:
+                raise ReaderError(
+                    f"{self._who}: its {name} is {said!r}, not one of {', '.join(words)}; {_MEND}"
+                )
+        return can
 
     def start(self, settings: ReaderSettings | None = None) -> None:
         """Begin to read tags; see `Reader.start`."""

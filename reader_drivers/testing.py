@@ -1,10 +1,10 @@
-"""A check for those who write drivers: does a reader keep what `Reader` promises?"""
+"""A check for those who write drivers: whether a reader keeps what `Reader` promises."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -54,7 +54,7 @@ def check_reader(url: str, *, seconds: float = 2.0) -> list[str]:
 
 
 @contextmanager
-def _noted(faults: list[str], what: str) -> Iterator[None]:
+def _noted(faults: list[str], what: str) -> Generator[None]:
     try:
         yield
     except Exception as error:

@@ -3,6 +3,7 @@
 import asyncio
 import email
 import json
+import re
 import subprocess
 import sys
 from contextlib import closing
@@ -136,4 +137,7 @@ def test_a_reader_lost_along_a_face_leaves_it_not_scanned(world, tmp_path):
             mail = email.message_from_bytes(mailbox.wait(30).read_bytes(), policy=policy.default)
             said = mail.get_body(preferencelist=("plain",)).get_content()
             assert "Reader low was gone" in said
+            away = r"Reader low did not read for a part of the run: \d+ s of \d+ s\."
+            assert re.search(away, " ".join(said.split()))
+            assert re.search(r"^note: reader low was away: \d+ s of \d+ s$", done.stderr, re.MULTILINE)
             assert "not scanned" in mail["Subject"] and "Face 1-R01S, bay 1, level" in said

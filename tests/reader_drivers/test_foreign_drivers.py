@@ -37,6 +37,7 @@ def use(url: str) -> None:
         ("broken-nothing", "broken_drivers:nothing made an int, not a reader_drivers.Reader"),
         ("broken-start", "its start failed (RuntimeError: cannot start)"),
         ("broken-connect", "its connect returned a dict, not a Capabilities"),
+        ("broken-air", "its air is 'uhf', not one of gen2, iso15693"),
         ("broken-read", "its read returned a list, not a ReaderBatch"),
         ("broken-events", "its read handed out a str in events, not a ReaderEvent"),
         ("broken-raises", "its read failed (KeyError: 'column')"),

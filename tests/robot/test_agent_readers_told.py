@@ -81,6 +81,16 @@ def test_a_reader_that_never_came_is_told_at_the_end_and_to_the_morning(make_nig
     assert not [row for row in events if row[:2] == ("uhf", "reader_away")]
 
 
+def test_a_run_in_which_no_reader_ever_read_has_failed(make_night: MakeNight):
+    night = make_night(reader_wait_s=0.3)
+    night.agent.gone_file.touch()
+    night.ingest()
+    done = run(night)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith(": aborted: no reader answers")
+    assert done.stdout.startswith("ended run=") and done.stdout.strip().endswith("readings=0")
+
+
 def test_how_long_a_reader_was_away_is_told(make_night: MakeNight):
     night = make_night(passes=1)
     other = night.agent.folder / "other-gone"

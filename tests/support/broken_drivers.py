@@ -49,6 +49,13 @@ class Connect(Good):
         return {"model": "dict"}
 
 
+class Air(Good):
+    air = "UHF"
+
+    def connect(self):
+        return Capabilities("M", "N", "1", "uhf", 1, False, "unknown", 0.0, (915250,), (20.0, 30.0), "FCC")
+
+
 class Read(Good):
     def read(self, timeout_s):
         return []
@@ -95,6 +102,7 @@ POINTS = {
     "broken-nothing": "broken_drivers:nothing",
     "broken-start": "broken_drivers:Start",
     "broken-connect": "broken_drivers:Connect",
+    "broken-air": "broken_drivers:Air",
     "broken-read": "broken_drivers:Read",
     "broken-events": "broken_drivers:Events",
     "broken-raises": "broken_drivers:Raises",
