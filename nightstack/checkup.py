@@ -5,49 +5,23 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import socket
 import sys
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
+from nightstack.checks import Check, reachable
 from nightstack.errors import one_line
 
 if TYPE_CHECKING:
     from cloud_ingest.sites import SiteSettings
 
-_CONNECT_S = 3.0
 # By this interpreter: whatever the shell finds under the name of pip may be another one's.
 _PIP = f"{shlex.quote(sys.executable)} -m pip"
 _WRITE_SETTINGS = (
     "name the service's settings with --settings; docs/cloud_ingest.md shows a file to start from"
 )
-_WRITE_ROBOT_SETTINGS = "name the robot's settings with --robot; docs/robot.md shows a file to start from"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at.
-
-    Attributes
-    ----------
-    what
-        The thing.
-    state
-        ``good``; ``absent``: not there and not needed; ``bad``: has to be mended.
-    found
-        What was found.
-    mend
-        The command or the edit that mends it, "" where there is nothing to do.
-    """
-
-    what: str
-    state: Literal["good", "absent", "bad"]
-    found: str
-    mend: str = ""
 
 
 def check_machine() -> list[Check]:
@@ -183,7 +157,7 @@ def check_service(file: Path) -> list[Check]:
     checks.append(
         Check("broker", "good", f"its own, on {settings.broker_listen}")
         if settings.broker is None
-        else _reachable("broker", settings.broker, 1883, "start the broker, or name another in `broker`")
+        else reachable("broker", settings.broker, 1883, "start the broker, or name another in `broker`")
     )
     checks.append(_database(settings.database_url))
     if settings.smtp is None:
@@ -194,7 +168,7 @@ def check_service(file: Path) -> list[Check]:
         )
     else:
         where = f"smtp://{settings.smtp.host}:{settings.smtp.port}"
-        checks.append(_reachable("mail server", where, 25, f"correct [smtp] in {file}"))
+        checks.append(reachable("mail server", where, 25, f"correct [smtp] in {file}"))
     for name in sorted({site.site for site in settings.sites} | _sites_on_disk(settings.data)):
         site = settings.site(name)
         if not site.recipients:
@@ -263,40 +237,6 @@ def _site_files(name: str, plan: Path, holdings: Path) -> list[Check]:
     return checks
 
 
-def check_robot(file: Path) -> list[Check]:
-    """Look at a robot's settings, and at everything they point to."""
-    if not file.exists() or file.is_dir():
-        return [Check("robot settings", "bad", f"{file}: no such settings file", _WRITE_ROBOT_SETTINGS)]
-    from robot.settings import RobotSettings
-    from stacks.plan import read_plan
-
-    try:
-        settings = RobotSettings.read(file)
-    except ValueError as error:
-        return [
-            Check("robot settings", "bad", one_line(error), f"edit {file}; docs/robot.md lists the settings")
-        ]
-    checks = [Check("robot settings", "good", str(file))]
-    try:
-        read_plan(settings.plan)
-    except ValueError as error:
-        checks.append(Check("plan", "bad", one_line(error), f"correct {settings.plan}"))
-    else:
-        checks.append(Check("plan", "good", str(settings.plan)))
-    checks.append(_reachable("broker", settings.broker, 1883, f"start it, or correct `broker` in {file}"))
-    if settings.base.startswith("tcp://"):
-        checks.append(_reachable("base", settings.base, 0, f"switch it on, or correct `base` in {file}"))
-    else:
-        there = Path(settings.base).exists()
-        mend = "" if there else f"plug it in, or correct `base` in {file}"
-        checks.append(Check("base", "good" if there else "bad", settings.base, mend))
-    for reader in settings.reader:
-        if "://" in reader.url:
-            mend = f"switch it on, or correct its url in {file}"
-            checks.append(_reachable(f"reader {reader.name}", reader.url, 5084, mend))
-    return checks
-
-
 def _data_folder(folder: Path) -> Check:
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not os.access(nearest, os.W_OK):
@@ -335,13 +275,3 @@ def _database(url: str) -> Check:
     except SQLAlchemyError as error:
         return Check("database", "bad", one_line(error), "correct `database`, or start the database")
     return Check("database", "good", shown)
-
-
-def _reachable(what: str, url: str, default_port: int, mend: str) -> Check:
-    parts = urlsplit(url)
-    shown = f"{parts.hostname}:{parts.port or default_port}"
-    try:
-        socket.create_connection((parts.hostname or "", parts.port or default_port), _CONNECT_S).close()
-    except OSError as error:
-        return Check(what, "bad", f"{shown} cannot be reached: {one_line(error)}", mend)
-    return Check(what, "good", f"{shown} answers")

@@ -90,7 +90,7 @@ def _lines(title: str, computing: bool) -> Generator[ProgressCallback]:
                 step_cpu = last_cpu
             last_line, last_text, last_step = now, text, step
             if what != "done":  # said once more, at the end
-                print(text, file=sys.stderr, flush=True)
+                _print(text)
 
     def beat() -> None:
         nonlocal last_line, last_cpu
@@ -98,9 +98,7 @@ def _lines(title: str, computing: bool) -> Generator[ProgressCallback]:
             with lock:
                 now, cpu = time.monotonic(), time.process_time()
                 if last_text and now - last_line >= _PLAIN_EVERY_S and cpu - last_cpu >= _WORK_CPU_S:
-                    print(
-                        f"{last_text} ({cpu - step_cpu:.0f} s of processor time)", file=sys.stderr, flush=True
-                    )
+                    _print(f"{last_text} ({cpu - step_cpu:.0f} s of processor time)")
                     last_line, last_cpu = now, cpu
 
     over = Event()
@@ -111,4 +109,9 @@ def _lines(title: str, computing: bool) -> Generator[ProgressCallback]:
     finally:
         over.set()
     with lock:
-        print(f"{title}: done", file=sys.stderr, flush=True)
+        _print(f"{title}: done")
+
+
+def _print(line: str) -> None:
+    # In one piece: other threads have warnings to tell, which else come before the end of the line.
+    print(f"{line}\n", end="", file=sys.stderr, flush=True)

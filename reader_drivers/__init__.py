@@ -4,7 +4,7 @@ One folder a protocol, each in the same layers: transport, codec (framing and me
 import nothing but numpy and numba, so that emulators speak with the same bytes.
 """
 
-from reader_drivers._open import open_reader, schemes
+from reader_drivers._open import Driver, drivers, open_reader, schemes
 from reader_drivers._reader import (
     Capabilities,
     Reader,
@@ -17,12 +17,14 @@ from reader_drivers._reader import (
 
 __all__ = [
     "Capabilities",
+    "Driver",
     "Reader",
     "ReaderBatch",
     "ReaderError",
     "ReaderEvent",
     "ReaderSettings",
     "TagData",
+    "drivers",
     "open_reader",
     "schemes",
 ]

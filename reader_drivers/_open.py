@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from urllib.parse import urlsplit
 
+from reader_drivers._foreign import open_foreign, package_of
 from reader_drivers._reader import Reader, ReaderError
 
 Factory = Callable[[str, Callable[[], int]], Reader]
@@ -25,6 +27,41 @@ _BUILT_IN = {
     "chafon": "reader_drivers.chafon:open_chafon",
     "feig": "reader_drivers.feig:open_feig",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A driver that is installed.
+
+    Attributes
+    ----------
+    scheme
+        What its URLs begin with.
+    package, version
+        What brought it.
+    used
+        Whether `open_reader` takes this one: built-in drivers go before those of other packages, which are then found
+        in the order of their installation.
+    """
+
+    scheme: str
+    package: str
+    version: str
+    used: bool
+
+
+def drivers() -> tuple[Driver, ...]:
+    """Return every driver that is installed, built-in ones first."""
+    try:
+        own = version("nightstack")
+    except PackageNotFoundError:
+        own = ""
+    found = [Driver(scheme, "nightstack", own, True) for scheme in _BUILT_IN]
+    taken = set(_BUILT_IN)
+    for point in entry_points(group=ENTRY_POINTS):
+        found.append(Driver(point.name, *package_of(point), point.name not in taken))
+        taken.add(point.name)
+    return (*found[: len(_BUILT_IN)], *sorted(found[len(_BUILT_IN) :], key=lambda driver: driver.scheme))
 
 
 def schemes() -> tuple[str, ...]:
@@ -46,7 +83,7 @@ def open_reader(url: str, *, clock: Callable[[], int] = time.time_ns) -> Reader:
     Raises
     ------
     ReaderError
-        No driver for this scheme, or options it does not know.
+        No driver for this scheme, options it does not know, or a driver of another package that is broken.
     """
     try:
         scheme = urlsplit(url).scheme
@@ -57,7 +94,6 @@ def open_reader(url: str, *, clock: Callable[[], int] = time.time_ns) -> Reader:
         factory: Factory = getattr(import_module(module), name)
         return factory(url, clock)
     for point in entry_points(group=ENTRY_POINTS, name=scheme):
-        factory = point.load()
-        return factory(url, clock)
+        return open_foreign(point, url, clock)
     known = ", ".join(f"{name}://" for name in schemes())
     raise ReaderError(f"{url}: no driver for {scheme or 'a URL without scheme'}; use one of {known}")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from recording import Activity, Readings
+
+if TYPE_CHECKING:
+    from reader_drivers.targets import Target
 
 
 class ReaderError(OSError):
@@ -180,6 +183,11 @@ class ReaderBatch:
 
 class Reader(ABC):
     """A reader, opened by `open_reader`. Not to be shared by threads, except that `close` may come from any."""
+
+    air: Literal["gen2", "iso15693"] | None = None
+    """Air interface, where all readers of the protocol have the same; None: `Capabilities` tell it."""
+    target: Target | None = None
+    """Where the reader is, known before it answers; None: the driver does not say."""
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -375,6 +375,8 @@ def _troubles(
         said.extend(
             R.event(kind, source, len(details), details[-1], away.get((kind, source)))
             for (kind, source), details in seen.items()
+            # How long a reader was gone is told with its being gone.
+            if not (kind == "reader_away" and ("reader_gone", source) in seen)
         )
     return tuple(said)
 

@@ -20,6 +20,8 @@ class R:
     EVENTS: ClassVar[dict[str, str]] = {
         "reader_missing": _("Reader {source} was not there"),
         "reader_gone": _("Reader {source} was gone"),
+        "reader_absent": _("Reader {source} never read in this run"),
+        "reader_away": _("Reader {source} did not read for a part of the run"),
         "reader_unreachable": _("Reader {source} could not be reached"),
         "reader_exception": _("Reader {source} reported a fault"),
         "antenna_gone": _("An antenna of {source} was gone"),

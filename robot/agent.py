@@ -25,6 +25,8 @@ from robot.driver import Driver, Progress
 from robot.errors import BaseGoneError, ConfigError
 from robot.flusher import Flusher
 from robot.process import ending_signals, quick_threads
+from robot.reader_absence import missed
+from robot.reader_setup import Air, check_readers
 from robot.reading import ReaderRunner
 from robot.route import Route, build_route
 from robot.settings import RobotSettings
@@ -54,7 +56,7 @@ class Agent:
     Raises
     ------
     ConfigError
-        The plan cannot be read, or the route does not fit it.
+        The plan cannot be read, the route does not fit it, or a reader's URL is one that no driver takes.
     """
 
     def __init__(self, settings: RobotSettings, *, progress: Tell | None = None) -> None:
@@ -64,6 +66,7 @@ class Agent:
             plan = read_plan(settings.plan)
         except PlanError as error:
             raise ConfigError(str(error)) from None
+        self._airs = check_readers(settings)
         self._route: Route = build_route(plan, settings.route, settings.mounts())
         self._clock: Clock = SystemClock() if settings.clock == "system" else BaseClock()
         self._collector = Collector(settings.uplink.batch_rows, self._route.floor_id)
@@ -84,6 +87,8 @@ class Agent:
         self._run_id: str | None = None
         self._phase = "starting"
         self._stepped_said = False
+        self._missed: tuple[str, ...] = ()
+        self._run_before = False
         self._deaf_lock = threading.Lock()
         self._deaf_since: int | None = None
         self._uplink: Uplink | None = None
@@ -102,6 +107,16 @@ class Agent:
     def readings_sent(self) -> int:
         """Readings that this agent put into its spool since it was started."""
         return self._collector.readings_heard - self._collector.dropped_readings
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Which readers were not there in the run that ended, and for how long; one line each."""
+        return self._missed
+
+    @property
+    def run_before(self) -> bool:
+        """Whether nothing was driven, and only what a run before this start had left was delivered."""
+        return self._run_before
 
     def run(self) -> int:
         """Drive, read and deliver.
@@ -170,6 +185,7 @@ class Agent:
         if self._settings.clock == "system" and not -1.0 < age_h <= self._settings.resume_max_age_h:
             return ""
         self._run_id = state.info.run_id
+        self._run_before = True
         return state.reason
 
     def _scan(self, spool: Spool) -> str:
@@ -177,6 +193,7 @@ class Agent:
         self._base.start()
         self._await_base()
         state = self._resumable(spool)
+        resumed = state is not None
         for reader in self._readers:
             reader.start()
         readers_there = self._await_readers()
@@ -184,6 +201,9 @@ class Agent:
             state = spool.begin(self._info(), self._route.key, self._clock.now())
             self._note("agent", "run_started", f"{len(self._route.legs)} legs, {self._route.length_m:.1f} m")
         self._run_id = run_id = state.info.run_id
+        airs: dict[int, Air] = {mount.id: mount.air for mount in state.info.antennas}
+        for reader in self._readers:
+            reader.recorded_as(airs)
         flusher = Flusher(
             run_id,
             spool,
@@ -200,9 +220,11 @@ class Agent:
         try:
             if readers_there:
                 self._phase = "scanning"
+                began = self._clock.now()
                 self._driver.start(self._resume_at(state))
                 self._check_readers()
                 reason = self._watch(spool, flusher)
+                self._say_missed(began, whole=not resumed)
             else:
                 reason = f"aborted: {self._abort or 'no reader answers'}"
         finally:
@@ -272,11 +294,16 @@ class Agent:
         )
 
     def _mounts(self) -> tuple[AntennaMount, ...]:
-        """Return the mounts with what the readers said of their phase, where the settings leave it open."""
+        """Return the mounts with what readers said: of their phase where the settings leave it open, and of the air.
+
+        A reader knows its air interface better than the settings do; one that does not answer has its driver's.
+        """
         said = {reader.name_in_settings: reader.capabilities for reader in self._readers}
         mounts: list[AntennaMount] = []
         for mount, table in zip(self._settings.mounts(), self._settings.antenna, strict=True):
             capabilities = said.get(mount.reader)
+            air = self._airs[mount.reader] if capabilities is None else capabilities.air
+            mount = replace(mount, air=air or mount.air)
             if table.phase_ambiguity is None and capabilities is not None:
                 mount = replace(mount, phase_ambiguity=capabilities.phase_ambiguity)
             mounts.append(mount)
@@ -318,6 +345,18 @@ class Agent:
                 since, self._deaf_since = self._deaf_since, None
                 self._driver.drive_again_since(since)
                 self._driver.release("readers")
+
+    def _say_missed(self, began: int, *, whole: bool) -> None:
+        """Tell at the end of the drive which readers were not there, and for how long."""
+        now = self._clock.now()
+        told = [
+            missed(reader.name_in_settings, reader.absence, began, now, reader.complaints.last, whole=whole)
+            for reader in self._readers
+        ]
+        for one in told:
+            if one is not None:
+                self._note(one.reader, one.kind, one.detail)
+        self._missed = tuple(str(one) for one in told if one is not None)
 
     def _check_clock(self) -> None:
         if (

@@ -14,7 +14,10 @@ _SWITCH_S: Final = 0.0005
 
 @contextmanager
 def ending_signals(end: Callable[[str], None]) -> Generator[None]:
-    """Call `end` with the signal's name on SIGTERM and SIGINT; does nothing outside the main thread."""
+    """Call `end` with the signal's name on SIGTERM and SIGINT; does nothing outside the main thread.
+
+    SIGHUP is ignored meanwhile: a terminal that is closed does not end a night.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -23,6 +26,7 @@ def ending_signals(end: Callable[[str], None]) -> Generator[None]:
         end(signal.Signals(number).name)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield
     finally:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from reader_drivers import Capabilities, Reader, ReaderBatch, ReaderError, ReaderSettings, open_reader
+from reader_drivers import Capabilities, Reader, ReaderBatch, ReaderError, open_reader
 from recording import Activity
 from robot.clock import Clock
 from robot.collector import Collector
+from robot.reader_absence import Absence, Complaints
+from robot.reader_setup import Air, settings_of
 from robot.settings import AntennaTable, ReaderTable
 from robot.tag_memories import tag_memories
 
@@ -21,6 +23,7 @@ log = logging.getLogger("nightstack.robot")
 
 _BACKOFF_S: Final = (0.5, 1.0, 2.0, 3.0)  # a reader that returns is to read within five seconds
 _READ_S: Final = 0.25
+_FIRST_READ_S: Final = 0.05
 _SPAN_NS: Final = 10_000_000_000
 _UNKNOWN_SESSION: Final = 2
 _UNNOTICED: Final = 3
@@ -56,7 +59,14 @@ class ReaderRunner(threading.Thread):
         """Set while the reader reads."""
         self._last_sign = 0
         self.capabilities: Capabilities | None = None
+        self.absence = Absence()
+        """When it did not read."""
+        self.complaints = Complaints(lambda what: log.warning("reader %s: %s", table.name, what))
         self._table = table
+        self._antennas = antennas
+        self._settings = settings_of(table, antennas)
+        self._recorded: Mapping[int, Air] = {}
+        self._airs_said: set[str] = set()
         self._clock = clock
         self._collector = collector
         self._report = report
@@ -67,7 +77,7 @@ class ReaderRunner(threading.Thread):
         self._missing_said = False
         self._activity_from_driver = False
         self._listening_since: int | None = None
-        self._ports = tuple(sorted(antenna.port for antenna in antennas))
+        self._ports = self._settings.ports
         self._mount = np.zeros(256, dtype=np.uint8)
         self._known = np.zeros(256, dtype=np.bool_)
         self._power = {antenna.port: antenna.power_dbm for antenna in antennas}
@@ -108,34 +118,60 @@ class ReaderRunner(threading.Thread):
             try:
                 reader = open_reader(self._table.url, clock=self._clock.now)
                 self.capabilities = reader.connect()
-                reader.start(self._settings())
+                self._judge_air()
+                reader.start(self._settings)
+                since = self._clock.now()
+                # A driver that cannot read has not begun.
+                batch = reader.read(_FIRST_READ_S)
                 failures = 0
-                self._begin()
+                self._begin(since)
+                self._take(batch)
                 self._read(reader)
             except Exception as error:  # a driver's fault must cost this reader's connection, not the night
+                why = str(error) or type(error).__name__
                 if not isinstance(error, ReaderError):
-                    log.exception("reader %s: unexpected error", self._table.name)
-                self._fail(str(error) or type(error).__name__)
+                    why = f"unexpected {type(error).__name__}: {why}"
+                    log.debug("reader %s", self._table.name, exc_info=True)
+                self._fail(" ".join(why.split()))
                 failures += 1
             finally:
                 self._close(reader)
             if not self._ending.is_set():
                 self._ending.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+        self.complaints.over()
 
-    def _settings(self) -> ReaderSettings:
-        return ReaderSettings(
-            ports=self._ports,
-            power_dbm=self._table.power_dbm,
-            session=self._table.session,
-            search=self._table.search,
-            rf_mode=self._table.rf_mode,
-            channels=self._table.channels,
-            keepalive_s=self._table.keepalive_s,
-            port_power_dbm={port: power for port, power in self._power.items() if power is not None},
-        )
+    def recorded_as(self, airs: Mapping[int, Air]) -> None:
+        """Learn which air interface the run's record gives each antenna, by mount id; a reader may come later."""
+        self._recorded = airs
+        self._judge_air()
 
-    def _begin(self) -> None:
-        self._listening_since = self._clock.now()
+    def _judge_air(self) -> None:
+        """Tell where the reader has another air interface than the settings or the run's record say."""
+        if self.capabilities is None:
+            return
+        air = self.capabilities.air
+        for antenna in self._antennas:
+            if antenna.air not in (None, air):
+                self._say_air(
+                    f"antenna {antenna.id} is set to {antenna.air}, and the reader says {air}, which is recorded;"
+                    " correct `air` in the settings, or leave it out"
+                )
+            if self._recorded.get(antenna.id, air) != air:
+                self._say_air(
+                    f"antenna {antenna.id} is recorded as {self._recorded[antenna.id]}, and the reader, which was not"
+                    f" there when the run began, says {air}; set `air` in the settings"
+                )
+
+    def _say_air(self, detail: str) -> None:
+        if detail not in self._airs_said:
+            self._airs_said.add(detail)
+            log.warning("reader %s: %s", self._table.name, detail)
+            self._report(self._table.name, "air_differs", detail)
+
+    def _begin(self, since: int) -> None:
+        self._listening_since = since
+        self.absence.read_from(since)
+        self.complaints.over()
         if self._missing_said or self._gone:
             self._report(self._table.name, "reader_back", self._table.url)
         self._missing_said = self._gone = self._away = False
@@ -151,8 +187,9 @@ class ReaderRunner(threading.Thread):
             self._missing_said = True
             self._report(self._table.name, "reader_missing", why)
         self.started.clear()
+        self.absence.away_from(self._clock.now())
         self._changed()
-        log.warning("reader %s: %s", self._table.name, why)
+        self.complaints.say(why)
 
     def _read(self, reader: Reader) -> None:
         while not self._ending.is_set():
@@ -202,10 +239,12 @@ class ReaderRunner(threading.Thread):
             self._collector.add_event(event.t, self._table.name, event.kind, event.detail)
             if event.kind == "reader_gone":
                 self._away = True
+                self.absence.away_from(event.t)
                 self._changed()
                 self._end_span()
             elif event.kind == "reader_back":
                 self._away = False
+                self.absence.read_from(event.t)
                 self._listening_since = event.t
                 self._changed()
 

@@ -28,7 +28,10 @@ class ReaderTable(_Settings):
     """``[[reader]]``: one RFID reader on the robot."""
 
     name: _TopicName = Field(description="name the antennas refer to")
-    url: str = Field(min_length=3, description="where it is: `llrp://host:port`")
+    url: str = Field(
+        min_length=3,
+        description="where it is: `llrp://host:port`, `m100:///dev/ttyUSB0`, with the driver's options",
+    )
     power_dbm: float | None = Field(
         default=None, ge=-10, le=40, description="transmit power; absent: the reader's highest"
     )
@@ -42,6 +45,20 @@ class ReaderTable(_Settings):
     channels: tuple[int, ...] = Field(
         default=(), description="channel indices to stay on; empty: the reader hops"
     )
+    region: str | None = Field(
+        default=None,
+        pattern=r"^\S+$",
+        description="regulatory region to set, such as `EU`; absent: the URL's, else the reader's own",
+    )
+    q: int | None = Field(
+        default=None,
+        ge=0,
+        le=15,
+        description="Gen2 slot-count exponent to begin with; absent: the reader's choice",
+    )
+    target: Literal["A", "B", "AB"] | None = Field(
+        default=None, description="which tags answer; absent: as `search` has it"
+    )
     keepalive_s: float = Field(
         default=5.0, gt=0, le=60, description="seconds between the reader's signs of life"
     )
@@ -53,7 +70,9 @@ class AntennaTable(_Settings):
     id: int = Field(ge=0, le=255, description="number of the mount, which every reading carries")
     reader: str = Field(description="name of the reader it is wired to")
     port: int = Field(ge=1, le=255, description="that reader's port")
-    air: Literal["gen2", "iso15693"] = Field(default="gen2", description="air interface")
+    air: Literal["gen2", "iso15693"] | None = Field(
+        default=None, description="air interface: `gen2` (UHF) or `iso15693` (HF); absent: as the reader says"
+    )
     position_m: tuple[float, float, float] = Field(description="x forward, y left, z up from the floor")
     boresight_deg: tuple[float, float] = Field(
         description="yaw (counter-clockwise from forward) and pitch (up)"
@@ -237,7 +256,7 @@ class RobotSettings(_Settings):
             # By way of JSON: strict types, yet arrays become tuples and strings become paths.
             settings = cls.model_validate_json(json.dumps(data, default=str))
         except ValidationError as error:
-            raise ConfigError(f"{source}: {_first(error)}") from None
+            raise ConfigError(f"{source}: {_first(error, data)}") from None
         uplink = settings.uplink
         if uplink.ca_file is not None:
             uplink = uplink.model_copy(update={"ca_file": folder / uplink.ca_file})
@@ -246,14 +265,17 @@ class RobotSettings(_Settings):
         )
 
     def mounts(self) -> tuple[AntennaMount, ...]:
-        """Return the antennas as run.json carries them; without power of its own, one has its reader's."""
+        """Return the antennas as run.json carries them; without power of its own, one has its reader's.
+
+        Where `air` is left out it stands as ``gen2`` here; the agent asks the readers.
+        """
         power = {reader.name: reader.power_dbm for reader in self.reader}
         return tuple(
             AntennaMount(
                 id=antenna.id,
                 reader=antenna.reader,
                 port=antenna.port,
-                air=antenna.air,
+                air=antenna.air or "gen2",
                 position_m=antenna.position_m,
                 boresight_deg=antenna.boresight_deg,
                 phase_ambiguity=antenna.phase_ambiguity or "unknown",
@@ -317,10 +339,10 @@ def _once(what: str, values: list[Any]) -> None:
             raise ValueError(f"{what}: {value!r} is there more than once")
 
 
-def _first(error: ValidationError) -> str:
+def _first(error: ValidationError, data: dict[str, Any]) -> str:
     """Turn pydantic's first complaint into one line: key, what is wrong, and what to write instead."""
     first = error.errors(include_url=False, include_context=True)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = _place(first["loc"], data)
     if first["type"] == "extra_forbidden":
         model: Any = RobotSettings
         for part in first["loc"][:-1]:
@@ -334,6 +356,20 @@ def _first(error: ValidationError) -> str:
         return f"{where}: is missing; docs/robot.md says what belongs there"
     message = first["msg"].removeprefix("Value error, ").replace("\n", " ")
     return f"{where}: {message}" if where else message
+
+
+def _place(loc: tuple[int | str, ...], data: dict[str, Any]) -> str:
+    """Return a key as it is found in the file: a reader by its name, an antenna by its id, else by its number."""
+    rest = [str(part) for part in loc]
+    if len(loc) > 1 and loc[0] in ("reader", "antenna") and isinstance(loc[1], int):
+        table: Any = data[loc[0]][loc[1]]
+        named: Any = table.get("name" if loc[0] == "reader" else "id") if isinstance(table, dict) else None
+        if isinstance(named, str | int) and len(str(named)) < 80:
+            what = f"{loc[0]} {named}"
+        else:
+            what = f"[[{loc[0]}]] number {loc[1] + 1} of the file"
+        return ": ".join([what, *([".".join(rest[2:])] if rest[2:] else [])])
+    return ".".join(rest)
 
 
 def _model_of(model: Any, field: str) -> Any:

@@ -30,7 +30,8 @@ def doctor(
     as_json: AsJson = False,
 ) -> int:
     """Say what is set up, what is missing, and the command that mends it."""
-    from nightstack.checkup import check_machine, check_robot, check_service
+    from nightstack.checkup import check_machine, check_service
+    from nightstack.checkup_robot import check_robot
 
     checks = check_machine()
     if settings is not None:

@@ -331,3 +331,17 @@ def _check_url(url: str) -> None:
         open_reader(url).close()
     except ReaderError as error:
         raise InputError(str(error)) from None
+
+
+@_app.command("list")
+def list_drivers(as_json: AsJson = False) -> None:
+    """List the URL schemes that can be opened, and the package and version of each driver."""
+    from reader_drivers import drivers
+
+    found = drivers()
+    if as_json:
+        typer.echo(json.dumps([asdict(driver) for driver in found], indent=2))
+        return
+    for driver in found:
+        hidden = "" if driver.used else "  (not used: another driver has this scheme)"
+        typer.echo(f"{driver.scheme:12} {driver.package} {driver.version}".rstrip() + hidden)

@@ -24,12 +24,15 @@ class FeigReader(ThreadedReader[FeigLink]):
         Host time, ns UTC.
     """
 
+    air = "iso15693"
+
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._address = read_url(url, LINE, OWN)
         self._options = FeigOptions.of(self._address, url)
         # Memories that were read are not read again because the cable was pulled.
         self._read_before = ReadBefore(self._options.memory_again_s)
         super().__init__(url, clock, self._address.settings, self._address.common)
+        self.target = self._address.target
 
     def _open_link(self) -> FeigLink:
         return FeigLink(self._address, self._options, self._read_before, self._clock, self._inbox, self._wake)

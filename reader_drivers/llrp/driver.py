@@ -41,9 +41,12 @@ class LlrpReader(ThreadedReader[LlrpLink]):
         Host time, ns UTC.
     """
 
+    air = "gen2"
+
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._options = parse_options(url)
         super().__init__(url, clock, self._options.settings, self._options.common)
+        self.target = self._options.target
         self._clock_map = ClockMap()
         self._memories = TagMemories()
         self._abilities: LlrpCapabilities | None = None

@@ -37,9 +37,12 @@ class M100Reader(ThreadedReader[M100Link]):
         Host time, ns UTC.
     """
 
+    air = "gen2"
+
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._address = read_url(url, LINE, _OWN)
         super().__init__(url, clock, self._address.settings, self._address.common)
+        self.target = self._address.target
         self._capabilities: Capabilities | None = None
         # Not of a link: a memory that was read is not read again when the module has been away.
         self._memories = MemoryQueue() if self._address.own.get("memory") else None

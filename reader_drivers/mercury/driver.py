@@ -24,10 +24,13 @@ class MercuryReader(ThreadedReader[MercuryLink]):
         Host time, ns UTC.
     """
 
+    air = "gen2"
+
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._address = read_url(url, LINE, OPTIONS)
         self._options = read_options(self._address.own)
         super().__init__(url, clock, self._address.settings, self._address.common)
+        self.target = self._address.target
         self._link: MercuryLink | None = None
         self._known = Known()
 

@@ -24,9 +24,12 @@ class UhfReader18(ThreadedReader[UhfReader18Link]):
         Host time, ns UTC.
     """
 
+    air = "gen2"
+
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._address = read_url(url, LINE, OWN)
         super().__init__(url, clock, self._address.settings, self._address.common)
+        self.target = self._address.target
         self._capabilities: Capabilities | None = None
         self._dialect = ""
 

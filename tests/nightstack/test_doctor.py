@@ -2,9 +2,13 @@
 
 import json
 import os
+import pty
+import socket
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import nightstack
 from nightstack.cli import main
@@ -119,3 +123,54 @@ def test_a_database_without_its_driver(tmp_path, capsys, monkeypatch):
     assert checks["database"]["state"] == "bad" and "psycopg is not installed" in checks["database"]["found"]
     assert "secret" not in checks["database"]["found"]
     assert checks["database"]["mend"].endswith("-m pip install 'psycopg[binary]'")
+
+
+def robot_file(folder, library, urls):
+    file = folder / "robot.toml"
+    readers = "".join(
+        f"[[reader]]\nname = 'r{n}'\nurl = '{url}'\n[[antenna]]\nid = {n}\nreader = 'r{n}'\nport = 1\n"
+        "position_m = [0, 0, 1]\nboresight_deg = [-90, 0]\n"
+        for n, url in enumerate(urls)
+    )
+    file.write_text(
+        f"site = 'main'\nrobot = 'r'\nbroker = 'mqtt://127.0.0.1:1'\nplan = '{library / 'plan.json'}'\n"
+        f"base = '/dev/nosuch'\n{readers}"
+    )
+    return file
+
+
+def test_each_reader_is_looked_at_as_its_driver_has_it(library, tmp_path, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        ours, theirs = pty.openpty()
+        line = os.ttyname(theirs)
+        (tmp_path / "file").touch()
+        urls = [
+            f"m100://127.0.0.1:{port}",
+            f"m100://{line}?baud=9600",
+            "m100:///dev/nosuch",
+            f"m100://{tmp_path}/file",
+            "lrp://127.0.0.1",
+            f"llrp://127.0.0.1:{port}?regio=EU",
+            "feig://127.0.0.1",
+            "feig://127.0.0.1:1",
+        ]
+        status, checks = found(capsys, "--robot", robot_file(tmp_path, library, urls))
+        os.close(ours), os.close(theirs)
+    assert status == 1
+    states = [checks[f"reader r{n}"]["state"] for n in range(len(urls))]
+    assert states == ["good", "good", *["bad"] * 6]
+    said = [checks[f"reader r{n}"]["found"] for n in range(len(urls))]
+    assert f"127.0.0.1:{port} takes connections" in said[0] and "readers probe" in said[0]
+    assert line in said[1]
+    assert said[2] == "/dev/nosuch: no such file or directory" and "is no serial line" in said[3]
+    assert "no driver for lrp" in said[4] and "unknown option regio" in said[5]
+    # The protocol's own port.
+    assert said[6].startswith("127.0.0.1:10001 cannot be reached")
+    assert checks["base"]["state"] == "bad" and "plug it in" in checks["base"]["mend"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+def test_a_line_that_one_may_not_open_is_told_with_the_group_that_may(library, tmp_path, capsys):
+    _, checks = found(capsys, "--robot", robot_file(tmp_path, library, ["m100:///dev/mem"]))
+    assert "usermod -aG" in checks["reader r0"]["mend"]

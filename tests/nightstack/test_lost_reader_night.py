@@ -137,4 +137,6 @@ def test_a_reader_lost_along_a_face_leaves_it_not_scanned(world, tmp_path):
             mail = email.message_from_bytes(mailbox.wait(30).read_bytes(), policy=policy.default)
             said = mail.get_body(preferencelist=("plain",)).get_content()
             assert re.search(r"Reader low was gone for \d+ s in all: ", " ".join(said.split()))
+            assert "did not read for a part of the run" not in said, "said once is enough"
+            assert re.search(r"^note: reader low was away: \d+ s of \d+ s$", done.stderr, re.MULTILINE)
             assert "not scanned" in mail["Subject"] and "Face 1-R01S, bay 1, level" in said

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nightstack.cli import main
+from robot.reader_setup import check_readers
 from robot.settings import RobotSettings
 from sim.library import load_library
 
@@ -88,8 +89,25 @@ def test_the_robot_of_the_simulated_world_is_the_one_that_the_page_describes(tmp
     assert settings.site == load_library(library).plan.site
 
 
+def test_robots_of_several_readers_are_read(tmp_path, library):
+    (tmp_path / "library").mkdir()
+    for place in (tmp_path, tmp_path / "library"):
+        (place / "plan.json").write_bytes((library / "plan.json").read_bytes())
+    emulated, real = (block("robot.md", "toml", n) for n in (1, 3))
+    one = block("robot.md", "toml", 2)
+    for text, names in (
+        (block("robot.md", "toml") + emulated, ["uhf", "hf"]),
+        (one[: one.index("[[reader]]")] + real, ["low", "high", "hf"]),
+    ):
+        (tmp_path / "robot.toml").write_text(text)
+        settings = RobotSettings.read(tmp_path / "robot.toml")
+        assert [reader.name for reader in settings.reader] == names
+        airs = check_readers(settings)
+        assert airs == {name: "iso15693" if name == "hf" else "gen2" for name in names}
+
+
 @pytest.mark.parametrize(
-    ("page", "number", "command"), [("robot.md", 1, "robot"), ("cloud_ingest.md", 0, "settings")]
+    ("page", "number", "command"), [("robot.md", 2, "robot"), ("cloud_ingest.md", 0, "settings")]
 )
 def test_settings_are_read(tmp_path, capsys, monkeypatch, page, number, command, library):
     """Doctor reads the settings shown; what they point to is not there, which is another matter."""

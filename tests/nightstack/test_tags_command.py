@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from reports.exceptions_csv import read_exceptions
 from stacks.tag_data import DataObject, encode_fixed, encode_objects
 from tests.nightstack.night import csv_rows
 
+PAGE = Path(__file__).parents[2] / "docs" / "tag_data.md"
 BLOCK = encode_fixed("11223344", "DE-705").hex()
 
 
@@ -175,3 +179,13 @@ def test_security_told_by_barcode_is_known_of_a_copy_that_its_tag_alone_names(pl
     status, _, err = run(capsys, "exceptions", folder)
     assert status == 0, err
     assert len(off(folder)) >= n // 2
+
+
+def test_the_examples_of_the_page_are_what_the_command_prints(capsys):
+    shown = re.findall(
+        r"^```\n\$ nightstack (stacks tag .*?[^\\])\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert len(shown) == 2
+    for command, printed in shown:
+        status, out, _ = run(capsys, *shlex.split(command.replace("\\\n", " ")))
+        assert (status, out) == (0, printed)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reader_drivers import Reader, ReaderBatch, ReaderError, ReaderSettings, _open, open_reader, schemes
+from reader_drivers._foreign import ForeignReader
 from reader_drivers.backoff import Backoff
 from reader_drivers.llrp.options import parse_options
 from reader_drivers.targets import merge_settings
@@ -42,8 +43,8 @@ def test_a_driver_of_another_package_is_opened_by_its_scheme(monkeypatch: pytest
         ),
     )
     reader = open_reader("strange:///dev/ttyUSB0", clock=lambda: 7)
-    assert isinstance(reader, Foreign)
-    assert reader.clock() == 7
+    assert isinstance(reader, ForeignReader) and isinstance(reader.inner, Foreign)
+    assert reader.inner.clock() == 7
     assert schemes() == (*_open._BUILT_IN, "strange")
     with pytest.raises(ReaderError, match="strange://"):
         open_reader("other://host")

@@ -106,14 +106,18 @@ window = {window}
         )
         self.process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to find the plug-in."""
+        return os.environ | {"PYTHONPATH": os.pathsep.join([str(self._plugin), str(ROOT)])}
+
     def start(self) -> None:
-        paths = os.pathsep.join([str(self._plugin), str(ROOT)])
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM, str(self.settings)],
                 stdout=log,
                 stderr=log,
-                env=os.environ | {"PYTHONPATH": paths},
+                env=self.environment,
             )
 
     def kill(self) -> None:

@@ -30,7 +30,7 @@ url = "llrp://reader.example"
 power_dbm = 30
 
 [[antenna]]
-id = 1
+id = 7
 reader = "uhf"
 port = 1
 position_m = [0, -0.25, 0.4]
@@ -71,11 +71,16 @@ def test_good_settings_are_read_and_paths_count_from_the_file(tmp_path: Path):
         ("passes = 1", "speed_mps = nan", "route.speed_mps:"),
         ("passes = 1", "overrun_m = 0.1", "route.overrun_m:"),
         ("passes = 1", 'side = "up"', "route.side:"),
-        ("power_dbm = 30", "power = 30", "reader.0.power: unknown setting; did you mean power_dbm?"),
-        ("power_dbm = 30", "power_dbm = true", "reader.0.power_dbm:"),
-        ("port = 1", "port = 0", "antenna.0.port:"),
+        ("power_dbm = 30", "power = 30", "reader uhf: power: unknown setting; did you mean power_dbm?"),
+        ("power_dbm = 30", "power_dbm = true", "reader uhf: power_dbm:"),
+        ("port = 1", "port = 0", "antenna 7: port:"),
+        ("port = 1", 'port = 1\nair = "uhf"', "antenna 7: air: Input should be 'gen2' or 'iso15693'"),
+        ("id = 7", "", "[[antenna]] number 1 of the file: id: is missing"),
+        ("power_dbm = 30", "q = 16", "reader uhf: q:"),
+        ("power_dbm = 30", 'target = "C"', "reader uhf: target:"),
+        ("power_dbm = 30", 'region = ""', "reader uhf: region:"),
         ('reader = "uhf"', 'reader = "hf"', "wired to reader 'hf', which is not listed"),
-        ("[0, -0.25, 0.4]", "[0, -0.25]", "antenna.0.position_m"),
+        ("[0, -0.25, 0.4]", "[0, -0.25]", "antenna 7: position_m"),
         ("[route]", '[[reader]]\nname = "hf"\nurl = "llrp://h"\n[route]', "reader 'hf' has no antenna"),
         ("[route]", "[drive]\nstop_sigma_m = 0.1\n[route]", "stop_sigma_m is below slow_sigma_m"),
         ("[route]", "[rout]", "rout: unknown setting; did you mean route?"),
@@ -100,7 +105,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, old: str, new: str, s
 
 def test_two_antennas_on_one_port_are_refused(tmp_path: Path):
     start = GOOD.index("[[antenna]]")
-    antenna = GOOD[start : GOOD.index("[route]")].replace("id = 1", "id = 2")
+    antenna = GOOD[start : GOOD.index("[route]")].replace("id = 7", "id = 8")
     with pytest.raises(ConfigError, match=r"reader and port: .* more than once"):
         RobotSettings.read(write(tmp_path, GOOD.replace("[route]", antenna + "[route]")))
 

@@ -23,6 +23,7 @@ class CountingReader(Reader):
         options = {key: value[0] for key, value in parse_qs(urlsplit(url).query).items()}
         self._period = int(1e9 / float(options.get("rate", "50")))
         self._gone_file = Path(options["gone"]) if "gone" in options else None
+        self._air = options.get("air", "gen2")
         self._gone = False
         self._clock = clock
         self._ports = ()
@@ -30,7 +31,7 @@ class CountingReader(Reader):
     def connect(self):
         if self._gone_file is not None and self._gone_file.exists():
             raise ReaderError(f"{self.url}: nobody answers")
-        return Capabilities("Test", "Counter", "1", "gen2", 4, True, "pi", 0.5, (915250,), (30.0,), "FCC")
+        return Capabilities("Test", "Counter", "1", self._air, 4, True, "pi", 0.5, (915250,), (30.0,), "FCC")
 
     def start(self, settings=None):
         self._ports = settings.ports

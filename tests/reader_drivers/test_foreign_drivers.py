@@ -1,0 +1,86 @@
+"""What drivers of other packages do wrong is theirs: one line with the package's name and version."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nightstack.cli import main
+from reader_drivers import ReaderError, drivers, open_reader
+from reader_drivers.testing import check_reader
+from tests.support.broken_drivers import install
+
+
+@pytest.fixture(autouse=True)
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(str(install(tmp_path)))
+    importlib.invalidate_caches()
+    yield
+    sys.modules.pop("broken_drivers", None)
+
+
+def use(url: str) -> None:
+    with open_reader(url) as reader:
+        reader.connect()
+        reader.start()
+        reader.read(0.0)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "says"),
+    [
+        ("broken-missing", "broken_drivers:Nowhere cannot be loaded (AttributeError:"),
+        ("broken-module", "no_such_module_at_all:Reader cannot be loaded (ModuleNotFoundError:"),
+        ("broken-factory", "broken_drivers:factory failed (ValueError: no such place)"),
+        ("broken-nothing", "broken_drivers:nothing made an int, not a reader_drivers.Reader"),
+        ("broken-start", "its start failed (RuntimeError: cannot start)"),
+        ("broken-connect", "its connect returned a dict, not a Capabilities"),
+        ("broken-air", "its air is 'uhf', not one of gen2, iso15693"),
+        ("broken-read", "its read returned a list, not a ReaderBatch"),
+        ("broken-events", "its read handed out a str in events, not a ReaderEvent"),
+        ("broken-raises", "its read failed (KeyError: 'column')"),
+    ],
+)
+def test_a_fault_names_the_package_that_has_it(scheme: str, says: str, capsys: pytest.CaptureFixture[str]):
+    url = f"{scheme}://here"
+    with pytest.raises(ReaderError) as error:
+        use(url)
+    said = str(error.value)
+    assert said.startswith(f"{url}: driver {scheme} of package broken-drivers 0.3: ") and says in said
+    assert said.endswith("tell its maker (docs/writing_a_driver.md)") and "\n" not in said
+    assert main(["readers", "probe", url, "--seconds", "0.2"]) in (1, 2)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "broken-drivers 0.3" in line and "nightstack itself" not in line
+
+
+def test_they_are_listed_behind_our_own():
+    names = [driver.scheme for driver in drivers()]
+    assert names[0] == "llrp" and names[7:] == sorted(names[7:]) and "broken-start" in names[7:]
+    assert {d.version for d in drivers() if d.package == "broken-drivers"} == {"0.3"}
+
+
+def test_the_check_finds_what_a_sloppy_driver_does(tmp_path: Path):
+    said = "\n".join(check_reader("broken-sloppy://here", seconds=0.2))
+    for what in (
+        "unknown option in the URL is not refused",
+        "t is not between start and now",
+        "antenna is none of the ports asked for, [1]",
+        "rssi_dbm is not from -120 to 0",
+        "phase_rad is not in [0, 2 pi)",
+        "phase_rad is there, and the capabilities say that there is none",
+        "frequency_khz is 0",
+        "an event's kind is 'two words'",
+        "the detail of two words has several lines",
+        "t of two words is not from the clock",
+        "the memory of tag 'xyz'",
+        "stop: readings still come",
+        "close: it left threads behind (sloppy)",
+    ):
+        assert what in said, said
+
+
+def test_the_check_tells_of_a_reader_that_hears_nothing_or_breaks():
+    assert check_reader("broken-raises://here", seconds=0.1)[-1].startswith("the reader: ReaderError: ")
+    assert any("no driver for nosuch" in fault for fault in check_reader("nosuch://here", seconds=0.1))
