@@ -6,23 +6,25 @@ import signal
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
-_SIGNALS: Final = ("SIGTERM", "SIGHUP")
+_SIGNALS: Final = {"SIGINT": "the keyboard", "SIGTERM": "SIGTERM", "SIGHUP": "SIGHUP"}
 
 
 class Stopping:
-    """While it is entered, SIGTERM and SIGHUP raise KeyboardInterrupt, as SIGINT does; the first one only.
+    """Turns SIGINT, SIGTERM and SIGHUP into a wish to stop, while it is entered.
 
-    A reader that is told to read goes on transmitting if nobody tells it to stop.
+    A reader that is told to read goes on transmitting if nobody tells it to stop. At first such a signal raises
+    KeyboardInterrupt, as SIGINT always does. After `gently` the first one only sets `by`, since an exception that is
+    raised anywhere spoils the locks that it comes in the midst of; a second Ctrl-C still raises.
 
     Attributes
     ----------
     by : str
-        What ended the work, in words; empty: nothing so far.
+        What asks for the end, in words; empty: nothing so far.
     """
 
     def __init__(self) -> None:
         self.by = ""
-        self._over = False
+        self._gently = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -38,14 +40,13 @@ class Stopping:
         return self
 
     def _on(self, number: int, _frame: FrameType | None) -> None:
-        if self._over:
-            return
-        self._over, self.by = True, signal.Signals(number).name
-        raise KeyboardInterrupt
+        again, self.by = bool(self.by), self.by or _SIGNALS[signal.Signals(number).name]
+        if number == signal.SIGINT if again else not self._gently:
+            raise KeyboardInterrupt
 
-    def ending(self) -> None:
-        """From now on such signals wait for the end, which is near."""
-        self._over = True
+    def gently(self) -> None:
+        """From now on whoever works looks at `by`."""
+        self._gently = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -15,11 +15,14 @@ from nightstack.watching import Board, Heard, bar, count, plain
 _KEPT_NS: Final = 5_000_000_000
 """A tag keeps its row for so long after it was last heard."""
 
-_BELOW: Final = 2
-"""Lines of a terminal that stay free: for the line at the end, and for the prompt behind it."""
+_BELOW, _BELOW_GONE = 2, 4
+"""Lines of a terminal that stay free: for the line at the end (with the error, where the reader is gone), and for the
+prompt behind it."""
 
 _GAP: Final = "  "
 _LEAST_TITLE: Final = 12
+_BAR_GIVES_WAY: Final = 8
+"""Of the strengths, the bars go before columns that give way so soon or later; the numbers stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +46,16 @@ def _strength(tag: Heard, _board: Board, _titles: Titles) -> str:
 
 COLUMNS: Final = (
     Column("tag", 0, lambda tag, _b, _t: tag.epc),
-    Column("item", 3, lambda tag, board, _t: board.says.of(tag.epc).item),
-    Column("title", 4, lambda tag, board, titles: titles.of(tag.epc, board.says.of(tag.epc)), shrinks=True),
-    Column("owner", 6, lambda tag, board, _t: board.says.of(tag.epc).contents.owner),
-    Column("security", 5, lambda tag, board, _t: board.says.of(tag.epc).security),
+    Column("item", 2, lambda tag, board, _t: board.says.of(tag.epc).item),
+    Column("title", 3, lambda tag, board, titles: titles.of(tag.epc, board.says.of(tag.epc)), shrinks=True),
+    Column("owner", 8, lambda tag, board, _t: board.says.of(tag.epc).contents.owner),
+    Column("security", 4, lambda tag, board, _t: board.says.of(tag.epc).security),
     Column("problem", 7, lambda tag, board, _t: board.says.of(tag.epc).problem),
-    Column("TID", 8, lambda tag, board, _t: board.says.of(tag.epc).tid),
+    Column("TID", 5, lambda tag, board, _t: board.says.of(tag.epc).tid),
     Column("reads/s", 0, lambda tag, _b, _t: f"{tag.rate:.1f}", right=True),
     Column("RSSI", 0, _strength),
     Column("phase", 9, lambda tag, _b, _t: _number(tag.phase_rad, ".2f"), right=True),
-    Column("ports", 2, lambda tag, _b, _t: ",".join(map(str, tag.ports))),
+    Column("ports", 6, lambda tag, _b, _t: ",".join(map(str, tag.ports))),
 )
 """In the order in which they stand."""
 
@@ -89,8 +92,8 @@ class Screen:
         size
             Columns and lines of the terminal.
         """
-        width, lines = size[0], max(size[1] - _BELOW, 4)
-        events = list(board.events)[-min(3, max(1, lines // 4)) :]
+        width, lines = size[0], max(size[1] - (_BELOW if board.gone is None else _BELOW_GONE), 4)
+        events = list(board.events)[-min(3, max(2 if lines > 5 else 1, lines // 4)) :]
         room = max(lines - 3 - len(events), 1)
         self._seat(tags, now_ns, room)
         hidden = len(tags) - sum(tag.rate > 0 for tag in self._rows.values())
@@ -107,7 +110,7 @@ class Screen:
             Text(_fit(f"{_ago(now_ns - e.t)} {e.kind}: {plain(e.detail)}", width), style="yellow")
             for e in events
         ]
-        return drawn[:lines]
+        return drawn[-lines:]
 
     def _seat(self, tags: list[Heard], now_ns: int, room: int) -> None:
         """Give rows to tags: who has one keeps it while it is heard; free ones go to those heard most."""
@@ -137,19 +140,21 @@ class Screen:
         def over() -> int:
             return sum(widths.values()) + len(_GAP) * (len(widths) - 1) - width
 
+        barred = "RSSI" in widths
         shrinking = next((c.name for c in shown if c.shrinks), "")
         while over() > 0:
             if shrinking in widths and widths[shrinking] - over() >= _LEAST_TITLE:
                 widths[shrinking] -= over()
                 break
             least = max((c for c in shown if c.name in widths), key=lambda c: c.gives_way)
-            if least.gives_way == 0:
+            if least.gives_way <= _BAR_GIVES_WAY and barred:
+                barred = False
+                cells["RSSI"] = [cell.rpartition(" ")[2] for cell in cells["RSSI"]]
+                widths["RSSI"] = max(map(cell_len, ("RSSI", *cells["RSSI"])))
+            elif least.gives_way == 0:
                 break
-            del widths[least.name]
-        if over() > 0 and "RSSI" in widths:
-            # The bar goes, the number stays.
-            cells["RSSI"] = [cell.rpartition(" ")[2] for cell in cells["RSSI"]]
-            widths["RSSI"] = max(map(cell_len, ("RSSI", *cells["RSSI"])))
+            else:
+                del widths[least.name]
         if (too_much := over()) > 0:
             widths["tag"] = max(8, widths["tag"] - too_much)
         kept = [c for c in shown if c.name in widths]

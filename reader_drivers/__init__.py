@@ -12,6 +12,7 @@ from reader_drivers._reader import (
     ReaderError,
     ReaderEvent,
     ReaderSettings,
+    SettingsError,
     TagData,
 )
 
@@ -22,6 +23,7 @@ __all__ = [
     "ReaderError",
     "ReaderEvent",
     "ReaderSettings",
+    "SettingsError",
     "TagData",
     "open_reader",
     "schemes",

@@ -21,6 +21,7 @@ from nightstack.commands.shared import AsJson
 from nightstack.errors import CommandError, InputError, StoppedError
 
 if TYPE_CHECKING:
+    from nightstack.stopping import Stopping
     from nightstack.tag_says import Titles
     from nightstack.watching import Board
     from reader_drivers import Reader, ReaderEvent, ReaderSettings
@@ -97,15 +98,16 @@ def probe(
     try:
         with stopping, open_reader(url) as reader:
             capabilities = asdict(reader.connect())
+            stopping.gently()
             if seconds:
                 try:
-                    _listen(reader, seconds, settings, board)
+                    _listen(reader, seconds, settings, board, stopping)
                 except ReaderError as error:
                     refused = error
-            stopping.ending()
     except KeyboardInterrupt:
-        by = stopping.by or "the keyboard"
-        raise StoppedError(f"stopped by {by}; the reader was told to stop reading") from None
+        raise _stopped(stopping) from None
+    if stopping.by:
+        raise _stopped(stopping)
     listened = seconds > 0 and refused is None
     faults = (
         [str(refused)] if refused else faults_of(board, capabilities, _asked(url, ports)) if seconds else []
@@ -197,10 +199,17 @@ def _once(events: Any) -> list[ReaderEvent]:
     return list(seen.values())
 
 
-def _listen(reader: Reader, seconds: float, settings: ReaderSettings, board: Board) -> None:
+def _stopped(stopping: Stopping) -> StoppedError:
+    by = stopping.by or "the keyboard"
+    return StoppedError(f"stopped by {by}; the reader was told to stop reading")
+
+
+def _listen(
+    reader: Reader, seconds: float, settings: ReaderSettings, board: Board, stopping: Stopping
+) -> None:
     reader.start(settings)
     until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
+    while (left := until - time.monotonic()) > 0 and not stopping.by:
         board.add(reader.read(min(left, _STEP_S)))
     reader.stop()
     board.add(reader.read(0.0))
@@ -277,7 +286,7 @@ def watch(
     from nightstack.stopping import Stopping
     from nightstack.tag_says import Titles
     from nightstack.watch_output import Lines, Table
-    from nightstack.watching import Board, count, plain
+    from nightstack.watching import Board, count
     from reader_drivers import open_reader
 
     _check_url(url)
@@ -285,38 +294,34 @@ def watch(
     stopping, began = Stopping(), time.monotonic()
     try:
         with stopping, open_reader(url) as reader:
+            can = reader.connect()
+            board.strength = can.rssi_step_db > 0
+            stopping.gently()
+            reader.start(settings)
+            began = time.monotonic()
+            live = _on_terminal() and not as_json
+            tell = (
+                Table(f"{can.manufacturer} {can.model} at {url}", titles) if live else Lines(titles, as_json)
+            )
             try:
-                can = reader.connect()
-                board.strength = can.rssi_step_db > 0
-                reader.start(settings)
-                began = time.monotonic()
-                live = _on_terminal() and not as_json
-                tell = (
-                    Table(f"{can.manufacturer} {can.model} at {url}", titles)
-                    if live
-                    else Lines(titles, as_json)
-                )
-                try:
-                    while seconds is None or time.monotonic() - began < seconds:
-                        board.add(reader.read(_STEP_S))
-                        tell.update(board, time.monotonic() - began)
-                except KeyboardInterrupt:
-                    pass
-                stopping.ending()
+                while not stopping.by and (seconds is None or time.monotonic() - began < seconds):
+                    board.add(reader.read(_STEP_S))
+                    tell.update(board, time.monotonic() - began)
+            finally:
                 with suppress(OSError):  # the terminal may be gone
                     tell.close()
-                reader.stop()
-                board.add(reader.read(0.0))
-            except KeyboardInterrupt:
-                stopping.ending()
-        by = f", stopped by {stopping.by}" if stopping.by else ""
+            reader.stop()
+            board.add(reader.read(0.0))
         if not as_json:
             heard = f"{count(len(board.tags), 'tag')}, {count(board.reads, 'reading')}"
+            by = f", stopped by {stopping.by}" if stopping.by else ""
             typer.echo(f"{heard} in {time.monotonic() - began:.0f} s{by}")
+    except KeyboardInterrupt:
+        raise _stopped(stopping) from None
     except BrokenPipeError:  # whoever read our lines has seen enough: `watch ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if board.gone is not None:
-        raise CommandError(f"{url}: the reader went and did not come back ({plain(board.gone.detail)})")
+        raise CommandError(f"{url}: the reader went and did not come back")
 
 
 def _on_terminal() -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, TagData
+from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, SettingsError, TagData
 from reader_drivers.framing import Frames
 from reader_drivers.m100.codec import (
     COMMAND,
@@ -188,8 +188,6 @@ class M100Link(SerialLink):
                 if number == known:
                     return region, frequencies
             raise ReaderError(f"{self.where}: it is in region {number}, which is unknown; set one by region=")
-        if region not in REGIONS:
-            raise ReaderError(f"{self.where}: no region {region}; it has {', '.join(REGIONS)}")
         number, frequencies = REGIONS[region]
         self._ask(Command.REGION, bytes([number]), "region")
         return region, frequencies
@@ -206,17 +204,26 @@ class M100Link(SerialLink):
         return parameters(answer)[1:].decode("ascii", "replace").strip("\0 ")
 
 
-def check_settings(settings: ReaderSettings, can: Capabilities, where: str) -> None:
-    """Refuse settings that a module cannot follow; raises ReaderError."""
+def check_kind(settings: ReaderSettings, where: str) -> None:
+    """Refuse settings that no module can follow; raises SettingsError."""
+    if settings.region is not None and settings.region not in REGIONS:
+        raise SettingsError(f"{where}: no region {settings.region}; these modules have {', '.join(REGIONS)}")
     named = (*settings.ports, *settings.port_power_dbm)
     if wrong := [port for port in named if port != 1]:
-        raise ReaderError(f"{where}: no antenna port {wrong[0]}; it has port 1 only")
+        raise SettingsError(f"{where}: no antenna port {wrong[0]}; it has port 1 only")
     if settings.session is not None and settings.session not in range(4):
-        raise ReaderError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
+        raise SettingsError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
+    if settings.search == "focus":
+        raise SettingsError(f"{where}: search focus is Impinj's; use dual or single")
+
+
+def check_settings(settings: ReaderSettings, can: Capabilities, where: str) -> None:
+    """Refuse settings that a module cannot follow; raises SettingsError."""
+    check_kind(settings, where)
     if settings.power_dbm is not None and settings.power_dbm < LEAST_DBM:
-        raise ReaderError(f"{where}: power {settings.power_dbm:g} dBm is below its least ({LEAST_DBM:g} dBm)")
+        raise SettingsError(
+            f"{where}: power {settings.power_dbm:g} dBm is below its least ({LEAST_DBM:g} dBm)"
+        )
     count = len(can.frequencies_khz)
     if len(settings.channels) > 1 or any(not 1 <= c <= count for c in settings.channels):
-        raise ReaderError(f"{where}: it stays on one channel of 1 to {count}, or hops; name one, or none")
-    if settings.search == "focus":
-        raise ReaderError(f"{where}: search focus is Impinj's; use dual or single")
+        raise SettingsError(f"{where}: it stays on one channel of 1 to {count}, or hops; name one, or none")
