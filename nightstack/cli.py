@@ -97,7 +97,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         given = list(sys.argv[1:] if argv is None else argv)
         if "" in given:
-            raise InputError("an argument is empty; name a file or folder (`.` is the folder you are in)")
+            raise InputError(
+                "an argument is empty; write what it is to be, or leave it out (`.` is the folder you are in)"
+            )
         status = app(args=given, prog_name="nightstack", standalone_mode=False)
     except TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # its text is the help page

@@ -24,6 +24,12 @@ class InputError(CommandError):
     exit_status = BAD_INPUT
 
 
+class StoppedError(CommandError):
+    """Somebody ended the work: Ctrl-C, a closed terminal, a service manager. Exit status 130."""
+
+    exit_status = STOPPED
+
+
 # Errors of the rooms that mean "the input is wrong", by class name so that a command which never touches a room
 # need not import it either (importing localization costs a second).
 _INPUT_ERRORS = frozenset(

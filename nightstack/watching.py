@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
+from nightstack.tag_says import TagsSay
 from reader_drivers import ReaderBatch, ReaderEvent
 from recording import Readings
 
@@ -28,6 +30,7 @@ class Heard:
     phase_rad: float = float("nan")
     ports: tuple[int, ...] = ()
     last_ns: int = 0
+    """When it was last heard, ns UTC."""
 
 
 @dataclass(slots=True)
@@ -38,23 +41,40 @@ class Board:
     ----------
     window_s
         Over how long rates and means are taken.
+    strength
+        Whether the reader tells strengths; of one that does not `Heard.rssi_dbm` is NaN.
     """
 
     window_s: float = 2.0
     strength: bool = True
-    """Whether its readings' RSSI was measured; a constant is none."""
     reads: int = 0
     events: deque[ReaderEvent] = field(default_factory=lambda: deque[ReaderEvent](maxlen=_KEPT_EVENTS))
     tags: dict[str, int] = field(default_factory=dict[str, int])
     """Every tag so far, and how often it was heard."""
     ports: dict[int, int] = field(default_factory=dict[int, int])
     """Readings by antenna port."""
+    powers: dict[int, float] = field(default_factory=dict[int, float])
+    """Ports that listened, and at which power, dBm (NaN: not known)."""
+    says: TagsSay = field(default_factory=TagsSay)
+    gone: ReaderEvent | None = None
+    """Why and since when the reader is not there; None: it is."""
     _recent: deque[Readings] = field(default_factory=deque[Readings])
     _began_ns: int = 0
 
     def add(self, batch: ReaderBatch) -> None:
         """Take what a reader handed out."""
         self.events.extend(batch.events)
+        for event in batch.events:
+            if event.kind == "reader_gone":
+                self.gone = event
+            elif event.kind == "reader_back":
+                self.gone = None
+        for data in batch.tags:
+            self.says.add(data)
+        if batch.activity is not None:
+            self.powers |= dict(
+                zip(batch.activity.antenna.tolist(), batch.activity.power_dbm.tolist(), strict=True)
+            )
         heard = batch.readings
         if not len(heard):
             return
@@ -100,7 +120,19 @@ class Board:
 
 
 def bar(rssi_dbm: float, width: int = 10) -> str:
-    """Return a bar for a signal's strength, full at `STRONG_DBM`."""
+    """Return a bar for a signal's strength, full at `STRONG_DBM`; blanks where there is none (NaN)."""
+    if rssi_dbm != rssi_dbm:
+        return " " * width
     share = float(np.clip((rssi_dbm - WEAK_DBM) / (STRONG_DBM - WEAK_DBM), 0.0, 1.0))
     full = round(share * width)
     return "█" * full + "·" * (width - full)
+
+
+def plain(detail: str) -> str:
+    """Return what an event says, without the reader's URL in front, which whoever watches one reader knows."""
+    return re.sub(r"^[a-z][a-z0-9]*://\S*?: ", "", detail)
+
+
+def count(n: int, noun: str) -> str:
+    """Return a number and its noun."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -12,6 +12,7 @@ from reader_drivers._reader import (
     ReaderError,
     ReaderEvent,
     ReaderSettings,
+    SettingsError,
     TagData,
 )
 
@@ -23,6 +24,7 @@ __all__ = [
     "ReaderError",
     "ReaderEvent",
     "ReaderSettings",
+    "SettingsError",
     "TagData",
     "drivers",
     "open_reader",

@@ -17,6 +17,13 @@ class ReaderError(OSError):
     """A reader that cannot be reached or does not do what it is asked; says what, where (URL) and what to do."""
 
 
+class SettingsError(ReaderError):
+    """What was asked for cannot be, whether no reader of its kind can (a URL, an option's value) or this one cannot.
+
+    The mistake is the caller's: trying again does not help. A reader that fails is a plain `ReaderError`.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a reader says about itself.
@@ -208,8 +215,10 @@ class Reader(ABC):
 
         Raises
         ------
+        SettingsError
+            It cannot follow these settings, or those of the URL.
         ReaderError
-            The reader refuses these settings, or is not connected.
+            It fails, or is not connected.
         """
 
     @abstractmethod

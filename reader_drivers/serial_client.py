@@ -75,6 +75,7 @@ class SerialClient:
         self._answer: bytes | None = None
         self._said = (0, 0)
         self._idles = 0
+        self._frames = 0
 
     def send(self, frame: bytes) -> None:
         """Send a frame; raises LinkLostError."""
@@ -117,9 +118,16 @@ class SerialClient:
                     self.pump(left)
                     if self._answer is not None:
                         return self._answer
-            raise LinkLostError(f"{self.where}: no answer to {what} within {limit:g} s")
+            raise LinkLostError(self.unanswered(what, limit))
         finally:
             self._wanted = None
+
+    def unanswered(self, what: str, limit_s: float) -> str:
+        """Return the message for a request without an answer."""
+        said = f"{self.where}: no answer to {what} within {limit_s:g} s"
+        if self._through and not self._frames:
+            said += f" ({self._through} bytes came, and no frame of this protocol)"
+        return said
 
     def pump(self, timeout_s: float) -> bool:
         """Wait for bytes and handle the frames they complete; False when no byte came.
@@ -150,6 +158,7 @@ class SerialClient:
             self._idles = self._framer.idles
             self.last_heard = time.monotonic()
         if len(frames):
+            self._frames += len(frames)
             t = self._times(frames)
             if self._wanted is not None and self._answer is None:
                 self._answer = next(filter(self._wanted, frames), None)

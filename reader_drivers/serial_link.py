@@ -18,7 +18,7 @@ from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings
 from reader_drivers.framing import FrameFormat, Framer, Frames
 from reader_drivers.inbox import Inbox
 from reader_drivers.serial_client import SerialClient
-from reader_drivers.targets import Address
+from reader_drivers.targets import Address, TcpTarget
 from reader_drivers.transport import LinkLostError, Wake, open_transport
 from recording import NO_TIME, Readings
 
@@ -84,9 +84,13 @@ class SerialLink(ABC):
         except LinkLostError as error:
             self.client.close()
             # Something is there, and it does not answer as this protocol does.
-            raise ReaderError(
-                f"{error}; check that a reader of this kind is on the line, and its speed"
-            ) from error
+            tcp = isinstance(address.target, TcpTarget)
+            check = (
+                "there, and no other program connected to it (of a device server: the speed of its line)"
+                if tcp
+                else "on the line, and its speed (option baud)"
+            )
+            raise ReaderError(f"{error}; check that a reader of this kind is {check}") from error
         except BaseException:
             self.client.close()
             raise

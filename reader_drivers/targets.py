@@ -7,14 +7,13 @@ those of `ReaderSettings` under short names, those of every driver, and the driv
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from reader_drivers._reader import ReaderError, ReaderSettings
+from reader_drivers._reader import ReaderSettings, SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,34 +80,58 @@ class Common:
 Table = Mapping[str, tuple[str, Callable[[str], Any]]]
 
 
+class OptionError(ValueError):
+    """The value of an option cannot be; the text says what it can be."""
+
+
 def ports(text: str) -> tuple[int, ...]:
     """Read numbers with commas between them."""
+    if re.fullmatch(r"\d+(,\d+)*", text) is None:
+        raise OptionError("numbers with commas between them, such as 1,2")
     return tuple(int(part) for part in text.split(","))
 
 
 def flag(text: str) -> bool:
     """Read 0, 1, false or true."""
-    return {"0": False, "1": True, "false": False, "true": True}[text]
+    told = {"0": False, "1": True, "false": False, "true": True}.get(text.lower())
+    if told is None:
+        raise OptionError("1 or 0")
+    return told
 
 
 def sign(text: str) -> int:
     """Read 1 or -1; the + of a URL's query is a blank."""
-    return {"1": 1, "+1": 1, "-1": -1, " 1": 1}[text]
+    told = {"1": 1, "+1": 1, "-1": -1, " 1": 1}.get(text)
+    if told is None:
+        raise OptionError("1 or -1")
+    return told
+
+
+def number(
+    least: float, most: float, kind: Callable[[str], Any] = int, unit: str = ""
+) -> Callable[[str], Any]:
+    """Return what reads a number of a kind (int, float) from `least` to `most`."""
+
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            raise OptionError(f"a {'whole ' if kind is int else ''}number from {least:g} to {most:g}{unit}")
+        return value
+
+    return read
 
 
 def positive(text: str) -> float:
     """Read a number of seconds above 0 and below a day."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 86400:
-        raise ValueError(text)
-    return value
-
-
-def decibels(text: str) -> float:
-    """Read a finite number of dBm."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(text)
+        raise OptionError("a number of seconds above 0 and below a day")
     return value
 
 
@@ -117,28 +140,33 @@ def choice(*known: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         if text not in known:
-            raise ValueError(text)
+            raise OptionError(" or ".join(part for part in (", ".join(known[:-1]), known[-1]) if part))
         return text
 
     return read
 
 
+_dbm = number(-100, 100, float, " dBm")
+
+
 def _port_powers(text: str) -> dict[int, float]:
-    pairs = (part.split(":") for part in text.split(","))
-    return {int(port): decibels(dbm) for port, dbm in pairs}
+    pairs = re.findall(r"(\d+):([^,]+)", text)
+    if ",".join(f"{port}:{dbm}" for port, dbm in pairs) != text or not pairs:
+        raise OptionError("ports and powers in dBm, such as 1:27,4:17.5")
+    return {int(port): _dbm(dbm) for port, dbm in pairs}
 
 
 SETTINGS: Final[Table] = {
     "ports": ("ports", ports),
-    "power": ("power_dbm", decibels),
+    "power": ("power_dbm", _dbm),
     "port_power": ("port_power_dbm", _port_powers),
-    "session": ("session", int),
+    "session": ("session", number(0, 3)),
     "search": ("search", choice("dual", "single", "focus")),
-    "mode": ("rf_mode", int),
+    "mode": ("rf_mode", number(0, 0xFFFFFFFF)),
     "channels": ("channels", ports),
     "keepalive": ("keepalive_s", positive),
     "region": ("region", str.upper),
-    "q": ("q", int),
+    "q": ("q", number(0, 15)),
     "target": ("target", choice("A", "B", "AB")),
 }
 """Options of a URL that are fields of `ReaderSettings`."""
@@ -150,7 +178,7 @@ COMMON: Final[Table] = {
 }
 """Options of a URL that are fields of `Common`."""
 
-_LINE: Final[Table] = {"baud": ("baud", int), "parity": ("parity", choice("N", "E", "O"))}
+_LINE: Final[Table] = {"baud": ("baud", number(300, 12_000_000)), "parity": ("parity", choice("N", "E", "O"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,18 +214,21 @@ def read_url(url: str, line: Line, own: Table | None = None) -> Address:
 
     Raises
     ------
-    ReaderError
+    SettingsError
         No place, one that this protocol has not, or an option that is unknown or has no such value; one line.
     """
     scheme, _, rest = url.partition("://")
+    if "#" in rest:
+        raise SettingsError(f"{url}: a # has no meaning here; write %23 where it belongs to a name")
     place, _, query = rest.partition("?")
-    options = _options(url, query, {**SETTINGS, **COMMON, **_LINE, **(own or {})})
+    wired = _LINE if line.baud is not None else {}
+    options = _options(url, query, {**SETTINGS, **COMMON, **wired, **(own or {})})
     taken = _split(options, _LINE)
     target = _target(url, scheme, place, line, taken)
     settings, common = _split(options, SETTINGS), _split(options, COMMON)
     tcp = isinstance(target, TcpTarget)
     if tcp and taken:
-        raise ReaderError(
+        raise SettingsError(
             f"{url}: option {next(iter(taken))} is of serial lines, and this is none; leave it out"
         )
     return Address(
@@ -217,13 +248,14 @@ def _options(url: str, query: str, table: Table) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name not in table:
-            raise ReaderError(f"{url}: unknown option {name}; known are {', '.join(table)}")
+            raise SettingsError(f"{url}: unknown option {name}; known are {', '.join(table)}")
+        if table[name][0] in {table[other][0] for other in made}:
+            raise SettingsError(f"{url}: option {name} stands twice; leave one out")
         try:
             made[name] = table[name][1](text)
         except (ValueError, KeyError) as error:
-            raise ReaderError(
-                f"{url}: option {name} cannot be {text!r}; see docs/reader_drivers.md"
-            ) from error
+            such = f"it can be {error}" if isinstance(error, OptionError) else "see docs/reader_drivers.md"
+            raise SettingsError(f"{url}: option {name} cannot be {text!r}; {such}") from error
     return made
 
 
@@ -232,12 +264,10 @@ def _target(url: str, scheme: str, place: str, line: Line, options: Mapping[str,
     serial = place.startswith("/") or re.fullmatch(r"(?i)com\d+", place) is not None
     if serial:
         if line.baud is None:
-            raise ReaderError(
+            raise SettingsError(
                 f"{url}: readers of this protocol have no serial line; write {scheme}://HOST:PORT"
             )
         baud = options.get("baud", line.baud)
-        if not 300 <= baud <= 12_000_000:
-            raise ReaderError(f"{url}: option baud cannot be {baud}; usual are 9600 to 921600")
         return SerialTarget(place, baud, options.get("parity", line.parity))
     usage = f"write {scheme}://HOST:PORT" + (
         f" or {scheme}:///dev/ttyUSB0"
@@ -250,11 +280,14 @@ def _target(url: str, scheme: str, place: str, line: Line, options: Mapping[str,
         if port == 0:
             raise ValueError(url)
     except ValueError as error:
-        raise ReaderError(f"{url}: host or port cannot be; a port is a number from 1 to 65535") from error
+        raise SettingsError(f"{url}: host or port cannot be; a port is a number from 1 to 65535") from error
+    if parts.username is not None or parts.path not in ("", "/"):
+        odd = "a user" if parts.username is not None else f"the path {parts.path}"
+        raise SettingsError(f"{url}: {odd} has no meaning here; {usage}")
     if not parts.hostname:
-        raise ReaderError(f"{url}: no host; {usage}")
+        raise SettingsError(f"{url}: no host; {usage}")
     if port is None:
-        raise ReaderError(f"{url}: no port; {usage}")
+        raise SettingsError(f"{url}: no port; {usage}")
     return TcpTarget(parts.hostname, port)
 
 

@@ -16,7 +16,14 @@ from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
-from reader_drivers._reader import Capabilities, Reader, ReaderBatch, ReaderError, ReaderSettings
+from reader_drivers._reader import (
+    Capabilities,
+    Reader,
+    ReaderBatch,
+    ReaderError,
+    ReaderSettings,
+    SettingsError,
+)
 from reader_drivers.backoff import Backoff
 from reader_drivers.inbox import MAX_READINGS, Inbox
 from reader_drivers.targets import Common, merge_settings
@@ -88,6 +95,7 @@ class ThreadedReader(Reader, Generic[L]):
 
     def __init__(self, url: str, clock: Callable[[], int], settings: ReaderSettings, common: Common) -> None:
         super().__init__(url)
+        self._refuse(settings, self._check_kind)
         self._clock = clock
         self._settings = settings
         self._inbox = Inbox(clock)
@@ -98,6 +106,18 @@ class ThreadedReader(Reader, Generic[L]):
         self._closing = False
         self._wake = Wake()
         self._thread: threading.Thread | None = None
+
+    def _refuse(self, settings: ReaderSettings, check: Callable[[ReaderSettings], None]) -> None:
+        """Let `check` refuse settings, which is the caller's mistake whatever a driver calls it."""
+        try:
+            check(settings)
+        except SettingsError:
+            raise
+        except ReaderError as error:
+            raise SettingsError(str(error)) from error
+
+    def _check_kind(self, settings: ReaderSettings) -> None:
+        """Refuse what no reader of this kind can follow, before one is reached; what `_check` refuses anyway."""
 
     @abstractmethod
     def _open_link(self) -> L:
@@ -124,7 +144,7 @@ class ThreadedReader(Reader, Generic[L]):
         merged = merge_settings(settings, self._settings)
         if not self._connected_once:
             raise ReaderError(f"{self.url}: not connected; call connect() first")
-        self._check(merged)
+        self._refuse(merged, self._check)
         self._do(lambda link: self._start(link, merged))
 
     def _start(self, link: L | None, settings: ReaderSettings) -> None:

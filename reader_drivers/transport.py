@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import socket
+import stat
 import struct
 import time
+from pathlib import Path
 from typing import Any, Protocol
 
 import serial
@@ -194,7 +197,7 @@ class TcpTransport:
         try:
             self._socket.sendall(data)
         except OSError as error:
-            raise LinkLostError(f"{self.where}: connection lost while sending ({error})") from error
+            raise LinkLostError(f"{self.where}: connection lost while sending ({_why(error)})") from error
 
     def receive(self, timeout_s: float) -> bytes:
         """Return what has arrived; see `Transport.receive`."""
@@ -203,9 +206,11 @@ class TcpTransport:
         try:
             data = self._socket.recv(_MOST)
         except OSError as error:
-            raise LinkLostError(f"{self.where}: connection lost ({error})") from error
+            raise LinkLostError(f"{self.where}: connection lost ({_why(error)})") from error
         if not data:
-            raise LinkLostError(f"{self.where}: the reader closed the connection")
+            raise LinkLostError(
+                f"{self.where}: the reader closed the connection; it booted, or another program took it"
+            )
         return data
 
     def close(self) -> None:
@@ -293,6 +298,8 @@ class SerialTransport:
                 exclusive=os.name == "posix" or None,
             )
         except (*_REFUSED, ValueError) as error:
+            if os.name == "posix" and _is_no_line(target.path):
+                raise ReaderError(f"{where}: is no serial line; {_what_to_do(ValueError())}") from error
             raise ReaderError(f"{where}: cannot be opened ({_why(error)}); {_what_to_do(error)}") from error
         self._watched = Watched(self._line, wake) if os.name == "posix" else None
         self._wake = wake
@@ -374,7 +381,29 @@ def _parity(target: SerialTarget) -> str:
 
 
 def _why(error: BaseException) -> str:
+    number = getattr(error, "errno", None)
+    if isinstance(number, int):
+        # pyserial's own texts have the path once more, and the number.
+        return os.strerror(number)
+    found = re.match(r"\((\d+), ", str(error))  # termios' error, and pyserial around it
+    if isinstance(error, termios_error) and found is not None:
+        return os.strerror(int(found[1]))
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _is_no_line(path: str) -> bool:
+    """Whether something is there that is no serial line."""
+    try:
+        mode = Path(path).stat().st_mode
+        if not stat.S_ISCHR(mode):
+            return True
+        device = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return not os.isatty(device)
+    finally:
+        os.close(device)
 
 
 def _what_to_do(error: BaseException) -> str:

@@ -22,7 +22,7 @@ _FAR = 1e6  # longer than any face, so that place and offset make one sortable n
 _SHORTEST_M = 0.2  # an unheard span below this is no zone anyone would walk to
 _WHOLE = 0.9  # a shelf of which this share was not heard is not scanned as a whole
 _WELL_READ = 0.8  # quantile of a level's shelves that are read as they should be
-_THIN = 0.2  # of that many readings a shelf has at least that was passed by all antennas meant for it
+_THIN = 0.25  # of that many readings a shelf has at least that was passed by all antennas meant for it
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Heard:
     def thin_share(self) -> Floats:
         """Return how far each place is from having been read as others of its level were, shape (places,).
 
-        1 where its own aisle gave no readings, 0 from a fifth of what well-read shelves of its level have: a reader
+        1 where its own aisle gave no readings, 0 from a quarter of what well-read shelves of its level have: a reader
         that was gone along a face leaves shelves that others still heard a little, mostly from elsewhere.
         """
         count, length = len(self.places), self._to - self._from

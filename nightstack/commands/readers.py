@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
-import math
+import os
+import re
+import sys
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import parse_qsl
 
 import typer
 
 from nightstack.commands.shared import AsJson
-from nightstack.errors import InputError
-from nightstack.inputs import holdings_file
+from nightstack.errors import CommandError, InputError, StoppedError
 
 if TYPE_CHECKING:
-    from nightstack.watching import Board, Heard
-    from reader_drivers import Reader, ReaderEvent
+    from nightstack.stopping import Stopping
+    from nightstack.tag_says import Titles
+    from nightstack.watching import Board
+    from reader_drivers import Reader, ReaderEvent, ReaderSettings
 
 _app = typer.Typer(no_args_is_help=True, help="Look at a reader, or be one.", rich_markup_mode=None)
 
@@ -34,9 +41,18 @@ Ports = Annotated[
 Power = Annotated[
     float | None, typer.Option(help="Transmit power; default: the URL's, else the highest.", metavar="DBM")
 ]
+HoldingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--holdings",
+        help="holdings.csv, for titles: by a tag's number, or by the barcode it carries.",
+        metavar="FILE",
+    ),
+]
 _STEP_S = 0.25
-_WIDE = 72
-"""Columns of a terminal from which a tag's whole number has room beside the rest."""
+_MOST_TAGS = 20
+"""Tags whose contents a probe prints."""
+_USUAL_PORTS = {"5084": "llrp", "5085": "llrp", "10001": "feig", "2022": "chafon"}
 _BAD = (
     "reader_gone",
     "reader_unreachable",
@@ -61,38 +77,112 @@ def probe(
     ] = 2.0,
     ports: Ports = None,
     power: Power = None,
+    holdings: HoldingsFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Say what a reader is, what it can do, and whether it is healthy; 1 if it is not."""
-    from reader_drivers import open_reader
+    """
+    Say what a reader is, what it can do, whether it is healthy, and what tags say; 1 if it is not healthy.
+
+    What tags say beside their numbers is read where the URL has memory=1 or tid=1.
+    """
+    from nightstack.stopping import Stopping
+    from nightstack.tag_says import Titles
+    from nightstack.watch_output import without_nan
+    from nightstack.watching import Board
+    from reader_drivers import ReaderError, open_reader
 
     _check_url(url)
-    with open_reader(url) as reader:
-        capabilities = asdict(reader.connect())
-        board = _listen(reader, seconds, ports, power) if seconds else None
-    faults = [] if board is None else faults_of(board, capabilities, ports)
+    settings, titles = _settings(ports, power), Titles(holdings)
+    board, refused = Board(window_s=max(seconds, 0.1)), None
+    stopping = Stopping()
+    try:
+        with stopping, open_reader(url) as reader:
+            capabilities = asdict(reader.connect())
+            stopping.gently()
+            if seconds:
+                try:
+                    _listen(reader, seconds, settings, board, stopping)
+                except ReaderError as error:
+                    refused = error
+    except KeyboardInterrupt:
+        raise _stopped(stopping) from None
+    if stopping.by:
+        raise _stopped(stopping)
+    listened = seconds > 0 and refused is None
+    faults = (
+        [str(refused)] if refused else faults_of(board, capabilities, _asked(url, ports)) if seconds else []
+    )
     if as_json:
         said: dict[str, Any] = {"url": url, **capabilities}
-        if board is not None:
+        if seconds:
             said |= {
-                "seconds": seconds, "readings": board.reads, "tags": len(board.tags), "ports": board.ports,
+                "seconds": seconds, "readings": board.reads, "tags": len(board.tags),
+                "ports": dict(sorted(board.ports.items())), "power_dbm": dict(sorted(board.powers.items())),
                 "events": [asdict(event) for event in board.events], "faults": faults, "healthy": not faults,
+                "contents": {
+                    epc: board.says.of(epc).as_json() | {"title": titles.of(epc, board.says.of(epc))}
+                    for epc in sorted(board.says.read())
+                },
             }  # fmt: skip
-        # NaN is no JSON: a reader without RSSI has no step of it.
-        typer.echo(json.dumps(_without_nan(said), indent=2, default=list))
-        return 1 if faults else 0
-    for name, value in capabilities.items():
-        typer.echo(f"{name:16} {_shown(value)}")
-    if board is None:
-        return 0
-    by_port = ", ".join(f"port {port}: {n}" for port, n in sorted(board.ports.items())) or "none"
-    typer.echo(f"{'heard':16} {len(board.tags)} tags, {board.reads} readings in {seconds:g} s ({by_port})")
-    for event in _once(board.events):
-        typer.echo(f"{'event':16} {event.kind}: {event.detail}")
-    for fault in faults:
-        typer.echo(f"{'fault':16} {fault}")
-    typer.echo(f"{'healthy':16} {'no' if faults else 'yes'}")
+        typer.echo(json.dumps(without_nan(said), indent=2, default=list))
+    else:
+        for line in _probed(capabilities, board if listened else None, seconds, power, titles, faults):
+            typer.echo(line)
+    if refused is not None:
+        raise refused
     return 1 if faults else 0
+
+
+def _probed(
+    can: dict[str, Any],
+    board: Board | None,
+    seconds: float,
+    asked_dbm: float | None,
+    titles: Titles,
+    faults: list[str],
+) -> list[str]:
+    """Return the lines of a probe."""
+    from nightstack.watching import count, plain
+
+    lines: list[str] = []
+
+    def tell(name: str, value: str) -> None:
+        if value:
+            lines.append(f"{name:16} {value}")
+
+    for name, value in can.items():
+        untold = name == "rssi_step_db" and not value > 0
+        tell(name, "none: it tells no strength" if untold else _shown(value))
+    if board is not None:
+        known = {port: dbm for port, dbm in sorted(board.powers.items()) if dbm == dbm}
+        tell("power_used", _powers(known))
+        if asked_dbm is not None and known and max(known.values()) < asked_dbm:
+            tell("note", f"{asked_dbm:g} dBm was asked for, and is more than it can")
+        by_port = ", ".join(f"port {port}: {n}" for port, n in sorted(board.ports.items())) or "none"
+        tags, readings = count(len(board.tags), "tag"), count(board.reads, "reading")
+        tell("heard", f"{tags}, {readings} in {seconds:g} s ({by_port})")
+        said = [(epc, board.says.of(epc)) for epc in sorted(board.says.read())]
+        for epc, what in said[:_MOST_TAGS]:
+            title = titles.of(epc, what)
+            tell(
+                "tag", ", ".join(part for part in (f"{epc}: {what.words() or 'says nothing'}", title) if part)
+            )
+        if len(said) > _MOST_TAGS:
+            tell("tag", f"{len(said) - _MOST_TAGS} more, which --json tells")
+        for event in _once(board.events):
+            if event.kind not in _BAD:
+                tell("event", f"{event.kind}: {plain(event.detail)}")
+    for fault in faults:
+        tell("fault", plain(fault))
+    if board is not None or faults:
+        tell("healthy", "no" if faults else "yes")
+    return lines
+
+
+def _powers(by_port: dict[int, float]) -> str:
+    if len(set(by_port.values())) <= 1:
+        return "".join(f"{dbm:g} dBm" for dbm in set(by_port.values()))
+    return ", ".join(f"{dbm:g} dBm (port {port})" for port, dbm in by_port.items())
 
 
 def _shown(value: Any) -> str:
@@ -109,32 +199,61 @@ def _once(events: Any) -> list[ReaderEvent]:
     return list(seen.values())
 
 
-def _listen(reader: Reader, seconds: float, ports: str | None, power: float | None) -> Board:
-    from nightstack.watching import Board
+def _stopped(stopping: Stopping) -> StoppedError:
+    by = stopping.by or "the keyboard"
+    return StoppedError(f"stopped by {by}; the reader was told to stop reading")
 
-    board = Board(window_s=max(seconds, 0.1))
-    reader.start(_settings(ports, power))
+
+def _listen(
+    reader: Reader, seconds: float, settings: ReaderSettings, board: Board, stopping: Stopping
+) -> None:
+    reader.start(settings)
     until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
+    while (left := until - time.monotonic()) > 0 and not stopping.by:
         board.add(reader.read(min(left, _STEP_S)))
     reader.stop()
     board.add(reader.read(0.0))
-    return board
 
 
-def faults_of(board: Board, can: dict[str, Any], ports: str | None) -> list[str]:
-    """Return what is wrong with a reader that was listened to."""
-    faults = [f"{e.kind}: {e.detail}" for e in _once(board.events) if e.kind in _BAD]
-    asked = _numbers(ports) if ports else tuple(range(1, can["antennas"] + 1))
-    if not board.reads:
+def faults_of(board: Board, can: dict[str, Any], asked: Sequence[int] = ()) -> list[str]:
+    """Return what is wrong with a reader that was listened to.
+
+    Parameters
+    ----------
+    board
+        What it heard.
+    can
+        Its capabilities.
+    asked
+        Ports that were to be used; empty: those that it says it used, else all.
+    """
+    from nightstack.watching import plain
+
+    faults = [f"{e.kind}: {plain(e.detail)}" for e in _once(board.events) if e.kind in _BAD]
+    used = tuple(asked) or tuple(sorted(board.powers)) or tuple(range(1, can["antennas"] + 1))
+    if not board.reads and can.get("air") == "iso15693":
+        faults.append(
+            "no tag was heard: hold one flat before an antenna, at most a hand's length away; look at the antenna's "
+            "cable and at the power in the reader's own configuration"
+        )
+    elif not board.reads:
         faults.append("no tag was heard: hold one before an antenna, and look at power and region")
-    elif deaf := [port for port in asked if port not in board.ports]:
+    elif deaf := [port for port in used if port not in board.ports]:
         named = ", ".join(map(str, deaf))
         faults.append(f"nothing was heard on port {named}: no antenna, no cable, or no tag before it")
     return faults
 
 
-def _settings(ports: str | None, power: float | None) -> Any:
+def _asked(url: str, ports: str | None) -> tuple[int, ...]:
+    """Return the ports that option or URL name; none: not said."""
+    if ports:
+        return _numbers(ports)
+    named = dict(parse_qsl(url.partition("?")[2])).get("ports", "")
+    # A driver of another package may mean something else by it.
+    return _numbers(named) if re.fullmatch(r"\d+(,\d+)*", named) else ()
+
+
+def _settings(ports: str | None, power: float | None) -> ReaderSettings:
     from reader_drivers import ReaderSettings
 
     return ReaderSettings(ports=_numbers(ports) if ports else (), power_dbm=power)
@@ -150,10 +269,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 @_app.command("watch")
 def watch(
     url: Url,
-    holdings: Annotated[
-        Path | None,
-        typer.Option(help="holdings.csv, for the titles of the tags it knows.", metavar="FILE"),
-    ] = None,
+    holdings: HoldingsFile = None,
     seconds: Annotated[
         float | None, typer.Option(help="Stop after so long; default: when interrupted.", min=0.1)
     ] = None,
@@ -161,136 +277,55 @@ def watch(
     power: Power = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a second.")] = False,
 ) -> None:
-    """Show live what a reader hears: tags and titles, readings a second, strength, phase.
-
-    A table on a terminal, a line a second elsewhere. Ctrl-C ends it.
     """
-    from nightstack.watching import Board
+    Show live what a reader hears: tags and titles, what tags say, readings a second, strength, phase.
+
+    A table on a terminal, a line a second elsewhere. Ctrl-C ends it, with status 0; 1 if the reader was gone at the
+    end. What tags say beside their numbers is read where the URL has memory=1 or tid=1.
+    """
+    from nightstack.stopping import Stopping
+    from nightstack.tag_says import Titles
+    from nightstack.watch_output import Lines, Table
+    from nightstack.watching import Board, count
     from reader_drivers import open_reader
 
     _check_url(url)
-    if ports:
-        _numbers(ports)
-    titles = _titles(holdings)
-    with open_reader(url) as reader:
-        can = reader.connect()
-        board = Board(strength=can.rssi_step_db > 0)
-        reader.start(_settings(ports, power))
-        show = _Table(f"{can.manufacturer} {can.model} at {url}") if _on_terminal() and not as_json else None
-        began, said = time.monotonic(), 0
-        try:
-            while seconds is None or time.monotonic() - began < seconds:
-                board.add(reader.read(_STEP_S))
-                rate, tags = board.now(time.time_ns())
-                if show is not None:
-                    show.update(board, rate, tags, titles)
-                elif (second := int(time.monotonic() - began)) > said:
-                    said = second
-                    _say(second, board, rate, tags, titles, as_json)
-        except KeyboardInterrupt:
-            pass
-        finally:
-            if show is not None:
-                show.close()
-        reader.stop()
-    if not as_json:
-        typer.echo(f"{len(board.tags)} tags, {board.reads} readings in {time.monotonic() - began:.0f} s")
+    settings, titles, board = _settings(ports, power), Titles(holdings), Board()
+    stopping, began = Stopping(), time.monotonic()
+    try:
+        with stopping, open_reader(url) as reader:
+            can = reader.connect()
+            board.strength = can.rssi_step_db > 0
+            stopping.gently()
+            reader.start(settings)
+            began = time.monotonic()
+            live = _on_terminal() and not as_json
+            tell = (
+                Table(f"{can.manufacturer} {can.model} at {url}", titles) if live else Lines(titles, as_json)
+            )
+            try:
+                while not stopping.by and (seconds is None or time.monotonic() - began < seconds):
+                    board.add(reader.read(_STEP_S))
+                    tell.update(board, time.monotonic() - began)
+            finally:
+                with suppress(OSError):  # the terminal may be gone
+                    tell.close()
+            reader.stop()
+            board.add(reader.read(0.0))
+        if not as_json:
+            heard = f"{count(len(board.tags), 'tag')}, {count(board.reads, 'reading')}"
+            by = f", stopped by {stopping.by}" if stopping.by else ""
+            typer.echo(f"{heard} in {time.monotonic() - began:.0f} s{by}")
+    except KeyboardInterrupt:
+        raise _stopped(stopping) from None
+    except BrokenPipeError:  # whoever read our lines has seen enough: `watch ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if board.gone is not None:
+        raise CommandError(f"{url}: the reader went and did not come back")
 
 
 def _on_terminal() -> bool:
-    import sys
-
     return sys.stdout.isatty()
-
-
-def _titles(holdings: Path | None) -> dict[str, str]:
-    if holdings is None:
-        return {}
-    holdings_file(holdings)
-    from stacks.holdings import read_holdings
-
-    return {h.epc.upper(): f"{h.call_number}  {h.title}".strip() for h in read_holdings(holdings) if h.epc}
-
-
-def _say(
-    second: int, board: Board, rate: float, tags: list[Heard], titles: dict[str, str], as_json: bool
-) -> None:
-    if as_json:
-        rows = [{**asdict(tag), "title": titles.get(tag.epc, "")} for tag in tags]
-        events = [asdict(event) for event in board.events]
-        board.events.clear()
-        said = {"second": second, "readings_per_s": round(rate, 1), "tags": rows, "events": events}
-        # NaN is no JSON: a reader without phase has none.
-        typer.echo(json.dumps(_without_nan(said)))
-        return
-    best = ""
-    if tags:
-        strength = "" if math.isnan(tags[0].rssi_dbm) else f" {tags[0].rssi_dbm:.0f} dBm"
-        best = f"; {tags[0].epc}{strength} {titles.get(tags[0].epc, '')}"
-    typer.echo(f"{second} s: {rate:.0f} readings/s of {len(tags)} tags{best}".rstrip())
-    while board.events:
-        event = board.events.popleft()
-        typer.echo(f"{second} s: {event.kind}: {event.detail}")
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_nan(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-class _Table:
-    """The live table on a terminal."""
-
-    def __init__(self, title: str) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self._title = title
-        self._live = Live(console=Console(), refresh_per_second=4, screen=False, transient=False)
-        self._live.start()
-
-    def update(self, board: Board, rate: float, tags: list[Heard], titles: dict[str, str]) -> None:
-        from rich.console import Group
-        from rich.table import Table
-        from rich.text import Text
-
-        from nightstack.watching import bar
-
-        width, height = self._live.console.size.width, max(self._live.console.size.height - 8, 3)
-        table = Table(title=self._title, title_justify="left", expand=False)
-        rows = [
-            (
-                # Tags of a library begin alike: where there is no room, the end tells them apart.
-                tag.epc if width >= _WIDE else f"…{tag.epc[-7:]}",
-                titles.get(tag.epc, ""),
-                f"{tag.rate:.1f}",
-                "" if math.isnan(tag.rssi_dbm) else f"{bar(tag.rssi_dbm)} {tag.rssi_dbm:.0f}",
-                "" if math.isnan(tag.phase_rad) else f"{tag.phase_rad:.2f}",
-                ",".join(map(str, tag.ports)),
-            )
-            for tag in tags[:height]
-        ]
-        shown: list[int] = []
-        for place, name in enumerate(("tag", "title", "reads/s", "RSSI", "phase", "ports")):
-            # What this reader does not tell has no column.
-            if place == 0 or any(row[place] for row in rows):
-                right = name in ("reads/s", "phase")
-                table.add_column(
-                    name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis"
-                )
-                shown.append(place)
-        for row in rows:
-            table.add_row(*(row[place] for place in shown))
-        more = f", {len(tags) - height} more not shown" if len(tags) > height else ""
-        lines = [Text(f"{rate:.0f} readings/s, {len(tags)} tags now, {len(board.tags)} in all{more}")]
-        lines += [Text(f"{e.kind}: {e.detail}", style="yellow") for e in list(board.events)[-3:]]
-        self._live.update(Group(table, *lines))
-
-    def close(self) -> None:
-        self._live.stop()
 
 
 @_app.command("emulate")
@@ -312,7 +347,10 @@ def emulate(
     seed: Annotated[int, typer.Option(help="Seed of its small world.")] = 1,
     tags: Annotated[int, typer.Option(help="Tags in its small world.", min=1, max=100_000)] = 50,
 ) -> int:
-    """Be a reader on a small world of its own, in real time; prints `listening ADDRESS`."""
+    """Be a reader on a small world of its own, in real time.
+
+    Prints `listening ADDRESS`, and in the next line the URL for `readers probe` and `readers watch`.
+    """
     from sim.readers.emulators import PROTOCOLS, main_emulate
 
     if protocol not in PROTOCOLS:
@@ -324,9 +362,16 @@ def _check_url(url: str) -> None:
     """Refuse a URL that no reader can have: a mistake in the arguments, where a reader that is off is not."""
     from reader_drivers import ReaderError, open_reader, schemes
 
+    scheme, there, _ = url.partition("://")
     known = ", ".join(f"{name}://" for name in schemes())
-    if url.partition("://")[0] not in schemes() or "://" not in url:
-        raise InputError(f"{url}: no driver for such a URL; it begins with one of {known}")
+    if not there and re.match(r"/|(?i:com\d+)|[^/]*$", url):
+        line = url.startswith("/") or url.upper().startswith("COM")
+        such = f"m100://{url}" if line else f"{_USUAL_PORTS.get(url.rpartition(':')[2], 'llrp')}://{url}"
+        raise InputError(f"{url}: says no protocol; write {such}, or another of {known} in front")
+    if scheme.lower() not in schemes() or not there:
+        meant = get_close_matches(scheme.lower(), schemes(), 1)
+        hint = f"did you mean {meant[0]}://? It begins" if meant else "it begins"
+        raise InputError(f"{url}: no driver for such a URL; {hint} with one of {known}")
     try:
         open_reader(url).close()
     except ReaderError as error:

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from stacks.tag_data import TagContents
 
 _UNTOLD = "unknown"
+_NOTES = {
+    "zeros": "its number is all zeros",
+    "ones": "its number is all ones",
+    "repeats": "its number is one pattern over and over",
+    "factory": "its number is the chip's own, as it left the factory",
+}
+"""Words for programs (`--json`) that lines tell in sentences."""
 
 
 def register(app: typer.Typer) -> None:
@@ -89,10 +96,10 @@ def _bytes(option: str, text: str) -> bytes:
         made = bytes.fromhex(bare)
     except ValueError:
         raise InputError(
-            f"{option} {text[:60]}: is no hexadecimal of whole bytes; two digits make a byte"
+            f"{option} {text[:60]} is no hexadecimal of whole bytes; two digits make a byte"
         ) from None
     if not made:
-        raise InputError(f"{option}: is empty; give it in hexadecimal")
+        raise InputError(f"{option} is empty; give it in hexadecimal")
     return made
 
 
@@ -121,7 +128,7 @@ def _lines(said: TagContents, indent: str = "") -> list[str]:
     if said.problem:
         tell("problem", f"{said.problem}: {PROBLEMS[said.problem]}")
     for note in said.notes:
-        tell("note", note)
+        tell("note", _NOTES.get(note, note))
     for number, way in enumerate(said.readings, 1):
         lines += [f"{indent}reading {number}", *_lines(way, indent + "  ")]
     return lines

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings
+from reader_drivers._reader import Capabilities, ReaderSettings, SettingsError
 from reader_drivers.chafon.codec import FRAMES
-from reader_drivers.chafon.link import ChafonLink, check_settings
+from reader_drivers.chafon.link import ChafonLink, check_kind, check_settings
 from reader_drivers.targets import Line, Table, flag, read_url
 from reader_drivers.threaded import ThreadedReader
 
@@ -43,10 +43,13 @@ class ChafonReader(ThreadedReader[ChafonLink]):
         self._capabilities = link.capabilities
         return link
 
+    def _check_kind(self, settings: ReaderSettings) -> None:
+        check_kind(settings, self.url)
+
     def _check(self, settings: ReaderSettings) -> None:
         assert self._capabilities is not None
         if not self._address.own.get("unproven"):
-            raise ReaderError(
+            raise SettingsError(
                 f"{self.url}: how these readers report tags is not proven, so it does not read; open it with "
                 "unproven=1 to read them as docs/reader_drivers.md has it, and compare with a tag you know"
             )

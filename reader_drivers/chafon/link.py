@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings
+from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, SettingsError
 from reader_drivers.chafon.codec import (
     INVENTORY_OVER,
     OK,
@@ -171,20 +171,27 @@ class ChafonLink(SerialLink):
         return answer[1:]
 
 
-def check_settings(settings: ReaderSettings, can: Capabilities, where: str) -> None:
-    """Refuse settings that a reader cannot follow; raises ReaderError."""
+def check_kind(settings: ReaderSettings, where: str) -> None:
+    """Refuse settings that no reader of this kind can follow; raises SettingsError."""
     if settings.port_power_dbm:
-        raise ReaderError(f"{where}: it has one power for all ports; leave port_power out")
+        raise SettingsError(f"{where}: it has one power for all ports; leave port_power out")
     if wrong := [port for port in settings.ports if not 1 <= port <= MOST_PORTS]:
-        raise ReaderError(f"{where}: no antenna port {wrong[0]}; there are at most {MOST_PORTS}")
+        raise SettingsError(f"{where}: no antenna port {wrong[0]}; there are at most {MOST_PORTS}")
+    if settings.session is not None and settings.session not in range(4):
+        raise SettingsError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
+    if settings.q is not None and settings.q not in range(16):
+        raise SettingsError(f"{where}: q {settings.q} does not exist; Gen2 has 0 to 15")
+    if settings.channels or settings.region is not None:
+        raise SettingsError(f"{where}: region and channels are set with the maker's program; leave them out")
+    if settings.search == "focus" or settings.target is not None or settings.rf_mode is not None:
+        raise SettingsError(
+            f"{where}: search focus, target and mode are not in this protocol; leave them out"
+        )
+
+
+def check_settings(settings: ReaderSettings, can: Capabilities, where: str) -> None:
+    """Refuse settings that a reader cannot follow; raises SettingsError."""
+    check_kind(settings, where)
     if settings.power_dbm is not None and not 0 <= settings.power_dbm < can.powers_dbm[-1] + 1:
         most = can.powers_dbm[-1]
-        raise ReaderError(f"{where}: power {settings.power_dbm:g} dBm is not from 0 to {most:g} dBm")
-    if settings.session is not None and settings.session not in range(4):
-        raise ReaderError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
-    if settings.q is not None and settings.q not in range(16):
-        raise ReaderError(f"{where}: q {settings.q} does not exist; Gen2 has 0 to 15")
-    if settings.channels or settings.region is not None:
-        raise ReaderError(f"{where}: region and channels are set with the maker's program; leave them out")
-    if settings.search == "focus" or settings.target is not None or settings.rf_mode is not None:
-        raise ReaderError(f"{where}: search focus, target and mode are not in this protocol; leave them out")
+        raise SettingsError(f"{where}: power {settings.power_dbm:g} dBm is not from 0 to {most:g} dBm")

@@ -37,5 +37,9 @@ class FeigReader(ThreadedReader[FeigLink]):
     def _open_link(self) -> FeigLink:
         return FeigLink(self._address, self._options, self._read_before, self._clock, self._inbox, self._wake)
 
+    def _check_kind(self, settings: ReaderSettings) -> None:
+        # What antennas there are the URL says.
+        check_settings(settings, self._options, self.url)
+
     def _check(self, settings: ReaderSettings) -> None:
         check_settings(settings, self._options, self.url)

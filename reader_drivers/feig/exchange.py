@@ -76,7 +76,7 @@ class Exchange:
                 return answer
             patience_s = max(patience_s, min(limit_s, _SPOILED_S) if self._noise else limit_s)
             self.run_dry()
-        raise LinkLostError(f"{self.client.where}: no answer to {what} within {self.client.timeout_s:g} s")
+        raise LinkLostError(self.client.unanswered(what, self.client.timeout_s))
 
     def _once(self, request: bytes, control: int, limit_s: float) -> Answer | None:
         self._control, self._asking, self._answer, self._noise = control, True, None, False

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from reader_drivers._reader import ReaderError, ReaderSettings
-from reader_drivers.targets import Address, Line, Table, TcpTarget, choice, flag
+from reader_drivers._reader import ReaderSettings, SettingsError
+from reader_drivers.targets import Address, Line, OptionError, Table, TcpTarget, choice, flag, number
 
 LINE: Final = Line(port=10_001, baud=38_400, parity="E")
 MOST_ANTENNAS: Final = 8
@@ -15,32 +15,18 @@ MOST_ANTENNAS: Final = 8
 
 
 def _number(least: int, most: int, text: str) -> int:
-    value = int(text, 0)
-    if not least <= value <= most:
-        raise ValueError(text)
-    return value
+    return number(least, most, lambda text: int(text, 0))(text)
 
 
 def _commands(text: str) -> dict[int, bytes]:
     pairs = [part.split(":") for part in text.split(",")]
-    made = {_number(1, 255, port): bytes.fromhex(frame) for port, frame in pairs}
+    try:
+        made = {_number(1, 255, port): bytes.fromhex(frame) for port, frame in pairs}
+    except ValueError:
+        made = {}
     if len(made) != len(pairs) or not all(made.values()):
-        raise ValueError(text)
+        raise OptionError("ports and commands in hexadecimal, such as 1:7201,2:7202")
     return made
-
-
-def _seconds(text: str, most: float) -> float:
-    value = float(text)
-    if not 0.0 <= value <= most:
-        raise ValueError(text)
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0.0 < value <= 0.9:
-        raise ValueError(text)
-    return value
 
 
 OWN: Final[Table] = {
@@ -49,10 +35,10 @@ OWN: Final[Table] = {
     "ant": ("antennas", lambda text: _number(0, MOST_ANTENNAS, text)),
     "phase": ("phase", flag),
     "switch": ("switch", _commands),
-    "settle": ("settle_s", lambda text: _seconds(text, 1.0)),
+    "settle": ("settle_s", number(0, 1, float, " seconds")),
     "memory": ("memory", flag),
-    "memory_again": ("memory_again_s", lambda text: _seconds(text, 1e9)),
-    "memory_share": ("memory_share", _share),
+    "memory_again": ("memory_again_s", number(0, 1e9, float, " seconds")),
+    "memory_share": ("memory_share", number(0.01, 0.9, float)),
     "memory_blocks": ("memory_blocks", lambda text: _number(1, 256, text)),
     "block_order": ("block_order", choice("auto", "tag", "reversed")),
     "eas": ("eas", flag),
@@ -110,18 +96,18 @@ class FeigOptions:
 
         Raises
         ------
-        ReaderError
+        SettingsError
             Options that contradict each other.
         """
         made = cls(**address.own)
         if made.antennas and made.switch:
-            raise ReaderError(f"{url}: ant and switch are two ways to choose an antenna; leave one out")
+            raise SettingsError(f"{url}: ant and switch are two ways to choose an antenna; leave one out")
         if made.phase and not made.antennas:
-            raise ReaderError(
+            raise SettingsError(
                 f"{url}: a phase comes with the antennas' blocks only; add ant=1 or more, or leave phase out"
             )
         if made.eas and not made.memory:
-            raise ReaderError(f"{url}: eas is asked while memories are read; add memory=1")
+            raise SettingsError(f"{url}: eas is asked while memories are read; add memory=1")
         if made.frame is None:
             made = replace(made, frame="advanced" if isinstance(address.target, TcpTarget) else "standard")
         return made
@@ -135,22 +121,22 @@ class FeigOptions:
 
 
 def check_settings(settings: ReaderSettings, options: FeigOptions, where: str) -> None:
-    """Refuse settings that these readers cannot follow; raises ReaderError."""
+    """Refuse settings that these readers cannot follow; raises SettingsError."""
     known = options.known_ports
     if wrong := [port for port in settings.ports if port not in known]:
-        raise ReaderError(
+        raise SettingsError(
             f"{where}: no antenna port {wrong[0]}; it has {', '.join(map(str, known))} (options ant and switch choose"
             " among several)"
         )
     if settings.power_dbm is not None or settings.port_power_dbm:
-        raise ReaderError(f"{where}: power is set in the reader's own configuration (CFG3); leave it out")
+        raise SettingsError(f"{where}: power is set in the reader's own configuration (CFG3); leave it out")
     asked = {
         "session": settings.session, "target": settings.target, "q": settings.q, "mode": settings.rf_mode,
         "channels": settings.channels or None, "region": settings.region,
     }  # fmt: skip
     if named := [name for name, value in asked.items() if value is not None]:
-        raise ReaderError(f"{where}: {named[0]} is of UHF readers, ISO 15693 has none; leave it out")
+        raise SettingsError(f"{where}: {named[0]} is of UHF readers, ISO 15693 has none; leave it out")
     if settings.search != "dual":
-        raise ReaderError(
+        raise SettingsError(
             f"{where}: search {settings.search} is of UHF readers; every inventory asks all tags here"
         )

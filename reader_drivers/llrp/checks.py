@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reader_drivers._reader import ReaderError, ReaderSettings
+from reader_drivers._reader import ReaderSettings, SettingsError
 from reader_drivers.llrp.capabilities import LlrpCapabilities
 from reader_drivers.llrp.codec import SAME, SearchMode
 from reader_drivers.llrp.modes import IMPINJ_MODES, mode_text
@@ -18,7 +18,7 @@ def power_entry(
 
     Raises
     ------
-    ReaderError
+    SettingsError
         It lies below the table.
     """
     asked = settings.port_power_dbm.get(port, settings.power_dbm)
@@ -27,7 +27,7 @@ def power_entry(
     below = [entry for entry in abilities.power_index if entry[0] <= asked + 1e-9]
     if not below:
         low, high = abilities.power_index[0][0], abilities.power_index[-1][0]
-        raise ReaderError(f"{where}: power {asked:g} dBm is below its table ({low:g} to {high:g} dBm)")
+        raise SettingsError(f"{where}: power {asked:g} dBm is below its table ({low:g} to {high:g} dBm)")
     return below[-1]
 
 
@@ -41,7 +41,7 @@ def sensitivity_index(choices: Choices, abilities: LlrpCapabilities, where: str,
 
     Raises
     ------
-    ReaderError
+    SettingsError
         The reader has no such table, or does not say what its best is in dBm.
     """
     if choices.sensitivity is None:
@@ -50,17 +50,17 @@ def sensitivity_index(choices: Choices, abilities: LlrpCapabilities, where: str,
     low, high = table.ranges.get(port, (0, 0xFFFF))
     entries = [(db, index) for db, index in table.entries if low <= index <= high]
     if len(entries) < 2:
-        raise ReaderError(f"{where}: its receive sensitivity cannot be set; leave option sensitivity out")
+        raise SettingsError(f"{where}: its receive sensitivity cannot be set; leave option sensitivity out")
     below_best = choices.sensitivity
     if below_best < 0:
         if table.best_dbm is None:
-            raise ReaderError(
+            raise SettingsError(
                 f"{where}: it does not say its best sensitivity in dBm; give dB below its best, such as 10"
             )
         below_best -= table.best_dbm
     at_least = [entry for entry in entries if entry[0] <= below_best + 1e-9]
     if not at_least:
-        raise ReaderError(f"{where}: sensitivity {choices.sensitivity:g} is beyond its best")
+        raise SettingsError(f"{where}: sensitivity {choices.sensitivity:g} is beyond its best")
     return at_least[-1][1]
 
 
@@ -71,19 +71,19 @@ def rf_mode(
 
     Raises
     ------
-    ReaderError
+    SettingsError
         The reader has no such profile, or its profiles are not Impinj's.
     """
     number = settings.rf_mode
     if number is None and choices.profile is not None:
         if not abilities.impinj:
-            raise ReaderError(
+            raise SettingsError(
                 f"{where}: profile {choices.profile} is Impinj's; name its own number with mode"
             )
         number = IMPINJ_MODES[choices.profile]
     if number is not None and abilities.modes and number not in abilities.modes:
         known = ", ".join(mode_text(mode, abilities.impinj) for mode in abilities.modes)
-        raise ReaderError(f"{where}: no mode {mode_text(number, abilities.impinj)}; it has {known}")
+        raise SettingsError(f"{where}: no mode {mode_text(number, abilities.impinj)}; it has {known}")
     return number
 
 
@@ -94,14 +94,14 @@ def search_mode(
 
     Raises
     ------
-    ReaderError
+    SettingsError
         The reader cannot search so.
     """
     if not abilities.impinj:
         if choices.search_mode is not None:
-            raise ReaderError(f"{where}: search_mode is Impinj's; leave it out")
+            raise SettingsError(f"{where}: search_mode is Impinj's; leave it out")
         if settings.search != "dual":
-            raise ReaderError(f"{where}: search {settings.search} needs Impinj's extensions; use dual")
+            raise SettingsError(f"{where}: search {settings.search} needs Impinj's extensions; use dual")
         return None
     if choices.search_mode is None:
         number = _SEARCH[settings.search]
@@ -111,10 +111,7 @@ def search_mode(
         number = SearchMode(choices.search_mode)
     else:
         known = ", ".join(str(int(mode)) for mode in SearchMode)
-        raise ReaderError(f"{where}: no search mode {choices.search_mode}; Impinj's are {known}")
-    session = 1 if settings.session is None else settings.session
-    if number == SearchMode.TAG_FOCUS and session != 1:
-        raise ReaderError(f"{where}: search focus works in session 1 only, not {session}")
+        raise SettingsError(f"{where}: no search mode {choices.search_mode}; Impinj's are {known}")
     return int(number)
 
 
@@ -130,13 +127,33 @@ def _check_target(
             what = (
                 "needs Impinj's dual target search" if number is None else "contradicts its search; use dual"
             )
-            raise ReaderError(f"{where}: target AB {what}")
+            raise SettingsError(f"{where}: target AB {what}")
     elif number is None and not abilities.state_aware:
-        raise ReaderError(f"{where}: target {settings.target}: it cannot be told which tags are to answer")
+        raise SettingsError(f"{where}: target {settings.target}: it cannot be told which tags are to answer")
     elif number is not None and settings.target == "B":
-        raise ReaderError(f"{where}: target B: Impinj readers search from A; use target A or AB")
+        raise SettingsError(f"{where}: target B: Impinj readers search from A; use target A or AB")
     elif number is not None and not one_way:
-        raise ReaderError(f"{where}: target A contradicts search_mode {number}; leave one out")
+        raise SettingsError(f"{where}: target A contradicts search_mode {number}; leave one out")
+
+
+def check_kind(settings: ReaderSettings, where: str, choices: Choices) -> None:
+    """Refuse settings that no LLRP reader can follow.
+
+    Raises
+    ------
+    SettingsError
+        Says which, and what can be done.
+    """
+    if settings.session is not None and settings.session not in range(4):
+        raise SettingsError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
+    if settings.q is not None:
+        raise SettingsError(
+            f"{where}: q {settings.q}: LLRP lets the reader choose Q; say how many tags to expect (population)"
+        )
+    by_number = choices.search_mode
+    focus = settings.search == "focus" if by_number is None else by_number == SearchMode.TAG_FOCUS
+    if focus and settings.session not in (None, 1):
+        raise SettingsError(f"{where}: search focus works in session 1 only, not {settings.session}")
 
 
 def check_settings(
@@ -146,23 +163,18 @@ def check_settings(
 
     Raises
     ------
-    ReaderError
+    SettingsError
         Says which, and what the reader can do.
     """
     choices = choices or Choices()
+    check_kind(settings, where, choices)
     antennas = abilities.public.antennas
     named = (*settings.ports, *settings.port_power_dbm)
     if wrong := [port for port in named if port not in range(1, antennas + 1)]:
-        raise ReaderError(f"{where}: no antenna port {wrong[0]}; it has 1 to {antennas}")
-    if settings.session is not None and settings.session not in range(4):
-        raise ReaderError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
-    if settings.q is not None:
-        raise ReaderError(
-            f"{where}: q {settings.q}: LLRP lets the reader choose Q; say how many tags to expect (population)"
-        )
+        raise SettingsError(f"{where}: no antenna port {wrong[0]}; it has 1 to {antennas}")
     region = abilities.public.region
     if settings.region is not None and SAME.get(settings.region, settings.region) != region.upper():
-        raise ReaderError(
+        raise SettingsError(
             f"{where}: its region is {region}; LLRP cannot set {settings.region}, the reader's own pages can"
         )
     rf_mode(settings, choices, abilities, where)
@@ -178,10 +190,10 @@ def check_settings(
 def _check_channels(settings: ReaderSettings, abilities: LlrpCapabilities, where: str) -> None:
     count = len(abilities.channels.frequencies_khz)
     if wrong := [c for c in settings.channels if c not in range(1, count + 1)]:
-        raise ReaderError(f"{where}: no channel {wrong[0]}; it has 1 to {count}")
+        raise SettingsError(f"{where}: no channel {wrong[0]}; it has 1 to {count}")
     if settings.channels and abilities.hopping and abilities.public.region == "FCC":
-        raise ReaderError(f"{where}: FCC part 15.247 makes it hop over all channels; leave channels empty")
+        raise SettingsError(f"{where}: FCC part 15.247 makes it hop over all channels; leave channels empty")
     if settings.channels and abilities.hopping and not abilities.impinj:
-        raise ReaderError(f"{where}: it hops; staying on a channel needs Impinj's extensions")
+        raise SettingsError(f"{where}: it hops; staying on a channel needs Impinj's extensions")
     if len(settings.channels) > 1 and not abilities.impinj:
-        raise ReaderError(f"{where}: several fixed channels need Impinj's extensions; name one, or none")
+        raise SettingsError(f"{where}: several fixed channels need Impinj's extensions; name one, or none")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from reader_drivers._reader import ReaderSettings
 from reader_drivers.clock_map import ClockMap
 from reader_drivers.llrp.capabilities import LlrpCapabilities
-from reader_drivers.llrp.checks import check_settings
+from reader_drivers.llrp.checks import check_kind, check_settings
 from reader_drivers.llrp.client import HeldError
 from reader_drivers.llrp.codec import (
     FrameReader,
@@ -98,6 +98,9 @@ class LlrpReader(ThreadedReader[LlrpLink]):
         limit = self._options.common.timeout_s
         connect_s, greeting_s = (4 * (seconds or 0.0) for seconds in (took.connect_s, took.greeting_s))
         return Patience(min(limit, max(_CONNECT_S, connect_s)), min(limit, max(_GREETING_S, greeting_s)))
+
+    def _check_kind(self, settings: ReaderSettings) -> None:
+        check_kind(settings, self.url, self._options.choices)
 
     def _check(self, settings: ReaderSettings) -> None:
         assert self._abilities is not None

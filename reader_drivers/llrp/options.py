@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from urllib.parse import parse_qsl
 
-from reader_drivers._reader import ReaderError, ReaderSettings
+from reader_drivers._reader import ReaderSettings, SettingsError
 from reader_drivers.llrp.codec import LLRP_PORT, LLRP_TLS_PORT, Version
 from reader_drivers.llrp.modes import IMPINJ_MODES
-from reader_drivers.targets import Common, Line, Table, TcpTarget, choice, flag, read_url, sign
+from reader_drivers.targets import Common, Line, Table, TcpTarget, choice, flag, number, read_url, sign
 from reader_drivers.tls import Tls
 
 
@@ -86,39 +85,23 @@ class Options:
     choices: Choices = field(default_factory=Choices)
 
 
-def _number(low: int, high: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise ValueError(text)
-        return value
-
-    return read
-
-
 def _version(text: str) -> Version | None:
-    return {"auto": None, "1.0.1": Version.V1_0_1, "1.1": Version.V1_1}[text]
-
-
-def _decibels(text: str) -> float:
-    value = float(text)
-    if not -128 <= value <= 128:
-        raise ValueError(text)
-    return value
+    known = {"auto": None, "1.0.1": Version.V1_0_1, "1.1": Version.V1_1}
+    return known[choice(*known)(text)]
 
 
 _OWN: Table = {
     "phase_sign": ("phase_sign", sign),
     "version": ("version", _version),
     "doppler": ("doppler", flag),
-    "population": ("population", _number(1, 0xFFFF)),
-    "search_mode": ("search_mode", _number(0, 0xFFFF)),
+    "population": ("population", number(1, 0xFFFF)),
+    "search_mode": ("search_mode", number(0, 0xFFFF)),
     "profile": ("profile", choice(*IMPINJ_MODES)),
-    "sensitivity": ("sensitivity", _decibels),
-    "hop_table": ("hop_table", _number(0, 255)),
+    "sensitivity": ("sensitivity", number(-128, 128, float, " dB or dBm")),
+    "hop_table": ("hop_table", number(0, 255)),
     "tid": ("tid", flag),
     "memory": ("memory", flag),
-    "words": ("words", _number(0, 0xFFFF)),
+    "words": ("words", number(0, 0xFFFF)),
     "tls": ("tls", flag),
     "ca": ("ca", str),
     "cert": ("cert", str),
@@ -129,7 +112,7 @@ _CHOICES = {item.name for item in fields(Choices)}
 
 
 def parse_options(url: str) -> Options:
-    """Read an `llrp://host:port?option=value` URL; raises ReaderError."""
+    """Read an `llrp://host:port?option=value` URL; raises SettingsError."""
     # The port where none is named depends on an option.
     secret = dict(parse_qsl(url.partition("?")[2])).get("tls") in ("1", "true")
     read = read_url(url, Line(port=LLRP_TLS_PORT if secret else LLRP_PORT), _OWN)
@@ -138,9 +121,9 @@ def parse_options(url: str) -> Options:
     tls = Tls(own.pop("ca", None), own.pop("cert", None), own.pop("verify", True))
     if not own.pop("tls", False):
         if tls != Tls():
-            raise ReaderError(f"{url}: ca, cert and verify are of connections over TLS; add tls=1")
+            raise SettingsError(f"{url}: ca, cert and verify are of connections over TLS; add tls=1")
         tls = None
     if own.get("profile") is not None and read.settings.rf_mode is not None:
-        raise ReaderError(f"{url}: mode and profile both name a link profile; leave one out")
+        raise SettingsError(f"{url}: mode and profile both name a link profile; leave one out")
     choices = Choices(**{name: own.pop(name) for name in _CHOICES & own.keys()})
     return Options(read.where, read.target, read.settings, read.common, tls=tls, choices=choices, **own)

@@ -8,22 +8,15 @@ from typing import Final
 
 from reader_drivers._reader import Capabilities, ReaderSettings
 from reader_drivers.m100.codec import FRAMES
-from reader_drivers.m100.link import M100Link, check_settings
+from reader_drivers.m100.link import M100Link, check_kind, check_settings
 from reader_drivers.memory_queue import MemoryQueue
-from reader_drivers.targets import Line, Table, flag, read_url
+from reader_drivers.targets import Line, Table, flag, number, read_url
 from reader_drivers.threaded import ThreadedReader
 
 LINE: Final = Line(port=None, baud=115_200)
 
 
-def _words(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 128:
-        raise ValueError(text)
-    return value
-
-
-_OWN: Final[Table] = {"memory": ("memory", flag), "memory_words": ("memory_words", _words)}
+_OWN: Final[Table] = {"memory": ("memory", flag), "memory_words": ("memory_words", number(1, 128))}
 
 
 class M100Reader(ThreadedReader[M100Link]):
@@ -52,6 +45,9 @@ class M100Reader(ThreadedReader[M100Link]):
         link.memories = self._memories
         self._capabilities = link.capabilities
         return link
+
+    def _check_kind(self, settings: ReaderSettings) -> None:
+        check_kind(settings, self.url)
 
     def _check(self, settings: ReaderSettings) -> None:
         assert self._capabilities is not None

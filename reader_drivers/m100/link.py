@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, TagData
+from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, SettingsError, TagData
 from reader_drivers.framing import Frames
 from reader_drivers.m100.codec import (
     COMMAND,
@@ -239,8 +239,6 @@ class M100Link(SerialLink):
                 if number == known:
                     return region, frequencies
             raise ReaderError(f"{self.where}: it is in region {number}, which is unknown; set one by region=")
-        if region not in REGIONS:
-            raise ReaderError(f"{self.where}: no region {region}; it has {', '.join(REGIONS)}")
         number, frequencies = REGIONS[region]
         self._ask(Command.REGION, bytes([number]), "region")
         return region, frequencies
@@ -257,22 +255,29 @@ class M100Link(SerialLink):
         return parameters(answer)[1:].decode("ascii", "replace").strip("\0 ")
 
 
-def check_settings(settings: ReaderSettings, can: Capabilities, where: str) -> None:
-    """Refuse settings that a module cannot follow; raises ReaderError."""
+def check_kind(settings: ReaderSettings, where: str) -> None:
+    """Refuse settings that no module can follow; raises SettingsError."""
+    if settings.region is not None and settings.region not in REGIONS:
+        raise SettingsError(f"{where}: no region {settings.region}; these modules have {', '.join(REGIONS)}")
     named = (*settings.ports, *settings.port_power_dbm)
     if wrong := [port for port in named if port != 1]:
-        raise ReaderError(f"{where}: no antenna port {wrong[0]}; it has port 1 only")
+        raise SettingsError(f"{where}: no antenna port {wrong[0]}; it has port 1 only")
     if settings.session is not None and settings.session not in range(4):
-        raise ReaderError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
+        raise SettingsError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
+    if settings.q is not None and settings.q not in range(16):
+        raise SettingsError(f"{where}: q {settings.q} does not exist; Gen2 has 0 to 15")
+    if settings.search == "focus":
+        raise SettingsError(f"{where}: search focus is Impinj's; use dual or single")
+    if settings.target == "AB" or settings.rf_mode is not None:
+        raise SettingsError(f"{where}: target AB and mode are not in this protocol; leave them out")
+
+
+def check_settings(settings: ReaderSettings, can: Capabilities, where: str) -> None:
+    """Refuse settings that a module cannot follow; raises SettingsError."""
+    check_kind(settings, where)
     powers = (settings.power_dbm, *settings.port_power_dbm.values())
     if wrong := [power for power in powers if power is not None and not LEAST_DBM <= power < math.inf]:
-        raise ReaderError(f"{where}: power {wrong[0]:g} dBm is below its least ({LEAST_DBM:g} dBm)")
-    if settings.q is not None and settings.q not in range(16):
-        raise ReaderError(f"{where}: q {settings.q} does not exist; Gen2 has 0 to 15")
+        raise SettingsError(f"{where}: power {wrong[0]:g} dBm is below its least ({LEAST_DBM:g} dBm)")
     count = len(can.frequencies_khz)
     if len(settings.channels) > 1 or any(not 1 <= c <= count for c in settings.channels):
-        raise ReaderError(f"{where}: it stays on one channel of 1 to {count}, or hops; name one, or none")
-    if settings.search == "focus":
-        raise ReaderError(f"{where}: search focus is Impinj's; use dual or single")
-    if settings.target == "AB" or settings.rf_mode is not None:
-        raise ReaderError(f"{where}: target AB and mode are not in this protocol; leave them out")
+        raise SettingsError(f"{where}: it stays on one channel of 1 to {count}, or hops; name one, or none")

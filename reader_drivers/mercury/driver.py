@@ -8,7 +8,7 @@ from collections.abc import Callable
 from reader_drivers._reader import ReaderSettings
 from reader_drivers.mercury.link import Known, MercuryLink
 from reader_drivers.mercury.options import LINE, OPTIONS, read_options
-from reader_drivers.mercury.settings import check_settings
+from reader_drivers.mercury.settings import check_kind, check_settings
 from reader_drivers.targets import read_url
 from reader_drivers.threaded import ThreadedReader
 
@@ -39,6 +39,9 @@ class MercuryReader(ThreadedReader[MercuryLink]):
             self._address, self._options, self._known, self._clock, self._inbox, self._wake
         )
         return self._link
+
+    def _check_kind(self, settings: ReaderSettings) -> None:
+        check_kind(settings, self.url)
 
     def _check(self, settings: ReaderSettings) -> None:
         assert self._link is not None

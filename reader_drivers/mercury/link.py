@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings
+from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, SettingsError
 from reader_drivers.framing import Frames
 from reader_drivers.inbox import Inbox
 from reader_drivers.mercury.codec import REPLIES, SPEEDS, STOP, Op, Reply, Status, read_reply, request, wrap
@@ -191,7 +191,7 @@ class MercuryLink(SerialLink):
         number = self.module.region(name)
         if number is None:
             known = ", ".join(self.module.regions)
-            raise ReaderError(f"{self.where}: no region {name}; this module has {known}")
+            raise SettingsError(f"{self.where}: no region {name}; this module has {known}")
         self.ask(Op.SET_REGION, bytes([number]), f"region {name}")
 
     # Reading
@@ -203,7 +203,7 @@ class MercuryLink(SerialLink):
             self._read_region()
         count = len(self._channels)
         if any(not 1 <= channel <= count for channel in settings.channels):
-            raise ReaderError(f"{self.where}: channels are 1 to {count} in region {settings.region}")
+            raise SettingsError(f"{self.where}: channels are 1 to {count} in region {settings.region}")
         module = self.module
         ports = settings.ports or module.connected or module.ports
         apply_gen2(self, settings)

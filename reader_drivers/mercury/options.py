@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from reader_drivers.mercury.codec import SPEEDS
-from reader_drivers.targets import Line, Table, flag, sign
+from reader_drivers.targets import Line, OptionError, Table, flag, number, sign
 
 LINE: Final = Line(port=None, baud=115_200)
 """Network models have no port of their own: it is that of the serial device server."""
 
 
-def _within(least: float, most: float, kind: Callable[[str], Any] = float) -> Callable[[str], Any]:
-    def read(text: str) -> Any:
-        value = kind(text)
-        if not least <= value <= most:
-            raise ValueError(text)
-        return value
-
-    return read
-
-
 def _speed(text: str) -> int:
-    if int(text) not in SPEEDS:
-        raise ValueError(text)
+    if text not in map(str, SPEEDS):
+        raise OptionError(f"one of {', '.join(map(str, SPEEDS))}")
     return int(text)
 
 
@@ -60,10 +50,10 @@ class Options:
 OPTIONS: Final[Table] = {
     "fast": ("fast", _speed),
     "phase_sign": ("phase_sign", sign),
-    "cycle": ("cycle_ms", _within(100, 60_000, int)),
-    "temperature": ("temperature_s", _within(0, 86_400)),
+    "cycle": ("cycle_ms", number(100, 60_000)),
+    "temperature": ("temperature_s", number(0, 86_400, float, " seconds")),
     "memory": ("memory", flag),
-    "memory_words": ("memory_words", _within(1, 64, int)),
+    "memory_words": ("memory_words", number(1, 64)),
 }
 
 

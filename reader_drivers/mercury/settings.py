@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings
+from reader_drivers._reader import Capabilities, ReaderSettings, SettingsError
 from reader_drivers.mercury.codec import GEN2, Config, Gen2, Op
 from reader_drivers.mercury.module import Asks, Module
 from reader_drivers.mercury.port_powers import NOT_HERE, apply_port_powers
@@ -15,33 +15,38 @@ MOST_CHANNELS: Final = 62
 _TARGETS: Final = {"A": b"\x01\x00", "B": b"\x01\x01", "AB": b"\x00\x00"}
 
 
+def check_kind(settings: ReaderSettings, where: str) -> None:
+    """Refuse settings that no module can follow; raises SettingsError."""
+    if settings.session is not None and settings.session not in range(4):
+        raise SettingsError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
+    if settings.q is not None and settings.q not in range(16):
+        raise SettingsError(f"{where}: Q {settings.q} does not exist; Gen2 has 0 to 15")
+    if settings.search == "focus":
+        raise SettingsError(f"{where}: search focus is Impinj's; use dual or single")
+
+
 def check_settings(settings: ReaderSettings, module: Module, can: Capabilities, where: str) -> None:
-    """Refuse settings that a module cannot follow; raises ReaderError."""
+    """Refuse settings that a module cannot follow; raises SettingsError."""
+    check_kind(settings, where)
     for port in (*settings.ports, *settings.port_power_dbm):
         if port not in module.ports:
             has = f"it has ports {module.ports[0]} to {module.ports[-1]}"
-            raise ReaderError(f"{where}: no antenna port {port}; {has}")
+            raise SettingsError(f"{where}: no antenna port {port}; {has}")
     for power in (settings.power_dbm, *settings.port_power_dbm.values()):
         if power is not None and power < module.least_dbm:
             least = f"{module.least_dbm:g} dBm"
-            raise ReaderError(f"{where}: power {power:g} dBm is below its least ({least}); ask for more")
-    if settings.session is not None and settings.session not in range(4):
-        raise ReaderError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
-    if settings.q is not None and settings.q not in range(16):
-        raise ReaderError(f"{where}: Q {settings.q} does not exist; Gen2 has 0 to 15")
-    if settings.search == "focus":
-        raise ReaderError(f"{where}: search focus is Impinj's; use dual or single")
+            raise SettingsError(f"{where}: power {power:g} dBm is below its least ({least}); ask for more")
     if settings.rf_mode is not None and not (module.m7e and 0 <= settings.rf_mode < 65_536):
-        raise ReaderError(f"{where}: mode {settings.rf_mode}: only M7e modules have RF modes; leave it out")
+        raise SettingsError(f"{where}: mode {settings.rf_mode}: only M7e modules have RF modes; leave it out")
     known = ", ".join(module.regions)
     if settings.region is not None:
         if module.region(settings.region) is None:
-            raise ReaderError(f"{where}: no region {settings.region}; this module has {known}")
+            raise SettingsError(f"{where}: no region {settings.region}; this module has {known}")
     elif not can.region:
-        raise ReaderError(f"{where}: no region is set; add option region=, one of {known}")
+        raise SettingsError(f"{where}: no region is set; add option region=, one of {known}")
     count = len(can.frequencies_khz)
     if settings.region is None and any(not 1 <= c <= count for c in settings.channels):
-        raise ReaderError(f"{where}: channels are 1 to {count} in region {can.region}")
+        raise SettingsError(f"{where}: channels are 1 to {count} in region {can.region}")
 
 
 def power_of(settings: ReaderSettings, module: Module, port: int) -> float:

@@ -8,7 +8,7 @@ from typing import Final
 
 from reader_drivers._reader import Capabilities, ReaderSettings
 from reader_drivers.r2000.codec import FRAMES
-from reader_drivers.r2000.link import R2000Link, check_settings
+from reader_drivers.r2000.link import R2000Link, check_kind, check_settings
 from reader_drivers.r2000.options import LINE, OWN, Options
 from reader_drivers.targets import read_url
 from reader_drivers.threaded import ThreadedReader
@@ -40,6 +40,9 @@ class R2000Reader(ThreadedReader[R2000Link]):
         link = R2000Link(self._address, FRAMES, self._clock, self._inbox, self._wake)
         self._capabilities = link.capabilities
         return link
+
+    def _check_kind(self, settings: ReaderSettings) -> None:
+        check_kind(settings, self._options, self.url)
 
     def _check(self, settings: ReaderSettings) -> None:
         assert self._capabilities is not None

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings
+from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, SettingsError
 from reader_drivers.framing import Frames
 from reader_drivers.polled_link import PolledLink
 from reader_drivers.r2000.codec import (
@@ -229,7 +229,7 @@ class R2000Link(PolledLink):
         wanted = self.address.settings.region
         if wanted is not None and wanted != names.get(plan.region):
             if wanted not in REGIONS:
-                raise ReaderError(f"{self.where}: no region {wanted}; it has {', '.join(REGIONS)}")
+                raise SettingsError(f"{self.where}: no region {wanted}; it has {', '.join(REGIONS)}")
             number, low, high = REGIONS[wanted]
             self._set_plan(Plan(number, low, high, TABLE_KHZ))
         return self._plan, names.get(self._plan.region, "own")
@@ -272,30 +272,35 @@ class R2000Link(PolledLink):
         return answer
 
 
+def check_kind(settings: ReaderSettings, options: Options, where: str) -> None:
+    """Refuse settings that no board can follow; raises SettingsError."""
+    if settings.session is not None and settings.session not in range(4):
+        raise SettingsError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
+    if options.inventory != "session" and (settings.session is not None or settings.target is not None):
+        raise SettingsError(f"{where}: session and target go with inventory=session alone")
+    if options.phase and options.inventory != "session":
+        raise SettingsError(f"{where}: phase goes with inventory=session alone")
+    if settings.search == "focus":
+        raise SettingsError(f"{where}: search focus is not in this protocol; use dual or single")
+    if settings.q is not None or settings.rf_mode is not None:
+        raise SettingsError(f"{where}: q and mode are the board's own; leave them out")
+
+
 def check_settings(settings: ReaderSettings, options: Options, can: Capabilities, where: str) -> None:
-    """Refuse settings that a board cannot follow; raises ReaderError."""
+    """Refuse settings that a board cannot follow; raises SettingsError."""
+    check_kind(settings, options, where)
     named = (*settings.ports, *settings.port_power_dbm)
     if wrong := [port for port in named if not 1 <= port <= can.antennas]:
-        raise ReaderError(f"{where}: no antenna port {wrong[0]}; it has ports 1 to {can.antennas}")
+        raise SettingsError(f"{where}: no antenna port {wrong[0]}; it has ports 1 to {can.antennas}")
     low, high = can.powers_dbm[0], can.powers_dbm[-1]
     powers = [p for p in (settings.power_dbm, *settings.port_power_dbm.values()) if p is not None]
     if wrong := [power for power in powers if not low <= power <= high]:
-        raise ReaderError(f"{where}: power {wrong[0]:g} dBm is not from {low:g} to {high:g} dBm")
-    if settings.session is not None and settings.session not in range(4):
-        raise ReaderError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
-    if options.inventory != "session" and (settings.session is not None or settings.target is not None):
-        raise ReaderError(f"{where}: session and target go with inventory=session alone")
-    if options.phase and options.inventory != "session":
-        raise ReaderError(f"{where}: phase goes with inventory=session alone")
+        raise SettingsError(f"{where}: power {wrong[0]:g} dBm is not from {low:g} to {high:g} dBm")
     if settings.channels:
         first, last, count = min(settings.channels), max(settings.channels), len(can.frequencies_khz)
         if can.region == "own":
-            raise ReaderError(f"{where}: its frequencies are a table of its own; it hops over all of them")
+            raise SettingsError(f"{where}: its frequencies are a table of its own; it hops over all of them")
         if not 1 <= first <= last <= count or set(settings.channels) != set(range(first, last + 1)):
-            raise ReaderError(
+            raise SettingsError(
                 f"{where}: it hops over channels that follow each other, of 1 to {count}; name such ones, or none"
             )
-    if settings.search == "focus":
-        raise ReaderError(f"{where}: search focus is not in this protocol; use dual or single")
-    if settings.q is not None or settings.rf_mode is not None:
-        raise ReaderError(f"{where}: q and mode are the board's own; leave them out")

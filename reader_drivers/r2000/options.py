@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reader_drivers.r2000.codec import BROADCAST
-from reader_drivers.targets import Line, Table, choice, flag, sign
+from reader_drivers.targets import Line, Table, choice, flag, number, sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +38,13 @@ class Options:
     health_s: float = 300.0
 
 
-def _address(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= BROADCAST:
-        raise ValueError(text)
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 86400:
-        raise ValueError(text)
-    return value
-
-
 LINE: Final = Line(port=None, baud=115_200)
 
 OWN: Final[Table] = {
     "inventory": ("inventory", choice("session", "fast", "realtime")),
-    "address": ("address", _address),
+    "address": ("address", number(0, BROADCAST)),
     "eight_ports": ("eight_ports", flag),
     "phase": ("phase", flag),
     "phase_sign": ("phase_sign", sign),
-    "health": ("health_s", _seconds),
+    "health": ("health_s", number(0, 86_400, float, " seconds")),
 }

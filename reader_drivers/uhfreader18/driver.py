@@ -9,7 +9,7 @@ from reader_drivers._reader import Capabilities, ReaderSettings
 from reader_drivers.targets import read_url
 from reader_drivers.threaded import ThreadedReader
 from reader_drivers.uhfreader18.codec import ANSWERS
-from reader_drivers.uhfreader18.link import UhfReader18Link, check_settings
+from reader_drivers.uhfreader18.link import UhfReader18Link, check_kind, check_settings
 from reader_drivers.uhfreader18.options import LINE, OWN
 
 
@@ -37,6 +37,9 @@ class UhfReader18(ThreadedReader[UhfReader18Link]):
         link = UhfReader18Link(self._address, ANSWERS, self._clock, self._inbox, self._wake)
         self._capabilities, self._dialect = link.capabilities, link.dialect
         return link
+
+    def _check_kind(self, settings: ReaderSettings) -> None:
+        check_kind(settings, self.url)
 
     def _check(self, settings: ReaderSettings) -> None:
         assert self._capabilities is not None

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, TagData
+from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, SettingsError, TagData
 from reader_drivers.framing import Frames
 from reader_drivers.polled_link import PolledLink
 from reader_drivers.serial_link import NO_RSSI_DBM
@@ -205,8 +205,6 @@ class UhfReader18Link(PolledLink):
         """Set the region asked for; without one, return the reader's own."""
         names = {band.number: name for name, band in BANDS.items()}
         wanted = self.address.settings.region
-        if wanted is not None and wanted not in BANDS:
-            raise ReaderError(f"{self.where}: no region {wanted}; it has {', '.join(BANDS)}")
         if wanted is not None and BANDS[wanted].number != self._info.band:
             self._set_band(BANDS[wanted].number, 0, BANDS[wanted].count - 1)
             self._info = self._ask_info()
@@ -247,28 +245,35 @@ def read_rssi(raw: NDArray[np.uint8], how: str) -> NDArray[np.float32]:
     return np.full(len(raw), NO_RSSI_DBM, np.float32)
 
 
-def check_settings(settings: ReaderSettings, dialect: str, can: Capabilities, where: str) -> None:
-    """Refuse settings that a reader cannot follow; raises ReaderError."""
+def check_kind(settings: ReaderSettings, where: str) -> None:
+    """Refuse settings that no reader of these families can follow; raises SettingsError."""
     if settings.port_power_dbm:
-        raise ReaderError(f"{where}: it has one power for all ports; leave port_power out")
+        raise SettingsError(f"{where}: it has one power for all ports; leave port_power out")
+    if settings.region is not None and settings.region not in BANDS:
+        raise SettingsError(f"{where}: no region {settings.region}; these readers have {', '.join(BANDS)}")
+    if settings.session is not None and settings.session not in range(4):
+        raise SettingsError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
+    if settings.q is not None and settings.q not in range(16):
+        raise SettingsError(f"{where}: q {settings.q} does not exist; Gen2 has 0 to 15")
+    if settings.search == "focus":
+        raise SettingsError(f"{where}: search focus is not in this protocol; use dual or single")
+    if settings.rf_mode is not None:
+        raise SettingsError(f"{where}: mode is the reader's own; leave it out")
+
+
+def check_settings(settings: ReaderSettings, dialect: str, can: Capabilities, where: str) -> None:
+    """Refuse settings that a reader cannot follow; raises SettingsError."""
+    check_kind(settings, where)
     if wrong := [port for port in settings.ports if not 1 <= port <= can.antennas]:
-        raise ReaderError(f"{where}: no antenna port {wrong[0]}; it has {can.antennas}")
+        raise SettingsError(f"{where}: no antenna port {wrong[0]}; it has {can.antennas}")
     if settings.power_dbm is not None and not 0 <= settings.power_dbm < can.powers_dbm[-1] + 1:
         most = can.powers_dbm[-1]
-        raise ReaderError(f"{where}: power {settings.power_dbm:g} dBm is not from 0 to {most:g} dBm")
+        raise SettingsError(f"{where}: power {settings.power_dbm:g} dBm is not from 0 to {most:g} dBm")
     if dialect == "18" and (settings.session, settings.target, settings.q) != (None, None, None):
-        raise ReaderError(f"{where}: readers of the 18 family choose session, target and q by themselves")
-    if settings.session is not None and settings.session not in range(4):
-        raise ReaderError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
-    if settings.q is not None and settings.q not in range(16):
-        raise ReaderError(f"{where}: q {settings.q} does not exist; Gen2 has 0 to 15")
+        raise SettingsError(f"{where}: readers of the 18 family choose session, target and q by themselves")
     if settings.channels:
         first, last, count = min(settings.channels), max(settings.channels), len(can.frequencies_khz)
         if not 1 <= first <= last <= count or set(settings.channels) != set(range(first, last + 1)):
-            raise ReaderError(
+            raise SettingsError(
                 f"{where}: it hops over channels that follow each other, of 1 to {count}; name such ones, or none"
             )
-    if settings.search == "focus":
-        raise ReaderError(f"{where}: search focus is not in this protocol; use dual or single")
-    if settings.rf_mode is not None:
-        raise ReaderError(f"{where}: mode is the reader's own; leave it out")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from reader_drivers.targets import Line, Table, choice, flag
+from reader_drivers.targets import Line, Table, choice, flag, number
 from reader_drivers.uhfreader18.codec import BROADCAST
 
 
@@ -38,27 +38,13 @@ class Options:
     scan_s: float = 0.3
 
 
-def _address(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= BROADCAST:
-        raise ValueError(text)
-    return value
-
-
-def _scan(text: str) -> float:
-    value = float(text)
-    if not 0.3 <= value <= 25.5:
-        raise ValueError(text)
-    return value
-
-
 LINE: Final = Line(port=None, baud=57_600)
 
 OWN: Final[Table] = {
     "dialect": ("dialect", choice("18", "288")),
-    "address": ("address", _address),
+    "address": ("address", number(0, BROADCAST)),
     "rssi": ("rssi", choice("r2000", "int8", "none")),
     "fastid": ("fast_id", flag),
     "push": ("push", flag),
-    "scan": ("scan_s", _scan),
+    "scan": ("scan_s", number(0.3, 25.5, float, " seconds")),
 }

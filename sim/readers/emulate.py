@@ -11,40 +11,70 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 
-def serve_until_stopped(listen: str, make: Callable[[str], AbstractAsyncContextManager[Any]]) -> int:
-    """Listen on `host:port` or a pty, print `listening ADDRESS`, and serve until SIGINT or SIGTERM.
+def serve_until_stopped(
+    listen: str,
+    make: Callable[[str], AbstractAsyncContextManager[Any]],
+    more: Callable[[str], str] | None = None,
+) -> int:
+    """Listen on `host:port` or a pty, print `listening ADDRESS`, and serve until SIGINT, SIGTERM or SIGHUP.
 
-    Returns the exit status: 2 where `listen` is no address, 1 where it cannot be had.
+    Parameters
+    ----------
+    listen
+        Where.
+    make
+        Makes what serves there.
+    more
+        Returns a second line to print, by the address.
+
+    Returns
+    -------
+    int
+        Exit status: 2 where `listen` is no address, or one that it cannot serve at, 1 where it cannot be had.
     """
     host, _, port = listen.rpartition(":")
     line = listen == "pty" or listen.startswith("pty:/")
     if not line and (not host or not port.isdecimal() or int(port) > 65535):
-        print(
-            f"nightstack: {listen}: no address to listen on; give HOST:PORT, such as 127.0.0.1:5084, or pty",
-            file=sys.stderr,
-        )
-        return 2
+        such = "give HOST:PORT, such as 127.0.0.1:5084, or pty, or pty:/PATH"
+        return _refuse(f"{listen}: no address to listen on; {such}")
     try:
-        asyncio.run(_serve(listen, make))
+        return asyncio.run(_serve(listen, make, more))
     except OSError as error:
         reason = error.strerror or str(error)
-        print(
-            f"nightstack: {listen}: cannot be listened on ({reason}); choose another port, or 0 for a free one",
-            file=sys.stderr,
-        )
-        return 1
+        if not line:
+            return _refuse(
+                f"{listen}: cannot be listened on ({reason}); choose another port, or 0 for a free one", 1
+            )
+        if isinstance(error, FileExistsError):
+            reason = "something is there, which is kept"
+        return _refuse(f"{listen}: cannot be made ({reason}); name a path that is free, in a folder of yours")
     except KeyboardInterrupt:
         return 0
-    return 0
 
 
-async def _serve(listen: str, make: Callable[[str], AbstractAsyncContextManager[Any]]) -> None:
+def _refuse(why: str, status: int = 2) -> int:
+    print(f"nightstack: {why}", file=sys.stderr)
+    return status
+
+
+async def _serve(
+    listen: str,
+    make: Callable[[str], AbstractAsyncContextManager[Any]],
+    more: Callable[[str], str] | None,
+) -> int:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         # Signal handlers belong to the main thread and to POSIX; elsewhere Ctrl-C ends the process as usual.
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, stopped.set)
-    async with make(listen) as emulator:
+        with contextlib.suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(getattr(signal, name), stopped.set)
+    try:
+        served = make(listen)
+    except ValueError as error:
+        return _refuse(str(error))
+    async with served as emulator:
         print(f"listening {emulator.address}", flush=True)
+        if more is not None:
+            print(more(emulator.address), flush=True)
         await stopped.wait()
+    return 0

@@ -43,6 +43,10 @@ class HfSmallWorld:
         True time of the beginning, ns UTC; None: now.
     swing_s
         How long the board takes to and fro; 0: it stands.
+    swing_m
+        How far it swings to each side.
+    cover
+        True: the tags stand from the first loop to the last, further apart than 25 mm where they are few.
 
     Attributes
     ----------
@@ -62,6 +66,8 @@ class HfSmallWorld:
         virtual: bool = False,
         t0_ns: int | None = None,
         swing_s: float = 20.0,
+        swing_m: float = 0.6,
+        cover: bool = False,
     ) -> None:
         self._rng = np.random.default_rng([seed, 0x15693])
         self.parameters = parameters or replace(hf_preset("easy"), host_s=0.005)
@@ -79,8 +85,8 @@ class HfSmallWorld:
         self.produced: list[ReportSlice] = []
         self._nibbles = nibbles_of([uid.hex().upper() for uid in self.uids])
         self._threshold_db = self.parameters.threshold_sd_db * self._rng.standard_normal(tags)
-        self._x_m = _PITCH_M * (np.arange(tags) - tags / 2)
-        self._swing_s = swing_s
+        self._x_m = self._along_loops(tags) if cover else _PITCH_M * (np.arange(tags) - tags / 2)
+        self._swing_s, self._swing_m = swing_s, swing_m
         self._t0 = time.time_ns() if t0_ns is None else t0_ns
         self._began = time.monotonic_ns()
         self._now = self._t0
@@ -140,10 +146,24 @@ class HfSmallWorld:
 
     def excess_db(self, port: int, t_ns: int) -> NDArray[np.float64]:
         """Return how far an antenna's field exceeds each tag's threshold, dB, shape (tags,)."""
-        swung = 0.6 * np.sin((t_ns - self._t0) * (2e-9 * np.pi / self._swing_s)) if self._swing_s else 0.0
-        loop = _APART_M * (port - (len(self.ports) + 1) / 2)
-        away = np.hypot(self._x_m + swung - loop, _AWAY_M)
+        swung = (
+            self._swing_m * np.sin((t_ns - self._t0) * (2e-9 * np.pi / self._swing_s))
+            if self._swing_s
+            else 0.0
+        )
+        away = np.hypot(self._x_m + swung - self._loop_m(port), _AWAY_M)
         return np.asarray(60.0 * np.log10(REACH_M / away) - self._threshold_db, np.float64)
+
+    def _loop_m(self, port: int) -> float:
+        return _APART_M * (port - (len(self.ports) + 1) / 2)
+
+    def _along_loops(self, tags: int) -> NDArray[np.float64]:
+        """Return places from the first loop to the last; of fewer tags than loops, one before each of the first."""
+        loops = np.array([self._loop_m(port) for port in self.ports])
+        if tags <= len(loops):
+            return loops[:tags]
+        half = max(loops[-1], _PITCH_M * (tags - 1) / 2)
+        return np.linspace(-half, half, tags)
 
     # Memories
 

@@ -17,6 +17,7 @@ from typing import Final
 from sim.readers.taken import can_tell, wait_taken
 
 _MOST: Final = 1 << 16
+_PTYS: Final = "/dev/pts/"
 _SPEEDS: Final = (9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)
 
 
@@ -165,7 +166,8 @@ class PtyWire(Wire):
     Parameters
     ----------
     path
-        Of the link; None: one in a folder of its own.
+        Of the link; None: one in a folder of its own. Whatever stands there already is kept, and `open` refuses; only
+        a link to a pseudo terminal that is gone, as a process that was killed leaves it, is replaced.
     """
 
     def __init__(self, path: str | None = None) -> None:
@@ -175,6 +177,7 @@ class PtyWire(Wire):
             Path(path) if path else Path(tempfile.gettempdir()) / f"reader-{secrets.token_hex(8)}" / "line"
         )
         self._ends: tuple[int, int] | None = None
+        self._name = ""
 
     @property
     def address(self) -> str:
@@ -190,11 +193,33 @@ class PtyWire(Wire):
         os.set_blocking(near, False)
         # Our own hold on the far end keeps the line while nobody else has it open, as a UART is there without a user.
         self._ends = near, far
-        fresh = self._path.with_name(self._path.name + ".new")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(os.ttyname(far))
-        fresh.replace(self._path)
+        self._name = os.ttyname(far)
+        try:
+            self._link()
+        except OSError:
+            self._ends = None
+            os.close(near)
+            os.close(far)
+            if self._own:
+                self._path.parent.rmdir()
+            raise
         asyncio.get_running_loop().add_reader(near, self._read, near)
+
+    def _link(self) -> None:
+        """Make the link; raises FileExistsError where something else stands there."""
+        if (
+            self._path.is_symlink()
+            and not self._path.exists()
+            and str(self._path.readlink()).startswith(_PTYS)
+        ):
+            self._path.unlink()
+        self._path.symlink_to(self._name)
+
+    def _unlink(self) -> None:
+        """Remove the link, unless somebody else has put something in its place."""
+        with contextlib.suppress(OSError):
+            if str(self._path.readlink()) == self._name:
+                self._path.unlink()
 
     def _read(self, near: int) -> None:
         with contextlib.suppress(BlockingIOError, OSError):
@@ -206,7 +231,7 @@ class PtyWire(Wire):
             near, far = self._ends
             self._ends = None
             asyncio.get_running_loop().remove_reader(near)
-            self._path.unlink(missing_ok=True)
+            self._unlink()
             os.close(near)
             os.close(far)
             self.left()
@@ -215,7 +240,7 @@ class PtyWire(Wire):
         """Unplug it."""
         self.cut()
         if self._own:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 self._path.parent.rmdir()
 
     def send(self, data: bytes) -> None:

@@ -70,13 +70,13 @@ def test_a_tag_is_told_as_json(capsys):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["XYZ"], "EPC XYZ: is no hexadecimal"),
-        (["0x"], "EPC: is empty"),
-        (["E004015306A22D70", "--memory", "123"], "--memory 123: is no hexadecimal"),
+        (["XYZ"], "EPC XYZ is no hexadecimal"),
+        (["0x"], "EPC is empty"),
+        (["E004015306A22D70", "--memory", "123"], "--memory 123 is no hexadecimal"),
         (["E004015306A22D70", "--afi", "107"], "--afi 107: give it as 2 hexadecimal digits"),
         (["E004015306A22D70", "--pc", "zz"], "--pc zz: give it as 4 hexadecimal digits"),
         (["E004015306A22D70", "--afi-on", "07", "--afi-off", "07"], "AFI 07 cannot mean both"),
-        (["E004015306A22D70", "--security-by", "luck"], "--security-by luck"),
+        (["E004015306A22D70", "--security-by", "luck"], "--security-by 'luck': is none of either, afi, eas"),
     ],
 )
 def test_wrong_arguments_are_one_line(capsys, args, words):

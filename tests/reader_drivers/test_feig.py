@@ -24,7 +24,7 @@ def test_a_night_with_everything_that_happens_to_a_line(loop: Loop, listen: str)
     world = standing()
     with (
         serving(loop, lambda: FeigEmulator(world, listen)) as emulator,
-        open_reader(f"{emulator.url}?{FAST}&timeout=1") as reader,
+        open_reader(f"{emulator.url}?{FAST.replace('timeout=2', 'timeout=1')}") as reader,
     ):
         can = reader.connect()
         assert (can.manufacturer, can.model, can.air, can.antennas) == (
@@ -296,7 +296,7 @@ def test_the_options_are_taken_as_they_are_listed() -> None:
     table = page.split("## `feig://")[1].split("| option | meaning |")[1].split("\n\n")[0]
     options = re.findall(r"^\| `([a-z_]+)=([^`]+)`", table.replace("\\|", "/"), re.MULTILINE)
     assert {name for name, _ in options} == {*OWN, "ports"}
-    needs = {"phase": "&ant=1", "eas": "&memory=1"}
+    needs = {"phase": "&ant=1", "eas": "&memory=1", "ports": "&ant=2"}
     for name, values in options:
         for value in values.split("/"):
             open_reader(f"feig://reader.example?{name}={value.split('..')[0]}{needs.get(name, '')}").close()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reader_drivers import ReaderError, ReaderSettings, open_reader
+from reader_drivers import ReaderError, ReaderSettings, SettingsError, open_reader
 from reader_drivers.llrp.codec import Parameter
 from sim.readers.llrp import LlrpEmulator
 from sim.readers.llrp_identity import Identity
@@ -94,9 +94,13 @@ def test_modes_that_reset_are_asked_for_by_number_alone(
 def test_what_cannot_be_followed_is_refused(
     loop: Loop, world: SmallWorld, identity: Identity, options: str, says: str
 ) -> None:
-    with served(loop, world, identity=identity) as emulator, open_at(emulator, options) as reader:
-        reader.connect()
-        with pytest.raises(ReaderError, match=re.escape(says)) as refused:
+    with served(loop, world, identity=identity) as emulator:
+        # Some of it is known before the reader is reached.
+        with (
+            pytest.raises(SettingsError, match=re.escape(says)) as refused,
+            open_at(emulator, options) as reader,
+        ):
+            reader.connect()
             reader.start()
         assert len(str(refused.value).splitlines()) == 1
         assert emulator.state.rospec is None

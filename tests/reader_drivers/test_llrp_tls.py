@@ -71,7 +71,9 @@ def test_reads_and_comes_back_over_tls(loop: Loop, world: SmallWorld, certificat
 def test_a_hanging_reader_is_noticed_over_tls_too(loop: Loop, world: SmallWorld, certificates: Path) -> None:
     with (
         served(loop, world, tls=context(certificates)) as emulator,
-        open_reader(url(emulator, f"ca={certificates / 'reader.pem'}&keepalive=0.2")) as reader,
+        open_reader(
+            url(emulator, f"ca={certificates / 'reader.pem'}").replace("keepalive=0.5", "keepalive=0.2")
+        ) as reader,
     ):
         reader.connect()
         reader.start()
