@@ -143,6 +143,8 @@ class CycleClock:
         self._arrived = int(arrival[-1])
         if silence > _SILENCE_NS:
             self._silence_ns, self._since, self._read_ns = silence, int(arrival[0]), 0
+        if len(edges) == 2 and not self._silence_ns:
+            return arrival
         sent = arrival.copy()
         next_ns = np.iinfo(np.int64).max
         for first, end in zip(edges[-2::-1], edges[:0:-1], strict=True):
