@@ -54,11 +54,10 @@ def edge_scatter(asked: Asked, footprint: Footprint, answers: Answers, level: np
             s = expit(footprint.f[row, lag] + g)
             p = CHANCE + (footprint.plateau - CHANCE) * s
             slope = (footprint.plateau - CHANCE) * s * (1.0 - s)
-            found = (
-                np.bincount(mine - near[0], minlength=len(near)) if len(mine) and len(near) else np.zeros(0)
-            )
-            if len(found) != len(near):
+            if not len(near) or mine.min() < near[0] or mine.max() > near[-1]:
+                # Heard from where no place this near explains it: nothing is to be learnt of the footprint's shape.
                 continue
+            found = np.bincount(mine - near[0], minlength=len(near))
             asked_here = asked.rounds[channel, asked.start[face] + near]
             edge = np.where(near < at, edges[row].max() + 1, 0) + edges[row][lag]
             each = slope / (p * (1.0 - p))
