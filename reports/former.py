@@ -26,7 +26,8 @@ from scipy.special import expit, logit
 
 from reports.books import Catalogue, Shelved
 from reports.gaps import Gaps
-from reports.memory import AWAY, DEAD, GONE, HERE, Memory
+from reports.known_tags import KnownTags
+from reports.memory import AWAY, COLUMNS, DEAD, GONE, HERE, Memory
 from reports.misplaced import Judgement
 from reports.missing import Silent
 from reports.odd import on_the_move
@@ -216,7 +217,7 @@ def learn(
     looked = looked[new["at"][looked] > 0]
     new["watched"][looked] += np.maximum(now - new["at"][looked], 0) / DAY_NS
     new["at"][copy] = new["at"][named] = now
-    made = Memory(catalogue.barcode, catalogue.epc, **_typed(new))
+    made = Memory(catalogue.barcode, catalogue.epc, **_typed(new), tags=_tags(old, past, catalogue, now))
     del new, states
     made = made if bool(np.all(made.at > 0)) else made.select(made.at > 0)
     return _with_others(made, old, catalogue)
@@ -241,7 +242,7 @@ def _carried(old: Memory, past: Past, n: int) -> dict[str, npt.NDArray[Any]]:
     rows = past.row[known]
     blanks: Mapping[str, Any] = {"strength": np.nan, "heard_m": np.nan, "heard_shelf": "", "wrong_home": ""}
     out: dict[str, npt.NDArray[Any]] = {}
-    for name in Memory.__dataclass_fields__:
+    for name in COLUMNS:
         if name in ("barcode", "epc"):
             continue
         column = getattr(old, name)
@@ -264,8 +265,23 @@ def _with_others(made: Memory, old: Memory, catalogue: Catalogue) -> Memory:
     others = old.select(np.fromiter((b not in here for b in old.barcode.tolist()), bool, len(old)))
     if not len(others):
         return made
-    joined = {f: np.concatenate([getattr(made, f), getattr(others, f)]) for f in Memory.__dataclass_fields__}
-    return Memory(**joined)
+    joined = {f: np.concatenate([getattr(made, f), getattr(others, f)]) for f in COLUMNS}
+    theirs = others.tags.renumbered(np.arange(len(others)) + len(made))
+    theirs = theirs.select(~np.isin(theirs.uid, [*catalogue.tags.refuted, *made.tags.uid]))
+    return Memory(**joined, tags=made.tags.joined(theirs))
+
+
+def _tags(old: Memory, past: Past, catalogue: Catalogue, now: int) -> KnownTags:
+    """Return which tags the catalogue's copies are known to carry after tonight, with rows of the catalogue."""
+    tonight = catalogue.tags.read_as
+    tonight = replace(tonight, at=np.full(len(tonight), now, np.int64))
+    before = old.tags
+    if len(before):
+        copies = np.full(len(old), -1, np.int64)
+        known = np.flatnonzero(past.row >= 0)
+        copies[past.row[known]] = known
+        before = before.renumbered(copies)
+    return before.after(tonight, catalogue.tags.refuted)
 
 
 def _strength(lesson: Lesson, heard: Ints, past: Past) -> Floats:

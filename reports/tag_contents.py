@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from recording import TagMemories
+from reports.known_tags import Remembered
+from reports.tags_recalled import was_read
 from stacks.tag_data import SecurityPolicy, TagContents, identify, identify_epcs
 from stacks.tag_data.contents import UNIVERSITIES
 
@@ -51,20 +53,30 @@ def contents_of(memories: TagMemories, policy: SecurityPolicy) -> dict[str, TagC
     return made
 
 
-def names_of(contents: Mapping[str, TagContents], epcs: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the barcodes that tags carry, and the tags: what is known of a barcode is known of its tag."""
-    others = [epc for epc in epcs if epc.upper() not in contents]
-    named = [(said.item_id, epc) for epc, said in contents.items() if said.candidates and said.item_id]
+def names_of(
+    contents: Mapping[str, TagContents], epcs: Sequence[str], remembered: Remembered | None = None
+) -> tuple[list[str], list[str]]:
+    """Return the barcodes that tags carry, and the tags: what is known of a barcode is known of its tag.
+
+    Those that nobody read tonight carry what is `remembered` of them.
+    """
+    others = [epc for epc in epcs if not was_read(contents.get(epc.upper()))]
+    named: list[tuple[str, str]] = []
+    if remembered is not None:
+        named += zip(*remembered.names(epc.upper() for epc in others), strict=True)
+    named += [(said.item_id, epc) for epc, said in contents.items() if said.candidates and said.item_id]
+    others = [epc for epc in others if epc.upper() not in contents]
     items = identify_epcs(others).item_id.tolist()
     named += [(item, epc) for item, epc in zip(items, others, strict=True) if item]
     return [item for item, _ in named], [epc for _, epc in named]
 
 
 def unread_note(count: int) -> str:
-    """Say that some tags' memories were not read."""
+    """Say that some tags' memories were not read, tonight or before."""
     return (
         f"of {count} tag{'' if count == 1 else 's'} heard the memory was not read, so which copies they are is not"
-        " known: they are not listed, and no copy of the shelves they stand on is called missing for want of its tag"
+        " known: they are not listed, and no copy of the shelves they stand on is called missing for want of its tag,"
+        " unless an earlier night read which tag that is"
     )
 
 
