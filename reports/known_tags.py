@@ -234,6 +234,12 @@ class Remembered:
             raise ValueError(f"known tags: {' '.join(str(error).split())}") from None
 
 
+def in_capitals(epc: object) -> str:
+    """Return a tag's number in capitals, the very string where it has them: a million are not held twice."""
+    text = str(epc)
+    return text if text.isupper() else text.upper()
+
+
 def uid_of(epc: str) -> int:
     """Return the number of an ISO 15693 chip, given in capitals; 0: it is none."""
     if len(epc) != _UID_DIGITS or not epc.startswith("E0") or not epc.isalnum():

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 
 from recording import TagMemories
 from reports.known_tags import Remembered
 from reports.tags_recalled import was_read
 from stacks.tag_data import SecurityPolicy, TagContents, identify, identify_epcs
 from stacks.tag_data.contents import UNIVERSITIES
+
+Texts = npt.NDArray[np.object_]
 
 _SAMPLE: Final = 500
 _USED_FROM: Final = 0.5
@@ -23,26 +28,22 @@ def contents_of(memories: TagMemories, policy: SecurityPolicy) -> dict[str, TagC
     Of several looks at one tag the last that read a thing counts; of its memories, the last without a problem: a look
     may have been cut short or spoiled.
     """
-    last: dict[str, dict[str, int]] = {}
-    read: dict[str, dict[tuple[bytes, int], None]] = {}
-    columns = ("epc", "memory", "block_bytes", "dsfid", "afi", "eas")
-    for epc, memory, block, dsfid, afi, eas in zip(
-        *(getattr(memories, c).tolist() for c in columns), strict=True
-    ):
-        seen = last.setdefault(epc, {})
-        if memory:
-            looks = read.setdefault(epc, {})
-            looks.pop((memory, block or 4), None)
-            looks[memory, block or 4] = None
-        for name, value in (("dsfid", dsfid), ("afi", afi), ("eas", eas)):
-            if value >= 0:
-                seen[name] = value
+    columns = ("memory", "block_bytes", "dsfid", "afi", "eas")
     made: dict[str, TagContents] = {}
-    for epc, seen in last.items():
+    for epc, rows in _looks(memories.epc):
+        seen, read = dict[str, int](), dict[tuple[bytes, int], None]()
+        for row in rows:
+            memory, block, *rest = (getattr(memories, name)[row] for name in columns)
+            if memory:
+                read.pop((memory, int(block) or 4), None)
+                read[memory, int(block) or 4] = None
+            for name, value in zip(columns[2:], rest, strict=True):
+                if value >= 0:
+                    seen[name] = int(value)
         eas = seen.pop("eas", None)
         on = None if eas is None else bool(eas)
         said: TagContents | None = None
-        for memory, block in reversed(read.get(epc, {(None, 4): None})):
+        for memory, block in reversed(read or {(None, 4): None}):
             look = identify(epc, memory=memory, block_bytes=block, eas=on, policy=policy, **seen)
             said = said or look
             if not look.problem:
@@ -51,6 +52,18 @@ def contents_of(memories: TagMemories, policy: SecurityPolicy) -> dict[str, TagC
         if said is not None:
             made[epc] = said
     return made
+
+
+def _looks(epcs: Texts) -> Iterator[tuple[str, list[int]]]:
+    """Yield each tag, in the order in which they came, and the rows of its looks; most have one."""
+    number: dict[str, int] = {}
+    tag = np.fromiter((number.setdefault(epc, len(number)) for epc in epcs.tolist()), np.int64, len(epcs))
+    order = np.argsort(tag, kind="stable")
+    ends = np.searchsorted(tag[order], np.arange(len(number)), "right").tolist()
+    start = 0
+    for epc, end in zip(number, ends, strict=True):
+        yield epc, order[start:end].tolist()
+        start = end
 
 
 def names_of(

@@ -20,7 +20,8 @@ from stacks.tag_data.contents import AMBIGUOUS, BAD_CRC, BROKEN, CONTRADICTION, 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-_SPOILED: Final = frozenset((BAD_CRC, BROKEN, AMBIGUOUS, CONTRADICTION))
+SPOILED: Final = frozenset((BAD_CRC, BROKEN, AMBIGUOUS, CONTRADICTION))
+"""Problems of a memory that does not say which copy it is, though it may be one."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Recalled:
             )
             for i in np.flatnonzero(used & (tags.parts[at] > 1)).tolist()
         }
-        spoiled = [contents[epc].problem in _SPOILED if read else False for epc, read in _pairs(former)]
+        spoiled = [contents[epc].problem in SPOILED if read else False for epc, read in _pairs(former)]
         doubted = copies[by_record | (np.array(spoiled, bool) & ~same)]
         silent = [row for row in doubted.tolist() if str(c.epc[row]) not in heard]
         return cls(copy_of, said, np.unique(tags.row[still & ~numbered]), np.array(silent, np.int64))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from localization.positions import Positions
 from reports.books import Catalogue, TagsTonight
-from reports.known_tags import Remembered, uid_of
+from reports.known_tags import Remembered, in_capitals, uid_of
 from reports.places import Places
-from reports.tags_recalled import Former, Recalled, read_tonight, refuted, was_read
+from reports.tags_recalled import SPOILED, Former, Recalled, read_tonight, refuted, was_read
+from reports.unread_tags import Unread
 from stacks.tag_data import TagContents, TagDataError, identify, identify_epcs
 from stacks.tag_data.contents import AMBIGUOUS, DIGITS, GRAI_96, SGTIN_96
 
@@ -57,7 +58,7 @@ def with_tags(
     remembered : Remembered, optional
         What former nights read of tags: it makes those known that nobody read tonight.
     """
-    heard = dict.fromkeys(map(str.upper, map(str, positions.epc.tolist())))
+    heard = dict.fromkeys(map(in_capitals, positions.epc.tolist()))
     unknown = [epc for epc in heard if epc not in catalogue.by_epc]
     if not (unknown or remembered) or not len(catalogue):
         return catalogue
@@ -85,14 +86,18 @@ def with_tags(
     sounding = own_tag.intersection(heard)
     second = {epc: row for epc, row in meant.items() if catalogue.epc[row] in sounding}
     copy_of = {epc: row for epc, row in meant.items() if epc not in second}
-    unread = _unread(unknown, copy_of, read)
+    ours = {*copy_of, *further}
+    unread = _unread(unknown, ours, read)
+    # A spoiled look is told as what it is; the tag may be one of the copies that seem silent, all the same.
+    spoiled = {epc for epc, tag in read.items() if epc in heard and tag.problem in SPOILED and uid_of(epc)}
     # What a tag says is told of those alone that stay unknown.
     untold = {epc: tag for epc, tag in said.items() if epc not in copy_of and epc not in further}
     made = TagsTonight(
         copy_of, second, further, stand_ins, unread, foreign, untold, read_as,
         refuted(remembered, read, foreign),
     )  # fmt: skip
-    tagged = _tagged(catalogue, copy_of.values(), _places_of(positions, places, unread), recalled)
+    beside = Unread.of(unread | (spoiled - ours), copy_of, catalogue, positions, places)
+    tagged = _tagged(catalogue, copy_of.values(), beside, recalled)
     return replace(catalogue, tags=made, tagged=tagged)
 
 
@@ -220,40 +225,20 @@ def _part(epc: str, read: Mapping[str, TagContents]) -> int | None:
         return None  # a record may hold anything
 
 
-def _unread(
-    unknown: list[str], copy_of: Mapping[str, int], read: Mapping[str, TagContents]
-) -> frozenset[str]:
+def _unread(unknown: list[str], ours: Collection[str], read: Mapping[str, TagContents]) -> frozenset[str]:
     """Return the UIDs of which only the number is known, where most others of them name a copy."""
     uids = [epc for epc in unknown if uid_of(epc)]
-    silent = frozenset(epc for epc in uids if epc not in copy_of and not was_read(read.get(epc)))
-    named = sum(epc in copy_of for epc in uids)
+    silent = frozenset(epc for epc in uids if epc not in ours and not was_read(read.get(epc)))
+    named = sum(epc in ours for epc in uids)
     return silent if named and 2 * named >= len(uids) - len(silent) else frozenset()
 
 
-def _places_of(positions: Positions, places: Places, tags: Collection[str]) -> _Standing:
-    """Return where some tags stand, and where they may stand as well."""
-    if not tags:
-        none = np.zeros(0, np.int64)
-        return _Standing(none, none)
-    mine = np.fromiter((str(epc).upper() in tags for epc in positions.epc.tolist()), bool, len(positions))
-    at = places.number(positions.shelf_id[mine], positions.face_id[mine])
-    return _Standing(at, np.unique(np.concatenate([at, places.number(positions.alt_shelf_id[mine])])))
-
-
-@dataclass(frozen=True)
-class _Standing:
-    """Places of some tags, one a tag, and all places where they may be."""
-
-    at: npt.NDArray[np.int64]
-    perhaps: npt.NDArray[np.int64]
-
-
 def _tagged(
-    c: Catalogue, matched: Iterable[int], unread: _Standing, recalled: Recalled
+    c: Catalogue, matched: Iterable[int], unread: Unread | None, recalled: Recalled
 ) -> npt.NDArray[np.bool_]:
     """Return which copies have a tag, as far as the tags that name copies without a number tell.
 
-    A silent copy of a place where tags stand whose memory nobody read may be one of them, unless its own tag is known.
+    A silent copy may be one of the tags that stand on its shelf and that nobody read, unless its own tag is known.
     """
     untold = (c.epc == "") & c.taggable
     named, carried, doubted = (np.zeros(len(c), bool) for _ in range(3))
@@ -265,16 +250,15 @@ def _tagged(
     due = untold & c.available & (c.home >= 0)
     if not (named & due).any():
         return (sure & ~doubted).astype(bool)
-    homes = int(c.home.max()) + 1
+    homes = max(int(c.home.max()) + 1, len(c.range_of))
     heard, has, all_of = (
         np.bincount(c.home[rows], minlength=homes) for rows in (named & due, (named | carried) & due, due)
     )
-    # A tag that nobody read is a tag all the same.
-    has = np.minimum(
-        has + np.bincount(unread.at[(unread.at >= 0) & (unread.at < homes)], minlength=homes), all_of
-    )
+    if unread is not None:  # a tag that nobody read is a tag all the same
+        has = np.minimum(has + unread.count(homes), all_of)
     scanned = heard > 0
     if has[scanned].sum() < _TAGGED_FROM * all_of[scanned].sum():
         return (sure & ~doubted).astype(bool)
-    untold &= named | ~np.isin(c.home, unread.perhaps)
+    if unread is not None:
+        untold &= ~unread.perhaps(c, due & ~named & ~carried)
     return ((sure | untold) & ~doubted).astype(bool)
