@@ -172,6 +172,9 @@ def learn(
     s, silent = lesson.shelved, lesson.silent
     old = Memory.empty() if memory is None else memory
     n = len(catalogue)
+    tags = _tags(
+        old, past, catalogue, now
+    )  # first: what it takes on the way is not wanted beside all columns
     heard = np.flatnonzero(s.copy >= 0)
     copy = s.copy[heard]
     quiet = np.flatnonzero(silent.looked)
@@ -217,10 +220,10 @@ def learn(
     looked = looked[new["at"][looked] > 0]
     new["watched"][looked] += np.maximum(now - new["at"][looked], 0) / DAY_NS
     new["at"][copy] = new["at"][named] = now
-    made = Memory(catalogue.barcode, catalogue.epc, **_typed(new), tags=_tags(old, past, catalogue, now))
+    made = Memory(catalogue.barcode, catalogue.epc, **_typed(new), tags=tags)
     del new, states
     made = made if bool(np.all(made.at > 0)) else made.select(made.at > 0)
-    return _with_others(made, old, catalogue)
+    return _with_others(made, old, past, catalogue)
 
 
 def _days_apart(old: Memory) -> float:
@@ -255,14 +258,15 @@ def _typed(columns: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
     return {k: c.astype(np.float32) if c.dtype == np.float64 else c for k, c in columns.items()}
 
 
-def _with_others(made: Memory, old: Memory, catalogue: Catalogue) -> Memory:
+def _with_others(made: Memory, old: Memory, past: Past, catalogue: Catalogue) -> Memory:
     """Keep what is remembered of copies that tonight's catalogue does not name: it may be a part of the whole."""
-    if not len(old):
-        return made
-    if len(old) == len(made) and bool(np.all(old.barcode == made.barcode)):
+    apart = np.ones(len(old), bool)
+    apart[past.row[past.row >= 0]] = False
+    rows = np.flatnonzero(apart)
+    if not len(rows):
         return made
     here = set(catalogue.barcode.tolist())
-    others = old.select(np.fromiter((b not in here for b in old.barcode.tolist()), bool, len(old)))
+    others = old.select(rows[[b not in here for b in old.barcode[rows].tolist()]])
     if not len(others):
         return made
     joined = {f: np.concatenate([getattr(made, f), getattr(others, f)]) for f in COLUMNS}

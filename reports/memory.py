@@ -170,9 +170,11 @@ class Memory:
         return replace(self, **columns, tags=tags)
 
     def sharing(self, barcode: Texts, epc: Texts) -> Memory:
-        """Return the same memory with the holdings' own strings, where its copies are theirs (150 MB a million)."""
+        """Return the same memory with the holdings' own strings for its copies (150 MB a million)."""
         same = len(self) == len(barcode) and bool(np.all(self.barcode == barcode))
-        return replace(self, barcode=barcode, epc=epc) if same and bool(np.all(self.epc == epc)) else self
+        if same and bool(np.all(self.epc == epc)):
+            return replace(self, barcode=barcode, epc=epc)
+        return replace(self, barcode=_shared(self.barcode, barcode), epc=_shared(self.epc, epc))
 
     def without(self, barcode: Texts, epc: Texts, *, before: datetime) -> Memory:
         """Return the memory without copies that nights said nothing of since a time and the catalogue does not name.
@@ -276,6 +278,13 @@ def _from_former(table: Any) -> Any:
     for name in ("away", "returns", "watched", "told"):
         table = table.append_column(name, nought)
     return table.append_column("wrong_home", pa.array([""] * len(table), _TEXT))
+
+
+def _shared(mine: Texts, theirs: Texts) -> Texts:
+    own = {text: text for text in theirs.tolist()}
+    out = np.empty(len(mine), object)
+    out[:] = [own.get(text, text) for text in mine.tolist()]
+    return out
 
 
 def _blank(kind: Any) -> npt.NDArray[Any]:
