@@ -318,3 +318,35 @@ def test_more_tags_than_one_block_of_copies_come_back_from_their_file(nights, mo
     for name in ("uid", "row", "at", "owner", "part", "parts"):
         np.testing.assert_array_equal(getattr(back.tags, name), getattr(nights.memory.tags, name))
     assert set(back.tags.owner.tolist()) == {OWN}
+
+
+def test_a_silent_copy_between_two_known_books_is_missing_where_no_unread_tag_stands_between_them(nights):
+    shelf = nights.world.on("A-02-2")
+    gone, unread = shelf[5], shelf[9]
+    del nights.world.stands[gone]
+    night = nights.night(set(nights.uids) - {unread})
+    assert (said_of(night), night.unread) == ([("missing", nights.barcode(gone))], 1)
+
+
+def test_a_silent_copy_beside_an_unread_tag_is_not_called_missing(nights):
+    shelf = nights.world.on("A-02-2")
+    gone, unread = shelf[5], shelf[6]
+    del nights.world.stands[gone]
+    night = nights.night(set(nights.uids) - {unread})
+    assert (said_of(night), night.unread) == ([], 1)
+
+
+@pytest.mark.parametrize("where", ["A-02-2", "A-03-4"])
+def test_a_book_that_stands_wrong_and_was_never_read_is_not_called_missing(nights, where):
+    shelf = nights.world.on("A-02-2")
+    nights.world.insert(shelf[2], where, nights.world.on(where)[8])
+    night = nights.night(set(nights.uids) - {shelf[2]})
+    assert (said_of(night), night.unread) == ([], 1)
+    # Read once, it is told.
+    assert [kind for kind, _ in said_of(nights.night([shelf[2]]))] != []
+
+
+def test_spoiled_looks_of_a_tag_never_read_make_no_copy_missing(nights):
+    uid = nights.uids[3]
+    nights.says[uid] = b"\x12" + nights.says[uid][1:]
+    assert [(f.kind, f.epc) for f in nights.night(None).findings] == [("unknown_tag", uid)]
