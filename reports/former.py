@@ -220,9 +220,15 @@ def learn(
     looked = looked[new["at"][looked] > 0]
     new["watched"][looked] += np.maximum(now - new["at"][looked], 0) / DAY_NS
     new["at"][copy] = new["at"][named] = now
-    made = Memory(catalogue.barcode, catalogue.epc, **_typed(new), tags=tags)
+    columns: dict[str, Any] = {"barcode": catalogue.barcode, "epc": catalogue.epc, **_typed(new)}
     del new, states
-    made = made if bool(np.all(made.at > 0)) else made.select(made.at > 0)
+    kept = columns["at"] > 0
+    if not kept.all():
+        # Column by column: of copies that no night has said anything of there may be many.
+        for name, column in columns.items():
+            columns[name] = column[kept]
+        tags = tags.renumbered(np.where(kept, np.cumsum(kept) - 1, -1))
+    made = Memory(**columns, tags=tags)
     return _with_others(made, old, past, catalogue)
 
 
