@@ -7,6 +7,7 @@ plan.json, positions.parquet and coverage.parquet and writes exceptions.csv. Wit
 number, and every tag carries its copy's barcode (ISO/TS 28560-4). With ``--hf`` no record has one either, tags are
 heard by their UIDs, and each of four nights reads the memory (ISO 28560-3) of a third of them drawn anew: what is
 told and measured is the last, on which the missing are gone, and which knows the rest from the nights before.
+A book that was heard until then is not told as missing after one silent night.
 """
 
 from __future__ import annotations
