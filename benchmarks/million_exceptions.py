@@ -1,10 +1,13 @@
 """A run's exceptions for a million copies: seconds, memory, and whether the planted trouble is found.
 
-``python -m benchmarks.million_exceptions [--books N] [--memory] [--untold]``. A library of LCC call numbers on a plan
-of faces, bays and boards; every copy heard in its place within a few millimetres but the planted ones: on another
+``python -m benchmarks.million_exceptions [--books N] [--memory] [--untold | --hf]``. A library of LCC call numbers on a
+plan of faces, bays and boards; every copy heard in its place within a few millimetres but the planted ones: on another
 shelf, out of order, gone, lent, or in no record. What is measured is a process of its own that reads holdings.csv,
 plan.json, positions.parquet and coverage.parquet and writes exceptions.csv. With ``--untold`` no record has a tag
-number, and every tag carries its copy's barcode (ISO/TS 28560-4).
+number, and every tag carries its copy's barcode (ISO/TS 28560-4). With ``--hf`` no record has one either, tags are
+heard by their UIDs, and each of four nights reads the memory (ISO 28560-3) of a third of them drawn anew: what is
+told and measured is the last, on which the missing are gone, and which knows the rest from the nights before.
+A book that was heard until then is not told as missing after one silent night.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from localization.positions import Coverage, Positions, write_coverage, write_po
 Columns = np.ndarray[Any, Any]
 BAYS, LEVELS, PER_SHELF, SHELF_M, CELL_M = 30, 6, 32, 0.9, 0.1
 SIGMA_M: Final = 0.004
+NIGHTS, READ = 4, 1 / 3  # with --hf
 SHARES: Final = {
     "wrong_shelf": 0.003,
     "wrong_order": 0.003,
@@ -37,7 +41,9 @@ SHARES: Final = {
 _CLASSES: Final = [a + b for a in "ABCDEFGHJKLMNPQRSTUVZ" for b in "ABCDEFGHKLMNPQRSTUVX"]
 
 
-def make(folder: Path, books: int, seed: int = 1, *, untold: bool = False) -> dict[str, set[str]]:
+def make(
+    folder: Path, books: int, seed: int = 1, *, untold: bool = False, hf: bool = False
+) -> dict[str, set[str]]:
     """Write the library's files; return what was planted by kind: barcodes, and EPCs of what is in no record."""
     rng = np.random.default_rng(seed)
     shelves = -(-books // PER_SHELF)
@@ -45,7 +51,15 @@ def make(folder: Path, books: int, seed: int = 1, *, untold: bool = False) -> di
     shelf = np.minimum(np.arange(books) // PER_SHELF, shelves - 1)
     calls = _call_numbers(books)
     barcodes = np.array([f"3{i:013d}" for i in range(books)], object)
-    epcs = np.array([_carrying(b) if untold else f"3085{n:020X}" for n, b in enumerate(barcodes)], object)
+    # UIDs follow no order of the shelves.
+    uids = [0xE004 << 48 | n for n in rng.permutation(books).tolist()]
+    epcs = np.array(
+        [
+            _carrying(b) if untold else f"{uids[n]:016X}" if hf else f"3085{n:020X}"
+            for n, b in enumerate(barcodes)
+        ],
+        object,
+    )
     draw = rng.permutation(books)
     planted: dict[str, Columns] = {}
     start = 0
@@ -59,7 +73,7 @@ def make(folder: Path, books: int, seed: int = 1, *, untold: bool = False) -> di
     with (folder / "holdings.csv").open("w", encoding="utf-8", newline="") as out:
         out.write("barcode,epc,call_number,scheme,title,home_location,status\n")
         for i in range(books):
-            epc = "" if untold else epcs[i]
+            epc = "" if untold or hf else epcs[i]
             row = f'{barcodes[i]},{epc},{calls[i]},lcc,"Title {i}, volume {i % 7}",MAIN,{status[i]}\n'
             out.write(row)
     pitch = (SHELF_M - 0.02) / PER_SHELF
@@ -73,11 +87,19 @@ def make(folder: Path, books: int, seed: int = 1, *, untold: bool = False) -> di
     strangers = round(SHARES["unknown_tag"] * books)
     there = np.ones(books, bool)
     there[planted["missing"]] = False
+    if hf:
+        (folder / "before").mkdir()
+        x = offset + rng.normal(0.0, SIGMA_M, books)
+        _positions(folder / "before", epcs, place, x, rng)
     who = np.concatenate([epcs[there], [f"AB12{n:020X}" for n in range(strangers)]]).astype(object)
     at = np.concatenate([place[there], rng.integers(0, shelves, strangers)])
     x = np.concatenate([offset[there], rng.uniform(0.02, SHELF_M - 0.02, strangers)])
     _positions(folder, who, at, x + rng.normal(0.0, SIGMA_M, len(x)), rng)
     _coverage(folder, faces)
+    if hf:
+        for night in range(NIGHTS):
+            read = (there | (night < NIGHTS - 1)) & (rng.random(books) < READ)
+            _tags(folder / f"tags-{night}", epcs[read], barcodes[read])
     found = {kind: set(barcodes[rows].tolist()) for kind, rows in planted.items()}
     found["unknown_tag"] = set(who[len(who) - strangers :].tolist())
     return found
@@ -87,6 +109,44 @@ def _carrying(barcode: str) -> str:
     from stacks.tag_data import encode_uii
 
     return encode_uii(barcode, "DE-705")[1].hex().upper()
+
+
+def _tags(folder: Path, uids: Columns, barcodes: Columns) -> None:
+    """Write a recording of nothing but what was read of tags."""
+    from datetime import UTC, datetime
+
+    from recording import (
+        NOT_READ,
+        AntennaMount,
+        Poses,
+        Readings,
+        Recording,
+        RunInfo,
+        TagMemories,
+        write_recording,
+    )
+    from stacks.tag_data import encode_fixed
+
+    n = len(uids)
+    memory = np.empty(n, object)
+    memory[:] = [encode_fixed(b, "DE-705") for b in barcodes]
+    unread = np.full(n, NOT_READ, np.int16)
+    read = TagMemories(
+        t=np.arange(n, dtype=np.int64), epc=uids, antenna=np.ones(n, np.uint8), afi=np.full(n, 0x07, np.int16),
+        eas=unread, dsfid=np.full(n, 0x3E, np.int16), memory=memory, block_bytes=np.full(n, 4, np.uint8),
+    )  # fmt: skip
+    mount = AntennaMount(1, "hf", 1, "iso15693", (0.0, -0.3, 0.5), (-90.0, 0.0))
+    info = RunInfo(folder.name, "million", datetime(2026, 1, 1, tzinfo=UTC), "r", (mount,))
+    write_recording(folder, Recording(info, Readings.empty(), Poses.empty(), tag_memories=read))
+
+
+def _contents(folder: Path, night: int) -> dict[str, Any]:
+    from recording.tag_memories import read_tag_memories
+    from reports.tag_contents import contents_of
+    from stacks.tag_data import SecurityPolicy
+
+    file = folder / f"tags-{night}" / "tags.parquet"
+    return contents_of(read_tag_memories(file, {1}, []), SecurityPolicy()) if file.exists() else {}
 
 
 def _call_numbers(books: int) -> list[str]:
@@ -176,7 +236,7 @@ def _coverage(folder: Path, faces: int) -> None:
     write_coverage(folder / "coverage.parquet", c)
 
 
-def child(folder: Path, memory: bool) -> dict[str, Any]:
+def child(folder: Path, memory: bool, night: int = 0) -> dict[str, Any]:
     """Read, judge and write, as ``nightstack exceptions`` does, and say what each step took."""
     from datetime import UTC, datetime
 
@@ -193,10 +253,11 @@ def child(folder: Path, memory: bool) -> dict[str, Any]:
         now = time.perf_counter()
         took[step], last = round(now - last, 2), now
 
+    final = NIGHTS - 1 if (folder / "before").exists() else 0
     plan, holdings = read_plan(folder), read_holdings(folder / "holdings.csv")
     done("read plan and holdings")
     positions, coverage = (
-        read_positions(folder / "positions.parquet"),
+        read_positions(folder / ("before" if night < final else "") / "positions.parquet"),
         read_coverage(folder / "coverage.parquet"),
     )
     done("read positions and coverage")
@@ -205,11 +266,15 @@ def child(folder: Path, memory: bool) -> dict[str, Any]:
         from reports.night import judge_night
 
         file = folder / "memory.parquet"
-        at = datetime(2026, 1, 2 if file.exists() else 1, tzinfo=UTC)
+        at = datetime(2026, 1, 1 + night, tzinfo=UTC)
         known = Memory.read(file).sharing(holdings.column("barcode"), holdings.column("epc"))
-        night = judge_night("r", at, positions, coverage, plan, holdings, memory=known)
-        findings = night.findings
-        night.memory.to_parquet(file)
+        contents = _contents(folder, night)
+        if contents:
+            done("read memory and tags")
+        judged = judge_night("r", at, positions, coverage, plan, holdings, memory=known, contents=contents)
+        findings = judged.findings
+        judged.memory.to_parquet(file)
+        took["known_tags"], took["unread"] = len(judged.memory.tags), judged.unread
     else:
         findings = find_exceptions(positions, coverage, plan, holdings)
     done("exceptions")
@@ -221,21 +286,29 @@ def child(folder: Path, memory: bool) -> dict[str, Any]:
 
 
 def measure(
-    books: int = 1_000_000, *, memory: bool = False, seed: int = 1, untold: bool = False
+    books: int = 1_000_000,
+    *,
+    memory: bool = False,
+    seed: int = 1,
+    untold: bool = False,
+    hf: bool = False,
 ) -> dict[str, Any]:
     """Make the library, judge it in a process of its own, and compare with what was planted."""
     from reports import read_exceptions
 
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        planted = make(folder, books, seed, untold=untold)
+        planted = make(folder, books, seed, untold=untold, hf=hf)
         command = [sys.executable, "-m", "benchmarks.million_exceptions", "--child", str(folder)]
-        out = None
-        for _ in range(2 if memory else 1):
-            out = subprocess.run(
-                [*command, *(["--memory"] if memory else [])], check=True, capture_output=True, text=True
-            )
-        result: dict[str, Any] = json.loads(out.stdout if out else "{}")
+        before: list[Any] = []
+        result: dict[str, Any] = {}
+        for night in range(NIGHTS if hf else 2 if memory else 1):
+            more = ["--memory", "--night", str(night)] if memory or hf else []
+            out = subprocess.run([*command, *more], check=True, capture_output=True, text=True)
+            result = json.loads(out.stdout)
+            before.append({k: result[k] for k in ("all", "peak_mb", "known_tags", "unread") if k in result})
+        if hf:
+            result["nights"] = before
         found = read_exceptions(folder / "exceptions.csv")
         told = Counter(f.kind for f in found)
         right = Counter(f.kind for f in found if (f.barcode or f.epc) in planted.get(f.kind, ()))
@@ -254,12 +327,16 @@ def main() -> int:
     parser.add_argument(
         "--untold", action="store_true", help="no record has a tag number: tags carry barcodes"
     )
+    parser.add_argument(
+        "--hf", action="store_true", help="nor has a tag's number: their memories carry barcodes"
+    )
+    parser.add_argument("--night", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     result = (
-        child(options.child, options.memory)
+        child(options.child, options.memory, options.night)
         if options.child
-        else measure(options.books, memory=options.memory, untold=options.untold)
+        else measure(options.books, memory=options.memory, untold=options.untold, hf=options.hf)
     )
     print(json.dumps(result, indent=None if options.child else 1))
     return 0

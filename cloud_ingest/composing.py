@@ -16,6 +16,7 @@ from cloud_ingest.compose_tasks import ComposeTask, LetterTask, Written
 from cloud_ingest.findings_json import read_findings
 from cloud_ingest.mails import MAIL_POLICY
 from cloud_ingest.paths import NOTES
+from cloud_ingest.remembered_tags import read_remembered
 from cloud_ingest.tag_settings import TagRules, tag_rules
 from cloud_ingest.tasks import ENDED
 from recording.run_info import RunInfo
@@ -249,6 +250,7 @@ def night_of(task: ComposeTask) -> _Night:
         nights=[NightFigures.from_json(row) for row in ended.get("nights", ())],
         contents=_maybe(lambda: _contents(folder, info, rules)),
         owners=rules.owners or None,
+        remembered=_maybe(lambda: read_remembered(folder)),
     )
     if "troubles" in ended:  # said by whoever had the recording's events, too
         report = replace(report, troubles=tuple(from_json(text) for text in ended["troubles"]))

@@ -27,6 +27,7 @@ from cloud_ingest.findings_json import write_findings
 from cloud_ingest.night_work import MEMORY, Judged, judge, policy_of, rules_of
 from cloud_ingest.paths import write_durably
 from cloud_ingest.pulse import Pulse
+from cloud_ingest.remembered_tags import write_remembered
 from cloud_ingest.tasks import ENDED, Document, Result, Task
 from recording.run_info import RunInfo
 
@@ -209,6 +210,7 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         nights=nights,
         contents=contents,
         owners=rules.owners or None,
+        remembered=None if judged is None else judged.remembered,
     )
     # Letters are written later, of what is in the run's folder: what only this process knows must be there, too.
     facts |= {
@@ -223,6 +225,7 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         "tags": {} if task.night is None else dict(task.night.tags),
     }
     write_findings(Path(task.folder), report.findings)
+    write_remembered(Path(task.folder), None if judged is None else judged.remembered)
     write_durably(Path(task.folder) / ENDED, json.dumps(facts, indent=1).encode())
     # Documents of a run are open to whoever may see the pages; notes of staff's lists are for their letters alone.
     report = replace(report, findings=tuple(map(_open_to_all, report.findings)))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from localization import Coverage, Positions
     from reports import Finding, Policy
+    from reports.known_tags import Remembered
     from reports.listed import ListTally
     from reports.trend import NightFigures
     from stacks.holdings import Holdings
@@ -43,12 +44,15 @@ class Judged:
         What became of staff's lists.
     nights
         The last nights of the site in figures, this one included; none where it is not part of them.
+    remembered
+        What nights before read of tags; None: it was judged without.
     """
 
     findings: list[Finding]
     night: NightResult | None
     lists: tuple[ListTally, ...] = ()
     nights: tuple[NightFigures, ...] = ()
+    remembered: Remembered | None = None
 
 
 _SAME_NIGHT_NS = 12 * 3600 * 1_000_000_000
@@ -156,7 +160,7 @@ def judge(
     if task.inventory and holdings is not None:
         heard = {"date": _day(task, at).isoformat(), "barcodes": heard_books(night.looks, holdings)}
         (work / HEARD).write_text(json.dumps(heard), encoding="utf-8")
-    return Judged(night.findings, NightResult(at), night.lists, after.nights)
+    return Judged(night.findings, NightResult(at), night.lists, after.nights, night.remembered)
 
 
 def rules_of(task: Task) -> TagRules:

@@ -15,6 +15,7 @@ from nightstack.progress import ProgressCallback
 
 if TYPE_CHECKING:
     from reports import Documents
+    from reports.known_tags import Remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +165,19 @@ def report_again(
         language=language,
         contents={} if memories is None else contents_of(memories, rules.policy),
         owners=rules.owners or None,
+        remembered=_remembered(place.folder),
     )
     return write_documents(report, out)
+
+
+def _remembered(folder: Path) -> Remembered | None:
+    """Return what nights before had read of tags, as the service kept it beside the run."""
+    from cloud_ingest.remembered_tags import KNOWN, read_remembered
+
+    try:
+        return read_remembered(folder)
+    except ValueError as error:
+        raise InputError(f"{folder / KNOWN}: {error}; remove it to report without it") from None
 
 
 def _how_it_ended(folder: Path) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.positions import Positions
+from reports.known_tags import KnownTags, Uids
 from reports.places import Places
 from stacks.call_numbers import SCHEMES, ShelfRanges, policy_of, sort_keys
 from stacks.holdings import Holding, Holdings
@@ -56,7 +57,8 @@ class TagsTonight:
     Attributes
     ----------
     copy_of : mapping of str to int
-        EPC to the row of the copy whose barcode it carries; the tag that the record names, if any, was not heard.
+        EPC to the row of the copy whose barcode it carries, as it was read tonight or, of tags that were not, on a
+        former night; the tag that the record names, if any, was not heard.
     second : mapping of str to int
         The same where that tag was heard, too.
     further : frozenset of str
@@ -64,11 +66,16 @@ class TagsTonight:
     stand_ins : frozenset of str
         EPCs in `copy_of` that are another part of their item than the one whose tag the record names.
     unread : frozenset of str
-        UIDs whose memory nobody read, where most unknown tags whose memory was read name a copy: so these may, too.
+        UIDs whose memory nobody read, tonight or before, where most unknown tags whose memory was read name a copy: so
+        these may, too.
     foreign : mapping of str to str
         EPC to the ISIL of another library.
     said : mapping of str to TagContents
         EPC to all it says, of those that are in neither `copy_of` nor `further`.
+    read_as : KnownTags
+        What tonight's memories name, to be remembered, with rows of the catalogue; its times are not set.
+    refuted : uint64 array
+        UIDs that were read tonight and did not say what is remembered of them.
     """
 
     copy_of: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -78,6 +85,8 @@ class TagsTonight:
     unread: frozenset[str] = frozenset()
     foreign: Mapping[str, str] = field(default_factory=dict[str, str])
     said: Mapping[str, TagContents] = field(default_factory=dict[str, TagContents])
+    read_as: KnownTags = field(default_factory=KnownTags.none)
+    refuted: Uids = field(default_factory=lambda: np.zeros(0, np.uint64))
 
 
 @dataclass(frozen=True)

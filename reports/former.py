@@ -26,7 +26,8 @@ from scipy.special import expit, logit
 
 from reports.books import Catalogue, Shelved
 from reports.gaps import Gaps
-from reports.memory import AWAY, DEAD, GONE, HERE, Memory
+from reports.known_tags import KnownTags
+from reports.memory import AWAY, COLUMNS, DEAD, GONE, HERE, Memory
 from reports.misplaced import Judgement
 from reports.missing import Silent
 from reports.odd import on_the_move
@@ -171,6 +172,9 @@ def learn(
     s, silent = lesson.shelved, lesson.silent
     old = Memory.empty() if memory is None else memory
     n = len(catalogue)
+    tags = _tags(
+        old, past, catalogue, now
+    )  # first: what it takes on the way is not wanted beside all columns
     heard = np.flatnonzero(s.copy >= 0)
     copy = s.copy[heard]
     quiet = np.flatnonzero(silent.looked)
@@ -216,10 +220,16 @@ def learn(
     looked = looked[new["at"][looked] > 0]
     new["watched"][looked] += np.maximum(now - new["at"][looked], 0) / DAY_NS
     new["at"][copy] = new["at"][named] = now
-    made = Memory(catalogue.barcode, catalogue.epc, **_typed(new))
+    columns: dict[str, Any] = {"barcode": catalogue.barcode, "epc": catalogue.epc, **_typed(new)}
     del new, states
-    made = made if bool(np.all(made.at > 0)) else made.select(made.at > 0)
-    return _with_others(made, old, catalogue)
+    kept = columns["at"] > 0
+    if not kept.all():
+        # Column by column: of copies that no night has said anything of there may be many.
+        for name, column in columns.items():
+            columns[name] = column[kept]
+        tags = tags.renumbered(np.where(kept, np.cumsum(kept) - 1, -1))
+    made = Memory(**columns, tags=tags)
+    return _with_others(made, old, past, catalogue)
 
 
 def _days_apart(old: Memory) -> float:
@@ -241,7 +251,7 @@ def _carried(old: Memory, past: Past, n: int) -> dict[str, npt.NDArray[Any]]:
     rows = past.row[known]
     blanks: Mapping[str, Any] = {"strength": np.nan, "heard_m": np.nan, "heard_shelf": "", "wrong_home": ""}
     out: dict[str, npt.NDArray[Any]] = {}
-    for name in Memory.__dataclass_fields__:
+    for name in COLUMNS:
         if name in ("barcode", "epc"):
             continue
         column = getattr(old, name)
@@ -254,18 +264,34 @@ def _typed(columns: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
     return {k: c.astype(np.float32) if c.dtype == np.float64 else c for k, c in columns.items()}
 
 
-def _with_others(made: Memory, old: Memory, catalogue: Catalogue) -> Memory:
+def _with_others(made: Memory, old: Memory, past: Past, catalogue: Catalogue) -> Memory:
     """Keep what is remembered of copies that tonight's catalogue does not name: it may be a part of the whole."""
-    if not len(old):
-        return made
-    if len(old) == len(made) and bool(np.all(old.barcode == made.barcode)):
+    apart = np.ones(len(old), bool)
+    apart[past.row[past.row >= 0]] = False
+    rows = np.flatnonzero(apart)
+    if not len(rows):
         return made
     here = set(catalogue.barcode.tolist())
-    others = old.select(np.fromiter((b not in here for b in old.barcode.tolist()), bool, len(old)))
+    others = old.select(rows[[b not in here for b in old.barcode[rows].tolist()]])
     if not len(others):
         return made
-    joined = {f: np.concatenate([getattr(made, f), getattr(others, f)]) for f in Memory.__dataclass_fields__}
-    return Memory(**joined)
+    joined = {f: np.concatenate([getattr(made, f), getattr(others, f)]) for f in COLUMNS}
+    theirs = others.tags.renumbered(np.arange(len(others)) + len(made))
+    theirs = theirs.select(~np.isin(theirs.uid, [*catalogue.tags.refuted, *made.tags.uid]))
+    return Memory(**joined, tags=made.tags.joined(theirs))
+
+
+def _tags(old: Memory, past: Past, catalogue: Catalogue, now: int) -> KnownTags:
+    """Return which tags the catalogue's copies are known to carry after tonight, with rows of the catalogue."""
+    tonight = catalogue.tags.read_as
+    tonight = replace(tonight, at=np.full(len(tonight), now, np.int64))
+    before = old.tags
+    if len(before):
+        copies = np.full(len(old), -1, np.int64)
+        known = np.flatnonzero(past.row >= 0)
+        copies[past.row[known]] = known
+        before = before.renumbered(copies)
+    return before.after(tonight, catalogue.tags.refuted)
 
 
 def _strength(lesson: Lesson, heard: Ints, past: Past) -> Floats:

@@ -8,10 +8,10 @@ an accusation (`reports.former`). It is a table: it can be written as Parquet, a
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recording.files import replacing
+from reports.copy_rows import rows_of
+from reports.known_tags import PAIRS, KnownTags, Remembered
 
 Texts = npt.NDArray[np.object_]
 Singles = npt.NDArray[np.float32]
@@ -55,6 +57,11 @@ _TYPES: dict[str, Any] = {
     "wrong_home": _TEXT,
     "told": _SHARE,
 }
+
+COLUMNS: Final = tuple(_TYPES)
+"""The columns of `Memory`, a row a copy; its `tags` are a table of their own."""
+_TAGS: Final = "tags"
+"""The column that a file has where copies' tags are known; the format's version is the same with it and without."""
 
 
 class MemoryFileError(ValueError):
@@ -100,6 +107,8 @@ class Memory:
         made another question of it.
     told : float32 array, shape (n,)
         Log-likelihood ratio, wrong against right, of the strongest night of those that spoke alike of that place.
+    tags : KnownTags
+        HF tags that copies were read to carry, with rows of this table; what they said of security is not kept.
     """
 
     barcode: Texts
@@ -122,14 +131,20 @@ class Memory:
     wrong: Singles
     wrong_home: Texts
     told: Singles
+    tags: KnownTags = field(default_factory=KnownTags.none)
 
     def __post_init__(self) -> None:
-        lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)}
+        lengths = {name: len(getattr(self, name)) for name in COLUMNS}
         if len(set(lengths.values())) > 1:
             raise MemoryFileError(f"memory: columns differ in length: {lengths}")
 
     def __len__(self) -> int:
         return len(self.barcode)
+
+    @property
+    def remembered(self) -> Remembered:
+        """What nights say of HF tags."""
+        return Remembered(self.tags, self.barcode, self.epc)
 
     @property
     def states(self) -> npt.NDArray[np.float64]:
@@ -139,17 +154,27 @@ class Memory:
     @classmethod
     def empty(cls) -> Memory:
         """Return a memory of no night."""
-        return cls(**{name: _blank(kind) for name, kind in _TYPES.items()})
+        columns: dict[str, Any] = {name: _blank(kind) for name, kind in _TYPES.items()}
+        return cls(**columns)
 
     def select(self, index: npt.ArrayLike) -> Memory:
         """Return the rows of a mask, shape (rows,), or of indices, in that order."""
         rows = np.asarray(index)
-        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        tags = self.tags
+        if len(tags):
+            new = np.full(len(self), -1, np.int64)
+            kept = np.flatnonzero(rows) if rows.dtype == bool else rows
+            new[kept] = np.arange(len(kept))
+            tags = tags.renumbered(new)
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return replace(self, **columns, tags=tags)
 
     def sharing(self, barcode: Texts, epc: Texts) -> Memory:
-        """Return the same memory with the holdings' own strings, where its copies are theirs (150 MB a million)."""
+        """Return the same memory with the holdings' own strings for its copies (150 MB a million)."""
         same = len(self) == len(barcode) and bool(np.all(self.barcode == barcode))
-        return replace(self, barcode=barcode, epc=epc) if same and bool(np.all(self.epc == epc)) else self
+        if same and bool(np.all(self.epc == epc)):
+            return replace(self, barcode=barcode, epc=epc)
+        return replace(self, barcode=_shared(self.barcode, barcode), epc=_shared(self.epc, epc))
 
     def without(self, barcode: Texts, epc: Texts, *, before: datetime) -> Memory:
         """Return the memory without copies that nights said nothing of since a time and the catalogue does not name.
@@ -172,21 +197,7 @@ class Memory:
 
     def rows_of(self, barcode: Texts, epc: Texts) -> Ints:
         """Return the row of each copy, shape (m,); -1 where nothing is known of that copy with that tag."""
-        if not len(self) or not len(barcode):
-            return np.full(len(barcode), -1, np.int64)
-        if len(self) == len(barcode) and bool(np.all(self.barcode == barcode)):
-            row = np.arange(len(self), dtype=np.int64)
-        else:
-            index = {b: i for i, b in enumerate(self.barcode.tolist())}
-            row = np.fromiter((index.get(b, -1) for b in barcode.tolist()), np.int64, len(barcode))
-            if len(index) < len(self):
-                # Several copies of one barcode: their tags tell them apart.
-                names = [f"{b}\x1f{e}" for b, e in zip(self.barcode.tolist(), self.epc.tolist(), strict=True)]
-                exact = {name: i for i, name in enumerate(names)}
-                wanted = (f"{b}\x1f{e}" for b, e in zip(barcode.tolist(), epc.tolist(), strict=True))
-                row = np.fromiter((exact.get(name, -1) for name in wanted), np.int64, len(barcode))
-        same = self.epc[np.maximum(row, 0)] == epc
-        return np.where((row >= 0) & same.astype(bool), row, -1)
+        return rows_of((self.barcode, self.epc), (barcode, epc))
 
     def to_bytes(self) -> bytes:
         """Return the table as a Parquet file's bytes."""
@@ -196,12 +207,15 @@ class Memory:
 
     def _write(self, out: Any) -> None:
         metadata = {"format": MEMORY_FORMAT, "maker": "nightstack reports"}
-        schema = pa.schema(list(_TYPES.items()), metadata=metadata)
+        tags = self.tags.by_copy()
+        kinds = [*_TYPES.items(), *([(_TAGS, PAIRS)] if len(tags) else [])]
+        schema = pa.schema(kinds, metadata=metadata)
         with pq.ParquetWriter(out, schema, compression="zstd") as file:
             # Block by block: a table of millions is not held twice.
             for first in range(0, max(len(self), 1), _BLOCK):
-                rows = slice(first, first + _BLOCK)
+                rows = slice(first, min(first + _BLOCK, len(self)))
                 arrays = [pa.array(getattr(self, name)[rows], kind) for name, kind in _TYPES.items()]
+                arrays += [tags.column(rows.start, rows.stop)] if len(tags) else []
                 file.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
     @classmethod
@@ -224,9 +238,17 @@ class Memory:
         if missing:
             raise MemoryFileError(f"{source}: column {missing[0]!r} is missing; begin a new memory")
         columns = {name: _column(table.column(name), kind) for name, kind in _TYPES.items()}
+        tags = KnownTags.none()
+        if _TAGS in table.column_names:
+            try:
+                tags = KnownTags.from_column(table.column(_TAGS))
+            except ValueError as error:
+                raise MemoryFileError(
+                    f"{source}: column {_TAGS!r} cannot be read ({error}); begin a new memory"
+                ) from None
         del table
         pa.default_memory_pool().release_unused()  # a table of millions is not held twice
-        return cls(**columns)
+        return cls(**columns, tags=tags)
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write the table; the file appears whole or not at all."""
@@ -256,6 +278,13 @@ def _from_former(table: Any) -> Any:
     for name in ("away", "returns", "watched", "told"):
         table = table.append_column(name, nought)
     return table.append_column("wrong_home", pa.array([""] * len(table), _TEXT))
+
+
+def _shared(mine: Texts, theirs: Texts) -> Texts:
+    own = {text: text for text in theirs.tolist()}
+    out = np.empty(len(mine), object)
+    out[:] = [own.get(text, text) for text in mine.tolist()]
+    return out
 
 
 def _blank(kind: Any) -> npt.NDArray[Any]:

@@ -19,6 +19,7 @@ from reports.exceptions import Judged, judge_in, sort_walking
 from reports.exceptions_csv import number_findings
 from reports.findings import Finding
 from reports.former import learn
+from reports.known_tags import Remembered
 from reports.listed import ListTally
 from reports.memory import Memory
 from reports.places import Places
@@ -115,7 +116,10 @@ class Night:
     secured : frozenset of str
         EPCs whose security somebody read, and it is on.
     unread : int
-        Tags heard that may be the library's own, and whose memory nobody read (`reports.books.TagsTonight.unread`).
+        Tags heard that may be the library's own, and whose memory nobody read, tonight or before
+        (`reports.books.TagsTonight.unread`).
+    remembered : Remembered or None
+        What nights before read of tags, where this night was judged with it: whoever reports it wants that, too.
     """
 
     run_id: str
@@ -127,6 +131,7 @@ class Night:
     on_lists: frozenset[str] = frozenset()
     secured: frozenset[str] = frozenset()
     unread: int = 0
+    remembered: Remembered | None = None
 
 
 def judge_night(
@@ -179,10 +184,11 @@ def judge_night(
     Night
     """
     places = Places.of(plan)
-    catalogue = with_tags(Catalogue.of(holdings, places), positions, places, contents, owners)
     chosen = policy or Policy()
     # A night older than what is remembered cannot be told by what came after it, and teaches nothing.
     late = memory is not None and len(memory) > 0 and in_ns(at) <= int(memory.at.max())
+    known = None if late or memory is None else memory.remembered
+    catalogue = with_tags(Catalogue.of(holdings, places), positions, places, contents, owners, known)
     past = Past.of(None if late else memory, catalogue, places, at, chosen)
     judged = judge_in(
         positions,
@@ -208,7 +214,7 @@ def judge_night(
     findings = number_findings(sort_walking([*judged.findings, *weak], places))
     secured = frozenset(epc.upper() for epc, on in (security or {}).items() if on)
     unread = len(catalogue.tags.unread)
-    return Night(run_id, at, findings, looks, learnt, judged.lists, judged.on_lists, secured, unread)
+    return Night(run_id, at, findings, looks, learnt, judged.lists, judged.on_lists, secured, unread, known)
 
 
 def look(judged: Judged, catalogue: Catalogue, places: Places, policy: Policy) -> Looks:

@@ -16,6 +16,7 @@ from reports.books import Catalogue
 from reports.exceptions import judge_in, sort_walking
 from reports.findings import KINDS, Finding
 from reports.gone import split_gone
+from reports.known_tags import Remembered
 from reports.missing import expected_copies
 from reports.places import Places
 from reports.policy import Policy
@@ -217,6 +218,7 @@ def make_report(
     nights: Sequence[NightFigures] = (),
     contents: Mapping[str, TagContents] | None = None,
     owners: Collection[str] | None = None,
+    remembered: Remembered | None = None,
 ) -> RunReport:
     """Make the report of a run from whatever there is of it.
 
@@ -236,13 +238,13 @@ def make_report(
         What was forgiven, as `Recording.notes` and `Localization.notes` say it.
     readings, ended_at, time_zone, link, language, lists, nights
         See `Summary` and `RunReport`.
-    contents, owners
+    contents, owners, remembered
         See `reports.tags_tonight.with_tags`: without them copies that their tags' memories alone name count as silent.
     """
     heard = Positions.empty() if positions is None else positions
     chosen = policy or Policy()
     places = Places.of(plan)
-    catalogue = with_tags(Catalogue.of(holdings, places), heard, places, contents, owners)
+    catalogue = with_tags(Catalogue.of(holdings, places), heard, places, contents, owners, remembered)
     if findings is None and positions is not None:
         findings = judge_in(heard, coverage, places, catalogue, scanned, locations, chosen).findings
     findings = findings or []

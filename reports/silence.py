@@ -18,6 +18,7 @@ from scipy.linalg import expm
 from scipy.special import betaln, expit, logit
 
 from reports.books import Catalogue
+from reports.known_tags import KnownTags
 from reports.memory import AWAY, DEAD, GONE, HERE, Memory
 from reports.places import Places
 from reports.policy import Policy
@@ -117,7 +118,7 @@ class Past:
         row = memory.rows_of(catalogue.barcode, catalogue.epc)
         known = row >= 0
         same = len(row) == len(memory) and bool(np.array_equal(row, np.arange(len(row))))
-        then = memory if same else memory.select(np.maximum(row, 0))
+        then = memory if same else replace(memory, tags=KnownTags.none()).select(np.maximum(row, 0))
         states, stayed, came = np.tile(start, (n, 1)), np.ones(n, np.float32), np.zeros(n, np.float32)
         now = in_ns(at) if at is not None else int(memory.at.max())
         days = np.clip((now - then.at) / DAY_NS, 0.0, _LONGEST_DAYS)

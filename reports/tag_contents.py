@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from recording import TagMemories
+from reports.known_tags import Remembered
+from reports.tags_recalled import was_read
 from stacks.tag_data import SecurityPolicy, TagContents, identify, identify_epcs
 from stacks.tag_data.contents import UNIVERSITIES
+
+Texts = npt.NDArray[np.object_]
 
 _SAMPLE: Final = 500
 _USED_FROM: Final = 0.5
@@ -21,26 +28,22 @@ def contents_of(memories: TagMemories, policy: SecurityPolicy) -> dict[str, TagC
     Of several looks at one tag the last that read a thing counts; of its memories, the last without a problem: a look
     may have been cut short or spoiled.
     """
-    last: dict[str, dict[str, int]] = {}
-    read: dict[str, dict[tuple[bytes, int], None]] = {}
-    columns = ("epc", "memory", "block_bytes", "dsfid", "afi", "eas")
-    for epc, memory, block, dsfid, afi, eas in zip(
-        *(getattr(memories, c).tolist() for c in columns), strict=True
-    ):
-        seen = last.setdefault(epc, {})
-        if memory:
-            looks = read.setdefault(epc, {})
-            looks.pop((memory, block or 4), None)
-            looks[memory, block or 4] = None
-        for name, value in (("dsfid", dsfid), ("afi", afi), ("eas", eas)):
-            if value >= 0:
-                seen[name] = value
+    columns = ("memory", "block_bytes", "dsfid", "afi", "eas")
     made: dict[str, TagContents] = {}
-    for epc, seen in last.items():
+    for epc, rows in _looks(memories.epc):
+        seen, read = dict[str, int](), dict[tuple[bytes, int], None]()
+        for row in rows:
+            memory, block, *rest = (getattr(memories, name)[row] for name in columns)
+            if memory:
+                read.pop((memory, int(block) or 4), None)
+                read[memory, int(block) or 4] = None
+            for name, value in zip(columns[2:], rest, strict=True):
+                if value >= 0:
+                    seen[name] = int(value)
         eas = seen.pop("eas", None)
         on = None if eas is None else bool(eas)
         said: TagContents | None = None
-        for memory, block in reversed(read.get(epc, {(None, 4): None})):
+        for memory, block in reversed(read or {(None, 4): None}):
             look = identify(epc, memory=memory, block_bytes=block, eas=on, policy=policy, **seen)
             said = said or look
             if not look.problem:
@@ -51,20 +54,42 @@ def contents_of(memories: TagMemories, policy: SecurityPolicy) -> dict[str, TagC
     return made
 
 
-def names_of(contents: Mapping[str, TagContents], epcs: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the barcodes that tags carry, and the tags: what is known of a barcode is known of its tag."""
-    others = [epc for epc in epcs if epc.upper() not in contents]
-    named = [(said.item_id, epc) for epc, said in contents.items() if said.candidates and said.item_id]
+def _looks(epcs: Texts) -> Iterator[tuple[str, list[int]]]:
+    """Yield each tag, in the order in which they came, and the rows of its looks; most have one."""
+    number: dict[str, int] = {}
+    tag = np.fromiter((number.setdefault(epc, len(number)) for epc in epcs.tolist()), np.int64, len(epcs))
+    order = np.argsort(tag, kind="stable")
+    ends = np.searchsorted(tag[order], np.arange(len(number)), "right").tolist()
+    start = 0
+    for epc, end in zip(number, ends, strict=True):
+        yield epc, order[start:end].tolist()
+        start = end
+
+
+def names_of(
+    contents: Mapping[str, TagContents], epcs: Sequence[str], remembered: Remembered | None = None
+) -> tuple[list[str], list[str]]:
+    """Return the barcodes that tags carry, and the tags: what is known of a barcode is known of its tag.
+
+    Those that nobody read tonight carry what is `remembered` of them.
+    """
+    others = [epc for epc in epcs if not was_read(contents.get(epc.upper()))]
+    named: list[tuple[str, str]] = []
+    if remembered is not None:
+        named += zip(*remembered.names(epc.upper() for epc in others), strict=True)
+    named += [(said.item_id, epc) for epc, said in contents.items() if said.candidates and said.item_id]
+    others = [epc for epc in others if epc.upper() not in contents]
     items = identify_epcs(others).item_id.tolist()
     named += [(item, epc) for item, epc in zip(items, others, strict=True) if item]
     return [item for item, _ in named], [epc for _, epc in named]
 
 
 def unread_note(count: int) -> str:
-    """Say that some tags' memories were not read."""
+    """Say that some tags' memories were not read, tonight or before."""
     return (
         f"of {count} tag{'' if count == 1 else 's'} heard the memory was not read, so which copies they are is not"
-        " known: they are not listed, and no copy of the shelves they stand on is called missing for want of its tag"
+        " known: they are not listed, and no copy of the shelves they stand on is called missing for want of its tag,"
+        " unless an earlier night read which tag that is"
     )
 
 

@@ -16,9 +16,12 @@ import numpy.typing as npt
 
 from localization.positions import Positions
 from reports.books import Catalogue, TagsTonight
+from reports.known_tags import Remembered, in_capitals, uid_of
 from reports.places import Places
+from reports.tags_recalled import SPOILED, Former, Recalled, read_tonight, refuted, was_read
+from reports.unread_tags import Unread
 from stacks.tag_data import TagContents, TagDataError, identify, identify_epcs
-from stacks.tag_data.contents import AMBIGUOUS, DIGITS, GRAI_96, SGTIN_96, UNREAD
+from stacks.tag_data.contents import AMBIGUOUS, DIGITS, GRAI_96, SGTIN_96
 
 _SAMPLE: Final = 2_000
 _OWN_SHARE: Final = 0.05
@@ -28,7 +31,6 @@ _TAGGED_FROM: Final = 0.8
 _GS1: Final = (GRAI_96, SGTIN_96)
 _BARE: Final = frozenset((*_GS1, DIGITS))
 """Formats that write a number, and so lose the zeros at its front."""
-_UID_DIGITS: Final = 16
 
 
 def with_tags(
@@ -37,6 +39,7 @@ def with_tags(
     places: Places,
     contents: Mapping[str, TagContents] | None = None,
     owners: Collection[str] | None = None,
+    remembered: Remembered | None = None,
 ) -> Catalogue:
     """Return the catalogue with what tonight's tags say of themselves.
 
@@ -52,18 +55,21 @@ def with_tags(
     owners : collection of str, optional
         The library's own ISILs (or university's codes), capitals or not; None: those that the tags of its own records
         name, and the tags that name a copy of it.
+    remembered : Remembered, optional
+        What former nights read of tags: it makes those known that nobody read tonight.
     """
-    heard = dict.fromkeys(map(str.upper, map(str, positions.epc.tolist())))
+    heard = dict.fromkeys(map(in_capitals, positions.epc.tolist()))
     unknown = [epc for epc in heard if epc not in catalogue.by_epc]
-    if not unknown or not len(catalogue):
+    if not (unknown or remembered) or not len(catalogue):
         return catalogue
     read = contents or {}
     said = dict(_said(unknown, read))
     meant = _copies(catalogue, said, unknown)
+    former = Former.of(remembered, catalogue, unknown, read)
     own = (
         frozenset(map(str.casefold, owners))
         if owners is not None
-        else _own_owners(catalogue, list(heard), meant, said, read)
+        else _own_owners(catalogue, list(heard), meant, said, read, former.owners(_SAMPLE))
     )
     foreign = {
         epc: _owner(tag)
@@ -71,16 +77,27 @@ def with_tags(
         if own and _owner(tag) and _owner(tag).casefold() not in own
     }
     meant = {epc: row for epc, row in meant.items() if epc not in foreign}
+    read_as = read_tonight(meant, read)
+    recalled = Recalled.of(former, read_as, catalogue, heard, read, own)
+    meant |= recalled.copy_of
+    said |= recalled.said
     meant, further, stand_ins = _parts(catalogue, meant, said, heard, read)
     own_tag = {str(catalogue.epc[row]) for row in meant.values()} - {""}
     sounding = own_tag.intersection(heard)
     second = {epc: row for epc, row in meant.items() if catalogue.epc[row] in sounding}
     copy_of = {epc: row for epc, row in meant.items() if epc not in second}
-    unread = _unread(unknown, copy_of, read)
+    ours = {*copy_of, *further}
+    unread = _unread(unknown, ours, read)
+    # A spoiled look is told as what it is; the tag may be one of the copies that seem silent, all the same.
+    spoiled = {epc for epc, tag in read.items() if epc in heard and tag.problem in SPOILED and uid_of(epc)}
     # What a tag says is told of those alone that stay unknown.
     untold = {epc: tag for epc, tag in said.items() if epc not in copy_of and epc not in further}
-    made = TagsTonight(copy_of, second, further, stand_ins, unread, foreign, untold)
-    tagged = _tagged(catalogue, copy_of.values(), _places_of(positions, places, unread))
+    made = TagsTonight(
+        copy_of, second, further, stand_ins, unread, foreign, untold, read_as,
+        refuted(remembered, read, foreign),
+    )  # fmt: skip
+    beside = Unread.of(unread | (spoiled - ours), copy_of, catalogue, positions, places)
+    tagged = _tagged(catalogue, copy_of.values(), beside, recalled)
     return replace(catalogue, tags=made, tagged=tagged)
 
 
@@ -118,14 +135,19 @@ def _own_owners(
     meant: Mapping[str, int],
     said: Mapping[str, TagContents],
     read: Mapping[str, TagContents],
+    formerly: list[str],
 ) -> frozenset[str]:
-    """Return the owners, in small letters, that tags of the records and tags that name a copy mostly have."""
+    """Return the owners, in small letters, that tags of the records and tags that name a copy mostly have.
+
+    Some of those that name one have named their owner `formerly`.
+    """
     known = [epc for epc in heard if epc in c.by_epc]
     some = known[:: max(len(known) // _SAMPLE, 1)]
     told = Counter(read[epc].owner.casefold() for epc in some if epc in read)
     told.update(map(str.casefold, identify_epcs(epc for epc in some if epc not in read).owner.tolist()))
     named = list(meant)
     told.update(_owner(said[epc]).casefold() for epc in named[:: max(len(named) // _SAMPLE, 1)])
+    told.update(map(str.casefold, formerly))
     del told[""]
     return frozenset(owner for owner, n in told.items() if n >= _OWN_SHARE * told.total())
 
@@ -179,7 +201,7 @@ def _parts(
     """
     of_row: dict[int, list[str]] = defaultdict(list)
     for epc, row in meant.items():
-        if (said[epc].parts or 0) > 1:
+        if epc in said and (said[epc].parts or 0) > 1:
             of_row[row].append(epc)
     further, stand_ins = set[str](), set[str]()
     for row, tags in of_row.items():
@@ -203,40 +225,40 @@ def _part(epc: str, read: Mapping[str, TagContents]) -> int | None:
         return None  # a record may hold anything
 
 
-def _unread(
-    unknown: list[str], copy_of: Mapping[str, int], read: Mapping[str, TagContents]
-) -> frozenset[str]:
-    """Return the UIDs of which only the number was read, where most others of them name a copy."""
-    uids = [epc for epc in unknown if len(epc) == _UID_DIGITS and epc.startswith("E0")]
-    silent = frozenset(epc for epc in uids if epc not in read or read[epc].problem == UNREAD)
-    named = sum(epc in copy_of for epc in uids)
+def _unread(unknown: list[str], ours: Collection[str], read: Mapping[str, TagContents]) -> frozenset[str]:
+    """Return the UIDs of which only the number is known, where most others of them name a copy."""
+    uids = [epc for epc in unknown if uid_of(epc)]
+    silent = frozenset(epc for epc in uids if epc not in ours and not was_read(read.get(epc)))
+    named = sum(epc in ours for epc in uids)
     return silent if named and 2 * named >= len(uids) - len(silent) else frozenset()
 
 
-def _places_of(positions: Positions, places: Places, tags: Collection[str]) -> npt.NDArray[np.int64]:
-    """Return the places where some tags stand, or may stand as well."""
-    if not tags:
-        return np.zeros(0, np.int64)
-    mine = np.fromiter((str(epc).upper() in tags for epc in positions.epc.tolist()), bool, len(positions))
-    at = places.number(positions.shelf_id[mine], positions.face_id[mine])
-    return np.unique(np.concatenate([at, places.number(positions.alt_shelf_id[mine])]))
-
-
-def _tagged(c: Catalogue, matched: Iterable[int], doubtful: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def _tagged(
+    c: Catalogue, matched: Iterable[int], unread: Unread | None, recalled: Recalled
+) -> npt.NDArray[np.bool_]:
     """Return which copies have a tag, as far as the tags that name copies without a number tell.
 
-    At the `doubtful` places stand tags whose memory nobody read: a copy of theirs that seems silent may be one of them.
+    A silent copy may be one of the tags that stand on its shelf and that nobody read, unless its own tag is known.
     """
     untold = (c.epc == "") & c.taggable
-    named = np.zeros(len(c), bool)
+    named, carried, doubted = (np.zeros(len(c), bool) for _ in range(3))
     named[list(matched)] = True
+    carried[recalled.carried] = True
+    doubted[recalled.doubted] = True
+    doubted &= ~named
+    sure = c.tagged | (untold & carried)
     due = untold & c.available & (c.home >= 0)
     if not (named & due).any():
-        return c.tagged
-    homes = int(c.home.max()) + 1
-    heard, all_of = (np.bincount(c.home[rows], minlength=homes) for rows in (named & due, due))
+        return (sure & ~doubted).astype(bool)
+    homes = max(int(c.home.max()) + 1, len(c.range_of))
+    heard, has, all_of = (
+        np.bincount(c.home[rows], minlength=homes) for rows in (named & due, (named | carried) & due, due)
+    )
+    if unread is not None:  # a tag that nobody read is a tag all the same
+        has = np.minimum(has + unread.count(homes), all_of)
     scanned = heard > 0
-    if heard[scanned].sum() < _TAGGED_FROM * all_of[scanned].sum():
-        return c.tagged
-    untold &= named | ~np.isin(c.home, doubtful)
-    return (c.tagged | untold).astype(bool)
+    if has[scanned].sum() < _TAGGED_FROM * all_of[scanned].sum():
+        return (sure & ~doubted).astype(bool)
+    if unread is not None:
+        untold &= ~unread.perhaps(c, due & ~named & ~carried)
+    return ((sure | untold) & ~doubted).astype(bool)

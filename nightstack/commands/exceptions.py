@@ -202,7 +202,8 @@ def exceptions(
         armed, doubt = security_of(contents, places.epc.tolist())
         say_notes([doubt] if doubt else [], as_json)
         if gates is not None:  # what somebody read goes before what the robot did
-            barcodes, tags = names_of(contents, places.epc.tolist())
+            remembered = None if before is None else before.remembered
+            barcodes, tags = names_of(contents, places.epc.tolist(), remembered)
             armed |= gates.of_tags([*barcodes, *books.column("barcode")], [*tags, *books.column("epc")])
         night = judge_night(
             info.run_id,

@@ -40,7 +40,8 @@ USAGES: Final = (
 )
 """Type of usage by its number, ISO 28560-1, table of the data element *type of usage*."""
 
-_NONE: Mapping[str, str] = MappingProxyType({})
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+"""Of a million tags without further elements one for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class TagContents:
     lent: bool | None = None
     problem: str = ""
     notes: tuple[str, ...] = ()
-    fields: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    fields: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     readings: tuple[TagContents, ...] = ()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -20,6 +21,7 @@ from stacks.tag_data.contents import (
     FIXED_BLOCK,
     FOREIGN,
     GRAI_96,
+    NOTHING,
     OBJECTS,
     SGTIN_96,
     UHF,
@@ -203,8 +205,8 @@ def _told(readings: list[Reading]) -> TagContents:
     (r,) = readings
     clash = any(note.startswith("user bank has another") for note in r.notes)
     return TagContents(
-        r.format, r.item_id, r.owner, r.identifier, r.parts, r.part, r.usage, None, r.lent,
-        CONTRADICTION if clash else "", r.notes, r.fields or {},
+        r.format, r.item_id, sys.intern(r.owner), r.identifier, r.parts, r.part, r.usage, None, r.lent,
+        CONTRADICTION if clash else "", r.notes, r.fields or NOTHING,
     )  # fmt: skip
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from localization.positions import read_positions, write_positions
 from nightstack.cli import main
 from nightstack.commands.exceptions import hardly_known
 from recording import NOT_READ, TagMemories, read_recording, write_recording
@@ -189,3 +192,68 @@ def test_the_examples_of_the_page_are_what_the_command_prints(capsys):
     for command, printed in shown:
         status, out, _ = run(capsys, *shlex.split(command.replace("\\\n", " ")))
         assert (status, out) == (0, printed)
+
+
+def test_tags_read_on_former_nights_are_known_with_a_ledger(placed, tmp_path, capsys):
+    made, rows = read_recording(placed), csv_rows(placed / "holdings.csv")
+    positions = read_positions(placed / "positions.parquet")
+    uid = {epc: f"E00401{n:010X}" for n, epc in enumerate(positions.epc.tolist())}
+    barcode = {uid[row["epc"]]: row["barcode"] for row in rows if row["epc"] in uid}
+    shelved = [
+        uid[row["epc"]]
+        for row in rows
+        if row["epc"] in uid and row["status"] == "available" and row["home_location"]
+    ]
+    rng = np.random.default_rng(3)
+    vanished = set(rng.choice(shelved, 5, replace=False).tolist())
+    positions.epc[:] = [uid[epc] for epc in positions.epc.tolist()]
+    readings = replace(made.readings, tags=tuple(uid.get(epc, epc) for epc in made.readings.tags))
+    made = replace(made, readings=readings)
+    ledger, unread, findings = tmp_path / "cases.json", [], []
+    for night in range(6):
+        folder = tmp_path / f"night-{night}"
+        shutil.copytree(placed, folder)
+        # From the third night on some books are gone, most of which an earlier night has read.
+        there = positions.select(
+            np.array([night < 2 or epc not in vanished for epc in positions.epc.tolist()])
+        )
+        write_positions(folder / "positions.parquet", there)
+        heard = [epc for epc in there.epc.tolist() if epc in barcode]
+        read = rng.choice(heard, len(heard) // 3, replace=False).tolist()
+        info = replace(
+            made.info, run_id=f"night-{night}", started_at=made.info.started_at + timedelta(days=night)
+        )
+        write_recording(
+            folder, replace(made, info=info, tag_memories=memories_of(made, {e: barcode[e] for e in read}))
+        )
+        text = (folder / "holdings.csv").read_text()
+        for epc in uid:
+            text = text.replace(epc, "")
+        (folder / "holdings.csv").write_text(text)
+        status, _, err = run(capsys, "exceptions", folder, "--ledger", ledger)
+        assert status == 0, err
+        note = re.search(r"of (\d+) tags heard the memory was not read", err)
+        assert note is not None, err
+        unread.append(int(note[1]))
+        lines = read_exceptions(folder / "exceptions.csv")
+        findings.append({f.barcode for f in lines if f.kind == "missing"})
+    assert all(a > b for a, b in itertools.pairwise(unread))
+    heard_here = {barcode[epc] for epc in positions.epc.tolist() if epc in barcode}
+    gone = {barcode[epc] for epc in vanished}
+    # Whatever else is missing was never heard: no book that a tag stands for is called so.
+    assert all(lines & heard_here <= gone for lines in findings)
+    assert len(findings[-1] & gone) >= 3
+    assert not findings[1] & gone
+
+
+def memories_of(made, barcodes):
+    n = len(barcodes)
+    memory = np.empty(n, object)
+    memory[:] = [encode_fixed(b, "DE-705") for b in barcodes.values()]
+    unread = np.full(n, NOT_READ, np.int16)
+    return TagMemories(
+        t=int(made.readings.t[0]) + np.arange(n),
+        epc=np.array(list(barcodes), object),
+        antenna=np.full(n, made.info.antennas[0].id, np.uint8),
+        afi=unread, eas=unread, dsfid=unread, memory=memory, block_bytes=np.full(n, 4, np.uint8),
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from reports.findings import KINDS, Finding
 from reports.ledger import act, mailed, took
 from reports.ledger_archive import part
 from reports.ledger_book import Ledger
-from reports.memory import Memory
+from reports.memory import COLUMNS, Memory
 from reports.outcomes import outcomes
 from tests.reports.nights import Months, found
 
@@ -106,7 +106,7 @@ def test_keeping_everything_is_possible_and_a_time_that_is_none_is_refused():
 
 def memory_of(rows):
     n = len(rows)
-    blank = {name: np.zeros(n, np.float32) for name in Memory.__dataclass_fields__}
+    blank = {name: np.zeros(n, np.float32) for name in COLUMNS}
     texts = {"barcode": [r[0] for r in rows], "epc": [r[1] for r in rows], "heard_shelf": [""] * n}
     at = np.array([int((NOW - timedelta(days=r[2])).timestamp()) * 10**9 for r in rows], np.int64)
     return Memory(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from localization.positions import Positions, write_positions
-from reports.memory import Memory, MemoryFileError
+from reports.memory import COLUMNS, Memory, MemoryFileError
 from reports.night import NOT_LOOKED, RIGHT, SILENT, UNSURE, WRONG, judge_night
 from reports.policy import Policy
 from stacks.holdings import Holdings
@@ -229,7 +229,7 @@ def test_memory_comes_back_from_its_file_and_a_spoiled_one_is_refused_in_one_lin
     library.stands.pop(library.on("A-02-2")[5])
     memory = judge(library).memory
     back = Memory.from_bytes(memory.to_bytes())
-    for name in Memory.__dataclass_fields__:
+    for name in COLUMNS:
         np.testing.assert_array_equal(getattr(back, name), getattr(memory, name))
     file = memory.to_parquet(tmp_path / "memory.parquet")
     assert len(Memory.read(file)) == len(memory)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from reports.ledger import Ledger, update
-from reports.memory import Memory
+from reports.memory import COLUMNS, Memory
 from reports.night import judge_night
 from reports.policy import Policy
 from reports.weak_tags import weigh
@@ -18,7 +18,7 @@ def memory_of(strength, heard, missed):
     n = len(strength)
     blank = Memory.empty()
     columns = {}
-    for name in Memory.__dataclass_fields__:
+    for name in COLUMNS:
         kind = getattr(blank, name).dtype
         columns[name] = np.full(n, "", object) if kind.hasobject else np.zeros(n, kind)
     columns["barcode"] = np.array([f"B{i}" for i in range(n)], object)

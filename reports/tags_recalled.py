@@ -1,0 +1,180 @@
+"""Tags known from former nights, on a night that read the memory of a few of them.
+
+What was read tonight goes before what was read formerly, and so does a record that names a tag number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from reports.books import Catalogue
+from reports.known_tags import KnownTags, Remembered, uid_of, uids_of
+from stacks.tag_data import TagContents
+from stacks.tag_data.contents import AMBIGUOUS, BAD_CRC, BROKEN, CONTRADICTION, UNREAD
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+SPOILED: Final = frozenset((BAD_CRC, BROKEN, AMBIGUOUS, CONTRADICTION))
+"""Problems of a memory that does not say which copy it is, though it may be one."""
+
+
+@dataclass(frozen=True)
+class Former:
+    """Pairs of former nights whose copies are in tonight's catalogue, and their tags heard tonight.
+
+    Attributes
+    ----------
+    tags : KnownTags
+        With rows of the catalogue.
+    heard : list of str
+        Those of the tags that were heard and that no record knows.
+    at : int64 array, shape (heard,)
+        Their pairs.
+    read : bool array, shape (heard,)
+        Their memory was read tonight.
+    """
+
+    tags: KnownTags
+    heard: list[str]
+    at: Ints
+    read: Bools
+
+    @classmethod
+    def of(
+        cls,
+        remembered: Remembered | None,
+        c: Catalogue,
+        unknown: list[str],
+        contents: Mapping[str, TagContents],
+    ) -> Former:
+        """Find what is remembered of tonight's tags that no record knows."""
+        nothing = np.zeros(0, np.int64)
+        if remembered is None or not len(remembered):
+            return cls(KnownTags.none(), [], nothing, nothing.astype(bool))
+        copy, tags = remembered.rows_in(c.barcode, c.epc), remembered.tags
+        recorded = uids_of(c.by_epc)
+        good = (copy >= 0) & ~np.isin(tags.uid, recorded[recorded > 0])
+        # The copies' rows of the catalogue are those of all pairs, so that they can be put in their place.
+        tags = KnownTags(tags.uid, copy, tags.at, tags.owner, tags.part, tags.parts).select(good)
+        at = tags.find(uids_of(unknown))
+        found = np.flatnonzero(at >= 0)
+        heard = [unknown[i] for i in found.tolist()]
+        read = np.fromiter((was_read(contents.get(epc)) for epc in heard), bool, len(heard))
+        return cls(tags, heard, at[found], read)
+
+    def owners(self, most: int) -> list[str]:
+        """Return the owners that some of the tags heard, and not read, named."""
+        at = self.at[~self.read]
+        return self.tags.owner[at[:: max(len(at) // most, 1)]].tolist()
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """What former nights say of tonight's tags, beside what was read tonight.
+
+    Attributes
+    ----------
+    copy_of : mapping of str to int
+        Tag heard and not read tonight, to its copy.
+    said : mapping of str to TagContents
+        What those said that are parts of an item.
+    carried : int64 array
+        Copies whose tag is known, heard or not.
+    doubted : int64 array
+        Copies that nobody can call missing: what was their tag was heard, and whether it still is, is not known.
+    """
+
+    copy_of: Mapping[str, int]
+    said: Mapping[str, TagContents]
+    carried: Ints
+    doubted: Ints
+
+    @classmethod
+    def of(
+        cls,
+        former: Former,
+        tonight: KnownTags,
+        c: Catalogue,
+        heard: Collection[str],
+        contents: Mapping[str, TagContents],
+        own: Collection[str],
+    ) -> Recalled:
+        """Weigh the former pairs against tonight's (with rows of the catalogue), the records, and the own owners."""
+        tags, at = former.tags, former.at
+        if not len(tags):
+            none = np.zeros(0, np.int64)
+            return cls({}, {}, none, none)
+        still = ~np.isin(tags.place, tonight.place[tags.news(tonight)])
+        if own:
+            strange = [o for o in set(tags.owner.tolist()) if o and o.casefold() not in own]
+            still &= ~np.isin(tags.owner, strange) if strange else True
+        again = tonight.find(tags.uid[at])
+        same = again >= 0
+        same[same] = tonight.row[again[same]] == tags.row[at[same]]
+        gone = at[former.read & ~same]
+        still[gone] = False
+        numbered: Bools = (c.epc[tags.row] != "").astype(bool)
+        usable = ~former.read & still[at]
+        by_record = usable & numbered[at]
+        used = usable & ~by_record
+        copies = tags.row[at]
+        copy_of = {former.heard[i]: int(copies[i]) for i in np.flatnonzero(used).tolist()}
+        said = {
+            former.heard[i]: TagContents(
+                item_id=str(c.barcode[copies[i]]),
+                owner=str(tags.owner[at[i]]),
+                parts=int(tags.parts[at[i]]),
+                part=int(tags.part[at[i]]),
+            )
+            for i in np.flatnonzero(used & (tags.parts[at] > 1)).tolist()
+        }
+        spoiled = [contents[epc].problem in SPOILED if read else False for epc, read in _pairs(former)]
+        doubted = copies[by_record | (np.array(spoiled, bool) & ~same)]
+        silent = [row for row in doubted.tolist() if str(c.epc[row]) not in heard]
+        return cls(copy_of, said, np.unique(tags.row[still & ~numbered]), np.array(silent, np.int64))
+
+
+def _pairs(former: Former) -> zip[tuple[str, bool]]:
+    return zip(former.heard, former.read.tolist(), strict=True)
+
+
+def was_read(said: TagContents | None) -> bool:
+    """Whether a tag's memory was read."""
+    return said is not None and said.problem != UNREAD
+
+
+def read_tonight(meant: Mapping[str, int], contents: Mapping[str, TagContents]) -> KnownTags:
+    """Return the pairs of HF tags whose memory, read tonight, names a copy (its row): what is to be remembered.
+
+    Where that says it, too; not from a number that names the copy by itself, nor where several ways to read it do.
+    """
+    rows: list[tuple[int, int, str, int, int]] = []
+    for epc, row in meant.items():
+        said, uid = contents.get(epc), uid_of(epc)
+        if uid and said is not None and said.item_id and not said.patron_card:
+            rows.append((uid, row, said.owner, said.part or 0, said.parts or 0))
+    return KnownTags.of(rows, 0)
+
+
+def refuted(
+    remembered: Remembered | None, contents: Mapping[str, TagContents], foreign: Collection[str]
+) -> npt.NDArray[np.uint64]:
+    """Return the tags remembered that were read tonight and did not say the same."""
+    if remembered is None or not len(remembered):
+        return np.zeros(0, np.uint64)
+    read = [epc for epc, said in contents.items() if was_read(said)]
+    uid = uids_of(read)
+    at = remembered.tags.find(uid)
+    other: list[int] = []
+    for i in np.flatnonzero(at >= 0).tolist():
+        barcode = remembered.barcode[remembered.tags.row[at[i]]]
+        names = {way.item_id for way in contents[read[i]].candidates}
+        if read[i] in foreign or barcode not in names:
+            other.append(int(uid[i]))
+    return np.array(other, np.uint64)
