@@ -26,7 +26,7 @@ from reader_drivers._reader import (
 )
 from reader_drivers.backoff import Backoff
 from reader_drivers.inbox import MAX_READINGS, Inbox
-from reader_drivers.targets import Common, merge_settings
+from reader_drivers.targets import Common, Target, merge_settings
 from reader_drivers.transport import LinkLostError, Wake
 
 log = logging.getLogger("nightstack.readers")
@@ -75,6 +75,25 @@ class Link(Protocol):
         ...
 
 
+class Place(Protocol):
+    """What a reader with a thread needs of its URL."""
+
+    @property
+    def target(self) -> Target:
+        """Return where the reader is."""
+        ...
+
+    @property
+    def settings(self) -> ReaderSettings:
+        """Return what the URL asks the reader to do."""
+        ...
+
+    @property
+    def common(self) -> Common:
+        """Return the time limits."""
+        ...
+
+
 L = TypeVar("L", bound=Link)
 
 
@@ -87,21 +106,21 @@ class ThreadedReader(Reader, Generic[L]):
         Where the reader is, with options.
     clock
         Host time, ns UTC.
-    settings
-        Of the URL: what `start` uses for all that it is not told.
-    common
-        Of the URL: how soon to try again.
+    place
+        The URL, read: where the reader is, what `start` uses for all that it is not told, and how soon to try again.
     """
 
-    def __init__(self, url: str, clock: Callable[[], int], settings: ReaderSettings, common: Common) -> None:
+    def __init__(self, url: str, clock: Callable[[], int], place: Place) -> None:
         super().__init__(url)
-        self._refuse(settings, self._check_kind)
+        self._refuse(place.settings, self._check_kind)
+        self.target = place.target
         self._clock = clock
-        self._settings = settings
+        self._settings = place.settings
         self._inbox = Inbox(clock)
-        self._backoff = Backoff(common.retry_s, common.retry_max_s)
+        self._backoff = Backoff(place.common.retry_s, place.common.retry_max_s)
         self._wanted: ReaderSettings | None = None
-        self._connected_once = False
+        self._latest: L | None = None
+        """The link that was opened last: what is known of the reader."""
         self._commands: SimpleQueue[tuple[Callable[[L | None], None], Future[None]]] = SimpleQueue()
         self._closing = False
         self._wake = Wake()
@@ -117,22 +136,23 @@ class ThreadedReader(Reader, Generic[L]):
             raise SettingsError(str(error)) from error
 
     def _check_kind(self, settings: ReaderSettings) -> None:
-        """Refuse what no reader of this kind can follow, before one is reached; what `_check` refuses anyway."""
+        """Refuse what no reader of this kind can follow, whether one is reached or not; see `_check`."""
 
     @abstractmethod
     def _open_link(self) -> L:
         """Reach the reader, end what it was doing, and learn what it can; raises ReaderError."""
 
-    @abstractmethod
-    def _check(self, settings: ReaderSettings) -> None:
-        """Refuse settings that this reader cannot follow; raises ReaderError that says which and what it can do."""
+    def _check(self, settings: ReaderSettings, link: L) -> None:
+        """Refuse what this very reader cannot follow; raises ReaderError that says which and what it can do.
+
+        `link` is the latest: it knows what the reader can do, and may be lost.
+        """
 
     def connect(self) -> Capabilities:
         """Reach the reader, end what it was doing, and learn what it can; see `Reader.connect`."""
         if self._thread is not None or self._closing:
             raise ReaderError(f"{self.url}: connected or closed before; open another reader")
-        link = self._open_link()
-        self._connected_once = True
+        link = self._latest = self._open_link()
         self._thread = threading.Thread(
             target=self._run, args=(link,), name=link.where.replace("://", " "), daemon=True
         )
@@ -142,9 +162,11 @@ class ThreadedReader(Reader, Generic[L]):
     def start(self, settings: ReaderSettings | None = None) -> None:
         """Begin to read tags; see `Reader.start`. A reader that is gone at this moment begins when it is back."""
         merged = merge_settings(settings, self._settings)
-        if not self._connected_once:
+        latest = self._latest
+        if latest is None:
             raise ReaderError(f"{self.url}: not connected; call connect() first")
-        self._refuse(merged, self._check)
+        self._refuse(merged, self._check_kind)
+        self._refuse(merged, lambda asked: self._check(asked, latest))
         self._do(lambda link: self._start(link, merged))
 
     def _start(self, link: L | None, settings: ReaderSettings) -> None:
@@ -247,7 +269,7 @@ class ThreadedReader(Reader, Generic[L]):
             link: L | None = None
             began = time.monotonic()
             try:
-                link = self._open_link()
+                link = self._latest = self._open_link()
                 if self._wanted is not None:
                     link.start(self._wanted)
             except Exception as error:

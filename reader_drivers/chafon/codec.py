@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reader_drivers.framing import CRC_8408_MSB, FrameFormat, Frames
-from reader_drivers.framing.tags import number_tags
+from reader_drivers.framing.tags import TagColumns, number_tags
 
 FRAMES: Final = FrameFormat(0xCF, 4, 1, extra=7, least=7, most=262, check=CRC_8408_MSB)
 
@@ -159,17 +159,11 @@ def encode_report(rssi_dbm: float, antenna: int, channel: int, epc: bytes, addre
 
 
 @dataclass(frozen=True, slots=True)
-class Reports:
+class Reports(TagColumns):
     """Reports of reads as columns, one row a read.
 
     Attributes
     ----------
-    row : int64[n]
-        The frame each came in.
-    tag : uint32[n]
-        Index into `tags`.
-    tags : tuple of bytes
-        EPCs.
     rssi_dbm : float32[n]
     antenna, channel : int64[n]
         Antennas from 1, channels from 0.
@@ -179,9 +173,6 @@ class Reports:
         Status that ended the inventory, or -1.
     """
 
-    row: NDArray[np.int64]
-    tag: NDArray[np.uint32]
-    tags: tuple[bytes, ...]
     rssi_dbm: NDArray[np.float32]
     antenna: NDArray[np.int64]
     channel: NDArray[np.int64]

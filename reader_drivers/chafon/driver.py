@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from reader_drivers._reader import Capabilities, ReaderSettings, SettingsError
+from reader_drivers._reader import ReaderSettings, SettingsError
 from reader_drivers.chafon.codec import FRAMES
 from reader_drivers.chafon.link import ChafonLink, check_kind, check_settings
 from reader_drivers.targets import Line, Table, flag, read_url
@@ -34,23 +34,18 @@ class ChafonReader(ThreadedReader[ChafonLink]):
 
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._address = read_url(url, LINE, _OWN)
-        super().__init__(url, clock, self._address.settings, self._address.common)
-        self.target = self._address.target
-        self._capabilities: Capabilities | None = None
+        super().__init__(url, clock, self._address)
 
     def _open_link(self) -> ChafonLink:
-        link = ChafonLink(self._address, FRAMES, self._clock, self._inbox, self._wake)
-        self._capabilities = link.capabilities
-        return link
+        return ChafonLink(self._address, FRAMES, self._clock, self._inbox, self._wake)
 
     def _check_kind(self, settings: ReaderSettings) -> None:
         check_kind(settings, self.url)
 
-    def _check(self, settings: ReaderSettings) -> None:
-        assert self._capabilities is not None
+    def _check(self, settings: ReaderSettings, link: ChafonLink) -> None:
         if not self._address.own.get("unproven"):
             raise SettingsError(
                 f"{self.url}: how these readers report tags is not proven, so it does not read; open it with "
                 "unproven=1 to read them as docs/reader_drivers.md has it, and compare with a tag you know"
             )
-        check_settings(settings, self._capabilities, self.url)
+        check_settings(settings, link.capabilities, self.url)

@@ -27,6 +27,7 @@ from reader_drivers.chafon.codec import (
 )
 from reader_drivers.framing import Frames
 from reader_drivers.serial_link import SerialLink
+from reader_drivers.setting_checks import check_gen2, check_one_power, check_whole_dbm
 from reader_drivers.transport import LinkLostError
 
 MOST_DBM: Final = 33
@@ -173,14 +174,10 @@ class ChafonLink(SerialLink):
 
 def check_kind(settings: ReaderSettings, where: str) -> None:
     """Refuse settings that no reader of this kind can follow; raises SettingsError."""
-    if settings.port_power_dbm:
-        raise SettingsError(f"{where}: it has one power for all ports; leave port_power out")
+    check_one_power(settings, where)
     if wrong := [port for port in settings.ports if not 1 <= port <= MOST_PORTS]:
         raise SettingsError(f"{where}: no antenna port {wrong[0]}; there are at most {MOST_PORTS}")
-    if settings.session is not None and settings.session not in range(4):
-        raise SettingsError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
-    if settings.q is not None and settings.q not in range(16):
-        raise SettingsError(f"{where}: q {settings.q} does not exist; Gen2 has 0 to 15")
+    check_gen2(settings, where)
     if settings.channels or settings.region is not None:
         raise SettingsError(f"{where}: region and channels are set with the maker's program; leave them out")
     if settings.search == "focus" or settings.target is not None or settings.rf_mode is not None:
@@ -191,7 +188,4 @@ def check_kind(settings: ReaderSettings, where: str) -> None:
 
 def check_settings(settings: ReaderSettings, can: Capabilities, where: str) -> None:
     """Refuse settings that a reader cannot follow; raises SettingsError."""
-    check_kind(settings, where)
-    if settings.power_dbm is not None and not 0 <= settings.power_dbm < can.powers_dbm[-1] + 1:
-        most = can.powers_dbm[-1]
-        raise SettingsError(f"{where}: power {settings.power_dbm:g} dBm is not from 0 to {most:g} dBm")
+    check_whole_dbm(settings, can, where)

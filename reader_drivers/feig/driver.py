@@ -31,15 +31,11 @@ class FeigReader(ThreadedReader[FeigLink]):
         self._options = FeigOptions.of(self._address, url)
         # Memories that were read are not read again because the cable was pulled.
         self._read_before = ReadBefore(self._options.memory_again_s)
-        super().__init__(url, clock, self._address.settings, self._address.common)
-        self.target = self._address.target
+        super().__init__(url, clock, self._address)
 
     def _open_link(self) -> FeigLink:
         return FeigLink(self._address, self._options, self._read_before, self._clock, self._inbox, self._wake)
 
     def _check_kind(self, settings: ReaderSettings) -> None:
         # What antennas there are the URL says.
-        check_settings(settings, self._options, self.url)
-
-    def _check(self, settings: ReaderSettings) -> None:
         check_settings(settings, self._options, self.url)

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class TagColumns:
+    """Which tag each read names, one row a read; a protocol's own table of reads adds what else it tells.
+
+    Attributes
+    ----------
+    row : int64[n]
+        The frame each came in.
+    tag : uint32[n]
+        Index into `tags`.
+    tags : tuple of bytes
+        EPCs (of ISO 15693 UIDs, first byte first), each once.
+    """
+
+    row: Ints
+    tag: NDArray[np.uint32]
+    tags: tuple[bytes, ...]
 
 
 def number_tags(

@@ -7,6 +7,7 @@ from reader_drivers.llrp.capabilities import LlrpCapabilities
 from reader_drivers.llrp.codec import SAME, SearchMode
 from reader_drivers.llrp.modes import IMPINJ_MODES, mode_text
 from reader_drivers.llrp.options import Choices
+from reader_drivers.setting_checks import check_gen2, check_ports
 
 _SEARCH = {"dual": SearchMode.DUAL_TARGET, "single": SearchMode.SINGLE_TARGET, "focus": SearchMode.TAG_FOCUS}
 
@@ -144,12 +145,11 @@ def check_kind(settings: ReaderSettings, where: str, choices: Choices) -> None:
     SettingsError
         Says which, and what can be done.
     """
-    if settings.session is not None and settings.session not in range(4):
-        raise SettingsError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
     if settings.q is not None:
         raise SettingsError(
             f"{where}: q {settings.q}: LLRP lets the reader choose Q; say how many tags to expect (population)"
         )
+    check_gen2(settings, where)
     by_number = choices.search_mode
     focus = settings.search == "focus" if by_number is None else by_number == SearchMode.TAG_FOCUS
     if focus and settings.session not in (None, 1):
@@ -167,11 +167,7 @@ def check_settings(
         Says which, and what the reader can do.
     """
     choices = choices or Choices()
-    check_kind(settings, where, choices)
-    antennas = abilities.public.antennas
-    named = (*settings.ports, *settings.port_power_dbm)
-    if wrong := [port for port in named if port not in range(1, antennas + 1)]:
-        raise SettingsError(f"{where}: no antenna port {wrong[0]}; it has 1 to {antennas}")
+    check_ports(settings, abilities.public, where)
     region = abilities.public.region
     if settings.region is not None and SAME.get(settings.region, settings.region) != region.upper():
         raise SettingsError(
@@ -183,7 +179,7 @@ def check_settings(
     _check_target(settings, choices, abilities, where)
     for port in (0, *settings.port_power_dbm):
         power_entry(settings, abilities, where, port)
-    for port in settings.ports or range(1, antennas + 1):
+    for port in settings.ports or range(1, abilities.public.antennas + 1):
         sensitivity_index(choices, abilities, where, port)
 
 

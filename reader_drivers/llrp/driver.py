@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from reader_drivers._reader import ReaderSettings
 from reader_drivers.clock_map import ClockMap
-from reader_drivers.llrp.capabilities import LlrpCapabilities
 from reader_drivers.llrp.checks import check_kind, check_settings
 from reader_drivers.llrp.client import HeldError
 from reader_drivers.llrp.codec import (
@@ -45,17 +44,15 @@ class LlrpReader(ThreadedReader[LlrpLink]):
 
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._options = parse_options(url)
-        super().__init__(url, clock, self._options.settings, self._options.common)
-        self.target = self._options.target
+        super().__init__(url, clock, self._options)
         self._clock_map = ClockMap()
         self._memories = TagMemories()
-        self._abilities: LlrpCapabilities | None = None
         self._patience = Patience()
         self._ends: Ends | None = None
         """Of the connection before."""
 
     def _open_link(self) -> LlrpLink:
-        if self._abilities is None:
+        if self._latest is None:
             _compile()
         try:
             link = self._link()
@@ -72,7 +69,6 @@ class LlrpReader(ThreadedReader[LlrpLink]):
         self._ends = link.ends
         if link.version is Version.V1_0_1:
             self._options = replace(self._options, version=Version.V1_0_1)
-        self._abilities = link.abilities
         return link
 
     def _link(self) -> LlrpLink:
@@ -102,9 +98,8 @@ class LlrpReader(ThreadedReader[LlrpLink]):
     def _check_kind(self, settings: ReaderSettings) -> None:
         check_kind(settings, self.url, self._options.choices)
 
-    def _check(self, settings: ReaderSettings) -> None:
-        assert self._abilities is not None
-        check_settings(settings, self._abilities, self.url, self._options.choices)
+    def _check(self, settings: ReaderSettings, link: LlrpLink) -> None:
+        check_settings(settings, link.abilities, self.url, self._options.choices)
 
 
 def _compile() -> None:

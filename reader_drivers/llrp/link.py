@@ -38,8 +38,7 @@ from reader_drivers.llrp.rospec import (
 )
 from reader_drivers.llrp.version import negotiate
 from reader_drivers.llrp.watchdog import Watchdog
-from reader_drivers.tls import TlsTransport
-from reader_drivers.transport import LinkLostError, TcpTransport, Wake
+from reader_drivers.transport import LinkLostError, TcpTransport, TlsTransport, Wake
 
 MISSED_KEEPALIVES = 3
 """After so many keepalive periods of silence a reader counts as gone."""

@@ -9,7 +9,7 @@ from reader_drivers._reader import ReaderSettings, SettingsError
 from reader_drivers.llrp.codec import LLRP_PORT, LLRP_TLS_PORT, Version
 from reader_drivers.llrp.modes import IMPINJ_MODES
 from reader_drivers.targets import Common, Line, Table, TcpTarget, choice, flag, number, read_url, sign
-from reader_drivers.tls import Tls
+from reader_drivers.transport import Tls
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reader_drivers.framing import SUM8, FrameFormat, Frames
-from reader_drivers.framing.tags import number_tags
+from reader_drivers.framing.tags import TagColumns, number_tags
 
 FRAMES: Final = FrameFormat(0xBB, 3, 2, extra=7, least=7, most=7 + 512, check=SUM8, check_from=1, tail=0x7E)
 
@@ -140,25 +140,16 @@ def encode_notice(rssi_dbm: int, pc: int, epc: bytes, crc: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Notices:
+class Notices(TagColumns):
     """Tag notices as columns, one row a read.
 
     Attributes
     ----------
-    row : int64[n]
-        The frame each came in.
-    tag : uint32[n]
-        Index into `tags`.
-    tags : tuple of bytes
-        EPCs.
     rssi_dbm : float32[n]
     bad : int
         Notices left out: their length and their protocol control word contradict each other.
     """
 
-    row: NDArray[np.int64]
-    tag: NDArray[np.uint32]
-    tags: tuple[bytes, ...]
     rssi_dbm: NDArray[np.float32]
     bad: int
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from reader_drivers._reader import Capabilities, ReaderSettings
+from reader_drivers._reader import ReaderSettings
 from reader_drivers.m100.codec import FRAMES
 from reader_drivers.m100.link import M100Link, check_kind, check_settings
 from reader_drivers.memory_queue import MemoryQueue
@@ -34,21 +34,17 @@ class M100Reader(ThreadedReader[M100Link]):
 
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._address = read_url(url, LINE, _OWN)
-        super().__init__(url, clock, self._address.settings, self._address.common)
-        self.target = self._address.target
-        self._capabilities: Capabilities | None = None
+        super().__init__(url, clock, self._address)
         # Not of a link: a memory that was read is not read again when the module has been away.
         self._memories = MemoryQueue() if self._address.own.get("memory") else None
 
     def _open_link(self) -> M100Link:
         link = M100Link(self._address, FRAMES, self._clock, self._inbox, self._wake)
         link.memories = self._memories
-        self._capabilities = link.capabilities
         return link
 
     def _check_kind(self, settings: ReaderSettings) -> None:
         check_kind(settings, self.url)
 
-    def _check(self, settings: ReaderSettings) -> None:
-        assert self._capabilities is not None
-        check_settings(settings, self._capabilities, self.url)
+    def _check(self, settings: ReaderSettings, link: M100Link) -> None:
+        check_settings(settings, link.capabilities, self.url)

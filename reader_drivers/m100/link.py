@@ -30,6 +30,7 @@ from reader_drivers.m100.codec import (
 )
 from reader_drivers.memory_queue import MemoryQueue
 from reader_drivers.serial_link import SerialLink
+from reader_drivers.setting_checks import check_gen2
 from reader_drivers.transport import LinkLostError
 
 _ROUNDS: Final = 65_535  # a poll of many rounds ends by itself after so many
@@ -262,10 +263,7 @@ def check_kind(settings: ReaderSettings, where: str) -> None:
     named = (*settings.ports, *settings.port_power_dbm)
     if wrong := [port for port in named if port != 1]:
         raise SettingsError(f"{where}: no antenna port {wrong[0]}; it has port 1 only")
-    if settings.session is not None and settings.session not in range(4):
-        raise SettingsError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
-    if settings.q is not None and settings.q not in range(16):
-        raise SettingsError(f"{where}: q {settings.q} does not exist; Gen2 has 0 to 15")
+    check_gen2(settings, where)
     if settings.search == "focus":
         raise SettingsError(f"{where}: search focus is Impinj's; use dual or single")
     if settings.target == "AB" or settings.rf_mode is not None:
@@ -274,7 +272,6 @@ def check_kind(settings: ReaderSettings, where: str) -> None:
 
 def check_settings(settings: ReaderSettings, can: Capabilities, where: str) -> None:
     """Refuse settings that a module cannot follow; raises SettingsError."""
-    check_kind(settings, where)
     powers = (settings.power_dbm, *settings.port_power_dbm.values())
     if wrong := [power for power in powers if power is not None and not LEAST_DBM <= power < math.inf]:
         raise SettingsError(f"{where}: power {wrong[0]:g} dBm is below its least ({LEAST_DBM:g} dBm)")

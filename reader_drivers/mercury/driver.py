@@ -29,20 +29,14 @@ class MercuryReader(ThreadedReader[MercuryLink]):
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._address = read_url(url, LINE, OPTIONS)
         self._options = read_options(self._address.own)
-        super().__init__(url, clock, self._address.settings, self._address.common)
-        self.target = self._address.target
-        self._link: MercuryLink | None = None
+        super().__init__(url, clock, self._address)
         self._known = Known()
 
     def _open_link(self) -> MercuryLink:
-        self._link = MercuryLink(
-            self._address, self._options, self._known, self._clock, self._inbox, self._wake
-        )
-        return self._link
+        return MercuryLink(self._address, self._options, self._known, self._clock, self._inbox, self._wake)
 
     def _check_kind(self, settings: ReaderSettings) -> None:
         check_kind(settings, self.url)
 
-    def _check(self, settings: ReaderSettings) -> None:
-        assert self._link is not None
-        check_settings(settings, self._link.module, self._link.capabilities, self.url)
+    def _check(self, settings: ReaderSettings, link: MercuryLink) -> None:
+        check_settings(settings, link.module, link.capabilities, self.url)

@@ -8,6 +8,7 @@ from reader_drivers._reader import Capabilities, ReaderSettings, SettingsError
 from reader_drivers.mercury.codec import GEN2, Config, Gen2, Op
 from reader_drivers.mercury.module import Asks, Module
 from reader_drivers.mercury.port_powers import NOT_HERE, apply_port_powers
+from reader_drivers.setting_checks import check_gen2
 
 MOST_CHANNELS: Final = 62
 """A frame holds no more."""
@@ -17,17 +18,13 @@ _TARGETS: Final = {"A": b"\x01\x00", "B": b"\x01\x01", "AB": b"\x00\x00"}
 
 def check_kind(settings: ReaderSettings, where: str) -> None:
     """Refuse settings that no module can follow; raises SettingsError."""
-    if settings.session is not None and settings.session not in range(4):
-        raise SettingsError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
-    if settings.q is not None and settings.q not in range(16):
-        raise SettingsError(f"{where}: Q {settings.q} does not exist; Gen2 has 0 to 15")
+    check_gen2(settings, where)
     if settings.search == "focus":
         raise SettingsError(f"{where}: search focus is Impinj's; use dual or single")
 
 
 def check_settings(settings: ReaderSettings, module: Module, can: Capabilities, where: str) -> None:
     """Refuse settings that a module cannot follow; raises SettingsError."""
-    check_kind(settings, where)
     for port in (*settings.ports, *settings.port_power_dbm):
         if port not in module.ports:
             has = f"it has ports {module.ports[0]} to {module.ports[-1]}"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reader_drivers.framing import NEG8, FrameFormat, Frames
-from reader_drivers.framing.tags import number_tags
+from reader_drivers.framing.tags import TagColumns, number_tags
 
 FRAMES: Final = FrameFormat(0xA0, 1, 1, extra=2, least=5, most=257, check=NEG8)
 
@@ -197,17 +197,11 @@ def encode_fast_end(total: int, duration_ms: int, address: int = 1) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Tags:
+class Tags(TagColumns):
     """Reports of reads as columns, one row a read.
 
     Attributes
     ----------
-    row : int64[n]
-        The frame each came in.
-    tag : uint32[n]
-        Index into `tags`.
-    tags : tuple of bytes
-        EPCs.
     antenna : uint8[n]
         1-based.
     index : int64[n]
@@ -219,9 +213,6 @@ class Tags:
         Frames left out that are neither read nor end nor error.
     """
 
-    row: NDArray[np.int64]
-    tag: NDArray[np.uint32]
-    tags: tuple[bytes, ...]
     antenna: NDArray[np.uint8]
     index: NDArray[np.int64]
     rssi_dbm: NDArray[np.float32]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from reader_drivers._reader import Capabilities, ReaderSettings
+from reader_drivers._reader import ReaderSettings
 from reader_drivers.r2000.codec import FRAMES
 from reader_drivers.r2000.link import R2000Link, check_kind, check_settings
 from reader_drivers.r2000.options import LINE, OWN, Options
@@ -32,18 +32,13 @@ class R2000Reader(ThreadedReader[R2000Link]):
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._address = read_url(url, LINE, OWN)
         self._options = Options(**self._address.own)
-        super().__init__(url, clock, self._address.settings, self._address.common)
-        self.target = self._address.target
-        self._capabilities: Capabilities | None = None
+        super().__init__(url, clock, self._address)
 
     def _open_link(self) -> R2000Link:
-        link = R2000Link(self._address, FRAMES, self._clock, self._inbox, self._wake)
-        self._capabilities = link.capabilities
-        return link
+        return R2000Link(self._address, FRAMES, self._clock, self._inbox, self._wake)
 
     def _check_kind(self, settings: ReaderSettings) -> None:
         check_kind(settings, self._options, self.url)
 
-    def _check(self, settings: ReaderSettings) -> None:
-        assert self._capabilities is not None
-        check_settings(settings, self._options, self._capabilities, self.url)
+    def _check(self, settings: ReaderSettings, link: R2000Link) -> None:
+        check_settings(settings, link.capabilities, self.url)

@@ -31,6 +31,7 @@ from reader_drivers.r2000.codec import (
     error_words,
 )
 from reader_drivers.r2000.options import Options
+from reader_drivers.setting_checks import check_gen2, check_ports, check_run_of_channels
 from reader_drivers.transport import LinkLostError
 
 LEAST_DBM: Final = 0
@@ -274,8 +275,7 @@ class R2000Link(PolledLink):
 
 def check_kind(settings: ReaderSettings, options: Options, where: str) -> None:
     """Refuse settings that no board can follow; raises SettingsError."""
-    if settings.session is not None and settings.session not in range(4):
-        raise SettingsError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
+    check_gen2(settings, where)
     if options.inventory != "session" and (settings.session is not None or settings.target is not None):
         raise SettingsError(f"{where}: session and target go with inventory=session alone")
     if options.phase and options.inventory != "session":
@@ -286,21 +286,13 @@ def check_kind(settings: ReaderSettings, options: Options, where: str) -> None:
         raise SettingsError(f"{where}: q and mode are the board's own; leave them out")
 
 
-def check_settings(settings: ReaderSettings, options: Options, can: Capabilities, where: str) -> None:
+def check_settings(settings: ReaderSettings, can: Capabilities, where: str) -> None:
     """Refuse settings that a board cannot follow; raises SettingsError."""
-    check_kind(settings, options, where)
-    named = (*settings.ports, *settings.port_power_dbm)
-    if wrong := [port for port in named if not 1 <= port <= can.antennas]:
-        raise SettingsError(f"{where}: no antenna port {wrong[0]}; it has ports 1 to {can.antennas}")
+    check_ports(settings, can, where)
     low, high = can.powers_dbm[0], can.powers_dbm[-1]
     powers = [p for p in (settings.power_dbm, *settings.port_power_dbm.values()) if p is not None]
     if wrong := [power for power in powers if not low <= power <= high]:
         raise SettingsError(f"{where}: power {wrong[0]:g} dBm is not from {low:g} to {high:g} dBm")
-    if settings.channels:
-        first, last, count = min(settings.channels), max(settings.channels), len(can.frequencies_khz)
-        if can.region == "own":
-            raise SettingsError(f"{where}: its frequencies are a table of its own; it hops over all of them")
-        if not 1 <= first <= last <= count or set(settings.channels) != set(range(first, last + 1)):
-            raise SettingsError(
-                f"{where}: it hops over channels that follow each other, of 1 to {count}; name such ones, or none"
-            )
+    if settings.channels and can.region == "own":
+        raise SettingsError(f"{where}: its frequencies are a table of its own; it hops over all of them")
+    check_run_of_channels(settings, can, where)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reader_drivers.framing import CRC_8408_LSB, FrameFormat, Frames
-from reader_drivers.framing.tags import number_tags
+from reader_drivers.framing.tags import TagColumns, number_tags
 
 Dialect = Literal["18", "288"]
 
@@ -203,17 +203,11 @@ def inventory_parameters(
 
 
 @dataclass(frozen=True, slots=True)
-class Tags:
+class Tags(TagColumns):
     """Reads as columns, one row a read.
 
     Attributes
     ----------
-    row : int64[n]
-        The frame each came in.
-    tag : uint32[n]
-        Index into `tags`.
-    tags : tuple of bytes
-        EPCs.
     antenna : uint8[n]
         1-based; of several that are told the first.
     rssi : uint8[n]
@@ -224,9 +218,6 @@ class Tags:
         Frames left out: their lengths contradict each other, or they name no antenna.
     """
 
-    row: NDArray[np.int64]
-    tag: NDArray[np.uint32]
-    tags: tuple[bytes, ...]
     antenna: NDArray[np.uint8]
     rssi: NDArray[np.uint8]
     tids: tuple[tuple[bytes, bytes, int], ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from reader_drivers._reader import Capabilities, ReaderSettings
+from reader_drivers._reader import ReaderSettings
 from reader_drivers.targets import read_url
 from reader_drivers.threaded import ThreadedReader
 from reader_drivers.uhfreader18.codec import ANSWERS
@@ -28,19 +28,13 @@ class UhfReader18(ThreadedReader[UhfReader18Link]):
 
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._address = read_url(url, LINE, OWN)
-        super().__init__(url, clock, self._address.settings, self._address.common)
-        self.target = self._address.target
-        self._capabilities: Capabilities | None = None
-        self._dialect = ""
+        super().__init__(url, clock, self._address)
 
     def _open_link(self) -> UhfReader18Link:
-        link = UhfReader18Link(self._address, ANSWERS, self._clock, self._inbox, self._wake)
-        self._capabilities, self._dialect = link.capabilities, link.dialect
-        return link
+        return UhfReader18Link(self._address, ANSWERS, self._clock, self._inbox, self._wake)
 
     def _check_kind(self, settings: ReaderSettings) -> None:
         check_kind(settings, self.url)
 
-    def _check(self, settings: ReaderSettings) -> None:
-        assert self._capabilities is not None
-        check_settings(settings, self._dialect, self._capabilities, self.url)
+    def _check(self, settings: ReaderSettings, link: UhfReader18Link) -> None:
+        check_settings(settings, link.dialect, link.capabilities, self.url)

@@ -12,6 +12,13 @@ from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, Se
 from reader_drivers.framing import Frames
 from reader_drivers.polled_link import PolledLink
 from reader_drivers.serial_link import NO_RSSI_DBM
+from reader_drivers.setting_checks import (
+    check_gen2,
+    check_one_power,
+    check_ports,
+    check_run_of_channels,
+    check_whole_dbm,
+)
 from reader_drivers.transport import LinkLostError
 from reader_drivers.uhfreader18.codec import (
     BANDS,
@@ -247,14 +254,10 @@ def read_rssi(raw: NDArray[np.uint8], how: str) -> NDArray[np.float32]:
 
 def check_kind(settings: ReaderSettings, where: str) -> None:
     """Refuse settings that no reader of these families can follow; raises SettingsError."""
-    if settings.port_power_dbm:
-        raise SettingsError(f"{where}: it has one power for all ports; leave port_power out")
+    check_one_power(settings, where)
     if settings.region is not None and settings.region not in BANDS:
         raise SettingsError(f"{where}: no region {settings.region}; these readers have {', '.join(BANDS)}")
-    if settings.session is not None and settings.session not in range(4):
-        raise SettingsError(f"{where}: session {settings.session} does not exist; Gen2 has 0 to 3")
-    if settings.q is not None and settings.q not in range(16):
-        raise SettingsError(f"{where}: q {settings.q} does not exist; Gen2 has 0 to 15")
+    check_gen2(settings, where)
     if settings.search == "focus":
         raise SettingsError(f"{where}: search focus is not in this protocol; use dual or single")
     if settings.rf_mode is not None:
@@ -263,17 +266,8 @@ def check_kind(settings: ReaderSettings, where: str) -> None:
 
 def check_settings(settings: ReaderSettings, dialect: str, can: Capabilities, where: str) -> None:
     """Refuse settings that a reader cannot follow; raises SettingsError."""
-    check_kind(settings, where)
-    if wrong := [port for port in settings.ports if not 1 <= port <= can.antennas]:
-        raise SettingsError(f"{where}: no antenna port {wrong[0]}; it has {can.antennas}")
-    if settings.power_dbm is not None and not 0 <= settings.power_dbm < can.powers_dbm[-1] + 1:
-        most = can.powers_dbm[-1]
-        raise SettingsError(f"{where}: power {settings.power_dbm:g} dBm is not from 0 to {most:g} dBm")
+    check_ports(settings, can, where)
+    check_whole_dbm(settings, can, where)
     if dialect == "18" and (settings.session, settings.target, settings.q) != (None, None, None):
         raise SettingsError(f"{where}: readers of the 18 family choose session, target and q by themselves")
-    if settings.channels:
-        first, last, count = min(settings.channels), max(settings.channels), len(can.frequencies_khz)
-        if not 1 <= first <= last <= count or set(settings.channels) != set(range(first, last + 1)):
-            raise SettingsError(
-                f"{where}: it hops over channels that follow each other, of 1 to {count}; name such ones, or none"
-            )
+    check_run_of_channels(settings, can, where)

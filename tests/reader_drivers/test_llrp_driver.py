@@ -138,10 +138,10 @@ def test_url_power_is_kept_where_start_leaves_it_open(emulator: LlrpEmulator, wo
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (ReaderSettings(ports=(5,)), "port 5; it has 1 to 4"),
+        (ReaderSettings(ports=(5,)), "port 5; it has ports 1 to 4"),
         (ReaderSettings(power_dbm=5), "10 to 30"),
         (ReaderSettings(port_power_dbm={2: 5}), "10 to 30"),
-        (ReaderSettings(port_power_dbm={7: 20}), "port 7; it has 1 to 4"),
+        (ReaderSettings(port_power_dbm={7: 20}), "port 7; it has ports 1 to 4"),
         (ReaderSettings(session=4), "0 to 3"),
         (ReaderSettings(rf_mode=7), "no mode 7"),
         (ReaderSettings(channels=(17,)), "1 to 16"),

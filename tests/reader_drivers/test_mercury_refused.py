@@ -36,7 +36,7 @@ def test_what_a_module_cannot_do_is_refused_in_one_line(loop: Loop) -> None:
                 (ReaderSettings(region="CN", ports=(2,)), "no antenna port 2; it has ports 1 to 1"),
                 (ReaderSettings(region="CN", power_dbm=-3.0), "power -3 dBm is below its least (0 dBm)"),
                 (ReaderSettings(region="CN", session=4), "session 4 does not exist"),
-                (ReaderSettings(region="CN", q=16), "Q 16 does not exist"),
+                (ReaderSettings(region="CN", q=16), "q 16 does not exist"),
                 (ReaderSettings(region="CN", search="focus"), "search focus is Impinj's"),
                 (ReaderSettings(region="CN", rf_mode=244), "only M7e modules have RF modes"),
                 (ReaderSettings(region="CN", channels=(17,)), "channels are 1 to 16"),

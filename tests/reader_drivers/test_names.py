@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reader_drivers import ReaderError, open_reader
-from reader_drivers.names import addresses
+from reader_drivers.transport.names import addresses
 from sim.readers.llrp import LlrpEmulator
 from tests.reader_drivers.harness import FAST, Heard, Loop
 

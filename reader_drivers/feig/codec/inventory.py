@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from reader_drivers.feig.codec._kernels import walk
 from reader_drivers.framing import Frames
-from reader_drivers.framing.tags import number_tags
+from reader_drivers.framing.tags import TagColumns, number_tags
 
 Ints = NDArray[np.int64]
 
@@ -55,17 +55,11 @@ class AntennaSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Sets:
+class Sets(TagColumns):
     """Tags of inventory answers as columns, one row a tag and antenna.
 
     Attributes
     ----------
-    row : int64[n]
-        The frame each came in.
-    tag : uint32[n]
-        Index into `tags`.
-    tags : tuple of bytes
-        UIDs, first byte first (E0).
     kind, dsfid, antenna : int64[n]
         Transponder type, data storage format, and antenna (0: not told).
     rssi_dbm, phase_rad : float32[n]
@@ -74,9 +68,6 @@ class Sets:
         Sets left out.
     """
 
-    row: Ints
-    tag: NDArray[np.uint32]
-    tags: tuple[bytes, ...]
     kind: Ints
     dsfid: Ints
     antenna: Ints

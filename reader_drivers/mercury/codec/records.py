@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reader_drivers.framing import Frames
-from reader_drivers.framing.tags import number_tags
+from reader_drivers.framing.tags import TagColumns, number_tags
 from reader_drivers.mercury.codec.frames import GEN2, Op, Status, reply
 from reader_drivers.mercury.codec.search import PREFIX, WITH_METADATA, Search
 
@@ -126,17 +126,11 @@ def stamps_of(frames: Frames) -> Ints:
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class Records(TagColumns):
     """Tag records as columns, one row a read; -1 stands where the mask had no such field.
 
     Attributes
     ----------
-    row : int64[n]
-        The frame each came in.
-    tag : uint32[n]
-        Index into `tags`.
-    tags : tuple of bytes
-        EPCs, without protocol control words and CRC.
     count, antenna, frequency_khz, stamp_ms, phase_deg : int64[n]
         As sent; `antenna` has the transmit port in its high nibble, the receive port in its low one.
     rssi_dbm : int64[n]
@@ -148,9 +142,6 @@ class Records:
         are not known here.
     """
 
-    row: Ints
-    tag: NDArray[np.uint32]
-    tags: tuple[bytes, ...]
     count: Ints
     rssi_dbm: Ints
     antenna: Ints

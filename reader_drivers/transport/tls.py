@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from reader_drivers._reader import ReaderError
 from reader_drivers.targets import TcpTarget
-from reader_drivers.transport import LinkLostError, TcpTransport, Wake, Watched
+from reader_drivers.transport.base import LinkLostError, Wake, Watched
+from reader_drivers.transport.tcp import TcpTransport
 
 _MOST = 1 << 16
 
