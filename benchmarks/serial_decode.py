@@ -31,7 +31,7 @@ class _Replay:
     def send(self, data: bytes) -> None:
         """Send nowhere."""
 
-    def receive(self, timeout_s: float) -> bytes:  # noqa: ARG002 (never waits)
+    def receive(self, _timeout_s: float) -> bytes:
         """Return the next piece; empty at the end."""
         piece = self._data[self._at : self._at + self._piece]
         self._at += len(piece)
@@ -51,7 +51,7 @@ class _Counter:
         """Take frames."""
         self.count += len(self._protocol.readings(frames, t))
 
-    def on_noise(self, garbage: int, wrong: int) -> None:
+    def on_noise(self, garbage: int, wrong: int, /) -> None:
         """There is none."""
         raise AssertionError(f"{garbage} bytes of garbage, {wrong} wrong frames")
 

@@ -106,6 +106,16 @@ class ReaderSettings:
     q: int | None = None
     target: Literal["A", "B", "AB"] | None = None
 
+    @property
+    def gen2_session(self) -> int:
+        """Return the session to read in."""
+        return 1 if self.session is None else self.session
+
+    @property
+    def flags(self) -> Literal["A", "B", "AB"]:
+        """Return which tags answer, where the host chooses: without `target` those that `search` needs."""
+        return self.target or ("AB" if self.search == "dual" else "A")
+
 
 @dataclass(frozen=True, slots=True)
 class ReaderEvent:

@@ -14,6 +14,9 @@ from recording import Activity, Readings
 MAX_READINGS = 2_000_000
 """Readings kept for a caller that does not fetch them; then the reader is not listened to until it does."""
 
+SPAN_NS = 1_000_000_000
+"""Spans of listening are handed over in pieces of this length, so that a loss costs no more."""
+
 MAX_EVENTS = 10_000
 """Events kept; of further ones only the number is told."""
 

@@ -11,16 +11,13 @@ from typing import Final
 from reader_drivers._reader import ReaderSettings
 from reader_drivers.framing import FrameFormat
 from reader_drivers.inbox import Inbox
-from reader_drivers.serial_link import SerialLink
+from reader_drivers.port_spans import PortSpans
+from reader_drivers.serial_link import FAILED_AGAIN_S, SerialLink
 from reader_drivers.targets import Address
 from reader_drivers.transport import Wake
-from reader_drivers.turns import Turns
 
 MISSING_AGAIN_S: Final = 1.0
 """A port without antenna is tried again after so long."""
-
-FAILED_AGAIN_S: Final = 0.2
-"""A reader whose round failed is asked again after so long: it may say so thousands of times a second."""
 
 _LATE_S: Final = 0.5
 """A reader that is asked so much later than it might be did not listen meanwhile."""
@@ -42,8 +39,7 @@ class PolledLink(SerialLink):
         self._turns: Iterator[tuple[int, str]] = iter(())
         self._next_at: float | None = None
         self._missing: dict[int, float] = {}
-        self._told = ""
-        self._turns_taken = Turns(inbox)
+        self._spans = PortSpans(inbox)
         self._asked_at = 0
         self._in_round: set[int] = set()
         super().__init__(address, layout, clock, inbox, wake)
@@ -67,7 +63,6 @@ class PolledLink(SerialLink):
         """Ask for the first round, and go on until `end_rounds`: all ports with each of `flags` in turn."""
         self._ports, self._turns = ports, self._each(ports, flags)
         self._missing.clear()
-        self._told = ""
         self.ask_next()
 
     def end_rounds(self) -> None:
@@ -85,7 +80,7 @@ class PolledLink(SerialLink):
             self.ask(port, flag)
             self._asked_at = self.clock()
             if time.monotonic() - due > _LATE_S:
-                self._turns_taken.end()
+                self._spans.end()
         elif port == 0:
             self._next_at = time.monotonic() + FAILED_AGAIN_S
 
@@ -93,13 +88,11 @@ class PolledLink(SerialLink):
         """Note that the round has ended; with an error, which is told once until a round goes well."""
         if not self.asked:
             return
-        if error and error != self._told:
-            self.inbox.add_event("reader_exception", f"{self.where}: {error}")
-        self._told = error
+        self.note_failure(error)
         if error:
-            self._turns_taken.end(self._in_round)
+            self._spans.end(self._in_round)
         else:
-            self._turns_taken.good(self._in_round, self._asked_at, self._last_good)
+            self._spans.good(self._in_round, self._asked_at, self._last_good)
         # The next is asked for when everything that came has been handed over.
         slow = error or self._missing.keys() >= set(self._ports)
         self.asked, self._next_at = False, time.monotonic() + (FAILED_AGAIN_S if slow else 0.0)
@@ -107,12 +100,12 @@ class PolledLink(SerialLink):
     def round_lost(self) -> None:
         """Note that nobody knows what became of the round."""
         self.asked = False
-        self._turns_taken.end()
+        self._spans.end()
 
     def turn_failed(self, port: int) -> None:
         """Note that a port did not listen in the round that is under way."""
         self._in_round.discard(port)
-        self._turns_taken.end((port,))
+        self._spans.end((port,))
 
     def antenna_missing(self, port: int) -> None:
         """Note that a port has no antenna; told once."""
@@ -137,14 +130,14 @@ class PolledLink(SerialLink):
     def start(self, settings: ReaderSettings) -> None:
         """Begin to read tags."""
         super().start(settings)
-        self._turns_taken.begin(self.power_dbm, self._session)
+        self._spans.begin(self.power_dbm, self.session)
 
     def note_listening(self, now: int, *, last: bool = False) -> None:
         """Note that the reader was heard; when its ports listened its rounds say, where it is asked for any."""
         if not self._ports:
             super().note_listening(now, last=last)
         elif last:
-            self._turns_taken.end()
+            self._spans.end()
         else:
             self._last_good = max(self._last_good, now)
 

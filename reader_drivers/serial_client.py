@@ -30,7 +30,7 @@ class Listener(Protocol):
         """Take frames, and when each was through by the host's clock, ns UTC; an answer waited for is among them."""
         ...
 
-    def on_noise(self, garbage: int, wrong: int) -> None:
+    def on_noise(self, garbage: int, wrong: int, /) -> None:
         """Take the news of bytes that are no frame, and of frames whose check is wrong."""
         ...
 

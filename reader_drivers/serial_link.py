@@ -16,14 +16,12 @@ from numpy.typing import NDArray
 
 from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings
 from reader_drivers.framing import FrameFormat, Framer, Frames
-from reader_drivers.inbox import Inbox
+from reader_drivers.inbox import SPAN_NS, Inbox
 from reader_drivers.serial_client import SerialClient
 from reader_drivers.targets import Address, TcpTarget
+from reader_drivers.threaded import MISSED_KEEPALIVES
 from reader_drivers.transport import LinkLostError, Wake, open_transport
 from recording import NO_TIME, Readings
-
-MISSED_KEEPALIVES = 3
-"""After so many keepalive periods of silence a reader counts as gone."""
 
 NO_RSSI_DBM: Final = -60.0
 """What stands for the strength that a reader does not tell: recordings leave out readings without one."""
@@ -31,8 +29,8 @@ NO_RSSI_DBM: Final = -60.0
 WEAKEST_DBM: Final = -120.0
 """Below it, and above 0, recordings take no strength for one."""
 
-_SPAN_NS = 1_000_000_000
-_USUAL_SESSION = 1
+FAILED_AGAIN_S: Final = 0.2
+"""A reader whose round failed is asked again after so long: it may say so thousands of times a second."""
 
 
 class SerialLink(ABC):
@@ -70,9 +68,11 @@ class SerialLink(ABC):
         self.where = address.where
         self.power_dbm: dict[int, float] = {}
         """Of each port that listens; empty while the reader does not read."""
-        self._session = _USUAL_SESSION
+        self.session = ReaderSettings().gen2_session
+        """Gen2 session of what is being read."""
         self._listening_since = self._last_good = 0
         self._looked_after = 0.0
+        self._failure = ""
         self._keepalive_s = address.settings.keepalive_s
         timeout_s = address.common.timeout_s
         # The framer is compiled before the line is open: that takes seconds where no cache of it is.
@@ -113,7 +113,8 @@ class SerialLink(ABC):
     def on_frames(self, frames: Frames, t: NDArray[np.int64]) -> None:
         """Take frames that came, and when each was through, ns UTC."""
 
-    def alive(self) -> None:  # noqa: B027 (readers that speak by themselves need nothing)
+    @abstractmethod
+    def alive(self) -> None:
         """Do what shows whether the reader is still there; raises LinkLostError where it is not.
 
         Called when it has been silent for `patience_s` or a keepalive period, and again after each further one.
@@ -126,8 +127,9 @@ class SerialLink(ABC):
         if self.power_dbm:
             self.stop()
         self._keepalive_s = settings.keepalive_s
+        self.session = settings.gen2_session
+        self._failure = ""
         power = self.begin(settings)
-        self._session = _USUAL_SESSION if settings.session is None else settings.session
         self._listening_since = self._last_good = self.clock()
         self.power_dbm = power
 
@@ -177,7 +179,13 @@ class SerialLink(ABC):
 
     # For protocols
 
-    def on_noise(self, garbage: int, wrong: int) -> None:  # noqa: ARG002 (a protocol may count it)
+    def note_failure(self, what: str) -> None:
+        """Tell of a reader that fails, once until it does not or does so otherwise; empty: it does not fail."""
+        if what and what != self._failure:
+            self.inbox.add_event("reader_exception", f"{self.where}: {what}")
+        self._failure = what
+
+    def on_noise(self, _garbage: int, wrong: int, /) -> None:
         """Count what the line spoiled; before the first answer it may be the rest of what was going on."""
         if wrong and self.power_dbm:
             self.inbox.add_left_out("bad_message", wrong)
@@ -207,10 +215,10 @@ class SerialLink(ABC):
     def note_listening(self, now: int, *, last: bool = False) -> None:
         """Note that the ports in use have listened until now."""
         self._last_good = max(self._last_good, now)
-        if not self.power_dbm or not (last or now - self._listening_since >= _SPAN_NS):
+        if not self.power_dbm or not (last or now - self._listening_since >= SPAN_NS):
             return
         for port, power in self.power_dbm.items():
-            self.inbox.add_span(self._listening_since, now, port, power, self._session)
+            self.inbox.add_span(self._listening_since, now, port, power, self.session)
         self._listening_since = now
 
     def note_deaf(self) -> None:

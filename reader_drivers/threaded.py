@@ -14,7 +14,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from reader_drivers._reader import (
     Capabilities,
@@ -30,6 +30,9 @@ from reader_drivers.targets import Common, Target, merge_settings
 from reader_drivers.transport import LinkLostError, Wake
 
 log = logging.getLogger("nightstack.readers")
+
+MISSED_KEEPALIVES: Final = 3
+"""After so many keepalive periods of silence a reader counts as gone."""
 
 _IDLE_S = 0.5
 _LEAST_PAUSE_S = 0.05

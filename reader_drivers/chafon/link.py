@@ -26,7 +26,7 @@ from reader_drivers.chafon.codec import (
     status_words,
 )
 from reader_drivers.framing import Frames
-from reader_drivers.serial_link import SerialLink
+from reader_drivers.serial_link import FAILED_AGAIN_S, SerialLink
 from reader_drivers.setting_checks import check_gen2, check_one_power, check_whole_dbm
 from reader_drivers.transport import LinkLostError
 
@@ -34,7 +34,6 @@ MOST_DBM: Final = 33
 MOST_PORTS: Final = 8
 
 _ROUND_S: Final = 2  # an inventory ends by itself after so long, and is asked for again
-_FAILED_AGAIN_S: Final = 0.2
 _INIT_S: Final = 0.3
 _REGIONS: Final = {1: "FCC"}
 
@@ -47,7 +46,6 @@ class ChafonLink(SerialLink):
     def set_up(self) -> Capabilities:
         """End what it was doing, and learn name and parameters."""
         self._again_at = float("inf")
-        self._told = OK
         self._ask(Command.STOP, b"", "stop", refused_is_fine=True)
         # What it is good for is not told anywhere, but the maker's own program begins with it.
         with contextlib.suppress(LinkLostError):
@@ -81,7 +79,7 @@ class ChafonLink(SerialLink):
         wanted = now.to_read(
             antennas=sum(1 << port - 1 for port in set(ports)),
             power_dbm=power,
-            session=1 if settings.session is None else settings.session,
+            session=settings.gen2_session,
             q=settings.q,
         )
         # They are kept in flash, so they are written only where they differ.
@@ -89,7 +87,6 @@ class ChafonLink(SerialLink):
             self._ask(Command.SET_PARAMETERS, wanted.raw, "its parameters")
             self._parameters = self._get_parameters()
         self._table = np.array(self._parameters.frequencies_khz, np.uint32)
-        self._told = OK
         self._start()
         return dict.fromkeys(ports, float(power))
 
@@ -135,16 +132,14 @@ class ChafonLink(SerialLink):
             rssi_dbm=reports.rssi_dbm[good],
         )
         if len(reports.row):
-            self._told = OK
+            self.note_failure("")
         if reports.over >= 0 and self._again_at < float("inf"):
             self._note_over(reports.over)
 
     def _note_over(self, status: int) -> None:
         failed = status != INVENTORY_OVER
-        if failed and status != self._told:
-            self.inbox.add_event("reader_exception", f"{self.where}: {status_words(status)}")
-        self._told = status
-        self._again_at = time.monotonic() + (_FAILED_AGAIN_S if failed else 0.0)
+        self.note_failure(status_words(status) if failed else "")
+        self._again_at = time.monotonic() + (FAILED_AGAIN_S if failed else 0.0)
 
     def _start(self) -> None:
         # Should its end not be told, it is asked for again when it must be over.

@@ -136,15 +136,21 @@ class FeigLink(SerialLink):
         """Take frames that came."""
         self._exchange.on_frames(frames, t)
 
-    def on_noise(self, garbage: int, wrong: int) -> None:
+    def alive(self) -> None:
+        """Ask by the port whose turn it is."""
+        self._poll()
+
+    def on_noise(self, garbage: int, wrong: int, /) -> None:
         """Count what the line spoiled."""
         self._exchange.on_noise()
         super().on_noise(garbage, wrong)
 
-    def note_listening(self, now: int, *, last: bool = False) -> None:  # noqa: ARG002 (polls say themselves when)
-        """Hand out when the ports asked."""
+    def note_listening(self, now: int, *, last: bool = False) -> None:
+        """Note that the reader was heard; when its ports listened the polls say."""
         if last:
             self._rounds.close()
+        else:
+            self._last_good = max(self._last_good, now)
 
     def pump(self, timeout_s: float) -> None:
         """Ask by the next port; without one in use, wait."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-from reader_drivers.inbox import Inbox
-
-_SPAN_NS = 1_000_000_000
+from reader_drivers.inbox import SPAN_NS, Inbox
 
 
 class Rounds:
@@ -27,7 +25,7 @@ class Rounds:
         if end <= start:
             # A clock that stands, as virtual time does, says of no span.
             return
-        if self._count and (port != self._port or end - self._start >= _SPAN_NS or start < self._end):
+        if self._count and (port != self._port or end - self._start >= SPAN_NS or start < self._end):
             self.close()
         if not self._count:
             self._port, self._start = port, start

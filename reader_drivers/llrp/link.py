@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings
 from reader_drivers.clock_map import ClockMap
-from reader_drivers.inbox import Inbox
+from reader_drivers.inbox import SPAN_NS, Inbox
 from reader_drivers.llrp.capabilities import LlrpCapabilities, connected_ports, read_capabilities, sub_region
 from reader_drivers.llrp.checks import power_entry
 from reader_drivers.llrp.client import LlrpClient, RefusedError
@@ -38,12 +38,8 @@ from reader_drivers.llrp.rospec import (
 )
 from reader_drivers.llrp.version import negotiate
 from reader_drivers.llrp.watchdog import Watchdog
+from reader_drivers.threaded import MISSED_KEEPALIVES
 from reader_drivers.transport import LinkLostError, TcpTransport, TlsTransport, Wake
-
-MISSED_KEEPALIVES = 3
-"""After so many keepalive periods of silence a reader counts as gone."""
-
-_SPAN_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +210,7 @@ class LlrpLink:
         power = {port: power_entry(settings, abilities, self.where, port)[0] for port in ports}
         self.client.request("ENABLE_ROSPEC", rospec_id=ROSPEC_ID)
         # From here on every report is ours: the first may come together with the answer to START_ROSPEC.
-        self._running = _Running(settings, power, 1 if settings.session is None else settings.session)
+        self._running = _Running(settings, power, settings.gen2_session)
         self._listening_since = self._last_arrival = self._clock()
         try:
             self.client.request("START_ROSPEC", rospec_id=ROSPEC_ID)
@@ -346,7 +342,7 @@ class LlrpLink:
     def _note_listening(self, now: int, *, last: bool = False) -> None:
         self._last_arrival = now
         running = self._running
-        if running is None or not (last or now - self._listening_since >= _SPAN_NS):
+        if running is None or not (last or now - self._listening_since >= SPAN_NS):
             return
         for port, power_dbm in running.power_dbm.items():
             if port not in self._events.missing:

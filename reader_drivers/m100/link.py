@@ -89,11 +89,10 @@ class M100Link(SerialLink):
         dbm = self._most_dbm if power is None else min(power, self._most_dbm)
         power_set = round(dbm * 100).to_bytes(2, "big")
         self._ask(Command.POWER, power_set, "power")
-        session = 1 if settings.session is None else settings.session
         q = 4 if settings.q is None else settings.q
         # DR 8, M 1, pilot tone; Sel all; session; target A; Q (protocol, section 4.13).
         target = 1 if settings.target == "B" else 0
-        query = 0x1000 | session << 8 | target << 7 | q << 3
+        query = 0x1000 | settings.gen2_session << 8 | target << 7 | q << 3
         self._ask(Command.SET_QUERY, query.to_bytes(2, "big"), "query parameters")
         number, frequencies = REGIONS[self.capabilities.region]
         self._set = {
@@ -116,7 +115,7 @@ class M100Link(SerialLink):
             self._ask(Command.HOPPING, b"\xff", "hopping")
 
     def _poll(self) -> None:
-        self._polls, self._told = True, -1
+        self._polls = True
         self.client.send(_POLL_MANY)
 
     def end(self) -> None:
@@ -207,15 +206,12 @@ class M100Link(SerialLink):
         rounds = np.flatnonzero((kind == NOTICE) | ((kind == RESPONSE) & empty))
         if len(rounds):
             self.note_listening(int(t[rounds[-1]]))
-            self._told = -1
+            self.note_failure("")
         failed = np.flatnonzero((kind == RESPONSE) & error & ~empty & (frames.length > 7))
         if not self._polls or not len(failed):
             return
         self.note_deaf()
-        code = int(frames.byte(5)[failed[-1]])
-        if code != self._told:
-            self._told = code
-            self.inbox.add_event("reader_exception", f"{self.where}: {failure_words(code)}")
+        self.note_failure(failure_words(int(frames.byte(5)[failed[-1]])))
 
     def _ask(self, command: Command, values: bytes, what: str, *, refused_is_fine: bool = False) -> bytes:
         def is_answer(frame: bytes) -> bool:

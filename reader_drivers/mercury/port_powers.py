@@ -17,6 +17,9 @@ NOT_HERE: Final = (Status.BAD_OPCODE, Status.WRONG_LENGTH, Status.BAD_PARAMETER,
 """Statuses of a module that does not know a command's variant."""
 
 _M6E: Final = (0x18, 0x19)
+_LEAST_DBM: Final = -327.68
+"""What two bytes can hold at the least."""
+
 _SHORT_FROM: Final = bytes.fromhex("01230106")
 
 
@@ -52,8 +55,8 @@ def apply_port_powers(link: Asks, module: Module, dbm: dict[int, float], needed:
             raise ReaderError(f"{link.where}: the module has one power for all ports; leave port_power out")
         return
     # No power of its own: told as 0 by an M6e, for which 0 dBm is too little, and as the least number by the others.
-    none = _number(0 if module.hardware in _M6E else -32768)
-    wanted = {port: _number(round(power * 100)) for port, power in dbm.items()}
+    none = hundredths(0 if module.hardware in _M6E else _LEAST_DBM)
+    wanted = {port: hundredths(power) for port, power in dbm.items()}
     present = {port: entries.get(port, none)[:2] for port in dbm}
     if present == wanted or (not needed and all(p in (none, wanted[port]) for port, p in present.items())):
         return
@@ -78,5 +81,6 @@ def _ask(link: Asks, module: Module) -> tuple[_Layout | None, dict[int, bytes]]:
     return None, {}
 
 
-def _number(value: int) -> bytes:
-    return value.to_bytes(2, "big", signed=True)
+def hundredths(dbm: float) -> bytes:
+    """Return a power as modules have it: signed, in 0.01 dBm."""
+    return round(100 * dbm).to_bytes(2, "big", signed=True)

@@ -7,7 +7,7 @@ from typing import Final
 from reader_drivers._reader import Capabilities, ReaderSettings, SettingsError
 from reader_drivers.mercury.codec import GEN2, Config, Gen2, Op
 from reader_drivers.mercury.module import Asks, Module
-from reader_drivers.mercury.port_powers import NOT_HERE, apply_port_powers
+from reader_drivers.mercury.port_powers import NOT_HERE, apply_port_powers, hundredths
 from reader_drivers.setting_checks import check_gen2
 
 MOST_CHANNELS: Final = 62
@@ -65,13 +65,9 @@ def apply_power(link: Asks, settings: ReaderSettings, module: Module, ports: tup
     several = set(powers.values()) != {common}
     if several and len(set(powers.values())) == 1:
         common, several = next(iter(powers.values())), False
-    link.ask(Op.SET_POWER, _centi(common), f"power {common:g} dBm")
+    link.ask(Op.SET_POWER, hundredths(common), f"power {common:g} dBm")
     if len(module.ports) > 1:
         apply_port_powers(link, module, {port: powers.get(port, common) for port in module.ports}, several)
-
-
-def _centi(dbm: float) -> bytes:
-    return round(dbm * 100).to_bytes(2, "big", signed=True)
 
 
 def apply_antennas(link: Asks, module: Module, ports: tuple[int, ...]) -> None:
@@ -85,11 +81,10 @@ def apply_antennas(link: Asks, module: Module, ports: tuple[int, ...]) -> None:
     link.ask(Op.SET_ANTENNA, b"\x02" + b"".join(bytes([port, port]) for port in ports), what)
 
 
-def apply_gen2(link: Asks, settings: ReaderSettings) -> int:
-    """Set the air protocol and how tags are counted through; return the session."""
+def apply_gen2(link: Asks, settings: ReaderSettings) -> None:
+    """Set the air protocol and how tags are counted through."""
     link.ask(Op.SET_PROTOCOL, bytes([0, GEN2]), "protocol Gen2")
-    session = 1 if settings.session is None else settings.session
-    target = settings.target or ("AB" if settings.search == "dual" else "A")
+    session, target = settings.gen2_session, settings.flags
     link.ask(Op.SET_GEN2, bytes([GEN2, Gen2.SESSION, session]), f"session {session}")
     link.ask(Op.SET_GEN2, bytes([GEN2, Gen2.TARGET]) + _TARGETS[target], f"target {target}")
     q = b"\0" if settings.q is None else bytes([1, settings.q])
@@ -99,7 +94,6 @@ def apply_gen2(link: Asks, settings: ReaderSettings) -> int:
         link.ask(Op.SET_GEN2, bytes([GEN2, Gen2.RF_MODE]) + mode, f"RF mode {settings.rf_mode}")
     # With the filter a module tells each tag once, and phase and RSSI of the other reads are lost.
     link.ask(Op.SET_CONFIG, bytes([1, Config.READ_FILTER, 0]), "read filter off")
-    return session
 
 
 def apply_channels(link: Asks, frequencies_khz: tuple[int, ...], channels: tuple[int, ...]) -> None:

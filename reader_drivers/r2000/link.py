@@ -79,13 +79,11 @@ class R2000Link(PolledLink):
         ports = settings.ports or tuple(range(1, self._antennas + 1))
         self._set_channels(settings)
         dbm = self._set_power(settings, ports)
-        session = 1 if settings.session is None else settings.session
-        target = settings.target or ("AB" if settings.search == "dual" else "A")
-        self._gen2_session, self._used = session, ports
+        self._used = ports
         self._table = np.array(self._plan.table, np.uint32)
         if self.options.health_s:
             self._look(ports)
-        self.begin_rounds(ports, "A" if self.options.inventory == "fast" else target)
+        self.begin_rounds(ports, "A" if self.options.inventory == "fast" else settings.flags)
         return {port: float(dbm[port - 1]) for port in ports}
 
     def end(self) -> None:
@@ -173,7 +171,7 @@ class R2000Link(PolledLink):
             data = b"".join(bytes([turn, turn != 0xFF]) for turn in turns) + b"\0\x01"
         else:
             self._work_on(port - 1)
-            kind = bytes([self._gen2_session, flag == "B"])
+            kind = bytes([self.session, flag == "B"])
             command = Command.REALTIME if how == "realtime" else Command.SESSION
             # With phase: SL flag (any), phase (yes), rounds.
             more = b"\0\x01\x01" if self.options.phase else b"\x01"

@@ -26,6 +26,9 @@ ANSWERS: Final = FrameFormat(-1, 0, 1, extra=1, least=6, most=256, check=CRC_840
 
 BROADCAST: Final = 0xFF
 TID_BYTES: Final = 12
+RSSI_ZERO: Final = 129
+"""What an RSSI of 0 dBm would be, where the 288's bytes count as those of R2000 boards with the same chip do."""
+
 _WITH_TID: Final = 0x80
 
 

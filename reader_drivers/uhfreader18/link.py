@@ -23,6 +23,7 @@ from reader_drivers.transport import LinkLostError
 from reader_drivers.uhfreader18.codec import (
     BANDS,
     MODELS,
+    RSSI_ZERO,
     Command,
     Dialect,
     Info,
@@ -39,8 +40,6 @@ from reader_drivers.uhfreader18.codec import (
 from reader_drivers.uhfreader18.options import Options
 
 MOST_DBM: Final = 30
-RSSI_ZERO: Final = 129
-"""Of `rssi=r2000`: as boards with the same chip count."""
 
 _DEAF_S: Final = 1.0
 _ANSWERS: Final = b"\x00"  # of SET_WORK_MODE_288: speak when asked, report by oneself
@@ -106,14 +105,12 @@ class UhfReader18Link(PolledLink):
         # It does not tell the channel of a read.
         self._khz = band.khz((info.first + info.last) // 2)
         self._q = 4 if settings.q is None else settings.q
-        self._gen2_session = 1 if settings.session is None else settings.session
         self._scan = scan
         ports = settings.ports or self._ports_in_use()
         if self.options.push:
             self._ask(Command.SET_WORK_MODE_288, _REPORTS, "to report by itself")
         else:
-            target = settings.target or ("AB" if settings.search == "dual" else "A")
-            self.begin_rounds(ports, target if self.dialect == "288" else "A")
+            self.begin_rounds(ports, settings.flags if self.dialect == "288" else "A")
         return dict.fromkeys(ports, float(power))
 
     def end(self) -> None:
@@ -129,7 +126,7 @@ class UhfReader18Link(PolledLink):
         data = b""
         if self.dialect == "288":
             data = inventory_parameters(
-                self._q, self._gen2_session, flag, port, self._scan, fast_id=self.options.fast_id
+                self._q, self.session, flag, port, self._scan, fast_id=self.options.fast_id
             )
         self._port = port
         self.client.send(encode_command(Command.INVENTORY, data, self.options.address))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from reader_drivers.inbox import Inbox
-
-_SPAN_NS = 1_000_000_000
+from reader_drivers.inbox import SPAN_NS, Inbox
 
 
-class Turns:
+class PortSpans:
     """Spans of ports that take turns, from the beginning of a port's first good round to the end of its last one.
 
     A port whose antenna is missing and a round that failed or was lost end a span: whoever looks for a tag must not
@@ -36,7 +34,7 @@ class Turns:
         """Note a round of these ports, ns UTC, that ended well."""
         for port in ports:
             since = self._spans.get(port, (start, end))[0]
-            if end - since >= _SPAN_NS:
+            if end - since >= SPAN_NS:
                 self._hand_out(port, since, end)
                 since = end
             self._spans[port] = since, end
