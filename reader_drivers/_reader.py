@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
-from recording import Activity, Readings
+from recording import Activity, Air, PhaseAmbiguity, Readings
 
 if TYPE_CHECKING:
     from reader_drivers.targets import Target
@@ -53,10 +53,10 @@ class Capabilities:
     manufacturer: str
     model: str
     firmware: str
-    air: Literal["gen2", "iso15693"]
+    air: Air
     antennas: int
     phase: bool
-    phase_ambiguity: Literal["none", "pi", "unknown"]
+    phase_ambiguity: PhaseAmbiguity
     rssi_step_db: float
     frequencies_khz: tuple[int, ...]
     powers_dbm: tuple[float, ...]
@@ -201,7 +201,7 @@ class ReaderBatch:
 class Reader(ABC):
     """A reader, opened by `open_reader`. Not to be shared by threads, except that `close` may come from any."""
 
-    air: Literal["gen2", "iso15693"] | None = None
+    air: Air | None = None
     """Air interface, where all readers of the protocol have the same; None: `Capabilities` tell it."""
     target: Target | None = None
     """Where the reader is, known before it answers; None: the driver does not say."""

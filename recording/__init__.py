@@ -5,7 +5,7 @@ from recording.folder import read_recording, read_truth
 from recording.poses import Poses
 from recording.readings import NO_TIME, Readings
 from recording.records import Activity, Events, Recording, Truth
-from recording.run_info import FORMAT, AntennaMount, RunInfo
+from recording.run_info import FORMAT, Air, AntennaMount, PhaseAmbiguity, RunInfo
 from recording.stream import RecordingStream, StreamError
 from recording.tag_memories import NOT_READ, TagMemories
 from recording.writer import RecordingWriter, write_recording
@@ -15,9 +15,11 @@ __all__ = [
     "NOT_READ",
     "NO_TIME",
     "Activity",
+    "Air",
     "AntennaMount",
     "Events",
     "PayloadError",
+    "PhaseAmbiguity",
     "Poses",
     "Readings",
     "Recording",

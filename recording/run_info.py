@@ -6,12 +6,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from recording.errors import RecordingError
 from recording.json_checks import Json
 
 FORMAT = "nightstack-recording/1"
+
+Air = Literal["gen2", "iso15693"]
+"""Air interfaces: EPC Gen2 (UHF) and ISO 15693 (HF)."""
+
+PhaseAmbiguity = Literal["none", "pi", "unknown"]
+"""Whether the phase that a reader tells may be half a turn off; `unknown`: its maker does not say."""
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _NAME = re.compile(r"[^\W_][^\x00-\x1f\x7f/\\+#*?<>|\":\u2028\u2029]{0,127}")
@@ -78,10 +84,10 @@ class AntennaMount:
     id: int
     reader: str
     port: int
-    air: Literal["gen2", "iso15693"]
+    air: Air
     position_m: tuple[float, float, float]
     boresight_deg: tuple[float, float]
-    phase_ambiguity: Literal["none", "pi", "unknown"] = "unknown"
+    phase_ambiguity: PhaseAmbiguity = "unknown"
     power_dbm: float | None = None
     beamwidth_deg: float | None = None
     gain_dbi: float | None = None
@@ -113,12 +119,12 @@ class AntennaMount:
             id=entry.integer("id", 0, 255),
             reader=entry.text("reader"),
             port=entry.integer("port", 0, 65535),
-            air=cast(Literal["gen2", "iso15693"], entry.choice("air", ("gen2", "iso15693"))),
+            air=cast(Air, entry.choice("air", get_args(Air))),
             position_m=(x, y, z),
             boresight_deg=(yaw, pitch),
             phase_ambiguity=cast(
-                Literal["none", "pi", "unknown"],
-                entry.choice("phase_ambiguity", ("none", "pi", "unknown"), default="unknown"),
+                PhaseAmbiguity,
+                entry.choice("phase_ambiguity", get_args(PhaseAmbiguity), default="unknown"),
             ),
             power_dbm=entry.optional_number("power_dbm"),
             beamwidth_deg=entry.optional_number("beamwidth_deg"),

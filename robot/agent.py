@@ -7,17 +7,14 @@ Threads: the base's (answers every pose report), one for each reader, the flushe
 from __future__ import annotations
 
 import logging
-import secrets
 import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from recording import AntennaMount, RunInfo
+from recording import Air
 from robot.base import BaseRunner
 from robot.clock import BaseClock, Clock, SystemClock
 from robot.collector import Collector
@@ -26,7 +23,7 @@ from robot.errors import BaseGoneError, ConfigError
 from robot.flusher import Flusher
 from robot.process import ending_signals, quick_threads
 from robot.reader_absence import missed
-from robot.reader_setup import Air, check_readers
+from robot.reader_setup import check_readers, run_info
 from robot.reading import ReaderRunner
 from robot.route import Route, build_route
 from robot.settings import RobotSettings
@@ -198,7 +195,9 @@ class Agent:
             reader.start()
         readers_there = self._await_readers()
         if state is None:
-            state = spool.begin(self._info(), self._route.key, self._clock.now())
+            now = self._clock.now()
+            said = {reader.name_in_settings: reader.capabilities for reader in self._readers}
+            state = spool.begin(run_info(self._settings, self._airs, said, now), self._route.key, now)
             self._note("agent", "run_started", f"{len(self._route.legs)} legs, {self._route.length_m:.1f} m")
         self._run_id = run_id = state.info.run_id
         airs: dict[int, Air] = {mount.id: mount.air for mount in state.info.antennas}
@@ -282,33 +281,6 @@ class Agent:
         leg = min(max(leg, 0), len(self._route.legs))
         return Progress(leg, max(0.0, done_m - self._settings.route.resume_back_m))
 
-    def _info(self) -> RunInfo:
-        started = datetime.fromtimestamp(self._clock.now() / 1e9, UTC)
-        settings = self._settings
-        return RunInfo(
-            run_id=f"{settings.site}-{settings.robot}-{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
-            site=settings.site,
-            started_at=started,
-            robot_id=settings.robot,
-            antennas=self._mounts(),
-        )
-
-    def _mounts(self) -> tuple[AntennaMount, ...]:
-        """Return the mounts with what readers said: of their phase where the settings leave it open, and of the air.
-
-        A reader knows its air interface better than the settings do; one that does not answer has its driver's.
-        """
-        said = {reader.name_in_settings: reader.capabilities for reader in self._readers}
-        mounts: list[AntennaMount] = []
-        for mount, table in zip(self._settings.mounts(), self._settings.antenna, strict=True):
-            capabilities = said.get(mount.reader)
-            air = self._airs[mount.reader] if capabilities is None else capabilities.air
-            mount = replace(mount, air=air or mount.air)
-            if table.phase_ambiguity is None and capabilities is not None:
-                mount = replace(mount, phase_ambiguity=capabilities.phase_ambiguity)
-            mounts.append(mount)
-        return tuple(mounts)
-
     def _watch(self, spool: Spool, flusher: Flusher) -> str:
         full_since: float | None = None
         told = 0.0
@@ -350,13 +322,17 @@ class Agent:
         """Tell at the end of the drive which readers were not there, and for how long."""
         now = self._clock.now()
         told = [
-            missed(reader.name_in_settings, reader.absence, began, now, reader.complaints.last, whole=whole)
+            one
             for reader in self._readers
+            if (
+                one := missed(
+                    reader.name_in_settings, reader.absence, began, now, reader.complaints.last, whole=whole
+                )
+            )
         ]
         for one in told:
-            if one is not None:
-                self._note(one.reader, one.kind, one.detail)
-        self._missed = tuple(str(one) for one in told if one is not None)
+            self._note(one.reader, one.kind, one.detail)
+        self._missed = tuple(map(str, told))
 
     def _check_clock(self) -> None:
         if (

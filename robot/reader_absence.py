@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
-
-_MOST: Final = 20
 
 
 class Absence:
@@ -80,35 +75,3 @@ def missed(name: str, absence: Absence, begin: int, end: int, why: str, *, whole
 
 def _long(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
-
-
-class Complaints:
-    """Tells each complaint once, and counts it from then on.
-
-    Parameters
-    ----------
-    tell
-        Told one sentence.
-    """
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self.last = ""
-        """What was said last."""
-        self._tell = tell
-        self._again: Counter[str] = Counter()
-
-    def say(self, what: str) -> None:
-        """Tell this, where it was not told since `over`; further ones of more than twenty kinds are not told."""
-        self.last = what
-        if what not in self._again and len(self._again) < _MOST:
-            self._again[what] = 0
-            self._tell(what)
-        elif what in self._again:
-            self._again[what] += 1
-
-    def over(self) -> None:
-        """Say how often complaints came again, and forget them."""
-        for what, times in self._again.items():
-            if times:
-                self._tell(f"{times} times more: {what}")
-        self._again.clear()

@@ -1,15 +1,16 @@
-"""From the settings to a reader: what is known, and what can be wrong, before any reader answers."""
+"""From settings to readers, and from both to the record of a run: what each knows of ports, air and phase."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
-from reader_drivers import ReaderError, ReaderSettings, open_reader
+from reader_drivers import Capabilities, ReaderError, ReaderSettings, open_reader
+from recording import Air, AntennaMount, RunInfo
 from robot.errors import ConfigError
 from robot.settings import AntennaTable, ReaderTable, RobotSettings
-
-Air = Literal["gen2", "iso15693"]
 
 
 def settings_of(table: ReaderTable, antennas: Sequence[AntennaTable]) -> ReaderSettings:
@@ -50,3 +51,48 @@ def check_readers(settings: RobotSettings) -> dict[str, Air | None]:
         except ReaderError as error:
             raise ConfigError(f"reader {table.name}: url: {error}") from None
     return airs
+
+
+def run_info(
+    settings: RobotSettings,
+    airs: Mapping[str, Air | None],
+    said: Mapping[str, Capabilities | None],
+    now: int,
+) -> RunInfo:
+    """Return the record of a run that begins at `now`, ns UTC, under a name of its own.
+
+    Parameters
+    ----------
+    settings
+    airs
+        As `check_readers` returned them.
+    said
+        What each reader can do, by its name; None: it did not answer yet.
+    now
+    """
+    started = datetime.fromtimestamp(now / 1e9, UTC)
+    return RunInfo(
+        run_id=f"{settings.site}-{settings.robot}-{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+        site=settings.site,
+        started_at=started,
+        robot_id=settings.robot,
+        antennas=_mounts(settings, airs, said),
+    )
+
+
+def _mounts(
+    settings: RobotSettings, airs: Mapping[str, Air | None], said: Mapping[str, Capabilities | None]
+) -> tuple[AntennaMount, ...]:
+    """Return the mounts with what readers said: of their phase where the settings leave it open, and of the air.
+
+    A reader knows its air interface better than the settings do; one that does not answer has its driver's.
+    """
+    mounts: list[AntennaMount] = []
+    for mount, table in zip(settings.mounts(), settings.antenna, strict=True):
+        capabilities = said.get(mount.reader)
+        air = airs[mount.reader] if capabilities is None else capabilities.air
+        mount = replace(mount, air=air or mount.air)
+        if table.phase_ambiguity is None and capabilities is not None:
+            mount = replace(mount, phase_ambiguity=capabilities.phase_ambiguity)
+        mounts.append(mount)
+    return tuple(mounts)

@@ -11,11 +11,12 @@ from typing import Final
 import numpy as np
 
 from reader_drivers import Capabilities, Reader, ReaderBatch, ReaderError, open_reader
-from recording import Activity
+from recording import Activity, Air
 from robot.clock import Clock
 from robot.collector import Collector
-from robot.reader_absence import Absence, Complaints
-from robot.reader_setup import Air, settings_of
+from robot.complaints import Complaints
+from robot.reader_absence import Absence
+from robot.reader_setup import settings_of
 from robot.settings import AntennaTable, ReaderTable
 from robot.tag_memories import tag_memories
 
@@ -66,7 +67,6 @@ class ReaderRunner(threading.Thread):
         self._antennas = antennas
         self._settings = settings_of(table, antennas)
         self._recorded: Mapping[int, Air] = {}
-        self._airs_said: set[str] = set()
         self._clock = clock
         self._collector = collector
         self._report = report
@@ -80,11 +80,10 @@ class ReaderRunner(threading.Thread):
         self._ports = self._settings.ports
         self._mount = np.zeros(256, dtype=np.uint8)
         self._known = np.zeros(256, dtype=np.bool_)
-        self._power = {antenna.port: antenna.power_dbm for antenna in antennas}
         for antenna in antennas:
             self._mount[antenna.port] = antenna.id
             self._known[antenna.port] = True
-        self._strangers: set[int] = set()
+        self._said: set[tuple[str, str]] = set()
 
     @property
     def name_in_settings(self) -> str:
@@ -152,21 +151,23 @@ class ReaderRunner(threading.Thread):
         air = self.capabilities.air
         for antenna in self._antennas:
             if antenna.air not in (None, air):
-                self._say_air(
+                self._report_once(
+                    "air_differs",
                     f"antenna {antenna.id} is set to {antenna.air}, and the reader says {air}, which is recorded;"
-                    " correct `air` in the settings, or leave it out"
+                    " correct `air` in the settings, or leave it out",
                 )
             if self._recorded.get(antenna.id, air) != air:
-                self._say_air(
+                self._report_once(
+                    "air_differs",
                     f"antenna {antenna.id} is recorded as {self._recorded[antenna.id]}, and the reader, which was not"
-                    f" there when the run began, says {air}; set `air` in the settings"
+                    f" there when the run began, says {air}; set `air` in the settings",
                 )
 
-    def _say_air(self, detail: str) -> None:
-        if detail not in self._airs_said:
-            self._airs_said.add(detail)
+    def _report_once(self, kind: str, detail: str) -> None:
+        if (kind, detail) not in self._said:
+            self._said.add((kind, detail))
             log.warning("reader %s: %s", self._table.name, detail)
-            self._report(self._table.name, "air_differs", detail)
+            self._report(self._table.name, kind, detail)
 
     def _begin(self, since: int) -> None:
         self._listening_since = since
@@ -220,7 +221,10 @@ class ReaderRunner(threading.Thread):
             self._last_sign = max(self._last_sign, int(readings.t.max()))
             known = self._known[readings.antenna]
             if not known.all():
-                self._say_strangers(readings.antenna[~known])
+                for port in np.unique(readings.antenna[~known]).tolist():
+                    self._report_once(
+                        "unknown_antenna", f"port {port} reports tags, and no [[antenna]] is wired to it"
+                    )
                 readings = readings.select(known)
             self._collector.add_readings(replace(readings, antenna=self._mount[readings.antenna]))
         if batch.tags:
@@ -248,15 +252,6 @@ class ReaderRunner(threading.Thread):
                 self._listening_since = event.t
                 self._changed()
 
-    def _say_strangers(self, ports: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
-        for port in sorted(set(ports.tolist()) - self._strangers):
-            self._strangers.add(port)
-            self._report(
-                self._table.name,
-                "unknown_antenna",
-                f"port {port} reports tags, and no [[antenna]] is wired to it",
-            )
-
     def _end_span(self, *, go_on: bool = False) -> None:
         """Write down when every antenna of this reader listened, where the driver does not say it itself."""
         start, end = self._listening_since, self._clock.now()
@@ -264,10 +259,8 @@ class ReaderRunner(threading.Thread):
         if start is None or end <= start or self._activity_from_driver:
             return
         n = len(self._ports)
-        power = [
-            self._power[port] if self._power[port] is not None else self._table.power_dbm
-            for port in self._ports
-        ]
+        asked = self._settings
+        power = [asked.port_power_dbm.get(port, asked.power_dbm) for port in self._ports]
         session = self._table.session if self._table.session is not None else _UNKNOWN_SESSION
         self._collector.add_activity(
             Activity(

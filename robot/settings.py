@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from recording import AntennaMount
+from recording import Air, AntennaMount, PhaseAmbiguity
 from recording.topics import Topics
 from robot.errors import ConfigError
 
@@ -70,14 +70,14 @@ class AntennaTable(_Settings):
     id: int = Field(ge=0, le=255, description="number of the mount, which every reading carries")
     reader: str = Field(description="name of the reader it is wired to")
     port: int = Field(ge=1, le=255, description="that reader's port")
-    air: Literal["gen2", "iso15693"] | None = Field(
+    air: Air | None = Field(
         default=None, description="air interface: `gen2` (UHF) or `iso15693` (HF); absent: as the reader says"
     )
     position_m: tuple[float, float, float] = Field(description="x forward, y left, z up from the floor")
     boresight_deg: tuple[float, float] = Field(
         description="yaw (counter-clockwise from forward) and pitch (up)"
     )
-    phase_ambiguity: Literal["none", "pi", "unknown"] | None = Field(
+    phase_ambiguity: PhaseAmbiguity | None = Field(
         default=None, description="whether the phase may be half a turn off; absent: as the reader says"
     )
     power_dbm: float | None = Field(

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from robot.reader_absence import Absence, Complaints, missed
+from robot.complaints import Complaints
+from robot.reader_absence import Absence, missed
 from tests.robot.conftest import Night
 from tests.robot.nights import MakeNight, heard_all_along, only, scanning
 from tests.support import broken_drivers
