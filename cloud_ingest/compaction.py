@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 
 from cloud_ingest.database import Database
 from cloud_ingest.models import Batch, Run
-from cloud_ingest.paths import raw_folder, sync_folder
+from cloud_ingest.paths import raw_folder
 from cloud_ingest.raw_store import segment_name, write_segment
+from recording.files import sync
 from recording.wire import decode_batch
 
 _LOG = logging.getLogger(__name__)
@@ -143,4 +144,4 @@ class Compactor:
         for path in stale:
             path.unlink()
         if stale:
-            sync_folder(folder)
+            sync(folder)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+from recording.files import sync
 from recording.run_info import is_name
 
 _COMPONENT_BYTES = 200  # file systems allow 255 bytes; suffixes and temporary names need some of them
@@ -72,13 +73,4 @@ def write_durably(path: Path, payload: bytes) -> None:
 def publish(temporary: Path, path: Path) -> None:
     """Give a finished, synced file its name, and make the name itself durable."""
     temporary.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make new names in a folder durable (POSIX fsync of the directory)."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path.parent)

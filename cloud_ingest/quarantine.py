@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from cloud_ingest.messages import Arrival, Rejected
 from cloud_ingest.models import QuarantineRow
-from cloud_ingest.paths import sync_folder
 from cloud_ingest.texts import one_line
+from recording.files import sync
 
 _LONGEST_TEXT = 1000
 _TRIM_EVERY = 64  # bounds are checked after so many new rows, not for each
@@ -97,4 +97,4 @@ class Quarantine:
             count -= 1
             session.delete(row)
         session.flush()
-        sync_folder(self._folder)
+        sync(self._folder)

@@ -39,8 +39,8 @@ def replacing(path: Path) -> Generator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def sync_folder(path: Path) -> None:
-    """Wait until what was renamed in a folder is on the disk."""
+def sync(path: Path) -> None:
+    """Wait until a file, or what was renamed in a folder, is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

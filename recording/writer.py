@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from recording import tables
 from recording.columns import ArrowArray, ArrowTable, ArrowType
 from recording.errors import RecordingError
-from recording.files import sync_folder
+from recording.files import sync
 from recording.json_checks import one_line, parse_json
 from recording.poses import Poses
 from recording.readings import NO_TIME, Readings
@@ -222,8 +222,8 @@ class RecordingWriter:
             self._open.clear()
             (self._temp / "run.json").write_bytes(self._run_json.encode())
             for file in self._temp.iterdir():
-                sync_folder(file)
-            sync_folder(self._temp)
+                sync(file)
+            sync(self._temp)
             _install(self._temp, self.path)
         return self.path
 
@@ -377,17 +377,17 @@ def _encoded(schema: ArrowType) -> Any:
 def _install(temp: Path, path: Path) -> None:
     if not path.exists() or not any(path.iterdir()):
         temp.replace(path)
-        sync_folder(path.parent)
+        sync(path.parent)
         return
     # Without run.json a folder is no recording: it goes first and comes back last.
     (path / "run.json").unlink(missing_ok=True)
-    sync_folder(path)
+    sync(path)
     for name in _FILES:
         if (temp / name).exists():
             (temp / name).replace(path / name)
         else:
             (path / name).unlink(missing_ok=True)
-    sync_folder(path)
+    sync(path)
     (temp / "run.json").replace(path / "run.json")
-    sync_folder(path)
+    sync(path)
     temp.rmdir()
