@@ -18,6 +18,7 @@ from sim.readers.gen2_memory import IMPINJ_CHIP, TagMemory
 ACCESS_SPECS, OPERATIONS = 32, 8
 """How many AccessSpecs a reader holds, and how many operations one of them."""
 
+
 def _bits(data: bytes, count: int) -> str:
     return "".join(f"{byte:08b}" for byte in data)[:count]
 

@@ -44,7 +44,7 @@ class M100Emulator(SerialEmulator):
         """Forget what was set."""
         self.power_cdbm, self.region, self.channel, self.query = 2600, 1, 0, 0x1020
         self.mask = b""
-        self._heard: dict[bytes, None] = {}
+        self._known_tags: dict[bytes, None] = {}
 
     async def answer(self, frame: bytes) -> None:
         """Do what a command asks."""
@@ -91,7 +91,7 @@ class M100Emulator(SerialEmulator):
         """Read the tag that SELECT named: user memory alone is emulated."""
         bank, first = values[4], 2 * int.from_bytes(values[5:7], "big")
         end = first + 2 * int.from_bytes(values[7:9], "big")
-        known = self._heard if self.memory is None else self.memory
+        known = self._known_tags if self.memory is None else self.memory
         epc = next((tag for tag in known if self.mask and tag.startswith(self.mask)), None)
         # SELECT sets flags of session 0; in the others a tag just heard has turned to B.
         session, target = self.query >> 8 & 3, self.query >> 7 & 1
@@ -122,7 +122,7 @@ class M100Emulator(SerialEmulator):
             await self._failed(Failure.NO_TAG)
         for row in strong.tolist():
             epc = heard.tags[int(heard.tag[row])]
-            self._heard[epc] = None
+            self._known_tags[epc] = None
             pc = len(epc) // 2 << 11
             crc = crc_epc(pc.to_bytes(2, "big") + epc)
             await self.send(encode_notice(int(rssi[row]), pc, epc, crc))
