@@ -18,7 +18,8 @@ from reader_drivers.clock_map import ClockMap
 from reader_drivers.llrp.codec import FrameReader, MemoryBank, decode_reports, decode_reports_reference
 from reader_drivers.llrp.memories import TagMemories
 from reader_drivers.llrp.readings import ReportConverter
-from sim.readers.llrp_memory import serialized_tid, usual_memory
+from sim.readers.gen2_memory import usual_memory
+from sim.readers.llrp_memory import serialized_tid
 from sim.readers.llrp_reports import Content, Extras, Rows, encode_reports
 
 _CHUNK = 1 << 16

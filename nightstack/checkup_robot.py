@@ -12,7 +12,10 @@ from nightstack.checks import Check, reachable, takes_connections
 from nightstack.errors import one_line
 
 if TYPE_CHECKING:
-    from reader_drivers.targets import SerialTarget
+    from collections.abc import Hashable, Sequence
+
+    from reader_drivers.targets import SerialTarget, Target
+    from robot.settings import AntennaTable, ReaderTable
 
 _WRITE_SETTINGS = "name the robot's settings with --robot; docs/robot.md shows a file to start from"
 
@@ -46,23 +49,37 @@ def check_robot(file: Path) -> list[Check]:
         checks.append(Check("base", "good", f"{settings.base}: of pyserial, not looked at"))
     else:
         checks.append(_device("base", settings.base, f"correct `base` in {file}"))
-    checks += [_reader(reader.name, reader.url, file) for reader in settings.reader]
+    places: dict[Hashable, str] = {}
+    for table in settings.reader:
+        antennas = [antenna for antenna in settings.antenna if antenna.reader == table.name]
+        checks.append(_reader(table, antennas, places, file))
     return checks
 
 
-def _reader(name: str, url: str, file: Path) -> Check:
-    """Look at a reader without speaking to it: one that works may be at work, for another client."""
+def _reader(
+    table: ReaderTable, antennas: Sequence[AntennaTable], places: dict[Hashable, str], file: Path
+) -> Check:
+    """Look at a reader without speaking to it: one that works may be at work, for another client.
+
+    `places` are where the readers above it are, and their names; it is added to.
+    """
     from reader_drivers import ReaderError, open_reader
     from reader_drivers.targets import SerialTarget, TcpTarget
+    from robot.reader_setup import settings_of
 
-    what, correct = f"reader {name}", f"correct its url in {file}"
+    url, what, correct = table.url, f"reader {table.name}", f"correct its url in {file}"
+    mend = f"{correct}; docs/reader_drivers.md lists schemes and options"
     try:
         with open_reader(url) as reader:
             target = reader.target
+            first = places.setdefault(_place(target, url), table.name)
+            mend = f"correct [[reader]] {table.name} or its antennas in {file}"
+            reader.check_settings(settings_of(table, antennas))
     except ReaderError as error:
-        return Check(
-            what, "bad", one_line(error), f"{correct}; docs/reader_drivers.md lists schemes and options"
-        )
+        return Check(what, "bad", one_line(error), mend)
+    if first != table.name:
+        found = f"{url}: reader {first} is at the same place, and a reader serves one client at a time"
+        return Check(what, "bad", found, f"{correct}, or give its antennas to reader {first} and take it out")
     if isinstance(target, TcpTarget):
         return takes_connections(
             what, target.host, target.port, f"switch it on, or {correct}", _asked_by(url)
@@ -70,6 +87,17 @@ def _reader(name: str, url: str, file: Path) -> Check:
     if isinstance(target, SerialTarget):
         return _line(what, target, correct, url)
     return Check(what, "good", f"{url}: its driver takes it; {_asked(url)}")
+
+
+def _place(target: Target | None, url: str) -> Hashable:
+    """Return what is the same of two URLs that lead to one reader, whatever their options are."""
+    from reader_drivers.targets import SerialTarget, TcpTarget
+
+    if isinstance(target, TcpTarget):
+        return target.host.lower(), target.port
+    if isinstance(target, SerialTarget):
+        return os.path.realpath(target.path)
+    return url.partition("?")[0]
 
 
 def _asked_by(url: str) -> str:

@@ -28,6 +28,7 @@ from nightstack.commands import (
     stacks,
 )
 from nightstack.errors import BAD_INPUT, DONE, FAILED, STOPPED, InputError, exit_status, one_line
+from nightstack.lasting_output import silence
 
 #: What the parser says of values, and how a reader would.
 _PLAIN_WORDS = (
@@ -111,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("stopped by the keyboard")
         return STOPPED
     except BrokenPipeError:  # the reader of our output left: `nightstack ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         return FAILED
     except Exception as error:
         return _report(error)
@@ -146,4 +147,7 @@ def _report(error: Exception) -> int:
 
 
 def _complain(line: str) -> None:
-    print(f"nightstack: {line}", file=sys.stderr, flush=True)
+    try:
+        print(f"nightstack: {line}", file=sys.stderr, flush=True)
+    except OSError:  # nobody is there to read it; the status tells
+        silence(sys.stderr)

@@ -3,11 +3,62 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, TextIO
+
+from nightstack.errors import CommandError
+
+
+class OutputGoneError(Exception):
+    """Nobody reads standard output any more.
+
+    Parameters
+    ----------
+    terminal
+        It was a terminal that is closed, no pipe.
+    """
+
+    def __init__(self, *, terminal: bool) -> None:
+        super().__init__("the terminal was closed" if terminal else "the pipe was closed")
+        self.terminal = terminal
+
+
+def silence(stream: TextIO) -> None:
+    """Let what a stream is told, and what it still holds, go nowhere.
+
+    What it holds has to go somewhere, or the interpreter complains of it at its end, and ends with another status.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        silent = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silent, stream.fileno())
+        os.close(silent)
+    with contextlib.suppress(OSError, ValueError):
+        stream.flush()
+
+
+@contextmanager
+def telling() -> Generator[None]:
+    """Tell something on standard output, and nothing else; where it cannot take that, it is silent from then on.
+
+    Raises
+    ------
+    OutputGoneError
+        Nobody reads it any more.
+    CommandError
+        It takes nothing for another reason, such as a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        silence(sys.stdout)
+        if error.errno in (errno.EPIPE, errno.EIO):
+            raise OutputGoneError(terminal=error.errno == errno.EIO) from error
+        why = (error.strerror or str(error)).lower()
+        raise CommandError(f"standard output: {why}; let it go where there is room") from error
 
 
 class _Lasting:
@@ -33,13 +84,7 @@ class _Lasting:
             self._give_up()
 
     def _give_up(self) -> None:
-        # What it still holds has to go somewhere, or the interpreter complains of it at its end.
-        with contextlib.suppress(OSError, ValueError):
-            silent = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(silent, self._stream.fileno())
-            os.close(silent)
-        with contextlib.suppress(OSError, ValueError):
-            self._stream.flush()
+        silence(self._stream)
 
 
 @contextmanager

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import sys
 import time
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import typer
 
 from nightstack.tag_says import Titles
 from nightstack.watching import Board, Heard, count, plain
+
+_LAST_PHASE_RAD: Final = 6.2831
 
 
 def without_nan(value: Any) -> Any:
@@ -58,7 +63,12 @@ class Lines:
 
     def _row(self, tag: Heard, board: Board) -> dict[str, Any]:
         said = board.says.of(tag.epc)
-        return {**asdict(tag), "title": self._titles.of(tag.epc, said), "says": said.as_json()}
+        # Hundredths of a dBm are the finest that readers tell; what rounds up to a whole turn is 0.
+        numbers = {
+            "rate": round(tag.rate, 2), "rssi_dbm": round(tag.rssi_dbm, 2),
+            "phase_rad": 0.0 if tag.phase_rad > _LAST_PHASE_RAD else round(tag.phase_rad, 4),
+        }  # fmt: skip
+        return {**asdict(tag), **numbers, "title": self._titles.of(tag.epc, said), "says": said.as_json()}
 
     def _line(self, second: int, board: Board, rate: float, tags: list[Heard]) -> str:
         gone = ", the reader is gone" if board.gone is not None else ""
@@ -85,9 +95,17 @@ class Table:
         self._live.start()
 
     def update(self, board: Board, _now_s: float) -> None:
-        """Draw what is heard now."""
+        """Draw what is heard now.
+
+        Raises
+        ------
+        OSError
+            The terminal is closed, of which drawing alone would say nothing: it only looks like no terminal then.
+        """
         from rich.console import Group
 
+        if not sys.stdout.isatty():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         now = time.time_ns()
         size = self._live.console.size
         lines = self._screen.draw(board, *board.now(now), now, (size.width, size.height))

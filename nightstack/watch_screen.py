@@ -27,7 +27,10 @@ _BAR_GIVES_WAY: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: how its cells read, and how soon it gives way on a narrow terminal (0: never)."""
+    """One column: how its cells read, and how soon it gives way on a narrow terminal (0: never).
+
+    What is wrong with a tag goes last: it is what staff look for.
+    """
 
     name: str
     gives_way: int
@@ -50,12 +53,12 @@ COLUMNS: Final = (
     Column("title", 3, lambda tag, board, titles: titles.of(tag.epc, board.says.of(tag.epc)), shrinks=True),
     Column("owner", 8, lambda tag, board, _t: board.says.of(tag.epc).contents.owner),
     Column("security", 4, lambda tag, board, _t: board.says.of(tag.epc).security),
-    Column("problem", 7, lambda tag, board, _t: board.says.of(tag.epc).problem),
-    Column("TID", 5, lambda tag, board, _t: board.says.of(tag.epc).tid),
+    Column("problem", 1, lambda tag, board, _t: board.says.of(tag.epc).problem),
+    Column("TID", 6, lambda tag, board, _t: board.says.of(tag.epc).tid),
     Column("reads/s", 0, lambda tag, _b, _t: f"{tag.rate:.1f}", right=True),
     Column("RSSI", 0, _strength),
     Column("phase", 9, lambda tag, _b, _t: _number(tag.phase_rad, ".2f"), right=True),
-    Column("ports", 6, lambda tag, _b, _t: ",".join(map(str, tag.ports))),
+    Column("ports", 7, lambda tag, _b, _t: ",".join(map(str, tag.ports))),
 )
 """In the order in which they stand."""
 

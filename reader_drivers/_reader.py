@@ -205,6 +205,8 @@ class Reader(ABC):
     """Air interface, where all readers of the protocol have the same; None: `Capabilities` tell it."""
     target: Target | None = None
     """Where the reader is, known before it answers; None: the driver does not say."""
+    timeout_s: float | None = None
+    """Limit for connecting and for each answer, s; None: the driver does not say."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -217,6 +219,17 @@ class Reader(ABC):
         ------
         ReaderError
             It cannot be reached, is held by another client, or refuses.
+        """
+
+    def check_settings(self, settings: ReaderSettings) -> None:  # noqa: B027 (a driver need not know any)
+        """Refuse settings that no reader of this kind can follow, before one is reached.
+
+        What only the reader itself can tell is refused by `start`.
+
+        Raises
+        ------
+        SettingsError
+            Which, and what to do.
         """
 
     @abstractmethod

@@ -116,7 +116,7 @@ class ThreadedReader(Reader, Generic[L]):
     def __init__(self, url: str, clock: Callable[[], int], place: Place) -> None:
         super().__init__(url)
         self._refuse(place.settings, self._check_kind)
-        self.target = place.target
+        self.target, self.timeout_s = place.target, place.common.timeout_s
         self._clock = clock
         self._settings = place.settings
         self._inbox = Inbox(clock)
@@ -128,6 +128,10 @@ class ThreadedReader(Reader, Generic[L]):
         self._closing = False
         self._wake = Wake()
         self._thread: threading.Thread | None = None
+
+    def check_settings(self, settings: ReaderSettings) -> None:
+        """Refuse settings that no reader of this kind can follow; see `Reader.check_settings`."""
+        self._refuse(merge_settings(settings, self._settings), self._check_kind)
 
     def _refuse(self, settings: ReaderSettings, check: Callable[[ReaderSettings], None]) -> None:
         """Let `check` refuse settings, which is the caller's mistake whatever a driver calls it."""

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import parse_qsl
 
 import typer
 
 from nightstack.commands.shared import AsJson
-from nightstack.errors import CommandError, InputError, StoppedError
+from nightstack.errors import DONE, FAILED, CommandError, InputError, StoppedError
 
 if TYPE_CHECKING:
     from nightstack.stopping import Stopping
-    from nightstack.tag_says import Titles
     from nightstack.watching import Board
-    from reader_drivers import Reader, ReaderEvent, ReaderSettings
+    from reader_drivers import Reader, ReaderSettings
 
 _app = typer.Typer(no_args_is_help=True, help="Look at a reader, or be one.", rich_markup_mode=None)
 
@@ -50,17 +47,7 @@ HoldingsFile = Annotated[
     ),
 ]
 _STEP_S = 0.25
-_MOST_TAGS = 20
-"""Tags whose contents a probe prints."""
 _USUAL_PORTS = {"5084": "llrp", "5085": "llrp", "10001": "feig", "2022": "chafon"}
-_BAD = (
-    "reader_gone",
-    "reader_unreachable",
-    "antenna_gone",
-    "buffer_overflow",
-    "reader_exception",
-    "bad_message",
-)
 
 
 def register(app: typer.Typer) -> None:
@@ -85,6 +72,9 @@ def probe(
 
     What tags say beside their numbers is read where the URL has memory=1 or tid=1.
     """
+    from nightstack.lasting_output import OutputGoneError, telling
+    from nightstack.probing import Probed
+    from nightstack.reaching import reaching
     from nightstack.stopping import Stopping
     from nightstack.tag_says import Titles
     from nightstack.watch_output import without_nan
@@ -97,7 +87,8 @@ def probe(
     stopping = Stopping()
     try:
         with stopping, open_reader(url) as reader:
-            capabilities = asdict(reader.connect())
+            with reaching(reader, quiet=as_json):
+                capabilities = asdict(reader.connect())
             stopping.gently()
             if seconds:
                 try:
@@ -108,95 +99,21 @@ def probe(
         raise _stopped(stopping) from None
     if stopping.by:
         raise _stopped(stopping)
-    listened = seconds > 0 and refused is None
-    faults = (
-        [str(refused)] if refused else faults_of(board, capabilities, _asked(url, ports)) if seconds else []
-    )
-    if as_json:
-        said: dict[str, Any] = {"url": url, **capabilities}
-        if seconds:
-            said |= {
-                "seconds": seconds, "readings": board.reads, "tags": len(board.tags),
-                "ports": dict(sorted(board.ports.items())), "power_dbm": dict(sorted(board.powers.items())),
-                "events": [asdict(event) for event in board.events], "faults": faults, "healthy": not faults,
-                "contents": {
-                    epc: board.says.of(epc).as_json() | {"title": titles.of(epc, board.says.of(epc))}
-                    for epc in sorted(board.says.read())
-                },
-            }  # fmt: skip
-        typer.echo(json.dumps(without_nan(said), indent=2, default=list))
-    else:
-        for line in _probed(capabilities, board if listened else None, seconds, power, titles, faults):
-            typer.echo(line)
+    probed = Probed(url, capabilities, board, seconds, titles, power, _asked(url, ports), refused)
+    try:
+        with telling():
+            if as_json:
+                typer.echo(json.dumps(without_nan(probed.as_json()), indent=2, default=list))
+            else:
+                for line in probed.lines():
+                    typer.echo(line)
+    except OutputGoneError as error:
+        if error.terminal:
+            raise StoppedError("stopped: its terminal was closed") from None
+        return FAILED
     if refused is not None:
         raise refused
-    return 1 if faults else 0
-
-
-def _probed(
-    can: dict[str, Any],
-    board: Board | None,
-    seconds: float,
-    asked_dbm: float | None,
-    titles: Titles,
-    faults: list[str],
-) -> list[str]:
-    """Return the lines of a probe."""
-    from nightstack.watching import count, plain
-
-    lines: list[str] = []
-
-    def tell(name: str, value: str) -> None:
-        if value:
-            lines.append(f"{name:16} {value}")
-
-    for name, value in can.items():
-        untold = name == "rssi_step_db" and not value > 0
-        tell(name, "none: it tells no strength" if untold else _shown(value))
-    if board is not None:
-        known = {port: dbm for port, dbm in sorted(board.powers.items()) if dbm == dbm}
-        tell("power_used", _powers(known))
-        if asked_dbm is not None and known and max(known.values()) < asked_dbm:
-            tell("note", f"{asked_dbm:g} dBm was asked for, and is more than it can")
-        by_port = ", ".join(f"port {port}: {n}" for port, n in sorted(board.ports.items())) or "none"
-        tags, readings = count(len(board.tags), "tag"), count(board.reads, "reading")
-        tell("heard", f"{tags}, {readings} in {seconds:g} s ({by_port})")
-        said = [(epc, board.says.of(epc)) for epc in sorted(board.says.read())]
-        for epc, what in said[:_MOST_TAGS]:
-            title = titles.of(epc, what)
-            tell(
-                "tag", ", ".join(part for part in (f"{epc}: {what.words() or 'says nothing'}", title) if part)
-            )
-        if len(said) > _MOST_TAGS:
-            tell("tag", f"{len(said) - _MOST_TAGS} more, which --json tells")
-        for event in _once(board.events):
-            if event.kind not in _BAD:
-                tell("event", f"{event.kind}: {plain(event.detail)}")
-    for fault in faults:
-        tell("fault", plain(fault))
-    if board is not None or faults:
-        tell("healthy", "no" if faults else "yes")
-    return lines
-
-
-def _powers(by_port: dict[int, float]) -> str:
-    if len(set(by_port.values())) <= 1:
-        return "".join(f"{dbm:g} dBm" for dbm in set(by_port.values()))
-    return ", ".join(f"{dbm:g} dBm (port {port})" for port, dbm in by_port.items())
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"{value[0]} .. {value[-1]} ({len(value)})" if len(value) > 4 else ", ".join(map(str, value))
-    return str(value)
-
-
-def _once(events: Any) -> list[ReaderEvent]:
-    """Return the first event of each kind and wording."""
-    seen: dict[tuple[str, str], ReaderEvent] = {}
-    for event in events:
-        seen.setdefault((event.kind, event.detail), event)
-    return list(seen.values())
+    return FAILED if probed.faults else DONE
 
 
 def _stopped(stopping: Stopping) -> StoppedError:
@@ -213,35 +130,6 @@ def _listen(
         board.add(reader.read(min(left, _STEP_S)))
     reader.stop()
     board.add(reader.read(0.0))
-
-
-def faults_of(board: Board, can: dict[str, Any], asked: Sequence[int] = ()) -> list[str]:
-    """Return what is wrong with a reader that was listened to.
-
-    Parameters
-    ----------
-    board
-        What it heard.
-    can
-        Its capabilities.
-    asked
-        Ports that were to be used; empty: those that it says it used, else all.
-    """
-    from nightstack.watching import plain
-
-    faults = [f"{e.kind}: {plain(e.detail)}" for e in _once(board.events) if e.kind in _BAD]
-    used = tuple(asked) or tuple(sorted(board.powers)) or tuple(range(1, can["antennas"] + 1))
-    if not board.reads and can.get("air") == "iso15693":
-        faults.append(
-            "no tag was heard: hold one flat before an antenna, at most a hand's length away; look at the antenna's "
-            "cable and at the power in the reader's own configuration"
-        )
-    elif not board.reads:
-        faults.append("no tag was heard: hold one before an antenna, and look at power and region")
-    elif deaf := [port for port in used if port not in board.ports]:
-        named = ", ".join(map(str, deaf))
-        faults.append(f"nothing was heard on port {named}: no antenna, no cable, or no tag before it")
-    return faults
 
 
 def _asked(url: str, ports: str | None) -> tuple[int, ...]:
@@ -283,6 +171,8 @@ def watch(
     A table on a terminal, a line a second elsewhere. Ctrl-C ends it, with status 0; 1 if the reader was gone at the
     end. What tags say beside their numbers is read where the URL has memory=1 or tid=1.
     """
+    from nightstack.lasting_output import OutputGoneError, telling
+    from nightstack.reaching import reaching
     from nightstack.stopping import Stopping
     from nightstack.tag_says import Titles
     from nightstack.watch_output import Lines, Table
@@ -294,19 +184,21 @@ def watch(
     stopping, began = Stopping(), time.monotonic()
     try:
         with stopping, open_reader(url) as reader:
-            can = reader.connect()
+            with reaching(reader, quiet=as_json):
+                can = reader.connect()
             board.strength = can.rssi_step_db > 0
             stopping.gently()
             reader.start(settings)
             began = time.monotonic()
             live = _on_terminal() and not as_json
-            tell = (
-                Table(f"{can.manufacturer} {can.model} at {url}", titles) if live else Lines(titles, as_json)
-            )
+            with telling():
+                title = f"{can.manufacturer} {can.model} at {url}"
+                tell = Table(title, titles) if live else Lines(titles, as_json)
             try:
                 while not stopping.by and (seconds is None or time.monotonic() - began < seconds):
                     board.add(reader.read(_STEP_S))
-                    tell.update(board, time.monotonic() - began)
+                    with telling():
+                        tell.update(board, time.monotonic() - began)
             finally:
                 with suppress(OSError):  # the terminal may be gone
                     tell.close()
@@ -315,11 +207,12 @@ def watch(
         if not as_json:
             heard = f"{count(len(board.tags), 'tag')}, {count(board.reads, 'reading')}"
             by = f", stopped by {stopping.by}" if stopping.by else ""
-            typer.echo(f"{heard} in {time.monotonic() - began:.0f} s{by}")
+            with telling():
+                typer.echo(f"{heard} in {time.monotonic() - began:.0f} s{by}")
     except KeyboardInterrupt:
         raise _stopped(stopping) from None
-    except BrokenPipeError:  # whoever read our lines has seen enough: `watch ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OutputGoneError:  # who read along has seen enough (`watch ... | head`), or has closed the terminal
+        pass
     if board.gone is not None:
         raise CommandError(f"{url}: the reader went and did not come back")
 

@@ -25,6 +25,9 @@ from sim.readers.serial_emulator import SerialEmulator
 from sim.readers.source import Inventory, ReportSlice
 
 _INFO: Final = b"CF600 V1.2".ljust(32, b"\0") + b"HW V2.0".ljust(32, b"\0") + b"EMU000000001"
+_REGIONS: Final = {"FCC": 1}
+"""Numbers of regions that frames of real readers show; 0 stands for the others."""
+
 _OF_A_READER: Final = "00 00 01 80 04 00 01 01 03 86 02 EE 01 F4 31 21 01 04 00 00 0C 00 03 01 05"
 
 
@@ -54,6 +57,7 @@ class ChafonEmulator(SerialEmulator):
             raw = bytearray.fromhex(_OF_A_READER)
             raw[2] = 0
             raw[6] = sum(1 << port - 1 for port in self.source.ports)
+            raw[7] = _REGIONS.get(self.source.region, 0)
             raw[8:15] = (
                 (min(khz) // 1000).to_bytes(2, "big")
                 + (min(khz) % 1000).to_bytes(2, "big")

@@ -32,11 +32,11 @@ from reader_drivers.llrp.codec import (
     status,
 )
 from sim.readers.clock import ReaderClock
+from sim.readers.gen2_memory import MemoryOf, usual_memory
 from sim.readers.llrp_access import AccessRuns
 from sim.readers.llrp_buffer import ReportBuffer
 from sim.readers.llrp_connection import Connection
 from sim.readers.llrp_identity import Identity
-from sim.readers.llrp_memory import MemoryOf, usual_memory
 from sim.readers.llrp_reports import Extras, Rows, quantise
 from sim.readers.llrp_rospec import RefusedError, ROSpec
 from sim.readers.llrp_state import ReaderState

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from reader_drivers.llrp.codec import encode_parameter, parameter
-from sim.readers.llrp_memory import MemoryOf, TagMemory, serialized_tid
+from sim.readers.gen2_memory import MemoryOf, TagMemory
+from sim.readers.llrp_memory import serialized_tid
 from sim.readers.llrp_reports import Content, Extras, Rows
 from sim.readers.llrp_state import ReaderState
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from reader_drivers.llrp.codec import (
@@ -15,29 +13,10 @@ from reader_drivers.llrp.codec import (
     gen2_words,
     parameter,
 )
+from sim.readers.gen2_memory import IMPINJ_CHIP, TagMemory
 
 ACCESS_SPECS, OPERATIONS = 32, 8
 """How many AccessSpecs a reader holds, and how many operations one of them."""
-
-_IMPINJ_CHIP = bytes.fromhex("E28011")
-"""A TID of a chip of Impinj's: class identifier E2h, designer 801h (with the serial number bit), model."""
-
-
-@dataclass(frozen=True, slots=True)
-class TagMemory:
-    """What a tag holds beside its EPC, in whole words; `user` is empty where the chip has no such bank."""
-
-    tid: bytes
-    user: bytes = b""
-
-
-MemoryOf = Callable[[bytes], TagMemory]
-
-
-def usual_memory(epc: bytes) -> TagMemory:
-    """Return the memory of a tag with Impinj's chip: 96 bits of TID, 16 words of user memory, both from its EPC."""
-    serial = hashlib.sha256(epc).digest()
-    return TagMemory(_IMPINJ_CHIP + b"\x60" + serial[:8], serial)
 
 
 def _bits(data: bytes, count: int) -> str:
@@ -106,7 +85,7 @@ class AccessSpec:
 
 def serialized_tid(memory: TagMemory) -> bytes:
     """Return the ImpinjSerializedTID of a report; chips of other makers send none."""
-    if not memory.tid.startswith(_IMPINJ_CHIP[:2]):
+    if not memory.tid.startswith(IMPINJ_CHIP[:2]):
         return b""
     words = tuple(int.from_bytes(memory.tid[i : i + 2], "big") for i in range(0, len(memory.tid), 2))
     item = parameter("ImpinjSerializedTID", tid=words)

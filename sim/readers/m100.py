@@ -18,6 +18,7 @@ from reader_drivers.m100.codec import (
     encode_notice,
     parameters,
 )
+from sim.readers.gen2_memory import usual_memory
 from sim.readers.serial_emulator import SerialEmulator
 from sim.readers.source import Inventory, ReportSlice
 
@@ -30,19 +31,20 @@ class M100Emulator(SerialEmulator):
     Attributes
     ----------
     memory
-        User memory of tags by their EPC; others have none.
+        User memory of tags by their EPC, and others have none; None: every tag that was heard has `usual_memory`.
     """
 
     scheme = "m100"
     frames = FRAMES
     weakest_dbm = -72
 
-    memory: Mapping[bytes, bytes] = {}
+    memory: Mapping[bytes, bytes] | None = None
 
     def reset(self) -> None:
         """Forget what was set."""
         self.power_cdbm, self.region, self.channel, self.query = 2600, 1, 0, 0x1020
         self.mask = b""
+        self._known_tags: dict[bytes, None] = {}
 
     async def answer(self, frame: bytes) -> None:
         """Do what a command asks."""
@@ -89,16 +91,17 @@ class M100Emulator(SerialEmulator):
         """Read the tag that SELECT named: user memory alone is emulated."""
         bank, first = values[4], 2 * int.from_bytes(values[5:7], "big")
         end = first + 2 * int.from_bytes(values[7:9], "big")
-        epc = next((tag for tag in self.memory if self.mask and tag.startswith(self.mask)), None)
+        known = self._known_tags if self.memory is None else self.memory
+        epc = next((tag for tag in known if self.mask and tag.startswith(self.mask)), None)
         # SELECT sets flags of session 0; in the others a tag just heard has turned to B.
         session, target = self.query >> 8 & 3, self.query >> 7 & 1
         if self.running or epc is None or bank != 3 or session or target:
             await self._failed(Failure.READ)
-        elif end > len(self.memory[epc]):
+        elif end > len(user := usual_memory(epc).user if self.memory is None else self.memory[epc]):
             await self.send(encode(Command.ERROR, bytes([NO_MEMORY]), RESPONSE))
         else:
             head = bytes([2 + len(epc)]) + (len(epc) // 2 << 11).to_bytes(2, "big") + epc
-            await self._done(Command.READ, head + self.memory[epc][first:end])
+            await self._done(Command.READ, head + user[first:end])
 
     def _inventory_asked(self) -> Inventory:
         known = {number: len(khz) for number, khz in REGIONS.values()}.get(self.region, 1)
@@ -119,6 +122,7 @@ class M100Emulator(SerialEmulator):
             await self._failed(Failure.NO_TAG)
         for row in strong.tolist():
             epc = heard.tags[int(heard.tag[row])]
+            self._known_tags[epc] = None
             pc = len(epc) // 2 << 11
             crc = crc_epc(pc.to_bytes(2, "big") + epc)
             await self.send(encode_notice(int(rssi[row]), pc, epc, crc))

@@ -19,6 +19,7 @@ from reader_drivers.mercury.codec import (
     reply,
 )
 from sim.readers.clock import ReaderClock
+from sim.readers.gen2_memory import usual_memory
 from sim.readers.mercury_identity import IDENTITIES, Model
 from sim.readers.mercury_state import ModuleState
 from sim.readers.serial_emulator import SerialEmulator
@@ -47,7 +48,7 @@ class MercuryEmulator(SerialEmulator):
     xpc
         XPC words behind the protocol control word, by EPC.
     memory
-        User memory, by EPC; tags without refuse to be read.
+        User memory, by EPC, and tags without refuse to be read; None: every tag has `usual_memory`.
     """
 
     scheme = "mercury"
@@ -74,7 +75,7 @@ class MercuryEmulator(SerialEmulator):
         self.phase_sign, self.keepalives = phase_sign, keepalives
         self._bootloader, self._power_up_speed = bootloader, speed
         self._power_up_baud = baud
-        self._xpc, self._memory = xpc or {}, memory or {}
+        self._xpc, self._memory = xpc or {}, memory
         self._blocks: dict[bytes, tuple[bytes, int]] = {}
         self.refused: dict[int, int] = {}
         """Statuses with which commands are refused, by opcode."""
@@ -242,7 +243,8 @@ class MercuryEmulator(SerialEmulator):
         data: bytes | int = b""
         if search.embedded is not None:
             wanted = search.embedded
-            there = self._memory.get(epc, b"")[2 * wanted.word :][: 2 * wanted.words]
+            bank = usual_memory(epc).user if self._memory is None else self._memory.get(epc, b"")
+            there = bank[2 * wanted.word :][: 2 * wanted.words]
             data = there if len(there) == 2 * wanted.words else Status.MEMORY_OVERRUN
         record = Record(
             pc=pc,

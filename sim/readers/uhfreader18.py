@@ -20,6 +20,7 @@ from reader_drivers.uhfreader18.codec import (
     encode_band,
     encode_tags,
 )
+from sim.readers.gen2_memory import usual_memory
 from sim.readers.serial_emulator import SerialEmulator
 from sim.readers.source import Inventory, ReportSlice
 
@@ -191,7 +192,7 @@ class UhfReader288Emulator(_UhfEmulator):
     dialect = "288"
     type = 0x0C
 
-    tids = False
+    tids = True
     """Whether tags tell their TID where they are asked to (Impinj's FastID)."""
 
     def info(self) -> bytes:
@@ -220,7 +221,7 @@ class UhfReader288Emulator(_UhfEmulator):
             await self._done(Command.INVENTORY, Status.COMPLETE, bytes([1 << port - 1, 0]))
 
     def _record(self, epc: bytes, rssi: int, *, fast_id: bool = False) -> bytes:
-        tid = bytes.fromhex("E2801100") + (epc * 12)[:8] if fast_id and self.tids else b""
+        tid = usual_memory(epc).tid if fast_id and self.tids else b""
         return bytes([len(epc) + len(tid) | (0x80 if tid else 0)]) + epc + tid + bytes([rssi])
 
     async def _set_reporting(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import secrets
 import tempfile
 import termios
@@ -18,6 +19,7 @@ from sim.readers.taken import can_tell, wait_taken
 
 _MOST: Final = 1 << 16
 _PTYS: Final = "/dev/pts/"
+_HELD: Final = re.compile(r"/proc/\d+/fd/\d+")
 _SPEEDS: Final = (9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)
 
 
@@ -168,6 +170,12 @@ class PtyWire(Wire):
     path
         Of the link; None: one in a folder of its own. Whatever stands there already is kept, and `open` refuses; only
         a link to a pseudo terminal that is gone, as a process that was killed leaves it, is replaced.
+
+    Notes
+    -----
+    Numbers of pseudo terminals are given again at once: a link to ``/dev/pts/N`` that its maker left behind would soon
+    lead to somebody's shell. Where there is ``/proc`` the link goes by way of this process's own hold on the line
+    (``/proc/PID/fd/N``), which ends when the process does, however it ends.
     """
 
     def __init__(self, path: str | None = None) -> None:
@@ -188,14 +196,18 @@ class PtyWire(Wire):
         """Plug it in."""
         if self._own:
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        # Before there is a new line, which might get the number of the one that is gone.
+        self._unlink_left_behind()
         near, far = os.openpty()
         tty.setraw(far)
         os.set_blocking(near, False)
         # Our own hold on the far end keeps the line while nobody else has it open, as a UART is there without a user.
         self._ends = near, far
-        self._name = os.ttyname(far)
+        held = f"/proc/{os.getpid()}/fd/{far}"
+        self._name = held if Path(held).exists() else os.ttyname(far)
         try:
-            self._link()
+            # Raises FileExistsError where something else stands there.
+            self._path.symlink_to(self._name)
         except OSError:
             self._ends = None
             os.close(near)
@@ -205,15 +217,17 @@ class PtyWire(Wire):
             raise
         asyncio.get_running_loop().add_reader(near, self._read, near)
 
-    def _link(self) -> None:
-        """Make the link; raises FileExistsError where something else stands there."""
-        if (
-            self._path.is_symlink()
-            and not self._path.exists()
-            and str(self._path.readlink()).startswith(_PTYS)
-        ):
+    def _unlink_left_behind(self) -> None:
+        """Remove a link as we make it, to a line that is gone; nothing else."""
+        if not self._path.is_symlink():
+            return
+        leads_to = str(self._path.readlink())
+        if not leads_to.startswith(_PTYS) and _HELD.fullmatch(leads_to) is None:
+            return
+        try:
+            self._path.stat()
+        except FileNotFoundError:  # anything else, such as another user's line, is there
             self._path.unlink()
-        self._path.symlink_to(self._name)
 
     def _unlink(self) -> None:
         """Remove the link, unless somebody else has put something in its place."""

@@ -169,6 +169,9 @@ def _of_gen2(epc: bytes, pc: ControlWord | None, memory: bytes | None, policy: S
         made = [alone] if alone is not None and alone.item_id else []
         if not made:
             why = blank(epc.hex().upper()) or ("" if any(epc) else "zeros")
+            if bank:
+                # Somebody has programmed it, if not its EPC.
+                return TagContents(problem=FOREIGN, notes=(*notes, "its user bank is not understood"))
             return TagContents(problem=BLANK if why else FOREIGN, notes=(*notes, why) if why else notes)
     if not made:
         return TagContents(UHF, problem=BROKEN, notes=notes)

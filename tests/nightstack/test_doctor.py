@@ -174,3 +174,30 @@ def test_each_reader_is_looked_at_as_its_driver_has_it(library, tmp_path, capsys
 def test_a_line_that_one_may_not_open_is_told_with_the_group_that_may(library, tmp_path, capsys):
     _, checks = found(capsys, "--robot", robot_file(tmp_path, library, ["m100:///dev/mem"]))
     assert "usermod -aG" in checks["reader r0"]["mend"]
+
+
+def test_two_readers_at_one_place_and_a_power_that_cannot_be_set(library, tmp_path, capsys):
+    ours, theirs = pty.openpty()
+    line, link = os.ttyname(theirs), tmp_path / "line"
+    link.symlink_to(line)
+    urls = [
+        f"m100://{line}",
+        f"m100://{link}?baud=9600",
+        "llrp://127.0.0.1:1?session=1",
+        "llrp://127.0.0.1:1",
+        "llrp://127.0.0.1:2",
+        "feig://127.0.0.1:1?memory=1",
+    ]
+    file = robot_file(tmp_path, library, urls)
+    feig = f"url = '{urls[-1]}'\n"
+    file.write_text(file.read_text().replace(feig, f"{feig}power_dbm = 30\n"))
+    status, checks = found(capsys, "--robot", file)
+    os.close(ours), os.close(theirs)
+    said = [checks[f"reader r{n}"] for n in range(len(urls))]
+    assert status == 1 and said[0]["state"] == "good"
+    for n, first in ((1, "r0"), (3, "r2")):
+        assert said[n]["state"] == "bad" and f"reader {first} is at the same place" in said[n]["found"]
+        assert str(file) in said[n]["mend"]
+    assert all("same place" not in said[n]["found"] for n in (2, 4, 5))
+    assert "power is set in the reader's own configuration" in said[5]["found"]
+    assert "[[reader]] r5" in said[5]["mend"]

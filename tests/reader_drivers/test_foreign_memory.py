@@ -24,8 +24,8 @@ from reader_drivers.llrp.codec import (
 )
 from reader_drivers.llrp.options import Choices
 from reader_drivers.llrp.rospec import build_access_spec, build_rospec
+from sim.readers.gen2_memory import usual_memory
 from sim.readers.llrp_identity import Identity, general, llrp_capabilities, regulatory, sub_region
-from sim.readers.llrp_memory import usual_memory
 from sim.readers.llrp_reports import Content, Rows, encode_reports
 from sim.readers.small_world import SmallWorld
 from tests.reader_drivers.harness import Heard, Loop, served

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from reader_drivers import ReaderError, TagData
+from sim.readers.gen2_memory import TagMemory, usual_memory
 from sim.readers.llrp_identity import Identity
-from sim.readers.llrp_memory import TagMemory, usual_memory
 from sim.readers.small_world import SmallWorld
 from tests.reader_drivers.harness import FAST, Heard, Loop, open_at, served
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from reader_drivers.llrp.codec import Parameter, encode_frame, message, parameter
+from sim.readers.gen2_memory import TagMemory, usual_memory
 from sim.readers.llrp import LlrpEmulator
 from sim.readers.llrp_identity import Identity
-from sim.readers.llrp_memory import AccessSpec, TagMemory, read_access_spec, usual_memory
+from sim.readers.llrp_memory import AccessSpec, read_access_spec
 from tests.sim_readers.client import Client, rospec, virtual
 
 NEW = Identity(version=2)

@@ -283,6 +283,13 @@ def test_a_raw_epc(epc, format_, item):
     assert said.problem == {"": "blank" if not epc.strip("0") else "foreign"}.get(format_, "")
 
 
+@pytest.mark.parametrize("epc", ["E2801170000166A852C1BB96", "0" * 24])
+def test_a_tag_whose_user_bank_was_written_is_not_blank(epc):
+    assert identify(epc, memory=bytes(32)).problem == "blank"
+    said = identify(epc, memory=bytes(range(7, 39)))
+    assert (said.problem, said.notes) == ("foreign", ("its user bank is not understood",))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
