@@ -149,7 +149,8 @@ class Composer:
             work=str(folder / ".letters"),
             plan=_if_there(expected / PLAN),
             holdings=_if_there(expected / HOLDINGS),
-            ledger=None if night is None else str(folder / ".cases.json"),
+            # Of a run that failed it is only counted what earlier nights left open.
+            ledger=str(folder / ".cases.json") if night is not None or is_failure(letters[0]) else None,
             link=self._link(run),
             sender=settings.sender,
             time_zone=site.time_zone or "UTC",

@@ -24,6 +24,7 @@ from recording.tag_memories import read_tag_memories
 from reports import RunReport, build_mail, make_report, write_documents
 from reports.case import Case
 from reports.delivery_text import no_such_floor, not_delivered
+from reports.failure import tells_nothing
 from reports.feedback import learn
 from reports.findings import Finding
 from reports.ledger_book import Ledger
@@ -124,6 +125,7 @@ class _Night:
     at: datetime
     mail_from: Mapping[str, float]
     pace: Learnt = field(default_factory=lambda: Learnt(Pace()))
+    earlier: list[Case] = field(default_factory=list[Case])  # open ones, where this night tells nothing
 
 
 def compose(task: ComposeTask) -> list[Written]:
@@ -160,6 +162,7 @@ def _compose_one(task: ComposeTask, letter: LetterTask, night: _Night, asking: A
         paced=night.pace.mornings,
         put_off=0 if letter.minutes is None else len(listed.waiting),
         dropped=tuple(dropped),
+        still_open=_still_open(letter, night),
         checked_at=now if asked and not failed else None,  # else the trouble says how far that went
     )
     Path(letter.folder).mkdir(parents=True, exist_ok=True)
@@ -181,6 +184,22 @@ def _compose_one(task: ComposeTask, letter: LetterTask, night: _Night, asking: A
     file.write_bytes(mail.as_bytes(policy=MAIL_POLICY))
     lines = [f.finding_id for f in listed.findings if f.kind != _ZONE and f.finding_id not in listed.perhaps]
     return Written(letter.id, file.name, lines, asked, failed)
+
+
+def _still_open(letter: LetterTask, night: _Night) -> int | None:
+    """Count the lines that earlier lists of this reader still have, where this night tells nothing of them."""
+    if not night.earlier:
+        return None
+    listed = make_worklist(
+        night.earlier,
+        night.plan,
+        night.holdings,
+        minutes=None,
+        kinds=letter.kinds or None,
+        floors=letter.floors or None,
+        mail_from=night.mail_from,
+    )
+    return sum(f.kind != "low_confidence" and f.finding_id not in listed.perhaps for f in listed.findings)
 
 
 def _list(
@@ -257,17 +276,25 @@ def night_of(task: ComposeTask) -> _Night:
     mail_from: dict[str, float] = {}
     by_hand = ByHand(**task.pace)
     pace = Learnt(by_hand.over(Pace()))
-    if report.state == "failed":
+    ledger = (
+        None
+        if task.ledger is None
+        else Ledger.from_json(json.loads(Path(task.ledger).read_bytes()), task.ledger)
+    )
+    earlier: list[Case] = []
+    if tells_nothing(report):
         cases: list[Case] = []  # what is known of the books is in no mail about a run that saw none
-    elif task.ledger is not None:
-        ledger = Ledger.from_json(json.loads(Path(task.ledger).read_bytes()), task.ledger)
+        if ledger is not None:
+            earlier = ledger.open
+            mail_from = learn(outcomes(ledger.cases.values())).mail_from()
+    elif ledger is not None:
         cases = ledger.open
         mail_from = learn(outcomes(ledger.cases.values())).mail_from()
         pace = study_pace(ledger, plan, by_hand)
     else:
         cases = [_case_of(f, task.run_id, at) for f in findings if f.kind != _ZONE]
     return _Night(
-        report, plan, holdings, cases, [f for f in findings if f.kind == _ZONE], at, mail_from, pace
+        report, plan, holdings, cases, [f for f in findings if f.kind == _ZONE], at, mail_from, pace, earlier
     )
 
 

@@ -7,6 +7,7 @@ from email.message import EmailMessage
 
 from cloud_ingest.mail_text import M
 from reports import build_notice
+from reports.failure_text import F
 
 MAIL_POLICY = policy.SMTP
 """CRLF, and headers encoded where they are not ASCII."""
@@ -23,7 +24,7 @@ def failed_mail(
     language: str = "en",
 ) -> EmailMessage:
     """Tell that a run could not be worked out, why, and what is there all the same."""
-    lines = [M.failed(site, run_id, reason), *facts, M.stored(url)]
+    lines = [M.failed(site, run_id, reason), F.unchecked(), F.earlier(), *facts, M.stored(url)]
     return build_notice(
         site,
         M.failed_subject(run_id),

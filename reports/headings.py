@@ -162,7 +162,7 @@ class P:
     TITLE, CALL_NUMBER, BARCODE = say("Title"), say("Call number"), say("Barcode")
     CENTIMETRES = say("cm")
     NOTHING = say("Nothing to put right was found.")
-    NOTHING_KNOWN = say("Nothing is known about the shelves from this run.")
+    NOTHING_THERE = say("Nothing to put right was found on the shelves that were scanned.")
     COLUMNS = (say("No."), say("What"), say("Book"), say("Stands"), say("Belongs"), say("Sure"))
     FONT_NOTE = say(
         "Some titles are set in a font of your PDF reader, because the machine that made this report has none for them."

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
+from reports.failure import failure_of, tells_nothing
 from reports.figures import UNWALKED, figures, local, trends
 from reports.headings import KIND_ACTIONS, KIND_TITLES, PERHAPS_MISSING, P
 from reports.languages import Language, language_or_english
@@ -30,27 +31,36 @@ def lay_out(report: RunReport) -> Layout:
     counted = Counter(f.kind for f in report.findings if f.finding_id not in unsure)
     counts = tuple(_counts(report, counted, lang))
     when = _when(report, lang)
+    failure, blank = failure_of(report), tells_nothing(report)
+    nothing = "" if blank else P.NOTHING if failure is None else P.NOTHING_THERE
     return Layout(
         lang=lang,
         title=lang(T.title(report.info.site)),
         when=when,
         run=lang(P.run(when, report.info.run_id, report.info.robot_id)),
-        plan=tuple(lang(text) for text in _plan(report, sum(s.count for s in stretches), lang)),
-        figures=tuple((value, lang(label)) for value, label in figures(report, counted, lang)),
-        counts=counts,
-        troubles=tuple(lang(text) for text in report.troubles),
+        # Noughts of a run that tells nothing are no results.
+        plan=()
+        if blank
+        else tuple(lang(text) for text in _plan(report, sum(s.count for s in stretches), lang)),
+        figures=()
+        if blank
+        else tuple((value, lang(label)) for value, label in figures(report, counted, lang)),
+        counts=() if blank else counts,
+        troubles=tuple(lang(text) for text in (report.troubles if failure is None else failure.troubles)),
         zones=zones,
         dropped=tuple(lang(text) for text in report.dropped),
         notes=tuple(lang(text) for text in report.notes),
         afterwards=tuple(lang(text) for text in _afterwards(report)) if stretches else (),
-        nothing=lang(P.NOTHING if report.state != "failed" else P.NOTHING_KNOWN),
+        nothing=lang(nothing),
         signature=lang(T.signature(report.info.site)),
         stretches=stretches,
         doubts=doubts,
-        lists=tuple(lang(text) for text in report.lists),
-        trends=tuple(trends(report, lang)),
+        lists=() if blank else tuple(lang(text) for text in report.lists),
+        trends=() if blank else tuple(trends(report, lang)),
         perhaps=perhaps,
         pace_page=_pace_page(report) if report.link else "",
+        alarm=() if failure is None else tuple(lang(text) for text in (failure.heading, *failure.lines)),
+        blank=blank,
     )
 
 

@@ -137,6 +137,11 @@ class Layout:
         What became of staff's lists.
     trends : tuple of Trend
         Nothing before there are three nights.
+    alarm : tuple of str
+        What stands first of a run that failed, was cut short or heard nothing: a heading, what happened, what that
+        means and what to do; empty of others.
+    blank : bool
+        Whether the run tells nothing of the shelves, so that it has no figures.
     pace_page : str
         Where to say how long the morning took, as `afterwards` has it; empty where no service keeps that.
     """
@@ -161,6 +166,8 @@ class Layout:
     trends: tuple[Trend, ...] = ()
     perhaps: tuple[Line, ...] = ()
     pace_page: str = ""
+    alarm: tuple[str, ...] = ()
+    blank: bool = False
 
     @property
     def lines(self) -> tuple[Line, ...]:

@@ -72,7 +72,7 @@ def build_mail(
     unsure = {f.finding_id for f in report.perhaps_missing}
     counts = Counter(f.kind for f in report.findings if f.finding_id not in unsure)
     to_act_on = sum(n for kind, n in counts.items() if kind not in ("zone_not_scanned", "low_confidence"))
-    subject = lang(T.subject(report.info.site, report.state, counts, to_act_on))
+    subject = lang(T.subject(report.info.site, report.state, counts, to_act_on, blank=layout.blank))
     about = f"run {report.info.run_id}"
     message = new_message(
         subject, recipient, sender, report.info.site, date, message_id, about, reply_to=reply_to

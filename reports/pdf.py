@@ -6,7 +6,7 @@ import io
 from functools import partial
 from typing import Any
 
-from reportlab.lib.colors import white
+from reportlab.lib.colors import Color, white
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
@@ -29,6 +29,9 @@ from reports.layout_parts import COLOURS, Layout
 from reports.pdf_list import lines_table, stretch_parts, stretch_table
 from reports.pdf_parts import Pill, Spark
 from reports.pdf_style import (
+    ALARM,
+    ALERT,
+    ALERT_PALE,
     BODY,
     BOTTOM,
     FACE,
@@ -91,10 +94,12 @@ def build_pdf(layout: Layout, title: str, footer: str, story: list[Flowable]) ->
 def _story(report: RunReport, layout: Layout) -> list[Flowable]:
     lang = layout.lang
     story: list[Flowable] = [text(layout.title, TITLE, bold=True), text(layout.run, SMALL)]
+    story += _alarm(layout)
     if layout.plan:
         story += [Spacer(0, 3 * mm), text(layout.plan[0], LEAD, bold=True)]
         story += [text(line, BODY) for line in layout.plan[1:]]
-    story += [Spacer(0, 3.5 * mm), _figures(layout), Spacer(0, 3.5 * mm)]
+    story += [Spacer(0, 3.5 * mm), _figures(layout)] if layout.figures else []
+    story.append(Spacer(0, 3.5 * mm))
     story += _warnings(layout)
     story += _counts(layout)
     story += _trends(layout)
@@ -106,7 +111,7 @@ def _story(report: RunReport, layout: Layout) -> list[Flowable]:
         story += [text(line, SMALL) for line in layout.dropped[:_DROPPED]]
         if len(layout.dropped) > _DROPPED:
             story.append(text(lang(P.and_more(len(layout.dropped) - _DROPPED)), SMALL))
-    if not layout.stretches:
+    if layout.nothing and not layout.stretches:
         story += [Spacer(0, 6 * mm), text(layout.nothing, BODY)]
     for stretch in layout.stretches:
         story.append(Spacer(0, 4.5 * mm))
@@ -120,6 +125,28 @@ def _story(report: RunReport, layout: Layout) -> list[Flowable]:
         story += [text(lang(P.PERHAPS_NOTE), SMALL), Spacer(0, 1 * mm), lines_table(layout.perhaps, layout)]
     story += _notes(report, layout)
     return story
+
+
+def _alarm(layout: Layout) -> list[Flowable]:
+    """Set what stands first of a run that failed, was cut short or heard nothing."""
+    if not layout.alarm:
+        return []
+    heading, *lines = layout.alarm
+    rows = [[text(heading, FACE, bold=True)], *[[text(line, ALARM)] for line in lines]]
+    return [Spacer(0, 3 * mm), _boxed(rows, ALERT, ALERT_PALE)]
+
+
+def _boxed(rows: list[list[Any]], colour: Color, pale: Color) -> Flowable:
+    style = [
+        ("LINEBEFORE", (0, 0), (0, -1), 2.5, colour),
+        ("BACKGROUND", (0, 0), (-1, -1), pale),
+        ("LEFTPADDING", (0, 0), (-1, -1), 8),
+        ("TOPPADDING", (0, 0), (-1, -1), 1),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 1),
+        ("TOPPADDING", (0, 0), (-1, 0), 4),
+        ("BOTTOMPADDING", (0, -1), (-1, -1), 5),
+    ]
+    return LongTable(rows, colWidths=[WIDTH], style=TableStyle(style))
 
 
 def _figures(layout: Layout) -> Flowable:
@@ -145,16 +172,7 @@ def _warnings(layout: Layout) -> list[Flowable]:
         if not texts:
             continue
         rows = [[text(layout.lang(heading), SHELF, bold=True)], *[[text(t, BODY)] for t in texts]]
-        style = [
-            ("LINEBEFORE", (0, 0), (0, -1), 2.5, WARN),
-            ("BACKGROUND", (0, 0), (-1, -1), WARN_PALE),
-            ("LEFTPADDING", (0, 0), (-1, -1), 8),
-            ("TOPPADDING", (0, 0), (-1, -1), 1),
-            ("BOTTOMPADDING", (0, 0), (-1, -1), 1),
-            ("TOPPADDING", (0, 0), (-1, 0), 4),
-            ("BOTTOMPADDING", (0, -1), (-1, -1), 5),
-        ]
-        parts += [LongTable(rows, colWidths=[WIDTH], style=TableStyle(style)), Spacer(0, 2.5 * mm)]
+        parts += [_boxed(rows, WARN, WARN_PALE), Spacer(0, 2.5 * mm)]
     return parts
 
 

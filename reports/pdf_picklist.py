@@ -24,6 +24,7 @@ def picklist_bytes(report: RunReport, layout: Layout) -> bytes:
         if story:
             story.append(PageBreak())
         story += [text(title, LEAD, bold=True), text(layout.run, SMALL)]
+        story += [text(line, SMALL) for line in layout.alarm[:2]]
         story += [text(line, SMALL) for line in layout.plan[:1]]
         for stretch in on_floor:
             story.append(Spacer(0, 3 * mm))
@@ -33,5 +34,7 @@ def picklist_bytes(report: RunReport, layout: Layout) -> bytes:
         story += [Spacer(0, 4 * mm), *[text(line, SMALL) for line in layout.afterwards]]
     if not story:
         story = [text(title, LEAD, bold=True), text(layout.run, SMALL), Spacer(0, 5 * mm)]
-        story.append(text(layout.nothing, BODY))
+        story += [text(line, LEAD if n == 0 else BODY, bold=n == 0) for n, line in enumerate(layout.alarm)]
+        if layout.nothing:
+            story += [Spacer(0, 3 * mm), text(layout.nothing, BODY)]
     return build_pdf(layout, title, lang(P.dated(title, layout.when)), story)

@@ -16,6 +16,7 @@ from reports import fonts
 
 INK, QUIET, RULE, PALE = HexColor("#1d2733"), HexColor("#5b6673"), HexColor("#d5dbe1"), HexColor("#f1f4f6")
 WARN, WARN_PALE = HexColor("#b45309"), HexColor("#fdf5ea")
+ALERT, ALERT_PALE = HexColor("#a61e34"), HexColor("#fbeef0")
 LEFT, TOP, BOTTOM = 13 * mm, 12 * mm, 14 * mm
 WIDTH = A4[0] - 2 * LEFT
 _CJK = (0x2E80, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (0x20000, 0x3FFFF)
@@ -23,6 +24,7 @@ _CJK = (0x2E80, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (
 BODY = ParagraphStyle(
     "body", fontName=fonts.REGULAR, fontSize=8.3, leading=10.3, textColor=INK, splitLongWords=1
 )
+ALARM = ParagraphStyle("alarm", BODY, fontSize=9.5, leading=12.5)
 SMALL = ParagraphStyle("small", BODY, fontSize=7, leading=8.7, textColor=QUIET)
 TITLE = ParagraphStyle("title", BODY, fontName=fonts.BOLD, fontSize=19, leading=24)
 LEAD = ParagraphStyle("lead", BODY, fontName=fonts.BOLD, fontSize=11, leading=15)

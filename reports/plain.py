@@ -15,6 +15,10 @@ def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None =
     chosen = layout or lay_out(report)
     lang = chosen.lang
     out = [chosen.title, chosen.run, ""]
+    if chosen.alarm:
+        heading, *lines = chosen.alarm
+        out += [heading, "=" * min(_columns(heading), 70), *[f"  * {line}" for line in lines]]
+        out += [] if chosen.blank else [""]
     out += [*chosen.plan, ""] if chosen.plan else []
     out += [f"{value}  {label}" for value, label in chosen.figures]
     if left_behind:
@@ -35,7 +39,7 @@ def plain_text(report: RunReport, left_behind: str = "", layout: Layout | None =
         out.append(f"{lang.number(c.here):>7}  {lang(what)}")
     if chosen.trends:
         out += ["", lang(P.TREND), *[f"  {blocks(t.heights)}  {t.words}" for t in chosen.trends]]
-    if not chosen.stretches:
+    if chosen.nothing and not chosen.stretches:
         out += ["", chosen.nothing]
     shown = 0
     for stretch in chosen.stretches:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
 
 import numpy as np
 
@@ -20,15 +19,13 @@ from reports.known_tags import Remembered
 from reports.missing import expected_copies
 from reports.places import Places
 from reports.policy import Policy
-from reports.run_text import R
 from reports.tags_tonight import with_tags
 from reports.trend import NightFigures
+from reports.troubles import State, troubles_of
 from reports.zones import Heard
 from stacks.holdings import Holdings
 from stacks.plan import Plan
 from stacks.tag_data import TagContents
-
-State = Literal["done", "aborted", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +157,8 @@ class RunReport:
         What became of staff's lists, one or two sentences each.
     nights : tuple of NightFigures
         The last nights in figures, this one included, oldest first; fewer than three are not shown.
+    still_open : int or None
+        Of a run that tells nothing: lines of the reader's earlier lists that are open; None: nobody counted them.
 
     Those from `minutes` to `checked_at` belong to one reader: `dataclasses.replace` makes another's report from it.
     """
@@ -187,6 +186,7 @@ class RunReport:
     checked_at: datetime | None = None
     lists: tuple[str, ...] = ()
     nights: tuple[NightFigures, ...] = ()
+    still_open: int | None = None
 
     @property
     def perhaps_missing(self) -> tuple[Finding, ...]:
@@ -256,7 +256,7 @@ def make_report(
         plan=plan,
         summary=summary,
         state=state,
-        troubles=_troubles(state, reason, events, positions, coverage, plan, holdings),
+        troubles=troubles_of(state, reason, events, positions, coverage, plan, holdings),
         notes=tuple(dict.fromkeys(notes)),
         positions=None if positions is None else here,
         ended_at=ended_at,
@@ -346,52 +346,3 @@ def _used_m(positions: Positions) -> dict[str, float]:
     books = np.bincount(at, minlength=len(names))
     thick = np.divide(length, spans, out=np.full(len(names), 0.025), where=spans > 0)
     return dict(zip(names.tolist(), (length + (books - spans) * thick).tolist(), strict=True))
-
-
-def _troubles(
-    state: State,
-    reason: str,
-    events: Events | None,
-    positions: Positions | None,
-    coverage: Coverage | None,
-    plan: Plan | None,
-    holdings: Holdings | None,
-) -> tuple[str, ...]:
-    said: list[str] = []
-    if state != "done":
-        said.append(R.run_ended(state, reason))
-    if positions is None:
-        said.append(R.no_positions())
-    elif plan is None:
-        said.append(R.no_plan())
-    elif coverage is None:
-        said.append(R.no_coverage())
-    if positions is not None and (holdings is None or not len(holdings.rows)):
-        said.append(R.no_holdings())
-    if events is not None and len(events):
-        seen: dict[tuple[str, str], list[str]] = {}
-        for source, kind, detail in zip(events.source, events.kind, events.detail, strict=True):
-            if str(kind) in R.EVENTS:
-                seen.setdefault((str(kind), str(source)), []).append(str(detail))
-        away = _away(events)
-        said.extend(
-            R.event(kind, source, len(details), details[-1], away.get((kind, source)))
-            for (kind, source), details in seen.items()
-            # How long a reader was gone is told with its being gone.
-            if not (kind == "reader_away" and ("reader_gone", source) in seen)
-        )
-    return tuple(said)
-
-
-def _away(events: Events) -> dict[tuple[str, str], tuple[float, bool]]:
-    """Return how many seconds each reader that was gone was away, and whether it came back in the end."""
-    since: dict[str, int] = {}
-    away: dict[tuple[str, str], tuple[float, bool]] = {}
-    for t, source, kind in zip(events.t.tolist(), events.source, events.kind, strict=True):
-        gone = "reader_gone", str(source)
-        if kind == "reader_gone":
-            since.setdefault(gone[1], t)
-            away[gone] = away.get(gone, (0.0, False))[0], False
-        elif kind == "reader_back" and gone[1] in since:
-            away[gone] = away[gone][0] + (t - since.pop(gone[1])) * 1e-9, True
-    return away

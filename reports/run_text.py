@@ -40,6 +40,17 @@ class R:
         "batch_gone": _("A batch was lost on the robot"),
     }
 
+    REASONS: ClassVar[frozenset[str]] = frozenset(
+        {
+            _("no readings came from the robot, so no book can be placed"),
+            _("no poses came from the robot, so no book can be placed"),
+            _("the robot ended it (aborted: no reader answers)"),
+            _("the robot ended it (aborted: SIGTERM)"),
+            _("the robot ended it (aborted: the spool was full for an hour)"),
+        }
+    )
+    """Reasons that the robot and the service give in these very words; others are told as they were said."""
+
     @staticmethod
     def event(
         kind: str, source: str, times: int, detail: str, away: tuple[float, bool] | None = None
@@ -66,6 +77,7 @@ class R:
     @staticmethod
     def run_ended(state: str, reason: str) -> Said:
         why = reason.strip().rstrip(".")
+        why = say(why) if why in R.REASONS else why
         if state == "failed":
             return say("The run could not be worked out: {why}.", why=why) if why else say("The run failed.")
         if why:

@@ -51,10 +51,13 @@ def xlsx_bytes(report: RunReport, layout: Layout) -> bytes:
         "number": book.add_format({"valign": "top", "num_format": "0.0"}),
         "count": book.add_format({"valign": "top", "num_format": "#,##0"}),
     }
+    if layout.blank:  # what opens first says why there is no finding
+        _run(book, style, report, layout)
     _findings(book, style, report, layout)
     _shelves(book, style, report, layout)
     _nights(book, style, report, layout)
-    _run(book, style, report, layout)
+    if not layout.blank:
+        _run(book, style, report, layout)
     book.close()
     return out.getvalue()
 
@@ -165,18 +168,23 @@ def _nights(book: Any, style: dict[str, Any], report: RunReport, layout: Layout)
 
 def _run(book: Any, style: dict[str, Any], report: RunReport, layout: Layout) -> None:
     s = report.summary
+
+    def figure(value: float | None) -> float | None:
+        return None if layout.blank and not value else value
+
     rows: list[tuple[str, object]] = [
+        *((X.TROUBLE, text) for text in layout.alarm),
         (X.SITE, report.info.site),
         (X.RUN, report.info.run_id),
         (X.ROBOT, report.info.robot_id),
         (X.WHEN, layout.when),
         (X.STATE, layout.lang(T.state(report.state))),
-        (X.COPIES, s.copies),
-        (X.EXPECTED, s.expected),
-        (X.HEARD, s.expected_heard),
-        (X.TAGS, s.tags_heard),
-        (X.READINGS, s.readings),
-        (X.SCANNED, s.coverage_share),
+        (X.COPIES, figure(s.copies)),
+        (X.EXPECTED, figure(s.expected)),
+        (X.HEARD, figure(s.expected_heard)),
+        (X.TAGS, figure(s.tags_heard)),
+        (X.READINGS, figure(s.readings)),
+        (X.SCANNED, figure(s.coverage_share)),
         *((X.TROUBLE, text) for text in layout.troubles),
         *((X.NOTE, text) for text in layout.notes),
         *((P.ZONES, text) for text in layout.zones),

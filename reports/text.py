@@ -266,9 +266,14 @@ class T:
         return say("May stand out of order: the chance is {p}.", p=percent(p))
 
     @staticmethod
-    def subject(site: str, state: str, counts: Mapping[str, int], to_act_on: int) -> Said:
+    def subject(
+        site: str, state: str, counts: Mapping[str, int], to_act_on: int, *, blank: bool = False
+    ) -> Said:
+        """Return a mail's subject; `blank`: the run tells nothing of the shelves."""
         if state == "failed":
             return say("{site}: last night's run failed", site=site)
+        if blank:
+            return say("{site}: last night's run tells nothing of the shelves", site=site)
         moves = sum(counts.get(k, 0) for k in ("wrong_shelf", "wrong_order", "wrong_location"))
         missing, zones = counts.get("missing", 0), counts.get("zone_not_scanned", 0)
         parts = [say("{n:,} misplaced", n=moves), say("{n:,} missing", n=missing)]
@@ -277,7 +282,7 @@ class T:
         if zones:
             parts.append(say_n("{n} zone not scanned", "{n} zones not scanned", zones))
         if state == "aborted":
-            return say("{site}: {counts} (run not finished)", site=site, counts=several(parts))
+            return say("{site}: run not finished; {counts}", site=site, counts=several(parts))
         return say("{site}: {counts}", site=site, counts=several(parts))
 
     @staticmethod

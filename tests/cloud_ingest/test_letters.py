@@ -1,6 +1,7 @@
 """What somebody finds in the mail, and when: letters written by the real process, from a ledger made by hand."""
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -51,6 +52,25 @@ def test_each_recipient_gets_the_own_floors_and_kinds_in_the_own_language(desk):
     assert len(folders) == 5
     assert office.mailed() == {f.finding_id for f in FINDINGS}
     assert office.tick() == 0
+
+
+def test_a_failed_night_says_what_of_the_earlier_list_is_open_and_lists_none_of_it(desk):
+    office = desk(Recipient(MANY), Recipient("missing@lib.example", kinds=("missing",)))
+    office.run("run-1", "2026-03-02T05:00")
+    assert office.tick() == 2
+    why = "no poses came from the robot, so no book can be placed"
+    office.run("run-2", "2026-03-03T05:00", [], kind="failed", night=False, state="failed", end=why)
+    assert office.tick() == 2
+    for to, open_lines in ((MANY, len(FINDINGS)), ("missing@lib.example", 2)):
+        mail, text = office.mails()[to], office.texts()[to]
+        assert mail["Subject"] == "site: last night's run failed"
+        assert lines_of(text) == set()
+        assert f"The run could not be worked out: {why}." in text
+        assert (
+            f"The list of the last night that was worked out still holds: {open_lines} lines are open."
+            in text
+        )
+        assert not re.search(r"\b0\b", text), "noughts are no results"
 
 
 def test_lists_and_the_last_nights_are_in_the_mail_in_each_language(desk):

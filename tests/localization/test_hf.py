@@ -11,7 +11,7 @@ import pytest
 
 from localization import localize
 from localization.evaluate import Evaluation, evaluate
-from localization.hf_footprint import CLASSES
+from localization.hf_footprint import CLASSES, REACH_M
 from localization.hf_kernels import hf_posterior
 from localization.hf_reference import hf_posterior as hf_posterior_reference
 from localization.hf_rounds import round_starts
@@ -199,6 +199,41 @@ def test_a_pass_that_ends_beside_a_tag_gives_wide_bars(ordinary: tuple[Recording
     assert beside.sum() > 5 and well_inside.sum() > 5
     assert np.median(p.sigma_local_m[beside]) > 1.25 * np.median(p.sigma_local_m[well_inside])
     assert float((error < 1.645 * p.sigma_along_m)[beside].mean()) > 0.75
+
+
+def test_a_tag_heard_far_from_its_place_costs_no_other_tag_its_own(ordinary: tuple[Recording, Plan]) -> None:
+    """A book carried past the antennas answers a few rounds farther from its place than any footprint reaches."""
+    recording, plan = ordinary
+    truth = recording.truth
+    assert truth is not None and truth.offset_m is not None and truth.shelf_id is not None
+    face = plan.faces[0]
+    # Of one board, before which one antenna passes.
+    along = {
+        epc: x
+        for epc, x, on in zip(
+            truth.epc.tolist(), truth.offset_m.tolist(), truth.shelf_id.tolist(), strict=True
+        )
+        if on == face.shelves[0].id and epc in recording.readings.tags
+    }
+    ends = min(along, key=lambda epc: along[epc]), max(along, key=lambda epc: along[epc])
+    assert along[ends[1]] - along[ends[0]] > REACH_M + 0.1
+    r = recording.readings
+    number = [r.tags.index(epc) for epc in ends]
+    before = localize(replace(recording, truth=None), plan).positions
+    other = {epc: x for epc, x in zip(before.epc.tolist(), before.offset_m, strict=True) if epc not in ends}
+    for carried, passed in ((1, 0), (0, 1)):
+        # Four rounds that a tag at the board's other end answered: the carried one answered them, too.
+        mine = np.flatnonzero(r.tag == number[passed])
+        at = recording.poses.at(r.t[mine])
+        farthest = np.argsort(-np.abs(face.to_face(at.x_m, at.y_m)[0] - along[ends[carried]]))
+        heard = r.select(np.sort(mine[farthest[:4]]))
+        also = replace(heard, t=heard.t + 1000, tag=np.full(4, number[carried], r.tag.dtype))
+        p = localize(
+            replace(recording, readings=Readings.concat([r, also]).sorted(), truth=None), plan
+        ).positions
+        found = dict(zip(p.epc.tolist(), p.offset_m, strict=True))
+        assert abs(found[ends[carried]] - along[ends[carried]]) < 0.1
+        assert np.median([abs(found[epc] - x) for epc, x in other.items()]) < 0.003
 
 
 def test_without_activity_rounds_are_counted_from_readings(ordinary: tuple[Recording, Plan]) -> None:
