@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightstack.checks import Check, reachable, takes_connections
+from nightstack.checks import Check, mend_driver, reachable, takes_connections
 from nightstack.errors import one_line
 
 if TYPE_CHECKING:
@@ -52,13 +52,15 @@ def check_robot(file: Path) -> list[Check]:
 
 def _reader(name: str, url: str, file: Path) -> Check:
     """Look at a reader without speaking to it: one that works may be at work, for another client."""
-    from reader_drivers import ReaderError, open_reader
+    from reader_drivers import DriverError, ReaderError, open_reader
     from reader_drivers.targets import SerialTarget, TcpTarget
 
     what, correct = f"reader {name}", f"correct its url in {file}"
     try:
         with open_reader(url) as reader:
             target = reader.target
+    except DriverError as error:
+        return Check(what, "bad", one_line(error), f"its url is not at fault; {mend_driver(error.package)}")
     except ReaderError as error:
         return Check(
             what, "bad", one_line(error), f"{correct}; docs/reader_drivers.md lists schemes and options"
