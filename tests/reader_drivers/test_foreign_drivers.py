@@ -146,6 +146,10 @@ def test_the_check_finds_what_a_sloppy_driver_does(tmp_path: Path):
         "t of two words is not between start and now by the clock",
         "the memory of tag 'xyz'",
         "stop: readings still come",
+        "start: ports=2 is passed over (no reader can follow it): refuse with SettingsError",
+        "start: session=9 is passed over",
+        "start: power=-99 is passed over",
+        "the URL's ports=2 is passed over",
         "close: it left threads behind (sloppy)",
     ):
         assert what in said, said

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reader_drivers import DriverError, Reader, ReaderBatch, ReaderSettings, open_reader
+from reader_drivers import DriverError, Reader, ReaderBatch, ReaderSettings, _foreign_reader, open_reader
 from reader_drivers.testing import check_reader
 from recording import Readings
 from robot.clock import SystemClock
@@ -176,6 +176,20 @@ def test_one_that_hangs_can_be_closed(plugin: Plugin):
     assert time.monotonic() - began < 3
 
 
+@pytest.mark.parametrize(("fault", "says"), [("hangs", "has not returned for"), ("seconds", "is in seconds")])
+def test_what_stays_wrong_is_raised_so_that_the_reader_is_opened_anew(
+    plugin: Plugin, fault: str, says: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_foreign_reader, "_GIVEN_UP_S", 0.5)
+    with open_reader(plugin.url) as reader:
+        reader.connect()
+        reader.start(SOON)
+        plugin.does(fault)
+        read_until(reader, "reader_gone")
+        with pytest.raises(DriverError, match=says):
+            read_until(reader, "reader_back")
+
+
 @pytest.mark.parametrize(
     ("fault", "says"), [("seconds", "t of its readings is in seconds"), ("hangs", "not returned")]
 )
@@ -238,6 +252,7 @@ CHECKED = {
     "port": "read: antenna is none of the ports asked for: port 9, and the capabilities have 4",
     "short": "column rssi_dbm has",
     "floats": "column t must be int64",
+    "session": "start: session=2 is passed over (activity tells session 1): refuse with SettingsError what the reader",
     "hangs": "read: called with 0.25 s, it has not returned after 5 s: give each wait in it a limit",
 }
 

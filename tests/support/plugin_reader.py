@@ -100,6 +100,12 @@ class CountingReader(Reader):
                     t_start=t // 10**9, t_end=t // 10**9 + 1, antenna=antenna, power_dbm=np.full(n, 30.0, np.float32),
                     session=np.ones(n, np.uint8), rounds=np.zeros(n, np.uint32),
                 )
+            case "session" if len(t):
+                n = len(self._ports)
+                activity = Activity(
+                    t_start=np.full(n, t[0]), t_end=np.full(n, t[-1] + 1), antenna=np.array(self._ports, np.uint8),
+                    power_dbm=np.full(n, 30.0, np.float32), session=np.ones(n, np.uint8), rounds=np.zeros(n, np.uint32),
+                )
         return ReaderBatch(
             Readings.from_epc(
                 [f"{i:024X}" for i in k.tolist()],
