@@ -48,3 +48,10 @@ def takes_connections(what: str, host: str, port: int, mend: str, found: str = "
     except (OSError, UnicodeError) as error:
         return Check(what, "bad", f"{shown} cannot be reached: {one_line(error)}", mend)
     return Check(what, "good", f"{shown} {found}")
+
+
+def mend_driver(package: str) -> str:
+    """Return what to do about a package (its name and version) whose reader driver is broken."""
+    return (
+        f"put another version in the place of {package}, or mend it: docs/writing_a_driver.md has the rules"
+    )

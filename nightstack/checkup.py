@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightstack.checks import Check, reachable
+from nightstack.checks import Check, mend_driver, reachable
 from nightstack.errors import one_line
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def check_machine() -> list[Check]:
         _mosquitto(),
         _postgresql(),
         _cjk_font(),
+        *_drivers(),
     ]
 
 
@@ -137,6 +138,23 @@ def _cjk_font() -> Check:
         "none that can be embedded: such titles in the PDF rely on the reader's own fonts",
         "apt-get install fonts-droid-fallback",
     )
+
+
+def _drivers() -> list[Check]:
+    """Look at the reader drivers of other packages, where there are any."""
+    from reader_drivers import drivers
+
+    checks: list[Check] = []
+    for driver in drivers():
+        if driver.package == "nightstack":
+            continue
+        what, package = f"reader driver {driver.scheme}", f"{driver.package} {driver.version}".rstrip()
+        if driver.broken:
+            checks.append(Check(what, "bad", f"{package}: {driver.broken}", mend_driver(package)))
+        else:
+            hidden = "" if driver.used else ", not used: another driver has this scheme"
+            checks.append(Check(what, "good", f"{package}{hidden}"))
+    return checks
 
 
 def check_service(file: Path) -> list[Check]:

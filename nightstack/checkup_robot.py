@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightstack.checks import Check, reachable, takes_connections
+from nightstack.checks import Check, mend_driver, reachable, takes_connections
 from nightstack.errors import one_line
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _reader(
 
     `places` are where the readers above it are, and their names; it is added to.
     """
-    from reader_drivers import ReaderError, open_reader
+    from reader_drivers import DriverError, ReaderError, open_reader
     from reader_drivers.targets import SerialTarget, TcpTarget
     from robot.reader_setup import settings_of
 
@@ -75,6 +75,8 @@ def _reader(
             first = places.setdefault(_place(target, url), table.name)
             mend = f"correct [[reader]] {table.name} or its antennas in {file}"
             reader.check_settings(settings_of(table, antennas))
+    except DriverError as error:
+        return Check(what, "bad", one_line(error), f"its url is not at fault; {mend_driver(error.package)}")
     except ReaderError as error:
         return Check(what, "bad", one_line(error), mend)
     if first != table.name:

@@ -7,6 +7,7 @@ import nothing but numpy and numba, so that emulators speak with the same bytes.
 from reader_drivers._open import Driver, drivers, open_reader, schemes
 from reader_drivers._reader import (
     Capabilities,
+    DriverError,
     Reader,
     ReaderBatch,
     ReaderError,
@@ -19,6 +20,7 @@ from reader_drivers._reader import (
 __all__ = [
     "Capabilities",
     "Driver",
+    "DriverError",
     "Reader",
     "ReaderBatch",
     "ReaderError",

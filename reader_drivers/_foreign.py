@@ -1,143 +1,109 @@
-"""Drivers of other packages: what they do wrong is one line that names them, and nothing of another kind gets in."""
+"""Drivers of other packages: how they are found, loaded and named. What is wrong with one is one line that names it."""
 
 from __future__ import annotations
 
+import inspect
 import logging
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from typing import Any, TypeVar
 
-from reader_drivers._reader import (
-    Capabilities,
-    Reader,
-    ReaderBatch,
-    ReaderError,
-    ReaderEvent,
-    ReaderSettings,
-    TagData,
-)
-from recording import Activity, Readings
+from reader_drivers._reader import DriverError, Reader, ReaderError
 
 log = logging.getLogger("nightstack.readers")
 
 Got = TypeVar("Got")
 
+_MEND = "tell its maker (docs/writing_a_driver.md)"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a driver is.
+
+    Parameters
+    ----------
+    who
+        Where and whose it is, before each message.
+    package
+        Name and version of the package.
+    """
+
+    who: str
+    package: str
+
+    def fault(self, text: str) -> DriverError:
+        """Return the error that says what this driver does wrong."""
+        return DriverError(f"{self.who}: {text}; {_MEND}", self.package)
+
+    def call(self, failing: str, what: Callable[[], Got]) -> Got:
+        """Do what the driver does; whatever is not a ReaderError is its fault."""
+        try:
+            return what()
+        except ReaderError:
+            raise
+        except (Exception, SystemExit) as error:
+            log.debug("%s: %s", self.who, failing, exc_info=True)
+            raise self.fault(f"{failing} ({_said(error)})") from error
+
 
 def maker(point: EntryPoint) -> str:
     """Return what messages call a driver: scheme, package and version."""
-    package, version = package_of(point)
-    return f"driver {point.name} of package {package} {version}".rstrip()
+    return f"driver {point.name} of package {package_label(point)}"
 
 
 def package_of(point: EntryPoint) -> tuple[str, str]:
     """Return the name and version of the package that brings an entry point."""
     dist = point.dist
-    return (dist.name, dist.version) if dist is not None else ("of no name", "")
+    return (dist.name or "of no name", dist.version or "") if dist is not None else ("of no name", "")
 
 
-def open_foreign(point: EntryPoint, url: str, clock: Callable[[], int]) -> Reader:
-    """Make the driver that another package offers.
+def package_label(point: EntryPoint) -> str:
+    """Return name and version of the package in one."""
+    return " ".join(package_of(point)).rstrip()
 
-    Raises
-    ------
-    ReaderError
-        It cannot be loaded, refuses the URL, or makes no Reader.
+
+def broken(point: EntryPoint) -> str:
+    """Return why a driver can never be used, one clause; "": nothing is seen from here.
+
+    It is loaded, and its factory is asked once for a URL that names no place.
     """
-    who = f"{url}: {maker(point)}"
-    factory = _call(f"{who}: {point.value} cannot be loaded", point.load)
-    made = _call(f"{who}: {point.value} failed", lambda: factory(url, clock))
-    if not isinstance(made, Reader):
-        raise ReaderError(f"{who}: {point.value} made {_a(made)}, not a reader_drivers.Reader; {_MEND}")
-    return ForeignReader(made, url, who)
-
-
-_WORDS = {"air": ("gen2", "iso15693"), "phase_ambiguity": ("none", "pi", "unknown")}
-_MEND = "tell its maker (docs/writing_a_driver.md)"
-
-
-class ForeignReader(Reader):
-    """A driver of another package, whose faults are ReaderErrors that name it.
-
-    Parameters
-    ----------
-    inner
-        What its factory made.
-    url
-        As it was opened.
-    who
-        Where and whose it is, before each message.
-    """
-
-    def __init__(self, inner: Reader, url: str, who: str) -> None:
-        super().__init__(url)
-        self.inner = inner
-        self._who = who
-        self.target = getattr(inner, "target", None)
-        air = getattr(inner, "air", None)
-        self.air = air if air in _WORDS["air"] else None
-
-    def connect(self) -> Capabilities:
-        """Reach the reader; see `Reader.connect`."""
-        can = self._checked("connect", self.inner.connect, Capabilities)
-        for name, words in _WORDS.items():
-            # They go into the record of a run, which is refused as a whole where one of them cannot be.
-            if (said := getattr(can, name)) not in words:
-                raise ReaderError(
-                    f"{self._who}: its {name} is {said!r}, not one of {', '.join(words)}; {_MEND}"
-                )
-        return can
-
-    def start(self, settings: ReaderSettings | None = None) -> None:
-        """Begin to read tags; see `Reader.start`."""
-        self._do("start", lambda: self.inner.start(settings))
-
-    def read(self, timeout_s: float) -> ReaderBatch:
-        """Return what has come in; see `Reader.read`."""
-        batch = self._checked("read", lambda: self.inner.read(timeout_s), ReaderBatch)
-        self._hold("read", "readings", batch.readings, Readings)
-        if batch.activity is not None:
-            self._hold("read", "activity", batch.activity, Activity)
-        for name, rows, kind in (("events", batch.events, ReaderEvent), ("tags", batch.tags, TagData)):
-            self._hold("read", name, rows, tuple)
-            for row in rows:
-                self._hold("read", name, row, kind)
-        return batch
-
-    def stop(self) -> None:
-        """Stop reading tags; see `Reader.stop`."""
-        self._do("stop", self.inner.stop)
-
-    def close(self) -> None:
-        """Let go of the reader; see `Reader.close`."""
-        self._do("close", self.inner.close)
-
-    def _do(self, name: str, what: Callable[[], Got]) -> Got:
-        return _call(f"{self._who}: its {name} failed", what)
-
-    def _checked(self, name: str, what: Callable[[], Got], kind: type[Got]) -> Got:
-        got = self._do(name, what)
-        if not isinstance(got, kind):
-            raise ReaderError(f"{self._who}: its {name} returned {_a(got)}, not {_a(kind)}; {_MEND}")
-        return got
-
-    def _hold(self, name: str, column: str, value: object, kind: type) -> None:
-        if not isinstance(value, kind):
-            raise ReaderError(
-                f"{self._who}: its {name} handed out {_a(value)} in {column}, not {_a(kind)}; {_MEND}"
-            )
-
-
-def _call(failing: str, what: Callable[[], Got]) -> Got:
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*", point.name):
+        return f"{point.name} is no URL scheme: small letters, digits, + - . and a letter first"
+    if point.pattern.match(point.value) is None:
+        return f"its entry point {point.value!r} is not written MODULE:NAME"
     try:
-        return what()
-    except ReaderError:
-        raise
-    except Exception as error:
-        log.debug("%s", failing, exc_info=True)
-        text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
-        raise ReaderError(f"{failing} ({text}); {_MEND}") from error
+        factory: Any = point.load()
+    except (Exception, SystemExit) as error:
+        return f"{point.value} cannot be loaded ({_said(error)})"
+    if not callable(factory):
+        return f"{point.value} is {a(factory)}, not a class or function"
+    if isinstance(factory, type) and not issubclass(factory, Reader):
+        return f"{point.value} is a class that is no reader_drivers.Reader"
+    if missing := sorted(getattr(factory, "__abstractmethods__", ())):
+        return f"{point.value} has no {', '.join(missing)}"
+    try:
+        make: Any = factory
+        inspect.signature(make).bind("url", int)
+    except TypeError as error:
+        return f"{point.value} does not take (url, clock): {error}"
+    except ValueError:  # of C, which tells no signature
+        return ""
+    try:
+        made = make(f"{point.name}://", lambda: 0)
+    except (Exception, SystemExit):
+        # Whatever it says of such a URL may be right.
+        return ""
+    return "" if isinstance(made, Reader) else f"{point.value} makes {a(made)}, not a reader_drivers.Reader"
 
 
-def _a(value: Any) -> str:
+def a(value: Any) -> str:
+    """Return what kind of thing a value, or a class, is: `an int`."""
     name = value.__name__ if isinstance(value, type) else type(value).__name__
     return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def _said(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")

@@ -9,7 +9,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from urllib.parse import urlsplit
 
-from reader_drivers._foreign import open_foreign, package_of
+from reader_drivers._foreign import broken, package_of
+from reader_drivers._foreign_reader import open_foreign
 from reader_drivers._reader import Reader, ReaderError
 
 Factory = Callable[[str, Callable[[], int]], Reader]
@@ -42,16 +43,19 @@ class Driver:
     used
         Whether `open_reader` takes this one: built-in drivers go before those of other packages, which are then found
         in the order of their installation.
+    broken
+        Why it can never be used, one clause that names what failed; "": nothing is known against it.
     """
 
     scheme: str
     package: str
     version: str
     used: bool
+    broken: str = ""
 
 
 def drivers() -> tuple[Driver, ...]:
-    """Return every driver that is installed, built-in ones first."""
+    """Return every driver that is installed, built-in ones first; others are loaded, to see whether they can be."""
     try:
         own = version("nightstack")
     except PackageNotFoundError:
@@ -59,7 +63,7 @@ def drivers() -> tuple[Driver, ...]:
     found = [Driver(scheme, "nightstack", own, True) for scheme in _BUILT_IN]
     taken = set(_BUILT_IN)
     for point in entry_points(group=ENTRY_POINTS):
-        found.append(Driver(point.name, *package_of(point), point.name not in taken))
+        found.append(Driver(point.name, *package_of(point), point.name not in taken, broken(point)))
         taken.add(point.name)
     return (*found[: len(_BUILT_IN)], *sorted(found[len(_BUILT_IN) :], key=lambda driver: driver.scheme))
 
@@ -83,7 +87,8 @@ def open_reader(url: str, *, clock: Callable[[], int] = time.time_ns) -> Reader:
     Raises
     ------
     ReaderError
-        No driver for this scheme, options it does not know, or a driver of another package that is broken.
+        No driver for this scheme; `SettingsError`: options that the driver does not know; `DriverError`: a driver of
+        another package that is broken.
     """
     try:
         scheme = urlsplit(url).scheme

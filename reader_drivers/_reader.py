@@ -24,6 +24,22 @@ class SettingsError(ReaderError):
     """
 
 
+class DriverError(ReaderError):
+    """A driver of another package is broken, or breaks what `Reader` promises; says whose it is and what failed.
+
+    Parameters
+    ----------
+    text
+        The message.
+    package
+        Name and version of the package that brings the driver.
+    """
+
+    def __init__(self, text: str, package: str) -> None:
+        super().__init__(text)
+        self.package = package
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a reader says about itself.

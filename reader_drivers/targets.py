@@ -8,7 +8,7 @@ those of `ReaderSettings` under short names, those of every driver, and the driv
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -298,3 +298,27 @@ def merge_settings(asked: ReaderSettings | None, base: ReaderSettings) -> Reader
     plain = ReaderSettings()
     open_fields = [name for name in ReaderSettings.__slots__ if getattr(asked, name) == getattr(plain, name)]
     return replace(asked, **{name: getattr(base, name) for name in open_fields})
+
+
+def refuse_all_but(url: str, settings: ReaderSettings, followed: Collection[str]) -> None:
+    """Refuse every setting that a reader cannot follow, so that none is passed over.
+
+    Parameters
+    ----------
+    url
+        Named in the error.
+    settings
+        What it is asked to do.
+    followed
+        Fields of `ReaderSettings` that it can follow.
+
+    Raises
+    ------
+    SettingsError
+        Another field is not at its default; one line that names it as URLs do.
+    """
+    plain, option = ReaderSettings(), {field: name for name, (field, _) in SETTINGS.items()}
+    for name in ReaderSettings.__slots__:
+        asked = getattr(settings, name)
+        if name not in followed and asked != getattr(plain, name):
+            raise SettingsError(f"{url}: {option[name]} cannot be set on this reader; leave it out")

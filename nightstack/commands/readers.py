@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 import typer
 
+from nightstack.commands.readers_list import list_drivers
 from nightstack.commands.shared import AsJson
 from nightstack.errors import DONE, FAILED, CommandError, InputError, StoppedError
 
@@ -52,6 +53,7 @@ _USUAL_PORTS = {"5084": "llrp", "5085": "llrp", "10001": "feig", "2022": "chafon
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
+    _app.command("list")(list_drivers)
     app.add_typer(_app, name="readers")
 
 
@@ -269,17 +271,3 @@ def _check_url(url: str) -> None:
         open_reader(url).close()
     except ReaderError as error:
         raise InputError(str(error)) from None
-
-
-@_app.command("list")
-def list_drivers(as_json: AsJson = False) -> None:
-    """List the URL schemes that can be opened, and the package and version of each driver."""
-    from reader_drivers import drivers
-
-    found = drivers()
-    if as_json:
-        typer.echo(json.dumps([asdict(driver) for driver in found], indent=2))
-        return
-    for driver in found:
-        hidden = "" if driver.used else "  (not used: another driver has this scheme)"
-        typer.echo(f"{driver.scheme:12} {driver.package} {driver.version}".rstrip() + hidden)

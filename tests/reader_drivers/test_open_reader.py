@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reader_drivers import Reader, ReaderBatch, ReaderError, ReaderSettings, _open, open_reader, schemes
-from reader_drivers._foreign import ForeignReader
+from reader_drivers._foreign_reader import ForeignReader
 from reader_drivers.backoff import Backoff
 from reader_drivers.llrp.options import parse_options
 from reader_drivers.targets import merge_settings

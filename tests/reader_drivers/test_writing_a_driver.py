@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from reader_drivers import ReaderError, ReaderSettings
+from reader_drivers import ReaderSettings, SettingsError
 from reader_drivers.testing import check_reader
 from sim.readers.feig import FeigEmulator
 from sim.readers.hf_small_world import HfSmallWorld
@@ -154,13 +154,36 @@ def test_it_comes_back_and_leaves_out_what_is_no_reading(server: LinesServer):
         assert [kind for kind in kinds if kind != "bad_reading"] == ["reader_gone", "reader_back"]
 
 
-def test_it_refuses_what_it_does_not_know(server: LinesServer):
-    with pytest.raises(ReaderError, match="unknown option quit"):
-        shown_driver()("lines://h?quit=1", time.time_ns)
-    with shown_driver()(f"{server.url}?power=20", time.time_ns) as reader:
+@pytest.mark.parametrize(
+    ("option", "names"),
+    [
+        ("quit=1", "unknown option quit"),
+        ("session=2", "session cannot be set"),
+        ("power=20", "power cannot be set"),
+        ("search=focus", "search cannot be set"),
+        ("q=4", "q cannot be set"),
+    ],
+)
+def test_it_refuses_in_the_url_what_no_such_reader_can_do(option: str, names: str):
+    with pytest.raises(SettingsError, match=names):
+        shown_driver()(f"lines://h?{option}", time.time_ns)
+
+
+def test_it_refuses_what_this_reader_has_not_and_follows_the_rest(
+    server: LinesServer, installed: dict[str, str]
+):
+    with shown_driver()(f"{server.url}?quiet=1&ports=2", time.time_ns) as reader:
         reader.connect()
-        with pytest.raises(ReaderError, match="power"):
-            reader.start()
+        for settings in (ReaderSettings(ports=(1, 5)), ReaderSettings(session=1), ReaderSettings(q=3)):
+            with pytest.raises(SettingsError):
+                reader.start(settings)
+        reader.start()
+        heard = [reader.read(0.2) for _ in range(5)]
+        assert {port for batch in heard for port in batch.readings.antenna.tolist()} == {2}
+    assert server.said[:2] == ["QUIET", "START 2"]
+    probe = [sys.executable, "-m", "nightstack", "readers", "probe", f"{server.url}?ports=5"]
+    done = subprocess.run(probe, capture_output=True, text=True, env=installed, timeout=60)
+    assert done.returncode == 2 and "no antenna port 5; it has 1 to 2" in done.stderr
 
 
 def test_drivers_of_our_own_pass_the_check():

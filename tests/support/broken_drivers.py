@@ -39,6 +39,26 @@ def nothing(url, clock):
     return 7
 
 
+def alone(url):
+    return Good(url, None)
+
+
+NUMBER = 7
+
+
+class Plain:
+    def __init__(self, url, clock):
+        pass
+
+
+class Half(Reader):
+    def __init__(self, url, clock):
+        super().__init__(url)
+
+    def connect(self):
+        pass
+
+
 class Start(Good):
     def start(self, settings=None):
         raise RuntimeError("cannot start")
@@ -95,6 +115,8 @@ class Sloppy(Good):
         )
 '''
 
+_EXITS = "raise SystemExit(3)\n"
+
 POINTS = {
     "broken-missing": "broken_drivers:Nowhere",
     "broken-module": "no_such_module_at_all:Reader",
@@ -107,6 +129,13 @@ POINTS = {
     "broken-events": "broken_drivers:Events",
     "broken-raises": "broken_drivers:Raises",
     "broken-sloppy": "broken_drivers:Sloppy",
+    "broken-alone": "broken_drivers:alone",
+    "broken-number": "broken_drivers:NUMBER",
+    "broken-plain": "broken_drivers:Plain",
+    "broken-half": "broken_drivers:Half",
+    "broken-exits": "broken_exits:Reader",
+    "broken-words": "broken drivers",
+    "broken_scheme": "broken_drivers:Good",
 }
 
 
@@ -119,4 +148,5 @@ def install(folder: Path) -> Path:
     lines = "".join(f"{scheme} = {what}\n" for scheme, what in POINTS.items())
     (info / "entry_points.txt").write_text(f"[nightstack.readers]\n{lines}")
     (place / "broken_drivers.py").write_text(_MODULE)
+    (place / "broken_exits.py").write_text(_EXITS)
     return place
