@@ -28,7 +28,7 @@ def runner(url: str, collector: Collector, report: Callable[[str, str, str], Non
 
 
 class Brimming(Reader):
-    """A reader of another package, which hands its readings over only when it is stopped, and stops as `stop` has it."""
+    """A reader that hands its readings over only when it is stopped, and stops as `stop` has it."""
 
     def __init__(self, url: str, stop: Callable[[], None]) -> None:
         super().__init__(url)
