@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -17,16 +16,16 @@ from cloud_ingest.models import Job, Run
 from cloud_ingest.night_work import judge
 from cloud_ingest.nights import ready_night
 from cloud_ingest.remembered_tags import KNOWN, write_remembered
-from cloud_ingest.tasks import ENDED, NightTask
+from cloud_ingest.tasks import ENDED, NightTask, Task
 from localization.positions import write_coverage, write_positions
-from recording import NOT_READ, TagMemories, write_recording
+from recording import write_recording
 from reports.ledger import Ledger
 from reports.tag_contents import contents_of
 from stacks.holdings import write_holdings
 from stacks.plan import write_plan
 from stacks.tag_data import SecurityPolicy, encode_fixed
 from tests.cloud_ingest.test_nights import Office
-from tests.recording.making import START, recording
+from tests.recording.making import recording, tag_memories
 from tests.reports.conftest import make_world
 
 S = 1_000_000_000
@@ -41,31 +40,20 @@ def hf_world(foreign=5, **size):
         world.stands[uid] = world.stands.pop(row.epc)
         world.change(row.epc, epc="")
         memory.append((uid, encode_fixed(row.barcode, "DE-18" if n == foreign else "DE-705")))
-    n = len(memory)
-    unread = np.full(n, NOT_READ, np.int16)
-    made = TagMemories(
-        t=START + np.arange(n, dtype=np.int64),
-        epc=np.array([uid for uid, _ in memory], object),
-        antenna=np.full(n, recording().info.antennas[0].id, np.uint8),
-        afi=np.full(n, 0x07, np.int16),
-        eas=unread,
-        dsfid=unread,
-        memory=np.array([m for _, m in memory], object),
-        block_bytes=np.full(n, 4, np.uint8),
-    )
-    return world, made
+    return world, tag_memories(*zip(*memory, strict=True), afi=0x07)
 
 
 def night(folder, world, memories, **tags):
     (folder / "ledger.json").write_text(json.dumps(Ledger(site="site").to_json()))
-    task = SimpleNamespace(
-        night=NightTask("ledger.json", None, 0, None, AT + 60 * S, tags=tags), data=str(folder), holdings=None,
-        holdings_now=None, inventory=False, facts={"time_zone": "UTC"}, lists=[],
+    task = Task(
+        run_id="run-1", site="site", revision=0, info=None, segments={}, folder=str(folder), work=str(folder),
+        plan=None, holdings=None, calibration=None, jobs=1, data=str(folder), base_url="",
+        night=NightTask("ledger.json", None, 0, None, AT + 60 * S, tags=tags), facts={"time_zone": "UTC"},
     )  # fmt: skip
     notes: list[str] = []
     contents = contents_of(memories, SecurityPolicy())
     parts = world.positions(), world.coverage(), world.plan, world.holdings()
-    return judge(task, "run-1", AT, *parts, notes, folder, contents), notes  # type: ignore[arg-type]
+    return judge(task, "run-1", AT, *parts, notes, folder, contents), notes
 
 
 def test_a_site_that_names_no_owner_learns_it_from_the_tags_of_its_copies(tmp_path):

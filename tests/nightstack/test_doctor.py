@@ -1,5 +1,6 @@
 """doctor: what it finds, what mends it, and the status a script goes by."""
 
+import grp
 import json
 import os
 import pty
@@ -7,8 +8,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 import nightstack
 from nightstack.cli import main
@@ -170,10 +169,23 @@ def test_each_reader_is_looked_at_as_its_driver_has_it(library, tmp_path, capsys
     assert checks["base"]["state"] == "bad" and "plug it in" in checks["base"]["mend"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
-def test_a_line_that_one_may_not_open_is_told_with_the_group_that_may(library, tmp_path, capsys):
-    _, checks = found(capsys, "--robot", robot_file(tmp_path, library, ["m100:///dev/mem"]))
-    assert "usermod -aG" in checks["reader r0"]["mend"]
+def test_a_line_that_one_may_not_open_is_told_with_the_group_that_may(library, tmp_path, capsys, monkeypatch):
+    ends = *pty.openpty(), *pty.openpty()
+    barred, free = os.ttyname(ends[1]), os.ttyname(ends[3])
+    Path(barred).chmod(0)
+    if os.geteuid() == 0:  # who may read and write everything
+        access = os.access
+        monkeypatch.setattr(os, "access", lambda path, mode: path != barred and access(path, mode))
+    file = robot_file(tmp_path, library, [f"m100://{barred}", f"m100://{free}"])
+    status, checks = found(capsys, "--robot", file)
+    group = grp.getgrgid(Path(barred).stat().st_gid).gr_name
+    for end in ends:
+        os.close(end)
+    assert status == 1
+    said = checks["reader r0"]
+    assert said["state"] == "bad" and f"{barred}: may not be read and written by you" in said["found"]
+    assert f"usermod -aG {group} $USER" in said["mend"]
+    assert checks["reader r1"]["state"] == "good"
 
 
 def test_two_readers_at_one_place_and_a_power_that_cannot_be_set(library, tmp_path, capsys):

@@ -12,6 +12,7 @@ import pytest
 
 from stacks.holdings import Holdings, read_holdings, write_holdings
 from tests.stacks.ils.support import some_holdings
+from tests.support.processes import running
 
 ENV = {**os.environ, "COLUMNS": "200"}
 
@@ -43,17 +44,16 @@ def koha(tmp_path):
         "--listen",
         "127.0.0.1:0",
     ]
-    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=ENV)
-    line = server.stdout.readline()
-    assert line.startswith("listening 127.0.0.1:")
-    address = line.split()[1]
-    (tmp_path / "ils.toml").write_text(
-        f'kind = "koha"\nurl = "http://{address}"\nclient_id = "nightstack"\nwrites = ["missing"]\nretries = 0\n'
-    )
-    yield f"http://{address}"
-    server.send_signal(signal.SIGTERM)
-    assert server.wait(30) == 0
-    server.stdout.close()
+    with running(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=ENV) as server:
+        line = server.stdout.readline()
+        assert line.startswith("listening 127.0.0.1:")
+        address = line.split()[1]
+        (tmp_path / "ils.toml").write_text(
+            f'kind = "koha"\nurl = "http://{address}"\nclient_id = "nightstack"\nwrites = ["missing"]\nretries = 0\n'
+        )
+        yield f"http://{address}"
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 0
 
 
 SECRET = {"NIGHTSTACK_ILS_CLIENT_SECRET": "koha-client-secret"}

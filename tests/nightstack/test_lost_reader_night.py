@@ -4,8 +4,6 @@ import asyncio
 import email
 import json
 import re
-import subprocess
-import sys
 from contextlib import closing
 from dataclasses import replace
 from email import policy
@@ -18,7 +16,7 @@ from sim.library import load_library, make_library
 from sim.readers.llrp import LlrpEmulator
 from sim.world import World, serve
 from tests.nightstack.night import Night, csv_rows, nightstack
-from tests.robot.harness import ROOT
+from tests.robot.simulated_night import calling, served_world
 
 
 def mounts_of(library):
@@ -51,7 +49,7 @@ class LosingWorld(World):
 
 
 def serve_it(folder):
-    """Serve the library's world; the program below runs this."""
+    """Serve the library's world; a program of its own runs this."""
 
     async def work():
         library = load_library(folder)
@@ -72,16 +70,8 @@ def serve_it(folder):
 def world(tmp_path):
     library = make_library(150, 3)
     library.save(tmp_path / "library")
-    code = "import sys; from tests.nightstack.test_lost_reader_night import serve_it; serve_it(sys.argv[1])"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "library")], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    try:
-        yield library, json.loads(process.stdout.readline())
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
+    with served_world(calling(serve_it), tmp_path / "library") as line:
+        yield library, json.loads(line)
 
 
 def robot_settings(night, library, urls):

@@ -1,5 +1,6 @@
 """A reader that was gone for a while: the gap is an event, and what it passed meanwhile is not scanned, not missing."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -50,8 +51,6 @@ def test_what_a_lost_reader_passed_is_told_as_not_scanned(recording, tmp_path):
     missing = {name: {f.barcode for f in of if f.kind == "missing"} for name, of in found.items()}
     assert len(missing["gap"] - missing["whole"]) <= 1
     assert main(["report", str(folder), "--out", str(tmp_path / "report")]) == 0
-    said = (tmp_path / "report" / "report.html").read_text()
-    assert "1-R01S" in said and "not scanned" in said.lower()
-    # The driver's word on the gap is in the recording,.
-    again = read_recording(folder)
-    assert again.events is not None and again.events.kind.tolist() == ["reader_gone", "reader_back"]
+    said = " ".join((tmp_path / "report" / "report.html").read_text().split())
+    assert f"Reader r was gone for {(back - out) / 1e9:.0f} s in all: cable." in said
+    assert re.search(r"Face 1-R01S, .{,60} were not scanned; \d+ books expected there were not heard", said)

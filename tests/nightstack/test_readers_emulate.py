@@ -4,12 +4,10 @@ import json
 import os
 import pty
 import signal
-import subprocess
 
 import pytest
 
-from tests.robot.harness import ROOT
-from tests.support.readers_command import NIGHTSTACK, emulating, run
+from tests.support.readers_command import emulating, run
 
 
 def test_a_protocol_nobody_emulates_is_refused():
@@ -38,20 +36,14 @@ def test_a_file_in_the_way_of_an_emulated_line_is_kept(emulated, tmp_path):
 def test_an_emulator_takes_its_own_link_away_and_nothing_else(tmp_path):
     for taken in (False, True):
         line = tmp_path / f"line{taken}"
-        process = subprocess.Popen(
-            [*NIGHTSTACK, "readers", "emulate", "m100", "--listen", f"pty:{line}"],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        said = [process.stdout.readline(), process.stdout.readline()]
-        assert said == [f"listening {line}\n", f"open it as m100://{line}\n"]
-        if taken:
-            line.unlink()
-            line.write_text("mine")
-        process.send_signal(signal.SIGHUP)
-        assert process.wait(20) == 0
-        process.stdout.close()
+        with emulating("m100", "--listen", f"pty:{line}") as process:
+            said = [process.stdout.readline(), process.stdout.readline()]
+            assert said == [f"listening {line}\n", f"open it as m100://{line}\n"]
+            if taken:
+                line.unlink()
+                line.write_text("mine")
+            process.send_signal(signal.SIGHUP)
+            assert process.wait(20) == 0
         assert line.exists() is taken
 
 
@@ -68,25 +60,22 @@ def test_an_emulator_says_in_one_line_where_it_cannot_listen(tmp_path):
 def test_a_line_that_a_killed_emulator_left_behind_is_made_anew(tmp_path):
     """Its number may be another's by then, to whom nothing that is meant for the reader may go."""
     line = tmp_path / "line"
-    killed = emulating("m100", "--listen", f"pty:{line}")
-    assert killed.stdout.readline() == f"listening {line}\n"
-    terminal = os.path.realpath(line)
-    assert terminal.startswith("/dev/pts/")
-    killed.kill()
-    killed.wait(20)
-    killed.stdout.close()
+    with emulating("m100", "--listen", f"pty:{line}") as killed:
+        assert killed.stdout.readline() == f"listening {line}\n"
+        terminal = os.path.realpath(line)
+        assert terminal.startswith("/dev/pts/")
+        killed.kill()
     others = [pty.openpty() for _ in range(3)]
     try:
         assert terminal in [os.ttyname(far) for _, far in others]
         assert line.is_symlink() and not line.exists()
-        again = emulating("m100", "--listen", f"pty:{line}")
-        assert again.stdout.readline() == f"listening {line}\n"
-        assert os.path.realpath(line) not in [os.ttyname(far) for _, far in others]
-        status, out, err = run("probe", f"m100://{line}", "--seconds", 0.5)
-        assert status == 0 and "M100" in out, err
-        again.terminate()
-        assert again.wait(20) == 0 and not line.is_symlink()
-        again.stdout.close()
+        with emulating("m100", "--listen", f"pty:{line}") as again:
+            assert again.stdout.readline() == f"listening {line}\n"
+            assert os.path.realpath(line) not in [os.ttyname(far) for _, far in others]
+            status, out, err = run("probe", f"m100://{line}", "--seconds", 0.5)
+            assert status == 0 and "M100" in out, err
+            again.terminate()
+            assert again.wait(20) == 0 and not line.is_symlink()
     finally:
         for ends in others:
             for end in ends:

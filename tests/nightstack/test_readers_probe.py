@@ -13,8 +13,7 @@ from nightstack.probing import faults_of
 from nightstack.watching import Board
 from reader_drivers import ReaderEvent
 from tests.robot.harness import ROOT
-from tests.support.readers_command import NIGHTSTACK, run
-from tests.support.terminal import Terminal
+from tests.support.readers_command import NIGHTSTACK, at_terminal, run
 
 
 @pytest.mark.parametrize(
@@ -157,14 +156,12 @@ def test_what_tags_say_is_shown_with_titles_by_barcode(emulated, tmp_path, capsy
         "tells no strength" in told and "powers_dbm" not in told and not re.search(r" $", told, re.MULTILINE)
     )
 
-    terminal = Terminal(
-        [*NIGHTSTACK, "readers", "watch", url, "--seconds", "4", "--holdings", books], 80, 24, cwd=ROOT
-    )
-    terminal.wait_for(lambda rows: any(re.search(r"E0\w+  \d{10}  QA\d  Book \d", row) for row in rows))
-    head = next(row for row in terminal.rows if row.startswith("tag "))
-    # It has neither strength nor phase, so there is no column for them.
-    assert head.split() == ["tag", "item", "title", "owner", "security", "reads/s", "ports"]
-    assert terminal.wait() == 0
+    with at_terminal(80, "watch", url, "--seconds", 4, "--holdings", books) as terminal:
+        terminal.wait_for(lambda rows: any(re.search(r"E0\w+  \d{10}  QA\d  Book \d", row) for row in rows))
+        head = next(row for row in terminal.rows if row.startswith("tag "))
+        # It has neither strength nor phase, so there is no column for them.
+        assert head.split() == ["tag", "item", "title", "owner", "security", "reads/s", "ports"]
+        assert terminal.wait() == 0
     assert terminal.rows[0].startswith("FEIG")
     assert any(re.match(r"\d tags?, \d+ readings in 4 s", row) for row in terminal.rows)
 

@@ -19,9 +19,8 @@ from nightstack.watch_screen import Screen
 from nightstack.watching import Board, Heard, bar
 from reader_drivers import ReaderBatch, ReaderEvent
 from recording import NO_TIME, Readings
-from tests.robot.harness import ROOT
-from tests.support.readers_command import NIGHTSTACK, on_terminal, run
-from tests.support.terminal import Terminal
+from tests.support.processes import running
+from tests.support.readers_command import NIGHTSTACK, at_terminal, emulating, on_terminal, run
 
 
 def test_watch_tells_a_line_a_second_with_titles(emulated, tmp_path):
@@ -95,26 +94,21 @@ def test_a_reader_stops_reading_when_the_command_is_ended(command, number):
     attributes[3] &= ~(termios.ECHO | termios.ICANON)
     termios.tcsetattr(far, termios.TCSANOW, attributes)
     url = f"m100://{os.ttyname(far)}"
-    process = subprocess.Popen(
-        [*NIGHTSTACK, "readers", command, url, "--seconds", "60"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=ROOT,
-    )
+    begin = [*NIGHTSTACK, "readers", command, url, "--seconds", "60"]
     # A module that answers each command by what it expects, and keeps what it was told.
     told, deadline = [], time.monotonic() + 40
     sent = False
-    while process.poll() is None and time.monotonic() < deadline:
-        if not select.select([near], [], [], 0.2)[0]:
-            continue
-        for frame in re.findall(rb"\xbb.*?\x7e", os.read(near, 4096), re.DOTALL):
-            told.append(frame[2])
-            os.write(near, _m100_answer(frame))
-            if frame[2] == 0x27 and not sent:
-                sent = True
-                process.send_signal(number)
-    said = process.communicate(timeout=20)[0]
+    with running(begin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        while process.poll() is None and time.monotonic() < deadline:
+            if not select.select([near], [], [], 0.2)[0]:
+                continue
+            for frame in re.findall(rb"\xbb.*?\x7e", os.read(near, 4096), re.DOTALL):
+                told.append(frame[2])
+                os.write(near, _m100_answer(frame))
+                if frame[2] == 0x27 and not sent:
+                    sent = True
+                    process.send_signal(number)
+        said = process.communicate(timeout=20)[0]
     assert sent and 0x28 in told[told.index(0x27) :], told
     assert process.returncode == (0 if command == "watch" else 130), said
     assert signal.Signals(number).name in said
@@ -132,20 +126,14 @@ def _m100_answer(frame):
 
 
 def test_a_reader_that_went_is_seen_on_a_small_terminal_and_in_the_status():
-    make = [*NIGHTSTACK, "readers", "emulate", "m100", "--listen", "127.0.0.1:0"]
-    reader = subprocess.Popen(make, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    address = reader.stdout.readline().split()[1]
-    try:
-        watch = [*NIGHTSTACK, "readers", "watch", f"m100://{address}", "--seconds", "5"]
-        terminal = Terminal(watch, 60, 10, cwd=ROOT)
-        terminal.wait_for(lambda rows: any(re.search(r"^\w{24} .* -\d\d", row) for row in rows))
-    finally:
-        reader.kill()
-        reader.wait(20)
-        reader.stdout.close()
-    terminal.wait_for(lambda rows: any("the reader has been gone for" in row for row in rows))
-    assert any("reader_gone: " in row for row in terminal.rows)
-    assert terminal.wait() == 1
+    with emulating("m100", "--listen", "127.0.0.1:0") as reader:
+        url = f"m100://{reader.stdout.readline().split()[1]}"
+        with at_terminal(60, "watch", url, "--seconds", 5, lines=10) as terminal:
+            terminal.wait_for(lambda rows: any(re.search(r"^\w{24} .* -\d\d", row) for row in rows))
+            reader.kill()
+            terminal.wait_for(lambda rows: any("the reader has been gone for" in row for row in rows))
+            assert any("reader_gone: " in row for row in terminal.rows)
+            assert terminal.wait() == 1
     shown = terminal.rows
     assert shown[0].startswith("MagicRF") and "come back" in "".join(shown)
 
@@ -176,21 +164,20 @@ def test_rows_stay_where_they_are():
 def test_whoever_reads_along_may_leave(emulated):
     address = emulated("m100", "--listen", "127.0.0.1:0")
     watch = [*NIGHTSTACK, "readers", "watch", f"m100://{address}"]
-    process = subprocess.Popen(watch, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
-    assert process.stdout.readline().startswith("1 s: ")
-    process.stdout.close()
-    assert process.wait(20) == 0 and process.stderr.read() == ""
-    process.stderr.close()
+    with running(watch, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("1 s: ")
+        process.stdout.close()
+        assert process.wait(20) == 0 and process.stderr.read() == ""
 
 
 def test_what_is_wrong_with_a_tag_stays_in_sight_on_a_narrow_terminal(emulated):
     url = f"llrp://{emulated('llrp', '--listen', '127.0.0.1:0', '--tags', 3)}?memory=1"
     for columns in (80, 60):
-        terminal = Terminal([*NIGHTSTACK, "readers", "watch", url, "--seconds", "3"], columns, 24, cwd=ROOT)
-        terminal.wait_for(lambda rows: sum(" foreign " in row for row in rows) == 3)
-        head = next(row for row in terminal.rows if row.startswith("tag ")).split()
-        assert "problem" in head and "phase" not in head and ("TID" in head) is (columns > 60)
-        assert terminal.wait() == 0
+        with at_terminal(columns, "watch", url, "--seconds", 3) as terminal:
+            terminal.wait_for(lambda rows: sum(" foreign " in row for row in rows) == 3)
+            head = next(row for row in terminal.rows if row.startswith("tag ")).split()
+            assert "problem" in head and "phase" not in head and ("TID" in head) is (columns > 60)
+            assert terminal.wait() == 0
 
 
 @pytest.mark.parametrize("owned", [True, False], ids=["with SIGHUP", "without"])
@@ -203,19 +190,20 @@ def test_a_terminal_may_be_closed(emulated, tmp_path, command, ends_with, owned)
     if owned:  # then the kernel tells who has it as their controlling terminal
         own = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY); os.execv(sys.argv[1], sys.argv[1:])"
         begin = [NIGHTSTACK[0], "-c", own, *begin]
-    process = subprocess.Popen(begin, stdin=far, stdout=far, stderr=far, start_new_session=True, cwd=ROOT)
-    os.close(far)
-    if command == "watch":
-        shown = b""
-        while b"readings/s" not in shown:
-            shown += os.read(near, 4096)
-    else:
-        # It says nothing while it listens: that it does a second look at the reader tells.
-        deadline = time.monotonic() + 30
-        while not _is_connected(process.pid, url) and time.monotonic() < deadline:
-            time.sleep(0.05)
-    os.close(near)
-    assert process.wait(30) == ends_with
+    with running(begin, stdin=far, stdout=far, stderr=far, start_new_session=True) as process:
+        os.close(far)
+        if command == "watch":
+            shown = b""
+            while b"readings/s" not in shown:
+                shown += os.read(near, 4096)
+        else:
+            # It says nothing while it listens: that it does a second look at the reader tells.
+            deadline = time.monotonic() + 30
+            while not _is_connected(process.pid, url):
+                assert time.monotonic() < deadline and process.poll() is None
+                time.sleep(0.05)
+        os.close(near)
+        assert process.wait(30) == ends_with
 
 
 def _is_connected(pid, url):

@@ -4,16 +4,22 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.nightstack.night import until
+from tests.support.processes import running
 
 
 def start(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "nightstack", *map(str, arguments)],
+    return begin("-m", "nightstack", *map(str, arguments))
+
+
+def begin(*arguments):
+    return running(
+        [sys.executable, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -35,13 +41,23 @@ def members(session):
     return found
 
 
+@contextmanager
+def alone(program):
+    """Run a program; at the context's end those that it began run no more."""
+    with program as process:
+        try:
+            yield process
+        finally:
+            for left in members(process.pid):
+                os.kill(left, signal.SIGKILL)
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for programs in /proc")
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
 )
 def test_a_demo_that_is_stopped_leaves_no_program_behind(tmp_path, number, status):
-    demo = start("demo", "--out", tmp_path / "demo", "--books", "60")
-    try:
+    with alone(start("demo", "--out", tmp_path / "demo", "--books", "60")) as demo:
         log = tmp_path / "demo" / "logs" / "world.log"
         until(
             lambda: demo.poll() is not None or (log.exists() and "listening" in log.read_text()),
@@ -57,9 +73,6 @@ def test_a_demo_that_is_stopped_leaves_no_program_behind(tmp_path, number, statu
         assert "Traceback" not in err
         assert ("stopped by the keyboard" in err) == (number == signal.SIGINT)
         assert members(demo.pid) == []
-    finally:
-        for left in members(demo.pid):
-            os.kill(left, signal.SIGKILL)
 
 
 # Runs the demo and signals it in the moment its n-th program exists and nothing knows of that program yet.
@@ -85,21 +98,11 @@ sys.exit(main(["demo", "--out", folder, "--books", "60"]))
 @pytest.mark.parametrize("nth", [1, 2, 3])
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_program_begun_in_the_moment_of_the_signal_is_stopped_too(tmp_path, number, status, nth):
-    demo = subprocess.Popen(
-        [sys.executable, "-c", _AT_THE_WORST_MOMENT, str(int(number)), str(nth), str(tmp_path / "demo")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
+    with alone(begin("-c", _AT_THE_WORST_MOMENT, str(int(number)), str(nth), str(tmp_path / "demo"))) as demo:
         _, err = demo.communicate(timeout=60)
         assert demo.returncode == status, err
         assert "Traceback" not in err
         assert members(demo.pid) == []
-    finally:
-        for left in members(demo.pid):
-            os.kill(left, signal.SIGKILL)
 
 
 _STOPPING = """
@@ -198,10 +201,12 @@ position_m = [-0.1, -0.25, 0.4]
 boresight_deg = [-90, 0]
 """
     )
-    robot = start("robot", "run", file)
-    assert any("waiting for the base" in line for line in robot.stderr), "the uplink may complain before that"
-    robot.send_signal(signal.SIGTERM)
-    out, err = robot.communicate(timeout=60)
+    with start("robot", "run", file) as robot:
+        assert any("waiting for the base" in line for line in robot.stderr), (
+            "the uplink may complain before that"
+        )
+        robot.send_signal(signal.SIGTERM)
+        out, err = robot.communicate(timeout=60)
     assert robot.returncode == 1
     assert out == ""
     last = err.splitlines()[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recording import AntennaMount, Poses, Readings, Recording, RunInfo
+from recording import NOT_READ, AntennaMount, Poses, Readings, Recording, RunInfo, TagMemories
 
 START = 1_700_000_040_000_000_000
 """A full UTC minute."""
@@ -47,6 +48,32 @@ def readings(n: int = 600, every: int = SECOND // 2) -> Readings:
 def poses(n: int = 300, every: int = SECOND) -> Poses:
     k = np.arange(n)
     return Poses(t=START + k.astype(np.int64) * every, x_m=0.2 * k, y_m=np.sin(0.1 * k), yaw_rad=0.01 * k)
+
+
+def tag_memories(
+    epcs: Sequence[str],
+    memory: Sequence[bytes] = (),
+    *,
+    t0: int = START,
+    antenna: int = 1,
+    afi: int | Sequence[int] = NOT_READ,
+    dsfid: int = NOT_READ,
+    block_bytes: int = 4,
+) -> TagMemories:
+    """What was read of each tag, a nanosecond after the one before; `memory` empty: that of none."""
+    n = len(epcs)
+    content = np.empty(n, object)
+    content[:] = list(memory) or [b""] * n
+    return TagMemories(
+        t=t0 + np.arange(n, dtype=np.int64),
+        epc=np.array(epcs, object),
+        antenna=np.full(n, antenna, np.uint8),
+        afi=np.full(n, afi, np.int16),
+        eas=np.full(n, NOT_READ, np.int16),
+        dsfid=np.full(n, dsfid, np.int16),
+        memory=content,
+        block_bytes=np.full(n, block_bytes, np.uint8),
+    )
 
 
 def recording() -> Recording:

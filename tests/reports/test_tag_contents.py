@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from recording import NOT_READ, TagMemories
 from reports.tag_contents import contents_of, names_of
 from stacks.tag_data import SecurityPolicy, encode_fixed, encode_uii
+from tests.recording.making import tag_memories
 
 UID = "E004015306A22D70"
 WHOLE = encode_fixed("1000000136", "DK-718500")
@@ -14,19 +13,7 @@ SPOILED = WHOLE[:5] + b"!" + WHOLE[6:]
 
 
 def looks(*memories: bytes, afi: tuple[int, ...] = ()) -> TagMemories:
-    n = len(memories)
-    memory = np.empty(n, object)
-    memory[:] = memories
-    return TagMemories(
-        t=np.arange(n, dtype=np.int64),
-        epc=np.array([UID] * n, object),
-        antenna=np.ones(n, np.uint8),
-        afi=np.array(afi or [NOT_READ] * n, np.int16),
-        eas=np.full(n, NOT_READ, np.int16),
-        dsfid=np.full(n, 0x3E, np.int16),
-        memory=memory,
-        block_bytes=np.full(n, 4, np.uint8),
-    )
+    return tag_memories([UID] * len(memories), memories, afi=afi or NOT_READ, dsfid=0x3E)
 
 
 def test_a_look_that_was_cut_short_or_spoiled_does_not_hide_a_whole_one():

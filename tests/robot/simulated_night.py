@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from recording import AntennaMount
@@ -10,6 +11,23 @@ from robot.settings import RobotSettings
 from tests.robot.harness import PROGRAM, ROOT
 from tests.support.counting_ingest import Counted, CountingIngest
 from tests.support.mqtt_broker import start_amqtt
+from tests.support.processes import running
+
+
+def calling(function: Callable[[str], None]) -> list[str]:
+    """What Python runs to call a function of a module of tests with the last argument."""
+    module, name = function.__module__, function.__name__
+    return ["-c", f"import sys; from {module} import {name}; {name}(sys.argv[1])"]
+
+
+@contextmanager
+def served_world(program: Sequence[str], folder: Path) -> Iterator[str]:
+    """Serve the world of the library in a folder, in a process of its own; give its first line: what listens where."""
+    with running([sys.executable, *program, str(folder)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline()
+        process.terminate()
+        process.wait(20)
 
 
 def drive(

@@ -1,31 +1,34 @@
 """The agent in the simulated library: a reader over TCP, a base with odometry error, virtual time, a real broker."""
 
-import subprocess
-import sys
+import asyncio
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from recording import RunInfo, read_truth
-from sim.library import make_library, save_library
-from tests.robot.harness import ROOT
-from tests.robot.simulated_night import drive
-
-MERCURY = """
-import asyncio, sys
-from sim.library import load_library
+from sim.library import load_library, make_library, save_library
 from sim.readers.mercury import MercuryEmulator
 from sim.world import World, serve
-async def work():
-    world = World(load_library(sys.argv[1]))
-    async with serve(world, reader=lambda source, listen: MercuryEmulator(source, listen, model="m6e")) as addresses:
-        print(addresses.line(), flush=True)
-        await world.ended.wait()
-asyncio.run(work())
-"""
-SERVED = {"llrp": ["-m", "nightstack", "sim", "world"], "mercury": ["-c", MERCURY]}
+from tests.robot.simulated_night import calling, drive, served_world
+
+
+def serve_mercury(folder: str) -> None:
+    """Serve the library's world with a Mercury reader; a program of its own runs this."""
+
+    async def work() -> None:
+        world = World(load_library(folder))
+        m6e = partial(MercuryEmulator, model="m6e")
+        async with serve(world, reader=m6e) as addresses:
+            print(addresses.line(), flush=True)
+            await world.ended.wait()
+
+    asyncio.run(work())
+
+
+SERVED = {"llrp": ["-m", "nightstack", "sim", "world"], "mercury": calling(serve_mercury)}
 OPTIONS = {"llrp": "", "mercury": "?region=CN&temperature=0"}
 
 
@@ -33,22 +36,12 @@ OPTIONS = {"llrp": "", "mercury": "?region=CN&temperature=0"}
 def world(tmp_path: Path, request: pytest.FixtureRequest):
     library = make_library(150, 3)
     save_library(library, tmp_path / "library")
-    process = subprocess.Popen(
-        [sys.executable, *SERVED[request.param], str(tmp_path / "library")],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line.startswith("listening "), line
-    listening = dict(word.split("=", 1) for word in line.split()[1:])
-    # Readers that do not speak LLRP are named by their whole URL.
-    url = listening["reader"] if "://" in listening["reader"] else f"llrp://{listening['reader']}"
-    yield library, listening["base"], url + OPTIONS[request.param]
-    process.terminate()
-    process.wait(20)
-    process.stdout.close()
+    with served_world(SERVED[request.param], tmp_path / "library") as line:
+        assert line.startswith("listening "), line
+        listening = dict(word.split("=", 1) for word in line.split()[1:])
+        # Readers that do not speak LLRP are named by their whole URL.
+        url = listening["reader"] if "://" in listening["reader"] else f"llrp://{listening['reader']}"
+        yield library, listening["base"], url + OPTIONS[request.param]
 
 
 def test_a_night_in_the_simulated_library(tmp_path: Path, world):

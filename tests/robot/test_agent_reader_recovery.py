@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -109,26 +110,36 @@ async def hung(emulator: Any) -> Callable[[], Awaitable[None]]:
     return again
 
 
-async def all_at_once(emulators: dict[str, Any], lost: Callable[[Any], Awaitable[int]]) -> dict[str, int]:
-    """Lose every reader and let it return; return when each did, ns UTC."""
-    came = await asyncio.gather(*(lost(emulator) for emulator in emulators.values()))
+@dataclass(frozen=True)
+class Away:
+    """From when on a reader was surely lost, and when it returned, ns UTC."""
+
+    lost: int
+    returned: int
+
+
+async def all_at_once(emulators: dict[str, Any], lose: Callable[[Any], Awaitable[Away]]) -> dict[str, Away]:
+    """Lose every reader and let it return; return when each did."""
+    came = await asyncio.gather(*(lose(emulator) for emulator in emulators.values()))
     return dict(zip(emulators, came, strict=True))
 
 
-async def rebooted(emulator: Any) -> int:
+async def rebooted(emulator: Any) -> Away:
     await emulator.reboot(1.0)
-    return time.time_ns()
+    returned = time.time_ns()
+    return Away(returned - 1_000_000_000, returned)
 
 
-async def away(emulator: Any, how: Callable[[Any], Awaitable[Any]], for_s: float) -> int:
+async def away(emulator: Any, how: Callable[[Any], Awaitable[Any]], for_s: float) -> Away:
     back = await how(emulator)
+    lost = time.time_ns()
     await asyncio.sleep(for_s)
     returned = time.time_ns()
     await back()
-    return returned
+    return Away(lost, returned)
 
 
-FAULTS: dict[str, Callable[[Any], Awaitable[int]]] = {
+FAULTS: dict[str, Callable[[Any], Awaitable[Away]]] = {
     "unplugged": lambda emulator: away(emulator, unplugged, 3.0),
     "rebooted": rebooted,
     "hung": lambda emulator: away(emulator, hung, 8.0),
@@ -202,10 +213,10 @@ def test_readers_lost_in_mid_run_are_read_again_within_five_seconds(make_night: 
         night.agent.start()
         watch = Watch(ingest)
         took = {"start": watch.until_read_after(dict.fromkeys(READERS, 0))}
-        for fault, lost in FAULTS.items():
+        for fault, lose in FAULTS.items():
             began = time.time_ns()
-            returned = loop.run(all_at_once(emulators, lost))
-            took[fault] = watch.until_read_after(returned)
+            were_away = loop.run(all_at_once(emulators, lose))
+            took[fault] = watch.until_read_after({name: a.returned for name, a in were_away.items()})
             for name in READERS:
                 told = [(t, kind) for t, source, kind in watch.told if source == name and t > began]
                 gone, back = (
@@ -215,7 +226,7 @@ def test_readers_lost_in_mid_run_are_read_again_within_five_seconds(make_night: 
                 assert gone[0] < back[0]
                 # What it heard before may have been under way, and a reader that hangs is not noticed at once: but
                 # nobody claims that it listened.
-                silent = began + HAND_OVER_NS, returned[name]
+                silent = were_away[name].lost + HAND_OVER_NS, were_away[name].returned
                 assert not watch.listened(name, *silent), (fault, name)
         slow = {
             f: {name: s for name, s in by.items() if s > WITHIN_S} for f, by in took.items() if f in FAULTS

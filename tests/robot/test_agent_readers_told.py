@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,8 @@ from robot.reader_absence import Absence, missed
 from tests.robot.conftest import Night
 from tests.robot.nights import MakeNight, heard_all_along, only, scanning
 from tests.support import broken_drivers
+from tests.support.counting_ingest import CountingIngest
+from tests.support.processes import running
 from tests.support.scripted_base import ScriptedBase
 
 SECOND = """
@@ -63,13 +67,30 @@ def test_what_no_reader_of_a_kind_can_do_is_refused_before_anything_moves(make_n
     assert night.base.connections == 0 and not night.agent.spool.exists()
 
 
+def robot_run(night: Night) -> list[str]:
+    return [sys.executable, "-m", "nightstack", "robot", "run", str(night.agent.settings)]
+
+
 def run(
     night: Night, timeout_s: float = 60, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "nightstack", "robot", "run", str(night.agent.settings)],
+        robot_run(night),
         capture_output=True, text=True, timeout=timeout_s, env=env or night.agent.environment,
     )  # fmt: skip
+
+
+def under_way(night: Night, **options: Any) -> AbstractContextManager[subprocess.Popen[Any]]:
+    """Run the robot while the context lasts."""
+    return running(robot_run(night), env=night.agent.environment, **options)
+
+
+def done_run(ingest: CountingIngest) -> str:
+    """Wait until the only run is whole, and has been done; return its id."""
+    run_id = only(ingest.seen)
+    ingest.wait_for(lambda seen: seen.complete(run_id))
+    assert ingest.seen.ends[run_id].reason == "done"
+    return run_id
 
 
 def test_a_reader_that_never_came_is_told_at_the_end_and_to_the_morning(make_night: MakeNight):
@@ -157,24 +178,13 @@ def test_a_night_goes_on_when_nobody_reads_what_it_says(make_night: MakeNight):
     night = make_night(more_readers=second("count://two?gone=/"), reader_wait_s=0.3)
     ingest = night.ingest()
     paused = night.base.pause_when(lambda base: scanning(base, "S", 1))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nightstack", "robot", "run", str(night.agent.settings)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=night.agent.environment,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
+    with under_way(night, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert b"waiting for" in process.stdout.readline()
         assert paused.wait(30)
         process.stdout.close()
         night.base.go_on()
         assert process.wait(60) == 0
-    finally:
-        process.kill()
-        process.wait()
-    run_id = only(ingest.seen)
-    ingest.wait_for(lambda seen: seen.complete(run_id))
-    assert ingest.seen.ends[run_id].reason == "done"
-    assert heard_all_along(ingest.seen, run_id)
+    assert heard_all_along(ingest.seen, done_run(ingest))
 
 
 def test_a_terminal_that_is_closed_does_not_end_a_night(make_night: MakeNight):
@@ -182,23 +192,14 @@ def test_a_terminal_that_is_closed_does_not_end_a_night(make_night: MakeNight):
     ingest = night.ingest()
     paused = night.base.pause_when(lambda base: scanning(base, "S", 1))
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nightstack", "robot", "run", str(night.agent.settings)],
-        stdin=theirs, stdout=theirs, stderr=theirs, env=night.agent.environment, start_new_session=True,
-    )  # fmt: skip
-    os.close(theirs)
-    try:
+    with under_way(night, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
+        os.close(theirs)
         assert paused.wait(30)
         os.close(ours)
         process.send_signal(signal.SIGHUP)
         night.base.go_on()
         assert process.wait(60) == 0
-    finally:
-        process.kill()
-        process.wait()
-    run_id = only(ingest.seen)
-    ingest.wait_for(lambda seen: seen.complete(run_id))
-    assert ingest.seen.ends[run_id].reason == "done"
+    done_run(ingest)
 
 
 def test_absences_are_cut_to_the_run():

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +17,7 @@ from sim.library import load_library, make_library
 from sim.readers.mercury import MercuryEmulator
 from sim.world import World, serve
 from stacks.tag_data import SecurityPolicy
-from tests.robot.harness import ROOT
-from tests.robot.simulated_night import drive
+from tests.robot.simulated_night import calling, drive, served_world
 
 HF = replace(hf_preset("ordinary"), readers=1)
 
@@ -35,7 +32,7 @@ def mounts_of(library):
 
 
 def serve_it(folder):
-    """Serve the library's world with the three readers; the program below runs this."""
+    """Serve the library's world with the three readers; a program of its own runs this."""
 
     async def work():
         library = load_library(folder)
@@ -52,16 +49,8 @@ def serve_it(folder):
 def world(tmp_path):
     library = hf_library(make_library(150, 3), 0.5)
     library.save(tmp_path / "library")
-    code = "import sys; from tests.robot.test_mixed_robot import serve_it; serve_it(sys.argv[1])"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "library")], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    try:
-        yield library, json.loads(process.stdout.readline())
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
+    with served_world(calling(serve_it), tmp_path / "library") as line:
+        yield library, json.loads(line)
 
 
 def test_a_mixed_robot_completes_a_night(tmp_path: Path, world):

@@ -1,6 +1,5 @@
 """The spool: what is committed stays, numbers are never used twice, and only the watermark drops."""
 
-import os
 import signal
 import sqlite3
 import subprocess
@@ -16,8 +15,7 @@ from recording import AntennaMount, Events, Poses, RunInfo
 from recording.wire import decode_batch
 from robot.errors import SpoolError, SpoolFullError
 from robot.spool import Spool
-
-ROOT = Path(__file__).parents[2]
+from tests.support.processes import running
 
 
 def info(run_id: str = "run-1") -> RunInfo:
@@ -186,17 +184,11 @@ def test_a_killed_writer_loses_nothing_it_has_said_is_stored(tmp_path: Path):
     path = tmp_path / "s.db"
     said: list[int] = []
     for _ in range(3):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", _WRITER, str(path)],
-            stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )
-        assert writer.stdout is not None
-        said += [int(writer.stdout.readline()) for _ in range(15)]
-        writer.send_signal(signal.SIGKILL)
-        said += [int(line) for line in writer.stdout.read().splitlines(keepends=True) if line.endswith(b"\n")]
-        writer.stdout.close()
-        writer.wait(10)
+        with running([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE) as writer:
+            said += [int(writer.stdout.readline()) for _ in range(15)]
+            writer.send_signal(signal.SIGKILL)
+            left = writer.stdout.read().splitlines(keepends=True)
+        said += [int(line) for line in left if line.endswith(b"\n")]
     spool = Spool(path)
     stored = [batch.seq for batch in spool.after(0, 10**6)]
     state = spool.open_run()

@@ -1,15 +1,11 @@
 """``nightstack readers`` as a process of its own: run to its end, at a terminal, and emulating a reader."""
 
-import contextlib
-import fcntl
-import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
 
 from tests.robot.harness import ROOT
+from tests.support.processes import running
+from tests.support.terminal import Terminal
 
 NIGHTSTACK = [sys.executable, "-m", "nightstack"]
 
@@ -21,27 +17,18 @@ def run(*arguments):
     return done.returncode, done.stdout, done.stderr
 
 
+def at_terminal(columns, *arguments, lines=24):
+    """Begin a command at a terminal; returns the terminal, to be used as a context."""
+    return Terminal([*NIGHTSTACK, "readers", *map(str, arguments)], columns, lines, cwd=ROOT)
+
+
 def on_terminal(columns, *arguments):
     """Run a command on a terminal so wide; return its status and what it showed."""
-    pid, terminal = pty.fork()
-    if not pid:
-        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        os.chdir(ROOT)
-        # Without what readline put into this process's own environment: a width.
-        os.execve(NIGHTSTACK[0], [*NIGHTSTACK, "readers", *map(str, arguments)], dict(os.environ))
-    shown = b""
-    with contextlib.suppress(OSError):  # Linux says so of a terminal whose program has ended
-        while more := os.read(terminal, 65536):
-            shown += more
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+    with at_terminal(columns, *arguments) as terminal:
+        return terminal.wait(), terminal.text
 
 
 def emulating(protocol, *options):
-    """Begin to emulate a reader; returns the process, which has not said anything yet."""
-    return subprocess.Popen(
-        [*NIGHTSTACK, "readers", "emulate", protocol, *map(str, options)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
+    """Emulate a reader while the context lasts; gives the process, which has not said anything yet."""
+    command = [*NIGHTSTACK, "readers", "emulate", protocol, *map(str, options)]
+    return running(command, stdout=subprocess.PIPE, text=True)

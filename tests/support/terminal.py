@@ -14,7 +14,7 @@ _PIECE = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|(\r)|(\n)|([^\x1b\r\n])")
 
 
 class Terminal:
-    """Runs a program at a pseudo terminal and keeps what its screen shows.
+    """Runs a program at a pseudo terminal and keeps what its screen shows; a context, at whose end it runs no more.
 
     Parameters
     ----------
@@ -27,6 +27,7 @@ class Terminal:
     def __init__(self, command, columns, lines, **options):
         self.columns, self.lines = columns, lines
         self._screen, self._row, self._column = [""] * lines, 0, 0
+        self._told = b""
         self._near, far = pty.openpty()
         fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         environment = {**os.environ, "TERM": "xterm"} | {"COLUMNS": "", "LINES": ""}
@@ -34,6 +35,19 @@ class Terminal:
             command, stdin=far, stdout=far, stderr=far, env=environment, start_new_session=True, **options
         )
         os.close(far)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.process.kill()
+        self.process.wait()
+        os.close(self._near)
+
+    @property
+    def text(self):
+        """All that the program wrote, with its escape sequences."""
+        return self._told.decode("utf-8", "replace")
 
     @property
     def rows(self):
@@ -53,9 +67,7 @@ class Terminal:
         """Go on until the program ends; return its exit status."""
         while self._read():
             pass
-        status = self.process.wait(20)
-        os.close(self._near)
-        return status
+        return self.process.wait(20)
 
     def _read(self):
         if not select.select([self._near], [], [], 0.1)[0]:
@@ -64,6 +76,7 @@ class Terminal:
             data = os.read(self._near, 1 << 16)
         except OSError:  # Linux: nobody has the other end open any more
             return False
+        self._told += data
         # A piece of UTF-8 that is cut in two spoils one character of a screen that is drawn again and again.
         for numbers, letter, back, feed, shown in _PIECE.findall(data.decode("utf-8", "replace")):
             if letter == "A":
