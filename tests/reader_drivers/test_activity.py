@@ -50,11 +50,22 @@ def run(reader: Reader, seconds: float) -> Heard:
 
 
 def assert_port_1_alone_listens(world: SmallWorld, reader: Reader, seconds: float) -> None:
-    """Read until port 1 is said to have listened for so long, and hold that against when it did."""
-    told = listened_s(end(Heard(reader).until(lambda h: listened_s(h).get(1, 0.0) > seconds)))
+    """Read until port 1 is said to have listened for so long, and hold that against what the world knows."""
+    ticks: list[float] = []
+
+    def enough(heard: Heard) -> bool:
+        ticks.append(time.monotonic())
+        return listened_s(heard).get(1, 0.0) > seconds
+
+    told = listened_s(end(Heard(reader).until(enough)))
     assert told.keys() == {1}
     true_s = sum(part.t_end_ns - part.t_start_ns for part in world.produced) / NS
-    assert 0.75 * true_s < told[1] < (world.true_time_ns() - world.produced[0].t_start_ns) / NS + 0.05
+    passed = np.diff(ticks)
+    stood_still_s = passed[
+        passed > 0.2
+    ].sum()  # the whole machine did; a driver that was not there claims nothing
+    assert told[1] > 0.75 * (true_s - stood_still_s)
+    assert told[1] < (world.true_time_ns() - world.produced[0].t_start_ns) / NS + 0.05
 
 
 @pytest.mark.parametrize("options", ["inventory=session", "inventory=realtime", "inventory=fast"])
@@ -84,8 +95,9 @@ def test_a_port_whose_antenna_is_gone_for_a_while_does_not_listen_meanwhile(
         count = len(heard.readings)
         heard.until(lambda h: 2 in h.readings.antenna[count:])
         end(heard)
-    assert heard.kinds == ["antenna_gone", "antenna_back"]
-    gone, back = (event.t for event in heard.events)
+    told = [event for event in heard.events if event.kind.startswith("antenna")]
+    assert [event.kind for event in told] == ["antenna_gone", "antenna_back"]
+    gone, back = (event.t for event in told)
     covered, around = 0, 0
     for spans in heard.activity:
         mine = spans.select(spans.antenna == 2)
@@ -103,8 +115,8 @@ def test_rounds_of_an_r2000_that_fail_do_not_listen_and_those_behind_them_do(loo
         heard.until(lambda _: time.monotonic() > until)
         assert listened_s(heard) == {}
         assert heard.batches[-1].activity is not None, "it is known that none did"
-        emulator.broken = 0
         whole = time.time_ns()
+        emulator.broken = 0
         told = end(Heard(reader).until(lambda h: listened_s(h).keys() == {1, 2, 3, 4}))
         assert min(int(spans.t_start.min()) for spans in told.activity if len(spans)) > whole
 
@@ -168,8 +180,9 @@ def test_a_cf_reader_listened_where_it_says_that_an_inventory_is_over(loop: Loop
         if crash:
             heard = Heard(reader).until(lambda h: len(h.readings) > 20)
             loop.run(emulator.crash())
-            booted, count = time.time_ns(), len(heard.readings)
-            heard.until(lambda h: len(h.readings) > count + 20)
+            booted = time.time_ns()
+            # What was on its way comes still.
+            heard.until(lambda h: bool(np.any(h.readings.t > booted + 0.2 * NS)))
             again = int(heard.readings.t[heard.readings.t > booted + 0.2 * NS].min())
             assert again - booted > 1.5 * NS, "it was silent for a while"
             end(heard)

@@ -14,18 +14,14 @@ from sim.readers.mercury import MercuryEmulator
 from sim.readers.source import ReportSlice
 from tests.reader_drivers.harness import Heard, Loop
 from tests.reader_drivers.mercury_harness import enough, fast, world
-from tests.reader_drivers.serial_harness import FAST, reading, serving
+from tests.reader_drivers.serial_harness import FAST, reading
 
 
 @pytest.mark.parametrize("protocol", ["mercury", "m100", "r2000", "uhfreader18"])
 def test_starting_a_reader_that_reads_sets_it_anew(loop: Loop, protocol: str) -> None:
     make, region = emulator_of(protocol), "&region=CN" if protocol == "mercury" else ""
-    with (
-        serving(loop, lambda: make(small_world(protocol, 1, 50), "127.0.0.1:0")) as emulator,
-        open_reader(f"{emulator.url}?{FAST}{region}") as reader,
-    ):
-        reader.connect()
-        reader.start()
+    source = small_world(protocol, 1, 50)
+    with reading(loop, lambda: make(source, "127.0.0.1:0"), FAST + region) as (emulator, reader):
         heard = Heard(reader).until(enough(20))
         reader.start(ReaderSettings(power_dbm=20.0))
         heard.batches.append(reader.read(0))
