@@ -3,8 +3,13 @@
 import shutil
 
 import pytest
+from hypothesis import settings
 
 from nightstack.cli import main
+
+# The first call of a numba kernel compiles it, however long that takes; and a run is the same as the one before.
+settings.register_profile("nightstack", deadline=None, derandomize=True)
+settings.load_profile("nightstack")
 
 
 @pytest.fixture(scope="session")

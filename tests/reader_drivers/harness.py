@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -15,8 +15,18 @@ from sim.readers.llrp import LlrpEmulator
 
 T = TypeVar("T")
 
-FAST = "retry=0.02&retry_max=0.1&keepalive=0.5&timeout=5"
-"""Options of a driver that notices and comes back soon."""
+
+def query(options: Mapping[str, object], **changes: object) -> str:
+    """Options of a URL; a change goes before, and None takes an option out."""
+    return "&".join(f"{name}={value}" for name, value in {**options, **changes}.items() if value is not None)
+
+
+def fast(**changes: object) -> str:
+    """Options of a driver that notices and comes back soon, but for what is changed of them; see `query`."""
+    return query({"retry": 0.02, "retry_max": 0.1, "keepalive": 0.5, "timeout": 5}, **changes)
+
+
+FAST = fast()
 
 
 class Loop:

@@ -16,7 +16,7 @@ from sim.readers.hf_small_world import HfSmallWorld
 from sim.readers.hf_tags import danish_block
 from tests.reader_drivers.feig_harness import rounds, standing
 from tests.reader_drivers.harness import Heard, Loop
-from tests.reader_drivers.serial_harness import FAST, serving
+from tests.reader_drivers.serial_harness import befall, fast, serving
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "pty"])
@@ -24,7 +24,7 @@ def test_a_night_with_everything_that_happens_to_a_line(loop: Loop, listen: str)
     world = standing()
     with (
         serving(loop, lambda: FeigEmulator(world, listen)) as emulator,
-        open_reader(f"{emulator.url}?{FAST.replace('timeout=2', 'timeout=1')}") as reader,
+        open_reader(f"{emulator.url}?{fast(timeout=1)}") as reader,
     ):
         can = reader.connect()
         assert (can.manufacturer, can.model, can.air, can.antennas) == (
@@ -41,12 +41,7 @@ def test_a_night_with_everything_that_happens_to_a_line(loop: Loop, listen: str)
         assert np.isnan(heard.readings.phase_rad).all()
         assert {bytes.fromhex(tag) for tag in heard.readings.tags} <= set(world.uids)
         for fault in ("reboot", "silent", "drop"):
-            if fault == "silent":
-                loop.call(emulator.go_silent)
-                heard.until(lambda h: h.kinds.count("reader_gone") > h.kinds.count("reader_back"))
-                loop.call(lambda: emulator.go_silent(False))
-            else:
-                loop.run(emulator.reboot(0.2) if fault == "reboot" else emulator.drop())
+            befall(loop, emulator, heard, fault)
             gone = heard.kinds.count("reader_back")
             heard.until(lambda h, gone=gone: h.kinds.count("reader_back") > gone)
             count = len(heard.readings)

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reader_drivers.framing import (
@@ -63,7 +63,6 @@ def streams(draw: st.DrawFn) -> tuple[str, bytes]:
     return name, b"".join(parts)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(streams(), st.booleans())
 def test_the_compiled_scan_equals_the_plain_one(stream: tuple[str, bytes], final: bool) -> None:
     name, data = stream
@@ -72,7 +71,6 @@ def test_the_compiled_scan_equals_the_plain_one(stream: tuple[str, bytes], final
     assert (found, end, garbage, wrong) == plain_scan(data, FORMATS[name], final)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(streams(), st.lists(st.integers(0, 400), max_size=6))
 def test_how_a_stream_is_cut_makes_no_difference(stream: tuple[str, bytes], cuts: list[int]) -> None:
     name, data = stream
@@ -87,7 +85,6 @@ def test_how_a_stream_is_cut_makes_no_difference(stream: tuple[str, bytes], cuts
     assert framer.garbage + sum(map(len, found)) == len(data)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(any_format, st.binary(max_size=300), st.binary(max_size=40))
 def test_a_good_frame_after_garbage_is_found(name: str, garbage: bytes, payload: bytes) -> None:
     good = frame_of(name, payload)

@@ -229,7 +229,7 @@ def _with_children(inner: st.SearchStrategy[Parameter]) -> st.SearchStrategy[Par
 _TREES = st.recursive(_LEAVES, _with_children, max_leaves=8)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(_TREES)
 def test_every_parameter_survives_a_round_trip(tree: Parameter) -> None:
     data = encode_parameter(tree)
@@ -237,7 +237,7 @@ def test_every_parameter_survives_a_round_trip(tree: Parameter) -> None:
     assert back == tree
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.sampled_from(list(vectors.ALL.values())), st.data())
 def test_damaged_messages_raise_a_codec_error_or_decode(data: bytes, draw: st.DataObject) -> None:
     body = bytearray(data[10:])
@@ -252,7 +252,7 @@ def test_damaged_messages_raise_a_codec_error_or_decode(data: bytes, draw: st.Da
         assert str(error)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.integers(0, 1023), st.binary(max_size=80))
 def test_random_bodies_never_raise_anything_else(kind: int, body: bytes) -> None:
     try:
@@ -293,7 +293,7 @@ def test_frames() -> None:
     assert sum(b - a for _, a, b in runs) == len(whole)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=60))
 def test_frames_do_not_depend_on_how_the_stream_is_cut(cuts: list[int]) -> None:
     stream = b"".join(vectors.ALL.values()) * 2

@@ -99,7 +99,7 @@ def test_random_reports_decode_equally(seed: int) -> None:
     assert not reports.bad
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.integers(0, 1000), st.data())
 def test_damaged_reports_are_refused_equally(seed: int, draw: st.DataObject) -> None:
     rng = random.Random(seed)

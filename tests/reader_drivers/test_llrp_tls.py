@@ -14,7 +14,7 @@ from reader_drivers import ReaderError, open_reader
 from reader_drivers.llrp.options import parse_options
 from sim.readers.llrp import LlrpEmulator
 from sim.readers.small_world import SmallWorld
-from tests.reader_drivers.harness import FAST, Heard, Loop, served
+from tests.reader_drivers.harness import Heard, Loop, fast, served
 
 OPENSSL = shutil.which("openssl")
 
@@ -46,8 +46,8 @@ def context(folder: Path, *, asks: bool = False) -> ssl.SSLContext:
     return made
 
 
-def url(emulator: LlrpEmulator, options: str) -> str:
-    return f"{emulator.url}?{FAST}&tls=1&{options}"
+def url(emulator: LlrpEmulator, options: str, **changes: object) -> str:
+    return f"{emulator.url}?{fast(tls=1, **changes)}&{options}"
 
 
 def test_reads_and_comes_back_over_tls(loop: Loop, world: SmallWorld, certificates: Path) -> None:
@@ -71,9 +71,7 @@ def test_reads_and_comes_back_over_tls(loop: Loop, world: SmallWorld, certificat
 def test_a_hanging_reader_is_noticed_over_tls_too(loop: Loop, world: SmallWorld, certificates: Path) -> None:
     with (
         served(loop, world, tls=context(certificates)) as emulator,
-        open_reader(
-            url(emulator, f"ca={certificates / 'reader.pem'}").replace("keepalive=0.5", "keepalive=0.2")
-        ) as reader,
+        open_reader(url(emulator, f"ca={certificates / 'reader.pem'}", keepalive=0.2)) as reader,
     ):
         reader.connect()
         reader.start()

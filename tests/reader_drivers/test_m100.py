@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reader_drivers import ReaderError, ReaderSettings, open_reader
@@ -31,7 +31,7 @@ from sim.readers.m100 import M100Emulator
 from sim.readers.small_world import SmallWorld
 from sim.readers.source import ReportSlice
 from tests.reader_drivers.harness import Heard, Loop
-from tests.reader_drivers.serial_harness import FAST, serving
+from tests.reader_drivers.serial_harness import FAST, befall, reading, serving
 
 # Frames of the module's protocol manual and of yrm100lib.
 COMMANDS = [
@@ -148,7 +148,6 @@ def test_the_manuals_tag_notice_is_read_and_written() -> None:
     assert encode_notice(-55, 0x3400 & 0xF800 | 0x0400, read.tags[0], 0x3A76) == TAG
 
 
-@settings(deadline=None)  # the first call compiles
 @given(
     st.lists(
         st.tuples(
@@ -190,12 +189,7 @@ def test_a_night_with_everything_that_happens_to_a_line(loop: Loop, listen: str)
         assert set(heard.readings.frequency_khz.tolist()) == {920_625}
         assert {bytes.fromhex(tag) for tag in heard.readings.tags} <= set(world.tags)
         for fault in ("reboot", "silent", "drop", "crash"):
-            if fault == "silent":
-                loop.call(emulator.go_silent)
-                heard.until(lambda h: h.kinds.count("reader_gone") > h.kinds.count("reader_back"))
-                loop.call(lambda: emulator.go_silent(False))
-            else:
-                loop.run(emulator.reboot(0.2) if fault == "reboot" else getattr(emulator, fault)())
+            befall(loop, emulator, heard, fault)
             gone = heard.kinds.count("reader_back")
             heard.until(lambda h, gone=gone: h.kinds.count("reader_back") > gone)
             count = len(heard.readings)
@@ -249,12 +243,7 @@ def test_a_module_that_hangs_is_not_flooded_and_keeps_its_region(loop: Loop) -> 
 def test_a_module_that_booted_into_what_was_set_is_found_out_or_set_again(loop: Loop, options: str) -> None:
     """Power and query parameters as asked for are those it boots with."""
     world = SmallWorld(3, reads_per_s=200)
-    with (
-        serving(loop, lambda: M100Emulator(world)) as emulator,
-        open_reader(f"{emulator.url}?{FAST}&session=0&{options}") as reader,
-    ):
-        reader.connect()
-        reader.start()
+    with reading(loop, lambda: M100Emulator(world), f"{FAST}&session=0&{options}") as (emulator, reader):
         heard = Heard(reader).until(lambda h: len(h.readings) > 10)
         before = emulator.region, emulator.channel
         loop.run(emulator.crash())
@@ -269,12 +258,7 @@ def test_frames_that_arrive_together_are_timed_by_the_lines_speed(loop: Loop) ->
         async def report(self, heard: ReportSlice) -> None:
             pass
 
-    with (
-        serving(loop, lambda: Silent(SmallWorld(3), "pty")) as emulator,
-        open_reader(f"{emulator.url}?baud=57600&timeout=1") as reader,
-    ):
-        reader.connect()
-        reader.start()
+    with reading(loop, lambda: Silent(SmallWorld(3), "pty"), "baud=57600&timeout=1") as (emulator, reader):
         # What came before bounds them: bytes do not come out of one another's time.
         assert len(reader.read(0.2).readings) == 0
         loop.call(lambda: emulator.send_raw(TAG * 8))
@@ -293,13 +277,8 @@ def test_user_memory_is_read_once_a_tag_while_it_is_in_reach(loop: Loop) -> None
                 reads.append(parameters(frame))
             await super().answer(frame)
 
-    with (
-        serving(loop, lambda: Counting(world)) as emulator,
-        open_reader(f"{emulator.url}?memory=1&memory_words=32&keepalive=0.5") as reader,
-    ):
-        emulator.memory = memory
-        reader.connect()
-        reader.start()
+    options = "memory=1&memory_words=32&keepalive=0.5"
+    with reading(loop, lambda: Counting(world), options, memory=memory) as (_, reader):
         heard = Heard(reader).until(lambda h: sum(len(b.tags) for b in h.batches) >= 4)
         told = {data.epc: data.memory for batch in heard.batches for data in batch.tags}
         assert told == {tag.hex().upper(): memory[tag] for tag in world.tags[:4]}

@@ -17,8 +17,8 @@ from reader_drivers.mercury.codec import (
 from sim.readers.mercury import MercuryEmulator
 from sim.readers.mercury_identity import Model
 from tests.reader_drivers.harness import Heard, Loop
-from tests.reader_drivers.mercury_harness import READY, URL, Foreign, come_back, enough, world
-from tests.reader_drivers.serial_harness import serving
+from tests.reader_drivers.mercury_harness import READY, URL, Foreign, come_back, enough, fast, world
+from tests.reader_drivers.serial_harness import befall, serving
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "pty"])
@@ -129,15 +129,10 @@ def test_a_night_with_everything_that_happens_to_a_line(loop: Loop, listen: str)
         heard = Heard(reader).until(enough(50))
         for fault in ("reboot", "silent", "drop", "crash", "assert"):
             back = come_back(heard)
-            gone = come_back(heard, "reader_gone")
-            if fault == "silent":
-                loop.call(emulator.go_silent)
-                heard.until(gone)
-                loop.call(lambda: emulator.go_silent(False))
-            elif fault == "assert":
+            if fault == "assert":
                 loop.run(emulator.assert_failed(417, "tag.c"))
             else:
-                loop.run(emulator.reboot(0.2) if fault == "reboot" else getattr(emulator, fault)())
+                befall(loop, emulator, heard, fault)
             began = time.monotonic()
             heard.until(back)
             heard.until(enough(len(heard.readings) + 20))
@@ -312,7 +307,7 @@ def test_tags_with_xpc_words_and_memory_are_read(loop: Loop) -> None:
 def test_the_temperature_is_asked_for_while_it_reads(loop: Loop) -> None:
     with (
         serving(loop, lambda: MercuryEmulator(world())) as emulator,
-        open_reader(f"{emulator.url}?{URL.replace('temperature=0', 'temperature=0.1')}") as reader,
+        open_reader(f"{emulator.url}?{fast(temperature=0.1)}") as reader,
     ):
         reader.connect()
         reader.start()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reader_drivers.mercury.cycle_clock import CycleClock
@@ -152,7 +152,6 @@ def test_no_stamps_make_it_fail_or_come_from_the_future(frames: list[tuple[int, 
         assert (clock.map(stamps, arrivals, told) <= arrivals).all()
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 2**32 * 1_000_000), st.integers(0, 10**9), st.booleans()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from reader_drivers import ReaderSettings, open_reader
 from sim.readers.mercury import MercuryEmulator
 from tests.reader_drivers.harness import Heard, Loop
-from tests.reader_drivers.mercury_harness import READY, URL, Foreign, enough, world
-from tests.reader_drivers.serial_harness import serving
+from tests.reader_drivers.mercury_harness import READY, Foreign, enough, fast, world
+from tests.reader_drivers.serial_harness import reading, serving
 
 WITHIN_S = 5.0
 
@@ -28,12 +29,9 @@ def test_a_module_that_booted_unheard_reads_again_with_the_settings_asked_for(
     loop: Loop, bootloader: bool
 ) -> None:
     radio = world()
-    with (
-        serving(loop, lambda: Mute(radio, model="m6e", bootloader=bootloader)) as emulator,
-        open_reader(f"{emulator.url}?{URL.replace('keepalive=0.5', 'keepalive=5')}") as reader,
-    ):
-        reader.connect()
-        reader.start(ReaderSettings(power_dbm=24.0, session=2))
+    settings = ReaderSettings(power_dbm=24.0, session=2)
+    make = partial(Mute, radio, model="m6e", bootloader=bootloader)
+    with reading(loop, make, fast(keepalive=5), settings) as (emulator, reader):
         heard = Heard(reader).until(enough(50))
         loop.run(emulator.crash())
         began, count = time.monotonic(), len(heard.readings)
@@ -54,7 +52,7 @@ def test_a_region_that_another_client_had_set_is_set_again(loop: Loop, fault: st
         other = Foreign(emulator.address)
         other.ask(READY[0])
         other.close()
-        with open_reader(f"{emulator.url}?{URL.replace('&region=CN', '')}") as reader:
+        with open_reader(f"{emulator.url}?{fast(region=None)}") as reader:
             assert reader.connect().region == "PRC"
             reader.start()
             heard = Heard(reader).until(enough(50))
@@ -65,12 +63,8 @@ def test_a_region_that_another_client_had_set_is_set_again(loop: Loop, fault: st
 
 
 def test_a_module_that_answers_and_does_not_read_is_not_told_as_listening(loop: Loop) -> None:
-    with (
-        serving(loop, lambda: Mute(world(), model="m6e")) as emulator,
-        open_reader(f"{emulator.url}?{URL.replace('temperature=0', 'temperature=0.2')}") as reader,
-    ):
-        reader.connect()
-        reader.start()
+    make = partial(Mute, world(), model="m6e")
+    with reading(loop, make, fast(temperature=0.2)) as (emulator, reader):
         heard = Heard(reader).until(enough(50))
         loop.run(emulator.crash())
         # What was on its way comes still.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ from reader_drivers.r2000.codec import (
 from sim.readers.r2000 import R2000Emulator
 from sim.readers.small_world import SmallWorld
 from tests.reader_drivers.harness import Heard, Loop
-from tests.reader_drivers.serial_harness import FAST, serving
+from tests.reader_drivers.serial_harness import FAST, befall, fast, reading, serving
 
 # Computed with the manual's check; not captured on a line.
 COMPUTED = [
@@ -121,7 +122,7 @@ def test_frequencies_are_those_of_the_table() -> None:
         max_size=30,
     )
 )
-def test_reads_ends_and_errors_are_told_apart_whatever_they_hold(told: list[tuple]) -> None:  # type: ignore[type-arg]
+def test_reads_ends_and_errors_are_told_apart_whatever_they_hold(told: list[tuple[Any, ...]]) -> None:
     stream, reads, ends = b"", [], []
     for kind, *what in told:
         if kind == "read":
@@ -201,12 +202,7 @@ def test_a_night_with_everything_that_happens_to_a_line(loop: Loop, listen: str)
         assert "temperature" in heard.kinds
         for fault in ("reboot", "silent", "drop", "crash"):
             gone = heard.kinds.count("reader_back")
-            if fault == "silent":
-                loop.call(emulator.go_silent)
-                heard.until(lambda h: h.kinds.count("reader_gone") > h.kinds.count("reader_back"))
-                loop.call(lambda: emulator.go_silent(False))
-            else:
-                loop.run(emulator.reboot(0.2) if fault == "reboot" else getattr(emulator, fault)())
+            befall(loop, emulator, heard, fault)
             heard.until(lambda h, gone=gone: h.kinds.count("reader_back") > gone)
             assert set(emulator.power_dbm) == {24}, "what was set before holds after a loss of power, too"
             count = len(heard.readings)
@@ -223,12 +219,7 @@ def test_a_night_with_everything_that_happens_to_a_line(loop: Loop, listen: str)
 @pytest.mark.parametrize("how", ["session", "realtime", "fast"])
 def test_every_way_of_asking_hears_all_antennas(loop: Loop, how: str) -> None:
     world = SmallWorld(4, reads_per_s=600, slice_s=0.02)
-    with (
-        serving(loop, lambda: R2000Emulator(world)) as emulator,
-        open_reader(f"{emulator.url}?{FAST}&inventory={how}") as reader,
-    ):
-        reader.connect()
-        reader.start()
+    with reading(loop, lambda: R2000Emulator(world), fast(inventory=how)) as (_, reader):
         heard = Heard(reader).until(lambda h: set(h.readings.antenna.tolist()) == {1, 2, 3, 4})
         assert "reader_gone" not in heard.kinds
 
@@ -236,13 +227,8 @@ def test_every_way_of_asking_hears_all_antennas(loop: Loop, how: str) -> None:
 @pytest.mark.parametrize("how", ["session", "fast"])
 def test_an_antenna_that_is_missing_is_told_once_and_does_not_stop_the_others(loop: Loop, how: str) -> None:
     world = SmallWorld(4, reads_per_s=600, slice_s=0.02)
-    with (
-        serving(loop, lambda: R2000Emulator(world)) as emulator,
-        open_reader(f"{emulator.url}?{FAST}&inventory={how}&health=0") as reader,
-    ):
-        emulator.missing = {2}
-        reader.connect()
-        reader.start(ReaderSettings(ports=(1, 2)))
+    options, settings = fast(inventory=how, health=0), ReaderSettings(ports=(1, 2))
+    with reading(loop, lambda: R2000Emulator(world), options, settings, missing={2}) as (emulator, reader):
         heard = Heard(reader).until(lambda h: len(h.readings) > 100)
         assert [e.detail.split(": ", 1)[1] for e in heard.events] == ["port 2: the antenna is missing"]
         emulator.missing = set()
@@ -257,14 +243,10 @@ def test_an_antenna_that_is_missing_is_told_once_and_does_not_stop_the_others(lo
 
 
 def test_a_board_that_fails_is_asked_again(loop: Loop) -> None:
-    world = SmallWorld(4)
-    with (
-        serving(loop, lambda: R2000Emulator(world)) as emulator,
-        open_reader(f"{emulator.url}?{FAST}&health=0") as reader,
+    with reading(loop, lambda: R2000Emulator(SmallWorld(4)), fast(health=0), broken=0x52) as (
+        emulator,
+        reader,
     ):
-        emulator.broken = 0x52
-        reader.connect()
-        reader.start()
         heard = Heard(reader).until(lambda h: bool(h.kinds))
         emulator.broken = 0
         heard.until(lambda h: len(h.readings) > 20)
@@ -272,12 +254,7 @@ def test_a_board_that_fails_is_asked_again(loop: Loop) -> None:
 
 
 def test_what_a_recording_refuses_is_left_out_and_counted(loop: Loop) -> None:
-    with (
-        serving(loop, lambda: R2000Emulator(SmallWorld(4))) as emulator,
-        open_reader(f"{emulator.url}?{FAST}&health=0") as reader,
-    ):
-        reader.connect()
-        reader.start()
+    with reading(loop, lambda: R2000Emulator(SmallWorld(4)), fast(health=0)) as (emulator, reader):
         heard = Heard(reader).until(lambda h: len(h.readings) > 20)
         told = [(b"", -60), (EPC, -125), (EPC, -60)]
         for epc, rssi in told:
@@ -336,12 +313,7 @@ def test_phase_grows_with_distance_and_eight_ports_are_heard(loop: Loop) -> None
 
 
 def test_a_board_without_phase_says_so(loop: Loop) -> None:
-    with (
-        serving(loop, lambda: R2000Emulator(SmallWorld(5))) as emulator,
-        open_reader(f"{emulator.url}?{FAST}&phase=1&health=0") as reader,
-    ):
-        reader.connect()
-        reader.start()
+    with reading(loop, lambda: R2000Emulator(SmallWorld(5)), fast(phase=1, health=0)) as (_, reader):
         heard = Heard(reader).until(lambda h: "reader_exception" in h.kinds)
         assert heard.events[0].detail.endswith("a parameter is wrong")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from reader_drivers.uhfreader18.codec import (
     COMMANDS,
     HEARTBEAT,
     Command,
+    Dialect,
     Status,
     data_of,
     decode_band,
@@ -46,8 +49,8 @@ SPOILED = "15 00 01 03 01 01 0C 000000000000000000000313 6B B1 A6"
 INFO_288 = "11 00 21 00 00 16 0C 03 4E 00 1E 0A 01 00 00 00 E6 51"
 
 
-def read(stream: str, dialect: str) -> list[tuple[bytes, int, int]]:
-    tags = decode_tags(Framer(ANSWERS).feed(bytes.fromhex(stream)), dialect)  # type: ignore[arg-type]
+def read(stream: str, dialect: Dialect) -> list[tuple[bytes, int, int]]:
+    tags = decode_tags(Framer(ANSWERS).feed(bytes.fromhex(stream)), dialect)
     assert tags.bad == 0
     return [
         (tags.tags[k], a, r)
@@ -67,7 +70,7 @@ def read(stream: str, dialect: str) -> list[tuple[bytes, int, int]]:
         ("288", NONE_288, []),
     ],
 )
-def test_answers_of_real_readers(dialect: str, frame: str, reads: list[tuple[bytes, int, int]]) -> None:
+def test_answers_of_real_readers(dialect: Dialect, frame: str, reads: list[tuple[bytes, int, int]]) -> None:
     assert read(frame, dialect) == reads
 
 
@@ -81,9 +84,9 @@ def test_answers_of_real_readers(dialect: str, frame: str, reads: list[tuple[byt
     ],
 )
 def test_answers_are_written_as_real_readers_do(
-    dialect: str, status: Status, tags: list[tuple[bytes, int]], frame: str
+    dialect: Dialect, status: Status, tags: list[tuple[bytes, int]], frame: str
 ) -> None:
-    assert encode_tags(dialect, status, tags) == bytes.fromhex(frame)  # type: ignore[arg-type]
+    assert encode_tags(dialect, status, tags) == bytes.fromhex(frame)
 
 
 def test_a_spoiled_answer_is_no_answer_and_several_are_read_one_by_one() -> None:
@@ -158,15 +161,16 @@ def test_bands_come_out_as_they_went_in(number: int, first: int, last: int) -> N
     assert decode_band(*encode_band(number, first, last)) == (number, first, last)
 
 
+dialects = st.sampled_from(get_args(Dialect))
 records = st.lists(st.tuples(st.binary(max_size=30), st.integers(0, 255)), max_size=6)
 
 
-@given(st.sampled_from(["18", "288"]), st.lists(st.tuples(records, st.integers(1, 8)), max_size=8))
+@given(dialects, st.lists(st.tuples(records, st.integers(1, 8)), max_size=8))
 def test_records_come_out_as_they_went_in(
-    dialect: str, told: list[tuple[list[tuple[bytes, int]], int]]
+    dialect: Dialect, told: list[tuple[list[tuple[bytes, int]], int]]
 ) -> None:
-    stream = b"".join(encode_tags(dialect, Status.MORE, tags, port) for tags, port in told)  # type: ignore[arg-type]
-    tags = decode_tags(Framer(ANSWERS).feed(stream), dialect)  # type: ignore[arg-type]
+    stream = b"".join(encode_tags(dialect, Status.MORE, tags, port) for tags, port in told)
+    tags = decode_tags(Framer(ANSWERS).feed(stream), dialect)
     rows = zip(tags.row.tolist(), tags.tag, tags.antenna.tolist(), tags.rssi.tolist(), strict=True)
     wide = dialect == "288"
     assert [(row, tags.tags[k], a, r) for row, k, a, r in rows] == [
@@ -177,20 +181,31 @@ def test_records_come_out_as_they_went_in(
     assert tags.bad == 0
 
 
+def nearly(dialect: Dialect, tags: list[tuple[bytes, int]], port: int, more: bytes) -> bytes:
+    """Return the data of a good frame, and something behind them."""
+    return data_of(encode_tags(dialect, Status.MORE, tags, port)) + more
+
+
+valid = st.builds(nearly, dialects, records, st.integers(1, 8), st.binary(max_size=2))
+
+
 @given(
-    st.sampled_from(["18", "288"]),
-    st.binary(max_size=60),
+    dialects,
+    st.one_of(st.binary(max_size=60), valid),
     st.sampled_from([Command.INVENTORY, Command.REPORT]),
 )
 def test_whatever_a_frame_holds_it_is_read_whole_or_left_out(
-    dialect: str, data: bytes, command: Command
+    dialect: Dialect, data: bytes, command: Command
 ) -> None:
     frame = encode_answer(command, 0, data)
-    tags = decode_tags(Framer(ANSWERS).feed(frame), dialect)  # type: ignore[arg-type]
+    tags = decode_tags(Framer(ANSWERS).feed(frame), dialect)
+    wide = dialect == "288"
     if tags.bad:
         assert len(tags.row) == 0
-    elif command == Command.INVENTORY and len(data) > (dialect == "288"):
-        assert len(tags.row) == data[dialect == "288"]
+    elif command == Command.INVENTORY and len(data) > wide:
+        assert len(tags.row) == data[wide]
+        read = 1 + wide + sum(1 + len(tags.tags[k]) + wide for k in tags.tag)
+        assert read == len(data) or tags.tids
 
 
 def test_tid_reports_and_heartbeats() -> None:
