@@ -79,6 +79,8 @@ class PolledLink(SerialLink):
             self.asked, self._in_round = True, set(self.ports_of_round(port))
             self.ask(port, flag)
             self._asked_at = self.clock()
+            # It owes an answer from now on.
+            self._looked_after = time.monotonic()
             if time.monotonic() - due > _LATE_S:
                 self._spans.end()
         elif port == 0:
@@ -121,9 +123,13 @@ class PolledLink(SerialLink):
 
     def pump(self, timeout_s: float) -> None:
         """Handle what comes, and ask for the next round once the last one has ended."""
+        self._ask_if_due()
         if self._next_at is not None:
             timeout_s = min(timeout_s, max(0.0, self._next_at - time.monotonic()))
         super().pump(timeout_s)
+        self._ask_if_due()
+
+    def _ask_if_due(self) -> None:
         if self._next_at is not None and time.monotonic() >= self._next_at:
             self.ask_next()
 

@@ -151,17 +151,23 @@ class SerialLink(ABC):
             return
         limit = MISSED_KEEPALIVES * self._keepalive_s
         patience = min(self.patience_s, self._keepalive_s)
-        now = time.monotonic()
-        due = max(self.client.last_heard, self._looked_after) + patience
-        if now >= due:
+        due = self._due(patience)
+        if time.monotonic() >= due:
+            # What has arrived is read first: nobody may have listened for a while.
+            self.client.pump(0.0)
+            due = self._due(patience)
+        if (now := time.monotonic()) >= due:
             self._looked_after = now
             self.alive()
             due = now + patience
-        # What has arrived is read before a reader is given up: nobody may have listened for a while.
         self.client.pump(max(0.0, min(timeout_s, due - time.monotonic())))
         quiet = time.monotonic() - self.client.last_heard
         if quiet > limit:
             raise LinkLostError(f"{self.where}: silent for {quiet:.1f} s")
+
+    def _due(self, patience: float) -> float:
+        """Return when the reader is to be looked after, by the monotonic clock, s."""
+        return max(self.client.last_heard, self._looked_after) + patience
 
     def lost(self) -> None:
         """Note the end of a connection that broke, and close it."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from reader_drivers import ReaderError, ReaderSettings, open_reader
+from reader_drivers.uhfreader18.link import UhfReader18Link
 from sim.readers.emulators import emulator_of, small_world
 from sim.readers.mercury import MercuryEmulator
 from sim.readers.source import ReportSlice
@@ -64,3 +65,23 @@ def test_what_was_heard_of_a_reader_that_is_silent_when_stopped_is_handed_out(lo
 def test_a_power_that_is_no_number_is_refused(option: str) -> None:
     with pytest.raises(ReaderError, match=r"option .*power cannot be"):
         open_reader(f"mercury://reader:4001?{option}")
+
+
+def test_a_host_that_stood_still_reads_what_has_come_before_it_asks_anew(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalls, pump = threading.Semaphore(0), UhfReader18Link.pump
+
+    def sometimes_late(link: UhfReader18Link, timeout_s: float) -> None:
+        if stalls.acquire(blocking=False):
+            time.sleep(0.7)  # beyond a keepalive period of half a second
+        pump(link, timeout_s)
+
+    monkeypatch.setattr(UhfReader18Link, "pump", sometimes_late)
+    source = small_world("uhfreader18", 1, 50)
+    with reading(loop, lambda: emulator_of("uhfreader18")(source, "127.0.0.1:0")) as (_, reader):
+        heard = Heard(reader).until(enough(20))
+        for _ in range(3):
+            stalls.release()
+            heard.until(enough(len(heard.readings) + 50))
+        assert not {"reader_exception", "reader_gone"} & set(heard.kinds)
