@@ -41,6 +41,7 @@ _SELECT_FOR_ACCESS: Final = b"\x02"  # of SELECT_MODE: what SELECT names holds f
 _QUERY_TO_READ: Final = (0x1000 | 1 << 3).to_bytes(2, "big")  # session 0, target A, two slots
 LEAST_DBM: Final = 10.0
 _USUAL_MOST_DBM: Final = 26.0
+_OF_POLL: Final = (bytes([Failure.NO_TAG]), bytes([Failure.HOPPING]))  # how a round of a poll may fail
 
 
 class M100Link(SerialLink):
@@ -216,12 +217,15 @@ class M100Link(SerialLink):
         self.note_failure(failure_words(int(frames.byte(5)[failed[-1]])))
 
     def _ask(self, command: Command, values: bytes, what: str, *, refused_is_fine: bool = False) -> bytes:
+        # Reading a tag needs a channel as well.
+        passed_over = _OF_POLL[:1] if command == Command.READ else _OF_POLL
+
         def is_answer(frame: bytes) -> bool:
             if frame[1] != 0x01:
                 return False
-            # An empty round of a poll is told as an error, too: it answers no other command.
-            empty = frame[2] == Command.ERROR and parameters(frame)[:1] == bytes([Failure.NO_TAG])
-            return frame[2] == command or (frame[2] == Command.ERROR and not empty)
+            # What a poll tells of its rounds is told as an error, too: it answers no other command.
+            of_poll = frame[2] == Command.ERROR and parameters(frame)[:1] in passed_over
+            return frame[2] == command or (frame[2] == Command.ERROR and not of_poll)
 
         answer = self.client.request(encode(command, values, COMMAND), is_answer, what)
         if answer[2] == Command.ERROR and not refused_is_fine:

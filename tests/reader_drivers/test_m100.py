@@ -318,3 +318,19 @@ def test_another_protocol_on_the_line_is_said(loop: Loop) -> None:
         pytest.raises(ReaderError, match=r"no answer to stop.*reader of this kind"),
     ):
         reader.connect()
+
+
+def test_what_a_poll_tells_of_its_channels_answers_no_question(loop: Loop) -> None:
+    class Late(M100Emulator):
+        """The last words of a round come before each answer."""
+
+        async def _done(self, command: int, values: bytes = b"\0") -> None:
+            await self.send(encode(Command.ERROR, bytes([Failure.HOPPING]), RESPONSE))
+            await super()._done(command, values)
+
+    with reading(loop, lambda: Late(SmallWorld(3, reads_per_s=200))) as (_, reader):
+        heard = Heard(reader).until(lambda h: len(h.readings) > 20)
+        reader.start(ReaderSettings(power_dbm=20.0))
+        count = len(heard.readings)
+        heard.until(lambda h: len(h.readings) > count + 20)
+        assert "reader_gone" not in heard.kinds
