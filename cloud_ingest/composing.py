@@ -306,7 +306,7 @@ def _case_of(finding: Finding, run_id: str, at: datetime) -> Case:
     )  # fmt: skip
 
 
-def _contents(folder: Path, info: RunInfo, rules: TagRules) -> dict[str, TagContents]:
+def _contents(folder: Path, info: RunInfo, rules: TagRules) -> Mapping[str, TagContents]:
     """Return what the run's tags say beside their number; raises ValueError and OSError."""
     file = folder / "recording" / TAGS
     if not file.is_file():

@@ -100,11 +100,12 @@ def judge(
     from reports.night import judge_night
     from reports.outcomes import outcomes
     from reports.tag_contents import security_of
+    from stacks.tag_data import TagTable
 
     policy = policy_of(task)
     lists = [StaffList.from_json(of) for of in task.lists]
     rules = rules_of(task)
-    contents = dict(contents or {})
+    contents = TagTable.of(contents)
     armed, doubt = security_of(contents, positions.epc.tolist())
     if doubt:
         notes.append(f"{doubt[:1].upper()}{doubt[1:]}.")

@@ -51,7 +51,7 @@ def check_robot(file: Path) -> list[Check]:
         checks.append(_device("base", settings.base, f"correct `base` in {file}"))
     places: dict[Hashable, str] = {}
     for table in settings.reader:
-        antennas = [antenna for antenna in settings.antenna if antenna.reader == table.name]
+        antennas = settings.antennas_of(table.name)
         checks.append(_reader(table, antennas, places, file))
     return checks
 

@@ -76,9 +76,8 @@ class ForeignReader(Reader):
         self.inner = inner
         self._owner = owner
         self._clock = clock
-        self.target = getattr(inner, "target", None)
-        air = getattr(inner, "air", None)
-        self.air = air if air in _WORDS["air"] else None
+        self.target, self.timeout_s = inner.target, inner.timeout_s
+        self.air = inner.air if inner.air in _WORDS["air"] else None
         self._reads = Reads(lambda timeout_s: self.inner.read(timeout_s), f"read of {url}")
         self._judge = Judge(clock)
         self._gone_since: float | None = None
@@ -93,6 +92,10 @@ class ForeignReader(Reader):
             if (said := getattr(can, name)) not in words:
                 raise self._owner.fault(f"its {name} is {said!r}, not one of {', '.join(words)}")
         return can
+
+    def check_settings(self, settings: ReaderSettings) -> None:
+        """Refuse settings that no reader of this kind can follow; see `Reader.check_settings`."""
+        self._owner.call("its check_settings failed", lambda: self.inner.check_settings(settings))
 
     def start(self, settings: ReaderSettings | None = None) -> None:
         """Begin to read tags; see `Reader.start`."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from reader_drivers._foreign import broken, package_of
 from reader_drivers._foreign_reader import open_foreign
-from reader_drivers._reader import Reader, ReaderError
+from reader_drivers._reader import Reader, SettingsError
 
 Factory = Callable[[str, Callable[[], int]], Reader]
 
@@ -86,14 +86,15 @@ def open_reader(url: str, *, clock: Callable[[], int] = time.time_ns) -> Reader:
 
     Raises
     ------
-    ReaderError
-        No driver for this scheme; `SettingsError`: options that the driver does not know; `DriverError`: a driver of
-        another package that is broken.
+    SettingsError
+        No URL, no driver for its scheme, or options that the driver does not know.
+    DriverError
+        A driver of another package that is broken.
     """
     try:
         scheme = urlsplit(url).scheme
     except ValueError as error:
-        raise ReaderError(f"{url}: is no URL ({error}); write llrp://HOST:PORT") from error
+        raise SettingsError(f"{url}: is no URL ({error}); write llrp://HOST:PORT") from error
     if scheme in _BUILT_IN:
         module, name = _BUILT_IN[scheme].split(":")
         factory: Factory = getattr(import_module(module), name)
@@ -101,4 +102,4 @@ def open_reader(url: str, *, clock: Callable[[], int] = time.time_ns) -> Reader:
     for point in entry_points(group=ENTRY_POINTS, name=scheme):
         return open_foreign(point, url, clock)
     known = ", ".join(f"{name}://" for name in schemes())
-    raise ReaderError(f"{url}: no driver for {scheme or 'a URL without scheme'}; use one of {known}")
+    raise SettingsError(f"{url}: no driver for {scheme or 'a URL without scheme'}; use one of {known}")

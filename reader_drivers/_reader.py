@@ -205,7 +205,7 @@ class ReaderBatch:
         When each port listened: what is in no span it did not. None: the driver does not know. `antenna` is the port
         number.
     tags
-        Memories of tags that were read (option `memory=1` of drivers that can).
+        Memories of tags that were read (options `memory=1`, `tid=1`, `fastid=1` of drivers that can).
     """
 
     readings: Readings = field(default_factory=Readings.empty)

@@ -33,11 +33,11 @@ def check_ports(settings: ReaderSettings, can: Capabilities, where: str) -> None
         raise SettingsError(f"{where}: no antenna port {wrong[0]}; it has ports 1 to {can.antennas}")
 
 
-def check_run_of_channels(settings: ReaderSettings, can: Capabilities, where: str) -> None:
-    """Refuse channels that do not follow each other, for readers that are told the first and the last."""
+def check_run_of_channels(settings: ReaderSettings, count: int, where: str) -> None:
+    """Refuse channels that do not follow each other or are beyond `count`, for readers that hop from one to another."""
     if not settings.channels:
         return
-    first, last, count = min(settings.channels), max(settings.channels), len(can.frequencies_khz)
+    first, last = min(settings.channels), max(settings.channels)
     if not 1 <= first <= last <= count or set(settings.channels) != set(range(first, last + 1)):
         raise SettingsError(
             f"{where}: it hops over channels that follow each other, of 1 to {count}; name such ones, or none"

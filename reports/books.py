@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.positions import Positions
-from reports.known_tags import KnownTags, Uids
+from reports.copy_rows import TagRows
+from reports.known_tags import KnownTags, Uids, in_capitals
 from reports.places import Places
 from stacks.call_numbers import SCHEMES, ShelfRanges, policy_of, sort_keys
 from stacks.holdings import Holding, Holdings
@@ -49,6 +50,10 @@ class CopyRows(Sequence[Holding]):
             return tuple(self._holdings.row(i) for i in range(*index.indices(len(self))))
         return self._holdings.row(index)
 
+    def column(self, name: str) -> Texts:
+        """Return one column of all copies, as `stacks.holdings.Holdings.column` does."""
+        return self._holdings.column(name)
+
 
 @dataclass(frozen=True)
 class TagsTonight:
@@ -56,7 +61,7 @@ class TagsTonight:
 
     Attributes
     ----------
-    copy_of : mapping of str to int
+    copy_of : TagRows
         EPC to the row of the copy whose barcode it carries, as it was read tonight or, of tags that were not, on a
         former night; the tag that the record names, if any, was not heard.
     second : mapping of str to int
@@ -78,7 +83,7 @@ class TagsTonight:
         UIDs that were read tonight and did not say what is remembered of them.
     """
 
-    copy_of: Mapping[str, int] = field(default_factory=dict[str, int])
+    copy_of: TagRows = field(default_factory=TagRows)
     second: Mapping[str, int] = field(default_factory=dict[str, int])
     further: frozenset[str] = frozenset()
     stand_ins: frozenset[str] = frozenset()
@@ -150,10 +155,13 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def copy_of(self, epc: str) -> int:
-        """Return the row of the copy that a tag (in capitals) belongs to, by record or by what it says; -1: none."""
-        row = self.by_epc.get(epc, -1)
-        return row if row >= 0 else self.tags.copy_of.get(epc, -1)
+    def copies_of(self, epcs: Sequence[str], said: TagRows | None = None) -> Ints:
+        """Return the row of each tag's copy (-1: none), by record or by what it says (`tags.copy_of`, or `said`)."""
+        named = (self.tags.copy_of if said is None else said).find(epcs)
+        if not self.by_epc:
+            return named
+        by_record = np.fromiter((self.by_epc.get(epc, -1) for epc in epcs), np.int64, len(epcs))
+        return np.where(by_record >= 0, by_record, named)
 
     @classmethod
     def of(cls, holdings: Holdings | None, places: Places) -> Catalogue:
@@ -250,7 +258,7 @@ class Shelved:
         place = np.where(np.isfinite(positions.offset_m), place, -1)
         order = np.lexsort((positions.epc.astype(str), positions.offset_m, place))
         p = _sorted(positions, order)
-        copy = np.fromiter((catalogue.copy_of(e.upper()) for e in p.epc), np.int64, len(p))
+        copy = catalogue.copies_of(list(map(in_capitals, p.epc)))
         place, home = place[order], _of_copy(catalogue.home, copy)
         if len(places):
             # A shelf without a start of its own carries the range before it on: its books are at home there.

@@ -1,9 +1,13 @@
-"""Copies of one table found in another, by barcode and tag number."""
+"""Copies of one table found in another, by barcode and tag number; tags with their copies."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+
 import numpy as np
 import numpy.typing as npt
+
+from stacks.tag_data.keys import TagKeys
 
 Texts = npt.NDArray[np.object_]
 Ints = npt.NDArray[np.int64]
@@ -37,3 +41,51 @@ def rows_of(known: tuple[Texts, Texts], wanted: tuple[Texts, Texts]) -> Ints:
             row = np.fromiter((exact.get(name, -1) for name in asked), np.int64, len(barcode))
     same = epcs[np.maximum(row, 0)] == epc
     return np.where((row >= 0) & same.astype(bool), row, -1)
+
+
+class TagRows(Mapping[str, int]):
+    """
+    A number for each of many tags, such as its copy's row, as columns.
+
+    Parameters
+    ----------
+    of : mapping of str to int
+        By EPC or UID in capitals.
+
+    Attributes
+    ----------
+    row : int64 array, shape (n,)
+        The numbers, in the order of the tags.
+    """
+
+    __slots__ = ("_keys", "row")
+
+    def __init__(self, of: Mapping[str, int] | None = None) -> None:
+        self._keys = TagKeys(of or ())
+        self.row: Ints = np.fromiter((of or {}).values(), np.int64, len(self._keys))
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __contains__(self, epc: object) -> bool:
+        return self._keys.row(epc) >= 0
+
+    def __getitem__(self, epc: str) -> int:
+        at = self._keys.row(epc)
+        if at < 0:
+            raise KeyError(epc)
+        return int(self.row[at])
+
+    def find(self, epcs: Sequence[str]) -> Ints:
+        """Return the number of each tag, shape (m,); -1: it has none."""
+        at = self._keys.rows(epcs)
+        found = at >= 0
+        at[found] = self.row[at[found]]
+        return at
+
+    def epcs(self, rows: Ints) -> list[str]:
+        """Return some of the tags, by their place in `row`."""
+        return self._keys.epcs(rows)

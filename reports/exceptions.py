@@ -237,7 +237,7 @@ def _elsewhere(s: Shelved, c: Catalogue, places: Places, locations: Collection[s
     rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0))
     if not len(rows):
         return out
-    homes = [c.rows[i].home_location for i in s.copy[rows].tolist()]
+    homes = c.rows.column("home_location")[s.copy[rows]].tolist()
     number: dict[str, int] = {}
     code = np.fromiter((number.setdefault(h, len(number)) for h in homes), np.int64, len(homes))
     counts = np.bincount(code)

@@ -16,13 +16,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reports.copy_rows import rows_of
+from stacks.tag_data.keys import numbers_of
 
 Texts = npt.NDArray[np.object_]
 Ints = npt.NDArray[np.int64]
 Uids = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 
-_UID_DIGITS: Final = 16
+_UID_FIRST: Final = np.uint64(0xE0)
 _MOST_PARTS: Final = 0x7FFF
 _PAIR: Final = {
     "uid": pa.uint64(),
@@ -66,20 +67,15 @@ class KnownTags:
     @classmethod
     def none(cls) -> KnownTags:
         """Return no pairs."""
-        return cls.of((), 0)
+        none, of = np.zeros(0, np.int64), np.zeros(0, np.int16)
+        return cls(none.astype(np.uint64), none, none, np.empty(0, object), of, of)
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[int, int, str, int, int]], at: int) -> KnownTags:
-        """Return pairs read at one time, each given as UID, row, owner, part, parts; of a tag given twice the last."""
-        made = sorted({row[0]: row for row in rows}.values())
-        uid, row, owner, part, parts = zip(*made, strict=True) if made else ((),) * 5
-        owners = np.empty(len(made), object)
-        owners[:] = owner
-        part, parts = (
-            np.clip(np.array(of, np.int64), 0, _MOST_PARTS).astype(np.int16) for of in (part, parts)
-        )
-        when = np.full(len(made), at, np.int64)
-        return cls(np.array(uid, np.uint64), np.array(row, np.int64), when, owners, part, parts)
+    def of(cls, uid: Uids, row: Ints, owner: Texts, part: Ints, parts: Ints) -> KnownTags:
+        """Return pairs of different tags in any order; their time is not set."""
+        order = np.argsort(uid, kind="stable")
+        of, out_of = (np.clip(of[order], 0, _MOST_PARTS).astype(np.int16) for of in (part, parts))
+        return cls(uid[order], row[order], np.zeros(len(uid), np.int64), owner[order], of, out_of)
 
     @property
     def place(self) -> Ints:
@@ -240,16 +236,7 @@ def in_capitals(epc: object) -> str:
     return text if text.isupper() else text.upper()
 
 
-def uid_of(epc: str) -> int:
-    """Return the number of an ISO 15693 chip, given in capitals; 0: it is none."""
-    if len(epc) != _UID_DIGITS or not epc.startswith("E0") or not epc.isalnum():
-        return 0
-    try:
-        return int(epc, 16)
-    except ValueError:
-        return 0
-
-
 def uids_of(epcs: Iterable[str]) -> Uids:
     """Return the numbers of ISO 15693 chips, 0 for other tags."""
-    return np.array([uid_of(epc) for epc in epcs], np.uint64)
+    numbers = numbers_of(epcs if isinstance(epcs, list) else list(epcs))
+    return np.where(numbers >> np.uint64(56) == _UID_FIRST, numbers, np.uint64(0))

@@ -285,7 +285,7 @@ def _summarize(
         (catalogue.rows[i].epc.upper() in heard_epcs for i in expected), bool, len(expected)
     )
     if catalogue.tags.copy_of:
-        was_heard |= np.isin(expected, list(catalogue.tags.copy_of.values()))
+        was_heard |= np.isin(expected, catalogue.tags.copy_of.row)
     home = catalogue.home[expected]
     away = {(f.barcode, f.epc.upper()) for f in findings if f.kind in ("wrong_shelf", "wrong_location")}
     stays = was_heard.copy()

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from recording import TagMemories
 from reports.known_tags import Remembered
 from reports.tags_recalled import was_read
-from stacks.tag_data import SecurityPolicy, TagContents, identify, identify_epcs
+from stacks.tag_data import SecurityPolicy, TagContents, TagTable, identify, identify_epcs
 from stacks.tag_data.contents import UNIVERSITIES
 
 Texts = npt.NDArray[np.object_]
@@ -21,15 +21,18 @@ _USED_FROM: Final = 0.5
 """Where fewer of the tags read are secured, the library secures its books in another way."""
 
 
-def contents_of(memories: TagMemories, policy: SecurityPolicy) -> dict[str, TagContents]:
+def contents_of(memories: TagMemories, policy: SecurityPolicy) -> TagTable:
     """
     Return what each tag says, by EPC in capitals.
 
     Of several looks at one tag the last that read a thing counts; of its memories, the last without a problem: a look
     may have been cut short or spoiled.
     """
+    return TagTable(_contents(memories, policy))
+
+
+def _contents(memories: TagMemories, policy: SecurityPolicy) -> Iterator[tuple[str, TagContents]]:
     columns = ("memory", "block_bytes", "dsfid", "afi", "eas")
-    made: dict[str, TagContents] = {}
     for epc, rows in _looks(memories.epc):
         seen, read = dict[str, int](), dict[tuple[bytes, int], None]()
         for row in rows:
@@ -50,8 +53,7 @@ def contents_of(memories: TagMemories, policy: SecurityPolicy) -> dict[str, TagC
                 said = look
                 break
         if said is not None:
-            made[epc] = said
-    return made
+            yield epc, said
 
 
 def _looks(epcs: Texts) -> Iterator[tuple[str, list[int]]]:
@@ -73,12 +75,14 @@ def names_of(
 
     Those that nobody read tonight carry what is `remembered` of them.
     """
-    others = [epc for epc in epcs if not was_read(contents.get(epc.upper()))]
+    table, numbers = TagTable.of(contents), [epc.upper() for epc in epcs]
+    unread = np.flatnonzero(~table.holds(numbers, was_read)).tolist()
     named: list[tuple[str, str]] = []
     if remembered is not None:
-        named += zip(*remembered.names(epc.upper() for epc in others), strict=True)
-    named += [(said.item_id, epc) for epc, said in contents.items() if said.candidates and said.item_id]
-    others = [epc for epc in others if epc.upper() not in contents]
+        named += zip(*remembered.names(numbers[i] for i in unread), strict=True)
+    rows = np.flatnonzero(table.named & ~table.where(lambda kind: kind.patron_card))
+    named += zip(table.item_ids(rows), table.keys_of.epcs(rows), strict=True)
+    others = [epcs[i] for i in np.flatnonzero(table.rows(numbers) < 0).tolist()]
     items = identify_epcs(others).item_id.tolist()
     named += [(item, epc) for item, epc in zip(items, others, strict=True) if item]
     return [item for item, _ in named], [epc for _, epc in named]
@@ -93,14 +97,16 @@ def unread_note(count: int) -> str:
     )
 
 
-def security_of(contents: dict[str, TagContents], epcs: Sequence[str]) -> tuple[dict[str, bool], str]:
+def security_of(contents: Mapping[str, TagContents], epcs: Sequence[str]) -> tuple[dict[str, bool], str]:
     """
     Return by EPC whether tags are secured, and a note where that is not believed.
 
     Beside what was read of tags, the EPCs of the Chinese universities' format say it themselves. Where most tags are
     not secured, the library's gates listen to something else, and nothing is said of any.
     """
-    known = {epc: said.security for epc, said in contents.items() if said.security is not None}
+    table = TagTable.of(contents)
+    told = np.flatnonzero(table.where(lambda kind: kind.security is not None))
+    known = dict(zip(table.keys_of.epcs(told), table.column("security")[told].tolist(), strict=True))
     known = _lending_flags(epcs) | known
     on = sum(known.values())
     if known and on < _USED_FROM * len(known):

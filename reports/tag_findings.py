@@ -75,12 +75,14 @@ def tag_findings(
 
 def _renumbered(s: Shelved, c: Catalogue, places: Places) -> Iterator[Finding]:
     """List the tags that are known by the barcode they carry, and have another number than its record."""
-    if not c.tags.copy_of:
+    tags = c.tags.copy_of
+    if not len(tags):
         return
+    numbered = np.flatnonzero(c.epc[tags.row] != "")
     renumbered = {
         epc
-        for epc, copy in c.tags.copy_of.items()
-        if c.epc[copy] and epc not in c.tags.stand_ins and not same_tag(epc, str(c.epc[copy]))
+        for epc, number in zip(tags.epcs(numbered), c.epc[tags.row[numbered]].tolist(), strict=True)
+        if epc not in c.tags.stand_ins and not same_tag(epc, number)
     }
     for row in np.flatnonzero(s.copy >= 0).tolist() if renumbered else ():
         epc, copy = str(s.positions.epc[row]), int(s.copy[row])

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reports.books import Catalogue
-from reports.known_tags import KnownTags, Remembered, uid_of, uids_of
-from stacks.tag_data import TagContents
+from reports.known_tags import KnownTags, Remembered, uids_of
+from stacks.tag_data import TagContents, TagTable
 from stacks.tag_data.contents import AMBIGUOUS, BAD_CRC, BROKEN, CONTRADICTION, UNREAD
 
 Ints = npt.NDArray[np.int64]
@@ -51,7 +51,7 @@ class Former:
         remembered: Remembered | None,
         c: Catalogue,
         unknown: list[str],
-        contents: Mapping[str, TagContents],
+        contents: TagTable,
     ) -> Former:
         """Find what is remembered of tonight's tags that no record knows."""
         nothing = np.zeros(0, np.int64)
@@ -65,8 +65,7 @@ class Former:
         at = tags.find(uids_of(unknown))
         found = np.flatnonzero(at >= 0)
         heard = [unknown[i] for i in found.tolist()]
-        read = np.fromiter((was_read(contents.get(epc)) for epc in heard), bool, len(heard))
-        return cls(tags, heard, at[found], read)
+        return cls(tags, heard, at[found], contents.holds(heard, was_read))
 
     def owners(self, most: int) -> list[str]:
         """Return the owners that some of the tags heard, and not read, named."""
@@ -102,7 +101,7 @@ class Recalled:
         tonight: KnownTags,
         c: Catalogue,
         heard: Collection[str],
-        contents: Mapping[str, TagContents],
+        contents: TagTable,
         own: Collection[str],
     ) -> Recalled:
         """Weigh the former pairs against tonight's (with rows of the catalogue), the records, and the own owners."""
@@ -134,14 +133,10 @@ class Recalled:
             )
             for i in np.flatnonzero(used & (tags.parts[at] > 1)).tolist()
         }
-        spoiled = [contents[epc].problem in SPOILED if read else False for epc, read in _pairs(former)]
-        doubted = copies[by_record | (np.array(spoiled, bool) & ~same)]
+        spoiled = former.read & contents.holds(former.heard, is_spoiled)
+        doubted = copies[by_record | (spoiled & ~same)]
         silent = [row for row in doubted.tolist() if str(c.epc[row]) not in heard]
         return cls(copy_of, said, np.unique(tags.row[still & ~numbered]), np.array(silent, np.int64))
-
-
-def _pairs(former: Former) -> zip[tuple[str, bool]]:
-    return zip(former.heard, former.read.tolist(), strict=True)
 
 
 def was_read(said: TagContents | None) -> bool:
@@ -149,32 +144,44 @@ def was_read(said: TagContents | None) -> bool:
     return said is not None and said.problem != UNREAD
 
 
-def read_tonight(meant: Mapping[str, int], contents: Mapping[str, TagContents]) -> KnownTags:
+def is_spoiled(said: TagContents) -> bool:
+    """Whether a tag's memory does not say which copy it is, though it may be one."""
+    return said.problem in SPOILED
+
+
+def read_tonight(meant: Mapping[str, int], contents: TagTable) -> KnownTags:
     """Return the pairs of HF tags whose memory, read tonight, names a copy (its row): what is to be remembered.
 
     Where that says it, too; not from a number that names the copy by itself, nor where several ways to read it do.
     """
-    rows: list[tuple[int, int, str, int, int]] = []
-    for epc, row in meant.items():
-        said, uid = contents.get(epc), uid_of(epc)
-        if uid and said is not None and said.item_id and not said.patron_card:
-            rows.append((uid, row, said.owner, said.part or 0, said.parts or 0))
-    return KnownTags.of(rows, 0)
+    epcs = list(meant)
+    uid, said = uids_of(epcs), contents.rows(epcs)
+    names = contents.named & ~contents.where(lambda kind: kind.patron_card)
+    good = (uid > 0) & (said >= 0)
+    good[good] = names[said[good]]
+    said, row = said[good], np.fromiter(meant.values(), np.int64, len(meant))[good]
+    part, parts = (
+        np.array([number or 0 for number in contents.column(name)[said]], np.int64)
+        for name in ("part", "parts")
+    )
+    return KnownTags.of(uid[good], row, contents.column("owner")[said], part, parts)
 
 
 def refuted(
-    remembered: Remembered | None, contents: Mapping[str, TagContents], foreign: Collection[str]
+    remembered: Remembered | None, contents: TagTable, foreign: Collection[str]
 ) -> npt.NDArray[np.uint64]:
     """Return the tags remembered that were read tonight and did not say the same."""
-    if remembered is None or not len(remembered):
+    if remembered is None or not len(remembered) or not len(contents):
         return np.zeros(0, np.uint64)
-    read = [epc for epc, said in contents.items() if was_read(said)]
-    uid = uids_of(read)
+    uid = uids_of(list(contents))
     at = remembered.tags.find(uid)
-    other: list[int] = []
-    for i in np.flatnonzero(at >= 0).tolist():
-        barcode = remembered.barcode[remembered.tags.row[at[i]]]
-        names = {way.item_id for way in contents[read[i]].candidates}
-        if read[i] in foreign or barcode not in names:
-            other.append(int(uid[i]))
-    return np.array(other, np.uint64)
+    known = (at >= 0) & contents.where(was_read)
+    row, items, _ = contents.candidates()
+    barcodes = remembered.barcode[remembered.tags.row[np.maximum(at[row], 0)]].tolist()
+    same = [item == barcode for item, barcode in zip(items, barcodes, strict=True)]
+    other = known.copy()
+    other[row[np.array(same, bool)]] = False
+    if foreign:
+        strange = contents.rows(list(foreign))
+        other[strange[strange >= 0]] = True
+    return uid[other & known]

@@ -7,7 +7,7 @@ number, or another one, is still known by what its tag says, as long as one copy
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -16,12 +16,15 @@ import numpy.typing as npt
 
 from localization.positions import Positions
 from reports.books import Catalogue, TagsTonight
-from reports.known_tags import Remembered, in_capitals, uid_of
+from reports.copy_rows import TagRows
+from reports.known_tags import Remembered, in_capitals, uids_of
 from reports.places import Places
-from reports.tags_recalled import SPOILED, Former, Recalled, read_tonight, refuted, was_read
+from reports.tags_recalled import Former, Recalled, is_spoiled, read_tonight, refuted, was_read
 from reports.unread_tags import Unread
-from stacks.tag_data import TagContents, TagDataError, identify, identify_epcs
+from stacks.tag_data import TagContents, TagDataError, TagTable, identify, identify_epcs
 from stacks.tag_data.contents import AMBIGUOUS, DIGITS, GRAI_96, SGTIN_96
+
+Ints = npt.NDArray[np.int64]
 
 _SAMPLE: Final = 2_000
 _OWN_SHARE: Final = 0.05
@@ -62,51 +65,59 @@ def with_tags(
     unknown = [epc for epc in heard if epc not in catalogue.by_epc]
     if not (unknown or remembered) or not len(catalogue):
         return catalogue
-    read = contents or {}
-    said = dict(_said(unknown, read))
-    meant = _copies(catalogue, said, unknown)
+    read = TagTable.of(contents)
+    said = _said(unknown, read)
+    meant = _copies(catalogue, said)
     former = Former.of(remembered, catalogue, unknown, read)
     own = (
         frozenset(map(str.casefold, owners))
         if owners is not None
         else _own_owners(catalogue, list(heard), meant, said, read, former.owners(_SAMPLE))
     )
-    foreign = {
-        epc: _owner(tag)
-        for epc, tag in said.items()
-        if own and _owner(tag) and _owner(tag).casefold() not in own
-    }
+    strange = np.flatnonzero(said.where(lambda tag: _is_foreign(tag, own)))
+    foreign = dict(zip(said.keys_of.epcs(strange), said.column("owner")[strange].tolist(), strict=True))
     meant = {epc: row for epc, row in meant.items() if epc not in foreign}
     read_as = read_tonight(meant, read)
     recalled = Recalled.of(former, read_as, catalogue, heard, read, own)
     meant |= recalled.copy_of
-    said |= recalled.said
-    meant, further, stand_ins = _parts(catalogue, meant, said, heard, read)
-    own_tag = {str(catalogue.epc[row]) for row in meant.values()} - {""}
+    of_sets = np.flatnonzero(said.where(_of_a_set)).tolist()
+    sets = dict(zip(said.keys_of.epcs(np.array(of_sets, np.int64)), map(said.at, of_sets), strict=True))
+    meant, further, stand_ins = _parts(catalogue, meant, {**sets, **recalled.said}, heard, read)
+    own_tag = {number for row in meant.values() if (number := catalogue.epc[row])}
     sounding = own_tag.intersection(heard)
-    second = {epc: row for epc, row in meant.items() if catalogue.epc[row] in sounding}
-    copy_of = {epc: row for epc, row in meant.items() if epc not in second}
-    ours = {*copy_of, *further}
-    unread = _unread(unknown, ours, read)
+    second = {epc: row for epc, row in meant.items() if catalogue.epc[row] in sounding} if sounding else {}
+    copy_of = TagRows({epc: row for epc, row in meant.items() if epc not in second} if second else meant)
+    del meant
+    unread = _unread(unknown, copy_of, further, read)
     # A spoiled look is told as what it is; the tag may be one of the copies that seem silent, all the same.
-    spoiled = {epc for epc, tag in read.items() if epc in heard and tag.problem in SPOILED and uid_of(epc)}
+    looks = read.keys_of.epcs(np.flatnonzero(read.where(is_spoiled)))
+    uid = uids_of(looks).tolist()
+    spoiled = {epc for epc, of in zip(looks, uid, strict=True) if of and epc in heard and epc not in copy_of}
     # What a tag says is told of those alone that stay unknown.
-    untold = {epc: tag for epc, tag in said.items() if epc not in copy_of and epc not in further}
+    told = np.flatnonzero(copy_of.find(list(said)) < 0)
+    untold = dict(zip(said.keys_of.epcs(told), map(said.at, told.tolist()), strict=True))
+    untold |= {epc: tag for epc, tag in recalled.said.items() if epc not in copy_of}
+    untold = {epc: tag for epc, tag in untold.items() if epc not in further}
     made = TagsTonight(
         copy_of, second, further, stand_ins, unread, foreign, untold, read_as,
         refuted(remembered, read, foreign),
     )  # fmt: skip
-    beside = Unread.of(unread | (spoiled - ours), copy_of, catalogue, positions, places)
-    tagged = _tagged(catalogue, copy_of.values(), beside, recalled)
+    beside = Unread.of(unread | (spoiled - further), copy_of, catalogue, positions, places)
+    tagged = _tagged(catalogue, copy_of.row, beside, recalled)
     return replace(catalogue, tags=made, tagged=tagged)
 
 
-def _said(unknown: list[str], read: Mapping[str, TagContents]) -> Iterator[tuple[str, TagContents]]:
-    """Yield what each tag says that says anything."""
-    numbers = [epc for epc in unknown if epc not in read]
+def _said(unknown: list[str], read: TagTable) -> TagTable:
+    """Return what each tag says that says anything."""
+    rows = read.rows(unknown)
+    numbers = [unknown[i] for i in np.flatnonzero(rows < 0).tolist()]
+    return TagTable(_of_numbers(numbers)).joined(read.select(rows[rows >= 0]))
+
+
+def _of_numbers(numbers: list[str]) -> Iterator[tuple[str, TagContents]]:
     table = identify_epcs(numbers)
     for i in np.flatnonzero((table.format != "") | (table.problem == AMBIGUOUS)).tolist():
-        # The rare ones alone are worth an object each with all that is known of them.
+        # The rare ones alone are worth being read again for all that is known of them.
         if table.problem[i]:
             yield numbers[i], identify(numbers[i])
         else:
@@ -120,21 +131,27 @@ def _said(unknown: list[str], read: Mapping[str, TagContents]) -> Iterator[tuple
                     part=table.part[i],
                 ),
             )
-    for epc in unknown:
-        if epc in read:
-            yield epc, read[epc]
 
 
 def _owner(tag: TagContents) -> str:
     return tag.owner if not tag.problem else ""
 
 
+def _is_foreign(tag: TagContents, own: Collection[str]) -> bool:
+    owner = _owner(tag)
+    return bool(own and owner) and owner.casefold() not in own
+
+
+def _of_a_set(tag: TagContents) -> bool:
+    return (tag.parts or 0) > 1
+
+
 def _own_owners(
     c: Catalogue,
     heard: list[str],
     meant: Mapping[str, int],
-    said: Mapping[str, TagContents],
-    read: Mapping[str, TagContents],
+    said: TagTable,
+    read: TagTable,
     formerly: list[str],
 ) -> frozenset[str]:
     """Return the owners, in small letters, that tags of the records and tags that name a copy mostly have.
@@ -152,72 +169,93 @@ def _own_owners(
     return frozenset(owner for owner, n in told.items() if n >= _OWN_SHARE * told.total())
 
 
-def _copies(c: Catalogue, said: Mapping[str, TagContents], unknown: list[str]) -> dict[str, int]:
+def _copies(c: Catalogue, said: TagTable) -> dict[str, int]:
     """Return the one copy that each tag names, of those that name one."""
-    exact: dict[str, list[str]] = defaultdict(list)
-    bare: dict[str, list[str]] = defaultdict(list)
-    for epc, tag in said.items():
-        for way in tag.candidates:
-            exact[way.item_id].append(epc)
-            if way.format in _BARE:
-                bare[way.item_id.lstrip("0")].append(epc)
-    if not exact:
+    tag, items, formats = said.candidates()
+    if not len(tag):
         return {}
-    rows: dict[str, set[int]] = defaultdict(set)
-    for row, barcode in enumerate(c.barcode.tolist()):
-        for epc in exact.get(barcode, ()):
-            rows[epc].add(row)
-        if bare and barcode[:1] == "0":
-            for epc in bare.get(barcode.lstrip("0"), ()):
-                rows[epc].add(row)
-    found = {epc: next(iter(at)) for epc, at in rows.items() if len(at) == 1}
-    return _without_chance_serials(found, said, unknown)
+    names = c.barcode.tolist()
+    found = [_same(items, names)]
+    bare = np.flatnonzero(np.isin(formats, list(_BARE)))
+    if len(bare):
+        zeros = [i for i, name in enumerate(names) if name[:1] == "0"]
+        way, row = _same([items[i].lstrip("0") for i in bare.tolist()], [names[i].lstrip("0") for i in zeros])
+        found.append((bare[way], np.array(zeros, np.int64)[row]))
+    tags = np.concatenate([tag[way] for way, _ in found])
+    rows = np.concatenate([row for _, row in found])
+    # Several ways may lead to one copy; as to which comes first, the catalogue's order tells.
+    how = np.repeat(np.arange(len(found)), [len(way) for way, _ in found])
+    order = np.lexsort((tags, how, rows))
+    tags, rows = tags[order], rows[order]
+    _, first = np.unique(tags * np.int64(len(c)) + rows, return_index=True)
+    first = np.sort(first)
+    tags, rows = tags[first], rows[first]
+    alone = np.bincount(tags, minlength=len(said))[tags] == 1
+    tags, rows = tags[alone], rows[alone]
+    sure = ~_chance_serials(said, tags, tag[np.isin(formats, _GS1)])
+    return dict(zip(said.keys_of.epcs(tags[sure]), rows[sure].tolist(), strict=True))
 
 
-def _without_chance_serials(
-    found: dict[str, int], said: Mapping[str, TagContents], unknown: list[str]
-) -> dict[str, int]:
-    """Drop serials of GS1 whose company and kind of item mostly name no copy: those are not the library's barcodes."""
-    serials = [epc for epc in found if any(way.format in _GS1 for way in said[epc].candidates)]
-    if not serials:
-        return found
+def _same(texts: list[str], others: list[str]) -> tuple[Ints, Ints]:
+    """Return the places of every text and other text that are the same."""
+    number: dict[str, int] = {}
+    mine = np.fromiter((number.setdefault(text, len(number)) for text in texts), np.int64, len(texts))
+    theirs = np.fromiter((number.get(text, -1) for text in others), np.int64, len(others))
+    order = np.argsort(mine, kind="stable")
+    at = np.flatnonzero(theirs >= 0)
+    start = np.searchsorted(mine[order], theirs[at], "left")
+    times = np.searchsorted(mine[order], theirs[at], "right") - start
+    within = np.arange(int(times.sum())) - np.repeat(np.cumsum(times) - times, times)
+    return order[np.repeat(start, times) + within], np.repeat(at, times)
+
+
+def _chance_serials(said: TagTable, tags: Ints, gs1: Ints) -> npt.NDArray[np.bool_]:
+    """Return which of the tags that name a copy are serials of GS1 that do by chance.
+
+    That is where a company and kind of item mostly name no copy: those are not the library's barcodes.
+    """
+    out = np.isin(tags, gs1)
+    if not out.any():
+        return out
+    serials = said.keys_of.epcs(tags[out])
     # 38 bits at the end are the serial.
-    kinds = Counter(int(epc, 16) >> 38 for epc in unknown if epc in said and len(epc) == 24)
+    kinds = Counter(int(epc, 16) >> 38 for epc in said if len(epc) == 24)
     named = Counter(int(epc, 16) >> 38 for epc in serials)
-    chance = {epc for epc in serials if 2 * named[int(epc, 16) >> 38] < kinds[int(epc, 16) >> 38]}
-    return {epc: row for epc, row in found.items() if epc not in chance}
+    out[out] = [2 * named[int(epc, 16) >> 38] < kinds[int(epc, 16) >> 38] for epc in serials]
+    return out
 
 
 def _parts(
     c: Catalogue,
     meant: dict[str, int],
-    said: Mapping[str, TagContents],
+    sets: Mapping[str, TagContents],
     heard: Collection[str],
-    read: Mapping[str, TagContents],
+    read: TagTable,
 ) -> tuple[dict[str, int], frozenset[str], frozenset[str]]:
     """Return one tag for each item of several parts, the tags of its further parts, and those of other than its own.
 
+    `sets` are the tags of parts.
     An item's own part is the one whose tag its record names; the first, where that does not say.
     """
     of_row: dict[int, list[str]] = defaultdict(list)
     for epc, row in meant.items():
-        if epc in said and (said[epc].parts or 0) > 1:
+        if epc in sets:
             of_row[row].append(epc)
     further, stand_ins = set[str](), set[str]()
     for row, tags in of_row.items():
         by_record = str(c.epc[row])
         own = _part(by_record, read) if by_record else None
-        others = [epc for epc in tags if by_record and (said[epc].part or 0) != (own or 1)]
+        others = [epc for epc in tags if by_record and (sets[epc].part or 0) != (own or 1)]
         if by_record in heard:
             further.update(others)
             continue
         stand_ins.update(others)
-        further.update(sorted(tags, key=lambda epc: (epc in stand_ins, said[epc].part or 0, epc))[1:])
-    left = {epc: row for epc, row in meant.items() if epc not in further}
+        further.update(sorted(tags, key=lambda epc: (epc in stand_ins, sets[epc].part or 0, epc))[1:])
+    left = {epc: row for epc, row in meant.items() if epc not in further} if further else meant
     return left, frozenset(further), frozenset(stand_ins)
 
 
-def _part(epc: str, read: Mapping[str, TagContents]) -> int | None:
+def _part(epc: str, read: TagTable) -> int | None:
     """Return which part of its item the tag of a record is; None: it does not say."""
     try:
         return (read.get(epc) or identify(epc)).part
@@ -225,24 +263,27 @@ def _part(epc: str, read: Mapping[str, TagContents]) -> int | None:
         return None  # a record may hold anything
 
 
-def _unread(unknown: list[str], ours: Collection[str], read: Mapping[str, TagContents]) -> frozenset[str]:
+def _unread(unknown: list[str], copy_of: TagRows, further: Collection[str], read: TagTable) -> frozenset[str]:
     """Return the UIDs of which only the number is known, where most others of them name a copy."""
-    uids = [epc for epc in unknown if uid_of(epc)]
-    silent = frozenset(epc for epc in uids if epc not in ours and not was_read(read.get(epc)))
-    named = sum(epc in ours for epc in uids)
-    return silent if named and 2 * named >= len(uids) - len(silent) else frozenset()
+    uid = uids_of(unknown) > 0
+    ours = copy_of.find(unknown) >= 0
+    if further:
+        ours |= np.fromiter((epc in further for epc in unknown), bool, len(unknown))
+    silent = np.flatnonzero(uid & ~ours & ~read.holds(unknown, was_read))
+    named = np.count_nonzero(uid & ours)
+    if not named or 2 * named < np.count_nonzero(uid) - len(silent):
+        return frozenset()
+    return frozenset(unknown[i] for i in silent.tolist())
 
 
-def _tagged(
-    c: Catalogue, matched: Iterable[int], unread: Unread | None, recalled: Recalled
-) -> npt.NDArray[np.bool_]:
+def _tagged(c: Catalogue, matched: Ints, unread: Unread | None, recalled: Recalled) -> npt.NDArray[np.bool_]:
     """Return which copies have a tag, as far as the tags that name copies without a number tell.
 
     A silent copy may be one of the tags that stand on its shelf and that nobody read, unless its own tag is known.
     """
     untold = (c.epc == "") & c.taggable
     named, carried, doubted = (np.zeros(len(c), bool) for _ in range(3))
-    named[list(matched)] = True
+    named[matched] = True
     carried[recalled.carried] = True
     doubted[recalled.doubted] = True
     doubted &= ~named

@@ -8,7 +8,7 @@ such tags are many beside the copies that nothing explains, any of those may be 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from localization.positions import Positions
 from reports.books import Catalogue
+from reports.copy_rows import TagRows
 from reports.known_tags import in_capitals
 from reports.places import Places
 
@@ -58,7 +59,7 @@ class Unread:
     def of(
         cls,
         unread: Collection[str],
-        copy_of: Mapping[str, int],
+        copy_of: TagRows,
         c: Catalogue,
         positions: Positions,
         places: Places,
@@ -69,7 +70,7 @@ class Unread:
         p, epcs = positions, list(map(in_capitals, positions.epc.tolist()))
         place = places.number(p.shelf_id, p.face_id)
         silent = np.fromiter((epc in unread for epc in epcs), bool, len(epcs))
-        copy = np.fromiter((c.by_epc.get(e, copy_of.get(e, -1)) for e in epcs), np.int64, len(epcs))
+        copy = c.copies_of(epcs, copy_of)
         known = (copy >= 0) & (place >= 0) & np.isfinite(p.offset_m)
         alt = places.number(p.alt_shelf_id[silent])
         return cls(

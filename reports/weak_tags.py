@@ -19,6 +19,7 @@ from scipy.special import betaln, expit, logit
 from reports import evidence_text as say_why
 from reports.book_findings import book_finding, standing
 from reports.books import Catalogue
+from reports.copy_rows import rows_of
 from reports.exceptions import Judged
 from reports.findings import Finding
 from reports.memory import Memory
@@ -27,6 +28,7 @@ from reports.places import Places
 from reports.policy import Policy
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _NIGHTS = 3.0  # before that many nights nothing is said
@@ -84,7 +86,7 @@ def weak_findings(
     if not len(memory):
         return
     w, s = weigh(memory, policy), judged.shelved
-    row_in = memory.rows_of(c.barcode, c.epc)
+    row_in = _weak_rows(memory, np.minimum(w.chance, _MOST) >= policy.weak_from, c)
     rows = np.flatnonzero((s.copy >= 0) & (s.place >= 0) & ~judged.elsewhere)
     rows = rows[judged.behind[rows] < policy.doubt_from]
     for kind in _ODD:
@@ -104,6 +106,15 @@ def weak_findings(
             evidence=evidence,
             **standing(s, row, places),
         )
+
+
+def _weak_rows(memory: Memory, weak: Bools, c: Catalogue) -> Ints:
+    """Return the row of each copy whose barcode is one of the weak tags' in memory, shape (copies,); -1: it is none."""
+    named = set(memory.barcode[weak].tolist())
+    # Few are: no index of a million is made beside the memories of two nights.
+    rows = np.flatnonzero(np.fromiter((b in named for b in memory.barcode), bool, len(memory)))
+    at = rows_of((memory.barcode[rows], memory.epc[rows]), (c.barcode, c.epc))
+    return np.where(at >= 0, rows[at], -1) if len(rows) else at
 
 
 def _usual(strength: Floats) -> tuple[float, float]:

@@ -72,7 +72,7 @@ class Agent:
         self._readers = [
             ReaderRunner(
                 table,
-                tuple(antenna for antenna in settings.antenna if antenna.reader == table.name),
+                settings.antennas_of(table.name),
                 self._clock,
                 self._collector,
                 self._note,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from reader_drivers import Capabilities, ReaderError, ReaderSettings, open_reader
+from reader_drivers import Capabilities, DriverError, ReaderError, ReaderSettings, open_reader
 from recording import Air, AntennaMount, RunInfo
 from robot.errors import ConfigError
 from robot.settings import AntennaTable, ReaderTable, RobotSettings
@@ -31,7 +31,7 @@ def settings_of(table: ReaderTable, antennas: Sequence[AntennaTable]) -> ReaderS
 
 
 def check_readers(settings: RobotSettings) -> dict[str, Air | None]:
-    """Make the driver of each reader, and let it go again; nothing is sent.
+    """Make the driver of each reader, ask it of its settings, and let it go again; nothing is sent.
 
     Returns
     -------
@@ -41,15 +41,20 @@ def check_readers(settings: RobotSettings) -> dict[str, Air | None]:
     Raises
     ------
     ConfigError
-        A URL has a scheme or an option that no driver takes.
+        A URL has a scheme or an option that no driver takes, or a reader is to do what none of its kind can.
     """
     airs: dict[str, Air | None] = {}
     for table in settings.reader:
+        wrong = "url: "
         try:
             with open_reader(table.url) as reader:
                 airs[table.name] = reader.air
+                wrong = ""
+                reader.check_settings(settings_of(table, settings.antennas_of(table.name)))
+        except DriverError as error:
+            raise ConfigError(f"reader {table.name}: {error}") from None
         except ReaderError as error:
-            raise ConfigError(f"reader {table.name}: url: {error}") from None
+            raise ConfigError(f"reader {table.name}: {wrong}{error}") from None
     return airs
 
 

@@ -205,7 +205,7 @@ class RobotSettings(_Settings):
                     f"antenna {antenna.id} is wired to reader {antenna.reader!r}, which is not listed"
                 )
         for reader in self.reader:
-            if not any(antenna.reader == reader.name for antenna in self.antenna):
+            if not self.antennas_of(reader.name):
                 raise ValueError(
                     f"reader {reader.name!r} has no antenna; give it an [[antenna]] or take it out"
                 )
@@ -263,6 +263,10 @@ class RobotSettings(_Settings):
         return settings.model_copy(
             update={"plan": folder / settings.plan, "spool": folder / settings.spool, "uplink": uplink}
         )
+
+    def antennas_of(self, reader: str) -> tuple[AntennaTable, ...]:
+        """Return the antennas that are wired to a reader."""
+        return tuple(antenna for antenna in self.antenna if antenna.reader == reader)
 
     def mounts(self) -> tuple[AntennaMount, ...]:
         """Return the antennas as run.json carries them; without power of its own, one has its reader's.

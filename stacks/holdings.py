@@ -163,13 +163,13 @@ class Holdings:
     @cached_property
     def duplicate_epcs(self) -> Mapping[str, tuple[Holding, ...]]:
         """All copies of each EPC that stands more than once."""
-        groups = _repeated(self.column("epc").tolist(), self.index_of_epc)
+        groups = _repeated(self.column("epc").tolist())
         return {epc: tuple(self.rows[i] for i in copies) for epc, copies in groups.items()}
 
     @cached_property
     def duplicate_barcodes(self) -> Mapping[str, tuple[Holding, ...]]:
         """All copies of each barcode that stands more than once."""
-        groups = _repeated(self.column("barcode").tolist(), self.index_of_barcode)
+        groups = _repeated(self.column("barcode").tolist())
         return {barcode: tuple(self.rows[i] for i in copies) for barcode, copies in groups.items()}
 
     @classmethod
@@ -212,11 +212,8 @@ class Holdings:
     def _duplicates_said(self) -> tuple[str, ...]:
         notes = [
             f"{what} {name} stands {len(places)} times"
-            for what, column, index in (
-                ("barcode", "barcode", self.index_of_barcode),
-                ("EPC", "epc", self.index_of_epc),
-            )
-            for name, places in _repeated(self.column(column).tolist(), index).items()
+            for what, column in (("barcode", "barcode"), ("EPC", "epc"))
+            for name, places in _repeated(self.column(column).tolist()).items()
         ]
         if len(notes) > _MOST_NOTES:
             more = len(notes) - _MOST_NOTES
@@ -308,10 +305,14 @@ def _first(values: Sequence[str]) -> dict[str, int]:
     return made
 
 
-def _repeated(values: Sequence[str], first: Mapping[str, int]) -> dict[str, list[int]]:
-    """Return the places of each value that stands more than once."""
-    if len(first) == len(values):
+def _repeated(values: Sequence[str]) -> dict[str, list[int]]:
+    """Return the places of each value that stands more than once, by the first; empty ones are none."""
+    # Mostly nothing does, and then no index of a million is wanted, nor kept.
+    distinct = set(values)
+    if len(distinct) == len(values) - max(values.count("") - 1, 0):
         return {}
+    del distinct
+    first = _first(values)
     found: dict[str, list[int]] = {}
     for i, value in enumerate(values):
         if value and first[value] != i:

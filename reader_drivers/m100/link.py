@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -64,9 +65,7 @@ class M100Link(SerialLink):
         # What is set need not be the most it can; modules name that in their hardware's version.
         named = re.search(r"(\d{2})\s*dBm", model)
         self._most_dbm = max(set_dbm, float(named[1]) if named else _USUAL_MOST_DBM)
-        region, frequencies = self._region()
-        self._centre_khz = frequencies[len(frequencies) // 2]
-        self._khz = self._centre_khz
+        region, frequencies = self._region(self.address.settings.region)
         return Capabilities(
             manufacturer=maker or "MagicRF",
             model=model,
@@ -94,6 +93,9 @@ class M100Link(SerialLink):
         target = 1 if settings.target == "B" else 0
         query = 0x1000 | settings.gen2_session << 8 | target << 7 | q << 3
         self._ask(Command.SET_QUERY, query.to_bytes(2, "big"), "query parameters")
+        if settings.region not in (None, self.capabilities.region):
+            region, frequencies = self._region(settings.region)
+            self.capabilities = replace(self.capabilities, region=region, frequencies_khz=frequencies)
         number, frequencies = REGIONS[self.capabilities.region]
         self._set = {
             Command.GET_POWER: power_set,
@@ -101,7 +103,7 @@ class M100Link(SerialLink):
             Command.GET_REGION: bytes([number]),
         }
         self._channel = settings.channels[0] if settings.channels else 0
-        self._khz = frequencies[self._channel - 1] if self._channel else self._centre_khz
+        self._khz = frequencies[self._channel - 1] if self._channel else frequencies[len(frequencies) // 2]
         self._set_channel()
         if self.memories is not None:
             self._ask(Command.SELECT_MODE, _SELECT_FOR_ACCESS, "select mode")
@@ -227,9 +229,8 @@ class M100Link(SerialLink):
             raise ReaderError(f"{self.where}: the module refused {what} ({failure_words(code)})")
         return answer
 
-    def _region(self) -> tuple[str, tuple[int, ...]]:
+    def _region(self, region: str | None) -> tuple[str, tuple[int, ...]]:
         """Set the region asked for; without one, learn which the module is in."""
-        region = self.address.settings.region
         if region is None:
             number = self._number(self._ask(Command.GET_REGION, b"", "its region"))
             for region, (known, frequencies) in REGIONS.items():
@@ -271,6 +272,6 @@ def check_settings(settings: ReaderSettings, can: Capabilities, where: str) -> N
     powers = (settings.power_dbm, *settings.port_power_dbm.values())
     if wrong := [power for power in powers if power is not None and not LEAST_DBM <= power < math.inf]:
         raise SettingsError(f"{where}: power {wrong[0]:g} dBm is below its least ({LEAST_DBM:g} dBm)")
-    count = len(can.frequencies_khz)
+    count = len(can.frequencies_khz if settings.region is None else REGIONS[settings.region][1])
     if len(settings.channels) > 1 or any(not 1 <= c <= count for c in settings.channels):
         raise SettingsError(f"{where}: it stays on one channel of 1 to {count}, or hops; name one, or none")

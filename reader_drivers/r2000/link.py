@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -55,11 +56,8 @@ class R2000Link(PolledLink):
         version = self._ask(Command.VERSION, b"", "its version")
         name = self._ask(Command.IDENTIFIER, b"", "its name", refused_is_fine=True)
         self._flash_dbm = self._power()
-        self._plan, region = self._region()
+        self._plan, region = self._region(self.address.settings.region)
         powers = range(LEAST_DBM, max(MOST_DBM, *self._flash_dbm) + 1)
-        table = self._plan.table
-        own = {number: (low, high) for number, low, high in REGIONS.values()}
-        low, high = own.get(self._plan.region, (self._plan.first, self._plan.last))
         return Capabilities(
             manufacturer="R2000",
             model=name.decode("ascii", "replace").strip("\0 \ufffd") if len(name) == 12 else "",
@@ -69,7 +67,7 @@ class R2000Link(PolledLink):
             phase=self.options.phase,
             phase_ambiguity="unknown",
             rssi_step_db=1.0,
-            frequencies_khz=table[low : high + 1],
+            frequencies_khz=self._frequencies_khz,
             powers_dbm=tuple(float(power) for power in powers),
             region=region,
         )
@@ -77,6 +75,11 @@ class R2000Link(PolledLink):
     def begin(self, settings: ReaderSettings) -> dict[int, float]:
         """Set power and frequencies, look at temperature and antennas, and ask for the first round."""
         ports = settings.ports or tuple(range(1, self._antennas + 1))
+        if settings.region not in (None, self.capabilities.region):
+            self._plan, region = self._region(settings.region)
+            self.capabilities = replace(
+                self.capabilities, region=region, frequencies_khz=self._frequencies_khz
+            )
         self._set_channels(settings)
         dbm = self._set_power(settings, ports)
         self._used = ports
@@ -216,7 +219,16 @@ class R2000Link(PolledLink):
             self._ask(Command.SET_REGION, encode_plan(plan), "region and frequencies")
             self._plan = plan
 
-    def _region(self) -> tuple[Plan, str]:
+    @property
+    def _frequencies_khz(self) -> tuple[int, ...]:
+        """The channels of the plan's region, whichever of them are in use."""
+        plan = self._plan
+        own = {number: (low, high) for number, low, high in REGIONS.values()}
+        low, high = own.get(plan.region, (plan.first, plan.last))
+        return plan.table[low : high + 1]
+
+    def _region(self, wanted: str | None) -> tuple[Plan, str]:
+        """Set the region asked for; without one, learn which the board is in."""
         said = self._ask(Command.GET_REGION, b"", "its region")
         plan = decode_plan(said)
         if plan is None:
@@ -225,10 +237,7 @@ class R2000Link(PolledLink):
             )
         self._plan = plan
         names = {number: name for name, (number, *_) in REGIONS.items()}
-        wanted = self.address.settings.region
         if wanted is not None and wanted != names.get(plan.region):
-            if wanted not in REGIONS:
-                raise SettingsError(f"{self.where}: no region {wanted}; it has {', '.join(REGIONS)}")
             number, low, high = REGIONS[wanted]
             self._set_plan(Plan(number, low, high, TABLE_KHZ))
         return self._plan, names.get(self._plan.region, "own")
@@ -273,6 +282,8 @@ class R2000Link(PolledLink):
 
 def check_kind(settings: ReaderSettings, options: Options, where: str) -> None:
     """Refuse settings that no board can follow; raises SettingsError."""
+    if settings.region is not None and settings.region not in REGIONS:
+        raise SettingsError(f"{where}: no region {settings.region}; it has {', '.join(REGIONS)}")
     check_gen2(settings, where)
     if options.inventory != "session" and (settings.session is not None or settings.target is not None):
         raise SettingsError(f"{where}: session and target go with inventory=session alone")
@@ -291,6 +302,8 @@ def check_settings(settings: ReaderSettings, can: Capabilities, where: str) -> N
     powers = [p for p in (settings.power_dbm, *settings.port_power_dbm.values()) if p is not None]
     if wrong := [power for power in powers if not low <= power <= high]:
         raise SettingsError(f"{where}: power {wrong[0]:g} dBm is not from {low:g} to {high:g} dBm")
-    if settings.channels and can.region == "own":
+    region = settings.region or can.region
+    if settings.channels and region not in REGIONS:
         raise SettingsError(f"{where}: its frequencies are a table of its own; it hops over all of them")
-    check_run_of_channels(settings, can, where)
+    _, low, high = REGIONS.get(region, (0, 0, -1))
+    check_run_of_channels(settings, high - low + 1, where)

@@ -115,6 +115,11 @@ class Band:
         """Return the centre of a channel."""
         return self.first_khz + self.step_khz * index
 
+    @property
+    def frequencies_khz(self) -> tuple[int, ...]:
+        """Return the centres of all channels."""
+        return tuple(map(self.khz, range(self.count)))
+
 
 BANDS: Final = {
     "CN": Band(1, 920_125, 250, 20),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -72,8 +73,7 @@ class UhfReader18Link(PolledLink):
             self.dialect = "18" if self.options.dialect == "18" else "288"
         if self.dialect == "18" and (self.options.push or self.options.fast_id):
             raise ReaderError(f"{self.where}: push and fastid are of the 288 family, and this is a {name}")
-        region = self._region()
-        band = BANDS[region]
+        region = self._region(self.address.settings.region)
         return Capabilities(
             manufacturer="Chafon",
             model=name,
@@ -83,13 +83,18 @@ class UhfReader18Link(PolledLink):
             phase=False,
             phase_ambiguity="unknown",
             rssi_step_db=0.0 if self.dialect == "18" or self.options.rssi == "none" else 1.0,
-            frequencies_khz=tuple(band.khz(index) for index in range(band.count)),
+            frequencies_khz=BANDS[region].frequencies_khz,
             powers_dbm=tuple(float(power) for power in range(max(MOST_DBM, self._info.power_dbm) + 1)),
             region=region,
         )
 
     def begin(self, settings: ReaderSettings) -> dict[int, float]:
-        """Set power, channels and time of a round, and ask for the first one (or let the reader report)."""
+        """Set region, power, channels and time of a round, and ask for the first one (or let the reader report)."""
+        if settings.region not in (None, self.capabilities.region):
+            region = self._region(settings.region)
+            self.capabilities = replace(
+                self.capabilities, region=region, frequencies_khz=BANDS[region].frequencies_khz
+            )
         info = self._info
         power = info.power_dbm if settings.power_dbm is None else int(settings.power_dbm)
         # Settings are kept in flash, so they are written only where they differ.
@@ -205,10 +210,9 @@ class UhfReader18Link(PolledLink):
         told = tuple(bit + 1 for bit in range(8) if self._info.antennas >> bit & 1)
         return told if self.dialect == "288" and told else (1,)
 
-    def _region(self) -> str:
+    def _region(self, wanted: str | None) -> str:
         """Set the region asked for; without one, return the reader's own."""
         names = {band.number: name for name, band in BANDS.items()}
-        wanted = self.address.settings.region
         if wanted is not None and BANDS[wanted].number != self._info.band:
             self._set_band(BANDS[wanted].number, 0, BANDS[wanted].count - 1)
             self._info = self._ask_info()
@@ -267,4 +271,5 @@ def check_settings(settings: ReaderSettings, dialect: str, can: Capabilities, wh
     check_whole_dbm(settings, can, where)
     if dialect == "18" and (settings.session, settings.target, settings.q) != (None, None, None):
         raise SettingsError(f"{where}: readers of the 18 family choose session, target and q by themselves")
-    check_run_of_channels(settings, can, where)
+    region = settings.region or can.region
+    check_run_of_channels(settings, BANDS[region].count, where)

@@ -13,6 +13,7 @@ from stacks.tag_data.gs1 import Gs1Epc
 from stacks.tag_data.identify import Identified, identify, identify_epcs, is_uid
 from stacks.tag_data.objects import DataObject, encode_objects
 from stacks.tag_data.security import AFI_LENT, AFI_SECURED, SecurityPolicy
+from stacks.tag_data.table import TagTable
 from stacks.tag_data.uhf import ControlWord, encode_uii
 from stacks.tag_data.universities import UniversityEpc
 
@@ -28,6 +29,7 @@ __all__ = [
     "SecurityPolicy",
     "TagContents",
     "TagDataError",
+    "TagTable",
     "UniversityEpc",
     "encode_fixed",
     "encode_objects",

@@ -126,6 +126,8 @@ def _of_memory(memory: bytes | None, dsfid: int | None, block_bytes: int) -> Tag
         return TagContents(problem=BLANK)
     stated = _DSFIDS.get(dsfid or 0)
     found = [r for r in (of_fixed_block(memory, block_bytes),) if r is not None]
+    if found and stated == FIXED_BLOCK:
+        return _told(found)
     sure = stated == OBJECTS
     straight, turned = (of_objects(m, sure=sure) for m in (memory, fixed_block.turned(memory, block_bytes)))
     if straight is not None and straight.item_id:

@@ -54,6 +54,15 @@ def test_a_url_that_no_driver_takes_is_refused_before_anything_moves(
     assert night.base.connections == 0 and not night.agent.spool.exists()
 
 
+def test_what_no_reader_of_a_kind_can_do_is_refused_before_anything_moves(make_night: MakeNight):
+    night = make_night(more_readers=second("feig://127.0.0.1", "power_dbm = 27.0"))
+    done = run(night)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("nightstack: reader second: feig://127.0.0.1: ") and "power" in line
+    assert night.base.connections == 0 and not night.agent.spool.exists()
+
+
 def run(
     night: Night, timeout_s: float = 60, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
