@@ -10,6 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from localization.antenna_silence import silence_of_all
 from localization.faces import Frames
 from localization.hypotheses import face_levels, tag_height
 from localization.listening import Listening, ReadRate, expected_readings
@@ -39,20 +40,26 @@ def make_coverage(
 
     Parameters
     ----------
-    tag_face, tag_offset_m, tag_height_m, tag_readings : arrays, shape (tags,)
-        Tags well placed, and the readings each gave to antennas that look at its face: how much tags differ.
+    tag_face, tag_offset_m, tag_height_m : arrays, shape (tags,)
+        Tags well placed.
+    tag_readings : float64 array, shape (tags, antennas)
+        The readings each gave to antennas that look at its face: how much tags differ, and how often each antenna
+        alone hears nothing of a tag that it should.
     jobs : int
         Threads.
     """
     face, level, shelf, from_m, to_m, height = _cells(frames)
     if len(face) == 0:
         return Coverage.empty()
-    heard = expected_readings(listening, frames, rate, tag_face, tag_offset_m, tag_height_m, jobs).sum(axis=1)
-    size = _dispersion(heard, tag_readings)
-    readings = expected_readings(listening, frames, rate, face, 0.5 * (from_m + to_m), height, jobs).sum(
-        axis=1
+    heard = expected_readings(listening, frames, rate, tag_face, tag_offset_m, tag_height_m, jobs)
+    size = _dispersion(heard.sum(axis=1), tag_readings.sum(axis=1))
+    by_antenna = expected_readings(listening, frames, rate, face, 0.5 * (from_m + to_m), height, jobs)
+    # Where most antennas were gone, those left are as good as they are seen to be elsewhere.
+    silent = np.maximum(
+        silence_of_all(by_antenna, heard, tag_readings, size), (1.0 + by_antenna.sum(axis=1) / size) ** -size
     )
-    p_heard = MOST_CERTAIN * (1.0 - (1.0 + readings / size) ** -size)
+    p_heard = MOST_CERTAIN * (1.0 - silent)
+    readings = size * (silent ** (-1.0 / size) - 1.0)
     ids = np.array([frames.ids[f] for f in face], object)
     return Coverage(ids, level, shelf, from_m, to_m, readings, p_heard)
 

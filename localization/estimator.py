@@ -284,6 +284,7 @@ class Localizer:
         blocks = [np.sort(order[a:b]) for a, b in ranges_of(source.counts[order], BLOCK_READINGS)]
         row_of = np.cumsum(source.tally()[0] > 0) - 1
         told: list[Told] = []
+        antennas = np.array(sorted(mount.id for mount in recording.info.antennas), np.int64)
         traits: list[Traits | None] = []
         words: list[LabelFits] = []
 
@@ -291,7 +292,7 @@ class Localizer:
             # A block's places are written at once, and what coverage needs of it is kept: memory stays flat.
             fill_positions(positions, part, row_of, self.calibration)
             notes.extend(part.notes)
-            told.append(told_by(part))
+            told.append(told_by(part, antennas))
             traits.append(part.traits)
             words.append(words_of(part.block, part.groups, work.expected_m))
 

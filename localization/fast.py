@@ -208,13 +208,18 @@ def place_block(ground: Ground, rows: Rows, taught: Taught | None) -> Placed | N
     return Placed(observations, candidates, hypotheses, weight, places, fits, scores, law, astray)
 
 
-def _counted(observations: Observations, candidates: Candidates, antennas: Ints) -> Floats:
-    """Return each candidate's readings by antenna, at most so many in all, shape (c, antennas)."""
+def counted_by_antenna(observations: Observations, candidates: Candidates, antennas: Ints) -> Floats:
+    """Return each candidate's readings by antenna, shape (c, antennas)."""
     number = len(antennas)
     owner = np.repeat(np.arange(len(candidates.tag)), np.diff(candidates.start))
     column = np.searchsorted(antennas, observations.antenna)
     total = np.bincount(owner * number + column, observations.heard, len(candidates.tag) * number)
-    counts = np.asarray(total, np.float64).reshape(-1, number)
+    return np.asarray(total, np.float64).reshape(-1, number)
+
+
+def _counted(observations: Observations, candidates: Candidates, antennas: Ints) -> Floats:
+    """Return each candidate's readings by antenna, at most so many in all, shape (c, antennas)."""
+    counts = counted_by_antenna(observations, candidates, antennas)
     return counts * np.minimum(COUNT_SHARE, MOST_COUNTED / counts.sum(axis=1, keepdims=True))
 
 

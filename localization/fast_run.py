@@ -16,7 +16,7 @@ from localization.cells import Rows, Track
 from localization.coverage import make_coverage
 from localization.delays import find_delays
 from localization.faces import Frames
-from localization.fast import Ground, Placed, Taught, place_block, teach
+from localization.fast import Ground, Placed, Taught, counted_by_antenna, place_block, teach
 from localization.fast_joint import Found, Joint, pin_run, run_joint
 from localization.listening import Listening, ReadRate
 from localization.observations import Mounts, driven_m, observe
@@ -51,7 +51,10 @@ SURE_P = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Sure:
-    """Tags that are sure of their shelf: what the coverage map is made of; columns of shape (tags,)."""
+    """Tags that are sure of their shelf: what the coverage map is made of; columns of shape (tags,).
+
+    ``readings`` are those by each antenna, shape (tags, antennas).
+    """
 
     face: Ints
     offset_m: Floats
@@ -59,12 +62,12 @@ class Sure:
     readings: Floats
 
     @classmethod
-    def of(cls, placed: Placed | None) -> Sure:
+    def of(cls, placed: Placed | None, antennas: Ints) -> Sure:
         """Take them from a block."""
         if placed is None:
-            return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
+            return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros((0, len(antennas))))
         places, good = placed.places, placed.places.p > SURE_P
-        number = np.add.reduceat(placed.observations.heard, placed.candidates.start[:-1])
+        number = counted_by_antenna(placed.observations, placed.candidates, antennas)
         return cls(
             places.face[good], places.offset_m[good], places.height_m[good], number[places.candidate[good]]
         )
@@ -166,9 +169,9 @@ def run_fast(
         def place(block: tuple[int, int]) -> tuple[Sure, Found]:
             placed = place_block(ground, source.rows(*block), taught)
             if placed is None:
-                return Sure.of(None), Found.concat([])
+                return Sure.of(None, ground.antennas), Found.concat([])
             common, places = fill(placed, ground, pinned), placed.places
-            return Sure.of(placed), Found(
+            return Sure.of(placed, ground.antennas), Found(
                 placed.observations.tag[places.tag], places.face, places.shelf, common
             )
 

@@ -156,7 +156,10 @@ def with_ranks(positions: Positions) -> Positions:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What coverage needs of a block: tags surely placed, and the readings each gave; columns of shape (tags,)."""
+    """What coverage needs of a block: tags surely placed; columns of shape (tags,).
+
+    ``readings`` are those by each antenna, shape (tags, antennas).
+    """
 
     face: Ints
     offset_m: Floats
@@ -164,12 +167,15 @@ class Told:
     readings: Floats
 
 
-def told_by(part: Part) -> Told:
+def told_by(part: Part, antennas: Ints) -> Told:
     """Return what coverage needs of a block."""
     places, candidates = part.places, part.candidates
     if len(places.tag) == 0:
-        return Told(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
-    number = np.add.reduceat(part.observations.heard[candidates.observation], candidates.start[:-1])
+        return Told(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros((0, len(antennas))))
+    owner = np.repeat(np.arange(len(candidates.tag)), np.diff(candidates.start))
+    column = np.searchsorted(antennas, part.observations.antenna[candidates.observation])
+    number = np.zeros((len(candidates.tag), len(antennas)))
+    np.add.at(number, (owner, column), part.observations.heard[candidates.observation])
     good = places.p > 0.5
     return Told(
         places.face[good], places.offset_m[good], places.height_m[good], number[places.candidate[good]]
