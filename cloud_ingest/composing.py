@@ -43,7 +43,7 @@ from stacks.ils import Ils, IlsError, IlsItem, open_ils
 from stacks.plan import Plan
 from stacks.tag_data import TagContents
 
-TAGS = "tags.parquet"
+_TAGS = "tags.parquet"
 _NS = 1_000_000_000
 _ROUNDS = 4  # lines that went make room for others, which are asked for in their turn
 _IN_A_ROW = 3  # failures after which a library system counts as down
@@ -114,7 +114,7 @@ class Asking:
 
 
 @dataclass(frozen=True)
-class _Night:
+class LetterNight:
     """What all letters of a run have in common."""
 
     report: RunReport
@@ -138,7 +138,7 @@ def compose(task: ComposeTask) -> list[Written]:
         asking.close()
 
 
-def _compose_one(task: ComposeTask, letter: LetterTask, night: _Night, asking: Asking) -> Written:
+def _compose_one(task: ComposeTask, letter: LetterTask, night: LetterNight, asking: Asking) -> Written:
     now = datetime.fromtimestamp(task.now / _NS, UTC)
     listed, dropped, asked, failed = _list(task, letter, night, asking, now)
     troubles: list[str] = [not_delivered(*told) for told in letter.undelivered]
@@ -186,7 +186,7 @@ def _compose_one(task: ComposeTask, letter: LetterTask, night: _Night, asking: A
     return Written(letter.id, file.name, lines, asked, failed)
 
 
-def _still_open(letter: LetterTask, night: _Night) -> int | None:
+def _still_open(letter: LetterTask, night: LetterNight) -> int | None:
     """Count the lines that earlier lists of this reader still have, where this night tells nothing of them."""
     if not night.earlier:
         return None
@@ -203,7 +203,7 @@ def _still_open(letter: LetterTask, night: _Night) -> int | None:
 
 
 def _list(
-    task: ComposeTask, letter: LetterTask, night: _Night, asking: Asking, now: datetime
+    task: ComposeTask, letter: LetterTask, night: LetterNight, asking: Asking, now: datetime
 ) -> tuple[Worklist, list[str], int, str]:
     """Return the list, what the library system took off it, how many items it was asked for, and why not for all."""
 
@@ -237,7 +237,7 @@ def _list(
     return replace(listed, findings=tuple(checked.kept)), dropped, checked.asked, checked.failed
 
 
-def night_of(task: ComposeTask) -> _Night:
+def night_of(task: ComposeTask) -> LetterNight:
     """Return what there is of the run that letters are about."""
     from localization.positions import read_coverage, read_positions
     from stacks.holdings import read_holdings
@@ -250,7 +250,7 @@ def night_of(task: ComposeTask) -> _Night:
     positions, coverage = folder / "positions.parquet", folder / "coverage.parquet"
     at = datetime.fromtimestamp(ended["ended_at"] / 1e9, UTC)
     findings = read_findings(folder)
-    info, rules = RunInfo.from_json(dict(task.info)), tag_rules("", ended.get("tags", {}))
+    info, rules = RunInfo.from_json(dict(task.info)), tag_rules(ended.get("tags", {}))
     report = make_report(
         info,
         positions=read_positions(positions) if positions.is_file() else None,
@@ -268,7 +268,7 @@ def night_of(task: ComposeTask) -> _Night:
         lists=[from_json(text) for text in ended.get("lists", ())],
         nights=[NightFigures.from_json(row) for row in ended.get("nights", ())],
         contents=_maybe(lambda: _contents(folder, info, rules)),
-        owners=rules.owners or None,
+        owners=rules.owners,
         remembered=_maybe(lambda: read_remembered(folder)),
     )
     if "troubles" in ended:  # said by whoever had the recording's events, too
@@ -293,7 +293,7 @@ def night_of(task: ComposeTask) -> _Night:
         pace = study_pace(ledger, plan, by_hand)
     else:
         cases = [_case_of(f, task.run_id, at) for f in findings if f.kind != _ZONE]
-    return _Night(
+    return LetterNight(
         report, plan, holdings, cases, [f for f in findings if f.kind == _ZONE], at, mail_from, pace, earlier
     )
 
@@ -308,10 +308,9 @@ def _case_of(finding: Finding, run_id: str, at: datetime) -> Case:
 
 def _contents(folder: Path, info: RunInfo, rules: TagRules) -> Mapping[str, TagContents]:
     """Return what the run's tags say beside their number; raises ValueError and OSError."""
-    file = folder / "recording" / TAGS
-    if not file.is_file():
-        return {}
-    return contents_of(read_tag_memories(file, {mount.id for mount in info.antennas}, []), rules.policy)
+    file = folder / "recording" / _TAGS
+    mounts = {mount.id for mount in info.antennas}
+    return contents_of(read_tag_memories(file, mounts, []) if file.is_file() else None, rules.policy)
 
 
 def _maybe(read: Callable[[], Any]) -> Any:

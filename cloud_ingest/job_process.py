@@ -185,7 +185,7 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         state, reason = "aborted", str(facts["reason"])
     rules = rules_of(task)
     memories = None if run.recording is None else run.recording.tag_memories
-    contents = {} if memories is None else contents_of(memories, rules.policy)
+    contents = contents_of(memories, rules.policy)
     judged = _judge(run, work, ended_at, contents) if failure is None else None
     lists = [of.said for of in judged.lists] if judged is not None else []
     nights = judged.nights if judged is not None else ()
@@ -209,7 +209,7 @@ def _report(run: _Run, work: Path, failure: str | None) -> Result:
         lists=lists,
         nights=nights,
         contents=contents,
-        owners=rules.owners or None,
+        owners=rules.owners,
         remembered=None if judged is None else judged.remembered,
     )
     # Letters are written later, of what is in the run's folder: what only this process knows must be there, too.

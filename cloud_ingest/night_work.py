@@ -99,7 +99,7 @@ def judge(
     from reports.memory import Memory
     from reports.night import judge_night
     from reports.outcomes import outcomes
-    from reports.tag_contents import security_of
+    from reports.tag_contents import security_of, unread_note
     from stacks.tag_data import TagTable
 
     policy = policy_of(task)
@@ -107,16 +107,15 @@ def judge(
     rules = rules_of(task)
     contents = TagTable.of(contents)
     armed, doubt = security_of(contents, positions.epc.tolist())
-    if doubt:
-        notes.append(f"{doubt[:1].upper()}{doubt[1:]}.")
+    notes += _sentences(doubt)
     at = _when(task, ended_at, notes)
     if task.night is None or task.night.ledger is None or at is None:
         when = datetime.fromtimestamp(ended_at / 1e9, UTC)
         alone = judge_night(
             run_id, when, positions, coverage, plan, holdings, policy=policy, lists=lists, day=_day(task, ended_at),
-            security=armed or None, contents=contents, owners=rules.owners or None,
+            security=armed or None, contents=contents, owners=rules.owners,
         )  # fmt: skip
-        notes += _said_of(alone.unread)
+        notes += _sentences(unread_note(alone.unread))
         return Judged(alone.findings, None, alone.lists)
     data = Path(task.data)
     before = data / task.night.ledger
@@ -148,9 +147,9 @@ def judge(
         day=_day(task, at),
         security=armed or None,
         contents=contents,
-        owners=rules.owners or None,
+        owners=rules.owners,
     )
-    notes += _said_of(night.unread)
+    notes += _sentences(unread_note(night.unread))
     after = update(ledger, night, _catalogue_now(task, holdings), policy)
     learnt = night.memory
     if holdings is not None:
@@ -166,14 +165,12 @@ def judge(
 
 def rules_of(task: Task) -> TagRules:
     """Return the site's rules of tags."""
-    return tag_rules("", {} if task.night is None else task.night.tags)
+    return tag_rules({} if task.night is None else task.night.tags)
 
 
-def _said_of(unread: int) -> list[str]:
-    from reports.tag_contents import unread_note
-
-    note = unread_note(unread)
-    return [f"{note[:1].upper()}{note[1:]}."] if unread else []
+def _sentences(*notes: str) -> list[str]:
+    """Return notes as sentences; empty ones are none."""
+    return [f"{note[:1].upper()}{note[1:]}." for note in notes if note]
 
 
 def _day(task: Task, at: int) -> date:

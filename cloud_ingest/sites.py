@@ -112,7 +112,7 @@ class SiteSettings:
         if self.time_zone is not None:
             check_zone(f"site {self.site}: time_zone", self.time_zone)
         make_policy(self.site, self.policy)
-        tag_rules(self.site, self.tags)
+        tag_rules(self.tags, self.site)
         if self.language:
             check_language(f"site {self.site}", self.language)
         addresses = [who.address for who in self.recipients]

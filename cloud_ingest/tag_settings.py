@@ -19,14 +19,14 @@ class TagRules:
     Attributes
     ----------
     owners
-        ISILs of the library, capitals or not; empty: those that the tags of its own copies name.
+        ISILs of the library, capitals or not; None: those that the tags of its own copies name.
     security_by
         What its gates listen to: ``either``, ``afi`` or ``eas``.
     afi_on, afi_off
         AFIs of secured and of lent copies, hexadecimal; empty: those of ISO 28560 libraries.
     """
 
-    owners: tuple[str, ...] = ()
+    owners: tuple[str, ...] | None = None
     security_by: str = "either"
     afi_on: tuple[str, ...] = ()
     afi_off: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class TagRules:
         return SecurityPolicy.of_texts(self.security_by, self.afi_on, self.afi_off)
 
 
-def tag_rules(site: str, values: Mapping[str, Any]) -> TagRules:
+def tag_rules(values: Mapping[str, Any], site: str = "") -> TagRules:
     """Return the rules of a site, or a `ServeError` that names the wrong one."""
     unknown = [name for name in values if name not in TagRules.__dataclass_fields__]
     if unknown:
@@ -48,7 +48,8 @@ def tag_rules(site: str, values: Mapping[str, Any]) -> TagRules:
     lists = {
         name: _texts(site, name, values[name]) for name in ("owners", "afi_on", "afi_off") if name in values
     }
-    rules = TagRules(security_by=str(values.get("security_by", "either")), **lists)
+    owners = lists.pop("owners", ()) or None
+    rules = TagRules(owners, str(values.get("security_by", "either")), **lists)
     try:
         _ = rules.policy  # making it checks it
     except ValueError as error:

@@ -42,7 +42,9 @@ def reachable(what: str, url: str, default_port: int, mend: str) -> Check:
 
 def takes_connections(what: str, host: str, port: int, mend: str, found: str = "answers") -> Check:
     """Look whether something takes connections at a port; `found` is what that says of it."""
-    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    from reader_drivers.targets import TcpTarget
+
+    shown = TcpTarget(host, port)
     try:
         socket.create_connection((host, port), _CONNECT_S).close()
     except (OSError, UnicodeError) as error:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
 from nightstack.errors import CommandError
@@ -32,10 +33,8 @@ def silence(stream: TextIO) -> None:
 
     What it holds has to go somewhere, or the interpreter complains of it at its end, and ends with another status.
     """
-    with contextlib.suppress(OSError, ValueError):
-        silent = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silent, stream.fileno())
-        os.close(silent)
+    with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("wb") as silent:
+        os.dup2(silent.fileno(), stream.fileno())
     with contextlib.suppress(OSError, ValueError):
         stream.flush()
 

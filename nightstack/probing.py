@@ -8,8 +8,9 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from nightstack.tag_says import Titles
-from nightstack.watching import Board, count, plain
+from nightstack.watching import Board, plain
 from reader_drivers import ReaderEvent
+from recording.words import counted
 
 _MOST_TAGS: Final = 20
 """Tags whose contents are told in lines."""
@@ -107,7 +108,7 @@ class Probed:
         if self.asked_dbm is not None and known and max(known.values()) < self.asked_dbm:
             told.append(("note", f"{self.asked_dbm:g} dBm was asked for, and is more than it can"))
         by_port = ", ".join(f"port {port}: {n}" for port, n in sorted(board.ports.items())) or "none"
-        tags, readings = count(len(board.tags), "tag"), count(board.reads, "reading")
+        tags, readings = counted(len(board.tags), "tag"), counted(board.reads, "reading")
         told.append(("heard", f"{tags}, {readings} in {self.seconds:g} s ({by_port})"))
         said = sorted(board.says.read())
         for epc in said[:_MOST_TAGS]:

@@ -142,7 +142,7 @@ def report_again(
         write_positions(out / "positions.parquet", positions)
         write_coverage(out / "coverage.parquet", coverage)
     progress(0.8, "writing the documents")
-    rules = tag_rules("", ended.get("tags", {}))
+    rules = tag_rules(ended.get("tags", {}))
     memories = None if heard.recording is None else heard.recording.tag_memories
     report = make_report(
         heard.info,
@@ -163,8 +163,8 @@ def report_again(
         readings=heard.readings,
         time_zone=time_zone,
         language=language,
-        contents={} if memories is None else contents_of(memories, rules.policy),
-        owners=rules.owners or None,
+        contents=contents_of(memories, rules.policy),
+        owners=rules.owners,
         remembered=_remembered(place.folder),
     )
     return write_documents(report, out)

@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import signal
-from types import FrameType, TracebackType
-from typing import Any, Final, Self
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Final
 
-_SIGNALS: Final = {"SIGINT": "the keyboard", "SIGTERM": "SIGTERM", "SIGHUP": "SIGHUP"}
+_SIGNALS: Final[dict[int, str]] = {
+    signal.SIGINT: "the keyboard",
+    signal.SIGTERM: "SIGTERM",
+    signal.SIGHUP: "SIGHUP",
+}
+
+
+@contextmanager
+def handling(handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
+    """Let a handler take SIGINT, SIGTERM and SIGHUP while the block runs.
+
+    Those that are ignored stay so, as `nohup` or a shell's background job means it. Outside the main thread nothing is
+    changed: Python handles signals there only.
+    """
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 class Stopping:
-    """Turns SIGINT, SIGTERM and SIGHUP into a wish to stop, while it is entered.
+    """A wish to stop, made of signals that `handling` lets come to it.
 
-    A reader that is told to read goes on transmitting if nobody tells it to stop. At first such a signal raises
+    A reader that is told to read goes on transmitting if nobody tells it to stop. At first a signal raises
     KeyboardInterrupt, as SIGINT always does. After `gently` the first one only sets `by`, since an exception that is
     raised anywhere spoils the locks that it comes in the midst of; a second Ctrl-C still raises.
 
@@ -25,31 +51,13 @@ class Stopping:
     def __init__(self) -> None:
         self.by = ""
         self._gently = False
-        self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Self:
-        for name in _SIGNALS:
-            number = getattr(signal, name, None)
-            # What is ignored stays so: `nohup` means it.
-            if number is None or signal.getsignal(number) is signal.SIG_IGN:
-                continue
-            try:
-                self._before[number] = signal.signal(number, self._on)
-            except ValueError:  # not the main thread
-                return self
-        return self
-
-    def _on(self, number: int, _frame: FrameType | None) -> None:
-        again, self.by = bool(self.by), self.by or _SIGNALS[signal.Signals(number).name]
+    def come(self, number: int, _frame: FrameType | None) -> None:
+        """Take a signal (called by Python)."""
+        again, self.by = bool(self.by), self.by or _SIGNALS[number]
         if number == signal.SIGINT if again else not self._gently:
             raise KeyboardInterrupt
 
     def gently(self) -> None:
         """From now on whoever works looks at `by`."""
         self._gently = True
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)

@@ -10,8 +10,6 @@ from nightstack.errors import InputError
 if TYPE_CHECKING:
     from stacks.tag_data import SecurityPolicy
 
-_WAYS = ("either", "afi", "eas")
-
 
 def policy_of(on: Iterable[str], off: Iterable[str], by: str = "either") -> SecurityPolicy:
     """Return the library's policy from the options of a command.
@@ -23,12 +21,10 @@ def policy_of(on: Iterable[str], off: Iterable[str], by: str = "either") -> Secu
     """
     from stacks.tag_data import SecurityPolicy, TagDataError
 
-    if by not in _WAYS:
-        raise InputError(f"--security-by {by[:40]!r}: is none of {', '.join(_WAYS)}")
     try:
         return SecurityPolicy.of_texts(by, on, off)
     except TagDataError as error:
-        raise InputError(f"--afi-on, --afi-off: {error}") from None
+        raise InputError(f"--security-by, --afi-on, --afi-off: {error}") from None
 
 
 def byte_of(option: str, text: str, bits: int = 8) -> int:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from stacks.tag_data import TagContents, identify
+from stacks.tag_data.contents import BLANK, FOREIGN, PATRON_CARD, UNREAD
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from reader_drivers import TagData
-    from stacks.tag_data import TagContents
 
-_MEMORY_ONLY = frozenset({"blank", "foreign", "unread"})
+_MEMORY_ONLY = frozenset({BLANK, FOREIGN, UNREAD})
 """Problems that are told of tags whose memory was read: an EPC alone need not be a library's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class TagSaid:
     """One tag: what a reader read of it, and what that means.
 
     Parameters
@@ -56,7 +58,7 @@ class Said:
         """What is wrong with it."""
         told = self.contents.problem
         if self.contents.patron_card:
-            return "patron card"
+            return PATRON_CARD
         unread = self.data is None or not self.data.memory
         return "" if unread and told in _MEMORY_ONLY else told
 
@@ -89,7 +91,7 @@ class TagsSay:
 
     def __init__(self) -> None:
         self._data: dict[str, TagData] = {}
-        self._said: dict[str, Said] = {}
+        self._said: dict[str, TagSaid] = {}
 
     def add(self, data: TagData) -> None:
         """Take what a reader read; what it did not read this time stays as it was."""
@@ -107,11 +109,9 @@ class TagsSay:
         """Return the tags of which more than the number was read."""
         return list(self._data)
 
-    def of(self, epc: str) -> Said:
+    def of(self, epc: str) -> TagSaid:
         """Return what a tag says."""
         if epc not in self._said:
-            from stacks.tag_data import identify
-
             data = self._data.get(epc)
             if data is None:
                 contents = identify(epc)
@@ -120,7 +120,7 @@ class TagsSay:
                     epc, memory=data.memory or None, dsfid=data.dsfid, afi=data.afi, eas=data.eas,
                     block_bytes=data.block_bytes or 4,
                 )  # fmt: skip
-            self._said[epc] = Said(data, contents)
+            self._said[epc] = TagSaid(data, contents)
         return self._said[epc]
 
 
@@ -150,6 +150,6 @@ class Titles:
                 # A barcode that stands twice names no copy.
                 self._by_item[book.barcode] = "" if book.barcode in self._by_item else text
 
-    def of(self, epc: str, said: Said) -> str:
+    def of(self, epc: str, said: TagSaid) -> str:
         """Return a tag's title; empty: none is known."""
         return self._by_epc.get(epc) or (self._by_item.get(said.item, "") if said.item else "")

@@ -13,7 +13,8 @@ from typing import Any, Final
 import typer
 
 from nightstack.tag_says import Titles
-from nightstack.watching import Board, Heard, count, plain
+from nightstack.watching import Board, Heard, plain
+from recording.words import counted
 
 _LAST_PHASE_RAD: Final = 6.2831
 
@@ -56,10 +57,9 @@ class Lines:
             # NaN is no JSON: a reader without phase has none.
             typer.echo(json.dumps(without_nan(said)))
             return
-        # Flushed at once: who reads along wants to see it now.
-        print(self._line(second, board, rate, tags), flush=True)
+        typer.echo(self._line(second, board, rate, tags))
         for event in events:
-            print(f"{second} s: {event.kind}: {plain(event.detail)}", flush=True)
+            typer.echo(f"{second} s: {event.kind}: {plain(event.detail)}")
 
     def _row(self, tag: Heard, board: Board) -> dict[str, Any]:
         said = board.says.of(tag.epc)
@@ -78,7 +78,7 @@ class Lines:
             strength = f"{tag.rssi_dbm:.0f} dBm" if tag.rssi_dbm == tag.rssi_dbm else ""
             best = " ".join(p for p in (tag.epc, strength, self._titles.of(tag.epc, said)) if p)
             best = "; " + ", ".join(p for p in (best, said.words()) if p)
-        return f"{second} s: {rate:.0f} readings/s of {count(len(tags), 'tag')}{gone}{best}"
+        return f"{second} s: {rate:.0f} readings/s of {counted(len(tags), 'tag')}{gone}{best}"
 
 
 class Table:

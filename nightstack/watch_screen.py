@@ -10,7 +10,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from nightstack.tag_says import Titles
-from nightstack.watching import Board, Heard, bar, count, plain
+from nightstack.watching import Board, Heard, bar, plain
+from recording.words import counted
 
 _KEPT_NS: Final = 5_000_000_000
 """A tag keeps its row for so long after it was last heard."""
@@ -21,8 +22,6 @@ prompt behind it."""
 
 _GAP: Final = "  "
 _LEAST_TITLE: Final = 12
-_BAR_GIVES_WAY: Final = 8
-"""Of the strengths, the bars go before columns that give way so soon or later; the numbers stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,6 @@ def _number(value: float, form: str) -> str:
     return "" if value != value else format(value, form)
 
 
-def _strength(tag: Heard, _board: Board, _titles: Titles) -> str:
-    return "" if tag.rssi_dbm != tag.rssi_dbm else f"{bar(tag.rssi_dbm)} {tag.rssi_dbm:.0f}"
-
-
 COLUMNS: Final = (
     Column("tag", 0, lambda tag, _b, _t: tag.epc),
     Column("item", 2, lambda tag, board, _t: board.says.of(tag.epc).item),
@@ -56,8 +51,9 @@ COLUMNS: Final = (
     Column("problem", 1, lambda tag, board, _t: board.says.of(tag.epc).problem),
     Column("TID", 6, lambda tag, board, _t: board.says.of(tag.epc).tid),
     Column("reads/s", 0, lambda tag, _b, _t: f"{tag.rate:.1f}", right=True),
-    Column("RSSI", 0, _strength),
-    Column("phase", 9, lambda tag, _b, _t: _number(tag.phase_rad, ".2f"), right=True),
+    Column("", 9, lambda tag, _b, _t: bar(tag.rssi_dbm)),
+    Column("RSSI", 0, lambda tag, _b, _t: _number(tag.rssi_dbm, ".0f"), right=True),
+    Column("phase", 10, lambda tag, _b, _t: _number(tag.phase_rad, ".2f"), right=True),
     Column("ports", 7, lambda tag, _b, _t: ",".join(map(str, tag.ports))),
 )
 """In the order in which they stand."""
@@ -100,7 +96,7 @@ class Screen:
         room = max(lines - 3 - len(events), 1)
         self._seat(tags, now_ns, room)
         hidden = len(tags) - sum(tag.rate > 0 for tag in self._rows.values())
-        head = f"{rate:.0f} readings/s of {count(len(tags), 'tag')}, {len(board.tags)} in all"
+        head = f"{rate:.0f} readings/s of {counted(len(tags), 'tag')}, {len(board.tags)} in all"
         if hidden > 0:
             head += f", {hidden} not shown"
         style = ""
@@ -143,21 +139,15 @@ class Screen:
         def over() -> int:
             return sum(widths.values()) + len(_GAP) * (len(widths) - 1) - width
 
-        barred = "RSSI" in widths
-        shrinking = next((c.name for c in shown if c.shrinks), "")
+        shrinking = next((c.name for c in shown if c.shrinks), None)
         while over() > 0:
-            if shrinking in widths and widths[shrinking] - over() >= _LEAST_TITLE:
+            if shrinking and shrinking in widths and widths[shrinking] - over() >= _LEAST_TITLE:
                 widths[shrinking] -= over()
                 break
             least = max((c for c in shown if c.name in widths), key=lambda c: c.gives_way)
-            if least.gives_way <= _BAR_GIVES_WAY and barred:
-                barred = False
-                cells["RSSI"] = [cell.rpartition(" ")[2] for cell in cells["RSSI"]]
-                widths["RSSI"] = max(map(cell_len, ("RSSI", *cells["RSSI"])))
-            elif least.gives_way == 0:
+            if least.gives_way == 0:
                 break
-            else:
-                del widths[least.name]
+            del widths[least.name]
         if (too_much := over()) > 0:
             widths["tag"] = max(8, widths["tag"] - too_much)
         kept = [c for c in shown if c.name in widths]

@@ -120,9 +120,9 @@ class Board:
 
 
 def bar(rssi_dbm: float, width: int = 10) -> str:
-    """Return a bar for a signal's strength, full at `STRONG_DBM`; blanks where there is none (NaN)."""
+    """Return a bar for a signal's strength, full at `STRONG_DBM`; empty where there is none (NaN)."""
     if rssi_dbm != rssi_dbm:
-        return " " * width
+        return ""
     share = float(np.clip((rssi_dbm - WEAK_DBM) / (STRONG_DBM - WEAK_DBM), 0.0, 1.0))
     full = round(share * width)
     return "█" * full + "·" * (width - full)
@@ -131,8 +131,3 @@ def bar(rssi_dbm: float, width: int = 10) -> str:
 def plain(detail: str) -> str:
     """Return what an event says, without the reader's URL in front, which whoever watches one reader knows."""
     return re.sub(r"^[a-z][a-z0-9]*://\S*?: ", "", detail)
-
-
-def count(n: int, noun: str) -> str:
-    """Return a number and its noun."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -277,8 +277,7 @@ def _with_others(made: Memory, old: Memory, past: Past, catalogue: Catalogue) ->
         return made
     joined = {f: np.concatenate([getattr(made, f), getattr(others, f)]) for f in COLUMNS}
     theirs = others.tags.renumbered(np.arange(len(others)) + len(made))
-    theirs = theirs.select(~np.isin(theirs.uid, [*catalogue.tags.refuted, *made.tags.uid]))
-    return Memory(**joined, tags=made.tags.joined(theirs))
+    return Memory(**joined, tags=theirs.after(made.tags, catalogue.tags.refuted))
 
 
 def _tags(old: Memory, past: Past, catalogue: Catalogue, now: int) -> KnownTags:

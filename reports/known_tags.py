@@ -16,14 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reports.copy_rows import rows_of
-from stacks.tag_data.keys import numbers_of
+from stacks.tag_data.keys import uids_of
 
 Texts = npt.NDArray[np.object_]
 Ints = npt.NDArray[np.int64]
 Uids = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 
-_UID_FIRST: Final = np.uint64(0xE0)
 _MOST_PARTS: Final = 0x7FFF
 _PAIR: Final = {
     "uid": pa.uint64(),
@@ -156,14 +155,15 @@ class KnownTags:
         if not len(tonight) and not len(refuted):
             return self
         kept = ~np.isin(self.uid, refuted) & ~np.isin(self.uid, tonight.uid)
-        kept &= ~np.isin(self.place, tonight.place[self.news(tonight)])
+        kept &= ~self.displaced(tonight)
         return self.select(kept).joined(tonight)
 
-    def news(self, tonight: KnownTags) -> Bools:
-        """Return which of the pairs read tonight are new, shape (k of tonight,).
+    def displaced(self, tonight: KnownTags) -> Bools:
+        """Return whose place another tag has got tonight, shape (k,): these are the tags of their copies no longer."""
+        return np.isin(self.place, tonight.place[self._news(tonight)])
 
-        The copy has got this tag, so another one that was its tag is so no longer. A tag known before says nothing new.
-        """
+    def _news(self, tonight: KnownTags) -> Bools:
+        """Return which of the pairs read tonight were not known before, shape (k of tonight,)."""
         at = self.find(tonight.uid)
         return (at < 0) | (self.row[at] != tonight.row) if len(self) else np.ones(len(tonight), bool)
 
@@ -234,9 +234,3 @@ def in_capitals(epc: object) -> str:
     """Return a tag's number in capitals, the very string where it has them: a million are not held twice."""
     text = str(epc)
     return text if text.isupper() else text.upper()
-
-
-def uids_of(epcs: Iterable[str]) -> Uids:
-    """Return the numbers of ISO 15693 chips, 0 for other tags."""
-    numbers = numbers_of(epcs if isinstance(epcs, list) else list(epcs))
-    return np.where(numbers >> np.uint64(56) == _UID_FIRST, numbers, np.uint64(0))

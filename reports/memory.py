@@ -158,7 +158,7 @@ class Memory:
         return cls(**columns)
 
     def select(self, index: npt.ArrayLike) -> Memory:
-        """Return the rows of a mask, shape (rows,), or of indices, in that order."""
+        """Return the rows of a mask, shape (rows,), or of indices, each at most once, in that order."""
         rows = np.asarray(index)
         tags = self.tags
         if len(tags):
@@ -170,7 +170,7 @@ class Memory:
         return replace(self, **columns, tags=tags)
 
     def sharing(self, barcode: Texts, epc: Texts) -> Memory:
-        """Return the same memory with the holdings' own strings for its copies (150 MB a million)."""
+        """Return the same memory with the holdings' own strings for its copies: they are not held twice."""
         same = len(self) == len(barcode) and bool(np.all(self.barcode == barcode))
         if same and bool(np.all(self.epc == epc)):
             return replace(self, barcode=barcode, epc=epc)

@@ -212,9 +212,18 @@ def judge_night(
     )
     weak = weak_findings(learnt, judged, catalogue, places, chosen)
     findings = number_findings(sort_walking([*judged.findings, *weak], places))
-    secured = frozenset(epc.upper() for epc, on in (security or {}).items() if on)
-    unread = len(catalogue.tags.unread)
-    return Night(run_id, at, findings, looks, learnt, judged.lists, judged.on_lists, secured, unread, known)
+    return Night(
+        run_id,
+        at,
+        findings,
+        looks,
+        learnt,
+        lists=judged.lists,
+        on_lists=judged.on_lists,
+        secured=frozenset(epc.upper() for epc, on in (security or {}).items() if on),
+        unread=len(catalogue.tags.unread),
+        remembered=known,
+    )
 
 
 def look(judged: Judged, catalogue: Catalogue, places: Places, policy: Policy) -> Looks:

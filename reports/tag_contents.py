@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from recording import TagMemories
+from recording.words import counted
 from reports.known_tags import Remembered
-from reports.tags_recalled import was_read
+from reports.tags_recalled import spread, was_read
 from stacks.tag_data import SecurityPolicy, TagContents, TagTable, identify, identify_epcs
 from stacks.tag_data.contents import UNIVERSITIES
 
@@ -21,14 +23,14 @@ _USED_FROM: Final = 0.5
 """Where fewer of the tags read are secured, the library secures its books in another way."""
 
 
-def contents_of(memories: TagMemories, policy: SecurityPolicy) -> TagTable:
+def contents_of(memories: TagMemories | None, policy: SecurityPolicy) -> TagTable:
     """
-    Return what each tag says, by EPC in capitals.
+    Return what each tag says, by EPC in capitals; without memories an empty table.
 
     Of several looks at one tag the last that read a thing counts; of its memories, the last without a problem: a look
     may have been cut short or spoiled.
     """
-    return TagTable(_contents(memories, policy))
+    return TagTable() if memories is None else TagTable(_contents(memories, policy))
 
 
 def _contents(memories: TagMemories, policy: SecurityPolicy) -> Iterator[tuple[str, TagContents]]:
@@ -45,15 +47,16 @@ def _contents(memories: TagMemories, policy: SecurityPolicy) -> Iterator[tuple[s
                     seen[name] = int(value)
         eas = seen.pop("eas", None)
         on = None if eas is None else bool(eas)
-        said: TagContents | None = None
-        for memory, block in reversed(read or {(None, 4): None}):
-            look = identify(epc, memory=memory, block_bytes=block, eas=on, policy=policy, **seen)
-            said = said or look
-            if not look.problem:
-                said = look
-                break
-        if said is not None:
-            yield epc, said
+        look = partial(identify, epc, eas=on, policy=policy, **seen)
+        if not read:
+            yield epc, look()
+            continue
+        (memory, block), *older = reversed(read)
+        said = look(memory=memory, block_bytes=block)
+        if said.problem:
+            before = (look(memory=memory, block_bytes=block) for memory, block in older)
+            said = next((other for other in before if not other.problem), said)
+        yield epc, said
 
 
 def _looks(epcs: Texts) -> Iterator[tuple[str, list[int]]]:
@@ -89,9 +92,11 @@ def names_of(
 
 
 def unread_note(count: int) -> str:
-    """Say that some tags' memories were not read, tonight or before."""
+    """Say that some tags' memories were not read, tonight or before; nothing where there are none."""
+    if not count:
+        return ""
     return (
-        f"of {count} tag{'' if count == 1 else 's'} heard the memory was not read, so which copies they are is not"
+        f"of {counted(count, 'tag')} heard the memory was not read, so which copies they are is not"
         " known: they are not listed, and no copy of the shelves they stand on is called missing for want of its tag,"
         " unless an earlier night read which tag that is"
     )
@@ -119,7 +124,7 @@ def security_of(contents: Mapping[str, TagContents], epcs: Sequence[str]) -> tup
 
 def _lending_flags(epcs: Sequence[str]) -> dict[str, bool]:
     """Return what the lending flags of EPCs say, where most EPCs have one."""
-    some = epcs[:: max(len(epcs) // _SAMPLE, 1)]
+    some = spread(epcs, _SAMPLE)
     if not some or (identify_epcs(some).format == UNIVERSITIES).mean() < _USED_FROM:
         return {}
     pairs = zip(epcs, identify_epcs(epcs).format.tolist(), strict=True)

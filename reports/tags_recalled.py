@@ -5,20 +5,22 @@ What was read tonight goes before what was read formerly, and so does a record t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from reports.books import Catalogue
-from reports.known_tags import KnownTags, Remembered, uids_of
+from reports.known_tags import KnownTags, Remembered
 from stacks.tag_data import TagContents, TagTable
 from stacks.tag_data.contents import AMBIGUOUS, BAD_CRC, BROKEN, CONTRADICTION, UNREAD
+from stacks.tag_data.keys import uids_of
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+_Items = TypeVar("_Items", list[str], Sequence[str], Ints)
 
 SPOILED: Final = frozenset((BAD_CRC, BROKEN, AMBIGUOUS, CONTRADICTION))
 """Problems of a memory that does not say which copy it is, though it may be one."""
@@ -61,7 +63,7 @@ class Former:
         recorded = uids_of(c.by_epc)
         good = (copy >= 0) & ~np.isin(tags.uid, recorded[recorded > 0])
         # The copies' rows of the catalogue are those of all pairs, so that they can be put in their place.
-        tags = KnownTags(tags.uid, copy, tags.at, tags.owner, tags.part, tags.parts).select(good)
+        tags = replace(tags, row=copy).select(good)
         at = tags.find(uids_of(unknown))
         found = np.flatnonzero(at >= 0)
         heard = [unknown[i] for i in found.tolist()]
@@ -69,8 +71,7 @@ class Former:
 
     def owners(self, most: int) -> list[str]:
         """Return the owners that some of the tags heard, and not read, named."""
-        at = self.at[~self.read]
-        return self.tags.owner[at[:: max(len(at) // most, 1)]].tolist()
+        return self.tags.owner[spread(self.at[~self.read], most)].tolist()
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Recalled:
         if not len(tags):
             none = np.zeros(0, np.int64)
             return cls({}, {}, none, none)
-        still = ~np.isin(tags.place, tonight.place[tags.news(tonight)])
+        still = ~tags.displaced(tonight)
         if own:
             strange = [o for o in set(tags.owner.tolist()) if o and o.casefold() not in own]
             still &= ~np.isin(tags.owner, strange) if strange else True
@@ -137,6 +138,11 @@ class Recalled:
         doubted = copies[by_record | (spoiled & ~same)]
         silent = [row for row in doubted.tolist() if str(c.epc[row]) not in heard]
         return cls(copy_of, said, np.unique(tags.row[still & ~numbered]), np.array(silent, np.int64))
+
+
+def spread(items: _Items, most: int) -> _Items:
+    """Return about so many of the items (up to twice that), evenly from all of them."""
+    return items[:: max(len(items) // most, 1)]
 
 
 def was_read(said: TagContents | None) -> bool:

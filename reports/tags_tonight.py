@@ -17,12 +17,13 @@ import numpy.typing as npt
 from localization.positions import Positions
 from reports.books import Catalogue, TagsTonight
 from reports.copy_rows import TagRows
-from reports.known_tags import Remembered, in_capitals, uids_of
+from reports.known_tags import Remembered, in_capitals
 from reports.places import Places
-from reports.tags_recalled import Former, Recalled, is_spoiled, read_tonight, refuted, was_read
+from reports.tags_recalled import Former, Recalled, is_spoiled, read_tonight, refuted, spread, was_read
 from reports.unread_tags import Unread
 from stacks.tag_data import TagContents, TagDataError, TagTable, identify, identify_epcs
 from stacks.tag_data.contents import AMBIGUOUS, DIGITS, GRAI_96, SGTIN_96
+from stacks.tag_data.keys import uids_of
 
 Ints = npt.NDArray[np.int64]
 
@@ -99,9 +100,16 @@ def with_tags(
     untold |= {epc: tag for epc, tag in recalled.said.items() if epc not in copy_of}
     untold = {epc: tag for epc, tag in untold.items() if epc not in further}
     made = TagsTonight(
-        copy_of, second, further, stand_ins, unread, foreign, untold, read_as,
-        refuted(remembered, read, foreign),
-    )  # fmt: skip
+        copy_of=copy_of,
+        second=second,
+        further=further,
+        stand_ins=stand_ins,
+        unread=unread,
+        foreign=foreign,
+        said=untold,
+        read_as=read_as,
+        refuted=refuted(remembered, read, foreign),
+    )
     beside = Unread.of(unread | (spoiled - further), copy_of, catalogue, positions, places)
     tagged = _tagged(catalogue, copy_of.row, beside, recalled)
     return replace(catalogue, tags=made, tagged=tagged)
@@ -159,11 +167,10 @@ def _own_owners(
     Some of those that name one have named their owner `formerly`.
     """
     known = [epc for epc in heard if epc in c.by_epc]
-    some = known[:: max(len(known) // _SAMPLE, 1)]
+    some = spread(known, _SAMPLE)
     told = Counter(read[epc].owner.casefold() for epc in some if epc in read)
     told.update(map(str.casefold, identify_epcs(epc for epc in some if epc not in read).owner.tolist()))
-    named = list(meant)
-    told.update(_owner(said[epc]).casefold() for epc in named[:: max(len(named) // _SAMPLE, 1)])
+    told.update(_owner(said[epc]).casefold() for epc in spread(list(meant), _SAMPLE))
     told.update(map(str.casefold, formerly))
     del told[""]
     return frozenset(owner for owner, n in told.items() if n >= _OWN_SHARE * told.total())

@@ -41,7 +41,9 @@ def troubles_of(
                 seen.setdefault((str(kind), str(source)), []).append(str(detail))
         away = _away(events)
         said.extend(
-            R.event(kind, source, len(details), details[-1], away.get((kind, source)))
+            R.event(
+                kind, source, len(details), details[-1], away.get(source) if kind == "reader_gone" else None
+            )
             for (kind, source), details in seen.items()
             # How long a reader was gone is told with its being gone.
             if not (kind == "reader_away" and ("reader_gone", source) in seen)
@@ -49,15 +51,14 @@ def troubles_of(
     return tuple(said)
 
 
-def _away(events: Events) -> dict[tuple[str, str], tuple[float, bool]]:
+def _away(events: Events) -> dict[str, tuple[float, bool]]:
     """Return how many seconds each reader that was gone was away, and whether it came back in the end."""
     since: dict[str, int] = {}
-    away: dict[tuple[str, str], tuple[float, bool]] = {}
-    for t, source, kind in zip(events.t.tolist(), events.source, events.kind, strict=True):
-        gone = "reader_gone", str(source)
+    away: dict[str, tuple[float, bool]] = {}
+    for t, source, kind in zip(events.t.tolist(), map(str, events.source), events.kind, strict=True):
         if kind == "reader_gone":
-            since.setdefault(gone[1], t)
-            away[gone] = away.get(gone, (0.0, False))[0], False
-        elif kind == "reader_back" and gone[1] in since:
-            away[gone] = away[gone][0] + (t - since.pop(gone[1])) * 1e-9, True
+            since.setdefault(source, t)
+            away[source] = away.get(source, (0.0, False))[0], False
+        elif kind == "reader_back" and source in since:
+            away[source] = away[source][0] + (t - since.pop(source)) * 1e-9, True
     return away

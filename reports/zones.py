@@ -105,7 +105,7 @@ class Heard:
         that was gone along a face leaves shelves that others still heard a little, mostly from elsewhere.
         """
         count, length = len(self.places), self._to - self._from
-        known = np.bincount(self._place, weights=length, minlength=count)
+        known, _ = self._lengths()
         read = np.bincount(self._place, weights=length * self._readings, minlength=count)
         mean = np.divide(read, known, out=np.full(count, np.nan), where=known > 0.0)
         thin = np.zeros(count)
@@ -126,7 +126,7 @@ class Heard:
     def share(self) -> float:
         """Return the share of the shelf metres asked for that were scanned (nan without any)."""
         length = self._to - self._from
-        known = np.bincount(self._place, weights=length, minlength=len(self.places))
+        known, _ = self._lengths()
         heard = np.bincount(
             self._place, weights=length * (self._p >= self.scanned_from), minlength=len(self.places)
         )

@@ -194,13 +194,13 @@ def exceptions(
     new = info.run_id not in book.runs
     if new:
         before, note = (None, "") if ledger is None else ledger_file.read_memory(ledger, book)
-        say_notes([note] if note else [], as_json)
+        say_notes([note], as_json)
         places, coverage = positions_of(heard, the_plan, recording, positions, quiet=as_json)
         policy = learn(outcomes(book.cases.values())).policy(Policy())
         memories = None if heard.recording is None else heard.recording.tag_memories
-        contents = {} if memories is None else contents_of(memories, secured)
+        contents = contents_of(memories, secured)
         armed, doubt = security_of(contents, places.epc.tolist())
-        say_notes([doubt] if doubt else [], as_json)
+        say_notes([doubt], as_json)
         if gates is not None:  # what somebody read goes before what the robot did
             remembered = None if before is None else before.remembered
             barcodes, tags = names_of(contents, places.epc.tolist(), remembered)
@@ -221,7 +221,7 @@ def exceptions(
             owners=owner,
         )
         findings, memory = night.findings, night.memory
-        say_notes([unread_note(night.unread)] if night.unread else [], as_json)
+        say_notes([unread_note(night.unread)], as_json)
         by_contents = int(((night.looks.epc == "") & (night.looks.shelf_id != "")).sum())
         if strange := hardly_known(places.epc, books.column("epc"), catalogue, by_contents):
             say_notes([strange], as_json)

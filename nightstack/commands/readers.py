@@ -77,7 +77,7 @@ def probe(
     from nightstack.lasting_output import OutputGoneError, telling
     from nightstack.probing import Probed
     from nightstack.reaching import reaching
-    from nightstack.stopping import Stopping
+    from nightstack.stopping import Stopping, handling
     from nightstack.tag_says import Titles
     from nightstack.watch_output import without_nan
     from nightstack.watching import Board
@@ -88,7 +88,7 @@ def probe(
     board, refused = Board(window_s=max(seconds, 0.1)), None
     stopping = Stopping()
     try:
-        with stopping, open_reader(url) as reader:
+        with handling(stopping.come), open_reader(url) as reader:
             with reaching(reader, quiet=as_json):
                 capabilities = asdict(reader.connect())
             stopping.gently()
@@ -101,7 +101,7 @@ def probe(
         raise _stopped(stopping) from None
     if stopping.by:
         raise _stopped(stopping)
-    probed = Probed(url, capabilities, board, seconds, titles, power, _asked(url, ports), refused)
+    probed = Probed(url, capabilities, board, seconds, titles, power, _asked(url, settings.ports), refused)
     try:
         with telling():
             if as_json:
@@ -134,26 +134,23 @@ def _listen(
     board.add(reader.read(0.0))
 
 
-def _asked(url: str, ports: str | None) -> tuple[int, ...]:
+def _asked(url: str, ports: tuple[int, ...]) -> tuple[int, ...]:
     """Return the ports that option or URL name; none: not said."""
-    if ports:
-        return _numbers(ports)
-    named = dict(parse_qsl(url.partition("?")[2])).get("ports", "")
-    # A driver of another package may mean something else by it.
-    return _numbers(named) if re.fullmatch(r"\d+(,\d+)*", named) else ()
+    from reader_drivers import targets
+
+    try:
+        return ports or targets.ports(dict(parse_qsl(url.partition("?")[2])).get("ports", ""))
+    except targets.OptionError:  # a driver of another package may mean something else by it
+        return ()
 
 
 def _settings(ports: str | None, power: float | None) -> ReaderSettings:
-    from reader_drivers import ReaderSettings
+    from reader_drivers import ReaderSettings, targets
 
-    return ReaderSettings(ports=_numbers(ports) if ports else (), power_dbm=power)
-
-
-def _numbers(text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"--ports {text}: write numbers with commas between them, such as 1,2") from None
+        return ReaderSettings(ports=targets.ports(ports.replace(" ", "")) if ports else (), power_dbm=power)
+    except targets.OptionError as error:
+        raise InputError(f"--ports {ports}: write {error}") from None
 
 
 @_app.command("watch")
@@ -175,17 +172,18 @@ def watch(
     """
     from nightstack.lasting_output import OutputGoneError, telling
     from nightstack.reaching import reaching
-    from nightstack.stopping import Stopping
+    from nightstack.stopping import Stopping, handling
     from nightstack.tag_says import Titles
     from nightstack.watch_output import Lines, Table
-    from nightstack.watching import Board, count
+    from nightstack.watching import Board
     from reader_drivers import open_reader
+    from recording.words import counted
 
     _check_url(url)
     settings, titles, board = _settings(ports, power), Titles(holdings), Board()
     stopping, began = Stopping(), time.monotonic()
     try:
-        with stopping, open_reader(url) as reader:
+        with handling(stopping.come), open_reader(url) as reader:
             with reaching(reader, quiet=as_json):
                 can = reader.connect()
             board.strength = can.rssi_step_db > 0
@@ -207,7 +205,7 @@ def watch(
             reader.stop()
             board.add(reader.read(0.0))
         if not as_json:
-            heard = f"{count(len(board.tags), 'tag')}, {count(board.reads, 'reading')}"
+            heard = f"{counted(len(board.tags), 'tag')}, {counted(board.reads, 'reading')}"
             by = f", stopped by {stopping.by}" if stopping.by else ""
             with telling():
                 typer.echo(f"{heard} in {time.monotonic() - began:.0f} s{by}")

@@ -71,9 +71,9 @@ def epc_of(text: str, option: str) -> str:
 
 
 def say_notes(notes: tuple[str, ...] | list[str], as_json: bool) -> None:
-    """Print notes, a line each, where no program reads along."""
+    """Print notes, a line each, where no program reads along; empty ones are none."""
     if not as_json:
-        for note in notes:
+        for note in filter(None, notes):
             typer.echo(f"note: {note}", err=True)
 
 

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from nightstack.errors import CommandError
+from nightstack.stopping import handling
 
 AGAIN_S = 3.0
 """A signal whose exception was lost on the way, as one raised within a destructor is, comes again after so long."""
@@ -88,18 +89,8 @@ def ending_on_signals() -> Generator[Signals]:
         For blocks that no signal may cut in two.
     """
     signals = Signals()
-    if threading.current_thread() is not threading.main_thread():  # Python handles signals there only
+    with handling(signals.come):
         yield signals
-        return
-    before = {}
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup`, or a shell's background job
-            before[number] = signal.signal(number, signals.come)
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from stacks.tag_data.contents import (
     TagContents,
 )
 from stacks.tag_data.errors import TagDataError
+from stacks.tag_data.keys import UID_FIRST
 from stacks.tag_data.readings import Reading, of_epc, of_fixed_block, of_objects, of_university_bank
 from stacks.tag_data.security import SecurityPolicy
 from stacks.tag_data.uhf import ControlWord
@@ -43,7 +44,7 @@ _LIBRARIES: Final = _USUAL.secured | _USUAL.lent
 
 def is_uid(epc: bytes) -> bool:
     """Whether a tag's number is the UID of an ISO 15693 chip: eight bytes, the first E0."""
-    return len(epc) == 8 and epc[0] == 0xE0
+    return len(epc) == 8 and epc[0] == UID_FIRST
 
 
 def identify(

@@ -11,6 +11,9 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Uids = npt.NDArray[np.uint64]
 
+UID_FIRST: Final = 0xE0
+"""The first of the eight bytes of a chip's number in ISO 15693."""
+
 _DIGITS: Final = 16
 _BAD: Final = 0xFF
 _VALUE: Final = np.full(256, _BAD, np.uint8)
@@ -39,6 +42,12 @@ def numbers_of(epcs: Sequence[str]) -> Uids:
     whole = (digits[:, 0::2] << 4 | digits[:, 1::2] & 0x0F).astype(np.uint8).view(">u8").ravel()
     made[rows] = np.where((digits != _BAD).all(axis=1), whole, 0)
     return made
+
+
+def uids_of(epcs: Iterable[str]) -> Uids:
+    """Return the numbers of those tags that are chips of ISO 15693, 0 for other tags, shape (n,)."""
+    numbers = numbers_of(epcs if isinstance(epcs, list) else list(epcs))
+    return np.where(numbers >> np.uint64(56) == np.uint64(UID_FIRST), numbers, np.uint64(0))
 
 
 def _number_of(epc: str) -> int:

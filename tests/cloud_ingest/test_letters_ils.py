@@ -98,7 +98,7 @@ def test_lines_that_make_room_for_others_are_all_told_however_often_that_goes_ro
         Case(f, "open", moment, "run-1", moment, "run-1", confidence=f.confidence, nights=3, silent=3)
         for f in (finding(n, "wrong_order", "A-1") for n in range(60))
     ]
-    night = composing._Night(None, PLAN, None, cases, [], moment, {})
+    night = composing.LetterNight(None, PLAN, None, cases, [], moment, {})
     letter = LetterTask(1, MANY, "en", [], [], 2.0, "folder")
     asking = Sinking(1000, "loaned")
     work, dropped, _, failed = composing._list(

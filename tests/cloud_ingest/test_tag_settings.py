@@ -8,12 +8,10 @@ from cloud_ingest.tag_settings import tag_rules
 
 
 def test_rules_of_a_site_are_read():
-    rules = tag_rules(
-        "north", {"owners": ["DE-705"], "security_by": "afi", "afi_on": ["21"], "afi_off": ["9D"]}
-    )
+    rules = tag_rules({"owners": ["DE-705"], "security_by": "afi", "afi_on": ["21"], "afi_off": ["9D"]})
     assert rules.owners == ("DE-705",)
     assert (rules.policy.by, rules.policy.secured, rules.policy.lent) == ("afi", {0x21}, {0x9D})
-    usual = tag_rules("north", {}).policy
+    usual = tag_rules({}).policy
     assert (usual.by, usual.secured, usual.lent) == ("either", {0x07}, {0xC2})
 
 

@@ -80,7 +80,10 @@ def test_a_tag_is_told_as_json(capsys):
         (["E004015306A22D70", "--afi", "107"], "--afi 107: give it as 2 hexadecimal digits"),
         (["E004015306A22D70", "--pc", "zz"], "--pc zz: give it as 4 hexadecimal digits"),
         (["E004015306A22D70", "--afi-on", "07", "--afi-off", "07"], "AFI 07 cannot mean both"),
-        (["E004015306A22D70", "--security-by", "luck"], "--security-by 'luck': is none of either, afi, eas"),
+        (
+            ["E004015306A22D70", "--security-by", "luck"],
+            "--security-by, --afi-on, --afi-off: security by 'luck': is none of either, afi, eas",
+        ),
     ],
 )
 def test_wrong_arguments_are_one_line(capsys, args, words):
