@@ -104,7 +104,8 @@ class ChafonEmulator(SerialEmulator):
         ports = tuple(port for port in self.source.ports if self.parameters.antennas >> port - 1 & 1)
         power = float(self.parameters.power_dbm)
         await self.begin_inventory(
-            Inventory(ports, (power,) * len(ports), session=self.parameters.session, search="single")
+            Inventory(ports, (power,) * len(ports), session=self.parameters.session, search="single"),
+            self.report,
         )
 
     async def report(self, heard: ReportSlice) -> None:

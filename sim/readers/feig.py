@@ -287,7 +287,9 @@ class FeigEmulator(SerialEmulator):
         if control == Control.INIT_BUFFER:
             self.buffer, self._fetched = {}, []
             self._end_polling()
-            await self.begin_inventory(Inventory(self.hf.ports, tuple(0.0 for _ in self.hf.ports)))
+            await self.begin_inventory(
+                Inventory(self.hf.ports, tuple(0.0 for _ in self.hf.ports)), self.report
+            )
             return Status.OK, b""
         if control == Control.BUFFER_INFO:
             # Size of the table, where it begins, and how much is in it.

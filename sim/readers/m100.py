@@ -83,7 +83,7 @@ class M100Emulator(SerialEmulator):
             await self.end_inventory()
             await self._done(command)
         elif command == Command.POLL_MANY and len(values) == 3 and values[0] == 0x22:
-            await self.begin_inventory(self._inventory_asked())
+            await self.begin_inventory(self._inventory_asked(), self.report)
         else:
             await self._failed(Failure.COMMAND)
 

@@ -180,7 +180,7 @@ class MercuryEmulator(SerialEmulator):
             self.search, self._cycle_ns, self._tags_in_cycle = search, None, 0
             self._filtered.clear()
             self.told.append((Op.READ_TAGS, search.start()))
-            await self.begin_inventory(self._inventory_asked())
+            await self.begin_inventory(self._inventory_asked(), self.report)
         await self.send(reply(Op.MULTI, status, b"\x01" if status == 0 else b""))
 
     def _inventory_asked(self) -> Inventory:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from typing import ClassVar, Final
 
 import numpy as np
@@ -127,9 +128,9 @@ class _UhfEmulator(SerialEmulator):
         """Return what it says about itself."""
         return bytes([3, 1, self.type, 2, *self.band, self.power, self.scan])
 
+    @abstractmethod
     async def inventory(self, data: bytes) -> None:
         """Do a round of an inventory."""
-        raise NotImplementedError
 
     async def _set_reporting(self) -> None:
         """Begin or end to report by oneself."""
@@ -230,7 +231,8 @@ class UhfReader288Emulator(_UhfEmulator):
         elif not self.running:
             self._quiet_since, self._beats = 0, 0
             await self.begin_inventory(
-                Inventory(self.source.ports, (float(self.power),) * len(self.source.ports), session=1)
+                Inventory(self.source.ports, (float(self.power),) * len(self.source.ports), session=1),
+                self.report,
             )
 
     async def report(self, heard: ReportSlice) -> None:
