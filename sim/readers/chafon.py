@@ -49,22 +49,24 @@ class ChafonEmulator(SerialEmulator):
     broken = 0
     tells_end = True
 
+    def make(self) -> None:
+        """Be as delivered: for the source's antennas and channels."""
+        khz = self.source.frequencies_khz
+        step = (khz[-1] - khz[0]) // max(1, len(khz) - 1)
+        raw = bytearray.fromhex(_OF_A_READER)
+        raw[2] = 0
+        raw[6] = sum(1 << port - 1 for port in self.source.ports)
+        raw[7] = _REGIONS.get(self.source.region, 0)
+        raw[8:15] = (
+            (min(khz) // 1000).to_bytes(2, "big")
+            + (min(khz) % 1000).to_bytes(2, "big")
+            + step.to_bytes(2, "big")
+            + bytes([len(khz) - 1])
+        )
+        self.parameters = Parameters(bytes(raw))
+
     def reset(self) -> None:
         """Forget what flash does not keep."""
-        if not hasattr(self, "parameters"):
-            khz = self.source.frequencies_khz
-            step = (khz[-1] - khz[0]) // max(1, len(khz) - 1)
-            raw = bytearray.fromhex(_OF_A_READER)
-            raw[2] = 0
-            raw[6] = sum(1 << port - 1 for port in self.source.ports)
-            raw[7] = _REGIONS.get(self.source.region, 0)
-            raw[8:15] = (
-                (min(khz) // 1000).to_bytes(2, "big")
-                + (min(khz) % 1000).to_bytes(2, "big")
-                + step.to_bytes(2, "big")
-                + bytes([len(khz) - 1])
-            )
-            self.parameters = Parameters(bytes(raw))
         self._over_ns: int | None = None
         self._seconds = 0
 

@@ -91,6 +91,9 @@ class FeigEmulator(SerialEmulator):
         self._asked: Inventory | None = None
         super().__init__(source, listen, clock=clock, baud=baud)
 
+    def make(self) -> None:
+        """Be as delivered: configurations are held in memory here, and forgotten with it."""
+
     def reset(self) -> None:
         """Forget what a power cycle forgets; the field comes on with the reader."""
         self.field_on, self.port = True, 1

@@ -40,6 +40,9 @@ class M100Emulator(SerialEmulator):
 
     memory: Mapping[bytes, bytes] | None = None
 
+    def make(self) -> None:
+        """Be as delivered: nothing that can be set is kept."""
+
     def reset(self) -> None:
         """Forget what was set."""
         self.power_cdbm, self.region, self.channel, self.query = 2600, 1, 0, 0x1020

@@ -83,6 +83,9 @@ class MercuryEmulator(SerialEmulator):
         """Commands that were understood: opcode and data."""
         super().__init__(source, listen, clock=clock, baud=baud)
 
+    def make(self) -> None:
+        """Be as delivered: nothing that can be set is kept."""
+
     def reset(self) -> None:
         """Forget what was set."""
         self.state = ModuleState(self.identity, self.model, self.source, bootloader=self._bootloader)

@@ -28,7 +28,7 @@ from reader_drivers.r2000.codec import (
     encode_tag,
 )
 from sim.readers.serial_emulator import SerialEmulator
-from sim.readers.source import Inventory, ReportSlice
+from sim.readers.source import Inventory, ReportSlice, Search
 
 _FAILED: Final = 0x11
 _NAME: Final = b"IND903-EMU\0\0"
@@ -59,13 +59,15 @@ class R2000Emulator(SerialEmulator):
     eight = False
     degrees = 41
 
+    def make(self) -> None:
+        """Be as delivered: address 1, 30 dBm, the source's channels; no antenna is unplugged."""
+        self.missing, self.own_address = set(), 1
+        self.flash_dbm = bytes([30])
+        khz = self.source.frequencies_khz
+        self.plan = Plan(CUSTOM_REGION, 0, len(khz) - 1, khz)
+
     def reset(self) -> None:
         """Forget what flash does not keep."""
-        if not hasattr(self, "missing"):
-            self.missing, self.own_address = set(), 1
-            self.flash_dbm = bytes([30])
-            khz = self.source.frequencies_khz
-            self.plan = Plan(CUSTOM_REGION, 0, len(khz) - 1, khz)
         self.power_dbm = self.flash_dbm
         self.antenna = 0
 
@@ -84,7 +86,7 @@ class R2000Emulator(SerialEmulator):
     def _setting(self, command: int, data: bytes) -> bytes:
         """Return the data of the answer to a setting or a question."""
         ports = 8 if self.eight else 4
-        known = {
+        known: dict[int, bytes] = {
             Command.VERSION: b"\x08\x02",
             Command.IDENTIFIER: _NAME,
             Command.GET_ANTENNA: bytes([self.antenna]),
@@ -94,9 +96,7 @@ class R2000Emulator(SerialEmulator):
         }
         done = bytes([SUCCESS])
         if not data:
-            return (
-                known.get(Command(command), bytes([_FAILED])) if command in set(Command) else bytes([_FAILED])
-            )
+            return known.get(command, bytes([_FAILED]))
         if command == Command.SET_ANTENNA and len(data) == 1:
             if data[0] >= ports:
                 return bytes([BAD_ANTENNA])
@@ -135,7 +135,7 @@ class R2000Emulator(SerialEmulator):
         else:
             await self._refuse(command, BAD_PARAMETER)
 
-    async def _one_antenna(self, command: int, session: int, search: str, *, phase: bool) -> None:
+    async def _one_antenna(self, command: int, session: int, search: Search, *, phase: bool) -> None:
         antenna = self.antenna
         if self._is_missing(antenna):
             await asyncio.sleep(0.002)
@@ -168,7 +168,7 @@ class R2000Emulator(SerialEmulator):
         await asyncio.sleep(0 if ns else 0.002)
         await self.send(encode_fast_end(total, ns // 1_000_000, self.own_address))
 
-    async def _hear_on(self, antenna: int, session: int, search: str) -> ReportSlice | None:
+    async def _hear_on(self, antenna: int, session: int, search: Search) -> ReportSlice | None:
         powers = self.power_dbm
         khz = np.array(self.source.frequencies_khz)
         # Of the source's channels those that lie in the frequencies set; all where none does.
@@ -179,7 +179,7 @@ class R2000Emulator(SerialEmulator):
                 ports=(antenna + 1,),
                 power_dbm=(float(powers[antenna if len(powers) > antenna else 0]),),
                 session=session,
-                search="dual" if search == "dual" else "single",
+                search=search,
                 channels=tuple(inside.tolist()) if 0 < len(inside) < len(khz) else (),
             )
         )

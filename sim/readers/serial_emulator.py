@@ -99,6 +99,7 @@ class SerialEmulator(ABC):
         self._polled: Inventory | None = None
         self._idle: asyncio.TimerHandle | None = None
         self.noise = 0
+        self.make()
         self.reset()
 
     # What a protocol says
@@ -106,6 +107,10 @@ class SerialEmulator(ABC):
     @abstractmethod
     async def answer(self, frame: bytes) -> None:
         """Do what a request asks, and answer it by `send`."""
+
+    @abstractmethod
+    def make(self) -> None:
+        """Be as delivered: what its flash holds when it is new. Called once, before the first `reset`."""
 
     @abstractmethod
     def reset(self) -> None:
