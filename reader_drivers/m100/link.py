@@ -27,6 +27,7 @@ from reader_drivers.m100.codec import (
     failure_words,
     parameters,
     read_parameters,
+    region_of,
     select_parameters,
 )
 from reader_drivers.memory_queue import MemoryQueue
@@ -233,10 +234,12 @@ class M100Link(SerialLink):
         """Set the region asked for; without one, learn which the module is in."""
         if region is None:
             number = self._number(self._ask(Command.GET_REGION, b"", "its region"))
-            for region, (known, frequencies) in REGIONS.items():
-                if number == known:
-                    return region, frequencies
-            raise ReaderError(f"{self.where}: it is in region {number}, which is unknown; set one by region=")
+            region = region_of(number)
+            if region is None:
+                raise ReaderError(
+                    f"{self.where}: it is in region {number}, which is unknown; set one by region="
+                )
+            return region, REGIONS[region][1]
         number, frequencies = REGIONS[region]
         self._ask(Command.REGION, bytes([number]), "region")
         return region, frequencies

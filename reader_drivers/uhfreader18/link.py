@@ -29,6 +29,7 @@ from reader_drivers.uhfreader18.codec import (
     Dialect,
     Info,
     Status,
+    band_of,
     data_of,
     decode_ends,
     decode_info,
@@ -106,7 +107,7 @@ class UhfReader18Link(PolledLink):
         if self.dialect == "18" and scan != info.scan:
             self._ask(Command.SET_SCAN_TIME, bytes([scan]), "the time of a round")
         self._info = info = self._ask_info()
-        band = next(band for band in BANDS.values() if band.number == info.band)
+        band = BANDS[self._band()]
         # It does not tell the channel of a read.
         self._khz = band.khz((info.first + info.last) // 2)
         self._q = 4 if settings.q is None else settings.q
@@ -212,13 +213,16 @@ class UhfReader18Link(PolledLink):
 
     def _region(self, wanted: str | None) -> str:
         """Set the region asked for; without one, return the reader's own."""
-        names = {band.number: name for name, band in BANDS.items()}
         if wanted is not None and BANDS[wanted].number != self._info.band:
             self._set_band(BANDS[wanted].number, 0, BANDS[wanted].count - 1)
             self._info = self._ask_info()
-        if self._info.band not in names:
+        return self._band()
+
+    def _band(self) -> str:
+        name = band_of(self._info.band)
+        if name is None:
             raise ReaderError(f"{self.where}: its band {self._info.band} is unknown; set one by region=")
-        return names[self._info.band]
+        return name
 
     def _set_band(self, number: int, first: int, last: int) -> None:
         if (number, first, last) != (self._info.band, self._info.first, self._info.last):

@@ -8,17 +8,14 @@ from typing import Final
 import numpy as np
 
 from reader_drivers.r2000.codec import (
-    ANTENNA_MISSING,
-    BAD_ANTENNA,
-    BAD_PARAMETER,
     BROADCAST,
     CUSTOM_REGION,
     FRAMES,
     INVENTORIES,
     PHASE_STEPS,
-    SUCCESS,
     Command,
     Plan,
+    Status,
     data_of,
     decode_plan,
     encode,
@@ -30,7 +27,6 @@ from reader_drivers.r2000.codec import (
 from sim.readers.serial_emulator import SerialEmulator
 from sim.readers.source import Inventory, ReportSlice, Search
 
-_FAILED: Final = 0x11
 _NAME: Final = b"IND903-EMU\0\0"
 
 
@@ -94,12 +90,12 @@ class R2000Emulator(SerialEmulator):
             Command.GET_REGION: encode_plan(self.plan),
             Command.TEMPERATURE: bytes([self.degrees >= 0, abs(self.degrees)]),
         }
-        done = bytes([SUCCESS])
+        done = bytes([Status.SUCCESS])
         if not data:
-            return known.get(command, bytes([_FAILED]))
+            return known.get(command, bytes([Status.FAILED]))
         if command == Command.SET_ANTENNA and len(data) == 1:
             if data[0] >= ports:
-                return bytes([BAD_ANTENNA])
+                return bytes([Status.BAD_ANTENNA])
             self.antenna = data[0]
             return done
         if command == Command.TEMPORARY_POWER and len(data) == 1 and data[0] <= 33:
@@ -116,7 +112,7 @@ class R2000Emulator(SerialEmulator):
             return done
         if command == Command.RETURN_LOSS and len(data) == 1:
             return bytes([1 if self._is_missing(self.antenna) else 17])
-        return bytes([BAD_PARAMETER if command in set(Command) else _FAILED])
+        return bytes([Status.BAD_PARAMETER if command in set(Command) else Status.FAILED])
 
     def _is_missing(self, antenna: int) -> bool:
         return antenna + 1 in self.missing or antenna + 1 not in self.source.ports
@@ -133,13 +129,13 @@ class R2000Emulator(SerialEmulator):
         elif command == Command.SESSION and len(data) == 5 and self.with_phase:
             await self._one_antenna(command, data[0], "single", phase=bool(data[3]))
         else:
-            await self._refuse(command, BAD_PARAMETER)
+            await self._refuse(command, Status.BAD_PARAMETER)
 
     async def _one_antenna(self, command: int, session: int, search: Search, *, phase: bool) -> None:
         antenna = self.antenna
         if self._is_missing(antenna):
             await asyncio.sleep(0.002)
-            await self._refuse(command, ANTENNA_MISSING)
+            await self._refuse(command, Status.ANTENNA_MISSING)
             return
         heard = await self._hear_on(antenna, session, search)
         count = await self._report(command, antenna, heard, phase=phase)
@@ -150,7 +146,7 @@ class R2000Emulator(SerialEmulator):
     async def _switched(self, data: bytes) -> None:
         pairs = 8 if self.eight else 4
         if len(data) != 2 * pairs + 2:
-            await self._refuse(Command.FAST_SWITCH, BAD_PARAMETER)
+            await self._refuse(Command.FAST_SWITCH, Status.BAD_PARAMETER)
             return
         total, ns = 0, 0
         for _ in range(max(1, data[-1])):
@@ -158,7 +154,7 @@ class R2000Emulator(SerialEmulator):
                 if antenna >= pairs or not stay:
                     continue
                 if self._is_missing(antenna):
-                    said = bytes([antenna, ANTENNA_MISSING])
+                    said = bytes([antenna, Status.ANTENNA_MISSING])
                     await self.send(encode(Command.FAST_SWITCH, said, self.own_address))
                     continue
                 for _ in range(stay):

@@ -13,9 +13,11 @@ from reader_drivers.uhfreader18.codec import (
     BROADCAST,
     COMMANDS,
     HEARTBEAT,
+    RSSI_ZERO,
     Command,
     Dialect,
     Status,
+    band_of,
     decode_band,
     encode_answer,
     encode_band,
@@ -95,8 +97,8 @@ class _UhfEmulator(SerialEmulator):
         """Set something; whether its values are allowed."""
         if command == Command.SET_BAND:
             number, first, last = decode_band(data[0], data[1])
-            band = next((band for band in BANDS.values() if band.number == number), None)
-            if band is None or not first <= last < band.count:
+            name = band_of(number)
+            if name is None or not first <= last < BANDS[name].count:
                 return False
             self.band = data
         elif command == Command.SET_POWER:
@@ -126,7 +128,11 @@ class _UhfEmulator(SerialEmulator):
         rssi = np.rint(heard.rssi_dbm).astype(np.int64)
         rows = np.flatnonzero(rssi >= self.weakest_dbm).tolist()
         return [
-            (heard.tags[int(heard.tag[row])], int(np.clip(rssi[row] + 129, 0, 127)), int(heard.port[row]))
+            (
+                heard.tags[int(heard.tag[row])],
+                int(np.clip(rssi[row] + RSSI_ZERO, 0, 127)),
+                int(heard.port[row]),
+            )
             for row in rows
         ]
 
