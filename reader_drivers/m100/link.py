@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 
 from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, SettingsError, TagData
 from reader_drivers.framing import Frames
+from reader_drivers.inbox import Inbox
 from reader_drivers.m100.codec import (
     COMMAND,
+    FRAMES,
     NO_MEMORY,
     NOTICE,
     REGIONS,
@@ -30,10 +33,12 @@ from reader_drivers.m100.codec import (
     region_of,
     select_parameters,
 )
+from reader_drivers.m100.options import Options
 from reader_drivers.memory_queue import MemoryQueue
 from reader_drivers.serial_link import SerialLink
 from reader_drivers.setting_checks import check_gen2
-from reader_drivers.transport import LinkLostError
+from reader_drivers.targets import Address
+from reader_drivers.transport import LinkLostError, Wake
 
 _ROUNDS: Final = 65_535  # a poll of many rounds ends by itself after so many
 _POLL_MANY: Final = encode(Command.POLL_MANY, b"\x22" + _ROUNDS.to_bytes(2, "big"))
@@ -47,14 +52,29 @@ _USUAL_MOST_DBM: Final = 26.0
 class M100Link(SerialLink):
     """A module that answers.
 
-    Attributes
+    Parameters
     ----------
+    address, clock, inbox, wake
+        As of `SerialLink`.
+    options
+        The driver's own.
     memories
         Whose user memory is to be read; None: nobody's.
     """
 
-    memories: MemoryQueue | None = None
     patience_s = 2.0  # a module that polls answers each empty round
+
+    def __init__(
+        self,
+        address: Address,
+        options: Options,
+        memories: MemoryQueue | None,
+        clock: Callable[[], int],
+        inbox: Inbox,
+        wake: Wake,
+    ) -> None:
+        self.options, self.memories = options, memories
+        super().__init__(address, FRAMES, clock, inbox, wake)
 
     def set_up(self) -> Capabilities:
         """End a poll that is under way, and learn model, firmware and power."""
@@ -164,7 +184,7 @@ class M100Link(SerialLink):
         return done
 
     def _read_words(self, epc: bytes) -> bool:
-        words = self.address.own.get("memory_words", 32)
+        words = self.options.memory_words
         while words:
             answer = self._ask(
                 Command.READ, read_parameters(_USER, 0, words), "user memory", refused_is_fine=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 
 from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, SettingsError
 from reader_drivers.framing import Frames
+from reader_drivers.inbox import Inbox
 from reader_drivers.polled_link import PolledLink
 from reader_drivers.r2000.codec import (
+    FRAMES,
     PHASE_STEPS,
     REGIONS,
     TABLE_KHZ,
@@ -31,7 +34,8 @@ from reader_drivers.r2000.codec import (
 )
 from reader_drivers.r2000.options import Options
 from reader_drivers.setting_checks import check_gen2, check_ports, check_run_of_channels
-from reader_drivers.transport import LinkLostError
+from reader_drivers.targets import Address
+from reader_drivers.transport import LinkLostError, Wake
 
 LEAST_DBM: Final = 0
 MOST_DBM: Final = 33
@@ -42,13 +46,26 @@ _WELL: Final = (Status.SUCCESS, Status.NO_TAG, Status.ANTENNA_MISSING)  # a roun
 
 
 class R2000Link(PolledLink):
-    """A board that answers."""
+    """A board that answers.
+
+    Parameters
+    ----------
+    address, clock, inbox, wake
+        As of `SerialLink`.
+    options
+        The driver's own.
+    """
 
     patience_s = 1.5  # a round of one antenna takes some tenths of a second
 
+    def __init__(
+        self, address: Address, options: Options, clock: Callable[[], int], inbox: Inbox, wake: Wake
+    ) -> None:
+        self.options = options
+        super().__init__(address, FRAMES, clock, inbox, wake)
+
     def set_up(self) -> Capabilities:
         """Learn firmware, name and frequencies; a round that is under way ends by itself."""
-        self.options = Options(**self.address.own)
         self._antennas = 8 if self.options.eight_ports else 4
         self._health_at = 0.0
         self._check_at = 0.0
