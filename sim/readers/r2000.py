@@ -13,6 +13,7 @@ from reader_drivers.r2000.codec import (
     FRAMES,
     INVENTORIES,
     PHASE_STEPS,
+    RSSI_ZERO,
     Command,
     Plan,
     Status,
@@ -186,7 +187,7 @@ class R2000Emulator(SerialEmulator):
     async def _report(self, command: int, antenna: int, heard: ReportSlice | None, *, phase: bool) -> int:
         if heard is None:
             return 0
-        rssi = np.clip(np.rint(heard.rssi_dbm), -129, -2).astype(np.int64)
+        rssi = np.clip(np.rint(heard.rssi_dbm), -RSSI_ZERO, -2).astype(np.int64)
         rows = np.flatnonzero((rssi >= self.weakest_dbm) & (heard.port == antenna + 1))
         khz = np.array(self.source.frequencies_khz)[heard.channel.astype(np.int64) - 1]
         table = np.array(self.plan.table)[self.plan.first : self.plan.last + 1]
