@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -163,9 +162,7 @@ class M100Link(SerialLink):
         """Handle what comes; then, where wanted, read the memory of a tag in reach."""
         super().pump(timeout_s)
         if self.memories is not None and self.power_dbm and (epc := self.memories.next()) is not None:
-            began = time.monotonic()
-            done = self._read_memory(epc)
-            self.memories.tried(epc, began, done=done)
+            self.memories.tried(epc, done=self._read_memory(epc))
             self.note_deaf()
             self._poll()
 

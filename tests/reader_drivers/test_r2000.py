@@ -309,7 +309,7 @@ def test_phase_grows_with_distance_and_eight_ports_are_heard(loop: Loop) -> None
     class Variant(R2000Emulator):
         with_phase = eight = True
 
-    world = SmallWorld(5, reads_per_s=500, slice_s=0.02, ports=8)
+    world = SmallWorld(5, reads_per_s=500, slice_s=0.02, antennas=8)
     world.keep = True
     with serving(loop, lambda: Variant(world)) as emulator:
         with open_reader(f"{emulator.url}?{FAST}&eight_ports=1&phase=1") as reader:
