@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,8 +26,6 @@ from reader_drivers.llrp.codec import (
     decode_reports,
     encode_frame,
 )
-from reader_drivers.r2000 import codec as r2000
-from reader_drivers.uhfreader18 import codec as uhf
 
 _BATCH = 4000
 """About so many bytes between two good frames that must be found."""
@@ -84,28 +83,55 @@ def make_batch(rng: np.random.Generator, protocol: Protocol) -> bytes:
     return b"".join(parts)
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What came of the batches so far."""
+
+    bytes: int = 0
+    frames: int = 0
+    readings: int = 0
+    _batches: int = 0
+    _at_once: int = 0
+    _slowest_s: float = 0.0
+    _seconds: float = 0.0
+
+    def add(self, size: int, took_s: float, *, at_once: bool) -> None:
+        """Count a batch; its frames and readings are counted as they come."""
+        self.bytes += size
+        self._batches += 1
+        self._at_once += at_once
+        self._slowest_s = max(self._slowest_s, took_s)
+        self._seconds += took_s
+
+    def row(self) -> dict[str, float]:
+        """Return the figures."""
+        return {
+            "bytes": self.bytes,
+            "frames": self.frames,
+            "readings": self.readings,
+            "found_at_once": self._at_once / self._batches,
+            "slowest_batch_ms": 1000 * self._slowest_s,
+            "seconds": self._seconds,
+        }
+
+
 def fuzz_serial(protocol: Protocol, total: int, seed: int = 1) -> dict[str, float]:
     """Run bytes through a serial protocol; return what came of them."""
     Framer(protocol.layout).feed(b"\0")  # compiled before anything is timed
     rng = np.random.default_rng(seed)
     framer = Framer(protocol.layout)
-    done = frames_seen = readings = 0
-    at_once = batches = 0
-    slowest = seconds = 0.0
+    tally = _Tally()
 
     def take(frames: Frames) -> set[str]:
-        nonlocal frames_seen, readings
-        frames_seen += len(frames)
         heard = protocol.readings(frames, np.zeros(len(frames), np.int64))
         # What else looks at frames of this protocol must stand them, too.
-        if protocol.layout is r2000.FRAMES:
-            r2000.decode_inventory(frames, phase=True, eight=True)
-        if protocol.layout is uhf.ANSWERS:
-            uhf.decode_ends(frames)
-        readings += len(heard)
+        if protocol.also is not None:
+            protocol.also(frames)
+        tally.frames += len(frames)
+        tally.readings += len(heard)
         return set(heard.tags)
 
-    while done < total:
+    while tally.bytes < total:
         epc = rng.bytes(12)
         data = make_batch(rng, protocol) + protocol.report(rng, [epc])
         cuts = np.sort(rng.integers(0, len(data) + 1, int(rng.integers(0, 12)))).tolist()
@@ -113,7 +139,7 @@ def fuzz_serial(protocol: Protocol, total: int, seed: int = 1) -> dict[str, floa
         tags: set[str] = set()
         for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True):
             tags |= take(framer.feed(data[a:b]))
-        at_once += protocol.name_of(epc) in tags
+        at_once = protocol.name_of(epc) in tags
         # When the line is quiet what is no frame is given up.
         tags |= take(framer.flush())
         assert framer.pending == 0, f"{protocol.name}: bytes were held back"
@@ -123,18 +149,8 @@ def fuzz_serial(protocol: Protocol, total: int, seed: int = 1) -> dict[str, floa
             assert protocol.name_of(epc) in again, (
                 f"{protocol.name}: a good frame behind garbage was not found"
             )
-        took = time.perf_counter() - began
-        slowest, seconds = max(slowest, took), seconds + took
-        done += len(data)
-        batches += 1
-    return {
-        "bytes": done,
-        "frames": frames_seen,
-        "readings": readings,
-        "found_at_once": at_once / batches,
-        "slowest_batch_ms": 1000 * slowest,
-        "seconds": seconds,
-    }
+        tally.add(len(data), time.perf_counter() - began, at_once=at_once)
+    return tally.row()
 
 
 def fuzz_llrp(total: int, seed: int = 1) -> dict[str, float]:
@@ -144,10 +160,9 @@ def fuzz_llrp(total: int, seed: int = 1) -> dict[str, float]:
     size = len(good) // 4000
     decode_reports(FrameReader().feed(good[:size]))  # compiled before anything is timed
     frames = FrameReader()
-    done = frames_seen = readings = batches = at_once = 0
-    slowest = seconds = 0.0
-    while done < total:
-        parts = []
+    tally = _Tally()
+    while tally.bytes < total:
+        parts: list[bytes] = []
         for _ in range(40):
             at = size * int(rng.integers(4000))
             report = good[at : at + size]
@@ -168,30 +183,20 @@ def fuzz_llrp(total: int, seed: int = 1) -> dict[str, float]:
         began = time.perf_counter()
         for a, b in zip([0, len(data) // 3], [len(data) // 3, len(data)], strict=True):
             batch = frames.feed(data[a:b])
-            frames_seen += len(batch)
+            tally.frames += len(batch)
             for is_report, first, last in batch.runs(RO_ACCESS_REPORT):
                 if is_report:
-                    readings += len(decode_reports(batch, first, last))
+                    tally.readings += len(decode_reports(batch, first, last))
                     continue
                 for index in range(first, last):
                     with contextlib.suppress(CodecError):
                         decode_message(batch.frame(index))
-        at_once += frames.error is None
+        followed = frames.error is None
         # What cannot be followed ends the connection.
         frames = FrameReader()
         assert len(decode_reports(frames.feed(good[: 3 * size]))) == 3
-        took = time.perf_counter() - began
-        slowest, seconds = max(slowest, took), seconds + took
-        done += len(data)
-        batches += 1
-    return {
-        "bytes": done,
-        "frames": frames_seen,
-        "readings": readings,
-        "found_at_once": at_once / batches,
-        "slowest_batch_ms": 1000 * slowest,
-        "seconds": seconds,
-    }
+        tally.add(len(data), time.perf_counter() - began, at_once=followed)
+    return tally.row()
 
 
 def main(total: int = 10_000_000) -> dict[str, dict[str, float]]:
@@ -200,14 +205,18 @@ def main(total: int = 10_000_000) -> dict[str, dict[str, float]]:
         f"  {'protocol':20}{'bytes':>14}{'frames':>12}{'readings':>12}{'at once':>10}{'slowest':>12}{'seconds':>10}"
     )
     figures: dict[str, dict[str, float]] = {}
-    for name in (*(protocol.name for protocol in PROTOCOLS), "llrp"):
-        wanted = {protocol.name: protocol for protocol in PROTOCOLS}.get(name)
-        figures[name] = row = fuzz_llrp(total) if wanted is None else fuzz_serial(wanted, total)
-        print(
-            f"  {name:20}{row['bytes']:>14,.0f}{row['frames']:>12,.0f}{row['readings']:>12,.0f}"
-            f"{row['found_at_once']:>10.1%}{row['slowest_batch_ms']:>9.1f} ms{row['seconds']:>10.1f}"
-        )
+    for protocol in PROTOCOLS:
+        figures[protocol.name] = _told(protocol.name, fuzz_serial(protocol, total))
+    figures["llrp"] = _told("llrp", fuzz_llrp(total))
     return figures
+
+
+def _told(name: str, row: dict[str, float]) -> dict[str, float]:
+    print(
+        f"  {name:20}{row['bytes']:>14,.0f}{row['frames']:>12,.0f}{row['readings']:>12,.0f}"
+        f"{row['found_at_once']:>10.1%}{row['slowest_batch_ms']:>9.1f} ms{row['seconds']:>10.1f}"
+    )
+    return row
 
 
 if __name__ == "__main__":

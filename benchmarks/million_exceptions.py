@@ -21,13 +21,16 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from localization.positions import Coverage, Positions, write_coverage, write_positions
 
 Columns = np.ndarray[Any, Any]
+Tags = Literal["told", "untold", "hf"]
+"""How a copy's tag is known: by the record; by the barcode that it carries (UHF), or that its memory holds (HF)."""
+
 BAYS, LEVELS, PER_SHELF, SHELF_M, CELL_M = 30, 6, 32, 0.9, 0.1
 SIGMA_M: Final = 0.004
 NIGHTS, READ = 4, 1 / 3  # with --hf
@@ -41,9 +44,7 @@ SHARES: Final = {
 _CLASSES: Final = [a + b for a in "ABCDEFGHJKLMNPQRSTUVZ" for b in "ABCDEFGHKLMNPQRSTUVX"]
 
 
-def make(
-    folder: Path, books: int, seed: int = 1, *, untold: bool = False, hf: bool = False
-) -> dict[str, set[str]]:
+def make(folder: Path, books: int, seed: int = 1, *, tags: Tags = "told") -> dict[str, set[str]]:
     """Write the library's files; return what was planted by kind: barcodes, and EPCs of what is in no record."""
     rng = np.random.default_rng(seed)
     shelves = -(-books // PER_SHELF)
@@ -55,7 +56,7 @@ def make(
     uids = [0xE004 << 48 | n for n in rng.permutation(books).tolist()]
     epcs = np.array(
         [
-            _carrying(b) if untold else f"{uids[n]:016X}" if hf else f"3085{n:020X}"
+            _carrying(b) if tags == "untold" else f"{uids[n]:016X}" if tags == "hf" else f"3085{n:020X}"
             for n, b in enumerate(barcodes)
         ],
         object,
@@ -73,7 +74,7 @@ def make(
     with (folder / "holdings.csv").open("w", encoding="utf-8", newline="") as out:
         out.write("barcode,epc,call_number,scheme,title,home_location,status\n")
         for i in range(books):
-            epc = "" if untold or hf else epcs[i]
+            epc = epcs[i] if tags == "told" else ""
             row = f'{barcodes[i]},{epc},{calls[i]},lcc,"Title {i}, volume {i % 7}",MAIN,{status[i]}\n'
             out.write(row)
     pitch = (SHELF_M - 0.02) / PER_SHELF
@@ -87,7 +88,7 @@ def make(
     strangers = round(SHARES["unknown_tag"] * books)
     there = np.ones(books, bool)
     there[planted["missing"]] = False
-    if hf:
+    if tags == "hf":
         (folder / "before").mkdir()
         x = offset + rng.normal(0.0, SIGMA_M, books)
         _positions(folder / "before", epcs, place, x, rng)
@@ -96,7 +97,7 @@ def make(
     x = np.concatenate([offset[there], rng.uniform(0.02, SHELF_M - 0.02, strangers)])
     _positions(folder, who, at, x + rng.normal(0.0, SIGMA_M, len(x)), rng)
     _coverage(folder, faces)
-    if hf:
+    if tags == "hf":
         for night in range(NIGHTS):
             read = (there | (night < NIGHTS - 1)) & (rng.random(books) < READ)
             _tags(folder / f"tags-{night}", epcs[read], barcodes[read])
@@ -236,7 +237,7 @@ def _coverage(folder: Path, faces: int) -> None:
     write_coverage(folder / "coverage.parquet", c)
 
 
-def child(folder: Path, memory: bool, night: int = 0) -> dict[str, Any]:
+def child(folder: Path, memory: bool, night: int = 0, tags: Tags = "told") -> dict[str, Any]:
     """Read, judge and write, as ``nightstack exceptions`` does, and say what each step took."""
     from datetime import UTC, datetime
 
@@ -246,6 +247,7 @@ def child(folder: Path, memory: bool, night: int = 0) -> dict[str, Any]:
     from stacks.plan import read_plan
 
     took: dict[str, Any] = {}
+    counts: dict[str, Any] = {}
     start = last = time.perf_counter()
 
     def done(step: str) -> None:
@@ -253,11 +255,11 @@ def child(folder: Path, memory: bool, night: int = 0) -> dict[str, Any]:
         now = time.perf_counter()
         took[step], last = round(now - last, 2), now
 
-    final = NIGHTS - 1 if (folder / "before").exists() else 0
+    before = tags == "hf" and night < NIGHTS - 1
     plan, holdings = read_plan(folder), read_holdings(folder / "holdings.csv")
     done("read plan and holdings")
     positions, coverage = (
-        read_positions(folder / ("before" if night < final else "") / "positions.parquet"),
+        read_positions(folder / ("before" if before else "") / "positions.parquet"),
         read_coverage(folder / "coverage.parquet"),
     )
     done("read positions and coverage")
@@ -274,15 +276,15 @@ def child(folder: Path, memory: bool, night: int = 0) -> dict[str, Any]:
         judged = judge_night("r", at, positions, coverage, plan, holdings, memory=known, contents=contents)
         findings = judged.findings
         judged.memory.to_parquet(file)
-        took["known_tags"], took["unread"] = len(judged.memory.tags), judged.unread
+        counts["known_tags"], counts["unread"] = len(judged.memory.tags), judged.unread
     else:
         findings = find_exceptions(positions, coverage, plan, holdings)
     done("exceptions")
     write_exceptions(folder / "exceptions.csv", findings)
     done("write exceptions.csv")
     took["all"] = round(time.perf_counter() - start, 2)
-    took["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return took
+    counts["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return took | counts
 
 
 def measure(
@@ -290,25 +292,25 @@ def measure(
     *,
     memory: bool = False,
     seed: int = 1,
-    untold: bool = False,
-    hf: bool = False,
+    tags: Tags = "told",
 ) -> dict[str, Any]:
-    """Make the library, judge it in a process of its own, and compare with what was planted."""
+    """Make the library, judge each night in a process of its own, and compare the last with what was planted."""
     from reports import read_exceptions
 
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        planted = make(folder, books, seed, untold=untold, hf=hf)
+        planted = make(folder, books, seed, tags=tags)
         command = [sys.executable, "-m", "benchmarks.million_exceptions", "--child", str(folder)]
-        before: list[Any] = []
+        command += [] if tags == "told" else [f"--{tags}"]
+        nights: list[Any] = []
         result: dict[str, Any] = {}
-        for night in range(NIGHTS if hf else 2 if memory else 1):
-            more = ["--memory", "--night", str(night)] if memory or hf else []
+        for night in range(NIGHTS if tags == "hf" else 2 if memory else 1):
+            more = ["--memory", "--night", str(night)] if memory or tags == "hf" else []
             out = subprocess.run([*command, *more], check=True, capture_output=True, text=True)
             result = json.loads(out.stdout)
-            before.append({k: result[k] for k in ("all", "peak_mb", "known_tags", "unread") if k in result})
-        if hf:
-            result["nights"] = before
+            nights.append({k: result[k] for k in ("all", "peak_mb", "known_tags", "unread") if k in result})
+        if tags == "hf":
+            result["nights"] = nights
         found = read_exceptions(folder / "exceptions.csv")
         told = Counter(f.kind for f in found)
         right = Counter(f.kind for f in found if (f.barcode or f.epc) in planted.get(f.kind, ()))
@@ -324,19 +326,26 @@ def main() -> int:
     parser.add_argument(
         "--memory", action="store_true", help="the second night of two, with what the first taught"
     )
-    parser.add_argument(
-        "--untold", action="store_true", help="no record has a tag number: tags carry barcodes"
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
+        "--untold",
+        action="store_const",
+        dest="tags",
+        const="untold",
+        default="told",
+        help="no record has a tag number: tags carry barcodes",
     )
-    parser.add_argument(
-        "--hf", action="store_true", help="nor has a tag's number: their memories carry barcodes"
-    )
+    kinds.add_argument(
+        "--hf", action="store_const", dest="tags", const="hf",
+        help="no record has a tag number: tags' memories carry barcodes",
+    )  # fmt: skip
     parser.add_argument("--night", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     result = (
-        child(options.child, options.memory, options.night)
+        child(options.child, options.memory, options.night, options.tags)
         if options.child
-        else measure(options.books, memory=options.memory, untold=options.untold, hf=options.hf)
+        else measure(options.books, memory=options.memory, tags=options.tags)
     )
     print(json.dumps(result, indent=None if options.child else 1))
     return 0

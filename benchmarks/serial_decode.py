@@ -1,7 +1,7 @@
 """How fast bytes of serial readers become readings: framing, times of frames, decoding, columns; one core.
 
 Pieces of 64 bytes are what a driver reads from a line at work; long ones what it reads after a pause. What the line can
-carry is the frames' own bytes at its usual speed, ten bits a byte.
+carry is the frames' own bytes at its usual speed.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def rate(protocol: Protocol, data: bytes, reads: int, piece: int, repeats: int =
     for _ in range(repeats):
         counter = _Counter(protocol)
         client = SerialClient(
-            _Replay(data, piece, 10 / protocol.baud),
+            _Replay(data, piece, protocol.byte_s),
             protocol.layout,
             counter,
             time.time_ns,
@@ -106,7 +106,7 @@ def main(reads: int = 40_000) -> dict[str, dict[str, float]]:
         few = reads_of // 10 // protocol.together * protocol.together
         rate(protocol, make_stream(protocol, few), few, _PIECES[-1], 1)
         size = len(data) / reads_of
-        line = protocol.baud / 10 / size
+        line = 1 / (protocol.byte_s * size)
         rates = [rate(protocol, data, reads_of, piece) for piece in _PIECES]
         figures[protocol.name] = {
             "tags_per_frame": protocol.together,

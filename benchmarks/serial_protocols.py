@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from reader_drivers.chafon import codec as chafon
 from reader_drivers.feig import codec as feig
+from reader_drivers.feig.link import HF_KHZ
 from reader_drivers.framing import FrameFormat, Frames
 from reader_drivers.inbox import Inbox
 from reader_drivers.m100 import codec as m100
@@ -21,7 +22,7 @@ from reader_drivers.mercury import codec as mercury
 from reader_drivers.mercury.options import Options
 from reader_drivers.mercury.stream import Stream
 from reader_drivers.r2000 import codec as r2000
-from reader_drivers.serial_link import make_readings
+from reader_drivers.serial_link import NO_RSSI_DBM, make_readings
 from reader_drivers.uhfreader18 import codec as uhf
 from reader_drivers.uhfreader18.link import read_rssi
 from recording import Readings
@@ -41,7 +42,7 @@ class Protocol:
     layout
         How it frames.
     baud
-        Usual speed of its line; 10 bits a byte.
+        Usual speed of its line.
     report
         Makes what a reader sends for these EPCs: one frame each, or one for several.
     readings
@@ -50,6 +51,10 @@ class Protocol:
         EPCs in one report.
     name_of
         What a reading calls the tag that `report` was given.
+    bits
+        Of a byte on its line; 11: with parity.
+    also
+        What else looks at frames of it.
     """
 
     name: str
@@ -59,6 +64,13 @@ class Protocol:
     readings: Callable[[Frames, Times], Readings]
     together: int = 1
     name_of: Callable[[bytes], str] = field(default=lambda epc: epc.hex().upper())
+    bits: int = 10
+    also: Callable[[Frames], object] | None = None
+
+    @property
+    def byte_s(self) -> float:
+        """Return how long a byte is on the line."""
+        return self.bits / self.baud
 
 
 def _of(tags: Any, t: Times, khz: NDArray[np.uint32], **columns: Any) -> Readings:
@@ -154,26 +166,48 @@ def _uid_name(epc: bytes) -> str:
     return _uid(epc).hex().upper()
 
 
-def _feig_report(_: Rng, epcs: list[bytes]) -> bytes:
-    sets = feig.encode_sets([(_uid(epc), 0x3E) for epc in epcs])
-    return feig.ADVANCED.answer(feig.Control.ISO, feig.Status.OK, sets)
+def _feig_report(layout: feig.Layout) -> Callable[[Rng, list[bytes]], bytes]:
+    def report(_: Rng, epcs: list[bytes]) -> bytes:
+        sets = feig.encode_sets([(_uid(epc), 0x3E) for epc in epcs])
+        return layout.answer(feig.Control.ISO, feig.Status.OK, sets)
+
+    return report
 
 
-def _feig_readings(frames: Frames, t: Times) -> Readings:
-    sets = feig.decode_sets(frames, feig.ADVANCED.data_at)
-    n = len(sets)
-    return make_readings(
-        sets.tags, t[sets.row], tag=sets.tag, frequency_khz=np.full(n, 13_560, np.uint32),
-        antenna=np.ones(n, np.uint8), rssi_dbm=np.full(n, -60, np.float32),
-    )  # fmt: skip
+def _feig_readings(layout: feig.Layout) -> Callable[[Frames, Times], Readings]:
+    def readings(frames: Frames, t: Times) -> Readings:
+        sets = feig.decode_sets(frames, layout.data_at)
+        n = len(sets)
+        return make_readings(
+            sets.tags, t[sets.row], tag=sets.tag, frequency_khz=np.full(n, HF_KHZ, np.uint32),
+            antenna=np.ones(n, np.uint8), rssi_dbm=np.full(n, NO_RSSI_DBM, np.float32),
+        )  # fmt: skip
+
+    return readings
+
+
+def _feig(name: str, layout: feig.Layout) -> Protocol:
+    return Protocol(
+        name, layout.frames, 38_400, _feig_report(layout), _feig_readings(layout), 12, _uid_name, bits=11
+    )
 
 
 PROTOCOLS = (
     Protocol("mercury", mercury.REPLIES, 115_200, _mercury_report, _mercury_readings),
     Protocol("m100", m100.FRAMES, 115_200, _m100_report, _m100_readings),
-    Protocol("r2000", r2000.FRAMES, 115_200, _r2000_report, _r2000_readings),
-    Protocol("uhfreader18", uhf.ANSWERS, 57_600, _uhf_18_report, _uhf_readings("18", "none"), together=18),
-    Protocol("uhfreader18 (288)", uhf.ANSWERS, 57_600, _uhf_288_report, _uhf_readings("288", "r2000")),
+    Protocol(
+        "r2000", r2000.FRAMES, 115_200, _r2000_report, _r2000_readings,
+        also=lambda frames: r2000.decode_inventory(frames, phase=True, eight=True),
+    ),
+    Protocol(
+        "uhfreader18", uhf.ANSWERS, 57_600, _uhf_18_report, _uhf_readings("18", "none"), together=18,
+        also=uhf.decode_ends,
+    ),
+    Protocol(
+        "uhfreader18 (288)", uhf.ANSWERS, 57_600, _uhf_288_report, _uhf_readings("288", "r2000"),
+        also=uhf.decode_ends,
+    ),
     Protocol("chafon", chafon.FRAMES, 115_200, _chafon_report, _chafon_readings),
-    Protocol("feig", feig.ADVANCED.frames, 38_400, _feig_report, _feig_readings, 12, _uid_name),
-)
+    _feig("feig", feig.STANDARD),  # as over serial lines
+    _feig("feig (advanced)", feig.ADVANCED),
+)  # fmt: skip

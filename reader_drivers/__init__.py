@@ -1,7 +1,8 @@
 """Readers: from a protocol's bytes to columns of readings.
 
 One folder a protocol, each in the same layers: transport, codec (framing and messages), client, driver. The codecs
-import nothing but numpy and numba, so that emulators speak with the same bytes.
+import nothing but numpy, numba and, of the shared modules, `framing` and `checksums`: emulators speak with the same
+bytes, and take these three alone.
 """
 
 from reader_drivers._open import Driver, drivers, open_reader, schemes

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from reader_drivers._foreign_rows import clock_of, possible_phase, possible_rssi
+from reader_drivers._foreign_rows import RSSI_RANGE, clock_of, possible_phase, possible_rssi
 from reader_drivers._reader import Capabilities, Reader, ReaderBatch, TagData
+from recording import Air, PhaseAmbiguity
 
 _CARRIERS_KHZ: Final = {"gen2": (840_000, 960_000), "iso15693": (13_560, 13_560)}
 _CLOCK: Final = "by the clock that the factory was given"
@@ -39,11 +40,11 @@ def mistyped(can: Capabilities) -> list[str]:
 
 def of_capabilities(can: Capabilities, reader: Reader) -> Iterator[str]:
     """Say what is wrong with what a reader says of itself."""
-    if can.air not in ("gen2", "iso15693"):
+    if can.air not in get_args(Air):
         yield f"connect: air is {can.air!r}, which is neither gen2 nor iso15693"
     if reader.air not in (None, can.air):
         yield f"connect: air is {can.air}, and the driver's own `air` says {reader.air}"
-    if can.phase_ambiguity not in ("none", "pi", "unknown"):
+    if can.phase_ambiguity not in get_args(PhaseAmbiguity):
         yield f"connect: phase_ambiguity is {can.phase_ambiguity!r}; it is none, pi or unknown"
     if not 1 <= can.antennas <= 255:
         yield f"connect: {can.antennas} antennas"
@@ -82,7 +83,7 @@ def of_batch(
         yield f"t is not between start and now {_CLOCK}: it is {looks}; ask that clock alone"
     yield from _of_ports(heard.antenna, used, can, "antenna is none of the ports asked for")
     if not possible_rssi(heard).all():
-        yield "rssi_dbm is not from -120 to 0; recordings refuse it"
+        yield f"rssi_dbm is not {RSSI_RANGE}; recordings refuse it"
     if not possible_phase(heard).all():
         yield "phase_rad is not in [0, 2 pi); recordings refuse it"
     if not can.phase and not np.isnan(heard.phase_rad).all():

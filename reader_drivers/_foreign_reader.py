@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import EntryPoint
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 
@@ -23,9 +23,9 @@ from reader_drivers._reader import (
     ReaderSettings,
     TagData,
 )
-from recording import Activity, Readings
+from recording import Activity, Air, PhaseAmbiguity, Readings
 
-_WORDS: Final = {"air": ("gen2", "iso15693"), "phase_ambiguity": ("none", "pi", "unknown")}
+_WORDS: Final = {"air": get_args(Air), "phase_ambiguity": get_args(PhaseAmbiguity)}
 _LEAST_GRACE_S, _MOST_GRACE_S = 1.0, 5.0
 _GIVEN_UP_S: Final = 60.0
 _SETTLE_S: Final = 0.5

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reader_drivers._reader import ReaderBatch, ReaderEvent, TagData
-from recording import Activity, Readings
+from recording import LEAST_RSSI_DBM, MOST_RSSI_DBM, Activity, Readings
 
 _NS: Final = 1_000_000_000
 _SLACK_NS: Final = 60 * _NS
@@ -25,6 +25,7 @@ _STILL_NS: Final = 600 * _NS
 """For so long the newest reading may be older than one before: a reader may hand out late what it kept."""
 _IN_A_ROW: Final = 3
 """So many rows that cannot be, and none between them that can, are no slip."""
+RSSI_RANGE: Final = f"from {LEAST_RSSI_DBM:g} to {MOST_RSSI_DBM:g}"
 _TURN: Final = np.float32(2 * np.pi)
 
 Mask = npt.NDArray[np.bool_]
@@ -97,7 +98,7 @@ class Judge:
             )
             return np.zeros(len(heard), np.bool_)
         for name, can in (
-            ("rssi_dbm of its readings is not from -120 to 0", possible_rssi(heard)),
+            (f"rssi_dbm of its readings is not {RSSI_RANGE}", possible_rssi(heard)),
             ("phase_rad of its readings is not in [0, 2 pi)", possible_phase(heard)),
         ):
             if not can.all():
@@ -134,7 +135,7 @@ class Judge:
 
 def possible_rssi(heard: Readings) -> Mask:
     """Return which readings have a strength that a recording takes."""
-    return (heard.rssi_dbm >= -120) & (heard.rssi_dbm <= 0)
+    return (heard.rssi_dbm >= LEAST_RSSI_DBM) & (heard.rssi_dbm <= MOST_RSSI_DBM)
 
 
 def possible_phase(heard: Readings) -> Mask:

@@ -237,16 +237,21 @@ class Reader(ABC):
             It cannot be reached, is held by another client, or refuses.
         """
 
-    def check_settings(self, settings: ReaderSettings) -> None:  # noqa: B027 (a driver need not know any)
+    def check_settings(self, settings: ReaderSettings) -> None:
         """Refuse settings that no reader of this kind can follow, before one is reached.
 
-        What only the reader itself can tell is refused by `start`.
+        What only the reader itself can tell is refused by `start`. Drivers override it that know more than what holds
+        for readers of all kinds: ports and channels are counted from 1.
 
         Raises
         ------
         SettingsError
             Which, and what to do.
         """
+        ports = (*settings.ports, *settings.port_power_dbm)
+        for what, named in (("antenna port", ports), ("channel", settings.channels)):
+            if wrong := [number for number in named if number < 1]:
+                raise SettingsError(f"{self.url}: no {what} {wrong[0]}; they are counted from 1")
 
     @abstractmethod
     def start(self, settings: ReaderSettings | None = None) -> None:

@@ -27,7 +27,7 @@ class MemoryQueue:
         self._heard: dict[bytes, float] = {}
         self._tries: dict[bytes, int] = {}
         self._done: set[bytes] = set()
-        self._free_at = 0.0
+        self._free_at = self._began = 0.0
 
     def heard(self, tags: Iterable[bytes]) -> None:
         """Note that these tags are in reach."""
@@ -43,14 +43,15 @@ class MemoryQueue:
         while self._heard:
             tag = max(self._heard, key=self._heard.__getitem__)
             if now - self._heard[tag] <= IN_REACH_S:
+                self._began = now
                 return tag
             self._heard.clear()
         return None
 
-    def tried(self, tag: bytes, began: float, *, done: bool) -> None:
-        """Note that a tag's memory was tried, from `began` until now; `done`: it need not be tried again."""
+    def tried(self, tag: bytes, *, done: bool) -> None:
+        """Note that the memory of the tag that `next` named was tried; `done`: it need not be tried again."""
         now = self._clock()
-        self._free_at = now + (now - began) * (1 / SHARE - 1)
+        self._free_at = now + (now - self._began) * (1 / SHARE - 1)
         self._heard.pop(tag, None)
         self._tries[tag] = self._tries.get(tag, 0) + 1
         if done or self._tries[tag] >= TRIES:

@@ -36,7 +36,7 @@ class PolledLink(SerialLink):
         self.asked = False
         """Whether a round is under way."""
         self._ports: tuple[int, ...] = ()
-        self._turns: Iterator[tuple[int, str]] = iter(())
+        self._turns: Iterator[tuple[int, str] | None] | None = None
         self._next_at: float | None = None
         self._missing: dict[int, float] = {}
         self._spans = PortSpans(inbox)
@@ -67,24 +67,27 @@ class PolledLink(SerialLink):
 
     def end_rounds(self) -> None:
         """Ask for no more rounds."""
-        self._turns, self.asked, self._next_at = iter(()), False, None
+        self._turns, self.asked, self._next_at = None, False, None
 
     def ask_next(self) -> None:
         """Ask for the next round now."""
         due = time.monotonic() if self._next_at is None else self._next_at
         self._next_at, self.asked = None, False
+        if self._turns is None:
+            return
         self.before_round()
-        port, flag = next(self._turns, (-1, ""))
-        if port > 0:
-            self.asked, self._in_round = True, set(self.ports_of_round(port))
-            self.ask(port, flag)
-            self._asked_at = self.clock()
-            # It owes an answer from now on.
-            self._looked_after = time.monotonic()
-            if time.monotonic() - due > _LATE_S:
-                self._spans.end()
-        elif port == 0:
+        turn = next(self._turns)
+        if turn is None:
             self._next_at = time.monotonic() + FAILED_AGAIN_S
+            return
+        port, flag = turn
+        self.asked, self._in_round = True, set(self.ports_of_round(port))
+        self.ask(port, flag)
+        self._asked_at = self.clock()
+        # It owes an answer from now on.
+        self._looked_after = time.monotonic()
+        if self._looked_after - due > _LATE_S:
+            self._spans.end()
 
     def round_over(self, error: str = "") -> None:
         """Note that the round has ended; with an error, which is told once until a round goes well."""
@@ -147,11 +150,11 @@ class PolledLink(SerialLink):
         else:
             self._last_good = max(self._last_good, now)
 
-    def _each(self, ports: tuple[int, ...], flags: str) -> Iterator[tuple[int, str]]:
-        """Yield port and flag of each round; port 0 where no port has an antenna."""
+    def _each(self, ports: tuple[int, ...], flags: str) -> Iterator[tuple[int, str] | None]:
+        """Yield port and flag of each round, for ever; None where no port has an antenna."""
         for flag in itertools.cycle(flags):
             for port in ports:
                 if time.monotonic() - self._missing.get(port, -MISSING_AGAIN_S) >= MISSING_AGAIN_S:
                     yield port, flag
             if self._missing.keys() >= set(ports):
-                yield 0, ""
+                yield None

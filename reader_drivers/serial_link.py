@@ -21,13 +21,10 @@ from reader_drivers.serial_client import SerialClient
 from reader_drivers.targets import Address, TcpTarget
 from reader_drivers.threaded import MISSED_KEEPALIVES
 from reader_drivers.transport import LinkLostError, Wake, open_transport
-from recording import NO_TIME, Readings
+from recording import LEAST_RSSI_DBM, MOST_RSSI_DBM, NO_TIME, Readings
 
 NO_RSSI_DBM: Final = -60.0
 """What stands for the strength that a reader does not tell: recordings leave out readings without one."""
-
-WEAKEST_DBM: Final = -120.0
-"""Below it, and above 0, recordings take no strength for one."""
 
 FAILED_AGAIN_S: Final = 0.2
 """A reader whose round failed is asked again after so long: it may say so thousands of times a second."""
@@ -207,7 +204,7 @@ class SerialLink(ABC):
         self.note_listening(int(t[-1]))
         rssi = columns["rssi_dbm"]
         named = np.fromiter(map(len, tags), np.int64, len(tags)) > 0
-        good = (rssi >= WEAKEST_DBM) & (rssi <= 0) & named[columns["tag"]]
+        good = (rssi >= LEAST_RSSI_DBM) & (rssi <= MOST_RSSI_DBM) & named[columns["tag"]]
         if not good.all():
             self.inbox.add_left_out("bad_reading", int(np.count_nonzero(~good)))
             t, columns = t[good], {name: values[good] for name, values in columns.items()}

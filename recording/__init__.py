@@ -3,7 +3,7 @@
 from recording.errors import PayloadError, RecordingError
 from recording.folder import read_recording, read_truth
 from recording.poses import Poses
-from recording.readings import NO_TIME, Readings
+from recording.readings import LEAST_RSSI_DBM, MOST_RSSI_DBM, NO_TIME, Readings
 from recording.records import Activity, Events, Recording, Truth
 from recording.run_info import FORMAT, Air, AntennaMount, PhaseAmbiguity, RunInfo
 from recording.stream import RecordingStream, StreamError
@@ -12,6 +12,8 @@ from recording.writer import RecordingWriter, write_recording
 
 __all__ = [
     "FORMAT",
+    "LEAST_RSSI_DBM",
+    "MOST_RSSI_DBM",
     "NOT_READ",
     "NO_TIME",
     "Activity",

@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from recording.columns import ColumnSet, Float32, Int64, Rows, Strings, UInt8, UInt32, same_bits
 
+LEAST_RSSI_DBM, MOST_RSSI_DBM = -120.0, 0.0
+"""Weaker or stronger than so nothing is heard: recordings leave such readings out."""
+
 NO_TIME = np.iinfo(np.int64).min
 """What stands in `reader_t` where the reader gave no stamp of its own (Arrow's and numpy's NaT)."""
 

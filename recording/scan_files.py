@@ -13,7 +13,7 @@ from recording import cleaning, tables
 from recording.columns import Bool, Int64
 from recording.errors import RecordingError
 from recording.poses import Poses
-from recording.readings import NO_TIME, Readings
+from recording.readings import LEAST_RSSI_DBM, MOST_RSSI_DBM, NO_TIME, Readings
 from recording.tables import ParquetTable
 from recording.words import counted
 
@@ -75,7 +75,9 @@ def cleaned_readings(
         "EPC no hexadecimal": columns["tag"] >= hexadecimal,
         "RSSI missing": no_rssi,
         "frequency missing": no_frequency,
-        "RSSI outside -120..0 dBm": ~(no_rssi | ((rssi >= -120) & (rssi <= 0))),
+        f"RSSI outside {LEAST_RSSI_DBM:g}..{MOST_RSSI_DBM:g} dBm": ~(
+            no_rssi | ((rssi >= LEAST_RSSI_DBM) & (rssi <= MOST_RSSI_DBM))
+        ),
         "phase outside [0, 2 pi)": ~(no_phase | ((phase >= 0) & (phase < TAU))),
     }
     others = [values for name, values in columns.items() if name != "t"]

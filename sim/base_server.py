@@ -8,6 +8,7 @@ import logging
 from typing import Final
 
 from robot.base_link import PROTOCOL_VERSION, Framer, Info, PoseReport, Stop, Velocity, format_line
+from sim.listen import host_port
 from sim.robot import RobotDescription
 
 log = logging.getLogger("nightstack.sim.base")
@@ -58,8 +59,7 @@ class BaseServer:
 
     async def start(self, listen: str = "127.0.0.1:0") -> None:
         """Listen on ``host:port``; port 0 takes a free one."""
-        host, _, port = listen.rpartition(":")
-        self.host, self.port = host or "127.0.0.1", int(port)
+        self.host, self.port = host_port(listen)
         self._server = await asyncio.start_server(self._serve, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 

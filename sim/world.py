@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from sim.hf_presets import HF_PRESETS, HfParameters
 from sim.hf_radio import is_uid
 from sim.hf_record import hf_mounts
 from sim.library import load_library
+from sim.listen import host_port, stop_on_signals
 from sim.model import Library
 from sim.presets import preset as named_preset
 from sim.readers.feig import FeigEmulator
@@ -132,7 +132,7 @@ def serve_world(
     seed: int = 1,
     real_time: bool = False,
 ) -> None:
-    """Serve a library's world until SIGINT or SIGTERM; prints ``listening reader=HOST:PORT base=HOST:PORT``.
+    """Serve a library's world until SIGINT, SIGTERM or SIGHUP; prints ``listening reader=HOST:PORT base=HOST:PORT``.
 
     Parameters
     ----------
@@ -155,8 +155,7 @@ def serve_world(
     if preset is not None:
         library = replace(library, radio=named_preset(preset), radio_preset=preset)
     for listen in (reader_listen, base_listen):
-        if not listen.rpartition(":")[2].isdecimal():
-            raise SimError(f"{listen!r} is no HOST:PORT; write 127.0.0.1:0 for a free port")
+        host_port(listen)
     try:
         asyncio.run(_serve_until_stopped(library, reader_listen, base_listen, seed, real_time))
     except OSError as error:
@@ -182,9 +181,7 @@ async def _serve_until_stopped(
     mounts, parameters = _antennas(library)
     world = World(library, mounts, seed=seed, real_time=real_time, hf=parameters)
     stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+    stop_on_signals(stopped)
     async with serve(world, reader_listen, base_listen) as addresses:
         sys.stdout.write(addresses.line() + "\n")
         sys.stdout.flush()

@@ -44,18 +44,22 @@ class Command(IntEnum):
     RELAY = 0x0077
 
 
-OK: Final = 0x00
-BAD_PARAMETER: Final = 0x01
-FAILED: Final = 0x02
-INVENTORY_OVER: Final = 0x12
-BAD_FRAME: Final = 0x14
+class Status(IntEnum):
+    """What an answer says of its command."""
 
-_WORDS: Final = {
-    0x00: "done",
-    0x01: "a parameter is wrong",
-    0x02: "the command failed",
-    0x12: "the inventory is over",
-    0x14: "the frame was not understood",
+    OK = 0x00
+    BAD_PARAMETER = 0x01
+    FAILED = 0x02
+    INVENTORY_OVER = 0x12
+    BAD_FRAME = 0x14
+
+
+_WORDS: Final[dict[int, str]] = {
+    Status.OK: "done",
+    Status.BAD_PARAMETER: "a parameter is wrong",
+    Status.FAILED: "the command failed",
+    Status.INVENTORY_OVER: "the inventory is over",
+    Status.BAD_FRAME: "the frame was not understood",
 }
 
 
@@ -155,7 +159,7 @@ def inventory_parameters(seconds: int) -> bytes:
 def encode_report(rssi_dbm: float, antenna: int, channel: int, epc: bytes, address: int = 0) -> bytes:
     """Return the report of a read; its layout is not proven."""
     body = round(rssi_dbm * 10).to_bytes(2, "big", signed=True) + bytes([antenna, channel, len(epc)]) + epc
-    return encode_answer(Command.INVENTORY, OK, body, address)
+    return encode_answer(Command.INVENTORY, Status.OK, body, address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +191,9 @@ def decode_reports(frames: Frames) -> Reports:
     """
     told = np.flatnonzero((frames.u16(2) == Command.INVENTORY) & (frames.byte(4) > 0))
     status = frames.select(told).byte(5)
-    over = status[status != OK]
+    over = status[status != Status.OK]
     # The answer to the command itself is a status alone.
-    rows = told[(status == OK) & (frames.length[told] > 8)]
+    rows = told[(status == Status.OK) & (frames.length[told] > 8)]
     long = rows[frames.length[rows] >= _ENDS]
     some = frames.select(long)
     length = some.length - _ENDS

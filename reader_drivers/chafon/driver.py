@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
 
 from reader_drivers._reader import ReaderSettings, SettingsError
 from reader_drivers.chafon.codec import FRAMES
 from reader_drivers.chafon.link import ChafonLink, check_kind, check_settings
-from reader_drivers.targets import Line, Table, flag, read_url
+from reader_drivers.chafon.options import LINE, OWN, Options
+from reader_drivers.targets import read_url
 from reader_drivers.threaded import ThreadedReader
-
-LINE: Final = Line(port=2022, baud=115_200)
-
-_OWN: Final[Table] = {"unproven": ("unproven", flag)}
 
 
 class ChafonReader(ThreadedReader[ChafonLink]):
@@ -33,7 +29,8 @@ class ChafonReader(ThreadedReader[ChafonLink]):
     air = "gen2"
 
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
-        self._address = read_url(url, LINE, _OWN)
+        self._address = read_url(url, LINE, OWN)
+        self._options = Options(**self._address.own)
         super().__init__(url, clock, self._address)
 
     def _open_link(self) -> ChafonLink:
@@ -43,7 +40,7 @@ class ChafonReader(ThreadedReader[ChafonLink]):
         check_kind(settings, self.url)
 
     def _check(self, settings: ReaderSettings, link: ChafonLink) -> None:
-        if not self._address.own.get("unproven"):
+        if not self._options.unproven:
             raise SettingsError(
                 f"{self.url}: how these readers report tags is not proven, so it does not read; open it with "
                 "unproven=1 to read them as docs/reader_drivers.md has it, and compare with a tag you know"

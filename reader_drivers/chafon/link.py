@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, SettingsError
 from reader_drivers.chafon.codec import (
-    INVENTORY_OVER,
-    OK,
     Command,
     Parameters,
+    Status,
     command_of,
     data_of,
     decode_parameters,
@@ -119,9 +118,9 @@ class ChafonLink(SerialLink):
         if bad := reports.bad + int(np.count_nonzero(~good)):
             self.inbox.add_left_out("bad_message", bad)
         # An answer to a question says nothing of listening: the reader may have booted.
-        if reports.over not in (-1, INVENTORY_OVER):
+        if reports.over not in (-1, Status.INVENTORY_OVER):
             self.note_deaf()
-        elif reports.over == INVENTORY_OVER or len(reports.row):
+        elif reports.over == Status.INVENTORY_OVER or len(reports.row):
             self.note_listening(int(t[-1]))
         self.add_readings(
             reports.tags,
@@ -137,7 +136,7 @@ class ChafonLink(SerialLink):
             self._note_over(reports.over)
 
     def _note_over(self, status: int) -> None:
-        failed = status != INVENTORY_OVER
+        failed = status != Status.INVENTORY_OVER
         self.note_failure(status_words(status) if failed else "")
         self._again_at = time.monotonic() + (FAILED_AGAIN_S if failed else 0.0)
 
@@ -162,7 +161,7 @@ class ChafonLink(SerialLink):
     def _ask(self, command: Command, data: bytes, what: str, *, refused_is_fine: bool = False) -> bytes:
         """Ask for something and return the data of the answer behind its status."""
         answer = data_of(self.client.request(encode(command, data), self._is(command), what))
-        if answer[0] != OK and not refused_is_fine:
+        if answer[0] != Status.OK and not refused_is_fine:
             raise ReaderError(f"{self.where}: the reader refused {what} ({status_words(answer[0])})")
         return answer[1:]
 

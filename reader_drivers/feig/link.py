@@ -31,9 +31,10 @@ from reader_drivers.feig.options import FeigOptions
 from reader_drivers.feig.rounds import Rounds
 from reader_drivers.framing import Frames
 from reader_drivers.inbox import Inbox
-from reader_drivers.serial_link import NO_RSSI_DBM, WEAKEST_DBM, SerialLink
+from reader_drivers.serial_link import NO_RSSI_DBM, SerialLink
 from reader_drivers.targets import Address
 from reader_drivers.transport import Wake
+from recording import LEAST_RSSI_DBM
 
 HF_KHZ: Final = 13_560
 _MOST_MORE: Final = 64
@@ -226,7 +227,9 @@ class FeigLink(SerialLink):
             tag=sets.tag[rows],
             antenna=np.where(antenna > 0, antenna, port).astype(np.uint8),
             frequency_khz=np.full(n, HF_KHZ, np.uint32),
-            rssi_dbm=np.where(np.isnan(rssi), NO_RSSI_DBM, np.maximum(rssi, WEAKEST_DBM)).astype(np.float32),
+            rssi_dbm=np.where(np.isnan(rssi), NO_RSSI_DBM, np.maximum(rssi, LEAST_RSSI_DBM)).astype(
+                np.float32
+            ),
             phase_rad=phase,
         )
         return _first(sets, rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -14,14 +14,14 @@ MOST_ANTENNAS: Final = 8
 """As many as the bit field of antennas has bits."""
 
 
-def _number(least: int, most: int, text: str) -> int:
-    return number(least, most, lambda text: int(text, 0))(text)
+def _number(least: int, most: int) -> Callable[[str], int]:
+    return number(least, most, lambda text: int(text, 0))
 
 
 def _commands(text: str) -> dict[int, bytes]:
     pairs = [part.split(":") for part in text.split(",")]
     try:
-        made = {_number(1, 255, port): bytes.fromhex(frame) for port, frame in pairs}
+        made = {_number(1, 255)(port): bytes.fromhex(frame) for port, frame in pairs}
     except ValueError:
         made = {}
     if len(made) != len(pairs) or not all(made.values()):
@@ -31,15 +31,15 @@ def _commands(text: str) -> dict[int, bytes]:
 
 OWN: Final[Table] = {
     "frame": ("frame", choice("advanced", "standard")),
-    "address": ("address", lambda text: _number(0, 255, text)),
-    "ant": ("antennas", lambda text: _number(0, MOST_ANTENNAS, text)),
+    "address": ("address", _number(0, 255)),
+    "ant": ("antennas", _number(0, MOST_ANTENNAS)),
     "phase": ("phase", flag),
     "switch": ("switch", _commands),
     "settle": ("settle_s", number(0, 1, float, " seconds")),
     "memory": ("memory", flag),
     "memory_again": ("memory_again_s", number(0, 1e9, float, " seconds")),
     "memory_share": ("memory_share", number(0.01, 0.9, float)),
-    "memory_blocks": ("memory_blocks", lambda text: _number(1, 256, text)),
+    "memory_blocks": ("memory_blocks", _number(1, 256)),
     "block_order": ("block_order", choice("auto", "tag", "reversed")),
     "eas": ("eas", flag),
 }

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from reader_drivers.clock_map import ClockEvent, ClockMap
 from reader_drivers.llrp.codec import NO_DOPPLER, NO_RSSI, PHASE_STEPS, Reports
-from recording import NO_TIME, Readings
+from recording import LEAST_RSSI_DBM, MOST_RSSI_DBM, NO_TIME, Readings
+
+_LEAST_CDBM, _MOST_CDBM = round(100 * LEAST_RSSI_DBM), round(100 * MOST_RSSI_DBM)
 
 _LATEST_US = 7_258_118_400_000_000
 """2200-01-01; a stamp behind it is garbage."""
@@ -51,7 +53,7 @@ class ReportConverter:
         channel = np.minimum(reports.channel, len(self._frequency_khz) - 1)
         frequency = np.where(channel == reports.channel, self._frequency_khz[channel], 0)
         rssi = reports.rssi_cdbm
-        good = (frequency > 0) & (rssi != NO_RSSI) & (rssi >= -12000) & (rssi <= 0)
+        good = (frequency > 0) & (rssi != NO_RSSI) & (rssi >= _LEAST_CDBM) & (rssi <= _MOST_CDBM)
         good &= (reports.antenna > 0) & (reports.antenna < 256)
         if not all(reports.epcs):
             good &= np.array([bool(epc) for epc in reports.epcs])[reports.tag]

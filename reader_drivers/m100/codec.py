@@ -59,15 +59,15 @@ class Failure(IntEnum):
     HOPPING = 0x20
 
 
-_FAILED: Final = {
-    0x09: "reading failed: no tag answers, or not this one",
-    0x10: "writing failed",
-    0x12: "killing failed",
-    0x13: "locking failed",
-    0x15: "no tag answers",
-    0x16: "wrong access password",
-    0x17: "no such command, or its parameters are wrong",
-    0x20: "every channel it may use is taken",
+_FAILED: Final[dict[int, str]] = {
+    Failure.READ: "reading failed: no tag answers, or not this one",
+    Failure.WRITE: "writing failed",
+    Failure.KILL: "killing failed",
+    Failure.LOCK: "locking failed",
+    Failure.NO_TAG: "no tag answers",
+    Failure.PASSWORD: "wrong access password",
+    Failure.COMMAND: "no such command, or its parameters are wrong",
+    Failure.HOPPING: "every channel it may use is taken",
 }
 _OF_TAG: Final = {0xA: "reading", 0xB: "writing", 0xC: "locking", 0xD: "killing"}
 _GEN2: Final = {
@@ -99,6 +99,11 @@ REGIONS: Final = {
     "KR": (6, tuple(917_100 + 200 * n for n in range(32))),
 }
 """Regions: number and channel centres, kHz."""
+
+
+def region_of(number: int) -> str | None:
+    """Return the name of a region; None: it is none of `REGIONS`."""
+    return next((name for name, (known, _) in REGIONS.items() if known == number), None)
 
 
 def encode(command: int, parameters: bytes = b"", kind: int = COMMAND) -> bytes:

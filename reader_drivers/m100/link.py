@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, SettingsError, TagData
 from reader_drivers.framing import Frames
+from reader_drivers.inbox import Inbox
 from reader_drivers.m100.codec import (
     COMMAND,
+    FRAMES,
     NO_MEMORY,
     NOTICE,
     REGIONS,
@@ -27,12 +29,15 @@ from reader_drivers.m100.codec import (
     failure_words,
     parameters,
     read_parameters,
+    region_of,
     select_parameters,
 )
+from reader_drivers.m100.options import Options
 from reader_drivers.memory_queue import MemoryQueue
 from reader_drivers.serial_link import SerialLink
 from reader_drivers.setting_checks import check_gen2
-from reader_drivers.transport import LinkLostError
+from reader_drivers.targets import Address
+from reader_drivers.transport import LinkLostError, Wake
 
 _ROUNDS: Final = 65_535  # a poll of many rounds ends by itself after so many
 _POLL_MANY: Final = encode(Command.POLL_MANY, b"\x22" + _ROUNDS.to_bytes(2, "big"))
@@ -47,14 +52,29 @@ _OF_POLL: Final = (bytes([Failure.NO_TAG]), bytes([Failure.HOPPING]))  # how a r
 class M100Link(SerialLink):
     """A module that answers.
 
-    Attributes
+    Parameters
     ----------
+    address, clock, inbox, wake
+        As of `SerialLink`.
+    options
+        The driver's own.
     memories
         Whose user memory is to be read; None: nobody's.
     """
 
-    memories: MemoryQueue | None = None
     patience_s = 2.0  # a module that polls answers each empty round
+
+    def __init__(
+        self,
+        address: Address,
+        options: Options,
+        memories: MemoryQueue | None,
+        clock: Callable[[], int],
+        inbox: Inbox,
+        wake: Wake,
+    ) -> None:
+        self.options, self.memories = options, memories
+        super().__init__(address, FRAMES, clock, inbox, wake)
 
     def set_up(self) -> Capabilities:
         """End a poll that is under way, and learn model, firmware and power."""
@@ -143,9 +163,7 @@ class M100Link(SerialLink):
         """Handle what comes; then, where wanted, read the memory of a tag in reach."""
         super().pump(timeout_s)
         if self.memories is not None and self.power_dbm and (epc := self.memories.next()) is not None:
-            began = time.monotonic()
-            done = self._read_memory(epc)
-            self.memories.tried(epc, began, done=done)
+            self.memories.tried(epc, done=self._read_memory(epc))
             self.note_deaf()
             self._poll()
 
@@ -164,7 +182,7 @@ class M100Link(SerialLink):
         return done
 
     def _read_words(self, epc: bytes) -> bool:
-        words = self.address.own.get("memory_words", 32)
+        words = self.options.memory_words
         while words:
             answer = self._ask(
                 Command.READ, read_parameters(_USER, 0, words), "user memory", refused_is_fine=True
@@ -237,10 +255,12 @@ class M100Link(SerialLink):
         """Set the region asked for; without one, learn which the module is in."""
         if region is None:
             number = self._number(self._ask(Command.GET_REGION, b"", "its region"))
-            for region, (known, frequencies) in REGIONS.items():
-                if number == known:
-                    return region, frequencies
-            raise ReaderError(f"{self.where}: it is in region {number}, which is unknown; set one by region=")
+            region = region_of(number)
+            if region is None:
+                raise ReaderError(
+                    f"{self.where}: it is in region {number}, which is unknown; set one by region="
+                )
+            return region, REGIONS[region][1]
         number, frequencies = REGIONS[region]
         self._ask(Command.REGION, bytes([number]), "region")
         return region, frequencies

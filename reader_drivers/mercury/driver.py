@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from reader_drivers._reader import ReaderSettings
 from reader_drivers.mercury.link import Known, MercuryLink
-from reader_drivers.mercury.options import LINE, OPTIONS, read_options
+from reader_drivers.mercury.options import LINE, OWN, Options
 from reader_drivers.mercury.settings import check_kind, check_settings
 from reader_drivers.targets import read_url
 from reader_drivers.threaded import ThreadedReader
@@ -27,8 +27,8 @@ class MercuryReader(ThreadedReader[MercuryLink]):
     air = "gen2"
 
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
-        self._address = read_url(url, LINE, OPTIONS)
-        self._options = read_options(self._address.own)
+        self._address = read_url(url, LINE, OWN)
+        self._options = Options(**self._address.own)
         super().__init__(url, clock, self._address)
         self._known = Known()
 

@@ -173,7 +173,7 @@ class MercuryLink(SerialLink):
         told = self.ask(Op.SET_BAUD, wanted.to_bytes(4, "big"), f"speed {wanted} baud", fine=tuple(Status))
         if told.status:
             self.inbox.add_event(
-                "reader_exception", f"{refusal(self.where, f'speed {wanted} baud', told.status)}"
+                "reader_exception", str(refusal(self.where, f"speed {wanted} baud", told.status))
             )
             return
         transport.set_baud(wanted)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from reader_drivers.mercury.codec import SPEEDS
 from reader_drivers.targets import Line, OptionError, Table, flag, number, sign
@@ -47,7 +46,7 @@ class Options:
     memory_words: int = 16
 
 
-OPTIONS: Final[Table] = {
+OWN: Final[Table] = {
     "fast": ("fast", _speed),
     "phase_sign": ("phase_sign", sign),
     "cycle": ("cycle_ms", number(100, 60_000)),
@@ -55,8 +54,3 @@ OPTIONS: Final[Table] = {
     "memory": ("memory", flag),
     "memory_words": ("memory_words", number(1, 64)),
 }
-
-
-def read_options(own: Mapping[str, Any]) -> Options:
-    """Return the options of a URL."""
-    return Options(**own)

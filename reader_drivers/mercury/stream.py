@@ -30,7 +30,7 @@ from reader_drivers.mercury.codec import (
 )
 from reader_drivers.mercury.cycle_clock import CycleClock
 from reader_drivers.mercury.options import Options
-from recording import NO_TIME
+from recording import LEAST_RSSI_DBM, MOST_RSSI_DBM, NO_TIME
 
 _MASK: Final = (
     Metadata.COUNT | Metadata.RSSI | Metadata.ANTENNA | Metadata.FREQUENCY | Metadata.STAMP | Metadata.PHASE
@@ -202,7 +202,8 @@ class Stream:
         port = self._port[np.clip(records.antenna, 0, 255)]
         khz, rssi = records.frequency_khz, records.rssi_dbm
         # Without port, channel or RSSI there is no position to be had; the clock follows their stamps all the same.
-        good = (port > 0) & (khz > 800_000) & (khz < 1_000_000) & (rssi >= -120) & (rssi <= 0)
+        good = (port > 0) & (khz > 800_000) & (khz < 1_000_000)
+        good &= (rssi >= LEAST_RSSI_DBM) & (rssi <= MOST_RSSI_DBM)
         left_out += len(good) - int(good.sum())
         if left_out:
             self._inbox.add_left_out("bad_reading", left_out)

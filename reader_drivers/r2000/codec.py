@@ -55,48 +55,75 @@ class Command(IntEnum):
 
 INVENTORIES: Final = (Command.REALTIME, Command.FAST_SWITCH, Command.SESSION)
 
-SUCCESS: Final = 0x10
-ANTENNA_MISSING: Final = 0x22
-NO_TAG: Final = 0x36
-BAD_PARAMETER: Final = 0x41
-BAD_ANTENNA: Final = 0x47
-NO_RETURN_LOSS: Final = 0xEE
 
-_WORDS: Final = {
-    0x10: "done",
-    0x11: "failed",
-    0x20: "the board's processor was reset",
-    0x21: "the carrier cannot be switched on",
-    0x22: "the antenna is missing",
-    0x23: "flash cannot be written",
-    0x24: "flash cannot be read",
-    0x25: "the power cannot be set",
-    0x31: "the inventory failed",
-    0x32: "reading a tag failed",
-    0x36: "no tag answers",
-    0x37: "tags were found, but access to them failed",
-    0x38: "the buffer is empty",
-    0x40: "access failed, or the password is wrong",
-    0x41: "a parameter is wrong",
-    0x46: "there is no such address",
-    0x47: "there is no such antenna",
-    0x48: "the power is out of range",
-    0x49: "there is no such region",
-    0x4A: "there is no such speed",
-    0x4F: "the frequencies are out of range",
-    0x50: "the tag gave no handle",
-    0x52: "the synthesizer does not lock",
-    0x53: "the radio chip does not answer",
-    0x54: "the power asked for is not reached",
-    0x56: "the spectrum is not allowed",
-    0x57: "the power is too low",
-    0xEE: "the return loss cannot be measured",
+class Status(IntEnum):
+    """What an answer says of its command, or a round of its end."""
+
+    SUCCESS = 0x10
+    FAILED = 0x11
+    PROCESSOR_RESET = 0x20
+    NO_CARRIER = 0x21
+    ANTENNA_MISSING = 0x22
+    FLASH_WRITE = 0x23
+    FLASH_READ = 0x24
+    POWER_NOT_SET = 0x25
+    INVENTORY = 0x31
+    READ = 0x32
+    NO_TAG = 0x36
+    ACCESS_TO_FOUND = 0x37
+    BUFFER_EMPTY = 0x38
+    ACCESS = 0x40
+    BAD_PARAMETER = 0x41
+    BAD_ADDRESS = 0x46
+    BAD_ANTENNA = 0x47
+    BAD_POWER = 0x48
+    BAD_REGION = 0x49
+    BAD_SPEED = 0x4A
+    BAD_FREQUENCIES = 0x4F
+    NO_HANDLE = 0x50
+    NO_LOCK = 0x52
+    CHIP_SILENT = 0x53
+    POWER_NOT_REACHED = 0x54
+    SPECTRUM = 0x56
+    POWER_TOO_LOW = 0x57
+    NO_RETURN_LOSS = 0xEE
+
+
+_WORDS: Final[dict[int, str]] = {
+    Status.SUCCESS: "done",
+    Status.FAILED: "failed",
+    Status.PROCESSOR_RESET: "the board's processor was reset",
+    Status.NO_CARRIER: "the carrier cannot be switched on",
+    Status.ANTENNA_MISSING: "the antenna is missing",
+    Status.FLASH_WRITE: "flash cannot be written",
+    Status.FLASH_READ: "flash cannot be read",
+    Status.POWER_NOT_SET: "the power cannot be set",
+    Status.INVENTORY: "the inventory failed",
+    Status.READ: "reading a tag failed",
+    Status.NO_TAG: "no tag answers",
+    Status.ACCESS_TO_FOUND: "tags were found, but access to them failed",
+    Status.BUFFER_EMPTY: "the buffer is empty",
+    Status.ACCESS: "access failed, or the password is wrong",
+    Status.BAD_PARAMETER: "a parameter is wrong",
+    Status.BAD_ADDRESS: "there is no such address",
+    Status.BAD_ANTENNA: "there is no such antenna",
+    Status.BAD_POWER: "the power is out of range",
+    Status.BAD_REGION: "there is no such region",
+    Status.BAD_SPEED: "there is no such speed",
+    Status.BAD_FREQUENCIES: "the frequencies are out of range",
+    Status.NO_HANDLE: "the tag gave no handle",
+    Status.NO_LOCK: "the synthesizer does not lock",
+    Status.CHIP_SILENT: "the radio chip does not answer",
+    Status.POWER_NOT_REACHED: "the power asked for is not reached",
+    Status.SPECTRUM: "the spectrum is not allowed",
+    Status.POWER_TOO_LOW: "the power is too low",
+    Status.NO_RETURN_LOSS: "the return loss cannot be measured",
 }
 
 
-def error_words(code: int) -> str:
-    """Return what an error's number means."""
-    return _WORDS.get(code, f"error {code:02X}")
+def error_words(status: int) -> str:
+    """Return what a status means."""
+    return _WORDS.get(status, f"error {status:02X}")
 
 
 def frequency_khz(index: int) -> int:
@@ -111,6 +138,11 @@ REGIONS: Final = {"FCC": (1, 7, 59), "ETSI": (2, 0, 6), "CN": (3, 43, 53)}
 """Regions: number, first and last index into `TABLE_KHZ`."""
 
 CUSTOM_REGION: Final = 4
+
+
+def region_of(number: int) -> str | None:
+    """Return the name of a region; None: it is none of `REGIONS`."""
+    return next((name for name, (known, *_) in REGIONS.items() if known == number), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +254,7 @@ class Tags(TagColumns):
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """What ends rounds: the frames, each with its error (`SUCCESS`: none) and the antenna it names (0: none).
+    """What ends rounds: the frames, each with its error (`Status.SUCCESS`: none) and the antenna it names (0: none).
 
     An error with an antenna ends that antenna's turn alone: the round goes on.
     """
@@ -281,5 +313,5 @@ def decode_inventory(frames: Frames, *, phase: bool = False, eight: bool = False
     ends = np.flatnonzero(end)
     of_end = frames.select(ends)
     first, sizes = of_end.byte(4), of_end.length - _FRAME
-    error = np.select([sizes == _END, sizes == 1], [SUCCESS, first], of_end.byte(-2))
+    error = np.select([sizes == _END, sizes == 1], [Status.SUCCESS, first], of_end.byte(-2))
     return found, Ends(ends, error, np.where(sizes == 2, first + 1, 0))

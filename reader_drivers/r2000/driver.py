@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Final
 
 from reader_drivers._reader import ReaderSettings
-from reader_drivers.r2000.codec import FRAMES
 from reader_drivers.r2000.link import R2000Link, check_kind, check_settings
 from reader_drivers.r2000.options import LINE, OWN, Options
 from reader_drivers.targets import read_url
@@ -35,7 +34,7 @@ class R2000Reader(ThreadedReader[R2000Link]):
         super().__init__(url, clock, self._address)
 
     def _open_link(self) -> R2000Link:
-        return R2000Link(self._address, FRAMES, self._clock, self._inbox, self._wake)
+        return R2000Link(self._address, self._options, self._clock, self._inbox, self._wake)
 
     def _check_kind(self, settings: ReaderSettings) -> None:
         check_kind(settings, self._options, self.url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -11,18 +12,17 @@ from numpy.typing import NDArray
 
 from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, SettingsError
 from reader_drivers.framing import Frames
+from reader_drivers.inbox import Inbox
 from reader_drivers.polled_link import PolledLink
 from reader_drivers.r2000.codec import (
-    ANTENNA_MISSING,
-    NO_RETURN_LOSS,
-    NO_TAG,
+    FRAMES,
     PHASE_STEPS,
     REGIONS,
-    SUCCESS,
     TABLE_KHZ,
     Command,
     Ends,
     Plan,
+    Status,
     Tags,
     data_of,
     decode_inventory,
@@ -30,26 +30,42 @@ from reader_drivers.r2000.codec import (
     encode,
     encode_plan,
     error_words,
+    region_of,
 )
 from reader_drivers.r2000.options import Options
 from reader_drivers.setting_checks import check_gen2, check_ports, check_run_of_channels
-from reader_drivers.transport import LinkLostError
+from reader_drivers.targets import Address
+from reader_drivers.transport import LinkLostError, Wake
 
 LEAST_DBM: Final = 0
 MOST_DBM: Final = 33
 
 _CHECKED_EACH_S: Final = 2.0
 _LOW_RETURN_LOSS_DB: Final = 3
+_WELL: Final = (Status.SUCCESS, Status.NO_TAG, Status.ANTENNA_MISSING)  # a round that ends so did not fail
 
 
 class R2000Link(PolledLink):
-    """A board that answers."""
+    """A board that answers.
+
+    Parameters
+    ----------
+    address, clock, inbox, wake
+        As of `SerialLink`.
+    options
+        The driver's own.
+    """
 
     patience_s = 1.5  # a round of one antenna takes some tenths of a second
 
+    def __init__(
+        self, address: Address, options: Options, clock: Callable[[], int], inbox: Inbox, wake: Wake
+    ) -> None:
+        self.options = options
+        super().__init__(address, FRAMES, clock, inbox, wake)
+
     def set_up(self) -> Capabilities:
         """Learn firmware, name and frequencies; a round that is under way ends by itself."""
-        self.options = Options(**self.address.own)
         self._antennas = 8 if self.options.eight_ports else 4
         self._health_at = 0.0
         self._check_at = 0.0
@@ -141,15 +157,15 @@ class R2000Link(PolledLink):
         for error, antenna in zip(ends.error.tolist(), ends.antenna.tolist(), strict=True):
             if not self.asked:
                 return
-            if error == ANTENNA_MISSING:
+            if error == Status.ANTENNA_MISSING:
                 self.antenna_missing(antenna or self._working + 1)
-            elif error == SUCCESS and not fast:
+            elif error == Status.SUCCESS and not fast:
                 self.antenna_there(self._working + 1)
             elif antenna:
                 self.turn_failed(antenna)
             # Where antennas are switched an error of one of them ends its turn alone.
             if not antenna:
-                self.round_over("" if error in (SUCCESS, NO_TAG, ANTENNA_MISSING) else error_words(error))
+                self.round_over("" if error in _WELL else error_words(error))
 
     # Rounds
 
@@ -207,9 +223,10 @@ class R2000Link(PolledLink):
         return wanted
 
     def _set_channels(self, settings: ReaderSettings) -> None:
-        if not settings.channels or self._plan.region not in {number for number, *_ in REGIONS.values()}:
+        region = region_of(self._plan.region)
+        if not settings.channels or region is None:
             return
-        low = next(low for number, low, _ in REGIONS.values() if number == self._plan.region)
+        _, low, _ = REGIONS[region]
         first, last = low + min(settings.channels) - 1, low + max(settings.channels) - 1
         self._set_plan(Plan(self._plan.region, first, last, TABLE_KHZ))
 
@@ -223,8 +240,8 @@ class R2000Link(PolledLink):
     def _frequencies_khz(self) -> tuple[int, ...]:
         """The channels of the plan's region, whichever of them are in use."""
         plan = self._plan
-        own = {number: (low, high) for number, low, high in REGIONS.values()}
-        low, high = own.get(plan.region, (plan.first, plan.last))
+        region = region_of(plan.region)
+        _, low, high = (plan.region, plan.first, plan.last) if region is None else REGIONS[region]
         return plan.table[low : high + 1]
 
     def _region(self, wanted: str | None) -> tuple[Plan, str]:
@@ -236,11 +253,10 @@ class R2000Link(PolledLink):
                 f"{self.where}: it names no frequencies ({said.hex(' ')}); set its region first"
             )
         self._plan = plan
-        names = {number: name for name, (number, *_) in REGIONS.items()}
-        if wanted is not None and wanted != names.get(plan.region):
+        if wanted is not None and wanted != region_of(plan.region):
             number, low, high = REGIONS[wanted]
             self._set_plan(Plan(number, low, high, TABLE_KHZ))
-        return self._plan, names.get(self._plan.region, "own")
+        return self._plan, region_of(self._plan.region) or "own"
 
     def _power(self) -> list[int]:
         """Return the power of each port, dBm: one byte where all have the same."""
@@ -263,7 +279,7 @@ class R2000Link(PolledLink):
         for port in ports:
             self._work_on(port - 1)
             loss = self._ask(Command.RETURN_LOSS, bytes([middle]), "return loss", refused_is_fine=True)
-            if loss[0] != NO_RETURN_LOSS:
+            if loss[0] != Status.NO_RETURN_LOSS:
                 low = "; is an antenna there?" if loss[0] < _LOW_RETURN_LOSS_DB else ""
                 khz = self._plan.table[middle]
                 self.inbox.add_event(
@@ -275,7 +291,7 @@ class R2000Link(PolledLink):
         frame = encode(command, data, self.options.address)
         answer = data_of(self.client.request(frame, lambda f: f[3] == command and len(f) > 5, what))
         # Settings are answered by one byte, and questions by what was asked or by one byte that says why not.
-        if data and not refused_is_fine and answer != bytes([SUCCESS]):
+        if data and not refused_is_fine and answer != bytes([Status.SUCCESS]):
             raise ReaderError(f"{self.where}: the board refused {what} ({error_words(answer[0])})")
         return answer
 

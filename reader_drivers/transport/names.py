@@ -1,4 +1,6 @@
-"""From a host's name to its addresses, within a time limit, and though the network's name server may be gone.
+"""From a host's name to its addresses, and to a connection with one of them, within a time limit.
+
+It holds, too, when the network's name server is gone.
 
 The system's look-up has no limit of its own: without a name server it may take half a minute, for a reader that stands
 where it stood before.
@@ -11,13 +13,13 @@ import threading
 import time
 from typing import Any
 
-Address = tuple[socket.AddressFamily, Any]
+SocketAddress = tuple[socket.AddressFamily, Any]
 """Family, and the address as sockets of it take it."""
 
 KNOWN_WAIT_S = 0.5
 """A name whose addresses are known from before is looked up for so long."""
 
-_known: dict[tuple[str, int], tuple[Address, ...]] = {}
+_known: dict[tuple[str, int], tuple[SocketAddress, ...]] = {}
 _under_way: dict[tuple[str, int], _LookUp] = {}
 _lock = threading.Lock()
 
@@ -44,7 +46,7 @@ class _LookUp:
             self.done.set()
 
 
-def addresses(host: str, port: int, limit_s: float) -> tuple[Address, ...]:
+def addresses(host: str, port: int, limit_s: float) -> tuple[SocketAddress, ...]:
     """Return where a host is.
 
     Parameters

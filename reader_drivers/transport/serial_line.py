@@ -19,9 +19,9 @@ try:
     # pyserial lets it through; it is no OSError.
     from termios import error as termios_error
 except ImportError:  # Windows
-    termios_error = serial.SerialException
+    termios_error = OSError
 
-_REFUSED = (serial.SerialException, OSError, termios_error)
+_REFUSED = (OSError, termios_error)  # what pyserial raises itself is an OSError
 
 _POLL_S = 0.01
 
@@ -83,7 +83,7 @@ class SerialTransport:
         """Send all of `data`; see `TcpTransport.send`."""
         try:
             self._line.write(data)
-        except (serial.SerialException, OSError) as error:
+        except OSError as error:
             raise LinkLostError(f"{self.where}: line lost while sending ({_why(error)})") from error
 
     def receive(self, timeout_s: float) -> bytes:
@@ -109,7 +109,7 @@ class SerialTransport:
                 if (left := until - time.monotonic()) <= 0:
                     return b""
                 self._wake.wait(min(left, _POLL_S))
-        except (serial.SerialException, OSError) as error:
+        except OSError as error:
             raise LinkLostError(f"{self.where}: line lost ({_why(error)})") from error
         return data
 
@@ -118,7 +118,7 @@ class SerialTransport:
         if self._watched is not None:
             self._watched.close()
         # A line that is gone cannot be flushed, and need not be.
-        with contextlib.suppress(serial.SerialException, OSError):
+        with contextlib.suppress(OSError):
             self._line.close()
 
 

@@ -58,28 +58,32 @@ class Status(IntEnum):
     TIMEOUT = 0x02
     MORE = 0x03
     MEMORY = 0x04
+    NOT_SAVED = 0x13
+    POWER_NOT_SET = 0x14
     STATISTICS = 0x26
     HEARTBEAT = 0x28
     ANTENNA = 0xF8
     FAILED = 0xF9
+    WEAK = 0xFA
     NO_TAG = 0xFB
+    TAG_ERROR = 0xFC
     LENGTH = 0xFD
     ILLEGAL = 0xFE
     PARAMETER = 0xFF
 
 
-_WORDS: Final = {
-    0x04: "the reader's memory is full: it left tags out",
-    0x13: "the setting cannot be saved",
-    0x14: "the power cannot be set",
-    0xF8: "the antenna is missing",
-    0xF9: "the command failed",
-    0xFA: "the tag can hardly be heard",
-    0xFB: "no tag answers",
-    0xFC: "the tag reports an error",
-    0xFD: "the command has a wrong length",
-    0xFE: "no such command, or its CRC is wrong",
-    0xFF: "a parameter is wrong",
+_WORDS: Final[dict[int, str]] = {
+    Status.MEMORY: "the reader's memory is full: it left tags out",
+    Status.NOT_SAVED: "the setting cannot be saved",
+    Status.POWER_NOT_SET: "the power cannot be set",
+    Status.ANTENNA: "the antenna is missing",
+    Status.FAILED: "the command failed",
+    Status.WEAK: "the tag can hardly be heard",
+    Status.NO_TAG: "no tag answers",
+    Status.TAG_ERROR: "the tag reports an error",
+    Status.LENGTH: "the command has a wrong length",
+    Status.ILLEGAL: "no such command, or its CRC is wrong",
+    Status.PARAMETER: "a parameter is wrong",
 }
 
 
@@ -134,6 +138,11 @@ BANDS: Final = {
     "US3": Band(12, 902_000, 500, 53),
     "USER": Band(0, 902_600, 400, 63),
 }
+
+
+def band_of(number: int) -> str | None:
+    """Return the name of a band; None: it is none of `BANDS`."""
+    return next((name for name, band in BANDS.items() if band.number == number), None)
 
 
 def encode_band(number: int, first: int, last: int) -> bytes:

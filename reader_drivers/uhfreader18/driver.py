@@ -8,9 +8,8 @@ from collections.abc import Callable
 from reader_drivers._reader import ReaderSettings
 from reader_drivers.targets import read_url
 from reader_drivers.threaded import ThreadedReader
-from reader_drivers.uhfreader18.codec import ANSWERS
 from reader_drivers.uhfreader18.link import UhfReader18Link, check_kind, check_settings
-from reader_drivers.uhfreader18.options import LINE, OWN
+from reader_drivers.uhfreader18.options import LINE, OWN, Options
 
 
 class UhfReader18(ThreadedReader[UhfReader18Link]):
@@ -28,10 +27,11 @@ class UhfReader18(ThreadedReader[UhfReader18Link]):
 
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._address = read_url(url, LINE, OWN)
+        self._options = Options(**self._address.own)
         super().__init__(url, clock, self._address)
 
     def _open_link(self) -> UhfReader18Link:
-        return UhfReader18Link(self._address, ANSWERS, self._clock, self._inbox, self._wake)
+        return UhfReader18Link(self._address, self._options, self._clock, self._inbox, self._wake)
 
     def _check_kind(self, settings: ReaderSettings) -> None:
         check_kind(settings, self.url)

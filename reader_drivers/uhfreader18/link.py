@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from reader_drivers._reader import Capabilities, ReaderError, ReaderSettings, SettingsError, TagData
 from reader_drivers.framing import Frames
+from reader_drivers.inbox import Inbox
 from reader_drivers.polled_link import PolledLink
 from reader_drivers.serial_link import NO_RSSI_DBM
 from reader_drivers.setting_checks import (
@@ -20,8 +22,10 @@ from reader_drivers.setting_checks import (
     check_run_of_channels,
     check_whole_dbm,
 )
-from reader_drivers.transport import LinkLostError
+from reader_drivers.targets import Address
+from reader_drivers.transport import LinkLostError, Wake
 from reader_drivers.uhfreader18.codec import (
+    ANSWERS,
     BANDS,
     MODELS,
     RSSI_ZERO,
@@ -29,6 +33,7 @@ from reader_drivers.uhfreader18.codec import (
     Dialect,
     Info,
     Status,
+    band_of,
     data_of,
     decode_ends,
     decode_info,
@@ -48,13 +53,26 @@ _REPORTS: Final = b"\x01"
 
 
 class UhfReader18Link(PolledLink):
-    """A reader that answers."""
+    """A reader that answers.
+
+    Parameters
+    ----------
+    address, clock, inbox, wake
+        As of `SerialLink`.
+    options
+        The driver's own.
+    """
 
     dialect: Dialect
 
+    def __init__(
+        self, address: Address, options: Options, clock: Callable[[], int], inbox: Inbox, wake: Wake
+    ) -> None:
+        self.options = options
+        super().__init__(address, ANSWERS, clock, inbox, wake)
+
     def set_up(self) -> Capabilities:
         """Learn what it is; one that reports by itself is told to stop."""
-        self.options = Options(**self.address.own)
         self.patience_s = self.options.scan_s + 1.5
         self._reports_seen = False
         self._port = 1
@@ -69,8 +87,8 @@ class UhfReader18Link(PolledLink):
             self._ask(Command.SET_WORK_MODE_288, _ANSWERS, "to stop reporting")
             self._info = self._ask_info()
         name, self.dialect = MODELS.get(self._info.type, (f"type {self._info.type:02X}", self._guess()))
-        if self.options.dialect:
-            self.dialect = "18" if self.options.dialect == "18" else "288"
+        if self.options.dialect is not None:
+            self.dialect = self.options.dialect
         if self.dialect == "18" and (self.options.push or self.options.fast_id):
             raise ReaderError(f"{self.where}: push and fastid are of the 288 family, and this is a {name}")
         region = self._region(self.address.settings.region)
@@ -106,7 +124,7 @@ class UhfReader18Link(PolledLink):
         if self.dialect == "18" and scan != info.scan:
             self._ask(Command.SET_SCAN_TIME, bytes([scan]), "the time of a round")
         self._info = info = self._ask_info()
-        band = next(band for band in BANDS.values() if band.number == info.band)
+        band = BANDS[self._band()]
         # It does not tell the channel of a read.
         self._khz = band.khz((info.first + info.last) // 2)
         self._q = 4 if settings.q is None else settings.q
@@ -212,13 +230,16 @@ class UhfReader18Link(PolledLink):
 
     def _region(self, wanted: str | None) -> str:
         """Set the region asked for; without one, return the reader's own."""
-        names = {band.number: name for name, band in BANDS.items()}
         if wanted is not None and BANDS[wanted].number != self._info.band:
             self._set_band(BANDS[wanted].number, 0, BANDS[wanted].count - 1)
             self._info = self._ask_info()
-        if self._info.band not in names:
+        return self._band()
+
+    def _band(self) -> str:
+        name = band_of(self._info.band)
+        if name is None:
             raise ReaderError(f"{self.where}: its band {self._info.band} is unknown; set one by region=")
-        return names[self._info.band]
+        return name
 
     def _set_band(self, number: int, first: int, last: int) -> None:
         if (number, first, last) != (self._info.band, self._info.first, self._info.last):

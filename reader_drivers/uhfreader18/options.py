@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reader_drivers.targets import Line, Table, choice, flag, number
-from reader_drivers.uhfreader18.codec import BROADCAST
+from reader_drivers.uhfreader18.codec import BROADCAST, Dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Options:
     Parameters
     ----------
     dialect
-        `18` or `288`; empty: as the reader's type says.
+        `18` or `288`; None: as the reader's type says.
     address
         Of the reader on a shared line; 255: whoever is there.
     rssi
@@ -30,7 +30,7 @@ class Options:
         How long a round may take, s.
     """
 
-    dialect: str = ""
+    dialect: Dialect | None = None
     address: int = BROADCAST
     rssi: str = "none"
     fast_id: bool = False

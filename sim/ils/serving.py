@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from fastapi.responses import JSONResponse, Response
 from sim.errors import SimError
 from sim.ils.stock import Stock
 from sim.ils.trouble import Trouble, Troubled
+from sim.listen import host_port
 
 _START_S = 30.0
 _EVENTS = ("lend", "give_back", "ask_for")
@@ -32,7 +34,7 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
 
-class HttpEmulator:
+class HttpEmulator(ABC):
     """
     A library system over HTTP: a context manager that serves while it is entered.
 
@@ -63,16 +65,15 @@ class HttpEmulator:
     ) -> None:
         self.stock = stock
         self.trouble = Trouble()
-        host, _, port = listen.rpartition(":")
-        self._host, self._port = host, int(port)
+        self._host, self._port = host_port(listen)
         self._tls = (certificate, key)
         self._socket: socket.socket | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
+    @abstractmethod
     def routes(self, app: FastAPI) -> None:
         """Add what this system answers; each system has its own."""
-        raise NotImplementedError
 
     @property
     def address(self) -> str:

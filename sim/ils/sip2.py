@@ -29,6 +29,7 @@ from pysip2 import (
 )
 
 from sim.ils.stock import Stock
+from sim.listen import host_port
 
 _START_S = 30.0
 _CODES = {
@@ -72,8 +73,7 @@ class Sip2Emulator:
 
     def __init__(self, stock: Stock, listen: str = "127.0.0.1:0", encoding: str = "utf-8") -> None:
         self.stock = stock
-        host, _, port = listen.rpartition(":")
-        self._host, self.port = host, int(port)
+        self._host, self.port = host_port(listen)
         self.user, self.password = "nightstack", "sip2-password"
         self.encoding = encoding
         self.asked = 0

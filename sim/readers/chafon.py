@@ -7,15 +7,12 @@ from typing import Final
 import numpy as np
 
 from reader_drivers.chafon.codec import (
-    BAD_FRAME,
-    BAD_PARAMETER,
     BROADCAST,
     FRAMES,
-    INVENTORY_OVER,
-    OK,
     PARAMETER_BYTES,
     Command,
     Parameters,
+    Status,
     command_of,
     data_of,
     encode_answer,
@@ -49,22 +46,24 @@ class ChafonEmulator(SerialEmulator):
     broken = 0
     tells_end = True
 
+    def make(self) -> None:
+        """Be as delivered: for the source's antennas and channels."""
+        khz = self.source.frequencies_khz
+        step = (khz[-1] - khz[0]) // max(1, len(khz) - 1)
+        raw = bytearray.fromhex(_OF_A_READER)
+        raw[2] = 0
+        raw[6] = sum(1 << port - 1 for port in self.source.ports)
+        raw[7] = _REGIONS.get(self.source.region, 0)
+        raw[8:15] = (
+            (min(khz) // 1000).to_bytes(2, "big")
+            + (min(khz) % 1000).to_bytes(2, "big")
+            + step.to_bytes(2, "big")
+            + bytes([len(khz) - 1])
+        )
+        self.parameters = Parameters(bytes(raw))
+
     def reset(self) -> None:
         """Forget what flash does not keep."""
-        if not hasattr(self, "parameters"):
-            khz = self.source.frequencies_khz
-            step = (khz[-1] - khz[0]) // max(1, len(khz) - 1)
-            raw = bytearray.fromhex(_OF_A_READER)
-            raw[2] = 0
-            raw[6] = sum(1 << port - 1 for port in self.source.ports)
-            raw[7] = _REGIONS.get(self.source.region, 0)
-            raw[8:15] = (
-                (min(khz) // 1000).to_bytes(2, "big")
-                + (min(khz) % 1000).to_bytes(2, "big")
-                + step.to_bytes(2, "big")
-                + bytes([len(khz) - 1])
-            )
-            self.parameters = Parameters(bytes(raw))
         self._over_ns: int | None = None
         self._seconds = 0
 
@@ -88,23 +87,24 @@ class ChafonEmulator(SerialEmulator):
             await self._done(command)
             await self.crash()
         else:
-            await self.send(encode_answer(command, BAD_FRAME))
+            await self.send(encode_answer(command, Status.BAD_FRAME))
 
     async def _set(self, data: bytes) -> None:
         good = len(data) == PARAMETER_BYTES and data[15] <= 33 and data[17] < 16 and data[18] < 4 and data[6]
         if good:
             self.parameters = Parameters(data)
-        await self.send(encode_answer(Command.SET_PARAMETERS, OK if good else BAD_PARAMETER))
+        await self.send(encode_answer(Command.SET_PARAMETERS, Status.OK if good else Status.BAD_PARAMETER))
 
     async def _begin(self, data: bytes) -> None:
         if self.broken or len(data) != 5:
-            await self.send(encode_answer(Command.INVENTORY, self.broken or BAD_PARAMETER))
+            await self.send(encode_answer(Command.INVENTORY, self.broken or Status.BAD_PARAMETER))
             return
         self._seconds, self._over_ns = int.from_bytes(data[1:], "big"), None
         ports = tuple(port for port in self.source.ports if self.parameters.antennas >> port - 1 & 1)
         power = float(self.parameters.power_dbm)
         await self.begin_inventory(
-            Inventory(ports, (power,) * len(ports), session=self.parameters.session, search="single")
+            Inventory(ports, (power,) * len(ports), session=self.parameters.session, search="single"),
+            self.report,
         )
 
     async def report(self, heard: ReportSlice) -> None:
@@ -118,8 +118,8 @@ class ChafonEmulator(SerialEmulator):
             await self.send(encode_report(float(rssi[row]), port, channel, epc, self.parameters.raw[0]))
         if self._seconds and heard.t_end_ns >= self._over_ns:
             if self.tells_end:
-                await self.send(encode_answer(Command.INVENTORY, INVENTORY_OVER))
+                await self.send(encode_answer(Command.INVENTORY, Status.INVENTORY_OVER))
             await self.end_inventory()
 
     async def _done(self, command: int, data: bytes = b"") -> None:
-        await self.send(encode_answer(command, OK, data, self.parameters.raw[0]))
+        await self.send(encode_answer(command, Status.OK, data, self.parameters.raw[0]))

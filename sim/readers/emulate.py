@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
+
+from sim.listen import stop_on_signals
 
 
 def serve_until_stopped(
@@ -23,7 +23,7 @@ def serve_until_stopped(
     listen
         Where.
     make
-        Makes what serves there.
+        Makes what serves there; raises ValueError, one line, where `listen` is no address, or none for it.
     more
         Returns a second line to print, by the address.
 
@@ -32,16 +32,11 @@ def serve_until_stopped(
     int
         Exit status: 2 where `listen` is no address, or one that it cannot serve at, 1 where it cannot be had.
     """
-    host, _, port = listen.rpartition(":")
-    line = listen == "pty" or listen.startswith("pty:/")
-    if not line and (not host or not port.isdecimal() or int(port) > 65535):
-        such = "give HOST:PORT, such as 127.0.0.1:5084, or pty, or pty:/PATH"
-        return _refuse(f"{listen}: no address to listen on; {such}")
     try:
         return asyncio.run(_serve(listen, make, more))
     except OSError as error:
         reason = error.strerror or str(error)
-        if not line:
+        if not listen.startswith("pty"):
             return _refuse(
                 f"{listen}: cannot be listened on ({reason}); choose another port, or 0 for a free one", 1
             )
@@ -63,11 +58,7 @@ async def _serve(
     more: Callable[[str], str] | None,
 ) -> int:
     stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        # Signal handlers belong to the main thread and to POSIX; elsewhere Ctrl-C ends the process as usual.
-        with contextlib.suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(getattr(signal, name), stopped.set)
+    stop_on_signals(stopped)
     try:
         served = make(listen)
     except ValueError as error:

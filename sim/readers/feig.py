@@ -91,6 +91,9 @@ class FeigEmulator(SerialEmulator):
         self._asked: Inventory | None = None
         super().__init__(source, listen, clock=clock, baud=baud)
 
+    def make(self) -> None:
+        """Be as delivered: configurations are held in memory here, and forgotten with it."""
+
     def reset(self) -> None:
         """Forget what a power cycle forgets; the field comes on with the reader."""
         self.field_on, self.port = True, 1
@@ -287,7 +290,9 @@ class FeigEmulator(SerialEmulator):
         if control == Control.INIT_BUFFER:
             self.buffer, self._fetched = {}, []
             self._end_polling()
-            await self.begin_inventory(Inventory(self.hf.ports, tuple(0.0 for _ in self.hf.ports)))
+            await self.begin_inventory(
+                Inventory(self.hf.ports, tuple(0.0 for _ in self.hf.ports)), self.report
+            )
             return Status.OK, b""
         if control == Control.BUFFER_INFO:
             # Size of the table, where it begins, and how much is in it.

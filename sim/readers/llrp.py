@@ -31,6 +31,7 @@ from reader_drivers.llrp.codec import (
     parameter,
     status,
 )
+from sim.listen import host_port
 from sim.readers.clock import ReaderClock
 from sim.readers.gen2_memory import MemoryOf, usual_memory
 from sim.readers.llrp_access import AccessRuns
@@ -81,8 +82,8 @@ class LlrpEmulator:
     ) -> None:
         if phase_sign not in (-1, 1):
             raise ValueError(f"phase_sign is {phase_sign}; it is 1 (grows with distance) or -1")
-        host, _, port = listen.rpartition(":")
-        self.source, self.host, self.port = source, host or "127.0.0.1", int(port)
+        self.source = source
+        self.host, self.port = host_port(listen)
         self.clock = clock or ReaderClock()
         self.phase_sign = phase_sign
         self.state = ReaderState(identity or Identity(), source)

@@ -17,6 +17,7 @@ from reader_drivers.m100.codec import (
     encode,
     encode_notice,
     parameters,
+    region_of,
 )
 from sim.readers.gen2_memory import usual_memory
 from sim.readers.serial_emulator import SerialEmulator
@@ -39,6 +40,9 @@ class M100Emulator(SerialEmulator):
     weakest_dbm = -72
 
     memory: Mapping[bytes, bytes] | None = None
+
+    def make(self) -> None:
+        """Be as delivered: nothing that can be set is kept."""
 
     def reset(self) -> None:
         """Forget what was set."""
@@ -83,7 +87,7 @@ class M100Emulator(SerialEmulator):
             await self.end_inventory()
             await self._done(command)
         elif command == Command.POLL_MANY and len(values) == 3 and values[0] == 0x22:
-            await self.begin_inventory(self._inventory_asked())
+            await self.begin_inventory(self._inventory_asked(), self.report)
         else:
             await self._failed(Failure.COMMAND)
 
@@ -104,8 +108,9 @@ class M100Emulator(SerialEmulator):
             await self._done(Command.READ, head + user[first:end])
 
     def _inventory_asked(self) -> Inventory:
-        known = {number: len(khz) for number, khz in REGIONS.values()}.get(self.region, 1)
-        channel = self.channel if 0 < self.channel <= min(known, len(self.source.frequencies_khz)) else 0
+        region = region_of(self.region)
+        count = 1 if region is None else len(REGIONS[region][1])
+        channel = self.channel if 0 < self.channel <= min(count, len(self.source.frequencies_khz)) else 0
         return Inventory(
             ports=(1,),
             power_dbm=(self.power_cdbm / 100,),

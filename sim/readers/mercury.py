@@ -83,6 +83,9 @@ class MercuryEmulator(SerialEmulator):
         """Commands that were understood: opcode and data."""
         super().__init__(source, listen, clock=clock, baud=baud)
 
+    def make(self) -> None:
+        """Be as delivered: nothing that can be set is kept."""
+
     def reset(self) -> None:
         """Forget what was set."""
         self.state = ModuleState(self.identity, self.model, self.source, bootloader=self._bootloader)
@@ -180,7 +183,7 @@ class MercuryEmulator(SerialEmulator):
             self.search, self._cycle_ns, self._tags_in_cycle = search, None, 0
             self._filtered.clear()
             self.told.append((Op.READ_TAGS, search.start()))
-            await self.begin_inventory(self._inventory_asked())
+            await self.begin_inventory(self._inventory_asked(), self.report)
         await self.send(reply(Op.MULTI, status, b"\x01" if status == 0 else b""))
 
     def _inventory_asked(self) -> Inventory:

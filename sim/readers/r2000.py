@@ -8,17 +8,15 @@ from typing import Final
 import numpy as np
 
 from reader_drivers.r2000.codec import (
-    ANTENNA_MISSING,
-    BAD_ANTENNA,
-    BAD_PARAMETER,
     BROADCAST,
     CUSTOM_REGION,
     FRAMES,
     INVENTORIES,
     PHASE_STEPS,
-    SUCCESS,
+    RSSI_ZERO,
     Command,
     Plan,
+    Status,
     data_of,
     decode_plan,
     encode,
@@ -28,9 +26,8 @@ from reader_drivers.r2000.codec import (
     encode_tag,
 )
 from sim.readers.serial_emulator import SerialEmulator
-from sim.readers.source import Inventory, ReportSlice
+from sim.readers.source import Inventory, ReportSlice, Search
 
-_FAILED: Final = 0x11
 _NAME: Final = b"IND903-EMU\0\0"
 
 
@@ -59,13 +56,15 @@ class R2000Emulator(SerialEmulator):
     eight = False
     degrees = 41
 
+    def make(self) -> None:
+        """Be as delivered: address 1, 30 dBm, the source's channels; no antenna is unplugged."""
+        self.missing, self.own_address = set(), 1
+        self.flash_dbm = bytes([30])
+        khz = self.source.frequencies_khz
+        self.plan = Plan(CUSTOM_REGION, 0, len(khz) - 1, khz)
+
     def reset(self) -> None:
         """Forget what flash does not keep."""
-        if not hasattr(self, "missing"):
-            self.missing, self.own_address = set(), 1
-            self.flash_dbm = bytes([30])
-            khz = self.source.frequencies_khz
-            self.plan = Plan(CUSTOM_REGION, 0, len(khz) - 1, khz)
         self.power_dbm = self.flash_dbm
         self.antenna = 0
 
@@ -84,7 +83,7 @@ class R2000Emulator(SerialEmulator):
     def _setting(self, command: int, data: bytes) -> bytes:
         """Return the data of the answer to a setting or a question."""
         ports = 8 if self.eight else 4
-        known = {
+        known: dict[int, bytes] = {
             Command.VERSION: b"\x08\x02",
             Command.IDENTIFIER: _NAME,
             Command.GET_ANTENNA: bytes([self.antenna]),
@@ -92,14 +91,12 @@ class R2000Emulator(SerialEmulator):
             Command.GET_REGION: encode_plan(self.plan),
             Command.TEMPERATURE: bytes([self.degrees >= 0, abs(self.degrees)]),
         }
-        done = bytes([SUCCESS])
+        done = bytes([Status.SUCCESS])
         if not data:
-            return (
-                known.get(Command(command), bytes([_FAILED])) if command in set(Command) else bytes([_FAILED])
-            )
+            return known.get(command, bytes([Status.FAILED]))
         if command == Command.SET_ANTENNA and len(data) == 1:
             if data[0] >= ports:
-                return bytes([BAD_ANTENNA])
+                return bytes([Status.BAD_ANTENNA])
             self.antenna = data[0]
             return done
         if command == Command.TEMPORARY_POWER and len(data) == 1 and data[0] <= 33:
@@ -116,7 +113,7 @@ class R2000Emulator(SerialEmulator):
             return done
         if command == Command.RETURN_LOSS and len(data) == 1:
             return bytes([1 if self._is_missing(self.antenna) else 17])
-        return bytes([BAD_PARAMETER if command in set(Command) else _FAILED])
+        return bytes([Status.BAD_PARAMETER if command in set(Command) else Status.FAILED])
 
     def _is_missing(self, antenna: int) -> bool:
         return antenna + 1 in self.missing or antenna + 1 not in self.source.ports
@@ -133,13 +130,13 @@ class R2000Emulator(SerialEmulator):
         elif command == Command.SESSION and len(data) == 5 and self.with_phase:
             await self._one_antenna(command, data[0], "single", phase=bool(data[3]))
         else:
-            await self._refuse(command, BAD_PARAMETER)
+            await self._refuse(command, Status.BAD_PARAMETER)
 
-    async def _one_antenna(self, command: int, session: int, search: str, *, phase: bool) -> None:
+    async def _one_antenna(self, command: int, session: int, search: Search, *, phase: bool) -> None:
         antenna = self.antenna
         if self._is_missing(antenna):
             await asyncio.sleep(0.002)
-            await self._refuse(command, ANTENNA_MISSING)
+            await self._refuse(command, Status.ANTENNA_MISSING)
             return
         heard = await self._hear_on(antenna, session, search)
         count = await self._report(command, antenna, heard, phase=phase)
@@ -150,7 +147,7 @@ class R2000Emulator(SerialEmulator):
     async def _switched(self, data: bytes) -> None:
         pairs = 8 if self.eight else 4
         if len(data) != 2 * pairs + 2:
-            await self._refuse(Command.FAST_SWITCH, BAD_PARAMETER)
+            await self._refuse(Command.FAST_SWITCH, Status.BAD_PARAMETER)
             return
         total, ns = 0, 0
         for _ in range(max(1, data[-1])):
@@ -158,7 +155,7 @@ class R2000Emulator(SerialEmulator):
                 if antenna >= pairs or not stay:
                     continue
                 if self._is_missing(antenna):
-                    said = bytes([antenna, ANTENNA_MISSING])
+                    said = bytes([antenna, Status.ANTENNA_MISSING])
                     await self.send(encode(Command.FAST_SWITCH, said, self.own_address))
                     continue
                 for _ in range(stay):
@@ -168,7 +165,7 @@ class R2000Emulator(SerialEmulator):
         await asyncio.sleep(0 if ns else 0.002)
         await self.send(encode_fast_end(total, ns // 1_000_000, self.own_address))
 
-    async def _hear_on(self, antenna: int, session: int, search: str) -> ReportSlice | None:
+    async def _hear_on(self, antenna: int, session: int, search: Search) -> ReportSlice | None:
         powers = self.power_dbm
         khz = np.array(self.source.frequencies_khz)
         # Of the source's channels those that lie in the frequencies set; all where none does.
@@ -179,7 +176,7 @@ class R2000Emulator(SerialEmulator):
                 ports=(antenna + 1,),
                 power_dbm=(float(powers[antenna if len(powers) > antenna else 0]),),
                 session=session,
-                search="dual" if search == "dual" else "single",
+                search=search,
                 channels=tuple(inside.tolist()) if 0 < len(inside) < len(khz) else (),
             )
         )
@@ -190,7 +187,7 @@ class R2000Emulator(SerialEmulator):
     async def _report(self, command: int, antenna: int, heard: ReportSlice | None, *, phase: bool) -> int:
         if heard is None:
             return 0
-        rssi = np.clip(np.rint(heard.rssi_dbm), -129, -2).astype(np.int64)
+        rssi = np.clip(np.rint(heard.rssi_dbm), -RSSI_ZERO, -2).astype(np.int64)
         rows = np.flatnonzero((rssi >= self.weakest_dbm) & (heard.port == antenna + 1))
         khz = np.array(self.source.frequencies_khz)[heard.channel.astype(np.int64) - 1]
         table = np.array(self.plan.table)[self.plan.first : self.plan.last + 1]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import ClassVar, Protocol, Self
 
 from reader_drivers.framing import FrameFormat, Framer
@@ -19,6 +19,9 @@ log = logging.getLogger("nightstack.sim.readers")
 _FLUSH_S = 0.1
 _IDLE_S = 0.3
 _BOOT_S = 0.15
+
+Report = Callable[[ReportSlice], Awaitable[None]]
+"""Sends, or keeps, what a running inventory heard in a slice."""
 
 
 class CrashedError(Exception):
@@ -50,7 +53,7 @@ class SerialEmulator(ABC):
     source
         What its antennas hear.
     listen
-        ``HOST:PORT`` (port 0: a free one), ``pty`` or ``pty:PATH``.
+        ``HOST:PORT`` (port 0: a free one), ``pty`` or ``pty:/PATH``.
     clock
         The reader's own; None: right.
     baud
@@ -96,6 +99,7 @@ class SerialEmulator(ABC):
         self._polled: Inventory | None = None
         self._idle: asyncio.TimerHandle | None = None
         self.noise = 0
+        self.make()
         self.reset()
 
     # What a protocol says
@@ -105,11 +109,12 @@ class SerialEmulator(ABC):
         """Do what a request asks, and answer it by `send`."""
 
     @abstractmethod
+    def make(self) -> None:
+        """Be as delivered: what its flash holds when it is new. Called once, before the first `reset`."""
+
+    @abstractmethod
     def reset(self) -> None:
         """Forget everything that a power cycle forgets."""
-
-    async def report(self, heard: ReportSlice) -> None:  # noqa: B027 (polled readers have nothing to do here)
-        """Send what a running inventory (`begin_inventory`) heard in a slice; readers that are polled need none."""
 
     def greet(self) -> bytes:
         """Return what a reader says when it has booted."""
@@ -263,10 +268,10 @@ class SerialEmulator(ABC):
         """Whether a continuous inventory runs."""
         return self._inventory is not None and not self._inventory.done()
 
-    async def begin_inventory(self, asked: Inventory) -> None:
+    async def begin_inventory(self, asked: Inventory, report: Report) -> None:
         """Read tags from now on, telling each slice by `report`, until `end_inventory`."""
         await self.end_inventory()
-        self._inventory = asyncio.ensure_future(self._read_tags(asked))
+        self._inventory = asyncio.ensure_future(self._read_tags(asked, report))
 
     async def end_inventory(self) -> None:
         """Stop reading tags."""
@@ -275,13 +280,13 @@ class SerialEmulator(ABC):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _read_tags(self, asked: Inventory) -> None:
+    async def _read_tags(self, asked: Inventory, report: Report) -> None:
         self.source.start(asked)
         try:
             # A report may end the inventory that it is of.
             me = asyncio.current_task()
             while await self._awake.wait() and (heard := await self.source.next_slice()) is not None:
-                await self.report(heard)
+                await report(heard)
                 if self._inventory is not me:
                     break
                 if self.source.virtual:

@@ -52,8 +52,8 @@ class SmallWorld:
         True time of the beginning, ns UTC; None: now.
     last_ns
         Length of the world in virtual time, ns; None: it does not end.
-    ports
-        How many antennas, 0.15 m apart.
+    antennas
+        How many, 0.15 m apart.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class SmallWorld:
         reads_per_s: float = 220.0,
         t0_ns: int | None = None,
         last_ns: int | None = None,
-        ports: int = 4,
+        antennas: int = 4,
     ) -> None:
         self._rng = np.random.default_rng(seed)
         self.region: Region = region
         self.frequencies_khz = CHANNELS_KHZ[region]
-        self.ports = tuple(range(1, ports + 1))
+        self.ports = tuple(range(1, antennas + 1))
         self.virtual = virtual
         self.tags = tuple(
             bytes.fromhex(f"E2801170{seed & 0xFFFF:04X}") + self._rng.bytes(6) for _ in range(tags)
@@ -81,7 +81,9 @@ class SmallWorld:
         self.produced: list[ReportSlice] = []
         """Every slice handed over, when `keep` is set."""
         self.keep = False
-        self._offset_rad = self._rng.uniform(0, 2 * np.pi, (ports + 1, len(self.frequencies_khz) + 1, tags))
+        self._offset_rad = self._rng.uniform(
+            0, 2 * np.pi, (antennas + 1, len(self.frequencies_khz) + 1, tags)
+        )
         self._x_m = 0.025 * (np.arange(tags) - tags / 2)
         self._slice_ns = round(slice_s * 1e9)
         self._rate = reads_per_s

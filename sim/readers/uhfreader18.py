@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from typing import ClassVar, Final
 
 import numpy as np
@@ -12,9 +13,11 @@ from reader_drivers.uhfreader18.codec import (
     BROADCAST,
     COMMANDS,
     HEARTBEAT,
+    RSSI_ZERO,
     Command,
     Dialect,
     Status,
+    band_of,
     decode_band,
     encode_answer,
     encode_band,
@@ -35,12 +38,8 @@ class _UhfEmulator(SerialEmulator):
 
     Attributes
     ----------
-    missing : set of int
-        Ports whose antenna is unplugged, 1-based.
     broken : int
         The status every inventory fails with; 0: none.
-    module : bool
-        Whether its network module sends heartbeats while nothing else happens.
     """
 
     scheme = "uhfreader18"
@@ -49,51 +48,46 @@ class _UhfEmulator(SerialEmulator):
     type: ClassVar[int]
     weakest_dbm = -84
 
-    missing: set[int]
+    sizes: ClassVar[dict[int, int]] = {
+        Command.SET_BAND: 2,
+        Command.SET_ADDRESS: 1,
+        Command.SET_SCAN_TIME: 1,
+        Command.SET_POWER: 1,
+        Command.SIGNAL: 3,
+    }
+    """Bytes of data of each command that sets something."""
+
     broken = 0
-    module = False
+
+    def make(self) -> None:
+        """Be as delivered: address 0, 26 dBm, the source's band."""
+        self.own_address = 0
+        self.power, self.scan = 26, 10
+        band = BANDS[_BAND_OF[self.source.region]]
+        self.band = encode_band(band.number, 0, band.count - 1)
 
     def reset(self) -> None:
         """Forget what flash does not keep: nothing that can be set."""
-        if not hasattr(self, "missing"):
-            self.missing, self.own_address = set(), 0
-            self.power, self.scan, self.reporting = 26, 10, False
-            band = BANDS[_BAND_OF[self.source.region]]
-            self.band = encode_band(band.number, 0, band.count - 1)
-            self.work_mode = bytes(6)
 
     async def answer(self, frame: bytes) -> None:
+        """Do what a command asks, if it is for this reader."""
+        if frame[1] in (self.own_address, BROADCAST):
+            await self.obey(frame[2], frame[3:-2])
+
+    async def obey(self, command: int, data: bytes) -> None:
         """Do what a command asks."""
-        command, data = frame[2], frame[3:-2]
-        if frame[1] not in (self.own_address, BROADCAST):
-            return
-        # A reader that reports by itself hears nothing but that it shall stop.
-        if self.reporting and command not in (Command.SET_WORK_MODE_288, Command.SET_WORK_MODE_18):
-            return
         if command == Command.INVENTORY:
             await self.inventory(data)
         elif command not in set(Command):
             await self.send(encode_answer(Command.ILLEGAL, Status.ILLEGAL, b"", self.own_address))
         else:
             await self._done(command, *self._setting(command, data))
-            if command == Command.SET_WORK_MODE_288:
-                await self._set_reporting()
 
     def _setting(self, command: int, data: bytes) -> tuple[int, bytes]:
         if command == Command.INFO and not data:
             return Status.OK, self.info()
-        if command == Command.GET_WORK_MODE_18 and not data and self.dialect == "18":
-            return Status.OK, bytes([0, 30, 10, 15]) + self.work_mode + bytes([8, 0])
-        size = {
-            Command.SET_BAND: 2,
-            Command.SET_ADDRESS: 1,
-            Command.SET_SCAN_TIME: 1,
-            Command.SET_POWER: 1,
-            Command.SIGNAL: 3,
-            Command.SET_WORK_MODE_18: 6 if self.dialect == "18" else -1,
-            Command.SET_WORK_MODE_288: 1 if self.dialect == "288" else -1,
-        }.get(Command(command), -1)
-        if size < 0:
+        size = self.sizes.get(command)
+        if size is None:
             return Status.ILLEGAL, b""
         if len(data) != size:
             return Status.LENGTH, b""
@@ -103,8 +97,8 @@ class _UhfEmulator(SerialEmulator):
         """Set something; whether its values are allowed."""
         if command == Command.SET_BAND:
             number, first, last = decode_band(data[0], data[1])
-            band = next((band for band in BANDS.values() if band.number == number), None)
-            if band is None or not first <= last < band.count:
+            name = band_of(number)
+            if name is None or not first <= last < BANDS[name].count:
                 return False
             self.band = data
         elif command == Command.SET_POWER:
@@ -117,28 +111,15 @@ class _UhfEmulator(SerialEmulator):
             if data[0] == BROADCAST:
                 return False
             self.own_address = data[0]
-        elif command == Command.SET_WORK_MODE_18:
-            self.work_mode = data
-        elif command == Command.SET_WORK_MODE_288:
-            self.reporting = bool(data[0])
         return True
 
     def info(self) -> bytes:
         """Return what it says about itself."""
         return bytes([3, 1, self.type, 2, *self.band, self.power, self.scan])
 
+    @abstractmethod
     async def inventory(self, data: bytes) -> None:
         """Do a round of an inventory."""
-        raise NotImplementedError
-
-    async def _set_reporting(self) -> None:
-        """Begin or end to report by oneself."""
-
-    async def crash(self) -> None:
-        """Boot while the line stands; one that reports by itself goes on doing so."""
-        await super().crash()
-        if self.reporting:
-            await self._set_reporting()
 
     def heard_well(self, heard: ReportSlice | None) -> list[tuple[bytes, int, int]]:
         """Return EPC, RSSI (the byte it tells) and port of the reads that are loud enough."""
@@ -147,7 +128,11 @@ class _UhfEmulator(SerialEmulator):
         rssi = np.rint(heard.rssi_dbm).astype(np.int64)
         rows = np.flatnonzero(rssi >= self.weakest_dbm).tolist()
         return [
-            (heard.tags[int(heard.tag[row])], int(np.clip(rssi[row] + 129, 0, 127)), int(heard.port[row]))
+            (
+                heard.tags[int(heard.tag[row])],
+                int(np.clip(rssi[row] + RSSI_ZERO, 0, 127)),
+                int(heard.port[row]),
+            )
             for row in rows
         ]
 
@@ -164,6 +149,23 @@ class UhfReader18Emulator(_UhfEmulator):
 
     dialect = "18"
     type = 0x09
+    sizes: ClassVar = _UhfEmulator.sizes | {Command.SET_WORK_MODE_18: 6}
+
+    def make(self) -> None:
+        """Be as delivered: it answers when asked."""
+        super().make()
+        self.work_mode = bytes(6)
+
+    def _setting(self, command: int, data: bytes) -> tuple[int, bytes]:
+        if command == Command.GET_WORK_MODE_18 and not data:
+            return Status.OK, bytes([0, 30, 10, 15]) + self.work_mode + bytes([8, 0])
+        return super()._setting(command, data)
+
+    def _set(self, command: int, data: bytes) -> bool:
+        if command == Command.SET_WORK_MODE_18:
+            self.work_mode = data
+            return True
+        return super()._set(command, data)
 
     async def inventory(self, data: bytes) -> None:
         """Answer with every tag once: frames that announce more, and a last one."""
@@ -187,13 +189,52 @@ class UhfReader18Emulator(_UhfEmulator):
 
 
 class UhfReader288Emulator(_UhfEmulator):
-    """A UHFReader288: it tells each read at once, and reports by itself where it is told to."""
+    """A UHFReader288: it tells each read at once, and reports by itself where it is told to.
+
+    Attributes
+    ----------
+    missing : set of int
+        Ports whose antenna is unplugged, 1-based.
+    module : bool
+        Whether its network module sends heartbeats while nothing else happens.
+    tids : bool
+        Whether tags tell their TID where they are asked to (Impinj's FastID).
+    reporting : bool
+        Whether it reports by itself.
+    """
 
     dialect = "288"
     type = 0x0C
+    sizes: ClassVar = _UhfEmulator.sizes | {Command.SET_WORK_MODE_288: 1}
 
+    module = False
     tids = True
-    """Whether tags tell their TID where they are asked to (Impinj's FastID)."""
+
+    def make(self) -> None:
+        """Be as delivered: it answers when asked; no antenna is unplugged."""
+        super().make()
+        self.missing: set[int] = set()
+        self.reporting = False
+
+    async def crash(self) -> None:
+        """Boot while the line stands; one that reports by itself goes on doing so."""
+        await super().crash()
+        if self.reporting:
+            await self._set_reporting()
+
+    async def obey(self, command: int, data: bytes) -> None:
+        """Do what a command asks; while it reports by itself it hears nothing but that it shall stop."""
+        if self.reporting and command not in (Command.SET_WORK_MODE_288, Command.SET_WORK_MODE_18):
+            return
+        await super().obey(command, data)
+        if command == Command.SET_WORK_MODE_288:
+            await self._set_reporting()
+
+    def _set(self, command: int, data: bytes) -> bool:
+        if command == Command.SET_WORK_MODE_288:
+            self.reporting = bool(data[0])
+            return True
+        return super()._set(command, data)
 
     def info(self) -> bytes:
         """Return what it says about itself, with the antennas in use."""
@@ -230,7 +271,8 @@ class UhfReader288Emulator(_UhfEmulator):
         elif not self.running:
             self._quiet_since, self._beats = 0, 0
             await self.begin_inventory(
-                Inventory(self.source.ports, (float(self.power),) * len(self.source.ports), session=1)
+                Inventory(self.source.ports, (float(self.power),) * len(self.source.ports), session=1),
+                self.report,
             )
 
     async def report(self, heard: ReportSlice) -> None:

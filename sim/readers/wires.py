@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from sim.errors import SimError
+from sim.listen import host_port
 from sim.readers.taken import can_tell, wait_taken
 
 _MOST: Final = 1 << 16
@@ -75,9 +77,9 @@ class Wire(ABC):
         """Whether `taken` can be asked."""
         return False
 
+    @abstractmethod
     async def taken(self) -> None:
         """Wait until whoever is connected has read everything that was sent; nobody has at once."""
-        raise NotImplementedError
 
 
 class TcpWire(Wire):
@@ -236,7 +238,7 @@ class PtyWire(Wire):
                 self._path.unlink()
 
     def _read(self, near: int) -> None:
-        with contextlib.suppress(BlockingIOError, OSError):
+        with contextlib.suppress(OSError):
             self.heard(os.read(near, _MOST))
 
     def cut(self) -> None:
@@ -266,6 +268,9 @@ class PtyWire(Wire):
     async def drain(self) -> None:
         """Nothing to wait for: a UART does not know who reads."""
 
+    async def taken(self) -> None:
+        """Nothing to wait for: a UART does not tell (`tells_taken`)."""
+
     @property
     def speed(self) -> int | None:
         """The speed that the other end has set, baud."""
@@ -276,12 +281,13 @@ class PtyWire(Wire):
 
 
 def make_wire(listen: str) -> Wire:
-    """Make the wire of ``HOST:PORT`` (port 0: a free one), ``pty`` or ``pty:PATH``; raises ValueError."""
+    """Make the wire of ``HOST:PORT`` (port 0: a free one), ``pty`` or ``pty:/PATH``; raises SimError."""
     if listen == "pty":
         return PtyWire()
-    if listen.startswith("pty:"):
+    if listen.startswith("pty:/"):
         return PtyWire(listen.removeprefix("pty:"))
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"{listen}: no address to listen on; give HOST:PORT, such as 127.0.0.1:0, or pty")
-    return TcpWire(host.strip("[]"), int(port))
+    try:
+        return TcpWire(*host_port(listen))
+    except SimError:
+        such = "HOST:PORT, such as 127.0.0.1:0, or pty, or pty:/PATH"
+        raise SimError(f"{listen}: no address to listen on; give {such}") from None

@@ -15,7 +15,7 @@ def test_what_is_planted_is_found():
 
 
 def test_a_catalogue_without_tag_numbers_finds_as_much():
-    result = measure(6000, untold=True)
+    result = measure(6000, tags="untold")
     assert result["told"] == result["right"]
     for kind, planted in result["planted"].items():
         assert result["right"].get(kind, 0) >= 0.95 * planted, kind

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from reader_drivers import ReaderError, ReaderSettings, open_reader
 from reader_drivers.chafon.codec import (
     FRAMES,
-    INVENTORY_OVER,
     Command,
+    Status,
     command_of,
     data_of,
     decode_parameters,
@@ -108,8 +108,10 @@ def test_reports_that_contradict_themselves_are_left_out_and_ends_are_seen() -> 
         encode_answer(Command.INVENTORY, 0, b"\xfd\x00"),
     ]
     stream = b"".join(bad) + encode_report(-54.3, 2, 7, EPC) + encode_answer(Command.INVENTORY, 0)
-    out = decode_reports(Framer(FRAMES).feed(stream + encode_answer(Command.INVENTORY, INVENTORY_OVER)))
-    assert (out.row.tolist(), out.bad, out.over) == ([3], 3, INVENTORY_OVER)
+    out = decode_reports(
+        Framer(FRAMES).feed(stream + encode_answer(Command.INVENTORY, Status.INVENTORY_OVER))
+    )
+    assert (out.row.tolist(), out.bad, out.over) == ([3], 3, Status.INVENTORY_OVER)
     assert out.rssi_dbm.tolist() == [pytest.approx(-54.3, abs=1e-4)]
     assert decode_reports(Framer(FRAMES).feed(encode(Command.INVENTORY))).bad == 0
     assert (status_words(0x12), status_words(0x77)) == ("the inventory is over", "status 77")

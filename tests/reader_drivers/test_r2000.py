@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 from reader_drivers import ReaderError, ReaderSettings, SettingsError, open_reader
 from reader_drivers.framing import Framer
 from reader_drivers.r2000.codec import (
-    ANTENNA_MISSING,
     BROADCAST,
     FRAMES,
     REGIONS,
-    SUCCESS,
     TABLE_KHZ,
     Command,
     Plan,
+    Status,
     data_of,
     decode_inventory,
     decode_plan,
@@ -77,16 +76,16 @@ def test_a_read_an_end_and_an_error() -> None:
     assert [TABLE_KHZ[i] for i in tags.index] == [902_000]
     assert (tags.phase.tolist(), tags.bad) == ([-1], 0)
     assert ends.row.tolist() == [1, 2]
-    assert ends.error.tolist() == [SUCCESS, ANTENNA_MISSING]
+    assert ends.error.tolist() == [Status.SUCCESS, Status.ANTENNA_MISSING]
     assert encode_tag(Command.REALTIME, 7, 1, EPC, -54, pc=0x3000) == TAG
     assert encode_end(1, 50, 5, Command.REALTIME) == END
-    assert encode(Command.REALTIME, bytes([ANTENNA_MISSING]), 1) == ERROR
+    assert encode(Command.REALTIME, bytes([Status.ANTENNA_MISSING]), 1) == ERROR
     # Computed: an acknowledgement, and the end of a round of several antennas: 5 reads in 100 ms.
-    assert encode(Command.SET_ANTENNA, bytes([SUCCESS]), 1) == bytes.fromhex("A0 04 01 74 10 D7")
+    assert encode(Command.SET_ANTENNA, bytes([Status.SUCCESS]), 1) == bytes.fromhex("A0 04 01 74 10 D7")
     fast = bytes.fromhex("A0 0A 01 8A 000005 00000064 62")
     assert encode_fast_end(5, 100) == fast
     tags, ends = decode_inventory(Framer(FRAMES).feed(fast))
-    assert (len(tags.row), tags.bad, ends.error.tolist()) == (0, 0, [SUCCESS])
+    assert (len(tags.row), tags.bad, ends.error.tolist()) == (0, 0, [Status.SUCCESS])
 
 
 def test_frequencies_are_those_of_the_table() -> None:
@@ -130,8 +129,8 @@ def test_reads_ends_and_errors_are_told_apart_whatever_they_hold(told: list[tupl
             stream += encode_tag(command, index, antenna, epc, rssi)
             reads.append((index, antenna + 1, epc, float(rssi)))
         elif kind == "missing":
-            stream += encode(Command.FAST_SWITCH, bytes([what[0], ANTENNA_MISSING]), 1)
-            ends.append((ANTENNA_MISSING, what[0] + 1))
+            stream += encode(Command.FAST_SWITCH, bytes([what[0], Status.ANTENNA_MISSING]), 1)
+            ends.append((Status.ANTENNA_MISSING, what[0] + 1))
         elif kind == "error":
             stream += encode(what[0], bytes([what[1]]), 1)
             ends.append((what[1], 0))
@@ -139,7 +138,7 @@ def test_reads_ends_and_errors_are_told_apart_whatever_they_hold(told: list[tupl
             command, total, antenna = what
             fast = command == Command.FAST_SWITCH
             stream += encode_fast_end(total, 60) if fast else encode_end(antenna, 50, total, command)
-            ends.append((SUCCESS, 0))
+            ends.append((Status.SUCCESS, 0))
     tags, over = decode_inventory(Framer(FRAMES).feed(stream))
     rows = zip(
         tags.index.tolist(), tags.antenna.tolist(), tags.tag.tolist(), tags.rssi_dbm.tolist(), strict=True
@@ -287,7 +286,7 @@ def test_phase_grows_with_distance_and_eight_ports_are_heard(loop: Loop) -> None
     class Variant(R2000Emulator):
         with_phase = eight = True
 
-    world = SmallWorld(5, reads_per_s=500, slice_s=0.02, ports=8)
+    world = SmallWorld(5, reads_per_s=500, slice_s=0.02, antennas=8)
     world.keep = True
     with serving(loop, lambda: Variant(world)) as emulator:
         with open_reader(f"{emulator.url}?{FAST}&eight_ports=1&phase=1") as reader:

@@ -45,7 +45,7 @@ class Metadata(IntFlag):
 
 
 LAST_FIXED: Final = Metadata.BRAND
-# As plain numbers: a flag's own operators cost more than a frame's bytes.
+# As plain numbers: a flag's operators are calls of Python functions.
 _BEFORE: Final = tuple((int(which), width) for which, width in (
     (Metadata.COUNT, 1), (Metadata.RSSI, 1), (Metadata.ANTENNA, 1), (Metadata.FREQUENCY, 3), (Metadata.STAMP, 4),
     (Metadata.PHASE, 2), (Metadata.PROTOCOL, 1),
@@ -77,7 +77,7 @@ def _number(data: NDArray[np.uint8], at: Ints, width: int) -> Ints:
     if width == 1:
         return data[np.minimum(at, last)].astype(np.int64)
     if len(at) == 1:
-        # The usual piece of a line is one frame.
+        # So it is where a line brings frame by frame.
         first = int(at[0])
         inside = data[first : first + width].tobytes()
         behind = data[last:].tobytes() * (width - len(inside))
