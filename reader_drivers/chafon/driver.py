@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from reader_drivers._reader import ReaderSettings, SettingsError
 from reader_drivers.chafon.codec import FRAMES
 from reader_drivers.chafon.link import ChafonLink, check_kind, check_settings
 from reader_drivers.chafon.options import LINE, OWN, Options
-from reader_drivers.targets import read_url
-from reader_drivers.threaded import ThreadedReader
+from reader_drivers.serial_reader import SerialReader
 
 
-class ChafonReader(ThreadedReader[ChafonLink]):
+class ChafonReader(SerialReader[ChafonLink, Options]):
     """A reader at ``chafon://host`` (port 2022) or ``chafon:///dev/ttyUSB0``.
 
     It reads tags only where the URL has ``unproven=1``: how a report of a read is laid out is not proven.
-
-    Parameters
-    ----------
-    url
-        Where it is, with options.
-    clock
-        Host time, ns UTC.
     """
 
     air = "gen2"
-
-    def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
-        self._address = read_url(url, LINE, OWN)
-        self._options = Options(**self._address.own)
-        super().__init__(url, clock, self._address)
+    line, own, options_type = LINE, OWN, Options
 
     def _open_link(self) -> ChafonLink:
         return ChafonLink(self._address, FRAMES, self._clock, self._inbox, self._wake)

@@ -9,27 +9,17 @@ from reader_drivers._reader import ReaderSettings
 from reader_drivers.m100.link import M100Link, check_kind, check_settings
 from reader_drivers.m100.options import LINE, OWN, Options
 from reader_drivers.memory_queue import MemoryQueue
-from reader_drivers.targets import read_url
-from reader_drivers.threaded import ThreadedReader
+from reader_drivers.serial_reader import SerialReader
 
 
-class M100Reader(ThreadedReader[M100Link]):
-    """A module at ``m100:///dev/ttyUSB0`` or ``m100://host:port``; options see `options.Options`.
-
-    Parameters
-    ----------
-    url
-        Where it is, with options.
-    clock
-        Host time, ns UTC.
-    """
+class M100Reader(SerialReader[M100Link, Options]):
+    """A module at ``m100:///dev/ttyUSB0`` or ``m100://host:port``; options see `options.Options`."""
 
     air = "gen2"
+    line, own, options_type = LINE, OWN, Options
 
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
-        self._address = read_url(url, LINE, OWN)
-        self._options = Options(**self._address.own)
-        super().__init__(url, clock, self._address)
+        super().__init__(url, clock)
         # Not of a link: a memory that was read is not read again when the module has been away.
         self._memories = MemoryQueue() if self._options.memory else None
 

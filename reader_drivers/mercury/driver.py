@@ -9,27 +9,17 @@ from reader_drivers._reader import ReaderSettings
 from reader_drivers.mercury.link import Known, MercuryLink
 from reader_drivers.mercury.options import LINE, OWN, Options
 from reader_drivers.mercury.settings import check_kind, check_settings
-from reader_drivers.targets import read_url
-from reader_drivers.threaded import ThreadedReader
+from reader_drivers.serial_reader import SerialReader
 
 
-class MercuryReader(ThreadedReader[MercuryLink]):
-    """A module at ``mercury:///dev/ttyUSB0`` or ``mercury://host:port``.
-
-    Parameters
-    ----------
-    url
-        Where it is, with options; see `options.Options`.
-    clock
-        Host time, ns UTC.
-    """
+class MercuryReader(SerialReader[MercuryLink, Options]):
+    """A module at ``mercury:///dev/ttyUSB0`` or ``mercury://host:port``; options see `options.Options`."""
 
     air = "gen2"
+    line, own, options_type = LINE, OWN, Options
 
     def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
-        self._address = read_url(url, LINE, OWN)
-        self._options = Options(**self._address.own)
-        super().__init__(url, clock, self._address)
+        super().__init__(url, clock)
         self._known = Known()
 
     def _open_link(self) -> MercuryLink:

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Final
 
 from reader_drivers._reader import ReaderSettings
 from reader_drivers.r2000.link import R2000Link, check_kind, check_settings
 from reader_drivers.r2000.options import LINE, OWN, Options
-from reader_drivers.targets import read_url
-from reader_drivers.threaded import ThreadedReader
+from reader_drivers.serial_reader import SerialReader
 
 __all__: Final = ["R2000Reader"]
 
 
-class R2000Reader(ThreadedReader[R2000Link]):
-    """A board at ``r2000:///dev/ttyUSB0`` or ``r2000://host:port``; options see `options.Options`.
-
-    Parameters
-    ----------
-    url
-        Where it is, with options.
-    clock
-        Host time, ns UTC.
-    """
+class R2000Reader(SerialReader[R2000Link, Options]):
+    """A board at ``r2000:///dev/ttyUSB0`` or ``r2000://host:port``; options see `options.Options`."""
 
     air = "gen2"
-
-    def __init__(self, url: str, clock: Callable[[], int] = time.time_ns) -> None:
-        self._address = read_url(url, LINE, OWN)
-        self._options = Options(**self._address.own)
-        super().__init__(url, clock, self._address)
+    line, own, options_type = LINE, OWN, Options
 
     def _open_link(self) -> R2000Link:
         return R2000Link(self._address, self._options, self._clock, self._inbox, self._wake)
