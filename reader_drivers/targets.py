@@ -86,7 +86,7 @@ class OptionError(ValueError):
 
 def ports(text: str) -> tuple[int, ...]:
     """Read numbers with commas between them."""
-    if re.fullmatch(r"\d+(,\d+)*", text) is None:
+    if re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", text) is None:
         raise OptionError("numbers with commas between them, such as 1,2")
     return tuple(int(part) for part in text.split(","))
 

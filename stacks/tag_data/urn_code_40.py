@@ -96,9 +96,9 @@ def decode_urn_code_40(data: bytes) -> str:
     known, made, at = words(), "", 0
     if not len(data) % 2:
         # Most identifiers are words from end to end.
-        parts = [known[word] for word in struct.unpack(f">{len(data) // 2}H", data)]
+        parts = [known[word] or "" for word in struct.unpack(f">{len(data) // 2}H", data)]
         if all(parts):
-            return "".join(parts)  # type: ignore[arg-type]
+            return "".join(parts)
     while at < len(data):
         head = data[at]
         if head < _NUMBER:
