@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, entry_points, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -142,9 +142,11 @@ def _cjk_font() -> Check:
 
 def _drivers() -> list[Check]:
     """Look at the reader drivers of other packages, where there are any."""
+    checks: list[Check] = []
+    if not entry_points(group="nightstack.readers"):
+        return checks  # without the time that our own drivers take to load
     from reader_drivers import drivers
 
-    checks: list[Check] = []
     for driver in drivers():
         if driver.package == "nightstack":
             continue

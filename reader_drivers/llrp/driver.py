@@ -28,6 +28,9 @@ from reader_drivers.transport import Ends, release
 _CONNECT_S, _GREETING_S = 1.0, 2.0
 """How long a try to come back waits for the connection, and for the reader's first word, at least."""
 
+_NOTICED_S = 0.05, 0.15
+"""Within which a reader notices that a connection was given up."""
+
 
 class LlrpReader(ThreadedReader[LlrpLink]):
     """An LLRP reader at `llrp://host:port`; options see `options.Options`.
@@ -65,11 +68,20 @@ class LlrpReader(ThreadedReader[LlrpLink]):
                 raise
             # Perhaps it is ours, lost when the cable was out.
             release(self._ends)
-            link = self._link()
+            link = self._link_once_free()
         self._ends = link.ends
         if link.version is Version.V1_0_1:
             self._options = replace(self._options, version=Version.V1_0_1)
         return link
+
+    def _link_once_free(self) -> LlrpLink:
+        """Reach a reader that has still to notice that its client is gone."""
+        for pause_s in _NOTICED_S:
+            try:
+                return self._link()
+            except HeldError:
+                time.sleep(pause_s)
+        return self._link()
 
     def _link(self) -> LlrpLink:
         link = LlrpLink(
