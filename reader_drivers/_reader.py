@@ -88,7 +88,8 @@ class ReaderSettings:
     ports
         Antenna ports to use, 1-based; empty: all.
     power_dbm
-        Transmit power, dBm; the nearest power of the reader's table at or below it is set. None: the highest.
+        Transmit power, dBm; the nearest power of the reader's table at or below it is set. None: the highest; of
+        readers that keep it in flash (r2000, uhfreader18, chafon) the one set.
     session
         Gen2 session, 0..3. None: 1, whose tags come back by themselves.
     search

@@ -118,7 +118,9 @@ def number(
         except ValueError:
             value = None
         if value is None or not least <= value <= most:
-            raise OptionError(f"a {'whole ' if kind is int else ''}number from {least:g} to {most:g}{unit}")
+            # Not 1.2e+07.
+            low, high = (f"{end:,}" if isinstance(end, int) else f"{end:g}" for end in (least, most))
+            raise OptionError(f"a {'whole ' if kind is int else ''}number from {low} to {high}{unit}")
         return value
 
     return read

@@ -68,11 +68,11 @@ class R:
 
     @staticmethod
     def _away(happened: Said, seconds: float, back: bool) -> Said:
-        if not back:
-            return say("{happened} and did not come back", happened=happened)
-        if seconds < 90.0:
-            return say("{happened} for {s:.0f} s in all", happened=happened, s=seconds)
-        return say("{happened} for {m:.0f} min in all", happened=happened, m=seconds / 60.0)
+        if seconds >= 90.0:
+            happened = say("{happened} for {m:.0f} min in all", happened=happened, m=seconds / 60.0)
+        elif seconds >= 0.5:
+            happened = say("{happened} for {s:.0f} s in all", happened=happened, s=seconds)
+        return happened if back else say("{happened} and did not come back", happened=happened)
 
     @staticmethod
     def run_ended(state: str, reason: str) -> Said:

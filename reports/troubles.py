@@ -61,4 +61,6 @@ def _away(events: Events) -> dict[str, tuple[float, bool]]:
             away[source] = away.get(source, (0.0, False))[0], False
         elif kind == "reader_back" and source in since:
             away[source] = away[source][0] + (t - since.pop(source)) * 1e-9, True
+    for source, t in since.items():
+        away[source] = away[source][0] + (int(events.t.max()) - t) * 1e-9, False
     return away

@@ -33,7 +33,10 @@ class ReaderTable(_Settings):
         description="where it is: `llrp://host:port`, `m100:///dev/ttyUSB0`, with the driver's options",
     )
     power_dbm: float | None = Field(
-        default=None, ge=-10, le=40, description="transmit power; absent: the reader's highest"
+        default=None,
+        ge=-10,
+        le=40,
+        description="transmit power; absent: the highest, of R2000, UHFReader18 and Chafon readers the one set",
     )
     session: int | None = Field(
         default=None, ge=0, le=3, description="Gen2 session; absent: the driver's choice"

@@ -37,7 +37,11 @@ Ports = Annotated[
     str | None, typer.Option(help="Antenna ports to use, such as 1,2; default: all.", metavar="LIST")
 ]
 Power = Annotated[
-    float | None, typer.Option(help="Transmit power; default: the URL's, else the highest.", metavar="DBM")
+    float | None,
+    typer.Option(
+        help="Transmit power; default: the URL's, else the highest (r2000, uhfreader18, chafon: the one set).",
+        metavar="DBM",
+    ),
 ]
 HoldingsFile = Annotated[
     Path | None,

@@ -24,10 +24,18 @@ class ChafonReader(SerialReader[ChafonLink, Options]):
     def _check_kind(self, settings: ReaderSettings) -> None:
         check_kind(settings, self.url)
 
-    def _check(self, settings: ReaderSettings, link: ChafonLink) -> None:
+    def check_settings(self, settings: ReaderSettings) -> None:
+        """Refuse to read where the URL does not ask for it, and settings that no reader of this kind can follow."""
+        super().check_settings(settings)
+        self._refuse_unproven()
+
+    def _refuse_unproven(self) -> None:
         if not self._options.unproven:
             raise SettingsError(
                 f"{self.url}: how these readers report tags is not proven, so it does not read; open it with "
                 "unproven=1 to read them as docs/reader_drivers.md has it, and compare with a tag you know"
             )
+
+    def _check(self, settings: ReaderSettings, link: ChafonLink) -> None:
+        self._refuse_unproven()
         check_settings(settings, link.capabilities, self.url)

@@ -285,6 +285,20 @@ def test_no_file_and_no_text(tmp_path):
         read_exceptions(tmp_path / "bytes.csv")
 
 
+def test_how_long_a_reader_was_away_is_told_whether_it_came_back_or_not(troubled):
+    happened = events(
+        ("high", "reader_gone", "no answer"),
+        ("low", "reader_gone", "no answer"),
+        ("high", "reader_back", ""),
+        ("agent", "run_ended", "done"),
+    )
+    happened = replace(happened, t=np.array([0, 60, 100, 200]) * 10**9)
+    assert report_of(troubled, events=happened).troubles == (
+        "Reader high was gone for 2 min in all: no answer.",
+        "Reader low was gone for 2 min in all and did not come back: no answer.",
+    )
+
+
 def test_the_run_s_troubles_come_first(troubled, tmp_path):
     happened = events(
         ("reader-1", "reader_gone", "connection reset"),

@@ -58,12 +58,21 @@ def test_a_url_that_no_driver_takes_is_refused_before_anything_moves(
     assert night.base.connections == 0 and not night.agent.spool.exists()
 
 
-def test_what_no_reader_of_a_kind_can_do_is_refused_before_anything_moves(make_night: MakeNight):
-    night = make_night(more_readers=second("feig://127.0.0.1", "power_dbm = 27.0"))
+@pytest.mark.parametrize(
+    ("url", "more", "says"),
+    [
+        ("feig://127.0.0.1", "power_dbm = 27.0", "power"),
+        ("chafon://127.0.0.1", "", "open it with unproven=1"),
+    ],
+)
+def test_what_no_reader_of_a_kind_can_do_is_refused_before_anything_moves(
+    make_night: MakeNight, url: str, more: str, says: str
+):
+    night = make_night(more_readers=second(url, more))
     done = run(night)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("nightstack: reader second: feig://127.0.0.1: ") and "power" in line
+    assert line.startswith(f"nightstack: reader second: {url}: ") and says in line
     assert night.base.connections == 0 and not night.agent.spool.exists()
 
 
