@@ -11,10 +11,13 @@ from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from recording import Air, AntennaMount, PhaseAmbiguity
 from recording.topics import Topics
 from robot.errors import ConfigError
+
+_MOST_TOLD = 5
 
 _Positive = Annotated[float, Field(gt=0)]
 _TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -259,7 +262,7 @@ class RobotSettings(_Settings):
             # By way of JSON: strict types, yet arrays become tuples and strings become paths.
             settings = cls.model_validate_json(json.dumps(data, default=str))
         except ValidationError as error:
-            raise ConfigError(f"{source}: {_first(error, data)}") from None
+            raise ConfigError(f"{source}: {_complaints(error, data)}") from None
         uplink = settings.uplink
         if uplink.ca_file is not None:
             uplink = uplink.model_copy(update={"ca_file": folder / uplink.ca_file})
@@ -346,22 +349,31 @@ def _once(what: str, values: list[Any]) -> None:
             raise ValueError(f"{what}: {value!r} is there more than once")
 
 
-def _first(error: ValidationError, data: dict[str, Any]) -> str:
-    """Turn pydantic's first complaint into one line: key, what is wrong, and what to write instead."""
-    first = error.errors(include_url=False, include_context=True)[0]
-    where = _place(first["loc"], data)
-    if first["type"] == "extra_forbidden":
+def _complaints(error: ValidationError, data: dict[str, Any]) -> str:
+    """Turn pydantic's complaints into one line: of each its key, what is wrong, and what to write instead."""
+    every = error.errors(include_url=False, include_context=True)
+    # A list one of whose tables is wrong counts as empty, too, which nobody need hear.
+    inside = {one["loc"][:depth] for one in every for depth in range(1, len(one["loc"]))}
+    found = [one for one in every if one["loc"] not in inside]
+    told = list(dict.fromkeys(_complaint(one, data) for one in found[:_MOST_TOLD]))
+    more = [f"and {len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else []
+    return ". ".join([*told, *more])
+
+
+def _complaint(one: ErrorDetails, data: dict[str, Any]) -> str:
+    where = _place(one["loc"], data)
+    if one["type"] == "extra_forbidden":
         model: Any = RobotSettings
-        for part in first["loc"][:-1]:
+        for part in one["loc"][:-1]:
             if isinstance(part, str):
                 model = _model_of(model, part)
         known = list(cast("dict[str, Any]", model.model_fields))
-        near = get_close_matches(str(first["loc"][-1]), known, 1)
+        near = get_close_matches(str(one["loc"][-1]), known, 1)
         advice = f"did you mean {near[0]}?" if near else "docs/robot.md lists them all"
         return f"{where}: unknown setting; {advice}"
-    if first["type"] == "missing":
+    if one["type"] == "missing":
         return f"{where}: is missing; docs/robot.md says what belongs there"
-    message = first["msg"].removeprefix("Value error, ").replace("\n", " ")
+    message = one["msg"].removeprefix("Value error, ").replace("\n", " ")
     return f"{where}: {message}" if where else message
 
 

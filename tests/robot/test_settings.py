@@ -103,6 +103,18 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, old: str, new: str, s
     assert "geheim" not in text
 
 
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path):
+    text = GOOD.replace("power_dbm = 30", "power_dbm = 300\nq = 99").replace("passes = 1", "passses = 1")
+    with pytest.raises(ConfigError) as error:
+        RobotSettings.read(write(tmp_path, text))
+    power, q, passes = str(error.value).removeprefix(f"{tmp_path / 'robot.toml'}: ").split(". ")
+    assert power.startswith("reader uhf: power_dbm: ") and q.startswith("reader uhf: q: ")
+    assert passes == "route.passses: unknown setting; did you mean passes?"
+    many = GOOD.replace("passes = 1", "\n".join(f"wrong_{n} = 1" for n in range(9)))
+    with pytest.raises(ConfigError, match=r"wrong_4: unknown setting; .*\. and 4 more$"):
+        RobotSettings.read(write(tmp_path, many))
+
+
 def test_two_antennas_on_one_port_are_refused(tmp_path: Path):
     start = GOOD.index("[[antenna]]")
     antenna = GOOD[start : GOOD.index("[route]")].replace("id = 7", "id = 8")
