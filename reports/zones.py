@@ -91,21 +91,25 @@ class Heard:
         length = np.maximum(self._to - self._from, 0.0)
         self._sum_length = np.concatenate([[0.0], np.cumsum(length)])
         self._sum_heard = np.concatenate([[0.0], np.cumsum(length * self._p)])
+        if self._air is not None:
+            # Where no copy is due nothing is lost by one deaf air: the place counts by the other.
+            empty = np.flatnonzero(self._weight.sum(axis=0) == 0.0)
+            best = np.argmin(self.unheard_share().reshape(self._weight.shape)[:, empty], axis=0)
+            self._weight[best, empty] = 1.0
         set_out = None if faces is None else frozenset(faces)
         self.asked: Bools = np.array([set_out is None or r.face.id in set_out for r in places.rows], bool)
 
     def _choose_airs(
         self, cover: Coverage, air: Ints, catalogue: Catalogue | None
     ) -> tuple[Coverage, Ints]:
-        """Return the rows of the airs of the copies due; a place where none is due counts by the air of most."""
+        """Return the rows of the airs of the copies due, and weigh each place's airs by them."""
         count = len(self.places)
         of_copy = np.zeros(0, np.int8) if catalogue is None else air_of_copies(catalogue)
         due = np.zeros((AIRS, count), np.int64) if catalogue is None else due_of_air(catalogue, of_copy, count)
         every = due.sum(axis=1)
         main = int(np.argmax(every)) if every.any() else int(air.min())
         if np.count_nonzero(every) > 1:
-            due[main, due.sum(axis=0) == 0] = 1
-            self._air, self._weight = of_copy, due / due.sum(axis=0)
+            self._air, self._weight = of_copy, due / np.maximum(due.sum(axis=0), 1)
             return cover, air
         mine = air == main
         return (cover, air) if mine.all() else (cover.select(mine), air[mine])
