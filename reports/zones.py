@@ -99,13 +99,13 @@ class Heard:
         set_out = None if faces is None else frozenset(faces)
         self.asked: Bools = np.array([set_out is None or r.face.id in set_out for r in places.rows], bool)
 
-    def _choose_airs(
-        self, cover: Coverage, air: Ints, catalogue: Catalogue | None
-    ) -> tuple[Coverage, Ints]:
+    def _choose_airs(self, cover: Coverage, air: Ints, catalogue: Catalogue | None) -> tuple[Coverage, Ints]:
         """Return the rows of the airs of the copies due, and weigh each place's airs by them."""
         count = len(self.places)
         of_copy = np.zeros(0, np.int8) if catalogue is None else air_of_copies(catalogue)
-        due = np.zeros((AIRS, count), np.int64) if catalogue is None else due_of_air(catalogue, of_copy, count)
+        due = (
+            np.zeros((AIRS, count), np.int64) if catalogue is None else due_of_air(catalogue, of_copy, count)
+        )
         every = due.sum(axis=1)
         main = int(np.argmax(every)) if every.any() else int(air.min())
         if np.count_nonzero(every) > 1:

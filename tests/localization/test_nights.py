@@ -269,13 +269,14 @@ def test_nights_add_up_for_the_tags_of_each_air():
 def test_a_dead_hf_reader_makes_no_hf_book_gone_in_many_nights():
     shelves = Shelves()
     uhf, hf = covered(60.0).of_air(UHF_AIR), covered(60.0).of_air(HF_AIR)
-    number = 30  # of the tags, from here on, are HF
+    first = 30  # tags from here on are HF
     nights = []
     for n, coverage in enumerate((uhf.joined(hf), uhf.joined(hf), uhf)):
-        deaf = np.arange(number, 90) if n == 2 else ()
-        night = shelves.night(n, coverage=coverage, without=deaf)
-        epc = np.array([f"E0{e[-14:]}" if int(e, 16) >= number else e for e in night.positions.epc], object)
-        nights.append(replace(night, positions=replace(night.positions, epc=epc)))
-    found = combine(nights, plan_of(LENGTH, 3)) if False else combine(nights, PLAN)
-    is_hf = np.array([e.startswith("E0") for e in found.positions.epc])
-    assert found.positions.p_present[is_hf].min() > 0.9
+        night = shelves.night(n, coverage=coverage, without=np.arange(first, 90) if n == 2 else ())
+        number = [int(epc[4:], 16) for epc in night.positions.epc]
+        epc = [f"E0{k:014X}" if k >= first else e for k, e in zip(number, night.positions.epc, strict=True)]
+        nights.append(replace(night, positions=replace(night.positions, epc=np.array(epc, object))))
+    found = combine(nights, PLAN).positions
+    is_hf = np.array([epc.startswith("E0") for epc in found.epc])
+    assert is_hf.sum() == 60
+    assert found.p_present[is_hf].min() > 0.9

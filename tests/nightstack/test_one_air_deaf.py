@@ -1,4 +1,4 @@
-"""A library with UHF and HF tags, and readers of one of the two dead for a night: the other speaks for no book of it."""
+"""A library of UHF and HF tags, and the readers of one of them dead for a night: the other speaks for no book of it."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -112,10 +112,13 @@ def test_the_level_of_a_dead_hf_antenna_is_not_scanned_for_hf_books(nights):
     assert (rows >= 0).all()
     assert (deaf.memory.silent[rows] == before.memory.silent[then]).all()
     assert (deaf.memory.at[rows] == before.memory.at[then]).all()
-    alone = {f.barcode for f in judged(nights, nights.usual, nights.usual)[1].findings if f.kind == "weak_tag"}
+    alone = {
+        f.barcode for f in judged(nights, nights.usual, nights.usual)[1].findings if f.kind == "weak_tag"
+    }
     assert {f.barcode for f in after.findings if f.kind == "weak_tag"} <= alone
     whole, part = (
-        scanned_share(nights, found, night.findings) for found, night in ((nights.usual, before), (nights.low, deaf))
+        scanned_share(nights, found, night.findings)
+        for found, night in ((nights.usual, before), (nights.low, deaf))
     )
     assert whole > 0.99
     assert part < 0.95, "a fifth of the shelves, for half of the books"
