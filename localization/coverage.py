@@ -14,7 +14,7 @@ from localization.antenna_silence import silence_of_all
 from localization.faces import Frames
 from localization.hypotheses import face_levels, tag_height
 from localization.listening import Listening, ReadRate, expected_readings
-from localization.positions import Coverage
+from localization.positions import UHF_AIR, Coverage
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -36,7 +36,7 @@ def make_coverage(
     tag_readings: Floats,
     jobs: int = 1,
 ) -> Coverage:
-    """Make the coverage of every face of the plan.
+    """Make the coverage of every face of the plan, by UHF antennas.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def make_coverage(
     p_heard = MOST_CERTAIN * (1.0 - silent)
     readings = size * (silent ** (-1.0 / size) - 1.0)
     ids = np.array([frames.ids[f] for f in face], object)
-    return Coverage(ids, level, shelf, from_m, to_m, readings, p_heard)
+    return Coverage(ids, level, shelf, from_m, to_m, readings, p_heard).of_air(UHF_AIR)
 
 
 def _cells(frames: Frames) -> tuple[Ints, Ints, npt.NDArray[np.object_], Floats, Floats, Floats]:

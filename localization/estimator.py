@@ -206,7 +206,7 @@ class Localizer:
         if whole is not recording and len(recording.poses):
             tell(0.95, "placing HF tags")
             covered, more = locate_hf(whole, self.plan, mounts, self.calibration, positions)
-            coverage, notes = coverage if len(coverage.face_id) else covered, [*notes, *more]
+            coverage, notes = coverage.joined(covered), [*notes, *more]
         notes = closing_notes(whole, self.plan, self.calibration, positions, notes)
         row_of = np.cumsum(np.bincount(whole.readings.tag, minlength=len(whole.readings.tags)) > 0) - 1
         positions, said = find_oddities(positions, traits, row_of)

@@ -15,7 +15,7 @@ from localization.hf import HfResult, is_hf, place_hf
 from localization.hf_footprint import CHANCE, REACH
 from localization.hf_rounds import MARGIN_M, STEP_M
 from localization.observations import Mounts, driven_m, observe
-from localization.positions import Coverage, Positions
+from localization.positions import HF_AIR, Coverage, Positions
 from recording import Recording
 from stacks.plan import Plan
 
@@ -141,4 +141,4 @@ def _coverage(found: HfResult, frames: Frames) -> Coverage:
             readings[at] = np.maximum(share @ expected[:, place[at]], 0.0)
             missed[at] = np.clip(share @ np.exp(np.minimum(silent[:, place[at]], 0.0)), 0.0, 1.0)
     ids = np.array([frames.ids[f] for f in face], object)
-    return Coverage(ids, level, shelf, from_m, to_m, readings, MOST_CERTAIN * (1.0 - missed))
+    return Coverage(ids, level, shelf, from_m, to_m, readings, MOST_CERTAIN * (1.0 - missed)).of_air(HF_AIR)

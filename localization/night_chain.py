@@ -198,7 +198,7 @@ def _emissions(
     shares = [np.zeros((tags, count, 2 * count)) for _ in range(2)]
     length = np.where(place >= 0, table.length_m[np.maximum(place, 0)], 1.0)
     expected = np.stack(
-        [hearing.readings(place[:, c], offset[:, c]) for c in range(2 * count)], axis=2
+        [hearing.readings(place[:, c], offset[:, c], table.hf[rows]) for c in range(2 * count)], axis=2
     )  # tags, nights, states
     readings = table.readings[rows].astype(np.float64)
     quiet = np.stack([hearing.silent(expected[:, :, c], readings) for c in range(2 * count)], axis=2)

@@ -8,17 +8,18 @@ night is weak in the next. ``1 - prod(1 - p)`` would hold for tags that are draw
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from localization.coverage import MOST_CERTAIN, SIZE_RANGE
 from localization.night_table import NightTable
-from localization.positions import Coverage
+from localization.positions import HF_AIR, UHF_AIR, Coverage
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 #: A tag that was heard before is silent by bad luck (a hand on the book, a trolley before it) so often.
 BAD_LUCK = 0.005
@@ -26,7 +27,7 @@ BAD_LUCK = 0.005
 
 def join_coverage(nights: Sequence[Coverage]) -> Coverage:
     """Return the coverage of all nights together, one row for every cell that any of them has."""
-    filled = [night for night in nights if len(night)]
+    filled = [part for night in with_airs(nights) for part in of_each_air(night)]
     if not filled:
         return Coverage.empty()
     together = Coverage(
@@ -35,9 +36,9 @@ def join_coverage(nights: Sequence[Coverage]) -> Coverage:
     night = np.repeat(np.arange(len(filled)), [len(one) for one in filled])
     size = np.array([tag_size(one) for one in filled])[night]
     keys = [
-        f"{face}\n{level}\n{shelf or ''}\n{start:.4f}"
-        for face, level, shelf, start in zip(
-            together.face_id, together.level, together.shelf_id, together.from_m, strict=True
+        f"{face}\n{level}\n{shelf or ''}\n{start:.4f}\n{air or ''}"
+        for face, level, shelf, start, air in zip(
+            together.face_id, together.level, together.shelf_id, together.from_m, together.air, strict=True
         )
     ]
     _, first, cell = np.unique(keys, return_index=True, return_inverse=True)
@@ -58,8 +59,24 @@ def join_coverage(nights: Sequence[Coverage]) -> Coverage:
         joined.to_m,
         readings,
         np.maximum(p, best),
+        joined.air,
     )
     return joined.select(order)
+
+
+def with_airs(nights: Sequence[Coverage]) -> list[Coverage]:
+    """Return the nights' coverage with the airs of older nights filled in, which did not tell: UHF, or all others'."""
+    told = {air for night in nights for air in set(night.air.tolist())} - {None}
+    if not told:
+        return list(nights)
+    usual = UHF_AIR if len(told) > 1 else told.pop()
+    return [replace(n, air=np.array([air or usual for air in n.air.tolist()], object)) for n in nights]
+
+
+def of_each_air(coverage: Coverage) -> list[Coverage]:
+    """Return the rows of each air there are any of, UHF's first."""
+    hf = coverage.air == HF_AIR
+    return [coverage.select(mine) for mine in (~hf, hf) if mine.any()]
 
 
 def tag_size(coverage: Coverage) -> float:
@@ -82,21 +99,26 @@ class Hearing:
     Attributes
     ----------
     expected : list of float64 arrays, one a place, shape (cells, k)
-        Readings expected of a usual tag; NaN where a night has no coverage.
+        Readings expected of a usual tag; NaN where a night has no coverage. Where nights tell the air: first of UHF
+        tags, then of HF tags.
     cell_m : float
     start_m : float64 array, shape (places,)
     size : float64 array, shape (k,)
+    places : int
     """
 
     expected: list[Floats]
     cell_m: float
     start_m: Floats
     size: Floats
+    places: int
 
     @classmethod
     def of(cls, table: NightTable) -> Hearing:
         """Lay out the coverage of all nights by place."""
         count = len(table.nights)
+        covered = with_airs([night.coverage for night in table.nights])
+        told = {air == HF_AIR for night in covered for air in set(night.air.tolist()) - {None}}
         cell_m = 0.1
         starts: list[float] = []
         expected: list[Floats] = []
@@ -105,22 +127,28 @@ class Hearing:
             for low, high in spans:
                 starts.append(low)
                 expected.append(np.full((int(np.ceil((high - low) / cell_m)) + 1, count), np.nan))
+        if told:
+            unheard = [np.full((1, count), np.nan) for _ in expected]
+            other = [one.copy() for one in expected] if True in told else unheard
+            expected, starts = [*(expected if False in told else unheard), *other], [*starts, *starts]
         index = {name: n for n, name in enumerate(table.names.tolist())}
-        for k, night in enumerate(table.nights):
-            c = night.coverage
+        for k, c in enumerate(covered):
             names = [s if s is not None else f for s, f in zip(c.shelf_id, c.face_id, strict=True)]
             place = np.array([index.get(name, -1) for name in names], np.int64)
+            place += np.where((c.air == HF_AIR) & (place >= 0), len(index), 0)
             for number in np.unique(place[place >= 0]).tolist():
                 rows = np.flatnonzero(place == number)
                 rows = rows[np.argsort(c.from_m[rows])]
                 at = starts[number] + cell_m * (np.arange(len(expected[number])) + 0.0)
                 middle = 0.5 * (c.from_m[rows] + c.to_m[rows])
                 expected[number][:, k] = np.interp(at, middle, c.readings[rows])
-        size = np.array([tag_size(night.coverage) for night in table.nights])
-        return cls(expected, cell_m, np.array(starts), size)
+        size = np.array([tag_size(of_each_air(night)[0] if len(night) else night) for night in covered])
+        return cls(expected, cell_m, np.array(starts), size, len(table.names))
 
-    def readings(self, place: Ints, offset_m: Floats) -> Floats:
-        """Return the readings that each night expects of a usual tag at places, shape (n, k)."""
+    def readings(self, place: Ints, offset_m: Floats, hf: Bools) -> Floats:
+        """Return the readings that each night expects of a usual tag at places, HF or not, shape (n, k)."""
+        if len(self.expected) > self.places:
+            place = np.where((place >= 0) & hf, place + self.places, place)
         out = np.full((len(place), len(self.size)), np.nan)
         for number in np.unique(place[place >= 0]).tolist():
             rows = np.flatnonzero(place == number)

@@ -70,7 +70,7 @@ def learn_errors(table: NightTable, shifts: Shifts, hearing: Hearing) -> Errors:
     offset = table.offset_m - shifts.own
     passed = np.ones(offset.shape, np.bool_)
     for k in range(offset.shape[1]):
-        expected = hearing.readings(table.place[:, k], table.offset_m[:, k])
+        expected = hearing.readings(table.place[:, k], table.offset_m[:, k], table.hf)
         most = np.max(np.nan_to_num(expected), axis=1)
         # A night without coverage does not say what it drove past.
         passed[:, k] = ~(expected[:, k] < np.maximum(PASSED_READINGS, PASSED_OF_BEST * most))

@@ -82,6 +82,11 @@ class NightTable:
         return self.row >= 0
 
     @cached_property
+    def hf(self) -> Bools:
+        """Which tags are HF: their numbers are UIDs (ISO 15693), eight bytes beginning with E0; shape (t,)."""
+        return np.array([len(epc) == 16 and epc[:2].upper() == "E0" for epc in self.epc.tolist()], np.bool_)
+
+    @cached_property
     def last_heard(self) -> Ints:
         """The newest night that heard each tag, shape (t,)."""
         count = self.row.shape[1]

@@ -6,7 +6,7 @@ NaN (``rank`` 0) and a missing text None; in the file all of them are null.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -23,6 +23,8 @@ Texts = npt.NDArray[np.object_]
 
 POSITIONS_FORMAT = "nightstack-positions/1"
 COVERAGE_FORMAT = "nightstack-coverage/1"
+UHF_AIR, HF_AIR = "gen2", "iso15693"
+"""Air interfaces, as ``run.json`` names them."""
 
 _TEXT, _FLOAT, _COUNT, _TIME = pa.string(), pa.float64(), pa.uint32(), pa.timestamp("ns", tz="UTC")
 _SHARE = pa.float32()
@@ -164,6 +166,9 @@ class Coverage:
         Expected number of readings of a tag in the cell.
     p_heard : float64 array, shape (n,)
         Chance that it would have been heard at all.
+    air : object array of str or None, shape (n,)
+        Of which tags this is said: ``gen2`` (UHF) or ``iso15693`` (HF), as in ``run.json``. Where antennas of both
+        listened, a cell has a row for each. None: of any tag, as files before this column say it.
     """
 
     face_id: Texts
@@ -173,14 +178,17 @@ class Coverage:
     to_m: Floats
     readings: Floats
     p_heard: Floats
+    air: Texts = field(default_factory=lambda: np.empty(0, object))
 
     _types: ClassVar[dict[str, pa.DataType]] = {
         "face_id": _TEXT, "level": _COUNT, "shelf_id": _TEXT, "from_m": _FLOAT, "to_m": _FLOAT,
-        "readings": _FLOAT, "p_heard": _FLOAT,
+        "readings": _FLOAT, "p_heard": _FLOAT, "air": _TEXT,
     }  # fmt: skip
-    _where_told: ClassVar[tuple[str, ...]] = ()
+    _where_told: ClassVar[tuple[str, ...]] = ("air",)
 
     def __post_init__(self) -> None:
+        if not len(self.air):
+            object.__setattr__(self, "air", np.full(len(self.face_id), None, object))
         _check_lengths(self)
 
     def __len__(self) -> int:
@@ -199,6 +207,18 @@ class Coverage:
     def empty(cls, n: int = 0) -> Coverage:
         """Return ``n`` rows in which nothing is known yet."""
         return _empty(cls, n)
+
+    def of_air(self, air: str) -> Coverage:
+        """Return the same, said of the tags of one air interface."""
+        return replace(self, air=np.full(len(self), air, object))
+
+    def joined(self, other: Coverage) -> Coverage:
+        """Return the rows of this, then those of the other."""
+        if not len(self) or not len(other):
+            return self if len(self) else other
+        return Coverage(
+            *(np.concatenate([getattr(self, name), getattr(other, name)]) for name in Coverage.names())
+        )
 
 
 Table = TypeVar("Table", Positions, Coverage)
@@ -233,7 +253,8 @@ def read_coverage(path: str | Path) -> Coverage:
     PositionsError
         The file is no Parquet, or a column is missing or of another type.
     """
-    return _read(Path(path), Coverage, tuple(Coverage._types), COVERAGE_FORMAT)
+    required = tuple(name for name in Coverage._types if name not in Coverage._where_told)
+    return _read(Path(path), Coverage, required, COVERAGE_FORMAT)
 
 
 def _columns(table: Positions | Coverage | type[Positions] | type[Coverage]) -> list[str]:
@@ -261,10 +282,16 @@ def _blank(kind: Any, n: int) -> npt.NDArray[Any]:
     return np.full(n, np.nan) if kind in (_FLOAT, _SHARE) else np.zeros(n, np.int64)
 
 
+def _is_blank(column: npt.NDArray[Any]) -> bool:
+    if column.dtype == object:
+        return all(value is None for value in column.tolist())
+    return bool(np.isnan(column).all())
+
+
 def _write(path: Path, table: Positions | Coverage, format_name: str) -> None:
     arrays: list[pa.Array] = []
     # Columns that only some tables have are left out of the others.
-    untold = {name for name in table._where_told if np.isnan(getattr(table, name)).all()}
+    untold = {name for name in table._where_told if _is_blank(getattr(table, name))}
     types = {name: kind for name, kind in table._types.items() if name not in untold}
     for name, kind in types.items():
         values = getattr(table, name)

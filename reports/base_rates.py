@@ -57,7 +57,7 @@ def fit_shares(
         return policy
     positions, _ = split_gone(positions)
     first = Shelved.of(positions, catalogue, places)
-    heard = Heard(coverage, places, scanned, policy.scanned_from)
+    heard = Heard(coverage, places, scanned, policy.scanned_from, catalogue)
     behind = heard_from_behind(first, catalogue, places, heard, policy)
     chosen = replace(policy, misshelved_share=START, disorder_share=START)
     for _ in range(_ROUNDS):

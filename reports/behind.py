@@ -51,7 +51,8 @@ def heard_from_behind(
     home[rows] = s.home[rows]
     _nearest_of_named(home, rows, s, catalogue, places)
     asked = (home >= 0) & (home != s.place)
-    asked[asked] = unheard[home[asked]] > 0.0
+    cover = heard.cover_of(home, s.copy)
+    asked[asked] = unheard[cover[asked]] > 0.0
     if not asked.any():
         return behind
     p = s.positions
@@ -59,13 +60,14 @@ def heard_from_behind(
     reach_m = np.maximum(_NEAR_M, 3.0 * np.nan_to_num(p.sigma_along_m, nan=0.1))
     near = asked & ~(away_m > reach_m)
     across = asked & ~near & (away_m <= _ACROSS_M)
-    due_rows = catalogue.available & (catalogue.home >= 0)
-    due = np.bincount(catalogue.home[due_rows], minlength=len(places)).astype(np.float64)
+    due_rows = np.flatnonzero(catalogue.available & (catalogue.home >= 0))
+    due_at = heard.cover_of(catalogue.home[due_rows], due_rows)
+    due = np.bincount(due_at, minlength=heard.covers).astype(np.float64)
     for group, usual, sure in ((near, _HEARD, 0.0), (across, 0.0, 1.5)):
-        seen = np.bincount(home[group], minlength=len(places)).astype(np.float64)
+        seen = np.bincount(cover[group], minlength=heard.covers).astype(np.float64)
         surely = np.maximum(seen - sure * np.sqrt(seen), 0.0)
         rate = (surely + usual * _PRIOR_BOOKS) / (np.maximum(due, seen) + _PRIOR_BOOKS)
-        at_home = (unheard * rate)[home[group]]
+        at_home = (unheard * rate)[cover[group]]
         behind[group] = at_home / (at_home + policy.misshelved_share)
     return behind
 

@@ -66,6 +66,8 @@ class TagsTonight:
         former night; the tag that the record names, if any, was not heard.
     second : mapping of str to int
         The same where that tag was heard, too.
+    carried : int64 array
+        Rows of copies that former nights know the HF tag of, heard tonight or not.
     further : frozenset of str
         EPCs of the second, third ... part of an item of several parts, of which `copy_of` or the record has the first.
     stand_ins : frozenset of str
@@ -85,6 +87,7 @@ class TagsTonight:
 
     copy_of: TagRows = field(default_factory=TagRows)
     second: Mapping[str, int] = field(default_factory=dict[str, int])
+    carried: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     further: frozenset[str] = frozenset()
     stand_ins: frozenset[str] = frozenset()
     unread: frozenset[str] = frozenset()

@@ -168,7 +168,7 @@ def judge_in(
     past = past.with_dead(dead) if len(dead) else past
     positions, gone = split_gone(positions)
     shelved = Shelved.of(positions, catalogue, places)
-    heard = Heard(coverage, places, scanned, chosen.scanned_from)
+    heard = Heard(coverage, places, scanned, chosen.scanned_from, catalogue)
     # What was not scanned may be kept worse than what was.
     unseen = replace(chosen, misshelved_share=max(chosen.misshelved_share, given.misshelved_share))
     behind = heard_from_behind(shelved, catalogue, places, heard, unseen)
@@ -195,7 +195,7 @@ def judge_in(
     zones = heard.zones() if len(places) else []
     findings = [
         zone_finding(places, z, n)
-        for z, n in zip(zones, silent_in_zones(zones, silent, catalogue, places), strict=True)
+        for z, n in zip(zones, silent_in_zones(zones, silent, catalogue, places, heard), strict=True)
     ]
     findings.extend(doubted)
     findings.extend(range_lines)

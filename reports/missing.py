@@ -115,7 +115,7 @@ def find_silent(
         from_m = np.where(left >= 0, np.maximum(from_m, x[left] - _MARGIN_M), from_m)
         to_m = np.where(right >= 0, np.minimum(to_m, x[right] + _MARGIN_M), to_m)
     to_m = np.maximum(to_m, from_m + 0.02)
-    p_heard = heard.p_heard(home, from_m, to_m)
+    p_heard = heard.p_heard(home, from_m, to_m, copy)
     p_heard = np.minimum(p_heard, _heard_where_last(copy, home, past, heard))
     near = np.where(rank >= 0, gaps.readings_nearby(home, rank), np.nan)
     strength, nights = past.strength[copy].astype(np.float64), past.nights[copy].astype(np.float64)
@@ -148,7 +148,7 @@ def _heard_where_last(copy: Ints, home: Ints, past: Past, heard: Heard) -> Float
     chance = np.ones(len(copy))
     place, x = past.place[copy], past.heard_m[copy].astype(np.float64)
     rows = np.flatnonzero((place >= 0) & (place != home) & np.isfinite(x))
-    chance[rows] = heard.p_heard(place[rows], x[rows] - _MARGIN_M, x[rows] + _MARGIN_M)
+    chance[rows] = heard.p_heard(place[rows], x[rows] - _MARGIN_M, x[rows] + _MARGIN_M, copy[rows])
     return chance
 
 
@@ -177,7 +177,7 @@ def _silence_scale(shelved: Shelved, heard: Heard, asked: Bools) -> float:
     if not len(rows):
         return 1.0
     x = shelved.offset_m[rows]
-    chance = heard.p_heard(shelved.place[rows], x - _MARGIN_M, x + _MARGIN_M)
+    chance = heard.p_heard(shelved.place[rows], x - _MARGIN_M, x + _MARGIN_M, shelved.copy[rows])
     covered = chance >= 1.0 - _SURE
     predicted = float(np.sum(1.0 - chance[covered]))
     readings = shelved.positions.readings[rows[covered]]
@@ -190,11 +190,24 @@ def _silence_scale(shelved: Shelved, heard: Heard, asked: Bools) -> float:
     return float(np.clip(unheard / predicted, 0.02, 1.0)) if predicted > 0.0 else 1.0
 
 
-def silent_in_zones(zones: list[Zone], silent: Silent, catalogue: Catalogue, places: Places) -> list[int]:
-    """Count, for every zone, the silent copies expected in it."""
-    if not len(silent.copy):
-        return [0] * len(zones)
-    home = catalogue.home[silent.copy]
+def silent_in_zones(
+    zones: list[Zone], silent: Silent, catalogue: Catalogue, places: Places, heard: Heard
+) -> list[int]:
+    """Count, for every zone, the silent copies expected in it whose tags are of its air."""
+    counts = [0] * len(zones)
+    for air in {zone.air for zone in zones}:
+        mine = np.flatnonzero([zone.air == air for zone in zones]).tolist()
+        copy, x = silent.copy, silent.offset_m
+        if air is not None:
+            of_air = heard.air_of(copy) == air
+            copy, x = copy[of_air], x[of_air]
+        found = _silent_in([zones[i] for i in mine], catalogue.home[copy], x, places)
+        for i, n in zip(mine, found, strict=True):
+            counts[i] = n
+    return counts
+
+
+def _silent_in(zones: list[Zone], home: Ints, offset_m: Floats, places: Places) -> list[int]:
     per_place = np.bincount(home, minlength=len(places))
     order = np.argsort(home, kind="stable")
     starts = np.concatenate([[0], np.cumsum(per_place)])
@@ -204,7 +217,7 @@ def silent_in_zones(zones: list[Zone], silent: Silent, catalogue: Catalogue, pla
             counts.append(int(per_place[list(zone.places)].sum()))
             continue
         place = zone.places[0]
-        x = silent.offset_m[order[starts[place] : starts[place + 1]]]
+        x = offset_m[order[starts[place] : starts[place + 1]]]
         share = (zone.to_m - zone.from_m) / max(places.to_m[place] - places.from_m[place], 0.1)
         inside = np.count_nonzero((x >= zone.from_m) & (x < zone.to_m))
         counts.append(int(inside + round(share * np.count_nonzero(np.isnan(x)))))

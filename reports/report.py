@@ -278,7 +278,7 @@ def _summarize(
     readings: int | None,
     policy: Policy,
 ) -> Summary:
-    heard = Heard(coverage, places, scanned, policy.scanned_from)
+    heard = Heard(coverage, places, scanned, policy.scanned_from, catalogue)
     expected = expected_copies(catalogue, heard.asked)
     heard_epcs = {e.upper() for e in positions.epc}
     was_heard = np.fromiter(

@@ -102,6 +102,7 @@ def with_tags(
     made = TagsTonight(
         copy_of=copy_of,
         second=second,
+        carried=recalled.carried,
         further=further,
         stand_ins=stand_ins,
         unread=unread,

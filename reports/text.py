@@ -112,6 +112,14 @@ class T:
         return say("{shelf}, last, after {left}", shelf=shelf, left=left)
 
     @staticmethod
+    def zone_of_hf(zone: str) -> Said:
+        return say("{zone} (HF tags)", zone=zone)
+
+    @staticmethod
+    def zone_of_uhf(zone: str) -> Said:
+        return say("{zone} (UHF tags)", zone=zone)
+
+    @staticmethod
     def zone_evidence(zone: str, metres: float, silent: int) -> Said:
         if not silent:
             return say("{zone}: {m:.1f} m of shelf were not scanned.", zone=zone, m=metres)

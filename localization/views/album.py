@@ -233,7 +233,7 @@ def _maps(seen: Seen) -> list[Picture]:
         return []
     data = [maps.quality_map(seen.positions, seen.plan), maps.sigma_map(seen.positions, seen.plan)]
     if seen.coverage is not None:
-        data.insert(0, maps.coverage_map(seen.coverage))
+        data = [*maps.coverage_maps(seen.coverage), *data]
     if seen.evaluation is not None:
         data.insert(0, maps.error_map(seen.evaluation, seen.plan))
     drawn = [(one, maps.map_picture(one, seen.plan)) for one in data]

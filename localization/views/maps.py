@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localization.evaluation import Evaluation
-from localization.positions import Coverage, Positions
+from localization.positions import HF_AIR, Coverage, Positions
 from localization.views.svg import Canvas, Scale, number
 from stacks.plan import Face, Plan
 
@@ -109,10 +109,20 @@ def sigma_map(positions: Positions, plan: Plan) -> MapData:
     )  # fmt: skip
 
 
-def coverage_map(coverage: Coverage) -> MapData:
-    """Chance that a tag would have been heard."""
+def coverage_maps(coverage: Coverage) -> list[MapData]:
+    """Chance that a tag would have been heard; where both kinds of antennas listened, of UHF and of HF tags."""
+    hf = coverage.air == HF_AIR
+    if not hf.any() or hf.all():
+        return [_coverage_map(coverage, "coverage", "Chance that a tag would have been heard")]
+    return [
+        _coverage_map(coverage.select(~hf), "coverage", "Chance that a UHF tag would have been heard"),
+        _coverage_map(coverage.select(hf), "coverage-hf", "Chance that an HF tag would have been heard"),
+    ]
+
+
+def _coverage_map(coverage: Coverage, name: str, title: str) -> MapData:
     return MapData(
-        "coverage", "Chance that a tag would have been heard", "%", coverage.face_id, coverage.level,
+        name, title, "%", coverage.face_id, coverage.level,
         (coverage.from_m + coverage.to_m) / 2, 100 * coverage.p_heard, (99.0, 95.0, 80.0, 50.0), True,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 
 from localization.night_coverage import join_coverage
 from localization.nights import Night, NightsError, combine
-from localization.positions import Coverage, Positions, read_positions, write_positions
+from localization.positions import HF_AIR, UHF_AIR, Coverage, Positions, read_positions, write_positions
 from recording import AntennaMount, RunInfo
 from tests.localization.conftest import START, plan_of
 
@@ -253,3 +253,30 @@ def test_nights_that_heard_nothing_are_combined_to_nothing():
     empty = [Night(info(n), Positions.empty(), Coverage.empty()) for n in range(2)]
     found = combine(empty, PLAN)
     assert len(found.positions) == 0 and len(found.coverage) == 0 and not found.moves
+
+
+def test_nights_add_up_for_the_tags_of_each_air():
+    uhf, hf = covered(60.0).of_air(UHF_AIR), covered(4.0).of_air(HF_AIR)
+    both = join_coverage([uhf.joined(hf), uhf])
+    n = len(uhf)
+    assert len(both) == 2 * n
+    assert both.readings[both.air == UHF_AIR] == pytest.approx(np.full(n, 120.0))
+    assert both.readings[both.air == HF_AIR] == pytest.approx(np.full(n, 4.0))
+    # A night of an older version does not tell, and is taken for UHF's.
+    assert (join_coverage([uhf.joined(hf), covered(60.0)]).air == UHF_AIR).sum() == n
+
+
+def test_a_dead_hf_reader_makes_no_hf_book_gone_in_many_nights():
+    shelves = Shelves()
+    uhf, hf = covered(60.0).of_air(UHF_AIR), covered(60.0).of_air(HF_AIR)
+    first = 30  # tags from here on are HF
+    nights = []
+    for n, coverage in enumerate((uhf.joined(hf), uhf.joined(hf), uhf)):
+        night = shelves.night(n, coverage=coverage, without=np.arange(first, 90) if n == 2 else ())
+        number = [int(epc[4:], 16) for epc in night.positions.epc]
+        epc = [f"E0{k:014X}" if k >= first else e for k, e in zip(number, night.positions.epc, strict=True)]
+        nights.append(replace(night, positions=replace(night.positions, epc=np.array(epc, object))))
+    found = combine(nights, PLAN).positions
+    is_hf = np.array([epc.startswith("E0") for epc in found.epc])
+    assert is_hf.sum() == 60
+    assert found.p_present[is_hf].min() > 0.9
