@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from localization.positions import read_positions, write_positions
+from localization.positions import read_coverage, read_positions, write_coverage, write_positions
 from nightstack.cli import main
 from nightstack.commands.exceptions import hardly_known
 from recording import read_recording, write_recording
@@ -209,6 +209,9 @@ def test_tags_read_on_former_nights_are_known_with_a_ledger(placed, tmp_path, ca
             np.array([night < 2 or epc not in vanished for epc in positions.epc.tolist()])
         )
         write_positions(folder / "positions.parquet", there)
+        # Tags whose numbers are UIDs are HF tags, and so were the antennas that covered their shelves.
+        covered = read_coverage(folder / "coverage.parquet")
+        write_coverage(folder / "coverage.parquet", covered.of_air("iso15693"))
         heard = [epc for epc in there.epc.tolist() if epc in barcode]
         read = rng.choice(heard, len(heard) // 3, replace=False).tolist()
         info = replace(
