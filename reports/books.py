@@ -6,17 +6,17 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from localization.positions import Positions
-from reports.copy_rows import TagRows
+from reports.copy_rows import CopyRows, TagRows
 from reports.known_tags import KnownTags, Uids, in_capitals
 from reports.places import Places
 from stacks.call_numbers import SCHEMES, ShelfRanges, policy_of, sort_keys
-from stacks.holdings import Holding, Holdings
+from stacks.holdings import Holdings
 from stacks.plan import Plan
 from stacks.tag_data import TagContents
 
@@ -30,29 +30,6 @@ EXPECTED = frozenset({"available"})
 LOST = frozenset({"missing", "lost"})
 """Statuses with which a copy on a shelf has been found."""
 _NO = frozenset({"no", "n", "false", "0"})
-
-
-class CopyRows(Sequence[Holding]):
-    """The catalogue's copies, each made when it is asked for: findings name few of a million."""
-
-    def __init__(self, holdings: Holdings) -> None:
-        self._holdings = holdings
-
-    def __len__(self) -> int:
-        return len(self._holdings)
-
-    @overload
-    def __getitem__(self, index: int) -> Holding: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Holding, ...]: ...
-    def __getitem__(self, index: int | slice) -> Holding | tuple[Holding, ...]:
-        if isinstance(index, slice):
-            return tuple(self._holdings.row(i) for i in range(*index.indices(len(self))))
-        return self._holdings.row(index)
-
-    def column(self, name: str) -> Texts:
-        """Return one column of all copies, as `stacks.holdings.Holdings.column` does."""
-        return self._holdings.column(name)
 
 
 @dataclass(frozen=True)

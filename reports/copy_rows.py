@@ -1,16 +1,41 @@
-"""Copies of one table found in another, by barcode and tag number; tags with their copies."""
+"""Rows of copies: made when they are asked for, found again in another table, and named by tags."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
+from stacks.holdings import Holding, Holdings
 from stacks.tag_data.keys import TagKeys
 
 Texts = npt.NDArray[np.object_]
 Ints = npt.NDArray[np.int64]
+
+
+class CopyRows(Sequence[Holding]):
+    """The catalogue's copies, each made when it is asked for: findings name few of a million."""
+
+    def __init__(self, holdings: Holdings) -> None:
+        self._holdings = holdings
+
+    def __len__(self) -> int:
+        return len(self._holdings)
+
+    @overload
+    def __getitem__(self, index: int) -> Holding: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Holding, ...]: ...
+    def __getitem__(self, index: int | slice) -> Holding | tuple[Holding, ...]:
+        if isinstance(index, slice):
+            return tuple(self._holdings.row(i) for i in range(*index.indices(len(self))))
+        return self._holdings.row(index)
+
+    def column(self, name: str) -> Texts:
+        """Return one column of all copies, as `stacks.holdings.Holdings.column` does."""
+        return self._holdings.column(name)
 
 
 def rows_of(known: tuple[Texts, Texts], wanted: tuple[Texts, Texts]) -> Ints:

@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -190,7 +191,7 @@ def test_numbers_have_the_places_that_readers_tell(emulated):
 )
 def test_a_full_disk_is_told_of_as_what_it_is(emulated, arguments):
     url = f"m100://{emulated('m100', '--listen', '127.0.0.1:0')}"
-    with open("/dev/full", "w") as full:  # noqa: PTH123 (a device)
+    with Path("/dev/full").open("w") as full:
         command = [*NIGHTSTACK, "readers", arguments[0], url, *map(str, arguments[1:])]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=90, cwd=ROOT)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
